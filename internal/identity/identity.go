@@ -1,0 +1,79 @@
+// Package identity carries who calls, and what came with the call beside the request, through the context. The server puts it there after
+// authentication; services read it. Nothing here decides anything.
+package identity
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// Identity is an authenticated client.
+type Identity struct {
+	// ClientID is the client's id in the configuration.
+	ClientID string
+	// Tenant owns everything that the client can see.
+	Tenant string
+	// Scopes are those of the configuration, such as "consents.write" or "*".
+	Scopes []string
+}
+
+// Allows tells whether the client has a scope `<service>.<read|write>`. Write includes read, and `*` is all.
+func (i Identity) Allows(scope string) bool {
+	service, access, _ := strings.Cut(scope, ".")
+	return slices.ContainsFunc(i.Scopes, func(have string) bool {
+		return have == "*" || have == scope || access == "read" && have == service+".write"
+	})
+}
+
+type (
+	identityKey    struct{}
+	requestIDKey   struct{}
+	idempotencyKey struct{}
+	lastEventIDKey struct{}
+)
+
+// With attaches the client.
+func With(ctx context.Context, id Identity) context.Context {
+	return context.WithValue(ctx, identityKey{}, id)
+}
+
+// From gives the client. It is the zero Identity, which has no tenant and no scope, when nobody was authenticated.
+func From(ctx context.Context) Identity {
+	id, _ := ctx.Value(identityKey{}).(Identity)
+	return id
+}
+
+// WithRequestID attaches the id of the request.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID gives the id of the request, as the caller sees it in x-request-id.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// WithIdempotencyKey attaches the caller's idempotency key.
+func WithIdempotencyKey(ctx context.Context, key string) context.Context {
+	return context.WithValue(ctx, idempotencyKey{}, key)
+}
+
+// IdempotencyKey gives the metadata or header `idempotency-key`, empty when there was none. A request_id in the request goes before it.
+func IdempotencyKey(ctx context.Context) string {
+	key, _ := ctx.Value(idempotencyKey{}).(string)
+	return key
+}
+
+// WithLastEventID attaches the id of the last event that a resuming stream has seen.
+func WithLastEventID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, lastEventIDKey{}, id)
+}
+
+// LastEventID gives the metadata or header `last-event-id`: the resume token that a reconnecting EventSource sends. A resume_token in the
+// request goes before it.
+func LastEventID(ctx context.Context) string {
+	id, _ := ctx.Value(lastEventIDKey{}).(string)
+	return id
+}

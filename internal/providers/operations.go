@@ -1,0 +1,93 @@
+package providers
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Standing tells how sure it is that an operation's path is right.
+type Standing string
+
+// The standings, from surest to least sure.
+const (
+	Documented  Standing = "documented"
+	InferredHi  Standing = "inferred (high)"
+	InferredMed Standing = "inferred (medium)"
+	InferredLow Standing = "inferred (low)"
+)
+
+// Effect tells what repeating an operation would do.
+type Effect string
+
+// The effects.
+const (
+	// Read changes nothing.
+	Read Effect = "read"
+	// Idempotent changes something, and repeating it changes nothing more that matters.
+	Idempotent Effect = "idempotent"
+	// Creating must not be repeated when it may have happened.
+	Creating Effect = "creating"
+)
+
+// Operation is one row of an adapter's operation table.
+type Operation struct {
+	// Name identifies it in configuration, logs and metrics, such as "create_process".
+	Name string
+	// Method is the HTTP method.
+	Method string
+	// Path is the path below the base URL, with {parameters}.
+	Path string
+	// Standing tells how sure the path is.
+	Standing Standing
+	// Effect tells what repeating it would do.
+	Effect Effect
+	// Overridden says that configuration replaced method and path.
+	Overridden bool
+}
+
+// Table is an adapter's operations by name.
+type Table map[string]Operation
+
+var overridePattern = regexp.MustCompile(`^(GET|POST|PUT|PATCH|DELETE) (/[^\s?#]*)$`)
+var parameterPattern = regexp.MustCompile(`\{[a-zA-Z]+\}`)
+
+// NewTable builds a table with the overrides of the configuration, each "METHOD /path", applied. An error names the operation and never
+// quotes the value. An override may leave a {parameter} out only when the adapter can put it elsewhere; optional names those.
+func NewTable(operations []Operation, overrides map[string]string, optional ...string) (Table, error) {
+	table := make(Table, len(operations))
+	for _, op := range operations {
+		table[op.Name] = op
+	}
+	for _, name := range slices.Sorted(maps.Keys(overrides)) {
+		op, ok := table[name]
+		if !ok {
+			return nil, fmt.Errorf("operations.%s: there is no such operation", name)
+		}
+		match := overridePattern.FindStringSubmatch(overrides[name])
+		if match == nil {
+			return nil, fmt.Errorf(`operations.%s: must be of the form "METHOD /path"`, name)
+		}
+		have, want := parameterPattern.FindAllString(match[2], -1), parameterPattern.FindAllString(op.Path, -1)
+		for _, parameter := range have {
+			if !slices.Contains(want, parameter) {
+				return nil, fmt.Errorf("operations.%s: %s is not a parameter of this operation", name, parameter)
+			}
+		}
+		for _, parameter := range want {
+			if !slices.Contains(have, parameter) && !slices.Contains(optional, parameter) {
+				return nil, fmt.Errorf("operations.%s: %s is missing", name, parameter)
+			}
+		}
+		op.Method, op.Path, op.Overridden = match[1], match[2], true
+		table[name] = op
+	}
+	return table, nil
+}
+
+// List gives the rows by name.
+func (t Table) List() []Operation {
+	return slices.SortedFunc(maps.Values(t), func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
+}
