@@ -1,0 +1,337 @@
+package consent
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+)
+
+// State is what follows from a history.
+type State struct {
+	Status      consentv1.Consent_Status
+	DataStage   consentv1.Consent_DataStage
+	Decision    consentv1.Decision_Value
+	Link        *typev1.Link
+	Connections []Connection
+	Error       *errorv1.Error
+	// Ended says that the consent no longer exists at the provider.
+	Ended bool
+}
+
+// Connection is one bank under a consent as it follows from the history.
+type Connection struct {
+	// ID is the provider's id.
+	ID            string
+	Bank          *Bank
+	Status        consentv1.Connection_Status
+	ProviderCode  string
+	Error         *errorv1.Error
+	AuthorizeTime time.Time
+	SyncTime      time.Time
+
+	fetching bool
+}
+
+// rank orders events that the provider dates to the same moment: as they follow each other in a consent that goes well. A failure yields to
+// whatever success has the same date.
+var rank = map[consentv1.ConsentEvent_Type]int{
+	consentv1.ConsentEvent_CREATED:                  1,
+	consentv1.ConsentEvent_LINK_ISSUED:              2,
+	consentv1.ConsentEvent_LINK_OPENED:              3,
+	consentv1.ConsentEvent_BANK_SELECTED:            4,
+	consentv1.ConsentEvent_LINK_EXITED:              5,
+	consentv1.ConsentEvent_AUTHORIZATION_FAILED:     6,
+	consentv1.ConsentEvent_BANK_AUTHORIZED:          7,
+	consentv1.ConsentEvent_FETCH_STARTED:            8,
+	consentv1.ConsentEvent_FETCH_COMPLETED:          9,
+	consentv1.ConsentEvent_APPROVED:                 10,
+	consentv1.ConsentEvent_CATEGORISATION_STARTED:   11,
+	consentv1.ConsentEvent_CATEGORISATION_COMPLETED: 12,
+	consentv1.ConsentEvent_INSIGHTS_STARTED:         13,
+	consentv1.ConsentEvent_COMPLETED:                14,
+	consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED: 15,
+	consentv1.ConsentEvent_SYNC_COMPLETED:           16,
+	consentv1.ConsentEvent_CONNECTION_REMOVED:       17,
+	consentv1.ConsentEvent_LINK_EXPIRED:             18,
+	consentv1.ConsentEvent_REVOKED:                  19,
+	consentv1.ConsentEvent_PROVIDER_STATUS:          20,
+	consentv1.ConsentEvent_DELETED:                  21,
+}
+
+// compare is the canonical order of events. It does not look at the sequence: that depends on when Kontor learnt of an event.
+func compare(a, b Event) int {
+	return cmp.Or(
+		a.EventTime.Compare(b.EventTime),
+		cmp.Compare(rank[a.Type], rank[b.Type]),
+		cmp.Compare(a.Key, b.Key),
+	)
+}
+
+// Derive computes the state from the events of a history, in any order.
+func Derive(collection consentv1.Consent_DataCollection, events []Event) State {
+	ordered := slices.SortedFunc(slices.Values(events), compare)
+	d := deriver{flow: currentFlow(events), collection: collection}
+	for _, e := range ordered {
+		d.add(e)
+	}
+	return d.state()
+}
+
+// currentFlow is the number of the newest flow.
+func currentFlow(events []Event) int {
+	flow := 0
+	for _, e := range events {
+		if e.Type == consentv1.ConsentEvent_LINK_ISSUED {
+			flow = max(flow, e.Flow)
+		}
+	}
+	return flow
+}
+
+// deriver folds events in canonical order.
+type deriver struct {
+	flow       int
+	collection consentv1.Consent_DataCollection
+
+	ended        bool
+	lastDecision consentv1.Decision_Value
+	approvedEver bool
+	completed    bool
+	stage        consentv1.Consent_DataStage
+	failure      *errorv1.Error // the current flow's last word, when it is a failure
+	connections  []Connection
+
+	link       *Link
+	linkIssued time.Time
+	linkStatus typev1.Link_Status
+	linkDone   bool
+	linkOver   bool
+}
+
+func (d *deriver) add(e Event) {
+	d.addStage(e.Type)
+	d.addDecision(e)
+	d.addLink(e)
+	if e.ConnectionID != "" {
+		d.addConnection(e)
+	}
+	d.addFailure(e)
+}
+
+// addStage raises the stage of the data. It never falls, except by the end of the consent: what could be read once can be read.
+func (d *deriver) addStage(t consentv1.ConsentEvent_Type) {
+	stage := consentv1.Consent_NOT_STARTED
+	switch t {
+	case consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED:
+		stage = consentv1.Consent_FETCHING
+	case consentv1.ConsentEvent_CATEGORISATION_STARTED, consentv1.ConsentEvent_CATEGORISATION_COMPLETED:
+		stage = consentv1.Consent_CATEGORISING
+	case consentv1.ConsentEvent_INSIGHTS_STARTED:
+		stage = consentv1.Consent_GENERATING_INSIGHTS
+	case consentv1.ConsentEvent_COMPLETED:
+		stage = consentv1.Consent_READY
+		d.completed = true
+	}
+	d.stage = max(d.stage, stage)
+}
+
+func (d *deriver) addDecision(e Event) {
+	switch e.Type {
+	case consentv1.ConsentEvent_APPROVED:
+		d.lastDecision, d.approvedEver = consentv1.Decision_APPROVED, true
+	case consentv1.ConsentEvent_REVOKED:
+		d.lastDecision = consentv1.Decision_REVOKED
+		d.ended = d.ended || e.Final
+	case consentv1.ConsentEvent_DELETED:
+		d.ended = true
+	}
+}
+
+// addLink follows the newest link only.
+func (d *deriver) addLink(e Event) {
+	if e.Flow != d.flow {
+		return
+	}
+	switch e.Type {
+	case consentv1.ConsentEvent_LINK_ISSUED:
+		d.link, d.linkIssued = e.Link, e.ReceiveTime
+	case consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_SELECTED, consentv1.ConsentEvent_BANK_AUTHORIZED:
+		d.linkStatus = typev1.Link_OPENED
+	case consentv1.ConsentEvent_LINK_EXITED:
+		d.linkStatus = typev1.Link_EXITED
+	case consentv1.ConsentEvent_AUTHORIZATION_FAILED:
+		d.linkStatus = typev1.Link_ERRORED
+	case consentv1.ConsentEvent_LINK_EXPIRED:
+		d.linkOver = true
+	case consentv1.ConsentEvent_APPROVED, consentv1.ConsentEvent_REVOKED:
+		d.linkDone = true
+	}
+}
+
+func (d *deriver) addConnection(e Event) {
+	i := slices.IndexFunc(d.connections, func(c Connection) bool { return c.ID == e.ConnectionID })
+	if i < 0 {
+		d.connections = append(d.connections, Connection{ID: e.ConnectionID, Status: consentv1.Connection_PENDING_AUTHORIZATION})
+		i = len(d.connections) - 1
+	}
+	c := &d.connections[i]
+	if e.Bank != nil {
+		c.Bank = e.Bank
+	}
+	if e.ProviderCode != "" {
+		c.ProviderCode = e.ProviderCode
+	}
+	if e.SyncTime.After(c.SyncTime) {
+		c.SyncTime = e.SyncTime
+	}
+	switch e.Type {
+	case consentv1.ConsentEvent_FETCH_STARTED:
+		c.fetching = true
+	case consentv1.ConsentEvent_FETCH_COMPLETED, consentv1.ConsentEvent_AUTHORIZATION_FAILED:
+		c.fetching = false
+	}
+	switch e.Type {
+	case consentv1.ConsentEvent_BANK_SELECTED:
+		c.Status, c.Error = consentv1.Connection_PENDING_AUTHORIZATION, nil
+	case consentv1.ConsentEvent_BANK_AUTHORIZED, consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED,
+		consentv1.ConsentEvent_SYNC_COMPLETED:
+		c.Status, c.Error = consentv1.Connection_ACTIVE, nil
+		if c.AuthorizeTime.IsZero() {
+			c.AuthorizeTime = e.EventTime
+		}
+	case consentv1.ConsentEvent_AUTHORIZATION_FAILED:
+		c.Status, c.Error = consentv1.Connection_ERROR, e.Error.proto()
+	case consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED:
+		c.Status, c.Error = consentv1.Connection_REAUTHORIZATION_REQUIRED, nil
+	case consentv1.ConsentEvent_CONNECTION_REMOVED:
+		c.Status, c.Error = consentv1.Connection_DISCONNECTED, nil
+	}
+}
+
+// addFailure keeps the failure of the newest flow until something goes on after it.
+func (d *deriver) addFailure(e Event) {
+	if e.Flow != d.flow {
+		return
+	}
+	switch e.Type {
+	case consentv1.ConsentEvent_AUTHORIZATION_FAILED:
+		d.failure = e.Error.proto()
+		if d.failure == nil {
+			d.failure = &errorv1.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED}
+		}
+	case consentv1.ConsentEvent_PROVIDER_STATUS, consentv1.ConsentEvent_LINK_EXITED, consentv1.ConsentEvent_LINK_EXPIRED,
+		consentv1.ConsentEvent_CREATED, consentv1.ConsentEvent_LINK_ISSUED:
+	default:
+		d.failure = nil
+	}
+}
+
+func (d *deriver) state() State {
+	decision := d.lastDecision
+	if decision == consentv1.Decision_VALUE_UNSPECIFIED {
+		decision = consentv1.Decision_UNDECIDED
+		if d.completed {
+			// Insights are only computed after an approval, so a report of the end implies one that was missed.
+			decision, d.approvedEver = consentv1.Decision_APPROVED, true
+		}
+	}
+	s := State{Decision: decision, DataStage: max(d.stage, consentv1.Consent_NOT_STARTED), Connections: d.connections, Ended: d.ended}
+	s.Link = d.linkState()
+	s.Status = d.status(decision, s.Link)
+	switch {
+	case s.Status == consentv1.Consent_REVOKED || s.Status == consentv1.Consent_REJECTED:
+		// The provider deletes the data with the permission.
+		s.DataStage = consentv1.Consent_NOT_STARTED
+		for i := range s.Connections {
+			s.Connections[i].Status, s.Connections[i].Error = consentv1.Connection_DISCONNECTED, nil
+		}
+	case d.verified(decision):
+		s.DataStage = consentv1.Consent_READY
+	}
+	if s.Status == consentv1.Consent_FAILED {
+		s.Error = d.failure
+	} else {
+		for _, c := range s.Connections {
+			if c.Error != nil {
+				s.Error = c.Error
+			}
+		}
+	}
+	return s
+}
+
+// verified tells whether a verification of accounts has all it needs: nothing is categorised there, so nothing reports the end.
+func (d *deriver) verified(decision consentv1.Decision_Value) bool {
+	if d.collection != consentv1.Consent_BANK_ACCOUNT_VERIFICATION || decision != consentv1.Decision_APPROVED || d.fetching() {
+		return false
+	}
+	return d.stage >= consentv1.Consent_FETCHING
+}
+
+// fetching tells whether the last word of some bank is that its data is still being fetched.
+func (d *deriver) fetching() bool {
+	for _, c := range d.connections {
+		if c.fetching {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *deriver) status(decision consentv1.Decision_Value, link *typev1.Link) consentv1.Consent_Status {
+	switch {
+	case d.ended:
+		return consentv1.Consent_REVOKED
+	case decision == consentv1.Decision_APPROVED:
+		for _, c := range d.connections {
+			if c.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED {
+				return consentv1.Consent_AWAITING_REAUTHORIZATION
+			}
+		}
+		return consentv1.Consent_AUTHORIZED
+	case decision == consentv1.Decision_REVOKED && d.approvedEver:
+		return consentv1.Consent_REVOKED
+	case decision == consentv1.Decision_REVOKED:
+		return consentv1.Consent_REJECTED
+	case link.GetStatus() == typev1.Link_EXPIRED:
+		return consentv1.Consent_EXPIRED
+	case d.failure != nil:
+		return consentv1.Consent_FAILED
+	default:
+		return consentv1.Consent_AWAITING_AUTHORIZATION
+	}
+}
+
+func (d *deriver) linkState() *typev1.Link {
+	if d.link == nil {
+		return nil
+	}
+	link := &typev1.Link{
+		Uri: d.link.URI, Status: max(d.linkStatus, typev1.Link_PENDING),
+		CreateTime: timestamppb.New(d.linkIssued), ExpireTime: timestamppb.New(d.link.ExpireTime),
+	}
+	switch {
+	case d.linkDone || (d.completed && d.lastDecision == consentv1.Decision_VALUE_UNSPECIFIED):
+		link.Status = typev1.Link_COMPLETED
+	case d.linkOver:
+		link.Status = typev1.Link_EXPIRED
+	}
+	if d.ended || link.Status == typev1.Link_EXPIRED {
+		link.Uri = ""
+	}
+	return link
+}
+
+// proto gives the failure as callers see it.
+func (e *Error) proto() *errorv1.Error {
+	if e == nil {
+		return nil
+	}
+	return &errorv1.Error{Reason: e.Reason, Message: e.Message, ProviderCode: e.ProviderCode}
+}

@@ -1,0 +1,244 @@
+package consent
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/providers"
+)
+
+// Keys of events that happen once in a consent.
+const (
+	keyCreated = "created"
+	keyFinal   = "revoked-by-caller"
+	keyDeleted = "deleted"
+)
+
+// Created is the first event of a consent.
+func Created(now time.Time, description string) Event {
+	return Event{Key: keyCreated, Type: consentv1.ConsentEvent_CREATED, EventTime: now, ReceiveTime: now, Description: description}
+}
+
+// LinkIssued opens the flow with the given number.
+func LinkIssued(flow int, uri string, expires, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: fmt.Sprintf("flow/%d/issued", flow), Type: consentv1.ConsentEvent_LINK_ISSUED, EventTime: now, ReceiveTime: now,
+		Description: "A link was issued.", Link: &Link{URI: uri, ExpireTime: expires},
+	}
+}
+
+// LinkExpired notes that the time of a flow's link ran out.
+func LinkExpired(flow int, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: fmt.Sprintf("flow/%d/expired", flow), Type: consentv1.ConsentEvent_LINK_EXPIRED, EventTime: now, ReceiveTime: now,
+		Description: "The link's time ran out.",
+	}
+}
+
+// LinkExited notes that the customer left a flow's pages early.
+func LinkExited(flow int, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: fmt.Sprintf("flow/%d/exited", flow), Type: consentv1.ConsentEvent_LINK_EXITED, EventTime: now, ReceiveTime: now,
+		Description: "The customer left the pages.",
+	}
+}
+
+// LinkErrored notes that the provider returned the customer with an error.
+func LinkErrored(flow int, failure Error, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: fmt.Sprintf("flow/%d/errored", flow), Type: consentv1.ConsentEvent_AUTHORIZATION_FAILED, EventTime: now,
+		ReceiveTime: now, Description: "The authentication at the bank failed.", Error: &failure,
+	}
+}
+
+// Approved notes that the customer approved in a flow, for a provider that does not report it.
+func Approved(flow int, description string, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: fmt.Sprintf("flow/%d/approved", flow), Type: consentv1.ConsentEvent_APPROVED, EventTime: now, ReceiveTime: now,
+		Description: description,
+	}
+}
+
+// RevokedByCaller ends a consent.
+func RevokedByCaller(flow int, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: keyFinal, Type: consentv1.ConsentEvent_REVOKED, EventTime: now, ReceiveTime: now, Final: true,
+		Description: "The caller revoked the consent.",
+	}
+}
+
+// Deleted is the last event of a consent.
+func Deleted(flow int, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: keyDeleted, Type: consentv1.ConsentEvent_DELETED, EventTime: now, ReceiveTime: now,
+		Description: "The consent was deleted.",
+	}
+}
+
+// Add gives those of the events whose keys are new to the history, numbered to follow it.
+func Add(history []Event, events ...Event) []Event {
+	known := make(map[string]bool, len(history))
+	sequence := int64(0)
+	for _, e := range history {
+		known[e.Key] = true
+		sequence = max(sequence, e.Sequence)
+	}
+	var added []Event
+	for _, e := range events {
+		if known[e.Key] {
+			continue
+		}
+		known[e.Key] = true
+		sequence++
+		e.Sequence = sequence
+		added = append(added, e)
+	}
+	return added
+}
+
+// After gives the moment now, moved behind everything that Kontor noted in the history before: the order of Kontor's own events must not
+// depend on a clock that was set back.
+func After(history []Event, now time.Time) time.Time {
+	for _, e := range history {
+		if !now.After(e.ReceiveTime) {
+			now = e.ReceiveTime.Add(time.Microsecond)
+		}
+	}
+	return now
+}
+
+// Observe gives the events by which a provider's report extends a history: one for each status that the history does not know yet, however
+// often and in whatever order it is reported. A consent that the caller ended takes no more.
+func Observe(history []Event, report providers.ConsentState, now time.Time) []Event {
+	for _, e := range history {
+		if e.Final || e.Type == consentv1.ConsentEvent_DELETED {
+			return nil
+		}
+	}
+	now = After(history, now)
+	flow := currentFlow(history)
+	events := observed(report.Observations, flow, now)
+	if report.Stateful {
+		events = append(events, transitions(history, report.Connections, flow, now)...)
+	}
+	return Add(history, events...)
+}
+
+// observed turns statuses into events, in canonical order so that the sequence reads well.
+func observed(observations []providers.Observation, flow int, now time.Time) []Event {
+	events := make([]Event, 0, len(observations))
+	for _, o := range observations {
+		e := Event{
+			Flow: flow, Key: o.Key, Type: o.Type, ConnectionID: o.ConnectionID, Bank: bankOf(o.Bank), ProviderCode: o.ProviderCode,
+			Description: descriptions[o.Type], EventTime: o.Time, ReceiveTime: now,
+		}
+		if o.Error != nil {
+			e.Error = &Error{Reason: o.Error.GetReason(), Message: o.Error.GetMessage(), ProviderCode: o.Error.GetProviderCode()}
+		}
+		events = append(events, e)
+	}
+	slices.SortStableFunc(events, compare)
+	return events
+}
+
+// transitions compares what a provider without a history says of its connections with what is known of them.
+func transitions(history []Event, connections []providers.ConnectionState, flow int, now time.Time) []Event {
+	known := make(map[string]Connection)
+	state := Derive(consentv1.Consent_DATA_COLLECTION_UNSPECIFIED, history)
+	for _, c := range state.Connections {
+		known[c.ID] = c
+	}
+	step := len(history)
+	note := func(t consentv1.ConsentEvent_Type, c providers.ConnectionState) Event {
+		step++
+		return Event{
+			Flow: flow, Key: fmt.Sprintf("state/%d/%s/%s", step, strings.ToLower(t.String()), c.ID), Type: t, ConnectionID: c.ID,
+			Bank: bankOf(c.Bank), Description: descriptions[t], EventTime: now, ReceiveTime: now, SyncTime: c.SyncTime,
+		}
+	}
+	var events []Event
+	gained := false
+	for _, c := range connections {
+		have, ok := known[c.ID]
+		delete(known, c.ID)
+		switch {
+		case !ok || have.Status == consentv1.Connection_DISCONNECTED:
+			events = append(events, note(consentv1.ConsentEvent_BANK_AUTHORIZED, c))
+			gained = true
+			if !c.Active {
+				events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
+			}
+		case !c.Active && have.Status != consentv1.Connection_REAUTHORIZATION_REQUIRED:
+			events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
+		case c.Active && (have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED || c.SyncTime.After(have.SyncTime)):
+			events = append(events, note(consentv1.ConsentEvent_SYNC_COMPLETED, c))
+		}
+	}
+	for _, c := range state.Connections {
+		if _, gone := known[c.ID]; gone && c.Status != consentv1.Connection_DISCONNECTED {
+			events = append(events, note(consentv1.ConsentEvent_CONNECTION_REMOVED, providers.ConnectionState{ID: c.ID}))
+		}
+	}
+	if gained {
+		events = append(events, Approved(flow, "The customer connected a bank.", now), Completed(flow, now))
+	}
+	return events
+}
+
+// descriptions are Kontor's own words for what a provider reports.
+var descriptions = map[consentv1.ConsentEvent_Type]string{
+	consentv1.ConsentEvent_CREATED:                  "The consent was made.",
+	consentv1.ConsentEvent_LINK_OPENED:              "The customer opened the link.",
+	consentv1.ConsentEvent_BANK_SELECTED:            "The customer chose a bank.",
+	consentv1.ConsentEvent_BANK_AUTHORIZED:          "The customer authenticated at the bank.",
+	consentv1.ConsentEvent_FETCH_STARTED:            "Fetching transactions began.",
+	consentv1.ConsentEvent_FETCH_COMPLETED:          "Fetching transactions is done.",
+	consentv1.ConsentEvent_APPROVED:                 "The customer approved.",
+	consentv1.ConsentEvent_REVOKED:                  "The customer refused or withdrew.",
+	consentv1.ConsentEvent_CATEGORISATION_STARTED:   "Categorisation began.",
+	consentv1.ConsentEvent_CATEGORISATION_COMPLETED: "Categorisation is done.",
+	consentv1.ConsentEvent_INSIGHTS_STARTED:         "Computing insights began.",
+	consentv1.ConsentEvent_COMPLETED:                "The data is ready.",
+	consentv1.ConsentEvent_AUTHORIZATION_FAILED:     "The authentication at the bank failed.",
+	consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED: "The bank asks for a new authentication.",
+	consentv1.ConsentEvent_SYNC_COMPLETED:           "Newer data was fetched from the bank.",
+	consentv1.ConsentEvent_CONNECTION_REMOVED:       "The connection to the bank was removed.",
+}
+
+func bankOf(b *consentv1.Connection_Bank) *Bank {
+	if b == nil {
+		return nil
+	}
+	return &Bank{
+		DisplayName: b.GetDisplayName(), BIC: b.GetBic(), BankCode: b.GetBankCode(), CountryCode: b.GetCountryCode(), LogoURI: b.GetLogoUri(),
+	}
+}
+
+// Proto gives the bank as callers see it.
+func (b *Bank) Proto() *consentv1.Connection_Bank {
+	if b == nil {
+		return nil
+	}
+	return &consentv1.Connection_Bank{
+		DisplayName: b.DisplayName, Bic: b.BIC, BankCode: b.BankCode, CountryCode: b.CountryCode, LogoUri: b.LogoURI,
+	}
+}
+
+// Removed notes that a connection was removed on the caller's request, as the step-th event.
+func Removed(connectionID string, flow int, step int64, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: fmt.Sprintf("state/%d/removed/%s", step, connectionID), Type: consentv1.ConsentEvent_CONNECTION_REMOVED,
+		ConnectionID: connectionID, EventTime: now, ReceiveTime: now, Description: descriptions[consentv1.ConsentEvent_CONNECTION_REMOVED],
+	}
+}
+
+// Completed notes that the data is ready, for a provider that does not report it.
+func Completed(flow int, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: "completed", Type: consentv1.ConsentEvent_COMPLETED, EventTime: now, ReceiveTime: now,
+		Description: descriptions[consentv1.ConsentEvent_COMPLETED],
+	}
+}
