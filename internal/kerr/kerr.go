@@ -91,6 +91,9 @@ func Code(reason errorv1.Error_Reason) codes.Code {
 	return codes.Internal
 }
 
+// Reasons gives a copy of the table of reasons and status codes.
+func Reasons() map[errorv1.Error_Reason]codes.Code { return maps.Clone(statusCodes) }
+
 // Option adds to an error.
 type Option func(*details)
 
@@ -155,10 +158,24 @@ func InvalidField(path, description string) error {
 	return New(errorv1.Error_INVALID_FIELD, "invalid field "+path, WithField(path, description))
 }
 
+// ErrUnknownCallback says that nothing is known about a callback: its token is none, or what came with it does not belong to it. It never
+// reaches a caller of the API; whoever sent the callback sees a bare 404.
+var ErrUnknownCallback = errors.New("unknown callback")
+
+// statusOf gives the status that an error is or wraps. Unlike status.FromError it takes over no text of what wraps it.
+func statusOf(err error) (*status.Status, bool) {
+	var carrier interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &carrier) {
+		return nil, false
+	}
+	st := carrier.GRPCStatus()
+	return st, st != nil
+}
+
 // info finds Kontor's ErrorInfo among the details of an error.
 func info(err error) *errdetails.ErrorInfo {
-	st, ok := status.FromError(err)
-	if !ok || err == nil {
+	st, ok := statusOf(err)
+	if !ok {
 		return nil
 	}
 	for _, detail := range st.Details() {
@@ -198,7 +215,7 @@ func Finish(err error, requestID string) (finished, cause error) {
 
 // replace gives an error with a reason for one without, and tells whether that hides something worth logging.
 func replace(err error) (replacement error, hidden bool) {
-	st, isStatus := status.FromError(err)
+	st, isStatus := statusOf(err)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), isStatus && st.Code() == codes.DeadlineExceeded:
 		return New(errorv1.Error_DEADLINE_EXCEEDED, "the deadline passed before the answer was there"), false
@@ -213,7 +230,8 @@ func replace(err error) (replacement error, hidden bool) {
 }
 
 func withRequestID(err error, requestID string) error {
-	st := status.Convert(err).Proto()
+	finished, _ := statusOf(err)
+	st := finished.Proto()
 	for i, packed := range st.GetDetails() {
 		var found errdetails.ErrorInfo
 		if !packed.MessageIs(&found) || packed.UnmarshalTo(&found) != nil || found.GetDomain() != Domain {

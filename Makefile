@@ -1,0 +1,85 @@
+# The targets with a comment are for use; `make` lists them. What they do stands in
+# scripts/, and everything they set up lies in .build/ and node_modules.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Long enough for two slow cores with the race detector, short enough to find a hang.
+TEST_TIMEOUT ?= 10m
+# Packages, or flags, for go test: make test-go TEST=./internal/money
+TEST ?= ./...
+
+# check's steps share what they set up.
+.NOTPARALLEL:
+
+.PHONY: help
+help:
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Start the gateway with both providers played by the sandbox
+	go run ./cmd/gateway sandbox
+
+.PHONY: build
+build: ## Build bin/gateway
+	scripts/build.sh
+
+.PHONY: test
+test: test-go test-clients ## Run all tests, Go and clients, setting up what they need
+
+.PHONY: test-go
+test-go: setup ## Run the Go tests
+	go test -timeout $(TEST_TIMEOUT) $(TEST)
+
+.PHONY: test-race
+test-race: setup ## Run the Go tests with the race detector
+	go test -race -timeout $(TEST_TIMEOUT) $(TEST)
+
+.PHONY: test-clients
+test-clients: ## Run the tests of the TypeScript and Python stubs
+	scripts/test-clients.sh
+
+.PHONY: check
+check: verify-generate lint vuln test-race test-clients ## Run what CI runs
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem $(TEST)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (10s)
+	scripts/fuzz.sh
+
+.PHONY: cover
+cover: setup ## Measure how much of the code the tests run; .build/coverage.html shows where
+	go test -timeout $(TEST_TIMEOUT) -coverpkg ./cmd/...,./internal/... -coverprofile .build/coverage.out $(TEST)
+	go tool cover -html .build/coverage.out -o .build/coverage.html
+	go tool cover -func .build/coverage.out | tail -1
+
+.PHONY: generate
+generate: ## Make gen/ from proto/
+	scripts/generate.sh
+
+.PHONY: verify-generate
+verify-generate: ## Fail when gen/ is not what proto/ makes
+	scripts/generate.sh --verify
+
+.PHONY: lint
+lint: ## Run all linters, and look for breaking changes of the API
+	scripts/lint.sh
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities
+	scripts/vuln.sh
+
+.PHONY: format
+format: ## Format Go and proto files
+	scripts/format.sh
+
+.PHONY: setup
+setup: ## Set up what tests and generators need, besides Go, Node.js and Python
+	scripts/setup-chromium.sh
+	scripts/setup-node.sh
+	scripts/setup-python.sh

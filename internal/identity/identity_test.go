@@ -1,0 +1,54 @@
+package identity_test
+
+import (
+	"context"
+	"testing"
+
+	"kontor.dev/kontor/internal/identity"
+)
+
+func TestAllows(t *testing.T) {
+	for _, c := range []struct {
+		have []string
+		want string
+		ok   bool
+	}{
+		{nil, "consents.read", false},
+		{[]string{"consents.read"}, "consents.read", true},
+		{[]string{"consents.read"}, "consents.write", false},
+		{[]string{"consents.write"}, "consents.read", true},
+		{[]string{"consents.write"}, "consents.write", true},
+		{[]string{"consents.write"}, "banking.read", false},
+		{[]string{"banking.read", "consents.write"}, "consents.read", true},
+		{[]string{"*"}, "documents.write", true},
+		{[]string{"*"}, "documents.read", true},
+		{[]string{"consents.*"}, "consents.read", false},
+		{[]string{"consents"}, "consents.read", false},
+		{[]string{""}, "consents.read", false},
+		{[]string{"consent.write"}, "consents.read", false},
+	} {
+		if ok := (identity.Identity{Scopes: c.have}).Allows(c.want); ok != c.ok {
+			t.Errorf("%q allow %q: %t", c.have, c.want, ok)
+		}
+	}
+}
+
+func TestContext(t *testing.T) {
+	empty := context.Background()
+	if id := identity.From(empty); id.ClientID != "" || id.Tenant != "" || id.Scopes != nil {
+		t.Errorf("an empty context has an identity: %v", id)
+	}
+	if identity.RequestID(empty) != "" || identity.IdempotencyKey(empty) != "" || identity.LastEventID(empty) != "" {
+		t.Error("an empty context has values")
+	}
+	ctx := identity.With(empty, identity.Identity{ClientID: "lending", Tenant: "default"})
+	ctx = identity.WithRequestID(ctx, "r")
+	ctx = identity.WithIdempotencyKey(ctx, "k")
+	ctx = identity.WithLastEventID(ctx, "e")
+	if id := identity.From(ctx); id.ClientID != "lending" || id.Tenant != "default" {
+		t.Errorf("got %v", id)
+	}
+	if identity.RequestID(ctx) != "r" || identity.IdempotencyKey(ctx) != "k" || identity.LastEventID(ctx) != "e" {
+		t.Error("values are mixed up")
+	}
+}

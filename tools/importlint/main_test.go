@@ -1,0 +1,131 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func TestCheck(t *testing.T) {
+	const (
+		blind   = "the service layer knows ports"
+		apart   = "an adapter knows nothing of the other one"
+		http    = "an adapter speaks to a provider over HTTP"
+		wire    = "cmd/gateway/wire.go alone names the providers"
+		reading = "the sandbox reads the documentation alone"
+		plays   = "only the gateway's sandbox command and tests play providers"
+		helpers = "test helpers stay out of production code"
+		status  = "adapters classify errors"
+		pure    = "the rule of a consent's status is pure"
+		nothing = ""
+	)
+	for _, tc := range []struct {
+		file    string
+		imports string
+		want    string // part of the only finding; empty for none
+	}{
+		{"internal/service/consent.go", "kontor.dev/kontor/internal/providers/fimento", blind},
+		{"internal/service/consent.go", "kontor.dev/kontor/internal/providers/finoos", blind},
+		{"internal/service/consent_test.go", "kontor.dev/kontor/internal/providers/finoos", blind},
+		{"internal/service/part/part.go", "kontor.dev/kontor/internal/providers/fimento/sub", blind},
+		{"internal/service/consent.go", "kontor.dev/kontor/internal/providers", nothing},
+		{"internal/service/consent.go", "kontor.dev/kontor/internal/providers/fimentoish", nothing},
+
+		{"cmd/gateway/wire.go", "kontor.dev/kontor/internal/providers/fimento", nothing},
+		{"cmd/gateway/main.go", "kontor.dev/kontor/internal/providers/fimento", wire},
+		{"cmd/gateway/main_test.go", "kontor.dev/kontor/internal/providers/fimento", nothing},
+		{"cmd/other/wire.go", "kontor.dev/kontor/internal/providers/fimento", wire},
+		{"internal/server/server.go", "kontor.dev/kontor/internal/providers/finoos", wire},
+		{"internal/server/server_test.go", "kontor.dev/kontor/internal/providers/finoos", wire},
+		{"internal/providers/registry.go", "kontor.dev/kontor/internal/providers/finoos", wire},
+		{"test/e2e/e2e_test.go", "kontor.dev/kontor/internal/providers/finoos", nothing},
+		{"test/e2e/production.go", "kontor.dev/kontor/internal/providers/finoos", wire},
+
+		{"internal/providers/fimento/client.go", "kontor.dev/kontor/internal/providers", nothing},
+		{"internal/providers/fimento/client_test.go", "kontor.dev/kontor/internal/providers/fimento", nothing},
+		{"internal/providers/fimento/client.go", "kontor.dev/kontor/internal/providers/finoos", apart},
+		{"internal/providers/finoos/client.go", "kontor.dev/kontor/internal/providers/fimento", apart},
+		{"internal/providers/finoos/client_test.go", "kontor.dev/kontor/internal/providers/fimento", apart},
+		{"internal/providers/fimento/client.go", "kontor.dev/kontor/internal/sandbox/fimento", http},
+		{"internal/providers/finoos/client.go", "kontor.dev/kontor/internal/sandbox", http},
+		{"internal/providers/fimento/client_test.go", "kontor.dev/kontor/internal/sandbox/fimento", nothing},
+
+		{"internal/sandbox/sandbox.go", "kontor.dev/kontor/internal/providers", reading},
+		{"internal/sandbox/fimento/wire.go", "kontor.dev/kontor/internal/providers/fimento", reading},
+		{"internal/sandbox/fimento/wire_test.go", "kontor.dev/kontor/internal/providers/fimento", reading},
+		{"internal/sandbox/sandbox.go", "kontor.dev/kontor/internal/service", reading},
+		{"internal/sandbox/sandbox.go", "kontor.dev/kontor/internal/sandbox/fimento", nothing},
+
+		{"cmd/gateway/sandbox.go", "kontor.dev/kontor/internal/sandbox", nothing},
+		{"internal/server/server.go", "kontor.dev/kontor/internal/sandbox", plays},
+		{"internal/server/server_test.go", "kontor.dev/kontor/internal/sandbox", nothing},
+		{"internal/providers/providertest/suite.go", "kontor.dev/kontor/internal/sandbox", nothing},
+
+		{"internal/store/sqlite/sqlite.go", "kontor.dev/kontor/internal/store/storetest", helpers},
+		{"internal/store/sqlite/sqlite.go", "testing", helpers},
+		{"internal/store/sqlite/sqlite.go", "net/http/httptest", helpers},
+		{"internal/store/sqlite/sqlite.go", "kontor.dev/kontor/internal/store/storetest/cases", helpers},
+		{"internal/store/sqlite/sqlite_test.go", "kontor.dev/kontor/internal/store/storetest", nothing},
+		{"internal/store/storetest/storetest.go", "testing", nothing},
+
+		{"internal/providers/fimento/errors.go", "google.golang.org/grpc/codes", status},
+		{"internal/providers/errors.go", "google.golang.org/grpc", status},
+		{"internal/service/errors.go", "google.golang.org/grpc/codes", nothing},
+
+		{"internal/consent/rule.go", "net/http", pure},
+		{"internal/consent/rule.go", "os", pure},
+		{"internal/consent/rule.go", "kontor.dev/kontor/internal/store", pure},
+		{"internal/consent/rule.go", "time", nothing},
+		{"internal/consent/rule_test.go", "os", nothing},
+
+		// Not ours to judge.
+		{"tools/importlint/main.go", "kontor.dev/kontor/internal/providers/fimento", nothing},
+		{".build/x/main.go", "kontor.dev/kontor/internal/providers/fimento", nothing},
+		{"internal/service/testdata/x.go", "kontor.dev/kontor/internal/providers/fimento", nothing},
+	} {
+		t.Run(tc.file+" "+tc.imports, func(t *testing.T) {
+			findings, err := check(fstest.MapFS{
+				tc.file:        {Data: []byte("package p\n\nimport _ \"" + tc.imports + "\"\n")},
+				"tools/go.mod": {Data: []byte("module kontor.dev/kontor/tools\n")},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.want == nothing {
+				if len(findings) > 0 {
+					t.Errorf("allowed import is reported: %q", findings)
+				}
+				return
+			}
+			if len(findings) != 1 || !strings.Contains(findings[0], tc.want) || !strings.HasPrefix(findings[0], tc.file+":3:") {
+				t.Errorf("got %q, want one finding at %s:3 with %q", findings, tc.file, tc.want)
+			}
+		})
+	}
+}
+
+// Build tags hide nothing, and one finding does not hide the next.
+func TestCheckReportsEachForbiddenImport(t *testing.T) {
+	findings, err := check(fstest.MapFS{"internal/service/a.go": {Data: []byte(`//go:build never
+
+package service
+
+import (
+	_ "fmt"
+	_ "kontor.dev/kontor/internal/providers/fimento"
+	_ "kontor.dev/kontor/internal/providers/finoos"
+)
+`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(findings) != 2 {
+		t.Errorf("got %d findings, want 2: %q", len(findings), findings)
+	}
+}
+
+func TestCheckFailsOnUnreadableSource(t *testing.T) {
+	if _, err := check(fstest.MapFS{"a.go": {Data: []byte("import")}}); err == nil {
+		t.Error("a file that does not parse passes")
+	}
+}
