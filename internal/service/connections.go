@@ -214,10 +214,6 @@ func (s *Service) importConnections(ctx context.Context, c *creation, p *provide
 	if err := p.Importer.ImportConnections(ctx, refOf(row), replace, req.GetConnections()); err != nil {
 		return nil, c.abandon(ctx, err, nil)
 	}
-	report, err := p.Consents.GetConsent(ctx, refOf(row))
-	if err != nil {
-		return nil, c.abandon(ctx, err, nil)
-	}
 	resp := &bankingv1.ImportConnectionsResponse{}
 	err = s.update(ctx, func(tx store.Tx) error {
 		fresh := *row
@@ -233,7 +229,12 @@ func (s *Service) importConnections(ctx context.Context, c *creation, p *provide
 		} else {
 			fresh = *have
 		}
-		if _, err := s.observe(tx, &fresh, *report); err != nil {
+		history, err := tx.Events(fresh.Tenant, fresh.ID, 0, maxHistory)
+		if err != nil {
+			return err
+		}
+		// What stands now follows from what was handed over: reading it back would need another product of the customer's.
+		if _, err := s.observe(tx, &fresh, imported(history, replace, req.GetConnections())); err != nil {
 			return err
 		}
 		resp.Consent = fresh.Resource
@@ -243,6 +244,25 @@ func (s *Service) importConnections(ctx context.Context, c *creation, p *provide
 		return c.done(tx, resp)
 	})
 	return resp, err
+}
+
+// imported tells which connections stand after an import.
+func imported(history []consent.Event, replace bool, connections []*bankingv1.ImportedConnection) providers.ConsentState {
+	state := providers.ConsentState{Stateful: true}
+	given := make(map[string]bool)
+	for _, c := range connections {
+		given[c.GetId()] = true
+		state.Connections = append(state.Connections, providers.ConnectionState{ID: c.GetId(), Bank: c.GetBank(), Active: true})
+	}
+	if replace {
+		return state
+	}
+	for _, c := range consent.Derive(consentv1.Consent_DATA_COLLECTION_UNSPECIFIED, history).Connections {
+		if !given[c.ID] && c.Status != consentv1.Connection_DISCONNECTED {
+			state.Connections = append(state.Connections, providers.ConnectionState{ID: c.ID, Bank: c.Bank.Proto(), Active: true})
+		}
+	}
+	return state
 }
 
 // importedConsent gives the customer's consent of origin IMPORTED, or a new one that is not stored yet.

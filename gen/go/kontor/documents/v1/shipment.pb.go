@@ -156,7 +156,7 @@ type Shipment struct {
 	// Subject line.
 	Subject string `protobuf:"bytes,6,opt,name=subject,proto3" json:"subject,omitempty"`
 	// The PDF, at most 10 MiB. It goes to the provider and is not kept.
-	Pdf []byte `protobuf:"bytes,7,opt,name=pdf,proto3" json:"pdf,omitempty"`
+	Pdf []byte `protobuf:"bytes,7,opt,name=pdf,proto3,oneof" json:"pdf,omitempty"`
 	// What became of it.
 	Status Shipment_Status `protobuf:"varint,8,opt,name=status,proto3,enum=kontor.documents.v1.Shipment_Status" json:"status,omitempty"`
 	// When Kontor took it.
@@ -371,7 +371,7 @@ var File_kontor_documents_v1_shipment_proto protoreflect.FileDescriptor
 
 const file_kontor_documents_v1_shipment_proto_rawDesc = "" +
 	"\n" +
-	"\"kontor/documents/v1/shipment.proto\x12\x13kontor.documents.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\t\n" +
+	"\"kontor/documents/v1/shipment.proto\x12\x13kontor.documents.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\t\n" +
 	"\bShipment\x12\x1f\n" +
 	"\x04name\x18\x01 \x01(\tB\v\xe0A\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12X\n" +
 	"\bcustomer\x18\x02 \x01(\tB<\xe0A\x01\xe0A\x05\xfaA\x15\n" +
@@ -379,8 +379,8 @@ const file_kontor_documents_v1_shipment_proto_rawDesc = "" +
 	"\achannel\x18\x03 \x01(\x0e2%.kontor.documents.v1.Shipment.ChannelB\x10\xe0A\x02\xe0A\x05\xbaH\a\x82\x01\x04\x10\x01 \x00R\achannel\x121\n" +
 	"\trecipient\x18\x04 \x01(\tB\x13\xe0A\x02\xe0A\x05\xbaH\ar\x05\x10\x01\x18\xc8\x01\x80\x01\x01R\trecipient\x12M\n" +
 	"\aaddress\x18\x05 \x01(\v2%.kontor.documents.v1.Shipment.AddressB\f\xe0A\x02\xe0A\x05\xbaH\x03\xc8\x01\x01R\aaddress\x12-\n" +
-	"\asubject\x18\x06 \x01(\tB\x13\xe0A\x02\xe0A\x05\xbaH\ar\x05\x10\x01\x18\xf4\x03\x80\x01\x01R\asubject\x12'\n" +
-	"\x03pdf\x18\a \x01(\fB\x15\xe0A\x02\xe0A\x04\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x05\x80\x01\x01R\x03pdf\x12A\n" +
+	"\asubject\x18\x06 \x01(\tB\x13\xe0A\x02\xe0A\x05\xbaH\ar\x05\x10\x01\x18\xf4\x03\x80\x01\x01R\asubject\x12,\n" +
+	"\x03pdf\x18\a \x01(\fB\x15\xe0A\x02\xe0A\x04\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x05\x80\x01\x01H\x00R\x03pdf\x88\x01\x01\x12A\n" +
 	"\x06status\x18\b \x01(\x0e2$.kontor.documents.v1.Shipment.StatusB\x03\xe0A\x03R\x06status\x12@\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
@@ -410,7 +410,8 @@ const file_kontor_documents_v1_shipment_proto_rawDesc = "" +
 	"\n" +
 	"\x06FAILED\x10\x03\x12\x13\n" +
 	"\x0fOUTCOME_UNKNOWN\x10\x04:C\xeaA@\n" +
-	"\x13kontor.dev/Shipment\x12\x14shipments/{shipment}*\tshipments2\bshipmentB:Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1b\x06proto3"
+	"\x13kontor.dev/Shipment\x12\x14shipments/{shipment}*\tshipments2\bshipmentB\x06\n" +
+	"\x04_pdfB:Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1b\x06proto3"
 
 var (
 	file_kontor_documents_v1_shipment_proto_rawDescOnce sync.Once
@@ -452,6 +453,7 @@ func file_kontor_documents_v1_shipment_proto_init() {
 	if File_kontor_documents_v1_shipment_proto != nil {
 		return
 	}
+	file_kontor_documents_v1_shipment_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

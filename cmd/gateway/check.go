@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+)
+
+// loginTimeout bounds one login of `check --online`.
+const loginTimeout = 15 * time.Second
+
+// runCheck says what is wrong with a configuration, by key and line and never by value.
+func runCheck(ctx context.Context, args []string, out, errOut io.Writer) error {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	path := flags.String("config", "kontor.yaml", "the configuration")
+	online := flags.Bool("online", false, "also log in at each provider")
+	if err := flags.Parse(args); err != nil {
+		return errUsage
+	}
+	cfg, err := config.Load(*path)
+	if err != nil {
+		return err
+	}
+	wired, err := wire(cfg, wiring{})
+	if err != nil {
+		return err
+	}
+	if _, err := service.New(service.Options{Tenants: wired.tenants, PublicURL: cfg.PublicURL}); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s: ok\n", *path)
+	if !*online {
+		return nil
+	}
+	failed := 0
+	for _, tenant := range wired.tenantIDs() {
+		for _, p := range wired.tenants[tenant].Providers {
+			result := "logged in"
+			if err := login(ctx, p); err != nil {
+				failed++
+				result = "login failed: " + providers.KindOf(err).String()
+			}
+			fmt.Fprintf(out, "tenants.%s.providers.%s: %s\n", tenant, p.ID, result)
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of the providers did not take the credentials", failed)
+	}
+	return nil
+}
+
+func login(ctx context.Context, p *providers.Provider) error {
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	return p.Session.Check(ctx)
+}

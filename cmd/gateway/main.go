@@ -1,0 +1,75 @@
+// Command gateway is Kontor: one gRPC and REST service in front of several bank-data providers.
+//
+// This package holds the commands and the assembly. wire.go is the only file of the project that names the adapters.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // banks' dates are meant in their own zone, also on machines without a zone database
+)
+
+const usage = `Kontor, one service in front of several bank-data providers.
+
+usage: gateway <command> [flags]
+
+  sandbox      play both providers on this machine, with a walk-through; needs no account
+  serve        serve with a configuration: gateway serve --config kontor.yaml
+  check        say what is wrong with a configuration; --online also logs in at each provider
+  operations   print each provider's HTTP operations, and how sure their paths are
+  keys new     make a client key, and the hash for the configuration
+  audit export print the audit trail as JSON lines
+  healthcheck  ask a running gateway whether it is ready, for containers
+
+gateway <command> -h prints a command's flags.
+`
+
+// errUsage says that the words were wrong and that this has been said.
+var errUsage = errors.New("usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "gateway:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out, errOut io.Writer) error {
+	if len(args) == 0 {
+		fmt.Fprint(errOut, usage)
+		return errUsage
+	}
+	command, args := args[0], args[1:]
+	switch command {
+	case "sandbox":
+		return runSandbox(ctx, args, out, errOut)
+	case "serve":
+		return runServe(ctx, args, out, errOut)
+	case "check":
+		return runCheck(ctx, args, out, errOut)
+	case "operations":
+		return runOperations(args, out, errOut)
+	case "keys":
+		return runKeys(args, out, errOut)
+	case "audit":
+		return runAudit(ctx, args, out, errOut)
+	case "healthcheck":
+		return runHealthcheck(ctx, args, out, errOut)
+	case "help", "-h", "--help":
+		fmt.Fprint(out, usage)
+		return nil
+	}
+	fmt.Fprintf(errOut, "gateway: there is no command %q\n\n%s", command, usage)
+	return errUsage
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/providers"
+)
+
+// runOperations prints each adapter's operation table. With a configuration, the table in force.
+func runOperations(args []string, out, errOut io.Writer) error {
+	flags := flag.NewFlagSet("operations", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	path := flags.String("config", "", "show the operations with this configuration's overrides")
+	if err := flags.Parse(args); err != nil {
+		return errUsage
+	}
+	if *path == "" {
+		for i, table := range operationTables() {
+			if i > 0 {
+				fmt.Fprintln(out)
+			}
+			if err := printOperations(out, table.title, table.operations); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	cfg, err := config.Load(*path)
+	if err != nil {
+		return err
+	}
+	wired, err := wire(cfg, wiring{})
+	if err != nil {
+		return err
+	}
+	for _, tenant := range wired.tenantIDs() {
+		for _, p := range wired.tenants[tenant].Providers {
+			if err := printOperations(out, tenant+": "+p.DisplayName, p.Operations); err != nil {
+				return err
+			}
+			fmt.Fprintln(out)
+		}
+	}
+	return nil
+}
+
+func printOperations(out io.Writer, title string, operations []providers.Operation) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "%s\nOPERATION\tMETHOD\tPATH\tSTANDING\tEFFECT\n", title)
+	for _, op := range operations {
+		standing := string(op.Standing)
+		if op.Overridden {
+			standing = "overridden"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", op.Name, op.Method, op.Path, standing, op.Effect)
+	}
+	return table.Flush()
+}

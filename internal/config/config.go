@@ -1,0 +1,199 @@
+// Package config reads kontor.yaml. It is strict: an unknown key, a key that appears twice, a value that is missing or bad and a secret that
+// cannot be read are all found in one pass, and each is named with its key and line and never with its value.
+//
+// The structs hold plain values. What a provider's block means is the adapter's business; cmd/gateway maps one to the other.
+package config
+
+import (
+	"crypto/sha256"
+	"log/slog"
+	"time"
+
+	"kontor.dev/kontor/internal/secret"
+)
+
+// Config is everything that an operator can set.
+type Config struct {
+	// Listen has the addresses to listen on.
+	Listen Listen
+	// PublicURL is where providers and browsers reach /callbacks, without a slash at the end.
+	PublicURL string
+	// Store tells where data is kept: "sqlite:<path>". Secret, since an address may carry a password.
+	Store secret.String
+	// Tenants are the owners of data, by id.
+	Tenants map[string]Tenant
+	// Clients are the internal services that may call.
+	Clients []Client
+	// TLS is what the gRPC and HTTP listeners present; nil for plain text.
+	TLS *TLS
+	// Log tells what is logged, and how.
+	Log Log
+	// Limits bound what callers can use up.
+	Limits Limits
+	// Telemetry tells where traces go.
+	Telemetry Telemetry
+	// Heartbeat is the longest silence of a stream.
+	Heartbeat time.Duration
+	// Polling tells how often providers are asked for news.
+	Polling Polling
+	// Webhooks tells whether Kontor's address is registered at providers that call one.
+	Webhooks bool
+	// Reflection tells whether gRPC clients may ask for the API's description.
+	Reflection bool
+	// Shutdown tells how the gateway stops.
+	Shutdown Shutdown
+}
+
+// Listen has addresses as "host:port". Port 0 takes a free one.
+type Listen struct {
+	// GRPC serves the API with health and reflection.
+	GRPC string
+	// HTTP serves REST, the API's description, and callbacks.
+	HTTP string
+	// Admin serves metrics and probes. It has no authentication: keep it inside.
+	Admin string
+}
+
+// Tenant owns data and has credentials at providers.
+type Tenant struct {
+	// RedirectURIs are the addresses to which a consent may send the customer back. A path may end in /*.
+	RedirectURIs []string
+	// Providers has the tenant's credentials; at least one is set.
+	Providers Providers
+}
+
+// Providers has one block for each provider; nil when the tenant does not use it.
+type Providers struct {
+	Fimento *Fimento
+	FinoOS  *FinoOS
+}
+
+// Fimento has the access to Fimento's API.
+type Fimento struct {
+	// BaseURL is the API's address. Fimento publishes none.
+	BaseURL string
+	// Username is the login's name.
+	Username string
+	// Password is the login's password.
+	Password secret.String
+	// PartnerBank is the bank on whose behalf consent is asked when a caller names none. May be empty.
+	PartnerBank string
+	// Operations replaces methods and paths: "METHOD /path" by the operation's name.
+	Operations map[string]string
+}
+
+// FinoOS has the access to finoOS's API.
+type FinoOS struct {
+	// BaseURL is the API's address.
+	BaseURL string
+	// Name is the login's name.
+	Name string
+	// Secret is the login's secret.
+	Secret secret.String
+	// TokenPrefix stands before the token in the Authorization header. Empty: the token alone.
+	TokenPrefix string
+	// APIVersion is sent as API-Version. Empty: the account's own.
+	APIVersion string
+	// Operations replaces methods and paths: "METHOD /path" by the operation's name.
+	Operations map[string]string
+}
+
+// Client is an internal service that calls Kontor.
+type Client struct {
+	// ID is its name in logs, metrics and the audit.
+	ID string
+	// Tenant owns all that it can see.
+	Tenant string
+	// Keys are the SHA-256 of its keys, several while one replaces another.
+	Keys [][sha256.Size]byte
+	// Scopes are what it may do, each of Scopes().
+	Scopes []string
+}
+
+// TLS names files with PEM.
+type TLS struct {
+	// CertFile has the certificate and its chain.
+	CertFile string
+	// KeyFile has the private key.
+	KeyFile string
+}
+
+// Log tells what is logged, and how.
+type Log struct {
+	// Level is the least level that is logged.
+	Level slog.Level
+	// Format is "json" or "text".
+	Format string
+}
+
+// Limits bound what callers can use up.
+type Limits struct {
+	// RequestsPerSecond is each client's quota over time.
+	RequestsPerSecond int
+	// Burst is how many requests a client may send at once.
+	Burst int
+	// MaxInFlight is how many calls are answered at one time, streams aside.
+	MaxInFlight int
+	// MaxStreams is how many streams are open at one time.
+	MaxStreams int
+	// MaxRequestBytes is the size of the largest request.
+	MaxRequestBytes int
+	// Timeout is the deadline of a call whose caller sets none, streams aside.
+	Timeout time.Duration
+	// ConnectionAge is how long a gRPC connection lasts, give or take a tenth, so that callers spread over replicas. Zero: for ever.
+	ConnectionAge time.Duration
+	// ConnectionAgeGrace is how long calls on such a connection may still take.
+	ConnectionAgeGrace time.Duration
+}
+
+// Telemetry tells where traces go.
+type Telemetry struct {
+	// OTLPEndpoint is an OTLP gRPC endpoint, such as http://collector:4317. Empty: what OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere.
+	OTLPEndpoint string
+}
+
+// Polling tells how often a consent under way is read from its provider.
+type Polling struct {
+	// MinInterval is the shortest time between two reads of a consent that nobody authenticated asked for.
+	MinInterval time.Duration
+	// MaxInterval is how far polling backs off without news.
+	MaxInterval time.Duration
+}
+
+// Shutdown tells how the gateway stops.
+type Shutdown struct {
+	// Delay is the time between turning readiness off and refusing connections, for load balancers to notice.
+	Delay time.Duration
+	// Timeout bounds how long calls under way may still take.
+	Timeout time.Duration
+}
+
+// Defaults are the values of everything that need not be set.
+func Defaults() Config {
+	return Config{
+		Listen: Listen{GRPC: "127.0.0.1:9090", HTTP: "127.0.0.1:8080", Admin: "127.0.0.1:8081"},
+		Store:  secret.New("sqlite:./data/kontor.db"),
+		Log:    Log{Level: slog.LevelInfo, Format: "json"},
+		Limits: Limits{
+			RequestsPerSecond: 500, Burst: 1000, MaxInFlight: 1000, MaxStreams: 20_000, MaxRequestBytes: 16 << 20,
+			Timeout: time.Minute, ConnectionAge: time.Hour, ConnectionAgeGrace: 5 * time.Minute,
+		},
+		Heartbeat:  15 * time.Second,
+		Polling:    Polling{MinInterval: 5 * time.Second, MaxInterval: 5 * time.Minute},
+		Webhooks:   true,
+		Reflection: true,
+		Shutdown:   Shutdown{Timeout: 25 * time.Second},
+	}
+}
+
+// FinoOSBaseURL is finoOS's address when a block has none (documented).
+const FinoOSBaseURL = "https://os.fino.cloud/api/v1"
+
+// Scopes lists the scopes that a client can have.
+func Scopes() []string {
+	scopes := []string{"*"}
+	for _, service := range []string{"customers", "consents", "banking", "insights", "documents", "providers"} {
+		scopes = append(scopes, service+".read", service+".write")
+	}
+	return scopes
+}

@@ -1,0 +1,260 @@
+package config_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"kontor.dev/kontor/internal/config"
+)
+
+// mutation is one way to spoil the full configuration.
+type mutation struct {
+	name, text string
+	// path must be named; line must be the problem's.
+	path string
+	line int
+}
+
+// keys finds every key of the full configuration with its path, by indentation.
+func keys(text string) (found []mutation) {
+	var stack []string
+	var indents []int
+	item := map[string]int{}
+	for i, line := range strings.Split(text, "\n") {
+		body := strings.TrimLeft(line, " ")
+		indent := len(line) - len(body)
+		listItem := strings.HasPrefix(body, "- ")
+		body = strings.TrimPrefix(body, "- ")
+		key, rest, ok := strings.Cut(body, ":")
+		for len(indents) > 0 && indents[len(indents)-1] >= indent {
+			stack, indents = stack[:len(stack)-1], indents[:len(indents)-1]
+		}
+		if !ok || rest != "" && rest[0] != ' ' || strings.ContainsAny(key, "/{[ ") {
+			continue // an address, not a key
+		}
+		if listItem {
+			parent := strings.Join(stack, ".")
+			stack, indents = append(stack, fmt.Sprintf("[%d]", item[parent])), append(indents, indent)
+			item[parent]++
+			indent += 2
+		}
+		stack, indents = append(stack, key), append(indents, indent)
+		path := strings.ReplaceAll(strings.Join(stack, "."), ".[", "[")
+		found = append(found, mutation{name: key, path: path, line: i + 1})
+	}
+	return found
+}
+
+func mutations(text string) (all []mutation) {
+	lines := strings.Split(text, "\n")
+	with := func(i int, replacement ...string) string {
+		return strings.Join(append(append(append([]string{}, lines[:i]...), replacement...), lines[i+1:]...), "\n")
+	}
+	parentOf := func(path string) string {
+		if i := strings.LastIndexAny(path, ".["); i >= 0 {
+			return path[:i]
+		}
+		return ""
+	}
+	sibling := func(path, key string) string {
+		if i := strings.LastIndex(path, "."); i >= 0 {
+			return path[:i+1] + key
+		}
+		return key
+	}
+	for _, m := range keys(text) {
+		i, line := m.line-1, lines[m.line-1]
+		open := strings.ContainsAny(m.path, ".") && (parentOf(m.path) == "tenants" || strings.HasSuffix(parentOf(m.path), "operations"))
+		if !open {
+			all = append(all, mutation{"unknown " + m.path, with(i, strings.Replace(line, m.name+":", m.name+"x:", 1)), sibling(m.path, m.name+"x"), m.line})
+		}
+		if strings.HasSuffix(line, ":") || strings.HasSuffix(line, "}") {
+			continue // has more keys in it
+		}
+		head := line[:strings.Index(line, m.name+":")+len(m.name)+1]
+		all = append(all,
+			mutation{"null " + m.path, with(i, head), m.path, m.line},
+			mutation{"empty " + m.path, with(i, head+` ""`), m.path, m.line},
+			mutation{"mapping " + m.path, with(i, head+" {canary: canary}"), m.path, m.line},
+			mutation{"unset " + m.path, with(i, head+` "${env:canary}"`), m.path, m.line},
+			mutation{"bad reference " + m.path, with(i, head+` "${canary}"`), m.path, m.line},
+			mutation{"open reference " + m.path, with(i, head+` "${env:canary"`), m.path, m.line},
+			mutation{"unreadable " + m.path, with(i, head+` "${file:/canary}"`), m.path, m.line},
+			mutation{"twice " + m.path, with(i, line, strings.Repeat(" ", len(head)-len(m.name)-1)+m.name+": canary"), m.path, m.line + 1},
+		)
+	}
+	return all
+}
+
+// badValues are values that only this key refuses.
+func badValues(text string) (all []mutation) {
+	add := func(old, replacement, path string) {
+		line := strings.Count(text[:strings.Index(text, old)], "\n") + 1
+		all = append(all, mutation{replacement, strings.Replace(text, old, replacement, 1), path, line})
+	}
+	for _, bad := range []string{"127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:080", "a b:1", "http://canary:1/", "1:2:3"} {
+		add("grpc: 127.0.0.1:0", "grpc: "+bad, "listen.grpc")
+		add("admin: :8081", "admin: "+bad, "listen.admin")
+	}
+	for _, bad := range []string{"kontor.example.com", "ftp://canary", "https://u:canary@host", "https://h?q=canary", "https://h/#canary", "https://", "https://h?", "'%zz://'"} {
+		add("public_url: https://kontor.example.com/base/", "public_url: "+bad, "public_url")
+		add("base_url: https://fimento.example.com/api/", "base_url: "+bad, "tenants.default.providers.fimento.base_url")
+	}
+	add("base_url: http://127.0.0.1:9999/api/v1", "base_url: http://canary.example/api", "tenants.default.providers.finoos.base_url")
+	for _, bad := range []string{"kontor.db", "'sqlite:'", "sqlite://canary", "mysql://canary", "postgres://u:canary@h/db", "postgresql://u:canary@h/db"} {
+		add("store: sqlite:/var/lib/kontor/kontor.db", "store: "+bad, "store")
+	}
+	for _, bad := range []string{"/relative", "javascript:canary()", "https://*.example.com/", "https://a.example/*/b", "https://u:canary@a.example/", "https://a.example/?canary"} {
+		add("- https://app.example.com/*", "- "+bad, "tenants.default.redirect_uris[0]")
+	}
+	for _, bad := range []string{"/auth/login", "post /auth", "POST auth", "POST /a?canary", "POST /a b"} {
+		add("login: POST /auth/login2", "login: "+bad, "tenants.default.providers.fimento.operations.login")
+	}
+	add("token_prefix: Bearer", "token_prefix: two words", "tenants.default.providers.finoos.token_prefix")
+	add("api_version: 2020-06-16", "api_version: a/b", "tenants.default.providers.finoos.api_version")
+	for _, bad := range []string{"Lending", "a b", "-a", "a_b"} {
+		add("id: lending", "id: "+bad, "clients[0].id")
+	}
+	add("id: ops", "id: lending", "clients[1].id")
+	add("tenant: other", "tenant: nobody", "clients[1].tenant")
+	hash := "key_sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	for _, bad := range []string{"9f86", "canary", hash[12:] + "00", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "[]"} {
+		add(hash, "key_sha256: "+bad, "clients[0].key_sha256")
+	}
+	add("- 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+		"- 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "clients[1].key_sha256[0]")
+	for _, bad := range []string{"consents", "consents.delete", "Consents.read", "consent.read", "consents.*"} {
+		add("scopes: [consents.write, banking.read]", "scopes: [banking.read, "+bad+"]", "clients[0].scopes[1]")
+	}
+	add("scopes: [consents.write, banking.read]", "scopes: []", "clients[0].scopes")
+	add("scopes: [consents.write, banking.read]", "scopes: consents.write", "clients[0].scopes")
+	add("level: debug", "level: trace", "log.level")
+	add("format: text", "format: xml", "log.format")
+	for _, bad := range []string{"0", "-1", "1.5", "many", "99999999"} {
+		add("requests_per_second: 10", "requests_per_second: "+bad, "limits.requests_per_second")
+		add("max_streams: 40", "max_streams: "+bad, "limits.max_streams")
+	}
+	add("max_request_bytes: 1048576", "max_request_bytes: 10", "limits.max_request_bytes")
+	for _, bad := range []string{"5", "5 s", "-5s", "1h", "soon"} {
+		add("heartbeat: 5s", "heartbeat: "+bad, "heartbeat")
+	}
+	add("timeout: 30s", "timeout: 0s", "limits.timeout")
+	add("connection_age: 10m", "connection_age: -1s", "limits.connection_age")
+	add("min_interval: 1s", "min_interval: 5", "polling.min_interval")
+	add("otlp_endpoint: http://collector:4317", "otlp_endpoint: collector", "telemetry.otlp_endpoint")
+	add("webhooks: off", "webhooks: maybe", "webhooks")
+	add("reflection: false", "reflection: 0", "reflection")
+	add("delay: 2s", "delay: 2", "shutdown.delay")
+	return all
+}
+
+// TestMutations spoils the configuration in more than a hundred ways. Each must be found, at its key and line, and no value shown.
+func TestMutations(t *testing.T) {
+	text := full(t)
+	all := append(mutations(text), badValues(text)...)
+	if len(all) < 100 {
+		t.Fatalf("only %d mutations", len(all))
+	}
+	t.Logf("%d mutations", len(all))
+	for _, m := range all {
+		t.Run(m.name, func(t *testing.T) {
+			if m.text == text {
+				t.Fatal("nothing was changed")
+			}
+			_, problems := config.Parse("kontor.yaml", []byte(m.text), env, readFile)
+			if len(problems) == 0 {
+				t.Fatal("not found")
+			}
+			named := false
+			for _, p := range problems {
+				named = named || p.Path == m.path && p.Line == m.line
+			}
+			if !named {
+				t.Errorf("want %s in line %d, got\n%s", m.path, m.line, problems)
+			}
+			if strings.Contains(problems.Error(), "canary") {
+				t.Errorf("a value is shown:\n%s", problems)
+			}
+		})
+	}
+}
+
+// TestMissing takes away what must be there.
+func TestMissing(t *testing.T) {
+	text := full(t)
+	lines := strings.Split(text, "\n")
+	missing := map[string]bool{}
+	for _, m := range keys(text) {
+		i := m.line - 1
+		end := i + 1
+		indent := len(lines[i]) - len(strings.TrimLeft(lines[i], " "))
+		for end < len(lines) && len(lines[end])-len(strings.TrimLeft(lines[end], " ")) > indent {
+			end++
+		}
+		if strings.Contains(lines[i], "- ") || strings.Contains(m.path, "key_sha256[") {
+			continue // the first key of an item: the hyphen would go with it
+		}
+		without := strings.Join(append(append([]string{}, lines[:i]...), lines[end:]...), "\n")
+		_, problems := config.Parse("kontor.yaml", []byte(without), env, readFile)
+		for _, p := range problems {
+			if p.Message == "is missing" && p.Path == m.path {
+				missing[m.path] = true
+			}
+		}
+	}
+	for _, path := range []string{
+		"public_url", "tenants", "clients", "tenants.default.redirect_uris", "tenants.default.providers",
+		"tenants.default.providers.fimento.base_url", "tenants.default.providers.fimento.username", "tenants.default.providers.fimento.password",
+		"tenants.default.providers.finoos.name", "tenants.default.providers.finoos.secret", "clients[0].tenant", "clients[0].key_sha256",
+		"clients[0].scopes", "tls.cert_file", "tls.key_file",
+	} {
+		if !missing[path] {
+			t.Errorf("nothing says that %s is missing", path)
+		}
+		delete(missing, path)
+	}
+	for path := range missing {
+		if strings.HasPrefix(path, "tenants.other.") || strings.HasPrefix(path, "clients[1].") {
+			delete(missing, path) // as for the first
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("said to be missing, and need not be there: %v", missing)
+	}
+}
+
+func TestShapes(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"empty":         {"", "kontor.yaml: is empty"},
+		"comment only":  {"# nothing\n", "kontor.yaml: is empty"},
+		"no mapping":    {"canary", "kontor.yaml:1: must be a mapping of keys to values"},
+		"syntax":        {"listen: {\npublic_url: [canary", "kontor.yaml:1: is not valid YAML"},
+		"tab":           {"listen:\n\tgrpc: canary", "kontor.yaml:2: is not valid YAML"},
+		"anchor":        {"listen: *canary", "kontor.yaml: is not valid YAML"},
+		"two documents": {least + "---\n" + least, "a second document begins"},
+		"merge key":     {least + "log: &l {level: info}\nlimits: {<<: *l}\n", "limits: has a key that is not a plain word"},
+		"odd key":       {least + "log: {[canary]: 1}\n", "log: has a key that is not a plain word"},
+		"value as key":  {least + "log: {'canary secret': 1}\n", "log.(key): there is no such key"},
+		"no tenants":    {strings.Replace(least, "{t: {redirect_uris: [\"https://a.example\"], providers: {finoos: {name: n, secret: s}}}}", "{}", 1), "tenants: must have at least one tenant"},
+		"no provider":   {strings.Replace(least, "{finoos: {name: n, secret: s}}", "{}", 1), "tenants.t.providers: must have at least one provider"},
+		"tenant's name": {strings.Replace(least, "{t: {", "{T: {", 1), "tenants.T: must be made of small letters"},
+		"same ports":    {least + "listen: {grpc: ':1', http: ':2', admin: ':1'}\n", "listen: two listeners have the same address"},
+		"intervals":     {least + "polling: {min_interval: 2s, max_interval: 1s}\n", "polling: min_interval must not be longer"},
+		"empty secret":  {strings.Replace(least, "secret: s", `secret: "${env:EMPTY}"`, 1), "tenants.t.providers.finoos.secret: must not be empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, problems := config.Parse("kontor.yaml", []byte(c.text), env, readFile)
+			if !strings.Contains(problems.Error(), c.want) || strings.Contains(problems.Error(), "canary") {
+				t.Errorf("got\n%s", problems)
+			}
+		})
+	}
+	// An alias stands for what it names.
+	aliased := strings.Replace(least, `redirect_uris: ["https://a.example"]`, `redirect_uris: &uris ["https://a.example"]`, 1)
+	aliased = strings.Replace(aliased, "secret: s}}}}", "secret: s}}}, u: {redirect_uris: *uris, providers: {finoos: {name: n, secret: s}}}}", 1)
+	c, problems := config.Parse("kontor.yaml", []byte(aliased), env, readFile)
+	if len(problems) > 0 || c.Tenants["u"].RedirectURIs[0] != "https://a.example" {
+		t.Errorf("an alias is not followed: %v", problems)
+	}
+}

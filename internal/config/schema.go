@@ -1,0 +1,374 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"kontor.dev/kontor/internal/secret"
+)
+
+// config reads the whole file.
+func (p *parser) config(root value, c *Config) {
+	root.object(fields{
+		"listen":     func(v value) { listen(v, &c.Listen) },
+		"public_url": scalar(&c.PublicURL, publicURL),
+		"store":      scalar(&c.Store, storeAddress),
+		"tenants":    func(v value) { c.Tenants = tenants(v) },
+		"clients":    func(v value) { c.Clients = clients(v) },
+		"tls": func(v value) {
+			c.TLS = &TLS{}
+			v.object(fields{"cert_file": scalar(&c.TLS.CertFile, word), "key_file": scalar(&c.TLS.KeyFile, word)}, "cert_file", "key_file")
+		},
+		"log": func(v value) {
+			v.object(fields{"level": scalar(&c.Log.Level, level), "format": scalar(&c.Log.Format, oneOf("json", "text"))})
+		},
+		"limits": func(v value) { limits(v, &c.Limits) },
+		"telemetry": func(v value) {
+			v.object(fields{"otlp_endpoint": scalar(&c.Telemetry.OTLPEndpoint, endpoint)})
+		},
+		"heartbeat": scalar(&c.Heartbeat, duration(100*time.Millisecond, 10*time.Minute)),
+		"polling": func(v value) {
+			v.object(fields{
+				"min_interval": scalar(&c.Polling.MinInterval, duration(10*time.Millisecond, time.Hour)),
+				"max_interval": scalar(&c.Polling.MaxInterval, duration(10*time.Millisecond, 24*time.Hour)),
+			})
+			if c.Polling.MinInterval > c.Polling.MaxInterval {
+				v.problem("min_interval must not be longer than max_interval")
+			}
+		},
+		"webhooks":   scalar(&c.Webhooks, onOff),
+		"reflection": scalar(&c.Reflection, onOff),
+		"shutdown": func(v value) {
+			v.object(fields{
+				"delay":   scalar(&c.Shutdown.Delay, duration(0, 10*time.Minute)),
+				"timeout": scalar(&c.Shutdown.Timeout, duration(0, time.Hour)),
+			})
+		},
+	}, "public_url", "tenants", "clients")
+	p.tenantsOfClients(root, c)
+}
+
+// tenantsOfClients checks what only shows when both lists are read: a tenant that no client has is fine, a client of no tenant is not.
+func (p *parser) tenantsOfClients(root value, c *Config) {
+	if len(c.Tenants) == 0 {
+		return // said already
+	}
+	root.at("clients", func(list value) {
+		for i, node := range list.items() {
+			client := value{parser: p, node: node, path: fmt.Sprintf("clients[%d]", i)}
+			client.at("tenant", func(v value) {
+				if _, ok := c.Tenants[c.Clients[i].Tenant]; !ok && c.Clients[i].Tenant != "" {
+					v.problem("there is no such tenant")
+				}
+			})
+		}
+	})
+}
+
+func listen(v value, l *Listen) {
+	v.object(fields{"grpc": scalar(&l.GRPC, address), "http": scalar(&l.HTTP, address), "admin": scalar(&l.Admin, address)})
+	for _, pair := range [][2]string{{l.GRPC, l.HTTP}, {l.GRPC, l.Admin}, {l.HTTP, l.Admin}} {
+		if _, port, _ := net.SplitHostPort(pair[0]); pair[0] == pair[1] && port != "0" {
+			v.problem("two listeners have the same address")
+			return
+		}
+	}
+}
+
+func tenants(v value) map[string]Tenant {
+	all := map[string]Tenant{}
+	if v.each(func(id string, v value) {
+		if !plainID.MatchString(id) {
+			v.problem(badID)
+		}
+		all[id] = tenant(v)
+	}) && len(all) == 0 {
+		v.problem("must have at least one tenant")
+	}
+	return all
+}
+
+func tenant(v value) Tenant {
+	var t Tenant
+	v.object(fields{
+		"redirect_uris": func(v value) {
+			v.list(func(v value) {
+				var uri string
+				scalar(&uri, redirectURI)(v)
+				t.RedirectURIs = append(t.RedirectURIs, uri)
+			})
+		},
+		"providers": func(v value) {
+			v.object(fields{
+				"fimento": func(v value) { t.Providers.Fimento = fimento(v) },
+				"finoos":  func(v value) { t.Providers.FinoOS = finoOS(v) },
+			})
+			if t.Providers == (Providers{}) {
+				v.problem("must have at least one provider")
+			}
+		},
+	}, "redirect_uris", "providers")
+	return t
+}
+
+func fimento(v value) *Fimento {
+	f := &Fimento{}
+	v.object(fields{
+		"base_url":     scalar(&f.BaseURL, providerURL),
+		"username":     scalar(&f.Username, word),
+		"password":     scalar(&f.Password, secretText),
+		"partner_bank": scalar(&f.PartnerBank, word),
+		"operations":   func(v value) { f.Operations = operations(v) },
+	}, "base_url", "username", "password")
+	return f
+}
+
+func finoOS(v value) *FinoOS {
+	f := &FinoOS{BaseURL: FinoOSBaseURL}
+	v.object(fields{
+		"base_url":     scalar(&f.BaseURL, providerURL),
+		"name":         scalar(&f.Name, word),
+		"secret":       scalar(&f.Secret, secretText),
+		"token_prefix": scalar(&f.TokenPrefix, tokenPrefix),
+		"api_version":  scalar(&f.APIVersion, apiVersion),
+		"operations":   func(v value) { f.Operations = operations(v) },
+	}, "name", "secret")
+	return f
+}
+
+// operations reads the replaced methods and paths. Whether a name and its {parameters} exist is the adapter's to say.
+func operations(v value) map[string]string {
+	replaced := map[string]string{}
+	v.each(func(name string, v value) {
+		var operation string
+		scalar(&operation, func(text string) (string, error) {
+			if !operationForm.MatchString(text) {
+				return "", errors.New(`must be of the form "METHOD /path"`)
+			}
+			return text, nil
+		})(v)
+		replaced[name] = operation
+	})
+	return replaced
+}
+
+func clients(v value) []Client {
+	var all []Client
+	ids, keys := map[string]bool{}, map[[sha256.Size]byte]bool{}
+	v.list(func(v value) {
+		var c Client
+		key := func(v value) {
+			var hash [sha256.Size]byte
+			before := len(v.parser.problems)
+			scalar(&hash, keyHash)(v)
+			if len(v.parser.problems) > before {
+				return
+			}
+			if keys[hash] {
+				v.problem("this key appears twice")
+			}
+			keys[hash] = true
+			c.Keys = append(c.Keys, hash)
+		}
+		v.object(fields{
+			"id":     scalar(&c.ID, id),
+			"tenant": scalar(&c.Tenant, id),
+			"key_sha256": func(v value) {
+				if v.plain().Kind == yaml.SequenceNode {
+					v.list(key)
+				} else {
+					key(v)
+				}
+			},
+			"scopes": func(v value) {
+				v.list(func(v value) {
+					var scope string
+					scalar(&scope, oneOf(Scopes()...))(v)
+					c.Scopes = append(c.Scopes, scope)
+				})
+			},
+		}, "id", "tenant", "key_sha256", "scopes")
+		if c.ID != "" && ids[c.ID] {
+			v.at("id", func(v value) { v.problem("another client has this id") })
+		}
+		ids[c.ID] = true
+		all = append(all, c)
+	})
+	return all
+}
+
+func limits(v value, l *Limits) {
+	v.object(fields{
+		"requests_per_second":  scalar(&l.RequestsPerSecond, number(1, 1_000_000)),
+		"burst":                scalar(&l.Burst, number(1, 1_000_000)),
+		"max_in_flight":        scalar(&l.MaxInFlight, number(1, 1_000_000)),
+		"max_streams":          scalar(&l.MaxStreams, number(1, 1_000_000)),
+		"max_request_bytes":    scalar(&l.MaxRequestBytes, number(1<<10, 1<<30)),
+		"timeout":              scalar(&l.Timeout, duration(time.Second, time.Hour)),
+		"connection_age":       scalar(&l.ConnectionAge, duration(0, 30*24*time.Hour)),
+		"connection_age_grace": scalar(&l.ConnectionAgeGrace, duration(time.Second, 24*time.Hour)),
+	})
+}
+
+var (
+	plainID       = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	operationForm = regexp.MustCompile(`^(GET|POST|PUT|PATCH|DELETE) /[^\s?#]*$`)
+	versionForm   = regexp.MustCompile(`^[0-9A-Za-z.-]{1,40}$`)
+	prefixForm    = regexp.MustCompile(`^[!-~]{1,40}$`)
+)
+
+const badID = "must be made of small letters, digits and hyphens, at most 63"
+
+func word(text string) (string, error) { return text, nil }
+
+func secretText(text string) (secret.String, error) { return secret.New(text), nil }
+
+func id(text string) (string, error) {
+	if !plainID.MatchString(text) {
+		return "", errors.New(badID)
+	}
+	return text, nil
+}
+
+func tokenPrefix(text string) (string, error) {
+	if !prefixForm.MatchString(text) {
+		return "", errors.New("must be one word, such as Bearer")
+	}
+	return text, nil
+}
+
+func apiVersion(text string) (string, error) {
+	if !versionForm.MatchString(text) {
+		return "", errors.New("must be a version, such as 2020-06-16")
+	}
+	return text, nil
+}
+
+func onOff(text string) (bool, error) {
+	switch text {
+	case "true", "on":
+		return true, nil
+	case "false", "off":
+		return false, nil
+	}
+	return false, errors.New("must be true or false")
+}
+
+func level(text string) (slog.Level, error) {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	l, ok := levels[text]
+	if !ok {
+		return 0, errors.New("must be one of: debug, info, warn, error")
+	}
+	return l, nil
+}
+
+func duration(low, high time.Duration) func(string) (time.Duration, error) {
+	return func(text string) (time.Duration, error) {
+		d, err := time.ParseDuration(text)
+		if err != nil || d < low || d > high {
+			return 0, fmt.Errorf("must be a duration with its unit, such as 15s, from %s to %s", low, high)
+		}
+		return d, nil
+	}
+}
+
+func address(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || strings.ContainsAny(host, " /") {
+		return "", errors.New("must be an address with a port, such as 127.0.0.1:8080")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return "", errors.New("the port must be a number from 0 to 65535")
+	}
+	return text, nil
+}
+
+func storeAddress(text string) (secret.String, error) {
+	scheme, rest, _ := strings.Cut(text, ":")
+	switch {
+	case scheme == "sqlite" && rest != "" && !strings.HasPrefix(rest, "//"):
+		return secret.New(text), nil
+	case scheme == "postgres" || scheme == "postgresql":
+		return secret.String{}, errors.New("PostgreSQL is not supported yet: use sqlite:<path>")
+	}
+	return secret.String{}, errors.New("must be sqlite:<path>")
+}
+
+// webURL parses an absolute http or https address without credentials.
+func webURL(text string) (*url.URL, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Opaque != "" {
+		return nil, false
+	}
+	return u, true
+}
+
+func publicURL(text string) (string, error) {
+	u, ok := webURL(text)
+	if !ok || u.RawQuery != "" || strings.ContainsAny(text, "?#") {
+		return "", errors.New("must be an http(s) address without credentials, query or fragment")
+	}
+	return strings.TrimRight(text, "/"), nil
+}
+
+// providerURL demands https, since credentials travel there.
+func providerURL(text string) (string, error) {
+	u, ok := webURL(text)
+	if !ok || u.RawQuery != "" || strings.ContainsAny(text, "?#") {
+		return "", errors.New("must be an https address without credentials, query or fragment")
+	}
+	if u.Scheme != "https" && !loopback(u.Hostname()) {
+		return "", errors.New("must be https, except on this machine")
+	}
+	return strings.TrimRight(text, "/"), nil
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+func endpoint(text string) (string, error) {
+	u, ok := webURL(text)
+	if !ok || u.RawQuery != "" {
+		return "", errors.New("must be an address such as http://collector:4317")
+	}
+	return text, nil
+}
+
+// redirectURI checks a pattern's form; the service that matches it is stricter about what parsers read differently.
+func redirectURI(text string) (string, error) {
+	u, ok := webURL(text)
+	if !ok || u.RawQuery != "" || strings.Contains(u.Host, "*") || strings.Contains(strings.TrimSuffix(u.Path, "/*"), "*") {
+		return "", errors.New("must be an http(s) address without credentials or query, whose path may end in /*")
+	}
+	return text, nil
+}
+
+func keyHash(text string) (hash [sha256.Size]byte, err error) {
+	decoded, err := hex.DecodeString(text)
+	if err != nil || len(decoded) != len(hash) {
+		return hash, errors.New("must be the SHA-256 of a key in 64 hexadecimal digits, as `gateway keys new` prints it")
+	}
+	if slices.Equal(decoded, emptyHash[:]) {
+		return hash, errors.New("is the hash of an empty key")
+	}
+	copy(hash[:], decoded)
+	return hash, nil
+}
+
+var emptyHash = sha256.Sum256(nil)

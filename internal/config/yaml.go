@@ -1,0 +1,269 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// parser walks the YAML nodes and collects what is wrong with them.
+type parser struct {
+	file     string
+	env      func(string) (string, bool)
+	readFile func(string) ([]byte, error)
+	problems Problems
+}
+
+// value is one node with its place.
+type value struct {
+	parser *parser
+	node   *yaml.Node
+	path   string
+}
+
+// fields tells for each key of a mapping what to do with its value.
+type fields map[string]func(value)
+
+func (v value) problem(message string) {
+	v.parser.problems = append(v.parser.problems, Problem{File: v.parser.file, Line: v.node.Line, Path: v.path, Message: message})
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+)`)
+
+// document gives the root of a file's only document. The YAML library's messages may quote the file, so only their line is taken over.
+func (p *parser) document(data []byte) (value, bool) {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var node, more yaml.Node
+	err := decoder.Decode(&node)
+	if err == nil {
+		if err = decoder.Decode(&more); errors.Is(err, io.EOF) {
+			return value{parser: p, node: node.Content[0]}, true
+		}
+		if err == nil {
+			p.problems = append(p.problems, Problem{File: p.file, Line: more.Line, Message: "a second document begins; there must be only one"})
+			return value{}, false
+		}
+	}
+	problem := Problem{File: p.file, Message: "is not valid YAML"}
+	if errors.Is(err, io.EOF) {
+		problem.Message = "is empty"
+	} else if match := yamlLine.FindStringSubmatch(err.Error()); match != nil {
+		problem.Line, _ = strconv.Atoi(match[1])
+	}
+	p.problems = append(p.problems, problem)
+	return value{}, false
+}
+
+// plain follows an alias to what it stands for.
+func (v value) plain() *yaml.Node {
+	node := v.node
+	for node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node
+}
+
+func (v value) isNull() bool {
+	node := v.plain()
+	return node.Kind == yaml.ScalarNode && node.Tag == "!!null"
+}
+
+// each calls do for every key of a mapping, in order, once a key.
+func (v value) each(do func(key string, child value)) bool {
+	node := v.plain()
+	switch {
+	case v.isNull():
+		v.problem("has no value")
+		return false
+	case node.Kind != yaml.MappingNode:
+		v.problem("must be a mapping of keys to values")
+		return false
+	}
+	seen := map[string]bool{}
+	for i := 0; i < len(node.Content); i += 2 {
+		key, item := node.Content[i], node.Content[i+1]
+		child := value{parser: v.parser, node: atLine(item, key.Line), path: join(v.path, key.Value)}
+		switch {
+		case key.Kind != yaml.ScalarNode || key.Value == "" || key.Value == "<<":
+			value{parser: v.parser, node: key, path: v.path}.problem("has a key that is not a plain word")
+		case seen[key.Value]:
+			child.problem("appears twice")
+		default:
+			do(key.Value, child)
+		}
+		seen[key.Value] = true
+	}
+	return true
+}
+
+// atLine gives the node with its key's line: a problem with a value stands where its key stands, also when the value begins below.
+func atLine(node *yaml.Node, line int) *yaml.Node {
+	moved := *node
+	moved.Line = line
+	return &moved
+}
+
+// object reads a mapping with known keys.
+func (v value) object(known fields, required ...string) {
+	seen := map[string]bool{}
+	ok := v.each(func(key string, child value) {
+		seen[key] = true
+		read, isKnown := known[key]
+		if !isKnown {
+			child.problem("there is no such key")
+			return
+		}
+		read(child)
+	})
+	if !ok {
+		return
+	}
+	for _, key := range required {
+		if !seen[key] {
+			value{parser: v.parser, node: v.node, path: join(v.path, key)}.problem("is missing")
+		}
+	}
+}
+
+// list reads a sequence, item by item. An empty one is a problem.
+func (v value) list(item func(value)) {
+	node := v.plain()
+	switch {
+	case v.isNull():
+		v.problem("has no value")
+	case node.Kind != yaml.SequenceNode:
+		v.problem("must be a list")
+	case len(node.Content) == 0:
+		v.problem("must have at least one entry")
+	}
+	for i, child := range v.items() {
+		item(value{parser: v.parser, node: child, path: v.path + "[" + strconv.Itoa(i) + "]"})
+	}
+}
+
+// items gives the nodes of a sequence, none for anything else.
+func (v value) items() []*yaml.Node {
+	if node := v.plain(); node.Kind == yaml.SequenceNode {
+		return node.Content
+	}
+	return nil
+}
+
+// at finds a key of a mapping that has been read before.
+func (v value) at(key string, do func(value)) {
+	node := v.plain()
+	for i := 0; node.Kind == yaml.MappingNode && i < len(node.Content); i += 2 {
+		if node.Content[i].Value == key {
+			do(value{parser: v.parser, node: atLine(node.Content[i+1], node.Content[i].Line), path: join(v.path, key)})
+			return
+		}
+	}
+}
+
+// text reads a scalar with ${env:...} and ${file:...} replaced. It is never empty: an empty scalar is a problem.
+func (v value) text() (string, bool) {
+	node := v.plain()
+	switch {
+	case v.isNull():
+		v.problem("has no value")
+		return "", false
+	case node.Kind != yaml.ScalarNode:
+		v.problem("must be a single value")
+		return "", false
+	}
+	text, err := v.parser.expand(node.Value)
+	if err != nil {
+		v.problem(err.Error())
+		return "", false
+	}
+	if text == "" {
+		v.problem("must not be empty")
+		return "", false
+	}
+	return text, true
+}
+
+var reference = regexp.MustCompile(`\$\{[^}]*\}?`)
+
+// expand replaces each ${env:NAME} and ${file:/path}. A file's line ends at its end are left out. An error says what went wrong and neither
+// name nor path.
+func (p *parser) expand(text string) (string, error) {
+	var failure error
+	expanded := reference.ReplaceAllStringFunc(text, func(match string) string {
+		kind, name, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(match, "${"), "}"), ":")
+		switch {
+		case !strings.HasSuffix(match, "}") || name == "" || kind != "env" && kind != "file":
+			failure = errors.New("may refer to ${env:NAME} or ${file:/path} only")
+		case kind == "env":
+			if found, ok := p.env(name); ok {
+				return found
+			}
+			failure = errors.New("the environment variable is not set")
+		default:
+			content, err := p.readFile(name)
+			if err == nil {
+				return strings.TrimRight(string(content), "\r\n")
+			}
+			failure = errors.New("cannot read the secret file")
+		}
+		return ""
+	})
+	return expanded, failure
+}
+
+// scalar gives a reader of a single value into dst. Parse's error must not hold the value.
+func scalar[T any](dst *T, parse func(string) (T, error)) func(value) {
+	return func(v value) {
+		text, ok := v.text()
+		if !ok {
+			return
+		}
+		parsed, err := parse(text)
+		if err != nil {
+			v.problem(err.Error())
+			return
+		}
+		*dst = parsed
+	}
+}
+
+// number reads a whole number between two bounds.
+func number(low, high int) func(string) (int, error) {
+	return func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < low || n > high {
+			return 0, fmt.Errorf("must be a whole number from %d to %d", low, high)
+		}
+		return n, nil
+	}
+}
+
+// oneOf reads one of some words.
+func oneOf(words ...string) func(string) (string, error) {
+	return func(text string) (string, error) {
+		if !slices.Contains(words, text) {
+			return "", errors.New("must be one of: " + strings.Join(words, ", "))
+		}
+		return text, nil
+	}
+}
+
+func join(path, key string) string {
+	// A key that is not a plain word might be a value in the wrong place.
+	if !plainKey.MatchString(key) {
+		key = "(key)"
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)

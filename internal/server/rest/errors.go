@@ -1,0 +1,86 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/kerr"
+)
+
+// own gives an error with a reason. One without comes from the gateway, whose texts quote what callers sent.
+func own(err error) error {
+	if kerr.Reason(err) != errorv1.Error_REASON_UNSPECIFIED {
+		return err
+	}
+	st := status.Convert(err)
+	if field, ok := parseFieldError(st.Message()); ok {
+		return kerr.InvalidField(field.path, field.description)
+	}
+	switch st.Code() {
+	case codes.InvalidArgument:
+		return kerr.New(errorv1.Error_INVALID_FIELD, "the request does not fit the method")
+	case codes.NotFound, codes.Unimplemented:
+		return kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such path")
+	}
+	return err
+}
+
+// writeError implements runtime.ErrorHandlerFunc: the body is the google.rpc.Status itself.
+func writeError(ctx context.Context, mux *runtime.ServeMux, marshaler runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
+		if id := md.HeaderMD.Get("x-request-id"); len(id) > 0 {
+			w.Header().Set("X-Request-Id", id[0])
+		}
+	}
+	writeStatus(w, r, err)
+}
+
+// writeStatus answers with an error.
+func writeStatus(w http.ResponseWriter, r *http.Request, err error) {
+	id := w.Header().Get("X-Request-Id")
+	if id == "" {
+		id = identity.RequestID(r.Context())
+	}
+	finished, _ := kerr.Finish(own(err), id)
+	st := status.Convert(finished)
+	body, err := newJSON().Marshal(st.Proto())
+	if err != nil {
+		body = []byte(`{"code":13,"message":"internal error","details":[]}`)
+	}
+	w.Header().Del("Transfer-Encoding")
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if st.Code() == codes.Unauthenticated {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	w.WriteHeader(httpStatus(st.Code(), finished))
+	_, _ = w.Write(body)
+}
+
+// httpStatus is grpc-gateway's mapping, but for a body that is too large.
+func httpStatus(code codes.Code, err error) int {
+	if kerr.Metadata(err)["limit"] == "body" {
+		return http.StatusRequestEntityTooLarge
+	}
+	return runtime.HTTPStatusFromCode(code)
+}
+
+// streamError gives the error with which a stream ends.
+func streamError(_ context.Context, err error) *status.Status {
+	return status.Convert(own(err))
+}
+
+// routingError answers a path or method that does not exist.
+func routingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
+	if code == http.StatusMethodNotAllowed {
+		writeStatus(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "the path does not take this method", kerr.WithCode(codes.Unimplemented)))
+		return
+	}
+	writeStatus(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such path"))
+}

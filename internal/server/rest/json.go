@@ -1,0 +1,151 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Media types of streams, as the API's description has them.
+const (
+	eventStream = "text/event-stream"
+	lines       = "application/x-ndjson"
+)
+
+// plainJSON writes protojson with all fields that have a default, so that an empty list is a list, and reads it strictly.
+type plainJSON struct{ runtime.JSONPb }
+
+func newJSON() *plainJSON {
+	return &plainJSON{runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitDefaultValues: true}}}
+}
+
+// StreamContentType implements runtime.StreamContentType.
+func (*plainJSON) StreamContentType(any) string { return lines }
+
+// Marshal implements runtime.Marshaler. protojson puts in blanks at random; what a caller reads, and a stream sends, has none.
+func (j *plainJSON) Marshal(v any) ([]byte, error) {
+	text, err := j.JSONPb.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	return compact.Bytes(), nil
+}
+
+// NewDecoder implements runtime.Marshaler.
+func (j *plainJSON) NewDecoder(r io.Reader) runtime.Decoder {
+	return runtime.DecoderFunc(func(v any) error {
+		text, err := io.ReadAll(r)
+		if err != nil {
+			return &fieldError{"body", "cannot be read"}
+		}
+		return decode(text, v)
+	})
+}
+
+// Unmarshal implements runtime.Marshaler.
+func (j *plainJSON) Unmarshal(text []byte, v any) error { return decode(text, v) }
+
+// decode reads JSON into a message, or into a pointer to one that is made as needed. An empty body is an empty message.
+func decode(text []byte, v any) error {
+	message, err := target(v)
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil
+	}
+	if err := (protojson.UnmarshalOptions{}).Unmarshal(text, message); err != nil {
+		// protojson quotes what it does not understand: find the place, and say that.
+		return locate(text, message.ProtoReflect().Descriptor())
+	}
+	return nil
+}
+
+// target gives the message to decode into.
+func target(v any) (proto.Message, error) {
+	if message, ok := v.(proto.Message); ok {
+		return message, nil
+	}
+	message, ok := newTarget(v)
+	if !ok {
+		return nil, &fieldError{"body", "cannot be read"}
+	}
+	return message, nil
+}
+
+// events writes streams as Server-Sent Events. Whatever is not a stream is JSON.
+type events struct{ *plainJSON }
+
+// StreamContentType implements runtime.StreamContentType.
+func (*events) StreamContentType(any) string { return eventStream }
+
+// Delimiter implements runtime.Delimited: each event ends with its own blank line.
+func (*events) Delimiter() []byte { return nil }
+
+// Marshal implements runtime.Marshaler. The gateway wraps what it streams as {"result": ...} or {"error": ...}.
+func (e *events) Marshal(v any) ([]byte, error) {
+	switch chunk := v.(type) {
+	case map[string]any:
+		if message, ok := chunk["result"].(proto.Message); ok {
+			return e.event(message)
+		}
+	case map[string]proto.Message:
+		if failure, ok := chunk["error"]; ok {
+			return e.frame("error", "", failure)
+		}
+	}
+	return e.plainJSON.Marshal(v)
+}
+
+// event writes one message of a stream. Its resume token becomes the event's id, which a browser sends back as Last-Event-ID.
+func (e *events) event(message proto.Message) ([]byte, error) {
+	kind := ""
+	fields := message.ProtoReflect()
+	if field := fields.Descriptor().Fields().ByName("kind"); field != nil && field.Kind() == protoreflect.EnumKind {
+		if value := field.Enum().Values().ByNumber(fields.Get(field).Enum()); value != nil && value.Name() == "HEARTBEAT" {
+			kind = "heartbeat" // a browser's onmessage does not see it
+		}
+	}
+	id := ""
+	if token, ok := message.(interface{ GetResumeToken() string }); ok {
+		id = token.GetResumeToken()
+	}
+	return e.frame(kind, id, message)
+}
+
+func (e *events) frame(kind, id string, message proto.Message) ([]byte, error) {
+	data, err := e.plainJSON.Marshal(message)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if kind != "" {
+		fmt.Fprintf(&out, "event: %s\n", kind)
+	}
+	if id != "" {
+		fmt.Fprintf(&out, "id: %s\n", id)
+	}
+	fmt.Fprintf(&out, "data: %s\n\n", data)
+	return out.Bytes(), nil
+}
+
+// streamHeaders keeps proxies from holding a stream back.
+func streamHeaders(_ context.Context, w http.ResponseWriter, message proto.Message) error {
+	if message == nil { // the gateway asks so before the first message of a stream
+		w.Header().Set("X-Accel-Buffering", "no")
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return nil
+}

@@ -1,0 +1,62 @@
+package rest
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// queryParser reads query parameters. The gateway's own passes over parameters that it does not know, and quotes values that it does not
+// understand.
+type queryParser struct{ gateway runtime.DefaultQueryParser }
+
+// Parse implements runtime.QueryParameterParser.
+func (p queryParser) Parse(message proto.Message, values url.Values, filter *utilities.DoubleArray) error {
+	seen := make(map[string]bool, len(values))
+	for key, value := range values {
+		field := fieldAt(message.ProtoReflect().Descriptor(), strings.Split(key, "."))
+		if field == nil || field.Message() != nil && !wellKnown(field.Message()) {
+			return &fieldError{printable(key), "is not a parameter of the request"}
+		}
+		path := jsonPath(message.ProtoReflect().Descriptor(), strings.Split(key, "."))
+		if seen[path] || len(value) > 1 && !field.IsList() {
+			return &fieldError{path, "is there twice"}
+		}
+		seen[path] = true
+		if err := p.gateway.Parse(message, url.Values{key: value}, filter); err != nil {
+			return &fieldError{path, expectation(field)}
+		}
+	}
+	return nil
+}
+
+// fieldAt follows a path of field names, JSON or proto.
+func fieldAt(message protoreflect.MessageDescriptor, path []string) protoreflect.FieldDescriptor {
+	var field protoreflect.FieldDescriptor
+	for _, name := range path {
+		if message == nil {
+			return nil
+		}
+		if field = message.Fields().ByJSONName(name); field == nil {
+			field = message.Fields().ByTextName(name)
+		}
+		if field == nil {
+			return nil
+		}
+		message = field.Message()
+	}
+	return field
+}
+
+// jsonPath writes a path of field names in JSON names.
+func jsonPath(message protoreflect.MessageDescriptor, path []string) string {
+	names := make([]string, 0, len(path))
+	for i := range path {
+		names = append(names, fieldAt(message, path[:i+1]).JSONName())
+	}
+	return strings.Join(names, ".")
+}

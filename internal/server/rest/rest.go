@@ -1,0 +1,128 @@
+// Package rest is the JSON front of Kontor's API: grpc-gateway's mapping, made strict. Requests go through the channel that New is given, so
+// whatever guards that channel guards REST as well.
+//
+// What is stricter here than in grpc-gateway: a body or query that does not fit is refused with the name of the first offending field and
+// never a word of its value, unknown fields and parameters included; no header becomes metadata but those of a short list; Server-Sent Events
+// are spoken where the caller accepts them.
+//
+// What is more lenient, all in lenient.go: creating requests also take the bare resource, and changing requests the wrapped one.
+package rest
+
+import (
+	"context"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+)
+
+// Options tune the front.
+type Options struct {
+	// MaxBody is the size of the largest request body in bytes.
+	MaxBody int64
+}
+
+// forwarded are the headers that become metadata, by their canonical names. Anything else, Grpc-Metadata-* included, stays outside.
+var forwarded = map[string]string{
+	"Authorization":   "authorization",
+	"Psu-Ip-Address":  "psu-ip-address",
+	"Idempotency-Key": "idempotency-key",
+	"X-Request-Id":    "x-request-id",
+	"Last-Event-Id":   "last-event-id",
+	"Traceparent":     "traceparent",
+	"Tracestate":      "tracestate",
+}
+
+// New builds the handler of everything below /v1/.
+func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http.Handler, error) {
+	plain := newJSON()
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, plain),
+		runtime.WithMarshalerOption(eventStream, &events{plain}),
+		runtime.WithIncomingHeaderMatcher(func(header string) (string, bool) {
+			key, ok := forwarded[http.CanonicalHeaderKey(header)]
+			return key, ok
+		}),
+		runtime.WithOutgoingHeaderMatcher(func(key string) (string, bool) {
+			return "X-Request-Id", strings.EqualFold(key, "x-request-id")
+		}),
+		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
+		runtime.SetQueryParameterParser(queryParser{}),
+		runtime.WithErrorHandler(writeError),
+		runtime.WithStreamErrorHandler(streamError),
+		runtime.WithRoutingErrorHandler(routingError),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
+		runtime.WithForwardResponseOption(streamHeaders),
+	)
+	for _, register := range []func() error{
+		func() error {
+			return customerv1.RegisterCustomerServiceHandlerClient(ctx, mux, customerv1.NewCustomerServiceClient(channel))
+		},
+		func() error {
+			return consentv1.RegisterConsentServiceHandlerClient(ctx, mux, consentv1.NewConsentServiceClient(channel))
+		},
+		func() error {
+			return bankingv1.RegisterBankingServiceHandlerClient(ctx, mux, bankingv1.NewBankingServiceClient(channel))
+		},
+		func() error {
+			return insightsv1.RegisterInsightsServiceHandlerClient(ctx, mux, insightsv1.NewInsightsServiceClient(channel))
+		},
+		func() error {
+			return documentsv1.RegisterDocumentServiceHandlerClient(ctx, mux, documentsv1.NewDocumentServiceClient(channel))
+		},
+		func() error {
+			return providerv1.RegisterProviderServiceHandlerClient(ctx, mux, providerv1.NewProviderServiceClient(channel))
+		},
+	} {
+		if err := register(); err != nil {
+			return nil, fmt.Errorf("rest: %w", err)
+		}
+	}
+	return prepare(mux, o.MaxBody), nil
+}
+
+// prepare makes a request what the mux expects.
+func prepare(next http.Handler, maxBody int64) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Grpc-Timeout")
+		for name := range r.Header {
+			if strings.HasPrefix(http.CanonicalHeaderKey(name), "Grpc-Metadata-") {
+				r.Header.Del(name)
+			}
+		}
+		if accepts(r, eventStream) {
+			r.Header.Set("Accept", eventStream)
+		} else {
+			r.Header.Del("Accept")
+		}
+		if err := prepareBody(w, r, maxBody); err != nil {
+			writeStatus(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// accepts tells whether a request names a media type among those that it accepts.
+func accepts(r *http.Request, want string) bool {
+	for _, header := range r.Header.Values("Accept") {
+		for _, part := range strings.Split(header, ",") {
+			if media, _, err := mime.ParseMediaType(part); err == nil && media == want {
+				return true
+			}
+		}
+	}
+	return false
+}

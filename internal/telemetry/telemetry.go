@@ -1,0 +1,70 @@
+// Package telemetry sets up what operators see: logs (slog), metrics (Prometheus) and traces (OpenTelemetry).
+//
+// What is recorded is decided where it happens. The rule for all of it: names, codes and durations; never the fields of a message, a
+// provider's text, a path with a token in it, or an address of a person.
+package telemetry
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Options tell what is recorded, and where it goes.
+type Options struct {
+	// Log is where log lines are written.
+	Log io.Writer
+	// Level is the least level that is logged.
+	Level slog.Level
+	// Format is "text"; anything else is JSON.
+	Format string
+	// OTLPEndpoint is where traces go, such as http://collector:4317. When empty, OTEL_EXPORTER_OTLP_ENDPOINT counts; when that is empty,
+	// too, there are none.
+	OTLPEndpoint string
+	// Version is the gateway's own.
+	Version string
+}
+
+// Telemetry is what the gateway records with.
+type Telemetry struct {
+	// Logger writes log lines.
+	Logger *slog.Logger
+	// Registry holds all metrics, those of the Go runtime and the process included.
+	Registry *prometheus.Registry
+	// RPC counts calls.
+	RPC *RPC
+	// HTTP counts requests that are no calls of the API.
+	HTTP *HTTP
+	// Tracer makes spans.
+	Tracer trace.Tracer
+
+	stopTracing func(context.Context) error
+}
+
+// New sets everything up. It does not wait for a trace collector to answer.
+func New(ctx context.Context, o Options) (*Telemetry, error) {
+	logger := NewLogger(o.Log, o.Level, o.Format)
+	registry := newRegistry(o.Version)
+	tracer, stop, err := newTracer(ctx, o.OTLPEndpoint, o.Version, logger)
+	if err != nil {
+		return nil, err
+	}
+	return &Telemetry{
+		Logger: logger, Registry: registry, RPC: newRPC(registry), HTTP: newHTTP(registry), Tracer: tracer, stopTracing: stop,
+	}, nil
+}
+
+// Shutdown sends the traces that are still waiting.
+func (t *Telemetry) Shutdown(ctx context.Context) error { return t.stopTracing(ctx) }
+
+// NewLogger makes a logger: one JSON object, or one line of text, for each message.
+func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "text" {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
