@@ -22,7 +22,7 @@ func (s *Service) data(ctx context.Context, name string, capability providers.Ca
 	if row, err = s.readable(ctx, row); err != nil {
 		return nil, nil, err
 	}
-	return row, p, s.auditRead(ctx, string(capability), name)
+	return row, p, s.auditAlone(ctx, string(capability), name)
 }
 
 // ListAccounts implements bankingv1.BankingServiceServer.

@@ -20,8 +20,8 @@ func (s *Service) audit(ctx context.Context, tx store.Tx, method, resource strin
 	return tx.AppendAudit(s.auditEntry(ctx, method, resource))
 }
 
-// auditRead notes that bank data is about to be read.
-func (s *Service) auditRead(ctx context.Context, method, resource string) error {
+// auditAlone notes what changes nothing in the store: a read of bank data, or a change at the provider only.
+func (s *Service) auditAlone(ctx context.Context, method, resource string) error {
 	return s.update(ctx, func(tx store.Tx) error { return s.audit(ctx, tx, method, resource) })
 }
 

@@ -93,7 +93,7 @@ func (s *bankingServer) SyncConnection(ctx context.Context, req *bankingv1.SyncC
 			}
 			resp.Link = row.Resource.GetLink()
 		} else {
-			if err := s.auditRead(ctx, "SyncConnection", req.GetName()); err != nil {
+			if err := s.auditAlone(ctx, "SyncConnection", req.GetName()); err != nil {
 				return nil, err
 			}
 			if row, err = s.refresh(ctx, row); err != nil {

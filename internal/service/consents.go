@@ -386,7 +386,7 @@ func (s *consentServer) SimulateDecision(ctx context.Context, req *consentv1.Sim
 		if err := p.Simulator.SimulateDecision(ctx, refOf(row), req.GetDecision() == consentv1.Decision_APPROVED); err != nil {
 			return nil, callError(err)
 		}
-		if err := s.auditRead(ctx, "SimulateDecision", row.Resource.GetName()); err != nil {
+		if err := s.auditAlone(ctx, "SimulateDecision", row.Resource.GetName()); err != nil {
 			return nil, err
 		}
 		row, err := s.refresh(ctx, row)

@@ -149,7 +149,7 @@ func (s *consentServer) UpdatePartnerBank(ctx context.Context, req *consentv1.Up
 			}
 			return nil, callError(err)
 		}
-		if err := s.auditRead(ctx, "UpdatePartnerBank", wanted.GetName()); err != nil {
+		if err := s.auditAlone(ctx, "UpdatePartnerBank", wanted.GetName()); err != nil {
 			return nil, err
 		}
 		return partnerBankResource(p, *updated), nil

@@ -113,13 +113,13 @@ func (f *follower) hint(ctx context.Context, row *store.Consent) {
 		due = last.Add(f.min)
 	}
 	f.mu.Unlock()
+	if dueBy(row, due) {
+		return // a flood of hints must not even reach the store
+	}
 	err := f.s.update(ctx, func(tx store.Tx) error {
 		fresh, err := tx.Consent(row.Tenant, row.ID)
-		if err != nil {
+		if err != nil || fresh.Ended || dueBy(fresh, due) {
 			return err
-		}
-		if fresh.Ended || !fresh.NextPoll.IsZero() && !fresh.NextPoll.After(due) {
-			return nil // it is due by then anyway
 		}
 		fresh.NextPoll, fresh.PollStep = due, 0
 		return tx.UpdateConsent(fresh)
@@ -128,6 +128,11 @@ func (f *follower) hint(ctx context.Context, row *store.Consent) {
 		f.s.log.WarnContext(ctx, "hint lost; polling covers it", "error", err.Error())
 	}
 	f.nudge()
+}
+
+// dueBy tells whether a consent will be read by a time anyway.
+func dueBy(row *store.Consent, t time.Time) bool {
+	return !row.NextPoll.IsZero() && !row.NextPoll.After(t)
 }
 
 func key(row *store.Consent) string { return row.Tenant + "\x00" + row.ID }
@@ -149,7 +154,8 @@ func (f *follower) run(ctx context.Context) {
 			f.s.log.WarnContext(ctx, "cannot tell which consents are due", "error", err.Error())
 		}
 		for _, row := range due {
-			if busy[key(row)] {
+			// One that could not be planned anew stays due: the shortest interval holds for it all the same.
+			if busy[key(row)] || f.recent(row, f.min) {
 				continue
 			}
 			select {
@@ -161,7 +167,10 @@ func (f *follower) run(ctx context.Context) {
 			f.s.running.Go(func() {
 				f.poll(ctx, row)
 				<-slots
-				finished <- key(row)
+				select {
+				case finished <- key(row):
+				case <-ctx.Done():
+				}
 			})
 		}
 		select {
