@@ -33,7 +33,7 @@ func runAudit(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := openStoreToRead(ctx, cfg)
+	s, err := openStore(ctx, cfg)
 	if err != nil {
 		return err
 	}

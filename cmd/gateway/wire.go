@@ -18,8 +18,17 @@ import (
 
 // wiring is what all adapters get.
 type wiring struct {
-	observer upstream.Observer
+	// observer gives the observer of a tenant's calls.
+	observer func(tenant string) upstream.Observer
 	log      *slog.Logger
+}
+
+// observe gives a tenant's observer, nil when nothing is observed.
+func (w wiring) observe(tenant string) upstream.Observer {
+	if w.observer == nil {
+		return nil
+	}
+	return w.observer(tenant)
 }
 
 // wired are the tenants with their providers.
@@ -53,7 +62,7 @@ func wire(cfg *config.Config, w wiring) (wired, error) {
 		if c := t.Providers.Fimento; c != nil {
 			p, err := fimento.New(fimento.Config{
 				BaseURL: c.BaseURL, Username: c.Username, Password: c.Password.Reveal(), PartnerBank: c.PartnerBank, Operations: c.Operations,
-			}, fimento.Deps{Observer: w.observer, Logger: w.log})
+			}, fimento.Deps{Observer: w.observe(id), Logger: w.log})
 			if err := add(p, err, c.Username, c.Password.Reveal()); err != nil {
 				return wired{}, err
 			}
@@ -62,7 +71,7 @@ func wire(cfg *config.Config, w wiring) (wired, error) {
 			p, err := finoos.New(finoos.Config{
 				BaseURL: c.BaseURL, Name: c.Name, Secret: c.Secret.Reveal(), TokenPrefix: c.TokenPrefix, APIVersion: c.APIVersion,
 				Operations: c.Operations,
-			}, finoos.Deps{Observer: w.observer, Logger: w.log})
+			}, finoos.Deps{Observer: w.observe(id), Logger: w.log})
 			if err := add(p, err, c.Name, c.Secret.Reveal()); err != nil {
 				return wired{}, err
 			}

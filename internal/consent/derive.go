@@ -322,7 +322,7 @@ func (d *deriver) linkState() *typev1.Link {
 	case d.linkOver:
 		link.Status = typev1.Link_EXPIRED
 	}
-	if d.ended || link.Status == typev1.Link_EXPIRED {
+	if d.ended || link.GetStatus() == typev1.Link_EXPIRED {
 		link.Uri = ""
 	}
 	return link

@@ -104,7 +104,7 @@ func (d *Deriver) Result(location *time.Location) *insightsv1.Insights {
 		}
 		result.Movements = append(result.Movements, movement)
 	}
-	slices.Reverse(result.Movements)
+	slices.Reverse(result.GetMovements())
 	for _, key := range slices.SortedFunc(maps.Keys(d.categories), func(a, b categoryKey) int {
 		return cmp.Or(cmp.Compare(a.category, b.category), cmp.Compare(a.currency, b.currency))
 	}) {

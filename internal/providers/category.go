@@ -30,25 +30,36 @@ type labelled struct {
 // are the words that such lists use. A label that turns out to be missing is OTHER until it is added here.
 var labels = []labelled{
 	// Fimento, and the words that both would use.
-	{bankingv1.Transaction_INCOME, "income incomes salary salaries wage wages pension pensions benefit benefits allowance childbenefit socialbenefit unemploymentbenefit parentalbenefit studentaid otherincome"},
-	{bankingv1.Transaction_HOUSING, "housing home household rent mortgage accommodation living utility utilities electricity energy water heating homerent homemaintenance"},
+	{bankingv1.Transaction_INCOME, "" +
+		"income incomes salary salaries wage wages pension pensions benefit benefits allowance childbenefit socialbenefit " +
+		"unemploymentbenefit parentalbenefit studentaid otherincome"},
+	{bankingv1.Transaction_HOUSING, "" +
+		"housing home household rent mortgage accommodation living utility utilities electricity energy water heating homerent " +
+		"homemaintenance"},
 	{bankingv1.Transaction_GROCERIES, "grocery groceries food foodandgroceries supermarket"},
 	{bankingv1.Transaction_DINING, "dining restaurant restaurants restaurantsandcafes cafe cafes foodanddining eatingout takeaway bar bars"},
-	{bankingv1.Transaction_TRANSPORT, "transport transports transportation publictransport car carandtransport vehicle vehicles fuel parking taxi commuting"},
+	{bankingv1.Transaction_TRANSPORT, "" +
+		"transport transports transportation publictransport car carandtransport vehicle vehicles fuel parking taxi commuting"},
 	{bankingv1.Transaction_SHOPPING, "shopping clothes clothing electronics retail furniture homeandgarden"},
-	{bankingv1.Transaction_SUBSCRIPTIONS, "subscription subscriptions telecom telecommunication telecommunications telephone phone mobile internet broadband streaming media"},
+	{bankingv1.Transaction_SUBSCRIPTIONS, "" +
+		"subscription subscriptions telecom telecommunication telecommunications telephone phone mobile internet broadband streaming " +
+		"media"},
 	{bankingv1.Transaction_INSURANCE, "insurance insurances insurancepremium"},
 	{bankingv1.Transaction_HEALTH, "health healthcare healthandcare healthandbeauty medical doctor pharmacy dentist care"},
 	{bankingv1.Transaction_LEISURE, "leisure entertainment travel holiday holidays vacation sport sports hobby hobbies culture"},
 	{bankingv1.Transaction_EDUCATION, "education school schools tuition course courses childcare"},
 	{bankingv1.Transaction_SAVINGS, "saving savings investment investments savingsandinvestments securities funds stocks pensionsaving pensionsavings"},
-	{bankingv1.Transaction_LOANS, "loan loans loansandcredits loanpayment instalment instalments installment installments amortization amortisation payday paydayloan paydayloans"},
+	{bankingv1.Transaction_LOANS, "" +
+		"loan loans loansandcredits loanpayment instalment instalments installment installments amortization amortisation payday " +
+		"paydayloan paydayloans"},
 	{bankingv1.Transaction_DEBT_COLLECTION, "debtcollection debtcollector reminderfee reminderfees enforcement"},
 	{bankingv1.Transaction_GAMBLING, "gambling gaming betting lottery casino"},
 	{bankingv1.Transaction_TAXES, "tax taxes taxesandfees publicfees"},
 	{bankingv1.Transaction_BANK_FEES, "bankfee bankfees fee fees bankcharges interest interests overdraft overdraftfee overdraftfees"},
 	{bankingv1.Transaction_CASH, "cash withdrawal withdrawals cashwithdrawal cashwithdrawals atm"},
-	{bankingv1.Transaction_TRANSFERS, "transfer transfers internaltransfer internaltransfers owntransfer owntransfers privatetransfer swish mobilepay cardbill creditcardbill creditcardpayment"},
+	{bankingv1.Transaction_TRANSFERS, "" +
+		"transfer transfers internaltransfer internaltransfers owntransfer owntransfers privatetransfer swish mobilepay cardbill " +
+		"creditcardbill creditcardpayment"},
 	{bankingv1.Transaction_BUSINESS, "business businessincome businessexpense businessexpenses sales revenue turnover supplier suppliers payroll"},
 	{bankingv1.Transaction_OTHER, "other others miscellaneous uncategorised uncategorized unknown"},
 

@@ -73,7 +73,7 @@ func openValue(value any) *structpb.Value {
 
 // exactDouble gives the double that a JSON number's text stands for, and whether the double's shortest text stands for the same number.
 func exactDouble(text string) (float64, bool) {
-	double, err := strconv.ParseFloat(text, 64)
+	double, err := strconv.ParseFloat(text, 64) //nolint:forbidigo // whether it is exact is what is found out here
 	if err != nil {
 		return 0, false
 	}

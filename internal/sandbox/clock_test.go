@@ -41,6 +41,30 @@ func TestManualClockRunsDueCallsInOrderOfTime(t *testing.T) {
 	}
 }
 
+// Two who advance the clock at once take turns, so that calls stay in order of time.
+func TestManualClockAdvancesInTurns(t *testing.T) {
+	clock := NewManualClock(start)
+	inFirst, second := make(chan struct{}), make(chan struct{})
+	first := false
+	clock.AfterFunc(time.Second, func() {
+		close(inFirst)
+		select {
+		case <-second:
+		case <-time.After(20 * time.Millisecond): // long enough for the other to overtake, if it could
+		}
+		first = true
+	})
+	clock.AfterFunc(2*time.Second, func() {
+		if !first {
+			t.Error("the second call overtook the first")
+		}
+		close(second)
+	})
+	go clock.Advance(time.Second)
+	<-inFirst
+	clock.Advance(time.Minute)
+}
+
 func TestManualClockStandsStill(t *testing.T) {
 	clock := NewManualClock(start)
 	ran := false

@@ -151,10 +151,6 @@ func (f Fault) serve(core *Core, w http.ResponseWriter, r *http.Request, h http.
 	if f.RetryAfter != "" {
 		w.Header().Set("Retry-After", f.RetryAfter)
 	}
-	if reply.status == http.StatusNoContent {
-		w.WriteHeader(reply.status) // no body to spoil
-		return
-	}
 	body := reply.body.Bytes()
 	if f.Malformed {
 		body = append(bytes.Clone(body[:len(body)/2]), `"}]{,`...)

@@ -99,9 +99,6 @@ func (p *Population) ForUser(userID string, company bool) Person {
 // Dress shows the same person in another market: same names, days and movements, with that market's banks, words,
 // currency and price level (eleven kronor for a euro).
 func (p *Population) Dress(person Person, country string) Person {
-	if person.Country == country {
-		return person
-	}
 	for _, i := range identities {
 		if i.key == person.ID {
 			return p.person(i, country)

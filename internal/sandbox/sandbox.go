@@ -150,10 +150,8 @@ type statusWriter struct {
 }
 
 func (w *statusWriter) WriteHeader(status int) {
-	if !w.wrote {
-		w.wrote = true
-		w.answered(status)
-	}
+	w.wrote = true
+	w.answered(status)
 	w.ResponseWriter.WriteHeader(status)
 }
 

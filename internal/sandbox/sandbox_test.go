@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -47,6 +48,7 @@ func newFaulty(t *testing.T, o Options) *faulty {
 		_, _ = io.WriteString(w, goodBody)
 	})
 	f.Handle(mux, "empty", "POST /empty", func(http.ResponseWriter, *http.Request) {})
+	f.Handle(mux, "gone", "POST /gone", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	f.Handle(mux, OperationPage, "GET /page", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") })
 	f.HandleControls(mux)
 	server := httptest.NewServer(mux)
@@ -170,6 +172,18 @@ func TestFaultsByKind(t *testing.T) {
 				t.Errorf("afterwards: %v, %q", err, body)
 			}
 		})
+	}
+}
+
+func TestFaultsOnRepliesWithoutABody(t *testing.T) {
+	f := newFaulty(t, Options{})
+	f.Faults.Add(Fault{Truncate: true, Operation: "empty"})
+	if _, body, err := f.send(t, "POST", "/empty", ""); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("truncated: %q, %v", body, err)
+	}
+	f.Faults.Add(Fault{Truncate: true, Malformed: true, Operation: "gone"})
+	if res, _, err := f.send(t, "POST", "/gone", ""); err != nil || res.StatusCode != 204 || res.Header.Get("Content-Length") != "" {
+		t.Errorf("no content: %v, %v", res, err)
 	}
 }
 
@@ -321,6 +335,25 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 	if f.effects.Load() != 0 {
 		t.Error("the handler ran")
+	}
+}
+
+// A request that ends in the middle is no request.
+func TestIncompleteRequests(t *testing.T) {
+	f := newFaulty(t, Options{})
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(f.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST /greet/anna HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhel"); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(conn); err != nil || len(answer) > 0 || f.effects.Load() != 0 {
+		t.Errorf("answered %q, %v; %d effects", answer, err, f.effects.Load())
 	}
 }
 

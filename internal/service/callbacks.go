@@ -14,11 +14,9 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/store"
 )
-
-// ErrUnknownCallback says that nothing is known about a callback: the token is none, or what came with it does not belong to it.
-var ErrUnknownCallback = errors.New("service: unknown callback")
 
 const (
 	// redirectRefresh bounds how long a customer's browser waits while the consent is read.
@@ -35,7 +33,7 @@ func (s *Service) callback(ctx context.Context, kind store.CallbackKind, token s
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) || err == nil && !cb.ExpireTime.IsZero() && s.now().After(cb.ExpireTime) {
-		return nil, ErrUnknownCallback
+		return nil, kerr.ErrUnknownCallback
 	}
 	return cb, err
 }
@@ -53,19 +51,19 @@ func (s *Service) Redirect(ctx context.Context, token, outcome string, query url
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return "", ErrUnknownCallback
+		return "", kerr.ErrUnknownCallback
 	}
 	if err != nil {
 		return "", err
 	}
 	if user := query.Get("userID"); user != "" && user != row.ProviderRef {
-		return "", ErrUnknownCallback
+		return "", kerr.ErrUnknownCallback
 	}
 	location := map[string]string{
 		"success": row.Redirects.GetSuccess(), "error": row.Redirects.GetError(), "exit": row.Redirects.GetExit(),
 	}[outcome]
 	if location == "" {
-		return "", ErrUnknownCallback
+		return "", kerr.ErrUnknownCallback
 	}
 	if err := s.returned(ctx, cb, row, outcome); err != nil {
 		// The customer must not suffer from it; polling makes up for it.
@@ -127,7 +125,7 @@ func (s *Service) Webhook(ctx context.Context, provider, token string, body []by
 		return err
 	}
 	if cb.Provider != provider {
-		return ErrUnknownCallback
+		return kerr.ErrUnknownCallback
 	}
 	refs := words(body)
 	if len(refs) == 0 {
@@ -180,8 +178,8 @@ func words(body []byte) []string {
 		}
 	}
 	walk("", document, 0)
-	all := append(first, rest...)
-	return all[:min(len(all), webhookRefs)]
+	first = append(first, rest...)
+	return first[:min(len(first), webhookRefs)]
 }
 
 // ShipmentReport takes a provider's report on a shipment. The first report settles it; later ones change nothing.
@@ -197,10 +195,10 @@ func (s *Service) ShipmentReport(ctx context.Context, token string, query url.Va
 	case "false":
 		status = documentsv1.Shipment_FAILED
 	default:
-		return ErrUnknownCallback
+		return kerr.ErrUnknownCallback
 	}
 	if param(query, "requestid") != cb.Resource {
-		return ErrUnknownCallback
+		return kerr.ErrUnknownCallback
 	}
 	err = s.update(ctx, func(tx store.Tx) error {
 		row, err := tx.Shipment(cb.Tenant, cb.Resource)
@@ -218,7 +216,7 @@ func (s *Service) ShipmentReport(ctx context.Context, token string, query url.Va
 		return s.auditSelf(tx, row.Tenant, "provider:"+row.Provider, "ShipmentReport", row.Resource.GetName())
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return ErrUnknownCallback
+		return kerr.ErrUnknownCallback
 	}
 	return err
 }

@@ -78,7 +78,7 @@ func (s *bankingServer) SyncConnection(ctx context.Context, req *bankingv1.SyncC
 	if err := needRedirects(row.Redirects); p.NeedsRedirects && err != nil {
 		return nil, kerr.New(errorv1.Error_CONSENT_NOT_AUTHORIZED, "the consent has no redirect URIs: the customer cannot authenticate anew")
 	}
-	return detached(s.Service, ctx, func(ctx context.Context) (*bankingv1.SyncConnectionResponse, error) {
+	return detached(ctx, s.Service, func(ctx context.Context) (*bankingv1.SyncConnectionResponse, error) {
 		visit := s.newSession(row, row.Flow+1)
 		link, err := p.Connections.SyncConnection(ctx, refOf(row), connection.ID, providers.Flow{
 			Access: row.Resource.GetAccess(), Redirects: visit.redirects,
@@ -111,7 +111,7 @@ func (s *bankingServer) DeleteConnection(ctx context.Context, req *bankingv1.Del
 	if err != nil {
 		return nil, err
 	}
-	return detached(s.Service, ctx, func(ctx context.Context) (*emptypb.Empty, error) {
+	return detached(ctx, s.Service, func(ctx context.Context) (*emptypb.Empty, error) {
 		if err := p.Connections.DeleteConnection(ctx, refOf(row), connection.ID); err != nil {
 			return nil, callError(err)
 		}
@@ -140,7 +140,7 @@ func (s *bankingServer) CreateManagementSession(ctx context.Context, req *bankin
 	if err := standing(row); err != nil {
 		return nil, err
 	}
-	return detached(s.Service, ctx, func(ctx context.Context) (*bankingv1.ManagementSession, error) {
+	return detached(ctx, s.Service, func(ctx context.Context) (*bankingv1.ManagementSession, error) {
 		visit := s.newSession(row, noFlow)
 		link, err := p.Connections.ManagementSession(ctx, refOf(row), providers.Flow{Access: row.Resource.GetAccess(), Redirects: visit.redirects})
 		if err != nil {
@@ -172,7 +172,7 @@ func (s *bankingServer) ImportConnections(ctx context.Context, req *bankingv1.Im
 	if err := uniqueImports(req.GetConnections()); err != nil {
 		return nil, err
 	}
-	return create(s.Service, ctx, "ImportConnections", req, func(ctx context.Context, c *creation) (*bankingv1.ImportConnectionsResponse, error) {
+	return create(ctx, s.Service, "ImportConnections", req, func(ctx context.Context, c *creation) (*bankingv1.ImportConnectionsResponse, error) {
 		// The data is merged or replaced by ids: repeating it changes nothing more.
 		c.repeatable = true
 		return s.importConnections(ctx, c, p, customer, req)
@@ -234,7 +234,7 @@ func (s *Service) importConnections(ctx context.Context, c *creation, p *provide
 			return err
 		}
 		// What stands now follows from what was handed over: reading it back would need another product of the customer's.
-		if _, err := s.observe(tx, &fresh, imported(history, replace, req.GetConnections())); err != nil {
+		if err := s.observe(tx, &fresh, imported(history, replace, req.GetConnections())); err != nil {
 			return err
 		}
 		resp.Consent = fresh.Resource
@@ -271,7 +271,8 @@ func (s *Service) importedConsent(ctx context.Context, p *providers.Provider, cu
 	if err != nil {
 		return nil, err
 	}
-	for _, row := range rows {
+	if len(rows) > 0 {
+		row := rows[0] // the provider knows at most one
 		if row.Resource.GetOrigin() == consentv1.Consent_IMPORTED {
 			return row, nil
 		}

@@ -37,7 +37,7 @@ func (s *consentServer) CreateConsent(ctx context.Context, req *consentv1.Create
 			return nil, err
 		}
 	}
-	return create(s.Service, ctx, "CreateConsent", req, func(ctx context.Context, c *creation) (*consentv1.Consent, error) {
+	return create(ctx, s.Service, "CreateConsent", req, func(ctx context.Context, c *creation) (*consentv1.Consent, error) {
 		return s.createConsent(ctx, c, p, market, req)
 	})
 }
@@ -62,10 +62,10 @@ func (s *Service) createConsent(ctx context.Context, c *creation, p *providers.P
 			Reference: wanted.GetReference(), Origin: p.ConsentOrigin,
 		},
 	}
-	if row.Resource.Access == consentv1.Consent_ACCESS_UNSPECIFIED {
+	if row.Resource.GetAccess() == consentv1.Consent_ACCESS_UNSPECIFIED {
 		row.Resource.Access = consentv1.Consent_RECURRING
 	}
-	if row.Resource.DataCollection == consentv1.Consent_DATA_COLLECTION_UNSPECIFIED {
+	if row.Resource.GetDataCollection() == consentv1.Consent_DATA_COLLECTION_UNSPECIFIED {
 		row.Resource.DataCollection = consentv1.Consent_TRANSACTION_CATEGORISATION
 	}
 	userMade := false
@@ -158,8 +158,7 @@ func (s *Service) startConsent(tx store.Tx, row *store.Consent, created *provide
 	if err := s.issueLink(tx, row, created.Link, session); err != nil {
 		return err
 	}
-	_, err := s.observe(tx, row, report)
-	return err
+	return s.observe(tx, row, report)
 }
 
 // consentCustomer gives the customer of a new consent: the named one, or a new one that is not saved yet.
@@ -317,7 +316,7 @@ func (s *consentServer) RevokeConsent(ctx context.Context, req *consentv1.Revoke
 	if err != nil {
 		return nil, err
 	}
-	return detached(s.Service, ctx, func(ctx context.Context) (*consentv1.Consent, error) {
+	return detached(ctx, s.Service, func(ctx context.Context) (*consentv1.Consent, error) {
 		row, err := s.end(ctx, "RevokeConsent", p, row, false)
 		if err != nil {
 			return nil, err
@@ -332,7 +331,7 @@ func (s *consentServer) DeleteConsent(ctx context.Context, req *consentv1.Delete
 	if err != nil {
 		return nil, err
 	}
-	return detached(s.Service, ctx, func(ctx context.Context) (*emptypb.Empty, error) {
+	return detached(ctx, s.Service, func(ctx context.Context) (*emptypb.Empty, error) {
 		if _, err := s.end(ctx, "DeleteConsent", p, row, true); err != nil {
 			return nil, err
 		}
@@ -382,7 +381,7 @@ func (s *consentServer) SimulateDecision(ctx context.Context, req *consentv1.Sim
 	if row.Ended {
 		return nil, kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
 	}
-	return detached(s.Service, ctx, func(ctx context.Context) (*consentv1.Consent, error) {
+	return detached(ctx, s.Service, func(ctx context.Context) (*consentv1.Consent, error) {
 		if err := p.Simulator.SimulateDecision(ctx, refOf(row), req.GetDecision() == consentv1.Decision_APPROVED); err != nil {
 			return nil, callError(err)
 		}
@@ -398,12 +397,13 @@ func (s *consentServer) SimulateDecision(ctx context.Context, req *consentv1.Sim
 }
 
 // observe adds what a provider reports to a consent's history.
-func (s *Service) observe(tx store.Tx, row *store.Consent, report providers.ConsentState) (int, error) {
+func (s *Service) observe(tx store.Tx, row *store.Consent, report providers.ConsentState) error {
 	history, err := tx.Events(row.Tenant, row.ID, 0, maxHistory)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return s.append(tx, row, history, consent.Observe(history, report, s.now()))
+	_, err = s.append(tx, row, history, consent.Observe(history, report, s.now()))
+	return err
 }
 
 // extend adds events to a consent's history, unless they are in it already.
@@ -472,7 +472,7 @@ func eventResource(consentID string, e consent.Event) *consentv1.ConsentEvent {
 		Description: e.Description, EventTime: timestamp(e.EventTime), ReceiveTime: timestamp(e.ReceiveTime),
 	}
 	if e.EventTime.IsZero() {
-		resource.EventTime = resource.ReceiveTime
+		resource.EventTime = resource.GetReceiveTime()
 	}
 	if e.ConnectionID != "" {
 		resource.Connection = connectionName(consentID, e.ConnectionID)

@@ -23,7 +23,7 @@ func (s *customerServer) CreateCustomer(ctx context.Context, req *customerv1.Cre
 	if req.GetCustomer().GetType() == customerv1.Customer_TYPE_UNSPECIFIED {
 		return nil, kerr.InvalidField("customer.type", "must be PERSON or COMPANY")
 	}
-	return create(s.Service, ctx, "CreateCustomer", req, func(ctx context.Context, c *creation) (*customerv1.Customer, error) {
+	return create(ctx, s.Service, "CreateCustomer", req, func(ctx context.Context, c *creation) (*customerv1.Customer, error) {
 		row := s.newCustomer(c.tenant, req.GetCustomer())
 		err := s.update(ctx, func(tx store.Tx) error {
 			if err := s.insertCustomer(ctx, tx, row); err != nil {
@@ -146,7 +146,7 @@ func (s *customerServer) UpdateCustomer(ctx context.Context, req *customerv1.Upd
 			changed.Reference = wanted.GetReference()
 		case "products":
 			changed.Products = wanted.GetProducts()
-			if len(changed.Products) == 0 {
+			if len(changed.GetProducts()) == 0 {
 				changed.Products = []customerv1.Customer_Product{customerv1.Customer_BANKING}
 			}
 		case "type":
@@ -160,7 +160,7 @@ func (s *customerServer) UpdateCustomer(ctx context.Context, req *customerv1.Upd
 			return nil, kerr.InvalidField("updateMask", "may hold reference and products")
 		}
 	}
-	return detached(s.Service, ctx, func(ctx context.Context) (*customerv1.Customer, error) {
+	return detached(ctx, s.Service, func(ctx context.Context) (*customerv1.Customer, error) {
 		// Products are changed one by one at the provider, and each change that happened is recorded, also when a later one fails.
 		products, failure := s.changeProducts(ctx, row, changed.GetProducts())
 		if failure == nil {
@@ -228,7 +228,7 @@ func (s *customerServer) DeleteCustomer(ctx context.Context, req *customerv1.Del
 	if err != nil {
 		return nil, err
 	}
-	return detached(s.Service, ctx, func(ctx context.Context) (*customerv1.DeletionReceipt, error) {
+	return detached(ctx, s.Service, func(ctx context.Context) (*customerv1.DeletionReceipt, error) {
 		return s.deleteCustomer(ctx, row)
 	})
 }
@@ -236,12 +236,12 @@ func (s *customerServer) DeleteCustomer(ctx context.Context, req *customerv1.Del
 func (s *Service) deleteCustomer(ctx context.Context, row *store.Customer) (*customerv1.DeletionReceipt, error) {
 	receipt := &customerv1.DeletionReceipt{Customer: row.Resource.GetName()}
 	note := func(place, kind string) {
-		i := slices.IndexFunc(receipt.Entries, func(e *customerv1.DeletionReceipt_Entry) bool {
+		i := slices.IndexFunc(receipt.GetEntries(), func(e *customerv1.DeletionReceipt_Entry) bool {
 			return e.GetPlace() == place && e.GetKind() == kind
 		})
 		if i < 0 {
 			receipt.Entries = append(receipt.Entries, &customerv1.DeletionReceipt_Entry{Place: place, Kind: kind})
-			i = len(receipt.Entries) - 1
+			i = len(receipt.GetEntries()) - 1
 		}
 		receipt.Entries[i].Count++
 		receipt.Entries[i].DeleteTime = timestamppb.New(s.now())

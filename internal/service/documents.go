@@ -30,7 +30,7 @@ func (s *documentServer) CreateShipment(ctx context.Context, req *documentsv1.Cr
 	if err != nil {
 		return nil, err
 	}
-	return create(s.Service, ctx, "CreateShipment", req, func(ctx context.Context, c *creation) (*documentsv1.Shipment, error) {
+	return create(ctx, s.Service, "CreateShipment", req, func(ctx context.Context, c *creation) (*documentsv1.Shipment, error) {
 		return s.createShipment(ctx, c, p, wanted)
 	})
 }

@@ -50,14 +50,14 @@ type keyed interface {
 // another request with the key is refused. The work goes on when the caller leaves, so that what happens at the provider is recorded.
 //
 // work must commit its result in a transaction that calls creation.done, so that result and answer become durable together.
-func create[Req keyed, Resp proto.Message](s *Service, ctx context.Context, method string, req Req, work func(context.Context, *creation) (Resp, error)) (Resp, error) {
+func create[Req keyed, Resp proto.Message](ctx context.Context, s *Service, method string, req Req, work func(context.Context, *creation) (Resp, error)) (Resp, error) {
 	var none Resp
 	c := &creation{s: s, tenant: tenantOf(ctx), method: method, key: req.GetRequestId(), operation: uuid.NewString()}
 	if c.key == "" {
 		c.key = identity.IdempotencyKey(ctx)
 	}
 	if c.key == "" {
-		return detached(s, ctx, func(ctx context.Context) (Resp, error) { return work(ctx, c) })
+		return detached(ctx, s, func(ctx context.Context) (Resp, error) { return work(ctx, c) })
 	}
 	hash, err := s.requestHash(c.tenant, req)
 	if err != nil {
@@ -79,7 +79,7 @@ func create[Req keyed, Resp proto.Message](s *Service, ctx context.Context, meth
 			s.inFlight.leave(c.id())
 			return replay[Resp](answer, err)
 		}
-		return detached(s, ctx, func(ctx context.Context) (Resp, error) {
+		return detached(ctx, s, func(ctx context.Context) (Resp, error) {
 			defer s.inFlight.leave(c.id())
 			resp, err := work(ctx, c)
 			if err != nil {
@@ -91,7 +91,7 @@ func create[Req keyed, Resp proto.Message](s *Service, ctx context.Context, meth
 }
 
 // detached runs work that must be finished once it is begun. The caller gets its result, or leaves before.
-func detached[Resp any](s *Service, ctx context.Context, work func(context.Context) (Resp, error)) (Resp, error) {
+func detached[Resp any](ctx context.Context, s *Service, work func(context.Context) (Resp, error)) (Resp, error) {
 	type result struct {
 		resp Resp
 		err  error
@@ -275,7 +275,10 @@ func replay[Resp proto.Message](answer *store.Idempotency, err error) (Resp, err
 		}
 		return none, status.FromProto(&failure).Err()
 	}
-	resp := none.ProtoReflect().New().Interface().(Resp)
+	resp, ok := none.ProtoReflect().New().Interface().(Resp)
+	if !ok {
+		return none, errors.New("service: a message is not of its own type")
+	}
 	if err := proto.Unmarshal(answer.Response, resp); err != nil {
 		return none, err
 	}

@@ -126,13 +126,13 @@ func (s *insightsServer) SearchCompanyLogos(ctx context.Context, req *insightsv1
 		if proto.Size(bare) == 0 {
 			return nil, kerr.InvalidField(path, "must say something about the company")
 		}
-		if query.QueryId == "" {
+		if query.GetQueryId() == "" {
 			query.QueryId = "kontor-" + strconv.Itoa(i)
 		}
-		if seen[query.QueryId] {
+		if seen[query.GetQueryId()] {
 			return nil, kerr.InvalidField(path+".queryId", "must be unique")
 		}
-		seen[query.QueryId] = true
+		seen[query.GetQueryId()] = true
 	}
 	results, err := p.Logos.SearchLogos(ctx, request)
 	if err != nil {

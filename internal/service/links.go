@@ -95,7 +95,7 @@ func (s *consentServer) AddBank(ctx context.Context, req *consentv1.AddBankReque
 	if err != nil {
 		return nil, err
 	}
-	return create(s.Service, ctx, "AddBank", req, func(ctx context.Context, c *creation) (*consentv1.Consent, error) {
+	return create(ctx, s.Service, "AddBank", req, func(ctx context.Context, c *creation) (*consentv1.Consent, error) {
 		if flowOpen(row) && !row.Ended {
 			// The customer may have decided a moment ago: ask before refusing.
 			if row, err = s.refresh(ctx, row); err != nil {
@@ -129,7 +129,7 @@ func flowOpen(row *store.Consent) bool {
 func (s *Service) openFlow(ctx context.Context, method string, p *providers.Provider, row *store.Consent,
 	issue func(context.Context, providers.ConsentRef, providers.Flow) (*providers.Link, error),
 ) (*consentv1.Consent, error) {
-	return detached(s, ctx, func(ctx context.Context) (*consentv1.Consent, error) {
+	return detached(ctx, s, func(ctx context.Context) (*consentv1.Consent, error) {
 		visit := s.newSession(row, row.Flow+1)
 		link, err := issue(ctx, refOf(row), providers.Flow{Access: row.Resource.GetAccess(), Redirects: visit.redirects})
 		if err != nil {

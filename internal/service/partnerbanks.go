@@ -25,7 +25,7 @@ func (s *consentServer) CreatePartnerBank(ctx context.Context, req *consentv1.Cr
 	if err != nil {
 		return nil, err
 	}
-	return create(s.Service, ctx, "CreatePartnerBank", req, func(ctx context.Context, c *creation) (*consentv1.PartnerBank, error) {
+	return create(ctx, s.Service, "CreatePartnerBank", req, func(ctx context.Context, c *creation) (*consentv1.PartnerBank, error) {
 		if err := c.intend(ctx, p, "create_partner_bank", "", nil); err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func (s *consentServer) UpdatePartnerBank(ctx context.Context, req *consentv1.Up
 	if err != nil {
 		return nil, err
 	}
-	return detached(s.Service, ctx, func(ctx context.Context) (*consentv1.PartnerBank, error) {
+	return detached(ctx, s.Service, func(ctx context.Context) (*consentv1.PartnerBank, error) {
 		bank, err := findPartnerBank(ctx, p, lastSegment(wanted.GetName()))
 		if err != nil {
 			return nil, err

@@ -99,7 +99,7 @@ func (s *providerServer) ListProviderUsers(ctx context.Context, req *providerv1.
 	if err != nil {
 		return nil, err
 	}
-	for i, user := range resp.Users {
+	for i, user := range resp.GetUsers() {
 		if customer := customers[ids[i]]; customer != "" {
 			user.Customer = customerName(customer)
 		}

@@ -72,10 +72,10 @@ func parseRedirect(address string) (*url.URL, bool) {
 		return nil, false
 	}
 	u.Host = strings.ToLower(u.Host)
-	switch {
-	case u.Scheme == "https":
+	switch u.Scheme {
+	case "https":
 		u.Host = strings.TrimSuffix(u.Host, ":443")
-	case u.Scheme == "http":
+	case "http":
 		u.Host = strings.TrimSuffix(u.Host, ":80")
 	}
 	if !plainHost(u.Hostname()) {
@@ -94,7 +94,7 @@ func plainHost(host string) bool {
 		return false
 	}
 	for _, r := range host {
-		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_') {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '_' {
 			return false
 		}
 	}

@@ -59,7 +59,7 @@ func (f *follower) at(row *store.Consent, now time.Time) time.Time {
 		return time.Time{}
 	}
 	wait := min(f.min<<min(row.PollStep, 20), f.max)
-	due := now.Add(wait + time.Duration(rand.Int64N(int64(wait)/5+1)))
+	due := now.Add(wait + time.Duration(rand.Int64N(int64(wait)/5+1))) //nolint:gosec // spreads load, hides nothing
 	link := row.Resource.GetLink()
 	if over := link.GetExpireTime().AsTime(); link != nil && link.GetStatus() != typev1.Link_COMPLETED {
 		switch {
@@ -251,8 +251,12 @@ func (s *Service) refresh(ctx context.Context, row *store.Consent) (*store.Conse
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		fresh := *r.Val.(*store.Consent) // the result is shared
-		return &fresh, nil
+		fresh, ok := r.Val.(*store.Consent)
+		if !ok {
+			return nil, errors.New("service: a read gave no consent")
+		}
+		own := *fresh // the result is shared
+		return &own, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -272,8 +276,7 @@ func (s *Service) read(ctx context.Context, row *store.Consent) (*store.Consent,
 		return nil, callError(err)
 	}
 	return s.report(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
-		_, err := s.observe(tx, fresh, *report)
-		return err
+		return s.observe(tx, fresh, *report)
 	})
 }
 

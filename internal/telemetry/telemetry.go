@@ -34,13 +34,14 @@ type Telemetry struct {
 	Logger *slog.Logger
 	// Registry holds all metrics, those of the Go runtime and the process included.
 	Registry *prometheus.Registry
-	// RPC counts calls.
-	RPC *RPC
+	// RPC measures calls of the API.
+	RPC *RPCMetrics
 	// HTTP counts requests that are no calls of the API.
 	HTTP *HTTP
 	// Tracer makes spans.
 	Tracer trace.Tracer
 
+	provider    *providerMetrics
 	stopTracing func(context.Context) error
 }
 
@@ -53,7 +54,8 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 		return nil, err
 	}
 	return &Telemetry{
-		Logger: logger, Registry: registry, RPC: newRPC(registry), HTTP: newHTTP(registry), Tracer: tracer, stopTracing: stop,
+		Logger: logger, Registry: registry, RPC: newRPCMetrics(registry), HTTP: newHTTP(registry), Tracer: tracer,
+		provider: newProviderMetrics(registry), stopTracing: stop,
 	}, nil
 }
 

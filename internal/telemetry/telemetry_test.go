@@ -15,6 +15,8 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/providers/upstream"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -76,29 +78,24 @@ func sample(t *testing.T, registry *prometheus.Registry, want string) (float64, 
 
 func TestMetrics(t *testing.T) {
 	tel, _ := setUp(t, telemetry.Options{Version: "v1"})
-	call := telemetry.Call{Service: "s", Method: "m", Transport: "rest"}
-	stream := telemetry.Call{Service: "s", Method: "w", Transport: "grpc", Stream: true}
-	end, endStream := tel.RPC.Start(call), tel.RPC.Start(stream)
+	end := tel.RPC.Start("s", "m", "rest", false)
+	endStream := tel.RPC.Start("s", "w", "grpc", true)
 	check := func(name string, want float64) {
 		t.Helper()
 		if got, ok := sample(t, tel.Registry, name); !ok || got != want {
 			t.Errorf("%s is %v (%t), want %v", name, got, ok, want)
 		}
 	}
-	check("kontor_rpc_in_flight{method=m,service=s,transport=rest}", 1)
-	check("kontor_rpc_streams{method=w,service=s,transport=grpc}", 1)
-	tel.RPC.Message(stream)
-	end()
-	endStream()
-	tel.RPC.Done(call, "NotFound", "CONSENT_NOT_FOUND", time.Second)
-	tel.RPC.Done(stream, "OK", "", time.Hour)
+	check("kontor_rpc_in_flight{service=s}", 1)
+	check("kontor_rpc_streams{method=w,service=s}", 1)
+	end("NotFound", "CONSENT_NOT_FOUND")
+	endStream("OK", "")
 	tel.HTTP.Done("GET /docs", 200)
-	check("kontor_rpc_in_flight{method=m,service=s,transport=rest}", 0)
-	check("kontor_rpc_streams{method=w,service=s,transport=grpc}", 0)
+	check("kontor_rpc_in_flight{service=s}", 0)
+	check("kontor_rpc_streams{method=w,service=s}", 0)
 	check("kontor_rpc_requests_total{code=NotFound,method=m,reason=CONSENT_NOT_FOUND,service=s,transport=rest}", 1)
 	check("kontor_rpc_requests_total{code=OK,method=w,reason=,service=s,transport=grpc}", 1)
 	check("kontor_rpc_duration_seconds{method=m,service=s,transport=rest}", 1)
-	check("kontor_rpc_stream_messages_total{method=w,service=s,transport=grpc}", 1)
 	check("kontor_http_requests_total{route=GET /docs,status=200}", 1)
 	if _, ok := sample(t, tel.Registry, "kontor_rpc_duration_seconds{method=w,service=s,transport=grpc}"); ok {
 		t.Error("a stream's duration is no latency")
@@ -106,6 +103,30 @@ func TestMetrics(t *testing.T) {
 	if _, ok := sample(t, tel.Registry, "go_goroutines{}"); !ok {
 		t.Error("the runtime's metrics are missing")
 	}
+}
+
+func TestObserver(t *testing.T) {
+	tel, _ := setUp(t, telemetry.Options{})
+	observer := tel.Observer("default")
+	call := upstream.CallInfo{Provider: "fimento", Operation: "get_process", Method: "GET", Attempt: 2}
+	_, end := observer.Start(t.Context(), call)
+	check := func(name string, want float64) {
+		t.Helper()
+		if got, ok := sample(t, tel.Registry, name); !ok || got != want {
+			t.Errorf("%s is %v (%t), want %v", name, got, ok, want)
+		}
+	}
+	check("kontor_provider_calls_in_flight{provider=fimento}", 1)
+	end(upstream.Outcome{Kind: providers.KindUnavailable, Status: 503, Duration: time.Second})
+	_, end = observer.Start(t.Context(), upstream.CallInfo{Provider: "fimento", Operation: "get_process", Method: "GET", Attempt: 1})
+	end(upstream.Outcome{OK: true, Status: 200})
+	check("kontor_provider_calls_in_flight{provider=fimento}", 0)
+	check("kontor_provider_calls_total{operation=get_process,outcome=unavailable,provider=fimento}", 1)
+	check("kontor_provider_calls_total{operation=get_process,outcome=ok,provider=fimento}", 1)
+	check("kontor_provider_retries_total{operation=get_process,provider=fimento}", 1)
+	check("kontor_provider_call_duration_seconds{operation=get_process,provider=fimento}", 2)
+	observer.BreakerChanged("fimento", upstream.BreakerClosed, upstream.BreakerOpen)
+	check("kontor_provider_breaker_state{provider=fimento,tenant=default}", 2)
 }
 
 // traces is a collector that keeps the names of spans.

@@ -137,7 +137,7 @@ func TestPartnerBanks(t *testing.T) {
 	if body := string(p.call("GET", "/partner-bank?page=9", "").want(t, 200).body); body != "[]" {
 		t.Errorf("beyond the end: %s", body)
 	}
-	for _, query := range []string{"?page=0", "?limit=0", "?page=x", "?limit=-1", "?page="} {
+	for _, query := range []string{"?page=0", "?limit=0", "?page=x", "?limit=-1", "?page=", "?page=9000000000000000000&limit=9000000000000000000"} {
 		p.call("GET", "/partner-bank"+query, "").refused(t, 400)
 	}
 
@@ -206,6 +206,7 @@ func TestCreateProcessRefusesWhatIsNotDocumented(t *testing.T) {
 		`{` + valid + `,"brokerBanks":{}}`:                                  `["brokerBanks must be an array of objects"]`,
 		`{` + valid + `,"brokerBanks":["x"]}`:                               `["brokerBanks must be an array of objects"]`,
 		`{` + valid + `,"brokerBanks":[{"id":1,"logo":"x"}]}`:               `["brokerBanks: id must be a string","brokerBanks: property logo should not exist"]`,
+		`{` + valid + `,"market":null}`:                                     `["market is required"]`,
 		`{` + valid + `,"ssn":"1"}`:                                         `["property ssn should not exist"]`,
 		`{`:                                                                 `["body must be a JSON object","market is required","dataCollectionType is required"]`,
 	} {
@@ -214,6 +215,7 @@ func TestCreateProcessRefusesWhatIsNotDocumented(t *testing.T) {
 		}
 	}
 	p.call("POST", "/process", `{`+valid+`}`, header("Content-Type", "text/plain")).refused(t, 400)
+	p.call("POST", "/process", `{`+valid+`,"firstName":null,"brokerBanks":null}`).want(t, 201)
 }
 
 func TestIdempotencyKey(t *testing.T) {
@@ -259,8 +261,14 @@ func TestDeletedWhileInProgress(t *testing.T) {
 	p := startProvider(t, Config{})
 	made := p.create("")
 	b := p.browse(made.ConsentLink).click("bank-0").click("authenticate").click("approve")
+	r := newReceiver(t, 0)
+	p.subscribe(r)
 	p.call("DELETE", "/process/"+made.ID, "").want(t, 204)
 	p.clock.Advance(time.Minute)
+	other := p.create("") // its webhook comes after any of the deleted one's
+	if r.wait(t, 1); !r.ids[other.ID] {
+		t.Error("a deleted process goes on")
+	}
 	p.call("GET", "/process/"+made.ID, "").refused(t, 404)
 	b.open(made.ConsentLink)
 	b.sees(410, "no longer valid")
@@ -397,6 +405,39 @@ func TestNewConsentFlow(t *testing.T) {
 		if len(one.AccountsInfo) != 5 {
 			t.Errorf("%d accounts of two banks, want 5", len(one.AccountsInfo))
 		}
+	}
+}
+
+// A revocation stops what earlier flows began, too.
+func TestRevokedInALaterFlow(t *testing.T) {
+	p := startProvider(t, Config{})
+	made := p.create("")
+	p.call("POST", "/process/"+made.ID+"/consent/approved", "").want(t, 200)
+	p.call("POST", "/process/"+made.ID+"/consent", "").want(t, 201)
+	p.clock.Advance(2 * step)
+	if got := p.process(made.ID).ConsentFlowStatus.Current.Code; got != "categorisationStarted" {
+		t.Errorf("the earlier flow does not go on: %s", got)
+	}
+	p.call("POST", "/process/"+made.ID+"/consent/revoked", "").want(t, 200)
+	p.clock.Advance(time.Minute)
+	if got := p.process(made.ID).ConsentFlowStatus.Current.Code; got != "customerDeniedConsent" {
+		t.Errorf("after the revocation: %s", got)
+	}
+	p.call("GET", "/insights/"+made.ID, "").refused(t, 404)
+}
+
+// The same bank in two flows is one bank with one set of data.
+func TestSameBankInTwoFlows(t *testing.T) {
+	p := startProvider(t, Config{})
+	made := p.ready("")
+	p.call("POST", "/process/"+made.ID+"/consent", "").want(t, 201)
+	p.call("POST", "/process/"+made.ID+"/consent/approved", "").want(t, 200)
+	p.clock.Advance(5 * step)
+	if got := p.process(made.ID).CustomerBankConsent; len(got) != 2 {
+		t.Errorf("%d bank consents, want one for each flow", len(got))
+	}
+	if got := p.insightsOf(made.ID).AccountsInfo; len(got) != 3 {
+		t.Errorf("%d accounts, want 3", len(got))
 	}
 }
 

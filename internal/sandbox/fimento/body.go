@@ -39,18 +39,14 @@ func (b *body) fault(format string, args ...any) {
 	b.faults = append(b.faults, fmt.Sprintf(format, args...))
 }
 
-// take removes a field, so that what is left in the end is what nobody documented; null counts as absent.
-func (b *body) take(name string, into any, kind string) bool {
+// take removes a field, so that what is left in the end is what nobody documented. An absent field, or null, leaves
+// into as it is.
+func (b *body) take(name string, into any, kind string) {
 	raw, ok := b.fields[name]
 	delete(b.fields, name)
-	if !ok || string(raw) == "null" {
-		return false
-	}
-	if json.Unmarshal(raw, into) != nil {
+	if ok && json.Unmarshal(raw, into) != nil {
 		b.fault("%s must be %s", name, kind)
-		return false
 	}
-	return true
 }
 
 func (b *body) text(name string) (value string) {

@@ -205,7 +205,7 @@ func (s *Server) transactions(r *http.Request) reply {
 	case PagingRepeatLast:
 		offset = min(offset, max(len(all)-1, 0)/size*size)
 	case PagingOverlap:
-		if page > 1 && offset < len(all) {
+		if page > 1 {
 			offset, size = offset-overlap, size+overlap
 		}
 	}

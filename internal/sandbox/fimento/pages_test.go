@@ -65,6 +65,26 @@ func TestApproveWhileFetching(t *testing.T) {
 	}
 }
 
+// A bank that is chosen and left is no part of what is approved.
+func TestBankWithoutAuthentication(t *testing.T) {
+	p := startProvider(t, Config{})
+	made := p.create("")
+	b := p.browse(made.ConsentLink).click("bank-0").click("authenticate").click("add-bank").click("bank-1")
+	b.open(made.ConsentLink + "/decision")
+	b.click("approve").sees(200, "Thank you")
+	link := strings.TrimPrefix(made.ConsentLink, p.url)
+	b.submit(link+"/authenticate", url.Values{"outcome": {"authenticate"}}) // too late
+	b.sees(200, "Thank you")
+	p.clock.Advance(5 * step)
+	got := p.process(made.ID).CustomerBankConsent
+	if got[0].ConsentGivenAt == nil || got[1].ConsentGivenAt != nil || got[1].Status.Current.Code != "bankAddedNotCompletedAuthFlow" {
+		t.Errorf("bank consents %+v", got)
+	}
+	if accounts := p.insightsOf(made.ID).AccountsInfo; len(accounts) != 3 {
+		t.Errorf("%d accounts, want those of one bank", len(accounts))
+	}
+}
+
 func TestOpeningsCount(t *testing.T) {
 	p := startProvider(t, Config{})
 	made := p.create("")
@@ -98,6 +118,10 @@ func TestDenyThroughThePages(t *testing.T) {
 	b.submit("/consent/"+strings.TrimPrefix(made.ConsentLink, p.url+"/consent/")+"/decision", url.Values{"decision": {"approve"}})
 	if p.process(made.ID).Consent != "revoked" {
 		t.Error("a denial was taken back")
+	}
+	b.submit("/consent/"+strings.TrimPrefix(made.ConsentLink, p.url+"/consent/")+"/decision", url.Values{"decision": {"deny"}})
+	if got := p.process(made.ID).ConsentFlowStatus.History; len(got) != 3 {
+		t.Errorf("denied twice: %v", codes(got))
 	}
 }
 
@@ -148,7 +172,7 @@ func TestLeavingThePages(t *testing.T) {
 		t.Errorf("sent back to %s", b.at)
 	}
 	wantCodes(t, p.process(made.ID).ConsentFlowStatus.History, "created", "consentLinkOpened")
-	for _, redirect := range []string{"", "javascript:alert(1)", "not a url", "//app.example.com"} {
+	for _, redirect := range []string{"", "javascript:alert(1)", "not a url", "//app.example.com", "https:///x"} {
 		other := p.create(`"redirectUrl":"` + redirect + `"`)
 		p.browse(other.ConsentLink).click("cancel").sees(200, "Not finished").click("resume").sees(200, "Choose your bank")
 	}
@@ -163,8 +187,10 @@ func TestPagesOutOfTurn(t *testing.T) {
 	}
 	link := strings.TrimPrefix(made.ConsentLink, p.url)
 	b := p.browse(made.ConsentLink)
-	b.submit(link+"/decision", url.Values{"decision": {"approve"}})
-	b.sees(200, "Choose your bank")
+	for _, decision := range []string{"approve", "deny"} {
+		b.submit(link+"/decision", url.Values{"decision": {decision}})
+		b.sees(200, "Choose your bank")
+	}
 	b.submit(link+"/authenticate", url.Values{"outcome": {"authenticate"}})
 	b.sees(200, "Choose your bank")
 	b.submit(link+"/bank", url.Values{"bank": {"none"}})
@@ -180,6 +206,11 @@ func TestPagesOutOfTurn(t *testing.T) {
 	if got := p.process(made.ID).CustomerBankConsent; len(got) != 1 || len(got[0].Status.History) != 3 {
 		t.Errorf("the same bank counts twice: %+v", got)
 	}
+	b.click("add-bank").click("bank-0").click("fail")
+	if got := p.process(made.ID); got.CustomerBankConsent[0].Status.Current.IsError || got.ConsentFlowStatus.Current.Code == "authError" {
+		t.Errorf("a login that is done cannot fail any more: %+v", got)
+	}
+	b.open(made.ConsentLink + "/decision")
 	b.click("approve").sees(200, "Thank you")
 	for _, path := range []string{"", "/bank", "/decision", "/authenticate"} {
 		p.browse(made.ConsentLink+path).sees(200, "Thank you")

@@ -71,7 +71,6 @@ type flow struct {
 	statuses []status     // of the process while this is its present flow
 	decision string       // "" until decided
 	selected *bankConsent // where the customer is about to authenticate
-	staged   bool         // the stages have begun
 }
 
 type bankConsent struct {
@@ -223,11 +222,11 @@ func (s *Server) decide(p *process, decision string) {
 	s.proceed(p, f)
 }
 
-// proceed begins the stages once the flow is approved and none of its banks is still delivering.
+// proceed begins the stages once the flow is approved and none of its banks is still delivering. Both become true
+// only once, since no bank is added after the decision.
 func (s *Server) proceed(p *process, f *flow) {
 	fetching := slices.ContainsFunc(p.of(f), func(b *bankConsent) bool { return b.code() == codeFetching })
-	if f.decision == approved && !fetching && !f.staged {
-		f.staged = true
+	if f.decision == approved && !fetching {
 		s.later(p, func() { s.stage(p, f, 0) })
 	}
 }

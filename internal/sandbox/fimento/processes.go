@@ -60,7 +60,7 @@ func (s *Server) createProcess(r *http.Request) reply {
 		return invalid(faults...)
 	}
 	key := idempotencyKey{partner.ID, r.Header.Get("idempotency-key")}
-	if earlier, ok := s.processes[s.idempotent[key]]; ok && key.key != "" {
+	if earlier, ok := s.processes[s.idempotent[key]]; ok {
 		return reply{http.StatusCreated, s.created(r, earlier)}
 	}
 	if !partner.IsBroker {

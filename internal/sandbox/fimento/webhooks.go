@@ -57,7 +57,7 @@ func (h *webhooks) add(url string) {
 func (h *webhooks) send(b Webhooks, payload func() any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || b.Drop || len(h.targets) == 0 {
+	if b.Drop || len(h.targets) == 0 {
 		return
 	}
 	body, err := json.Marshal(payload())
@@ -85,7 +85,7 @@ func (h *webhooks) send(b Webhooks, payload func() any) {
 func (h *webhooks) release(t *target) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t.held != nil && !h.closed {
+	if t.held != nil {
 		h.enqueue(t, t.held)
 		t.held = nil
 	}
@@ -93,6 +93,9 @@ func (h *webhooks) release(t *target) {
 
 // enqueue hands a body to the goroutine of its URL, which exists only while there is something to send.
 func (h *webhooks) enqueue(t *target, body []byte) {
+	if h.closed { // close may be waiting for the goroutines already
+		return
+	}
 	t.queue = append(t.queue, body)
 	if !t.busy {
 		t.busy = true
@@ -103,7 +106,7 @@ func (h *webhooks) enqueue(t *target, body []byte) {
 func (h *webhooks) work(t *target) {
 	for {
 		h.mu.Lock()
-		if len(t.queue) == 0 || h.closed {
+		if len(t.queue) == 0 {
 			t.busy = false
 			h.mu.Unlock()
 			return
@@ -145,7 +148,7 @@ func (h *webhooks) post(url string, body []byte) (delivered bool) {
 	return res.StatusCode/100 == 2
 }
 
-// close drops what is queued, cuts what is under way short and waits for it.
+// close cuts what is under way short, lets what is queued fail at once, and waits for it.
 func (h *webhooks) close(ctx context.Context) error {
 	h.mu.Lock()
 	h.closed = true

@@ -62,7 +62,6 @@ func Start(ctx context.Context, o Options) (*Running, error) {
 
 	r.FimentoCore = sandbox.NewCore(o.Options)
 	o.Clock, o.Population = r.FimentoCore.Clock, r.FimentoCore.Population
-	o.Seed++ // so that the ids of one provider are not those of the other
 	r.FinoOSCore = sandbox.NewCore(o.Options)
 	r.Fimento = fimento.New(r.FimentoCore, o.Fimento)
 	r.FinoOS = finoos.New(r.FinoOSCore, o.FinoOS)

@@ -38,11 +38,11 @@ func writeError(ctx context.Context, mux *runtime.ServeMux, marshaler runtime.Ma
 			w.Header().Set("X-Request-Id", id[0])
 		}
 	}
-	writeStatus(w, r, err)
+	WriteError(w, r, err)
 }
 
-// writeStatus answers with an error.
-func writeStatus(w http.ResponseWriter, r *http.Request, err error) {
+// WriteError answers a request with an error: its google.rpc.Status as JSON, and the HTTP status that belongs to its code.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	id := w.Header().Get("X-Request-Id")
 	if id == "" {
 		id = identity.RequestID(r.Context())
@@ -79,8 +79,8 @@ func streamError(_ context.Context, err error) *status.Status {
 // routingError answers a path or method that does not exist.
 func routingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
 	if code == http.StatusMethodNotAllowed {
-		writeStatus(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "the path does not take this method", kerr.WithCode(codes.Unimplemented)))
+		WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "the path does not take this method", kerr.WithCode(codes.Unimplemented)))
 		return
 	}
-	writeStatus(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such path"))
+	WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such path"))
 }

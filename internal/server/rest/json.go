@@ -30,9 +30,34 @@ func newJSON() *plainJSON {
 // StreamContentType implements runtime.StreamContentType.
 func (*plainJSON) StreamContentType(any) string { return lines }
 
-// Marshal implements runtime.Marshaler. protojson puts in blanks at random; what a caller reads, and a stream sends, has none.
+// Marshal implements runtime.Marshaler. The gateway wraps what it streams as {"result": ...} or {"error": ...}.
 func (j *plainJSON) Marshal(v any) ([]byte, error) {
-	text, err := j.JSONPb.Marshal(v)
+	switch v := v.(type) {
+	case proto.Message:
+		return j.message(v)
+	case map[string]any:
+		if message, ok := v["result"].(proto.Message); ok && len(v) == 1 {
+			return j.wrapped("result", message)
+		}
+	case map[string]proto.Message:
+		if failure, ok := v["error"]; ok && len(v) == 1 {
+			return j.wrapped("error", failure)
+		}
+	}
+	return j.JSONPb.Marshal(v)
+}
+
+func (j *plainJSON) wrapped(name string, message proto.Message) ([]byte, error) {
+	text, err := j.message(message)
+	if err != nil {
+		return nil, err
+	}
+	return append(append([]byte(`{"`+name+`":`), text...), '}'), nil
+}
+
+// message writes one message. protojson puts in blanks at random; what a caller reads, and a stream sends, has none.
+func (j *plainJSON) message(message proto.Message) ([]byte, error) {
+	text, err := j.MarshalOptions.Marshal(message)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +65,7 @@ func (j *plainJSON) Marshal(v any) ([]byte, error) {
 	if err := json.Compact(&compact, text); err != nil {
 		return nil, err
 	}
-	return compact.Bytes(), nil
+	return withoutInputs(compact.Bytes(), message.ProtoReflect().Descriptor()), nil
 }
 
 // NewDecoder implements runtime.Marshaler.

@@ -30,11 +30,13 @@ import (
 type Options struct {
 	// MaxBody is the size of the largest request body in bytes.
 	MaxBody int64
+	// Admit decides, once a route is found, whether a request is read any further. Nil admits all: the channel's guard has the last word.
+	Admit func(*http.Request) error
 }
 
-// forwarded are the headers that become metadata, by their canonical names. Anything else, Grpc-Metadata-* included, stays outside.
+// forwarded are the headers that become metadata, by their canonical names. Anything else, Grpc-Metadata-* included, stays outside; but for
+// Authorization, which the gateway itself hands on.
 var forwarded = map[string]string{
-	"Authorization":   "authorization",
 	"Psu-Ip-Address":  "psu-ip-address",
 	"Idempotency-Key": "idempotency-key",
 	"X-Request-Id":    "x-request-id",
@@ -65,7 +67,9 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
 		runtime.WithForwardResponseOption(streamHeaders),
+		runtime.WithMiddlewares(admit(o)),
 	)
+	channel = peekingChannel{channel}
 	for _, register := range []func() error{
 		func() error {
 			return customerv1.RegisterCustomerServiceHandlerClient(ctx, mux, customerv1.NewCustomerServiceClient(channel))
@@ -90,11 +94,30 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 			return nil, fmt.Errorf("rest: %w", err)
 		}
 	}
-	return prepare(mux, o.MaxBody), nil
+	return prepare(mux), nil
 }
 
-// prepare makes a request what the mux expects.
-func prepare(next http.Handler, maxBody int64) http.Handler {
+// admit lets a request in and brings its body into form, in this order.
+func admit(o Options) runtime.Middleware {
+	return func(next runtime.HandlerFunc) runtime.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request, parameters map[string]string) {
+			if o.Admit != nil {
+				if err := o.Admit(r); err != nil {
+					WriteError(w, r, err)
+					return
+				}
+			}
+			if err := prepareBody(w, r, o.MaxBody); err != nil {
+				WriteError(w, r, err)
+				return
+			}
+			next(w, r, parameters)
+		}
+	}
+}
+
+// prepare makes a request's headers what the mux expects.
+func prepare(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("Grpc-Timeout")
 		for name := range r.Header {
@@ -106,10 +129,6 @@ func prepare(next http.Handler, maxBody int64) http.Handler {
 			r.Header.Set("Accept", eventStream)
 		} else {
 			r.Header.Del("Accept")
-		}
-		if err := prepareBody(w, r, maxBody); err != nil {
-			writeStatus(w, r, err)
-			return
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/sandbox"
+	playedfimento "kontor.dev/kontor/internal/sandbox/fimento"
+	playedfinoos "kontor.dev/kontor/internal/sandbox/finoos"
+	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/internal/secret"
+	"kontor.dev/kontor/internal/telemetry"
+)
+
+// sandboxFlags are the flags of `gateway sandbox`.
+type sandboxFlags struct {
+	grpc, http, admin, fimento, finoos string
+	data, ready                        string
+	seed                               int64
+	step                               time.Duration
+	providersOnly, verbose             bool
+}
+
+// runSandbox plays both providers on this machine, with a gateway in front of them unless told otherwise.
+func runSandbox(ctx context.Context, args []string, out, errOut io.Writer) error {
+	var f sandboxFlags
+	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	flags.StringVar(&f.grpc, "grpc", "127.0.0.1:9090", "where the gateway serves gRPC")
+	flags.StringVar(&f.http, "http", "127.0.0.1:8080", "where the gateway serves REST")
+	flags.StringVar(&f.admin, "admin", "127.0.0.1:8081", "where the gateway serves metrics and probes")
+	flags.StringVar(&f.fimento, "fimento", "127.0.0.1:8090", "where the played Fimento listens")
+	flags.StringVar(&f.finoos, "finoos", "127.0.0.1:8091", "where the played finoOS listens")
+	flags.StringVar(&f.data, "data", "data", "folder for the gateway's database, which begins empty each time")
+	flags.StringVar(&f.ready, "ready-file", "", "write addresses and key to this file, as JSON, once everything listens")
+	flags.Int64Var(&f.seed, "seed", 1, "decides people, accounts and ids")
+	flags.DurationVar(&f.step, "step", time.Second, "time between statuses that come by themselves")
+	flags.BoolVar(&f.providersOnly, "providers-only", false, "play the providers, without a gateway")
+	flags.BoolVar(&f.verbose, "verbose", false, "log every call")
+	if err := flags.Parse(args); err != nil {
+		return errUsage
+	}
+	level := slog.LevelWarn
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	log := telemetry.NewLogger(errOut, level, "text")
+	played, err := sandboxes.Start(ctx, sandboxes.Options{
+		Options:     sandbox.Options{Seed: f.seed, Step: f.step, Logger: log},
+		FimentoAddr: f.fimento, FinoOSAddr: f.finoos,
+	})
+	if err != nil {
+		return portTaken(err)
+	}
+	defer played.Close()
+	if f.providersOnly {
+		fmt.Fprintf(out, providersText, played.FimentoURL, playedfimento.DefaultName, playedfimento.DefaultPassword,
+			playedfimento.DefaultPartnerBankID, played.FinoOSURL+playedfinoos.BasePath, playedfinoos.DemoName, playedfinoos.DemoSecret,
+			played.FimentoURL)
+		if err := writeReady(f.ready, addresses{Fimento: played.FimentoURL, FinoOS: played.FinoOSURL}); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}
+	return runPlayedGateway(ctx, f, played, level, out, errOut)
+}
+
+// runPlayedGateway serves in front of the played providers until the context ends.
+func runPlayedGateway(ctx context.Context, f sandboxFlags, played *sandboxes.Running, level slog.Level, out, errOut io.Writer) error {
+	key, _ := newKey()
+	cfg, err := sandboxConfig(f, played, key)
+	if err != nil {
+		return err
+	}
+	cfg.Log = config.Log{Level: level, Format: "text"}
+	g, err := start(ctx, cfg, errOut)
+	if err != nil {
+		return portTaken(err)
+	}
+	a := g.addresses()
+	a.Fimento, a.FinoOS, a.Key = played.FimentoURL, played.FinoOSURL, key
+	if err := writeReady(f.ready, a); err != nil {
+		return errors.Join(err, g.stop())
+	}
+	printWalkThrough(out, a)
+	select {
+	case <-ctx.Done():
+	case err = <-g.failed:
+	case err = <-g.server.Failed():
+	}
+	fmt.Fprintln(out, "\nstopping")
+	return errors.Join(err, g.stop())
+}
+
+// sandboxConfig is the configuration of a gateway in front of the played providers. The database begins empty: the played providers remember
+// nothing either.
+func sandboxConfig(f sandboxFlags, played *sandboxes.Running, key string) (*config.Config, error) {
+	var err error
+	if f.http, err = settlePort(f.http); err != nil { // the providers must be told before the gateway listens
+		return nil, err
+	}
+	path := filepath.Join(f.data, "sandbox.db")
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	cfg := config.Defaults()
+	cfg.Listen = config.Listen{GRPC: f.grpc, HTTP: f.http, Admin: f.admin}
+	cfg.PublicURL = "http://" + f.http
+	cfg.Store = secret.New("sqlite:" + path)
+	cfg.Polling.MinInterval = max(f.step, 100*time.Millisecond)
+	cfg.Tenants = map[string]config.Tenant{"default": {
+		RedirectURIs: []string{"http://" + f.http + "/*", "http://127.0.0.1/*", "http://localhost/*", "https://app.example.com/*"},
+		Providers: config.Providers{
+			Fimento: &config.Fimento{
+				BaseURL: played.FimentoURL, Username: playedfimento.DefaultName, Password: secret.New(playedfimento.DefaultPassword),
+				PartnerBank: playedfimento.DefaultPartnerBankID,
+			},
+			FinoOS: &config.FinoOS{
+				BaseURL: played.FinoOSURL + playedfinoos.BasePath, Name: playedfinoos.DemoName, Secret: secret.New(playedfinoos.DemoSecret),
+			},
+		},
+	}}
+	cfg.Clients = []config.Client{{ID: "sandbox", Tenant: "default", Keys: [][sha256.Size]byte{sha256.Sum256([]byte(key))}, Scopes: []string{"*"}}}
+	return &cfg, nil
+}
+
+// settlePort replaces port 0 by a free one.
+func settlePort(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port != "0" {
+		return address, err
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// portTaken says what to do about a port that is in use.
+func portTaken(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "listen" {
+		return fmt.Errorf("%w\nchoose other ports: gateway sandbox -h lists the flags; port 0 takes any that is free", err)
+	}
+	return err
+}
+
+const providersText = `Both providers are played on this machine. Stop with Ctrl-C.
+
+Fimento  %s        name %s, password %s, partner-bank-id %s
+finoOS   %s  name %s, secret %s
+
+Faults, calls and the clock are at /_sandbox/ of each, for example what was asked:
+  curl -s %s/_sandbox/calls
+`

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"kontor.dev/kontor"
+	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/server"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/sqlite"
+	"kontor.dev/kontor/internal/telemetry"
+)
+
+// runServe serves until it is told to stop.
+func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	path := flags.String("config", "kontor.yaml", "the configuration")
+	ready := flags.String("ready-file", "", "write the addresses to this file, as JSON, once the gateway listens")
+	if err := flags.Parse(args); err != nil {
+		return errUsage
+	}
+	cfg, err := config.Load(*path)
+	if err != nil {
+		return err
+	}
+	g, err := start(ctx, cfg, errOut)
+	if err != nil {
+		return err
+	}
+	if err := writeReady(*ready, g.addresses()); err != nil {
+		return errors.Join(err, g.stop())
+	}
+	select {
+	case <-ctx.Done():
+		g.telemetry.Logger.Info("stopping")
+		return g.stop()
+	case err := <-g.failed:
+		return errors.Join(err, g.stop())
+	case err := <-g.server.Failed():
+		return errors.Join(err, g.stop())
+	}
+}
+
+// gateway is everything that runs.
+type gateway struct {
+	cfg       *config.Config
+	store     store.Store
+	server    *server.Server
+	telemetry *telemetry.Telemetry
+	failed    chan error
+	// stopServices ends what the services do in the background; servicesDone is closed when they have.
+	stopServices context.CancelFunc
+	servicesDone chan struct{}
+}
+
+// start assembles the gateway and makes it listen. It is stopped with stop, and not by the context.
+func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway, err error) {
+	ctx = context.WithoutCancel(ctx)
+	g = &gateway{cfg: cfg, failed: make(chan error, 1), servicesDone: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.stop())
+		}
+	}()
+	g.telemetry, err = telemetry.New(ctx, telemetry.Options{
+		Log: logTo, Level: cfg.Log.Level, Format: cfg.Log.Format, OTLPEndpoint: cfg.Telemetry.OTLPEndpoint, Version: version(),
+	})
+	if err != nil {
+		return g, err
+	}
+	log := g.telemetry.Logger
+	wired, err := wire(cfg, wiring{observer: g.telemetry.Observer, log: log})
+	if err != nil {
+		return g, err
+	}
+	if g.store, err = openStore(ctx, cfg); err != nil {
+		return g, err
+	}
+	stopping := make(chan struct{})
+	services, err := service.New(service.Options{
+		Store: g.store, Tenants: wired.tenants, PublicURL: cfg.PublicURL, Logger: log, Stopping: stopping, Heartbeat: cfg.Heartbeat,
+		Polling:  service.Polling{MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval},
+		Webhooks: cfg.Webhooks,
+	})
+	if err != nil {
+		return g, err
+	}
+	srv, err := server.New(server.Options{
+		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, Reflection: cfg.Reflection,
+		Services: server.Services(services.Servers()), Callbacks: services, Authenticator: server.NewKeys(cfg.Clients),
+		Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
+		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Ready,
+	})
+	if err != nil {
+		return g, err
+	}
+	if err := srv.Start(); err != nil {
+		return g, err
+	}
+	g.server = srv
+	g.run(ctx, services)
+	a := g.addresses()
+	log.Info("listening", "grpc", a.GRPC, "http", a.HTTP, "admin", a.Admin)
+	return g, nil
+}
+
+// run starts what the services do in the background.
+func (g *gateway) run(ctx context.Context, services *service.Service) {
+	ctx, g.stopServices = context.WithCancel(ctx)
+	go func() {
+		defer close(g.servicesDone)
+		if err := services.Run(ctx); err != nil {
+			g.failed <- err
+		}
+	}()
+}
+
+// stop ends everything in order: callers first, then the work in the background, then the store.
+func (g *gateway) stop() error {
+	var errs []error
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Shutdown.Delay+g.cfg.Shutdown.Timeout+5*time.Second)
+	defer cancel()
+	if g.server != nil {
+		errs = append(errs, g.server.Stop(ctx))
+	}
+	if g.stopServices != nil {
+		g.stopServices()
+		<-g.servicesDone
+	}
+	if g.store != nil {
+		errs = append(errs, g.store.Close())
+	}
+	if g.telemetry != nil {
+		errs = append(errs, g.telemetry.Shutdown(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// addresses are where a running gateway is reached.
+type addresses struct {
+	GRPC    string `json:"grpc"`
+	HTTP    string `json:"http"`
+	Admin   string `json:"admin"`
+	Fimento string `json:"fimento,omitempty"`
+	FinoOS  string `json:"finoos,omitempty"`
+	Key     string `json:"key,omitempty"`
+}
+
+func (g *gateway) addresses() addresses {
+	listening := g.server.Addresses()
+	scheme := "http://"
+	if g.cfg.TLS != nil {
+		scheme = "https://"
+	}
+	return addresses{GRPC: listening.GRPC, HTTP: scheme + listening.HTTP, Admin: "http://" + listening.Admin}
+}
+
+// writeReady writes a file at once, so that who waits for it never reads half of it. It may hold a key.
+func writeReady(path string, a addresses) error {
+	if path == "" {
+		return nil
+	}
+	body, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".tmp", append(body, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".tmp", path)
+}
+
+// openStore opens the store that the configuration names.
+func openStore(ctx context.Context, cfg *config.Config) (store.Store, error) {
+	path, ok := strings.CutPrefix(cfg.Store.Reveal(), "sqlite:")
+	if !ok {
+		return nil, errors.New("store: must be sqlite:<path>")
+	}
+	s, err := sqlite.Open(ctx, filepath.FromSlash(path), sqlite.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return s, nil
+}

@@ -1,0 +1,187 @@
+// Package fimento is the adapter to Fimento's Bank Data Insights API, for Swedish and Finnish banks. It speaks Fimento's HTTP API on one side
+// and Kontor's messages on the other and keeps nothing but a token. What it does not hold: resilience, limits and token caching (package
+// upstream), customers, and consents as records (Kontor's services; Fimento names the customer anew in each process).
+//
+// What Fimento calls a process is what Kontor calls a consent, and has the same life: asking again and adding a bank happen within it, and
+// deleting it deletes the data. A partner bank goes with each call about a process, and it must be the one that the process was made for.
+//
+// Fimento has its quirks, and its documentation has more. Each is handled in one place and has a test named after it:
+//
+//   - The unit of a token's valid_until is not told; neither is refreshing, so each token comes from a login (auth.go).
+//   - The consent link has no documented field name (wire.go: namedLink), nor a time of issue (consents.go: linkTTL).
+//   - A history of statuses is {current, history[]}, an array, or one status; the list of banks comes under two names; statuses repeat, come
+//     out of order, and carry codes that are not documented; times come in several forms (wire.go: wireStatuses; mapping.go: observationsOf).
+//   - Failures at a bank stand on the process or on the bank; their messages are free text about a customer and go nowhere (mapping.go).
+//   - The decision is null, "null", "revoked" or "approved", in two places (wire.go: wireDecision).
+//   - psuType is documented with the values of dataCollectionType, and brokerBanks come back as strings: what is sent is the caller's, what
+//     comes back is not looked at (consents.go: processBody; wire.go: wireProcess). A logo is logoUrl or logoUri (wire.go: wirePartnerBank).
+//   - Whether a simulated decision goes into the path or the query is not told: the operation's path decides (simulator.go).
+//   - Accounts have no id: their number serves (mapping.go: accountsOf). They name their bank by its name alone.
+//   - Transactions come in pages whose first number, size and end are not told (transactions.go).
+//   - No currency is given: it is the market's. Numbers are decimals, and no float64 on their way (wire.go: amount).
+//   - totalBalance, categorisation and computationAutomation are open objects, and kept whole (mapping.go: insightsOf).
+//   - What a webhook sends is not documented: a call is a hint to read the process again (webhooks.go).
+package fimento
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/providers/upstream"
+)
+
+// ID is the provider's id, the last segment of its resource name.
+const ID = "fimento"
+
+// Config is one API user at Fimento. Demo and real data share one server and differ by the user.
+type Config struct {
+	// BaseURL is the server with the path above all operations. Fimento does not publish it, so there is no default.
+	BaseURL string
+	// Username and Password are the API user's credentials.
+	Username, Password string
+	// PartnerBank is the id of the bank on whose behalf consent is asked when the caller names none; it may be empty.
+	PartnerBank string
+	// Operations replaces methods and paths: "METHOD /path" by the operation's name.
+	Operations map[string]string
+}
+
+// String leaves the password out.
+func (c Config) String() string {
+	return fmt.Sprintf("fimento API user %q at %s", c.Username, c.BaseURL)
+}
+
+// GoString leaves the password out.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue leaves the password out.
+func (c Config) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("base_url", c.BaseURL), slog.String("username", c.Username), slog.String("partner_bank", c.PartnerBank))
+}
+
+// Deps is what the adapter gets from outside. All of it may be zero.
+type Deps struct {
+	// Observer sees every attempt.
+	Observer upstream.Observer
+	// Logger gets one line for each failed attempt.
+	Logger *slog.Logger
+	// Clock tells the time for tokens.
+	Clock func() time.Time
+	// Transport replaces the HTTP transport, for tests.
+	Transport http.RoundTripper
+	// Policy is the resilience.
+	Policy upstream.Policy
+	// Limits bounds time and size.
+	Limits upstream.Limits
+}
+
+// adapter implements all ports.
+type adapter struct {
+	client *upstream.Client
+	cfg    Config
+	table  providers.Table
+	clock  func() time.Time
+}
+
+var (
+	_ providers.Session        = (*adapter)(nil)
+	_ providers.Consents       = (*adapter)(nil)
+	_ providers.Simulator      = (*adapter)(nil)
+	_ providers.PartnerBanks   = (*adapter)(nil)
+	_ providers.Webhooks       = (*adapter)(nil)
+	_ providers.Accounts       = (*adapter)(nil)
+	_ providers.Insights       = (*adapter)(nil)
+	_ providers.Visualizations = (*adapter)(nil)
+)
+
+var markets = []providers.Market{providers.MarketSE, providers.MarketFI}
+
+// New makes the provider. It sends nothing. An error names the configuration's key and never quotes its value.
+func New(cfg Config, deps Deps) (*providers.Provider, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	table, err := providers.NewTable(Operations(), cfg.Operations, "{"+paramStatus+"}")
+	if err != nil {
+		return nil, err
+	}
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
+	a := &adapter{cfg: cfg, table: table, clock: deps.Clock}
+	if a.client, err = newClient(cfg, deps, table, a.login); err != nil {
+		return nil, err
+	}
+	return &providers.Provider{
+		ID:             ID,
+		DisplayName:    "Fimento",
+		Markets:        markets,
+		Capabilities:   capabilities(),
+		Operations:     table.List(),
+		ConsentOrigin:  consentv1.Consent_NATIVE,
+		Session:        a,
+		Consents:       a,
+		Simulator:      a,
+		PartnerBanks:   a,
+		Webhooks:       a,
+		Accounts:       a,
+		Insights:       a,
+		Visualizations: a,
+	}, nil
+}
+
+func (c Config) validate() error {
+	var problems []error
+	if c.BaseURL == "" {
+		problems = append(problems, errors.New("base_url: is missing"))
+	}
+	if strings.TrimSpace(c.Username) == "" {
+		problems = append(problems, errors.New("username: is missing"))
+	}
+	if c.Password == "" {
+		problems = append(problems, errors.New("password: is missing"))
+	}
+	if !isHeaderValue(c.PartnerBank) {
+		problems = append(problems, errors.New("partner_bank: must be plain text, as it goes into a header"))
+	}
+	return errors.Join(problems...)
+}
+
+func capabilities() map[providers.Capability]providers.Support {
+	native := providers.Support{Level: providers.Native}
+	emulated := func(reason string) providers.Support {
+		return providers.Support{Level: providers.Emulated, Reason: reason}
+	}
+	customers := emulated("Fimento keeps no customers: Kontor does, and Fimento is told who the customer is in each process")
+	return map[providers.Capability]providers.Support{
+		"CreateCustomer":          customers,
+		"UpdateCustomer":          customers,
+		"DeleteCustomer":          customers,
+		"CreateConsent":           native,
+		"GetConsent":              native,
+		"ListConsentEvents":       emulated("Kontor keeps the history, of the statuses that Fimento reports and of its own doings"),
+		"WatchConsents":           emulated("Kontor follows the process by Fimento's webhook and by polling"),
+		"RenewConsentLink":        native,
+		"AddBank":                 native,
+		"RevokeConsent":           native,
+		"DeleteConsent":           native,
+		"SimulateDecision":        native,
+		"CreatePartnerBank":       native,
+		"GetPartnerBank":          emulated("Fimento has no operation for one partner bank: Kontor looks for it in the list"),
+		"ListPartnerBanks":        native,
+		"UpdatePartnerBank":       native,
+		"ListConnections":         native,
+		"GetConnection":           native,
+		"ListAccounts":            native,
+		"GetAccount":              native,
+		"ListTransactions":        native,
+		"StreamTransactions":      native,
+		"GetInsights":             native,
+		"CreateVisualizationLink": native,
+	}
+}

@@ -1,0 +1,471 @@
+package fimento
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/providers"
+)
+
+// The codes that get special treatment.
+const (
+	codeCreated    = "created"
+	codeLinkOpened = "consentLinkOpened"
+	codeAuthError  = "authError"
+)
+
+// overall is the scope of the statuses of a process, beside those of its banks.
+const overall = "overall"
+
+// eventTypes maps the documented codes, those of the process and those of its banks: neither table has a code of the other.
+var eventTypes = map[text]consentv1.ConsentEvent_Type{
+	codeCreated:                     consentv1.ConsentEvent_CREATED,
+	codeLinkOpened:                  consentv1.ConsentEvent_LINK_OPENED,
+	"bankAddedNotCompletedAuthFlow": consentv1.ConsentEvent_BANK_SELECTED,
+	"bankAddedCompletedAuthFlow":    consentv1.ConsentEvent_BANK_AUTHORIZED,
+	"fetchingTransactionsStarted":   consentv1.ConsentEvent_FETCH_STARTED,
+	"fetchingTransactionsDone":      consentv1.ConsentEvent_FETCH_COMPLETED,
+	"customerApprovedConsent":       consentv1.ConsentEvent_APPROVED,
+	"customerDeniedConsent":         consentv1.ConsentEvent_REVOKED,
+	"categorisationStarted":         consentv1.ConsentEvent_CATEGORISATION_STARTED,
+	"categorisationDone":            consentv1.ConsentEvent_CATEGORISATION_COMPLETED,
+	"insightsStarted":               consentv1.ConsentEvent_INSIGHTS_STARTED,
+	"completed":                     consentv1.ConsentEvent_COMPLETED,
+	codeAuthError:                   consentv1.ConsentEvent_AUTHORIZATION_FAILED,
+}
+
+// Our sentences for a failure at the bank.
+const (
+	authFailed          = "The customer's authentication at the bank failed."
+	authFailedExplained = "The customer's authentication at the bank failed; the provider gave a reason in its own words, which is not passed on."
+)
+
+// observationsOf turns a process into its statuses, each once.
+//
+// customerBankConsent and consentFlowStatuses are the same list under two names, so only one is read. The consent field repeats what a status
+// says; only when there is no such status does it become an observation of its own.
+func observationsOf(process *wireProcess) []providers.Observation {
+	found := statusesOf(overall, providers.Observation{}, process.ConsentFlowStatus)
+	banks := process.CustomerBankConsent
+	if len(banks) == 0 {
+		banks = process.ConsentFlowStatuses
+	}
+	for _, bank := range banks {
+		id := connectionKey(bank)
+		found = append(found, statusesOf("bank/"+id, providers.Observation{
+			ConnectionID: id,
+			Bank:         &consentv1.Connection_Bank{DisplayName: string(bank.CustomerBank.Name), CountryCode: string(bank.CustomerBank.Country)},
+		}, bank.Status)...)
+	}
+	for _, decision := range []wireDecision{process.Consent, process.ConsentFlowStatus.Consent} {
+		if o, ok := decisionOf(decision); ok && !reported(found, o.Type) {
+			found = append(found, o)
+		}
+	}
+	return unique(found)
+}
+
+// connectionKey identifies a bank within its process, so that a bank that is listed twice is one. consentFlowStatusId alone would not do: it
+// is likely the flow's, and a flow can hold several banks.
+func connectionKey(bank wireBankConsent) string {
+	id := string(bank.ConsentFlowStatusID) + "|" + string(bank.CustomerBank.Name)
+	if bank.CustomerBank.Country != "" {
+		id += "|" + string(bank.CustomerBank.Country)
+	}
+	return id
+}
+
+// statusesOf turns one history into observations, each a copy of about. Only a link is opened as often as the history says so, hence the
+// number in its key.
+func statusesOf(scope string, about providers.Observation, reported wireStatuses) []providers.Observation {
+	history := reported.History
+	if current := reported.Current; current != nil && !slices.ContainsFunc(history, func(s wireStatus) bool { return sameStatus(s, *current) }) {
+		history = append(slices.Clone(history), *current)
+	}
+	opened := map[string]int{}
+	found := make([]providers.Observation, 0, len(history))
+	for _, status := range history {
+		if status.Code == "" && !status.IsError {
+			continue // null, or nothing that means anything
+		}
+		o := about
+		o.Key, o.Type, o.ProviderCode, o.Time = statusKey(scope, status), eventTypeOf(status), string(status.Code), status.Timestamp.Time
+		if status.Code == codeLinkOpened {
+			opened[o.Key]++
+			o.Key = fmt.Sprintf("%s#%d", o.Key, opened[o.Key])
+		}
+		if o.Type == consentv1.ConsentEvent_AUTHORIZATION_FAILED {
+			o.Error = &errorv1.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED, Message: authFailed, ProviderCode: o.ProviderCode}
+			if status.explained() {
+				o.Error.Message = authFailedExplained
+			}
+		}
+		found = append(found, o)
+	}
+	return found
+}
+
+// sameStatus tells whether current is an entry of the history. A time that one of them lacks makes no difference.
+func sameStatus(entry, current wireStatus) bool {
+	a, b := entry.Timestamp.Time, current.Timestamp.Time
+	return entry.Code == current.Code && entry.IsError == current.IsError &&
+		(a.IsZero() || b.IsZero() || a.Truncate(time.Second).Equal(b.Truncate(time.Second)))
+}
+
+// statusKey identifies a status by its scope, its code and its second: the same code with the same time is the same status, reported again. A
+// process is created once, whenever that is said to have been. A failure is a status of its own beside the one that it strikes, since Fimento
+// marks a status that it may have reported before.
+func statusKey(scope string, status wireStatus) string {
+	key := scope + "/" + string(status.Code)
+	switch {
+	case scope == overall && status.Code == codeCreated:
+		key = codeCreated
+	case !status.Timestamp.IsZero():
+		key += "/" + status.Timestamp.UTC().Format(time.RFC3339) // to the second
+	}
+	if status.IsError && status.Code != codeAuthError {
+		key += "/error"
+	}
+	return key
+}
+
+func eventTypeOf(status wireStatus) consentv1.ConsentEvent_Type {
+	if status.IsError {
+		return consentv1.ConsentEvent_AUTHORIZATION_FAILED
+	}
+	if known, ok := eventTypes[status.Code]; ok {
+		return known
+	}
+	return consentv1.ConsentEvent_PROVIDER_STATUS
+}
+
+// decisionOf turns a decision into an observation. An unknown one is passed on as it is.
+func decisionOf(decision wireDecision) (providers.Observation, bool) {
+	o := providers.Observation{Key: "consent/" + string(decision), Type: consentv1.ConsentEvent_PROVIDER_STATUS, ProviderCode: string(decision)}
+	switch decision {
+	case "":
+		return providers.Observation{}, false
+	case "approved":
+		o.Type = consentv1.ConsentEvent_APPROVED
+	case "revoked":
+		o.Type = consentv1.ConsentEvent_REVOKED
+	}
+	return o, true
+}
+
+// reported tells whether a decision of that type is among the statuses already.
+func reported(found []providers.Observation, decision consentv1.ConsentEvent_Type) bool {
+	return decision != consentv1.ConsentEvent_PROVIDER_STATUS &&
+		slices.ContainsFunc(found, func(o providers.Observation) bool { return o.Type == decision })
+}
+
+// unique drops observations whose key came before.
+func unique(found []providers.Observation) []providers.Observation {
+	seen := make(map[string]bool, len(found))
+	return slices.DeleteFunc(found, func(o providers.Observation) bool {
+		repeated := seen[o.Key]
+		seen[o.Key] = true
+		return repeated
+	})
+}
+
+// marketOf gives the market of a consent; the first one when it is not known.
+func marketOf(ref providers.ConsentRef) providers.Market {
+	for _, market := range markets {
+		if market.Code == ref.Market {
+			return market
+		}
+	}
+	return markets[0]
+}
+
+func partnerBankOf(w wirePartnerBank) providers.PartnerBank {
+	return providers.PartnerBank{
+		ID: string(w.ID), DisplayName: string(w.Name), LogoURI: string(cmp.Or(w.LogoURL, w.LogoURI)), Broker: w.IsBroker,
+	}
+}
+
+// accountKey normalises an account number: letters and digits in upper case, and the asterisks of a masked card. Accounts have no id of their
+// own, and transactions name their account by a string that is equal when it is the number.
+func accountKey(number text) string {
+	return strings.Map(func(r rune) rune {
+		if r == '*' || unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToUpper(r)
+		}
+		return -1
+	}, string(number))
+}
+
+// accountsOf maps accountsInfo. An account without a number, and a second one whose number is taken, is told by bank, name and type as well; one
+// that agrees in all of that is the same account listed twice.
+//
+// ConnectionID holds the bank's NAME, since accountsInfo knows no other: who matches it to a connection compares names.
+func accountsOf(listed []wireAccount, market providers.Market) []providers.Account {
+	taken, seen := map[string]bool{}, map[string]bool{}
+	found := make([]providers.Account, 0, len(listed))
+	for _, w := range listed {
+		id := accountKey(w.AccountNumber)
+		whole := strings.Join([]string{id, string(w.Bank), string(w.Name), string(w.Type)}, "|")
+		if seen[whole] {
+			continue
+		}
+		seen[whole] = true
+		account := &bankingv1.Account{
+			DisplayName:  string(w.Name),
+			Type:         accountTypeOf(string(w.Type)),
+			ProviderType: string(w.Type),
+			CurrencyCode: market.CurrencyCode,
+			Balance:      w.Balance.money(market),
+		}
+		if isIBAN(id) {
+			account.Iban = string(w.AccountNumber)
+		} else {
+			account.AccountNumber = string(w.AccountNumber)
+		}
+		if id == "" || taken[id] {
+			id = whole
+		}
+		taken[id] = true
+		found = append(found, providers.Account{ID: id, ConnectionID: string(w.Bank), Account: account})
+	}
+	return found
+}
+
+// isIBAN tells an IBAN by its form; check digits are nobody's business here.
+func isIBAN(number string) bool {
+	if len(number) < 15 || len(number) > 34 {
+		return false
+	}
+	for i, r := range number {
+		letter, digit := r >= 'A' && r <= 'Z', r >= '0' && r <= '9'
+		if i < 2 && !letter || (i == 2 || i == 3) && !digit || !letter && !digit {
+			return false
+		}
+	}
+	return true
+}
+
+// accountCodes are types that count only when they stand alone: "isk" is in "risk", too.
+var accountCodes = map[string]bankingv1.Account_Type{
+	"isk": bankingv1.Account_SECURITIES, "kf": bankingv1.Account_SECURITIES, // Swedish wrappers of investments
+	"cacc": bankingv1.Account_CURRENT, "slry": bankingv1.Account_CURRENT, "svgs": bankingv1.Account_SAVINGS, // ISO 20022
+}
+
+// accountWords tell the type of an account by what its free string contains, in English, Swedish and Finnish. The first row that matches
+// wins: a "luottokortti" is a card, an "investeringssparkonto" holds securities although it says "spar".
+var accountWords = []struct {
+	kind  bankingv1.Account_Type
+	words []string
+}{
+	{bankingv1.Account_CARD, []string{"card", "kort"}},
+	{bankingv1.Account_LOAN, []string{"loan", "mortgage", "lån", "laina", "luotto"}},
+	{bankingv1.Account_SECURITIES, []string{
+		"securit", "invest", "depot", "custody", "brokerage", "fund", "depå", "värdepapper", "aktie", "fond", "kapitalförsäkring", "arvopaperi",
+		"arvo-osuus", "osake", "rahasto", "sijoitus",
+	}},
+	{bankingv1.Account_SAVINGS, []string{"saving", "deposit", "spar", "säästö", "talletus"}},
+	{bankingv1.Account_CURRENT, []string{
+		"current", "checking", "transaction", "salary", "giro", "payment", "business", "transaktion", "lön", "privat", "personkonto", "betal", "allkonto",
+		"företag", "käyttö", "palkka", "yritys",
+	}},
+}
+
+// accountTypeOf maps a type's free string.
+func accountTypeOf(written string) bankingv1.Account_Type {
+	lower := strings.ToLower(strings.TrimSpace(written))
+	if lower == "" {
+		return bankingv1.Account_TYPE_UNSPECIFIED
+	}
+	for _, row := range accountWords {
+		if slices.ContainsFunc(row.words, func(word string) bool { return strings.Contains(lower, word) }) {
+			return row.kind
+		}
+	}
+	if kind, ok := accountCodes[lower]; ok {
+		return kind
+	}
+	return bankingv1.Account_OTHER
+}
+
+// money gives the amount in the market's currency, since Fimento names none; nil for one that is missing.
+func (a *amount) money(market providers.Market) *typev1.Money {
+	if a == nil {
+		return nil
+	}
+	return a.Money(market.CurrencyCode)
+}
+
+// outflow gives the amount as one that leaves the account, whichever sign the provider gave it: the list or sum that it stands in says so.
+func (a *amount) outflow() *amount {
+	if a == nil || a.Sign() <= 0 {
+		return a
+	}
+	return &amount{a.Neg()}
+}
+
+// localPattern is a plain date, or a time without a zone.
+var localPattern = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})([T ]\d{2}:\d{2}\S*)?$`)
+
+// dateOf gives the date of an instant in the market's zone. A plain date, and a time that names no zone, are the market's already. Anything
+// else is "".
+func dateOf(written text, market providers.Market) string {
+	if t, ok := parseInstant(string(written)); ok {
+		return t.In(market.Location).Format(time.DateOnly)
+	}
+	match := localPattern.FindStringSubmatch(strings.TrimSpace(string(written)))
+	if match == nil {
+		return ""
+	}
+	if _, err := time.Parse(time.DateOnly, match[1]); err != nil {
+		return ""
+	}
+	return match[1]
+}
+
+// transactionOf maps one transaction. Its amount must be there.
+func transactionOf(t wireTransaction, market providers.Market) providers.Transaction {
+	return providers.Transaction{
+		ID:        string(t.ID),
+		AccountID: accountKey(t.AccountID),
+		Transaction: &bankingv1.Transaction{
+			Status:                bankingv1.Transaction_BOOKED,
+			Amount:                t.Amount.money(market),
+			BookingDate:           dateOf(t.Date, market),
+			RemittanceInformation: string(t.Description),
+			Category:              providers.CategoryOf(string(t.Category)),
+			ProviderCategory:      string(t.Category),
+		},
+	}
+}
+
+// insightsOf maps the insights, without the accounts, which stand beside them.
+func insightsOf(i wireInsights, found []providers.Account, market providers.Market) (*insightsv1.Insights, error) {
+	insights := &insightsv1.Insights{
+		Origin:        insightsv1.Insights_NATIVE,
+		StartTime:     timestampOf(i.FetchedAtInterval.Min),
+		EndTime:       timestampOf(i.FetchedAtInterval.Max),
+		TotalBalances: totalBalancesOf(found, market),
+	}
+	for _, m := range i.TransactionGraph {
+		insights.Movements = append(insights.Movements, movementOf(m, market))
+	}
+	insights.Categories = categoriesOf(insights.Movements, market)
+	for _, open := range []struct {
+		raw json.RawMessage
+		to  **structpb.Struct
+	}{
+		{i.TotalBalance, &insights.TotalBalance}, {i.Categorisation, &insights.Categorisation}, {i.ComputationAutomation, &insights.ComputationAutomation},
+	} {
+		object, err := providers.OpenObject(open.raw)
+		if err != nil {
+			return nil, errShape
+		}
+		*open.to = object
+	}
+	return insights, nil
+}
+
+func timestampOf(i instant) *timestamppb.Timestamp {
+	if i.IsZero() {
+		return nil
+	}
+	return timestamppb.New(i.Time)
+}
+
+// movementOf maps one point of the graph. Its date is a free string: what is no date passes as it is.
+func movementOf(m wireMovement, market providers.Market) *insightsv1.Insights_Movement {
+	mapped := &insightsv1.Insights_Movement{
+		Date:    cmp.Or(dateOf(m.Date, market), string(m.Date)),
+		Balance: m.Info.Balance.money(market),
+		Income:  m.Info.PositiveSum.money(market),
+		Expense: m.Info.NegativeSum.outflow().money(market),
+	}
+	for _, e := range m.Info.NegativeTransactions {
+		e.Amount = e.Amount.outflow()
+		mapped.Entries = append(mapped.Entries, entryOf(e, market))
+	}
+	for _, e := range m.Info.PositiveTransactions {
+		mapped.Entries = append(mapped.Entries, entryOf(e, market))
+	}
+	return mapped
+}
+
+func entryOf(e wireEntry, market providers.Market) *insightsv1.Insights_Entry {
+	return &insightsv1.Insights_Entry{
+		RemittanceInformation: string(e.Description),
+		Amount:                e.Amount.money(market),
+		Category:              providers.CategoryOf(string(e.Category)),
+		ProviderCategory:      string(e.Category),
+	}
+}
+
+// categoriesOf sums the movements up, one row for each of the provider's labels, in the order of Kontor's list and then of the labels.
+func categoriesOf(movements []*insightsv1.Insights_Movement, market providers.Market) []*insightsv1.Insights_CategorySum {
+	type sum struct {
+		income, expense money.Decimal
+		count           int32
+	}
+	sums := map[string]*sum{}
+	for _, m := range movements {
+		for _, e := range m.Entries {
+			s := sums[e.ProviderCategory]
+			if s == nil {
+				s = &sum{}
+				sums[e.ProviderCategory] = s
+			}
+			s.count++
+			if value := decimal(e.Amount); value.Sign() < 0 {
+				s.expense = s.expense.Add(value)
+			} else {
+				s.income = s.income.Add(value)
+			}
+		}
+	}
+	rows := make([]*insightsv1.Insights_CategorySum, 0, len(sums))
+	for label, s := range sums {
+		rows = append(rows, &insightsv1.Insights_CategorySum{
+			Category: providers.CategoryOf(label), ProviderCategory: label, TransactionCount: s.count,
+			Income: s.income.Money(market.CurrencyCode), Expense: s.expense.Money(market.CurrencyCode),
+		})
+	}
+	slices.SortFunc(rows, func(a, b *insightsv1.Insights_CategorySum) int {
+		return cmp.Or(cmp.Compare(a.Category, b.Category), strings.Compare(a.ProviderCategory, b.ProviderCategory))
+	})
+	return rows
+}
+
+// totalBalancesOf sums the accounts' balances, which are all in the market's currency; nil when none has a balance.
+func totalBalancesOf(found []providers.Account, market providers.Market) []*typev1.Money {
+	var total money.Decimal
+	known := false
+	for _, account := range found {
+		if account.Balance != nil {
+			total, known = total.Add(decimal(account.Balance)), true
+		}
+	}
+	if !known {
+		return nil
+	}
+	return []*typev1.Money{total.Money(market.CurrencyCode)}
+}
+
+// decimal reads back an amount that this file wrote; a missing one is 0.
+func decimal(amount *typev1.Money) money.Decimal {
+	d, _ := money.Parse(amount.GetValue())
+	return d
+}

@@ -1,0 +1,605 @@
+package fimento
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	"kontor.dev/kontor/internal/providers"
+)
+
+// stateOf reads a process with these members through the whole adapter.
+func stateOf(t *testing.T, members string) []providers.Observation {
+	t.Helper()
+	f := newFake(t)
+	f.answer("get_process", `{"_id": "1", `+members+`}`)
+	state, err := f.provider().Consents.GetConsent(t.Context(), refSE)
+	if err != nil {
+		t.Fatalf("%s: %v", members, err)
+	}
+	if state.Stateful || state.Connections != nil {
+		t.Errorf("the state claims to be complete: %+v", state)
+	}
+	return state.Observations
+}
+
+func wantKeys(t *testing.T, members string, want ...string) {
+	t.Helper()
+	got := keysOf(stateOf(t, members))
+	if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))); diff != "" {
+		t.Errorf("%s: %s", members, diff)
+	}
+}
+
+func status(code, timestamp string) string {
+	return fmt.Sprintf(`{"code": %q, "desc": "d", "timestamp": %q}`, code, timestamp)
+}
+
+func TestOddity1PsuType(t *testing.T) {
+	for _, psuType := range []string{"", "business", "transaction-categorisation", "något annat"} {
+		f := newFake(t)
+		f.answer("create_process", withLink(strings.Replace(sampleProcess, `"psuType": "business"`, `"psuType": `+fmt.Sprintf("%q", psuType), 1)))
+		consent := newConsent()
+		consent.Psu.PsuType = psuType
+		if _, err := f.provider().Consents.CreateConsent(t.Context(), consent); err != nil {
+			t.Fatal(err)
+		}
+		if sent, ok := f.only("create_process").Body["psuType"]; ok != (psuType != "") || ok && sent != psuType {
+			t.Errorf("%q was sent as %v", psuType, sent)
+		}
+	}
+	for _, psuType := range []string{"null", "7", `["business"]`, `{}`} {
+		wantKeys(t, `"psuType": `+psuType+`, "consent": "approved"`, "consent/approved")
+	}
+}
+
+func TestOddity2Consent(t *testing.T) {
+	at := "2024-01-12T12:00:00Z"
+	for members, want := range map[string][]string{
+		`"consent": null`:   {},
+		`"consent": "null"`: {},
+		`"consent": ""`:     {},
+		`"consent": false`:  {},
+		`"consent": "null", "consentFlowStatus": {"consent": "null"}`: {},
+		`"consent": "approved"`:                                               {"consent/approved"},
+		`"consent": "revoked"`:                                                {"consent/revoked"},
+		`"consentFlowStatus": {"consent": "approved"}`:                        {"consent/approved"},
+		`"consentFlowStatus": {"consent": "revoked"}`:                         {"consent/revoked"},
+		`"consent": "approved", "consentFlowStatus": {"consent": "approved"}`: {"consent/approved"},
+		`"consent": "revoked", "consentFlowStatus": {"consent": "approved"}`:  {"consent/approved", "consent/revoked"},
+		`"consent": "paused"`:                                                 {"consent/paused"},
+		`"consent": "approved", "consentFlowStatus": {"current": ` + status("customerApprovedConsent", at) + `}`: {"overall/customerApprovedConsent/" + at},
+		`"consent": "revoked", "consentFlowStatus": [` + status("customerDeniedConsent", at) + `]`:               {"overall/customerDeniedConsent/" + at},
+		`"consent": "revoked", "consentFlowStatus": [` + status("customerApprovedConsent", at) + `]`:             {"overall/customerApprovedConsent/" + at, "consent/revoked"},
+	} {
+		wantKeys(t, members, want...)
+	}
+	want := []providers.Observation{
+		{Key: "consent/revoked", Type: consentv1.ConsentEvent_REVOKED, ProviderCode: "revoked"},
+		{Key: "consent/approved", Type: consentv1.ConsentEvent_APPROVED, ProviderCode: "approved"},
+	}
+	if diff := cmp.Diff(want, stateOf(t, `"consent": "revoked", "consentFlowStatus": {"consent": "approved"}`)); diff != "" {
+		t.Error(diff)
+	}
+	if got := stateOf(t, `"consent": "paused"`)[0]; got.Type != consentv1.ConsentEvent_PROVIDER_STATUS || got.ProviderCode != "paused" {
+		t.Errorf("an unknown decision is %+v", got)
+	}
+}
+
+func bank(flow, name, country, statuses string) string {
+	return fmt.Sprintf(`{"customerBank": {"name": %q, "country": %q}, "consentFlowStatusId": %q, "status": %s}`, name, country, flow, statuses)
+}
+
+func TestOddity3OneListOfBanks(t *testing.T) {
+	one := bank("f1", "Nordfjäll Bank", "SE", "["+status("bankAddedNotCompletedAuthFlow", "2024-01-12T12:00:00Z")+"]")
+	more := bank("f1", "Nordfjäll Bank", "SE", "["+status("bankAddedCompletedAuthFlow", "2024-01-12T12:01:00Z")+"]")
+	other := bank("f1", "Mälar Sparbank", "", "["+status("bankAddedNotCompletedAuthFlow", "2024-01-12T12:00:00Z")+"]")
+	const (
+		first  = "bank/f1|Nordfjäll Bank|SE/bankAddedNotCompletedAuthFlow/2024-01-12T12:00:00Z"
+		second = "bank/f1|Nordfjäll Bank|SE/bankAddedCompletedAuthFlow/2024-01-12T12:01:00Z"
+		third  = "bank/f1|Mälar Sparbank/bankAddedNotCompletedAuthFlow/2024-01-12T12:00:00Z"
+	)
+	for members, want := range map[string][]string{
+		`"customerBankConsent": [` + one + `], "consentFlowStatuses": [` + one + `]`:    {first},
+		`"customerBankConsent": [` + one + `], "consentFlowStatuses": [` + other + `]`:  {first},
+		`"customerBankConsent": [], "consentFlowStatuses": [` + one + `,` + other + `]`: {first, third},
+		`"customerBankConsent": null, "consentFlowStatuses": [` + one + `]`:             {first},
+		`"consentFlowStatuses": [` + one + `]`:                                          {first},
+		`"customerBankConsent": [` + one + `,` + more + `,` + one + `]`:                 {first, second},
+		`"customerBankConsent": [` + other + `]`:                                        {third},
+		`"customerBankConsent": [null, {}, {"customerBank": null, "status": null}]`:     {},
+	} {
+		wantKeys(t, members, want...)
+	}
+	got := stateOf(t, `"customerBankConsent": [`+one+`]`)
+	want := []providers.Observation{{
+		Key: first, Type: consentv1.ConsentEvent_BANK_SELECTED, ConnectionID: "f1|Nordfjäll Bank|SE", ProviderCode: "bankAddedNotCompletedAuthFlow",
+		Bank: &consentv1.Connection_Bank{DisplayName: "Nordfjäll Bank", CountryCode: "SE"}, Time: noon,
+	}}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOddity4ShapesOfAStatus(t *testing.T) {
+	created, opened := status("created", "2024-01-12T12:00:00Z"), status("consentLinkOpened", "2024-01-12T12:01:00Z")
+	const openedKey = "overall/consentLinkOpened/2024-01-12T12:01:00Z#1"
+	for shape, want := range map[string][]string{
+		`null`:                         {},
+		`{}`:                           {},
+		`[]`:                           {},
+		`[null]`:                       {},
+		created:                        {"created"},
+		`[` + created + `]`:            {"created"},
+		`{"current": ` + created + `}`: {"created"},
+		`{"current": ` + created + `, "history": []}`:                                 {"created"},
+		`{"current": ` + created + `, "history": null}`:                               {"created"},
+		`{"current": null, "history": [` + created + `]}`:                             {"created"},
+		`{"current": ` + opened + `, "history": [` + created + `,` + opened + `]}`:    {"created", openedKey},
+		`{"current": ` + opened + `, "history": [` + created + `]}`:                   {"created", openedKey},
+		`{"current": {"code": "consentLinkOpened"}, "history": [` + opened + `]}`:     {openedKey},
+		`{"current": ` + opened + `, "history": [{"code": "consentLinkOpened"}]}`:     {"overall/consentLinkOpened#1"},
+		`{"current": {"code": "completed"}, "history": [` + created + `]}`:            {"created", "overall/completed"},
+		`{"current": ` + created + `, "history": [` + status("created", "x") + `]}`:   {"created"},
+		`[` + created + `,` + status("created", "2024-02-01T00:00:00Z") + `]`:         {"created"},
+		`[{"code": "completed", "timestamp": 17}, {"code": "completed"}]`:             {"overall/completed"},
+		`{"code": "completed", "timestamp": null, "_id": "1", "consent": "approved"}`: {"overall/completed", "consent/approved"},
+	} {
+		wantKeys(t, `"consentFlowStatus": `+shape, want...)
+	}
+	for shape, want := range map[string]int{`[` + opened + `]`: 1, `{"current": ` + opened + `}`: 1, opened: 1, `[]`: 0} {
+		if got := stateOf(t, `"customerBankConsent": [`+bank("f", "B", "SE", shape)+`]`); len(got) != want {
+			t.Errorf("a bank's %s gave %d observations", shape, len(got))
+		}
+	}
+}
+
+func TestOddity5Errors(t *testing.T) {
+	const at = "2024-01-12T12:00:00Z"
+	failure := func(code, rest string) string { return fmt.Sprintf(`{"code": %q, "timestamp": %q%s}`, code, at, rest) }
+	const secret = "199503096316 avbröt"
+	for members, code := range map[string]string{
+		`"consentFlowStatus": {"current": ` + failure("authError", "") + `}`:                                                           "authError",
+		`"consentFlowStatus": [` + failure("authError", `, "isError": true`) + `]`:                                                     "authError",
+		`"consentFlowStatus": [` + failure("consentLinkOpened", `, "isError": true`) + `]`:                                             "consentLinkOpened",
+		`"customerBankConsent": [` + bank("f", "B", "SE", "["+failure("authError", "")+"]") + `]`:                                      "authError",
+		`"customerBankConsent": [` + bank("f", "B", "SE", "["+failure("bankAddedNotCompletedAuthFlow", `, "isError": true`)+"]") + `]`: "bankAddedNotCompletedAuthFlow",
+		`"customerBankConsent": [` + bank("f", "B", "SE", failure("", `, "isError": true`)) + `]`:                                      "",
+	} {
+		got := stateOf(t, members)
+		if len(got) != 1 {
+			t.Errorf("%s gave %v", members, keysOf(got))
+			continue
+		}
+		want := &errorv1.Error{
+			Reason: errorv1.Error_AUTHORIZATION_FAILED, Message: "The customer's authentication at the bank failed.", ProviderCode: code,
+		}
+		if got[0].Type != consentv1.ConsentEvent_AUTHORIZATION_FAILED || got[0].ProviderCode != code || !got[0].Time.Equal(noon) {
+			t.Errorf("%s gave %+v", members, got[0])
+		}
+		if diff := cmp.Diff(want, got[0].Error, protocmp.Transform()); diff != "" {
+			t.Errorf("%s: %s", members, diff)
+		}
+		if onBank := strings.Contains(members, "customerBankConsent"); onBank != (got[0].ConnectionID == "f|B|SE") || onBank != (got[0].Bank != nil) {
+			t.Errorf("%s concerns %q", members, got[0].ConnectionID)
+		}
+	}
+
+	// The provider's own words go nowhere; only that there are some is told.
+	for message, told := range map[string]bool{fmt.Sprintf("%q", secret): true, `{"text": "x"}`: true, `""`: false, `null`: false} {
+		got := stateOf(t, `"consentFlowStatus": [`+failure("authError", `, "isError": true, "errorMessage": `+message)+`]`)
+		if strings.Contains(fmt.Sprintf("%+v", got), secret) || strings.Contains(got[0].Error.Message, "in its own words") != told {
+			t.Errorf("errorMessage %s became %q", message, got[0].Error.Message)
+		}
+	}
+
+	// A failure that strikes a status which was reported before is news; told once by its code and once by the flag, it is not.
+	wantKeys(t, `"consentFlowStatus": {"current": `+failure("completed", `, "isError": true`)+`, "history": [`+failure("completed", "")+`]}`,
+		"overall/completed/"+at, "overall/completed/"+at+"/error")
+	wantKeys(t, `"consentFlowStatus": {"current": `+failure("authError", `, "isError": true`)+`, "history": [`+failure("authError", "")+`]}`,
+		"overall/authError/"+at)
+	if got := stateOf(t, `"consentFlowStatus": [`+failure("completed", `, "isError": false, "errorMessage": "x"`)+`]`)[0]; got.Error != nil {
+		t.Errorf("a success has the error %v", got.Error)
+	}
+}
+
+func TestDocumentedCodes(t *testing.T) {
+	for code, want := range map[string]consentv1.ConsentEvent_Type{
+		"created":                       consentv1.ConsentEvent_CREATED,
+		"consentLinkOpened":             consentv1.ConsentEvent_LINK_OPENED,
+		"bankAddedNotCompletedAuthFlow": consentv1.ConsentEvent_BANK_SELECTED,
+		"bankAddedCompletedAuthFlow":    consentv1.ConsentEvent_BANK_AUTHORIZED,
+		"fetchingTransactionsStarted":   consentv1.ConsentEvent_FETCH_STARTED,
+		"fetchingTransactionsDone":      consentv1.ConsentEvent_FETCH_COMPLETED,
+		"customerApprovedConsent":       consentv1.ConsentEvent_APPROVED,
+		"customerDeniedConsent":         consentv1.ConsentEvent_REVOKED,
+		"categorisationStarted":         consentv1.ConsentEvent_CATEGORISATION_STARTED,
+		"categorisationDone":            consentv1.ConsentEvent_CATEGORISATION_COMPLETED,
+		"insightsStarted":               consentv1.ConsentEvent_INSIGHTS_STARTED,
+		"completed":                     consentv1.ConsentEvent_COMPLETED,
+		"authError":                     consentv1.ConsentEvent_AUTHORIZATION_FAILED,
+		"somethingNew":                  consentv1.ConsentEvent_PROVIDER_STATUS,
+		"Created":                       consentv1.ConsentEvent_PROVIDER_STATUS, // codes are passed on as they are, not guessed at
+	} {
+		got := stateOf(t, `"consentFlowStatus": [`+status(code, "2024-01-12T12:00:00Z")+`]`)
+		if len(got) != 1 || got[0].Type != want || got[0].ProviderCode != code {
+			t.Errorf("%s is %+v, want %s", code, got, want)
+		}
+	}
+}
+
+func TestOddity6StatusesInAnyOrder(t *testing.T) {
+	var history []string
+	want := []string{"created"}
+	for i, code := range []string{"completed", "customerApprovedConsent", "created", "somethingNew", "categorisationDone", "", "somethingNew", "customerDeniedConsent"} {
+		at := noon.Add(time.Duration(-i) * time.Minute).Format(time.RFC3339)
+		history = append(history, status(code, at))
+		if code != "created" && code != "" {
+			want = append(want, "overall/"+code+"/"+at)
+		}
+	}
+	wantKeys(t, `"consentFlowStatus": [`+strings.Join(history, ",")+`]`, want...)
+
+	// A thousand unknown codes: none is an error, none is lost, none is changed.
+	history = nil
+	for i := range 1000 {
+		history = append(history, status(fmt.Sprintf("kod-%d", i), "2024-01-12T12:00:00Z"))
+	}
+	got := stateOf(t, `"consentFlowStatus": {"history": [`+strings.Join(history, ",")+`]}`)
+	if len(got) != 1000 {
+		t.Fatalf("%d observations came through", len(got))
+	}
+	for i, o := range got {
+		if o.ProviderCode != fmt.Sprintf("kod-%d", i) || o.Type != consentv1.ConsentEvent_PROVIDER_STATUS {
+			t.Errorf("number %d is %+v", i, o)
+		}
+	}
+}
+
+// Each status is one event, however often it is reported; a link opened n times is n events.
+func TestRepeatedStatuses(t *testing.T) {
+	at := func(code, timestamp string) string { return status(code, timestamp) }
+	const noonKey = "/2024-01-12T12:00:00Z"
+	for history, want := range map[string][]string{
+		at("completed", "2024-01-12T12:00:00Z") + `,` + at("completed", "2024-01-12T12:00:00.999Z"):                                        {"overall/completed" + noonKey},
+		at("completed", "2024-01-12T12:00:00Z") + `,` + at("completed", "2024-01-12T12:00:01Z"):                                            {"overall/completed" + noonKey, "overall/completed/2024-01-12T12:00:01Z"},
+		at("consentLinkOpened", "2024-01-12T12:00:00.1Z") + `,` + at("consentLinkOpened", "2024-01-12T13:00:00.2+01:00"):                   {"overall/consentLinkOpened" + noonKey + "#1", "overall/consentLinkOpened" + noonKey + "#2"},
+		at("consentLinkOpened", "2024-01-12T12:00:00Z") + `,` + at("created", "x") + `,` + at("consentLinkOpened", "2024-01-12T12:00:07Z"): {"created", "overall/consentLinkOpened" + noonKey + "#1", "overall/consentLinkOpened/2024-01-12T12:00:07Z#1"},
+		`{"code": "consentLinkOpened"}, {"code": "consentLinkOpened"}`:                                                                     {"overall/consentLinkOpened#1", "overall/consentLinkOpened#2"},
+	} {
+		wantKeys(t, `"consentFlowStatus": [`+history+`]`, want...)
+	}
+	// The present status is the last of the history, not one more, with or without its milliseconds.
+	wantKeys(t, `"consentFlowStatus": {"current": `+at("consentLinkOpened", "2024-01-12T12:00:00.5Z")+`, "history": [`+at("consentLinkOpened", "2024-01-12T12:00:00Z")+`]}`,
+		"overall/consentLinkOpened"+noonKey+"#1")
+	opened := at("consentLinkOpened", "2024-01-12T12:00:00Z")
+	wantKeys(t, `"consentFlowStatus": {"current": `+opened+`, "history": [`+opened+`,`+opened+`]}`,
+		"overall/consentLinkOpened"+noonKey+"#1", "overall/consentLinkOpened"+noonKey+"#2")
+}
+
+func TestOddity7BrokerBanksAndLogos(t *testing.T) {
+	for _, answered := range []string{`["b1", "b2"]`, `[{"name": "A", "id": "b1", "logoUrl": "www.logo.example"}]`, `null`, `"b1"`, `{}`} {
+		f := newFake(t)
+		f.answer("create_process", withLink(strings.Replace(sampleProcess, `["string"]`, answered, 1)))
+		if err := operations["create_process"](t.Context(), f.provider()); err != nil {
+			t.Errorf("%s: %v", answered, err)
+		}
+		banks := f.only("create_process").Body["brokerBanks"].([]any)
+		if first := banks[0].(map[string]any); first["logoUri"] != "www.logo.example/a.png" {
+			t.Errorf("sent was %v", first)
+		}
+	}
+	for _, field := range []string{"logoUrl", "logoUri"} {
+		f := newFake(t)
+		f.answer("create_partner_bank", `{"_id": "1", "name": "Demo", "`+field+`": "www.logoUrl.com"}`)
+		got, err := f.provider().PartnerBanks.CreatePartnerBank(t.Context(), providers.PartnerBank{DisplayName: "Demo"})
+		if err != nil || got.LogoURI != "www.logoUrl.com" {
+			t.Errorf("%s: %v, %v", field, got, err)
+		}
+	}
+}
+
+func TestOddity9Times(t *testing.T) {
+	for written, want := range map[string]time.Time{
+		"2024-01-12T12:00:00Z":            noon,
+		"2024-01-12T12:00:00.000Z":        noon,
+		"2024-01-12T12:00:00+00:00":       noon,
+		"2024-01-12T12:00:00.239+00:00":   noon.Add(239 * time.Millisecond),
+		"2024-01-12T13:00:00+01:00":       noon,
+		"":                                {},
+		"yesterday":                       {},
+		"2024-01-12":                      {},
+		"0000-01-01T00:00:00Z":            {},
+		"9999-12-31T23:59:59-14:00":       {},
+		"2024-13-12T12:00:00Z":            {},
+		"2024-01-12T12:00:00.1234567890Z": noon.Add(123456789),
+	} {
+		got := stateOf(t, `"consentFlowStatus": [`+status("completed", written)+`]`)
+		key := "overall/completed"
+		if !want.IsZero() {
+			key += "/2024-01-12T12:00:00Z"
+		}
+		if len(got) != 1 || !got[0].Time.Equal(want) || got[0].Key != key {
+			t.Errorf("%q became %+v", written, got)
+		}
+	}
+	// A date is the market's: Stockholm is an hour ahead of UTC in winter, Helsinki two; both one more in summer.
+	for _, tc := range []struct{ written, stockholm, helsinki, movement string }{
+		{"2024-01-12", "2024-01-12", "2024-01-12", ""},
+		{"2024-01-12T00:00:00.000Z", "2024-01-12", "2024-01-12", ""},
+		{"2024-01-11T22:59:59Z", "2024-01-11", "2024-01-12", ""},
+		{"2024-01-11T23:00:00+00:00", "2024-01-12", "2024-01-12", ""},
+		{"2024-06-11T21:30:00Z", "2024-06-11", "2024-06-12", ""},
+		{"2024-06-11T22:00:00.5Z", "2024-06-12", "2024-06-12", ""},
+		{"2024-01-12T23:59:59", "2024-01-12", "2024-01-12", ""},
+		{"2024-01-12 23:59", "2024-01-12", "2024-01-12", ""},
+		{"2024-02-30", "", "", "2024-02-30"},
+		{"2024-01", "", "", "2024-01"},
+		{"2024-01-01/2024-01-31", "", "", "2024-01-01/2024-01-31"},
+		{"vecka 3", "", "", "vecka 3"},
+		{"", "", "", ""},
+	} {
+		if got := dateOf(text(tc.written), providers.MarketSE); got != tc.stockholm {
+			t.Errorf("%q in Stockholm is %q, want %q", tc.written, got, tc.stockholm)
+		}
+		if got := dateOf(text(tc.written), providers.MarketFI); got != tc.helsinki {
+			t.Errorf("%q in Helsinki is %q, want %q", tc.written, got, tc.helsinki)
+		}
+		want := tc.stockholm + tc.movement
+		if got := movementOf(wireMovement{Date: text(tc.written)}, providers.MarketSE).Date; got != want {
+			t.Errorf("%q is the movement's date %q, want %q", tc.written, got, want)
+		}
+	}
+}
+
+func TestOddity11OpenObjects(t *testing.T) {
+	evaluate := func(t *testing.T, members string) *insightsv1.Insights {
+		t.Helper()
+		f := newFake(t)
+		f.answer("insights", `{"accountsInfo": []`+members+`}`)
+		insights, _, err := f.provider().Insights.GetInsights(t.Context(), refSE, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return insights
+	}
+	same(t, evaluate(t, `, "totalBalance": {"sum": 9007199254740993, "tenth": 0.1, "deep": [{"a": null}]}, "categorisation": [1, "x"], "computationAutomation": {}`),
+		&insightsv1.Insights{}, `{
+			"origin": "NATIVE",
+			"totalBalance": {"sum": "9007199254740993", "tenth": 0.1, "deep": [{"a": null}]}, "categorisation": {"value": [1, "x"]}, "computationAutomation": {}
+		}`)
+	same(t, evaluate(t, `, "accountsInfo": [{"accountNumber": "1"}]`), &insightsv1.Insights{}, `{"origin": "NATIVE"}`) // no balance, no total
+	same(t, evaluate(t, `, "totalBalance": null`), &insightsv1.Insights{}, `{"origin": "NATIVE"}`)
+	same(t, evaluate(t, `, "fetchedAtInterval": {"min": "soon"}, "transactionGraph": null`), &insightsv1.Insights{}, `{"origin": "NATIVE"}`)
+}
+
+func TestOddity12Amounts(t *testing.T) {
+	amounts := map[string]string{
+		"0.1": "0.1", "1e3": "1000", "12345678901234.56": "12345678901234.56", "-0.00": "-0.00", "-24.99": "-24.99", "0.30000000000000004": "0.30000000000000004",
+		`"17.50"`: "17.50", "2.8421709430404007e-14": "0.000000000000028422", "-1.1368683772161603e-13": "-0.000000000000113687", "1e-400": "0.000000000000000000",
+		"99999999999999999999999999999999": "99999999999999999999999999999999",
+	}
+	for written, want := range amounts {
+		f := newFake(t)
+		f.respond("transactions", pages([]string{`{"_id": "1", "amount": ` + written + `}`}))
+		f.answer("insights", `{"accountsInfo": [{"accountNumber": "1", "balance": `+written+`}], "transactionGraph": [{"info": {"balance": `+written+`}}]}`)
+		p := f.provider()
+		for ref, currency := range map[providers.ConsentRef]string{refSE: "SEK", refFI: "EUR"} {
+			got, err := transactions(t.Context(), p, ref)
+			if err != nil || got[0].Amount.GetValue() != want || got[0].Amount.GetCurrencyCode() != currency {
+				t.Errorf("%s became %v, %v, want %s %s", written, got, err, want, currency)
+			}
+			insights, accounts, err := p.Insights.GetInsights(t.Context(), ref, "")
+			if err != nil {
+				t.Errorf("%s: %v", written, err)
+				continue
+			}
+			for _, amount := range []string{accounts[0].Balance.GetValue(), insights.Movements[0].Balance.GetValue()} {
+				if amount != want {
+					t.Errorf("%s became %s", written, amount)
+				}
+			}
+			if accounts[0].Balance.CurrencyCode != currency || accounts[0].CurrencyCode != currency || insights.TotalBalances[0].CurrencyCode != currency {
+				t.Errorf("the currency is not %s", currency)
+			}
+		}
+	}
+	for _, written := range []string{"1e33", "1e400000000", `"NaN"`, `"Infinity"`, `"0x10"`, `""`, "true", "{}", "1e-4000000000", "1" + strings.Repeat("0", 70) + "e-60"} {
+		var a amount
+		if err := json.Unmarshal([]byte(written), &a); err == nil {
+			t.Errorf("%s was taken for %s", written, a)
+		}
+	}
+}
+
+// The number is small on the wire, and a hundred thousand digits when written out.
+func TestOddity12HugeExponentsCostNothing(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 100 {
+		var a amount
+		if err := json.Unmarshal([]byte("1e90000"), &a); err == nil {
+			t.Fatal("it was taken")
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+		t.Errorf("a hundred of them took %d bytes", took)
+	}
+}
+
+func TestInsightsSumsAreExact(t *testing.T) {
+	entries := strings.TrimSuffix(strings.Repeat(`{"amount": -0.1, "category": "food"},`, 1000), ",")
+	f := newFake(t)
+	f.answer("insights", `{
+		"accountsInfo": [{"accountNumber": "1", "balance": 0.1}, {"accountNumber": "2", "balance": 0.2}, {"accountNumber": "3"}],
+		"transactionGraph": [
+			{"date": "vecka 3", "info": {"negativeSum": 100, "negativeTransactions": [`+entries+`]}},
+			{"info": {"negativeTransactions": [{"amount": 5.5, "category": "gambling"}], "positiveTransactions": [
+				{"amount": 0.3, "category": "food"}, {"category": "mystery"}, {"amount": 7}
+			]}}
+		]
+	}`)
+	got, _, err := f.provider().Insights.GetInsights(t.Context(), refSE, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What stands among the negative leaves the account, whichever sign it has.
+	if first := got.Movements[0]; first.Expense.Value != "-100" || first.Date != "vecka 3" || first.Income != nil || first.Balance != nil {
+		t.Errorf("the first movement is %v", first)
+	}
+	if entry := got.Movements[1].Entries[0]; entry.Amount.Value != "-5.5" {
+		t.Errorf("the entry is %v", entry)
+	}
+	got.Movements, got.Origin = nil, 0
+	same(t, got, &insightsv1.Insights{}, `{
+		"totalBalances": [{"value": "0.3", "currencyCode": "SEK"}],
+		"categories": [
+			{"transactionCount": 1, "income": {"value": "7", "currencyCode": "SEK"}, "expense": {"value": "0", "currencyCode": "SEK"}},
+			{"category": "GROCERIES", "providerCategory": "food", "transactionCount": 1001,
+				"income": {"value": "0.3", "currencyCode": "SEK"}, "expense": {"value": "-100.0", "currencyCode": "SEK"}},
+			{"category": "GAMBLING", "providerCategory": "gambling", "transactionCount": 1,
+				"income": {"value": "0", "currencyCode": "SEK"}, "expense": {"value": "-5.5", "currencyCode": "SEK"}},
+			{"category": "OTHER", "providerCategory": "mystery", "transactionCount": 1,
+				"income": {"value": "0", "currencyCode": "SEK"}, "expense": {"value": "0", "currencyCode": "SEK"}}
+		]
+	}`)
+}
+
+// The customer's identity comes back with every answer, and goes nowhere.
+func TestIdentityIsDropped(t *testing.T) {
+	f := newFake(t)
+	p := f.provider()
+	insights, accounts, err := p.Insights.GetInsights(t.Context(), refSE, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := p.Consents.GetConsent(t.Context(), refSE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := fmt.Sprintf("%v %v %+v", insights, accounts, state)
+	for _, identity := range []string{"199503096316", "5569876542", "Elin", "Sandström"} {
+		if strings.Contains(all, identity) {
+			t.Errorf("%s came through", identity)
+		}
+	}
+}
+
+func TestConsentLinkNames(t *testing.T) {
+	const link = "https://consent.example/l/1"
+	for body, want := range map[string]string{
+		`{"consent-link": "https://consent.example/l/1"}`:                             link,
+		`{"consentLink": "https://consent.example/l/1"}`:                              link,
+		`{"consent_link": "https://consent.example/l/1"}`:                             link,
+		`{"consentUrl": "https://consent.example/l/1"}`:                               link,
+		`{"link": "https://consent.example/l/1", "redirectUrl": "https://b.example"}`: link,
+		`{"url": "http://127.0.0.1:4711/l"}`:                                          "http://127.0.0.1:4711/l",
+		`{"url": "https://b.example", "consent-link": "https://consent.example/l/1"}`: link,
+		`{"link": null, "url": "https://consent.example/l/1"}`:                        link,
+		`{"link": {"href": "x"}, "url": "https://consent.example/l/1"}`:               link,
+		`{"Link": "https://a.example", "URL": "https://b.example"}`:                   "",
+		`{"redirectUrl": "https://a.example", "logoUri": "https://b.example/l.png"}`:  "",
+		`{"consent-link": "ftp://consent.example"}`:                                   "",
+		`[]`: "",
+	} {
+		if got := namedLink([]byte(body)); got != want {
+			t.Errorf("%s holds %q, want %q", body, got, want)
+		}
+	}
+	// The two answers that are nothing but a link may hold it anywhere, as long as there is no doubt which one it is.
+	for body, want := range map[string]string{
+		`{"x": "https://consent.example/l/1"}`:                                          link,
+		`{"data": {"items": [1, {"href": "https://consent.example/l/1"}]}, "ok": true}`: link,
+		`"https://consent.example/l/1"`:                                                 link,
+		`{"a": "https://consent.example/l/1", "b": "https://consent.example/l/1"}`:      link,
+		`{"a": "https://a.example", "b": "https://b.example"}`:                          "",
+		`{"a": "https://a.example", "link": "https://consent.example/l/1"}`:             link,
+		`{"a": "no link"}`: "",
+	} {
+		var got wireLink
+		if err := json.Unmarshal([]byte(body), &got); err != nil || got.URI != want {
+			t.Errorf("%s holds %q (%v), want %q", body, got.URI, err, want)
+		}
+	}
+	// The process is no such answer: its redirectUrl would match.
+	f := newFake(t)
+	f.answer("create_process", `{"redirectUrl": "https://kontor.example/s", `+strings.TrimPrefix(sampleProcess, "{"))
+	got := errorOf(t, operations["create_process"](t.Context(), f.provider()))
+	if got.Kind != providers.KindInvalidResponse || !got.MayHaveHappened {
+		t.Errorf("a process without a link is %+v", got)
+	}
+}
+
+func TestAccountTypes(t *testing.T) {
+	for written, want := range map[string]bankingv1.Account_Type{
+		"": bankingv1.Account_TYPE_UNSPECIFIED, " ": bankingv1.Account_TYPE_UNSPECIFIED, "wallet": bankingv1.Account_OTHER, "risk": bankingv1.Account_OTHER,
+		"CURRENT": bankingv1.Account_CURRENT, "checking": bankingv1.Account_CURRENT, "Lönekonto": bankingv1.Account_CURRENT, "Privatkonto": bankingv1.Account_CURRENT,
+		"TRANSAKTIONSKONTO": bankingv1.Account_CURRENT, "Käyttötili": bankingv1.Account_CURRENT, "CACC": bankingv1.Account_CURRENT, "Företagskonto": bankingv1.Account_CURRENT,
+		"savings": bankingv1.Account_SAVINGS, "Sparkonto": bankingv1.Account_SAVINGS, "Säästötili": bankingv1.Account_SAVINGS, "svgs": bankingv1.Account_SAVINGS,
+		"term deposit": bankingv1.Account_SAVINGS, "card": bankingv1.Account_CARD, "creditCard": bankingv1.Account_CARD, "Kreditkort": bankingv1.Account_CARD,
+		"Luottokortti": bankingv1.Account_CARD, "loan": bankingv1.Account_LOAN, "Bolån": bankingv1.Account_LOAN, "Privatlån": bankingv1.Account_LOAN,
+		"Asuntolaina": bankingv1.Account_LOAN, "mortgage": bankingv1.Account_LOAN, "SECURITIES": bankingv1.Account_SECURITIES, "ISK": bankingv1.Account_SECURITIES,
+		"Investeringssparkonto": bankingv1.Account_SECURITIES, "Osakesäästötili": bankingv1.Account_SECURITIES, "Depå": bankingv1.Account_SECURITIES,
+		"depot": bankingv1.Account_SECURITIES, "investment": bankingv1.Account_SECURITIES, "Fondkonto": bankingv1.Account_SECURITIES,
+	} {
+		if got := accountTypeOf(written); got != want {
+			t.Errorf("%q is %s, want %s", written, got, want)
+		}
+	}
+}
+
+func TestAccountsAreToldApart(t *testing.T) {
+	f := newFake(t)
+	f.answer("insights", `{"accountsInfo": [
+		{"accountNumber": " 8247-1, 234 567 ", "name": "A", "type": "current", "bank": "X"},
+		{"accountNumber": "82471234567", "name": "A", "type": "current", "bank": "X"},
+		{"accountNumber": "82471234567", "name": "A", "type": "current", "bank": "Y"},
+		{"accountNumber": "se45 5000 0000 0583 9825 7466", "bank": "X"},
+		{"accountNumber": "**** 1234", "name": "Kort", "type": "card", "bank": "X", "balance": null},
+		{"name": "Depå", "type": "isk", "bank": "X"},
+		{"name": "Depå", "type": "isk", "bank": "Y", "surprise": {"a": 1}},
+		{"accountNumber": 4711}
+	]}`)
+	got, err := f.provider().Accounts.ListAccounts(t.Context(), refSE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, account := range got {
+		ids = append(ids, account.ID)
+	}
+	want := []string{"82471234567", "82471234567|Y|A|current", "SE4550000000058398257466", "****1234", "|X|Depå|isk", "|Y|Depå|isk", "4711"}
+	if diff := cmp.Diff(want, ids); diff != "" {
+		t.Error(diff)
+	}
+	if iban := got[2]; iban.Iban != "se45 5000 0000 0583 9825 7466" || iban.AccountNumber != "" {
+		t.Errorf("the IBAN is %v", iban)
+	}
+	if card := got[3]; card.Iban != "" || card.AccountNumber != "**** 1234" || card.Balance != nil {
+		t.Errorf("the card is %v", card)
+	}
+}
+
+// No check digits are looked at.
+func TestIBANsAreToldByTheirForm(t *testing.T) {
+	for number, want := range map[string]bool{
+		"SE4550000000058398257466": true, "SE0050000000058398257466": true, "FI2112345600000785": true, "DE64100200007791587578": true,
+		"93001234567": false, "SE45": false, "SEX550000000058398257466": false, "SE45ÅÄÖ0000000058398257466": false, "12345678901234567890": false,
+	} {
+		if got := isIBAN(number); got != want {
+			t.Errorf("%s: %v", number, got)
+		}
+	}
+}

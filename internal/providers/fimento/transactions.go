@@ -1,0 +1,49 @@
+package fimento
+
+import (
+	"context"
+	"iter"
+	"net/url"
+	"strconv"
+
+	"kontor.dev/kontor/internal/providers"
+)
+
+// maxPages caps the pages of transactions: an end that does not come is a fault, and told as one.
+const maxPages = 10_000
+
+// Transactions reads all transactions, a page at a time and only when the iteration comes to it. Which number the first page has, how many
+// transactions it holds and what follows the last one is not documented: pages count from 1, and one that is empty, or holds only what came
+// before, is taken for the end. A transaction that moves to the next page in the meantime still comes once.
+func (a *adapter) Transactions(ctx context.Context, ref providers.ConsentRef) iter.Seq2[providers.Transaction, error] {
+	return func(yield func(providers.Transaction, error) bool) {
+		market := marketOf(ref)
+		seen := map[text]bool{}
+		for page := 1; page <= maxPages; page++ {
+			var listed wireTransactions
+			if err := a.do(ctx, transactionsRequest(ref, page), &listed); err != nil {
+				yield(providers.Transaction{}, err)
+				return
+			}
+			known := len(seen)
+			for _, t := range listed.Transactions {
+				if seen[t.ID] {
+					continue
+				}
+				seen[t.ID] = true
+				if !yield(transactionOf(t, market), nil) {
+					return
+				}
+			}
+			if len(seen) == known {
+				return
+			}
+		}
+		yield(providers.Transaction{}, failure(opTransactions, providers.KindInvalidResponse, errEndless))
+	}
+}
+
+// transactionsRequest names no partner bank: the documentation lists that header for all operations on a process but this one.
+func transactionsRequest(ref providers.ConsentRef, page int) request {
+	return request{Operation: opTransactions, Path: ofProcess(ref.ID), Query: url.Values{"page": {strconv.Itoa(page)}}}
+}

@@ -1,0 +1,434 @@
+package fimento
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/apd/v3"
+
+	"kontor.dev/kontor/internal/money"
+)
+
+// The structs of this file are Fimento's JSON, for both directions. They are tolerant: unknown fields are ignored, null counts as missing, and
+// the types below take what the documentation's samples show beside what its prose says. Who the customer is (socialSecurityNumber, companyId,
+// firstName, lastName) is only ever sent: no answer's struct has these fields. An answer's check says what it must have to mean anything.
+
+// text is a string. A number, or true or false, is taken as its text: account numbers consist of digits.
+type text string
+
+// UnmarshalJSON reads any scalar.
+func (t *text) UnmarshalJSON(data []byte) error {
+	switch {
+	case string(data) == "null":
+		return nil
+	case data[0] == '{' || data[0] == '[':
+		return errShape
+	case data[0] == '"':
+		return json.Unmarshal(data, (*string)(t))
+	}
+	*t = text(data)
+	return nil
+}
+
+// instant is a point in time. What cannot be read as one counts as not told: a time is never worth losing a status for.
+type instant struct{ time.Time }
+
+// UnmarshalJSON reads RFC 3339 in all its forms.
+func (i *instant) UnmarshalJSON(data []byte) error {
+	var written string
+	if json.Unmarshal(data, &written) == nil {
+		i.Time, _ = parseInstant(written)
+	}
+	return nil
+}
+
+// parseInstant reads RFC 3339: Z or an offset, with or without a fraction. Years that a protobuf Timestamp cannot carry in every zone do not count.
+func parseInstant(written string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, strings.TrimSpace(written))
+	if err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9998 {
+		return time.Time{}, false
+	}
+	return t, true
+}
+
+// amount is a decimal. Fimento computes sums in binary floating point, which leaves residues such as 2.8421709430404007e-14 where zero is
+// meant; digits beyond the eighteenth after the point are rounded away, since Money has no room for them. All others are exact.
+type amount struct{ money.Decimal }
+
+const maxAmountText, maxScale = 64, 18
+
+// UnmarshalJSON reads a JSON number, or a string that holds one.
+func (a *amount) UnmarshalJSON(data []byte) error {
+	if a.Decimal.UnmarshalJSON(data) == nil {
+		return nil
+	}
+	written := strings.Trim(string(data), `"`)
+	if len(written) > maxAmountText {
+		return money.ErrInvalid
+	}
+	d, _, err := apd.NewFromString(written)
+	if err != nil || d.Exponent >= -maxScale { // nothing to round: the number is too large, or none
+		return money.ErrInvalid
+	}
+	rounding := apd.BaseContext.WithPrecision(2 * maxAmountText)
+	rounding.Rounding = apd.RoundHalfEven
+	if _, err := rounding.Quantize(d, d, -maxScale); err != nil {
+		return money.ErrInvalid
+	}
+	a.Decimal, err = money.Parse(d.Text('f'))
+	return err
+}
+
+// wireError is the body of every error.
+type wireError struct {
+	Error text `json:"error"`
+}
+
+type wireCredentials struct {
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
+type wireToken struct {
+	AccessToken text `json:"access_token"`
+	ValidUntil  text `json:"valid_until"`
+}
+
+type wireWebhook struct {
+	WebhookURL string `json:"webhookUrl"`
+}
+
+// wireNewPartnerBank is a partner bank to make or to change. A LogoURL that is nil is left out.
+type wireNewPartnerBank struct {
+	Name     string  `json:"name"`
+	IsBroker bool    `json:"isBroker"`
+	LogoURL  *string `json:"logoUrl,omitempty"`
+}
+
+type wirePartnerBank struct {
+	ID       text `json:"_id"`
+	Name     text `json:"name"`
+	IsBroker bool `json:"isBroker"`
+	LogoURL  text `json:"logoUrl"`
+	LogoURI  text `json:"logoUri"` // the documentation has both spellings
+}
+
+func (b *wirePartnerBank) check() error {
+	if b.ID == "" {
+		return errNoID
+	}
+	return nil
+}
+
+// wirePartnerBanks is a page of the list, a bare array.
+type wirePartnerBanks []wirePartnerBank
+
+func (banks *wirePartnerBanks) check() error {
+	if *banks == nil {
+		return errShape
+	}
+	for _, bank := range *banks {
+		if err := bank.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type wireNewProcess struct {
+	Market               string           `json:"market"`
+	DataCollectionType   string           `json:"dataCollectionType"`
+	SocialSecurityNumber string           `json:"socialSecurityNumber,omitempty"`
+	CompanyID            string           `json:"companyId,omitempty"`
+	FirstName            string           `json:"firstName,omitempty"`
+	LastName             string           `json:"lastName,omitempty"`
+	RedirectURL          string           `json:"redirectUrl,omitempty"`
+	PsuType              string           `json:"psuType,omitempty"`
+	BrokerBanks          []wireBrokerBank `json:"brokerBanks,omitempty"`
+}
+
+type wireBrokerBank struct {
+	Name    string `json:"name,omitempty"`
+	ID      string `json:"id,omitempty"`
+	LogoURI string `json:"logoUri,omitempty"`
+}
+
+// wireProcess is a process. brokerBanks and psuType are left out: they come back in other shapes than they are sent, and nobody needs them.
+type wireProcess struct {
+	ID                  text              `json:"_id"`
+	ConsentFlowStatus   wireStatuses      `json:"consentFlowStatus"`
+	CustomerBankConsent []wireBankConsent `json:"customerBankConsent"`
+	ConsentFlowStatuses []wireBankConsent `json:"consentFlowStatuses"`
+	Consent             wireDecision      `json:"consent"`
+}
+
+func (p *wireProcess) check() error {
+	if p.ID == "" {
+		return errNoID
+	}
+	return nil
+}
+
+// wireCreatedProcess is the answer to create_process: the process with the consent link beside its fields.
+type wireCreatedProcess struct {
+	wireProcess
+	Link string
+}
+
+// UnmarshalJSON reads both.
+func (p *wireCreatedProcess) UnmarshalJSON(data []byte) error {
+	p.Link = namedLink(data)
+	return json.Unmarshal(data, &p.wireProcess)
+}
+
+func (p *wireCreatedProcess) check() error {
+	if err := p.wireProcess.check(); err != nil {
+		return err
+	}
+	if p.Link == "" {
+		return errNoLink
+	}
+	return nil
+}
+
+// wireLink is the answer to new_consent_link and new_consent_flow.
+type wireLink struct{ URI string }
+
+// UnmarshalJSON reads a named link, else the one http(s) address that the answer holds.
+func (l *wireLink) UnmarshalJSON(data []byte) error {
+	if l.URI = namedLink(data); l.URI == "" {
+		l.URI = soleLink(data)
+	}
+	return nil
+}
+
+func (l *wireLink) check() error {
+	if l.URI == "" {
+		return errNoLink
+	}
+	return nil
+}
+
+// The names under which a consent link may stand: the prose's first, then what its samples' spelling of other fields suggests.
+var linkNames = []string{"consent-link", "consentLink", "consent_link", "consentUrl", "link", "url"}
+
+// namedLink finds the link under one of linkNames at the top level, "" when there is none.
+func namedLink(data []byte) string {
+	var members map[string]json.RawMessage // not a struct: encoding/json would match names in any case
+	if json.Unmarshal(data, &members) != nil {
+		return ""
+	}
+	for _, name := range linkNames {
+		var link string
+		if json.Unmarshal(members[name], &link) == nil && isWebAddress(link) {
+			return link
+		}
+	}
+	return ""
+}
+
+// soleLink finds the only http(s) address in an answer that documents nothing but "the link". With two different ones there is none.
+func soleLink(data []byte) string {
+	var answer any
+	if json.Unmarshal(data, &answer) != nil {
+		return ""
+	}
+	found := map[string]bool{}
+	collectLinks(answer, found)
+	if len(found) != 1 {
+		return ""
+	}
+	for link := range found {
+		return link
+	}
+	return ""
+}
+
+func collectLinks(value any, found map[string]bool) {
+	switch value := value.(type) {
+	case string:
+		if isWebAddress(value) {
+			found[value] = true
+		}
+	case []any:
+		for _, element := range value {
+			collectLinks(element, found)
+		}
+	case map[string]any:
+		for _, member := range value {
+			collectLinks(member, found)
+		}
+	}
+}
+
+// isWebAddress tells whether a customer's browser may be sent there.
+func isWebAddress(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
+}
+
+// wireBankConsent is one bank of a process.
+type wireBankConsent struct {
+	CustomerBank struct {
+		Name    text `json:"name"`
+		Country text `json:"country"`
+	} `json:"customerBank"`
+	Status              wireStatuses `json:"status"`
+	ConsentFlowStatusID text         `json:"consentFlowStatusId"`
+}
+
+// wireStatuses is a history of statuses: {current, history[]} in the samples, an array in the prose; a single status is taken too.
+type wireStatuses struct {
+	Current *wireStatus
+	History []wireStatus
+	Consent wireDecision
+}
+
+// UnmarshalJSON reads any of the three shapes.
+func (s *wireStatuses) UnmarshalJSON(data []byte) error {
+	switch {
+	case string(data) == "null":
+		return nil
+	case data[0] == '[':
+		return json.Unmarshal(data, &s.History)
+	case data[0] != '{':
+		return errShape
+	}
+	var object struct {
+		wireStatus
+		Current *wireStatus  `json:"current"`
+		History []wireStatus `json:"history"`
+		Consent wireDecision `json:"consent"`
+	}
+	if err := json.Unmarshal(data, &object); err != nil {
+		return err
+	}
+	s.Current, s.History, s.Consent = object.Current, object.History, object.Consent
+	if s.Current == nil && (object.Code != "" || object.IsError) {
+		s.Current = &object.wireStatus
+	}
+	return nil
+}
+
+// wireStatus is one status. desc is left out: it only words the code.
+type wireStatus struct {
+	Code         text            `json:"code"`
+	Timestamp    instant         `json:"timestamp"`
+	IsError      bool            `json:"isError"`
+	ErrorMessage json.RawMessage `json:"errorMessage"`
+}
+
+// explained tells whether an error came with a message. The message itself is free text about a customer and goes nowhere.
+func (s *wireStatus) explained() bool {
+	switch string(s.ErrorMessage) {
+	case "", "null", `""`:
+		return false
+	}
+	return true
+}
+
+// wireDecision is what the customer decided: "approved" or "revoked". null, "null" and what is no string are "", no decision.
+type wireDecision string
+
+// UnmarshalJSON reads any value.
+func (d *wireDecision) UnmarshalJSON(data []byte) error {
+	var decision string
+	if json.Unmarshal(data, &decision) == nil && decision != "null" {
+		*d = wireDecision(decision)
+	}
+	return nil
+}
+
+type wireVisualisation struct {
+	URL text `json:"visualisationUrl"`
+}
+
+func (v *wireVisualisation) check() error {
+	if !isWebAddress(string(v.URL)) {
+		return errNoAddress
+	}
+	return nil
+}
+
+// wireAccounts is the part of the insights that tells the accounts.
+type wireAccounts struct {
+	AccountsInfo []wireAccount `json:"accountsInfo"`
+}
+
+// check wants the list, which may be empty: an answer without it is not one that says "no accounts".
+func (a *wireAccounts) check() error {
+	if a.AccountsInfo == nil {
+		return errShape
+	}
+	return nil
+}
+
+type wireAccount struct {
+	AccountNumber text    `json:"accountNumber"`
+	Name          text    `json:"name"`
+	Balance       *amount `json:"balance"`
+	Type          text    `json:"type"`
+	Bank          text    `json:"bank"`
+}
+
+// wireInsights is the evaluation. The three raw members are open objects.
+type wireInsights struct {
+	wireAccounts
+	TransactionGraph  []wireMovement `json:"transactionGraph"`
+	FetchedAtInterval struct {
+		Min instant `json:"min"`
+		Max instant `json:"max"`
+	} `json:"fetchedAtInterval"`
+	TotalBalance          json.RawMessage `json:"totalBalance"`
+	Categorisation        json.RawMessage `json:"categorisation"`
+	ComputationAutomation json.RawMessage `json:"computationAutomation"`
+}
+
+type wireMovement struct {
+	Date text `json:"date"`
+	Info struct {
+		Balance              *amount     `json:"balance"`
+		NegativeSum          *amount     `json:"negativeSum"`
+		PositiveSum          *amount     `json:"positiveSum"`
+		NegativeTransactions []wireEntry `json:"negativeTransactions"`
+		PositiveTransactions []wireEntry `json:"positiveTransactions"`
+	} `json:"info"`
+}
+
+type wireEntry struct {
+	Description text    `json:"description"`
+	Amount      *amount `json:"amount"`
+	Category    text    `json:"category"`
+}
+
+type wireTransactions struct {
+	Transactions []wireTransaction `json:"transactions"`
+}
+
+// check wants the list, which is empty after the last page, and ids and amounts in it: without an id nothing could be told from its repetition.
+func (t *wireTransactions) check() error {
+	if t.Transactions == nil {
+		return errShape
+	}
+	for _, transaction := range t.Transactions {
+		switch {
+		case transaction.ID == "":
+			return errNoID
+		case transaction.Amount == nil:
+			return errNoAmount
+		}
+	}
+	return nil
+}
+
+// wireTransaction is one transaction. cBankId is left out: it is an id of Fimento's own that nothing else refers to.
+type wireTransaction struct {
+	ID          text    `json:"_id"`
+	Amount      *amount `json:"amount"`
+	Date        text    `json:"date"`
+	Description text    `json:"description"`
+	AccountID   text    `json:"accountId"`
+	Category    text    `json:"category"`
+}

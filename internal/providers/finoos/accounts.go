@@ -1,0 +1,42 @@
+package finoos
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+
+	"kontor.dev/kontor/internal/providers"
+)
+
+// ListAccounts reads all accounts of all bank logins.
+func (a *adapter) ListAccounts(ctx context.Context, ref providers.ConsentRef) ([]providers.Account, error) {
+	logins, err := a.logins(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	var accounts []providers.Account
+	for _, login := range logins {
+		for _, account := range login.Accounts {
+			accounts = append(accounts, accountOf(login.ID, account))
+		}
+	}
+	return accounts, nil
+}
+
+// logins reads the bank logins without transactions.
+func (a *adapter) logins(ctx context.Context, ref providers.ConsentRef) ([]wireLogin, error) {
+	var wire wireLogins
+	if err := a.do(ctx, loginsRequest(ref, false), &wire); err != nil {
+		return nil, err
+	}
+	return wire.Logins.value, nil
+}
+
+// loginsRequest always says whether transactions are wanted: the parameter is documented as required, and its default is not told.
+func loginsRequest(ref providers.ConsentRef, transactions bool) request {
+	return request{
+		Operation: opGetLogins,
+		Path:      ofUser(ref.ID),
+		Query:     url.Values{"includeTransactions": {strconv.FormatBool(transactions)}},
+	}
+}

@@ -1,0 +1,104 @@
+package finoos
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/providers"
+)
+
+// sessionTTL is how long a session of the Banking UI is taken to work. The documentation does not say; half an hour is what refresh tokens of
+// finoOS live, and a customer who comes later gets a new link.
+const sessionTTL = 30 * time.Minute
+
+// CreateConsent opens a session of the Banking UI for the user.
+func (a *adapter) CreateConsent(ctx context.Context, consent providers.NewConsent) (*providers.CreatedConsent, error) {
+	link, err := a.connect(ctx, consent.UserID, providers.Flow{Access: consent.Access, Redirects: consent.Redirects})
+	if err != nil {
+		return nil, err
+	}
+	return &providers.CreatedConsent{Ref: providers.ConsentRef{ID: consent.UserID, Market: market.Code}, Link: *link}, nil
+}
+
+// GetConsent reads the bank logins and whether they are still synchronized. For a user who is gone there are none.
+func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*providers.ConsentState, error) {
+	state := &providers.ConsentState{Stateful: true}
+	logins, err := a.logins(ctx, ref)
+	if err := unlessGone(opGetLogins, err); err != nil {
+		return nil, err
+	}
+	if len(logins) == 0 {
+		return state, nil
+	}
+	var statuses wireStatuses
+	if err := a.do(ctx, request{Operation: opSynchronizationStatus, Path: ofUser(ref.ID)}, &statuses); err != nil {
+		return nil, err
+	}
+	state.Connections = connectionsOf(logins, statuses.Statuses.value)
+	return state, nil
+}
+
+// RenewLink opens another session.
+func (a *adapter) RenewLink(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Link, error) {
+	return a.connect(ctx, ref.ID, flow)
+}
+
+// AddBank opens a session of the Banking UI at the place where a bank is added.
+func (a *adapter) AddBank(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Link, error) {
+	return a.overview(ctx, ref, flow, true)
+}
+
+// RevokeConsent disconnects the user from the Banking service; finoOS deletes the banking data and keeps the user.
+func (a *adapter) RevokeConsent(ctx context.Context, ref providers.ConsentRef) error {
+	header, err := withUserIP(ctx, opDisconnect)
+	if err != nil {
+		return err
+	}
+	return unlessGone(opDisconnect, a.do(ctx, request{Operation: opDisconnect, Path: ofUser(ref.ID), Header: header}, nil))
+}
+
+func (a *adapter) connect(ctx context.Context, user string, flow providers.Flow) (*providers.Link, error) {
+	body, err := sessionBody(opConnect, flow)
+	if err != nil {
+		return nil, err
+	}
+	recurring := flow.Access != consentv1.Consent_ONE_OFF
+	body.Recurring = &recurring
+	return a.session(ctx, request{Operation: opConnect, Path: ofUser(user), Header: withKnownUserIP(ctx), Body: body})
+}
+
+func (a *adapter) overview(ctx context.Context, ref providers.ConsentRef, flow providers.Flow, addBank bool) (*providers.Link, error) {
+	body, err := sessionBody(opBankingOverview, flow)
+	if err != nil {
+		return nil, err
+	}
+	header, err := withUserIP(ctx, opBankingOverview)
+	if err != nil {
+		return nil, err
+	}
+	query := url.Values{"addBankLogin": {strconv.FormatBool(addBank)}}
+	return a.session(ctx, request{Operation: opBankingOverview, Path: ofUser(ref.ID), Query: query, Header: header, Body: body})
+}
+
+// session sends a request that must be answered with a link.
+func (a *adapter) session(ctx context.Context, r request) (*providers.Link, error) {
+	var wire wireLink
+	if err := a.do(ctx, r, &wire); err != nil {
+		return nil, err
+	}
+	return linkOf(wire), nil
+}
+
+// sessionBody needs all three addresses, as finoOS does.
+func sessionBody(operation string, flow providers.Flow) (wireSession, error) {
+	to := flow.Redirects
+	for _, required := range []struct{ name, uri string }{{"success", to.Success}, {"error", to.Error}, {"exit", to.Exit}} {
+		if required.uri == "" {
+			return wireSession{}, invalidField(operation, "consent.redirect_uris."+required.name)
+		}
+	}
+	return wireSession{RedirectURL: to.Success, ErrorURL: to.Error, ExitURL: to.Exit}, nil
+}

@@ -1,0 +1,54 @@
+package finoos
+
+import (
+	"encoding/json"
+	"errors"
+	"regexp"
+
+	"kontor.dev/kontor/internal/providers"
+)
+
+// What is wrong with an answer. The texts are ours: they never quote the answer.
+var (
+	errShape = errors.New("the answer does not have the documented shape")
+	errIDs   = errors.New("ids are missing or not unique")
+	errMoved = errors.New("bank logins changed while they were read")
+	errLink  = errors.New("the session has no absolute http(s) address")
+)
+
+// What is wrong with a call.
+var (
+	errPage    = errors.New("no such page of users")
+	errStopped = errors.New("the caller wants no more")
+)
+
+var codePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// errorCode takes finoOS's own code, such as "notFound", out of an error body. What does not look like a code may hold anything and is left.
+func errorCode(_ int, body []byte) string {
+	var e wireError
+	if json.Unmarshal(body, &e) != nil || !codePattern.MatchString(e.Type) {
+		return ""
+	}
+	return e.Type
+}
+
+// failure is an error that the adapter finds itself.
+func failure(operation string, kind providers.Kind, cause error) *providers.Error {
+	return &providers.Error{Kind: kind, Provider: ID, Operation: operation, Err: cause}
+}
+
+// invalidField says that nothing was sent, since a field of the caller's request is missing or bad.
+func invalidField(operation, field string) *providers.Error {
+	return &providers.Error{Kind: providers.KindInvalidField, Provider: ID, Operation: operation, Field: field}
+}
+
+// unlessGone makes "not found" a success, for what is to be gone afterwards anyhow. It must be this operation's own answer: a login that is
+// not found says nothing about what was to be deleted.
+func unlessGone(operation string, err error) error {
+	var failed *providers.Error
+	if errors.As(err, &failed) && failed.Kind == providers.KindNotFound && failed.Operation == operation {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,459 @@
+package finoos
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/providers"
+)
+
+// Pure functions from finoOS's JSON to Kontor's messages. The way back, for data that the caller brings along, is in importer.go.
+
+var market = providers.MarketDE
+
+// scopes are finoOS's names of the products. They are not checked against any list: finoOS has scopes that its own enum lacks.
+var scopes = map[customerv1.Customer_Product]string{
+	customerv1.Customer_BANKING:                  "banking",
+	customerv1.Customer_IMPORT:                   "bankingExternal",
+	customerv1.Customer_PAYMENT_PARTNER_ANALYSIS: "paymentPartnerAnalysis",
+	customerv1.Customer_DOCUMENT_SHIPMENT:        "documentShipment",
+	customerv1.Customer_COMPANIES:                "companies",
+	customerv1.Customer_COMPANY_LOGOS:            "companiesLogo",
+	customerv1.Customer_CONTRACTS:                "contracts",
+}
+
+func splitScopes(joined string) []string {
+	return strings.FieldsFunc(joined, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func userOf(w wireUser) providers.User {
+	user := providers.User{ID: string(w.ID), Deleted: w.Deleted, CreateTime: instantOf(w.CreatedAt), DeleteTime: instantOf(w.DeletedAt)}
+	for _, scope := range w.Scopes {
+		user.Scopes = append(user.Scopes, string(scope))
+	}
+	return user
+}
+
+func linkOf(w wireLink) *providers.Link { return &providers.Link{URI: string(w.URL), TTL: sessionTTL} }
+
+// connectionsOf joins logins with their statuses. Only a status that says so makes a login inactive.
+func connectionsOf(logins []wireLogin, statuses []wireStatus) []providers.ConnectionState {
+	byID := make(map[text]wireStatus, len(statuses))
+	for _, status := range statuses {
+		byID[status.ID] = status
+	}
+	var connections []providers.ConnectionState
+	for _, login := range logins {
+		status := byID[login.ID]
+		connections = append(connections, providers.ConnectionState{
+			ID:       string(login.ID),
+			Bank:     bankOf(login.Bank),
+			Active:   status.Active == nil || *status.Active,
+			SyncTime: instantOf(status.LastSynchronization),
+		})
+	}
+	return connections
+}
+
+func bankOf(w wireBank) *consentv1.Connection_Bank {
+	return &consentv1.Connection_Bank{
+		DisplayName: string(w.Name),
+		Bic:         string(w.BIC),
+		BankCode:    string(w.BankCode),
+		CountryCode: market.Code,
+		LogoUri:     string(w.Logo.URL),
+	}
+}
+
+// accountKey is the id of an account under a consent. Accounts are told apart by where they are nested, since the ids of two bank logins need
+// not differ. The login's id is escaped, so that two pairs never make one key.
+func accountKey(login, account text) string {
+	return loginEscaper.Replace(string(login)) + "/" + string(account)
+}
+
+var loginEscaper = strings.NewReplacer("%", "%25", "/", "%2F")
+
+func accountOf(login text, w wireAccount) providers.Account {
+	currency := currencyOf(w.Currency)
+	return providers.Account{
+		ID:           accountKey(login, w.ID),
+		ConnectionID: string(login),
+		Account: &bankingv1.Account{
+			DisplayName:          string(w.Name),
+			OwnerName:            string(w.Owner),
+			Iban:                 string(w.IBAN),
+			AccountNumber:        string(w.Number),
+			Type:                 accountTypeOf(w.Type),
+			ProviderType:         string(w.Type),
+			CurrencyCode:         currency,
+			Balance:              moneyOf(w.Balance, currency),
+			CreditLine:           moneyOf(w.CreditLine, currency),
+			MonthlySpendingLimit: moneyOf(w.MonthlySpendingLimit, currency),
+		},
+	}
+}
+
+// accountTypes maps finoOS's words for kinds of accounts. The documentation shows GIRO alone; the others are the words that German banks and
+// their interfaces use.
+var accountTypes = map[string]bankingv1.Account_Type{
+	"GIRO":            bankingv1.Account_CURRENT,
+	"GIROKONTO":       bankingv1.Account_CURRENT,
+	"CURRENT":         bankingv1.Account_CURRENT,
+	"CHECKING":        bankingv1.Account_CURRENT,
+	"SAVINGS":         bankingv1.Account_SAVINGS,
+	"SAVING":          bankingv1.Account_SAVINGS,
+	"SPARKONTO":       bankingv1.Account_SAVINGS,
+	"SPARBUCH":        bankingv1.Account_SAVINGS,
+	"TAGESGELD":       bankingv1.Account_SAVINGS,
+	"TAGESGELDKONTO":  bankingv1.Account_SAVINGS,
+	"FESTGELD":        bankingv1.Account_SAVINGS,
+	"FESTGELDKONTO":   bankingv1.Account_SAVINGS,
+	"FIXEDTERM":       bankingv1.Account_SAVINGS,
+	"BAUSPAREN":       bankingv1.Account_SAVINGS,
+	"CARD":            bankingv1.Account_CARD,
+	"CREDITCARD":      bankingv1.Account_CARD,
+	"KREDITKARTE":     bankingv1.Account_CARD,
+	"LOAN":            bankingv1.Account_LOAN,
+	"KREDIT":          bankingv1.Account_LOAN,
+	"DARLEHEN":        bankingv1.Account_LOAN,
+	"DEPOT":           bankingv1.Account_SECURITIES,
+	"SECURITIES":      bankingv1.Account_SECURITIES,
+	"SECURITY":        bankingv1.Account_SECURITIES,
+	"WERTPAPIERDEPOT": bankingv1.Account_SECURITIES,
+}
+
+var plainType = strings.NewReplacer("_", "", "-", "", " ", "")
+
+func accountTypeOf(providerType text) bankingv1.Account_Type {
+	if strings.TrimSpace(string(providerType)) == "" {
+		return bankingv1.Account_TYPE_UNSPECIFIED
+	}
+	if known, ok := accountTypes[strings.ToUpper(plainType.Replace(string(providerType)))]; ok {
+		return known
+	}
+	return bankingv1.Account_OTHER
+}
+
+// transactionOf maps a transaction on an account of that currency. The transaction's own accountID is not looked at: the documentation shows
+// some that match no account.
+func transactionOf(w wireTransaction, accountCurrency text) *bankingv1.Transaction {
+	t := &bankingv1.Transaction{
+		Status:                bankingv1.Transaction_BOOKED,
+		Amount:                moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
+		BookingDate:           dateOf(w.BookingDate),
+		ValueDate:             dateOf(w.ValueDate),
+		RemittanceInformation: string(w.Purpose),
+		MandateId:             string(w.MandateRef),
+	}
+	if w.Booked != nil && !*w.Booked {
+		t.Status = bankingv1.Transaction_PENDING
+	}
+	if c := w.CounterPart; c != nil && *c != (wireCounterPart{}) {
+		t.Counterparty = &bankingv1.Transaction_Counterparty{
+			Name: string(c.Name), Iban: string(c.IBAN), Bic: string(c.BIC), CreditorId: string(c.CreditorID),
+		}
+	}
+	for _, code := range w.Codes {
+		t.BankTransactionCodes = append(t.BankTransactionCodes, &bankingv1.Transaction_BankTransactionCode{
+			Type: string(code.Type), Value: string(code.Value),
+		})
+		if t.GetEndToEndId() == "" && isEndToEnd(string(code.Type)) {
+			t.EndToEndId = string(code.Value)
+		}
+	}
+	if tags := tagsOf(w.Tags); len(tags) > 0 {
+		t.Tags, t.ProviderCategory, t.Category = tags, tags[0], categoryOf(tags)
+	}
+	return t
+}
+
+func isEndToEnd(codeType string) bool { return strings.Contains(strings.ToLower(codeType), "endtoend") }
+
+func tagsOf(wire []wireTag) []string {
+	var tags []string
+	for _, tag := range wire {
+		if tag.Name != "" {
+			tags = append(tags, string(tag.Name))
+		}
+	}
+	return tags
+}
+
+// categoryOf takes the first label that Kontor knows.
+func categoryOf(tags []string) bankingv1.Transaction_Category {
+	for _, tag := range tags {
+		if c := providers.CategoryOf(tag); c != bankingv1.Transaction_OTHER && c != bankingv1.Transaction_CATEGORY_UNSPECIFIED {
+			return c
+		}
+	}
+	return bankingv1.Transaction_OTHER
+}
+
+func standingOrderOf(w wireStandingOrder, accountCurrency text) *bankingv1.StandingOrder {
+	return &bankingv1.StandingOrder{
+		Amount:                moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
+		Interval:              string(w.Interval),
+		ExecutionDay:          int32(min(max(w.ExecutionDay, math.MinInt32), math.MaxInt32)),
+		CreationDate:          dateOf(w.CreationDate),
+		FirstExecutionDate:    dateOf(w.FirstExecutionDate),
+		LastExecutionDate:     dateOf(w.LastExecutionDate),
+		RemittanceInformation: string(w.Purpose),
+	}
+}
+
+func securityOf(w wireSecurity, accountCurrency text) *bankingv1.Security {
+	return &bankingv1.Security{
+		DisplayName:   string(w.Name),
+		Isin:          string(w.ISIN),
+		Market:        string(w.Market),
+		Quantity:      string(w.Quantity),
+		Amount:        moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
+		Price:         moneyOf(w.PriceAmount, currencyOf(w.PriceCurrency, w.Currency, accountCurrency)),
+		PurchasePrice: moneyOf(w.PurchasePriceAmount, currencyOf(w.PurchasePriceCurrency, w.PriceCurrency, w.Currency, accountCurrency)),
+		ExchangeRate:  string(w.ExchangeRate),
+	}
+}
+
+// identities gives an id to each transaction, standing order or security of one account that finoOS left without one. It follows from what
+// does not change while a thing stays the same, and from how many alike came before it, so it stays the same when others come and go.
+type identities map[string]int
+
+func (seen identities) of(id text, content ...string) string {
+	if id != "" {
+		return string(id)
+	}
+	hash := sha256.New()
+	for _, part := range content {
+		hash.Write(binary.AppendUvarint(nil, uint64(len(part)))) // so that no two contents run together alike
+		hash.Write([]byte(part))
+	}
+	made := hex.EncodeToString(hash.Sum(nil)[:12]) // as long as finoOS's own
+	seen[made]++
+	if n := seen[made]; n > 1 {
+		return made + "-" + strconv.Itoa(n)
+	}
+	return made
+}
+
+// ofTransaction leaves out what changes when a transaction is booked or categorised.
+func (seen identities) ofTransaction(id text, t *bankingv1.Transaction) string {
+	return seen.of(id, t.GetAmount().GetValue(), t.GetAmount().GetCurrencyCode(), t.GetBookingDate(), t.GetValueDate(),
+		t.GetRemittanceInformation(), t.GetCounterparty().GetName(), t.GetCounterparty().GetIban(), t.GetMandateId(), t.GetEndToEndId())
+}
+
+func (seen identities) ofStandingOrder(id text, o *bankingv1.StandingOrder) string {
+	return seen.of(id, o.GetAmount().GetValue(), o.GetAmount().GetCurrencyCode(), o.GetInterval(), strconv.Itoa(int(o.GetExecutionDay())),
+		o.GetCreationDate(), o.GetFirstExecutionDate(), o.GetRemittanceInformation())
+}
+
+func (seen identities) ofSecurity(id text, s *bankingv1.Security) string {
+	return seen.of(id, s.GetIsin(), s.GetDisplayName(), s.GetMarket())
+}
+
+// currencyOf takes the first currency that is known, and the market's when none is.
+func currencyOf(candidates ...text) string {
+	for _, candidate := range candidates {
+		if candidate != "" {
+			return string(candidate)
+		}
+	}
+	return market.CurrencyCode
+}
+
+func moneyOf(amount *money.Decimal, currency string) *typev1.Money {
+	if amount == nil {
+		return nil
+	}
+	return amount.Money(currency)
+}
+
+// dateOf gives the date at the banks of the market. A date without a time passes as it is; what is no date, and the zero time that some
+// encoders write for none, is none.
+func dateOf(t text) string {
+	const date = "2006-01-02"
+	if instant := instantOf(t); !instant.IsZero() {
+		return instant.In(market.Location).Format(date)
+	}
+	if len(t) > len(date) && (t[len(date)] == 'T' || t[len(date)] == ' ') {
+		if _, err := time.Parse(time.RFC3339, string(t)); err == nil {
+			return "" // the zero time
+		}
+		t = t[:len(date)] // a time without a zone is the bank's own
+	}
+	if parsed, err := time.Parse(date, string(t)); err != nil || parsed.Year() <= 1 {
+		return ""
+	}
+	return string(t)
+}
+
+// instantOf reads a timestamp. What is none is the zero time.
+func instantOf(t text) time.Time {
+	instant, err := time.Parse(time.RFC3339, string(t))
+	if err != nil || instant.Year() <= 1 {
+		return time.Time{}
+	}
+	return instant
+}
+
+func shipmentBody(s providers.Shipment) wireShipment {
+	return wireShipment{
+		ProcessID:   s.ID,
+		CallbackURL: s.CallbackURL,
+		Recipient:   s.GetRecipient(),
+		Subject:     s.GetSubject(),
+		Address:     addressBody(s.GetAddress()),
+		PDFContent:  s.GetPdf(),
+	}
+}
+
+func addressBody(a *documentsv1.Shipment_Address) wireAddress {
+	return wireAddress{
+		Street:               a.GetStreet(),
+		HouseNumber:          a.GetHouseNumber(),
+		Postcode:             a.GetPostcode(),
+		City:                 a.GetCity(),
+		CountryCode:          a.GetCountryCode(),
+		StreetAdditionalInfo: a.GetStreetAdditionalInfo(),
+	}
+}
+
+func logoQueries(queries []*insightsv1.SearchCompanyLogosRequest_Query) wireLogoQueries {
+	body := wireLogoQueries{Queries: make([]wireLogoQuery, len(queries))}
+	for i, q := range queries {
+		body.Queries[i] = wireLogoQuery{
+			QueryID: q.GetQueryId(), Name: q.GetName(), Domain: q.GetDomain(), IBAN: q.GetIban(), BIC: q.GetBic(),
+			BankCode: q.GetBankCode(), CreditorID: q.GetCreditorId(),
+		}
+	}
+	return body
+}
+
+// logosOf joins results to queries by id, since their order means nothing. Of several results for one query the first counts.
+func logosOf(queries []*insightsv1.SearchCompanyLogosRequest_Query, results []wireLogoResult) []*insightsv1.CompanyLogo {
+	byID := make(map[string]wireLogoResult, len(results))
+	for _, result := range results {
+		if _, ok := byID[string(result.QueryID)]; !ok {
+			byID[string(result.QueryID)] = result
+		}
+	}
+	var logos []*insightsv1.CompanyLogo
+	for _, query := range queries {
+		if result, ok := byID[query.GetQueryId()]; ok {
+			logos = append(logos, &insightsv1.CompanyLogo{
+				QueryId: query.GetQueryId(), Company: string(result.Company), LogoUri: string(result.URL), Status: string(result.Status),
+			})
+		}
+	}
+	return logos
+}
+
+func analysisOf(wire []wireAnalysis) *insightsv1.PaymentPartnerAnalysis {
+	analysis := &insightsv1.PaymentPartnerAnalysis{}
+	for _, w := range wire {
+		analysis.Accounts = append(analysis.Accounts, &insightsv1.PaymentPartnerAnalysis_AccountAnalysis{
+			Account:     string(w.AccountID),
+			DisplayName: string(w.AccountName),
+			Customers:   partnersOf(w.CustomerAll, w.CustomerLastMonth, w.CustomerPreMonth, w.CustomerQuarter, w.CustomerYear),
+			Suppliers:   partnersOf(w.SupplierAll, w.SupplierLastMonth, w.SupplierPreMonth, w.SupplierQuarter, w.SupplierYear),
+		})
+	}
+	return analysis
+}
+
+func partnersOf(all, lastMonth, previousMonth, quarter, year []wirePartner) *insightsv1.PaymentPartnerAnalysis_Partners {
+	return &insightsv1.PaymentPartnerAnalysis_Partners{
+		All:           mapped(all, partnerOf),
+		LastMonth:     mapped(lastMonth, partnerOf),
+		PreviousMonth: mapped(previousMonth, partnerOf),
+		Quarter:       mapped(quarter, partnerOf),
+		Year:          mapped(year, partnerOf),
+	}
+}
+
+func partnerOf(w wirePartner) *insightsv1.PaymentPartner {
+	return &insightsv1.PaymentPartner{
+		Name:                                  string(w.Name),
+		Iban:                                  string(w.IBAN),
+		CreditorId:                            string(w.CreditorID),
+		Abroad:                                w.Abroad,
+		Tags:                                  tagsOf(w.Tags),
+		FirstTransactionDate:                  string(w.FirstTransactionDate),
+		LastTransactionDate:                   string(w.LastTransactionDate),
+		ActivitySpan:                          string(w.ActivitySpan),
+		PercentageOfOverallActivitySpan:       string(w.PercentageOfOverallActivitySpan),
+		TransactionCount:                      int64(w.TransactionCount),
+		TotalAmount:                           string(w.TotalAmount),
+		MedianAmount:                          string(w.MedianAmount),
+		OverallAmountRank:                     string(w.OverallAmountRank),
+		OverallTransactionCountRank:           string(w.OverallTransactionCountRank),
+		AverageOfRanks:                        string(w.AverageOfRanks),
+		PercentageOfOverallAmount:             string(w.PercentageOfOverallAmount),
+		PercentageOfOverallTransactionCount:   string(w.PercentageOfOverallTransactionCount),
+		DaysBetweenTransactions:               mapped(w.DaysBetweenTransactions, func(m measure) string { return string(m) }),
+		DaysBetweenTransactionsAverage:        string(w.DaysBetweenTransactionsAverage),
+		DaysBetweenTransactionsDeviation:      string(w.DaysBetweenTransactionsDeviation),
+		DaysBetweenTransactionsVariance:       string(w.DaysBetweenTransactionsVariance),
+		TransactionAmountSlope:                string(w.TransactionAmountSlope),
+		TotalAmountMonthlySlope:               string(w.TotalAmountMonthlySlope),
+		PercentageOfOverallAmountMonthlySlope: string(w.PercentageOfOverallAmountMonthlySlope),
+		AverageAmountsMonthly:                 mapped(w.AverageAmountsMonthly, averageOf),
+		AverageAmountsQuarterly:               mapped(w.AverageAmountsQuarterly, averageOf),
+		AverageAmountsYearly:                  mapped(w.AverageAmountsYearly, averageOf),
+		TotalAmountMonthly:                    mapped(w.TotalAmountMonthly, totalOf),
+		TotalAmountQuarterly:                  mapped(w.TotalAmountQuarterly, totalOf),
+		TotalAmountYearly:                     mapped(w.TotalAmountYearly, totalOf),
+		PercentageOfOverallAmountMonthly:      mapped(w.PercentageOfOverallAmountMonthly, monthlyPercentageOf),
+		PercentageOfOverallAmountQuarterly:    mapped(w.PercentageOfOverallAmountQuarterly, percentageOf),
+		PercentageOfOverallAmountYearly:       mapped(w.PercentageOfOverallAmountYearly, percentageOf),
+	}
+}
+
+func averageOf(w wirePeriod) *insightsv1.PaymentPartner_Average {
+	return &insightsv1.PaymentPartner_Average{
+		Year: string(w.Year), Quarter: string(w.Quarter), Month: string(w.Month), Average: string(w.Average),
+	}
+}
+
+func totalOf(w wirePeriod) *insightsv1.PaymentPartner_Total {
+	return &insightsv1.PaymentPartner_Total{
+		Year: string(w.Year), Quarter: string(w.Quarter), Month: string(w.Month),
+		TotalAmount: string(w.TotalAmount), TransactionCount: int64(w.TransactionCount),
+	}
+}
+
+func percentageOf(w wirePeriod) *insightsv1.PaymentPartner_Percentage {
+	return &insightsv1.PaymentPartner_Percentage{
+		Year: string(w.Year), Quarter: string(w.Quarter), Month: string(w.Month), Percentage: string(w.Percentage),
+	}
+}
+
+// monthlyPercentageOf puts right that the documentation names the month of a monthly share "quarter".
+func monthlyPercentageOf(w wirePeriod) *insightsv1.PaymentPartner_Percentage {
+	if w.Month == "" {
+		w.Month, w.Quarter = w.Quarter, ""
+	}
+	return percentageOf(w)
+}
+
+func mapped[W, M any](wire []W, one func(W) M) []M {
+	if len(wire) == 0 {
+		return nil
+	}
+	messages := make([]M, len(wire))
+	for i, w := range wire {
+		messages[i] = one(w)
+	}
+	return messages
+}

@@ -1,0 +1,199 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"kontor.dev/kontor/internal/providers"
+)
+
+// attempt sends a request once and takes in the answer.
+func (c *Client) attempt(ctx context.Context, x *exchange, number int, take consumer) (*Response, *failure) {
+	// Fail before waiting for a token or a place, where it is known already that nothing may be sent.
+	if wait, open := c.breaker.open(); open {
+		return nil, c.breakerFailure(x, wait)
+	}
+	var l *lease
+	if !x.login {
+		var err *providers.Error
+		if l, err = c.tokens.get(ctx, x.op.Name); err != nil {
+			return nil, &failure{err: err}
+		}
+		// A login does not queue here: those who hold the places may be waiting for it.
+		select {
+		case c.bulkhead <- struct{}{}:
+			defer func() { <-c.bulkhead }()
+		case <-ctx.Done():
+			return nil, &failure{err: c.contextError(ctx, x.op.Name)}
+		}
+	}
+	permit, ok := c.breaker.acquire()
+	if !ok {
+		wait, _ := c.breaker.open()
+		return nil, c.breakerFailure(x, wait)
+	}
+	// A panic in decode must not keep a probe's permit for ever.
+	defer permit.record(unknown)
+
+	ctx, observed := c.observe(ctx, x, number)
+	e := &exchanged{client: c, x: x, lease: l, requestID: x.requestID, verdict: unknown}
+	response, failed := e.run(ctx, take)
+	permit.record(e.verdict)
+	observed(failed, e.status, e.requestID, e.bytes)
+	return response, failed
+}
+
+func (c *Client) breakerFailure(x *exchange, wait time.Duration) *failure {
+	return &failure{err: &providers.Error{
+		Kind: providers.KindUnavailable, Provider: c.cfg.Provider, Operation: x.op.Name, RetryAfter: max(wait, time.Second), Err: errBreakerOpen,
+	}}
+}
+
+// exchanged is what is known about one exchange on the wire while it goes on.
+type exchanged struct {
+	client    *Client
+	x         *exchange
+	lease     *lease
+	wire      wire
+	status    int
+	requestID string
+	bytes     int64
+	written   bool    // something may have been sent, of a request without an answer
+	verdict   verdict // for the circuit breaker
+}
+
+func (e *exchanged) run(ctx context.Context, take consumer) (*Response, *failure) {
+	c := e.client
+	attempt, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	e.wire.resent = c.budget.spend
+	request, err := c.newRequest(e.wire.trace(attempt), e.x, e.lease)
+	if err != nil {
+		return nil, e.fail(providers.KindInternal, err)
+	}
+	transport := c.writes
+	if e.x.op.Effect == providers.Read {
+		transport = c.reads
+	}
+	answer, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, e.unanswered(ctx, err)
+	}
+	defer answer.Body.Close()
+	e.status = answer.StatusCode
+	e.verdict = succeeded
+	if id := answer.Header.Get(c.cfg.RequestIDHeader); c.cfg.RequestIDHeader != "" && plainID.MatchString(id) {
+		e.requestID = id
+	}
+	c.health.noteQuota(answer.Header)
+	if !e.x.accept(e.status) {
+		return nil, e.refused(answer, cancel)
+	}
+	c.tokens.accepted(e.lease)
+	return e.take(ctx, attempt, answer, take, cancel)
+}
+
+// take reads the body of an accepted answer.
+func (e *exchanged) take(ctx, attempt context.Context, answer *http.Response, take consumer, cancel context.CancelCauseFunc) (*Response, *failure) {
+	response := &Response{Status: e.status, Header: answer.Header, RequestID: e.requestID}
+	if e.status == http.StatusNoContent || answer.ContentLength == 0 {
+		response.Empty = true
+		return response, nil
+	}
+	if take.decode == nil {
+		// The status says it all. A short body is read to its end nevertheless, since some servers stop working when the client hangs up.
+		e.drain(answer, cancel)
+		return response, nil
+	}
+	if e.x.timer != nil && !take.whole {
+		e.x.timer.Stop() // a stream lasts as long as its consumer takes
+	}
+	b := newBody(answer, take, &e.client.cfg.Limits, cancel)
+	empty, err := b.run(take)
+	e.bytes = b.wire.count
+	if err == nil && b.err == nil {
+		response.Empty = empty
+		return response, nil
+	}
+	var own *providers.Error
+	if b.err == nil && errors.As(err, &own) {
+		f := e.fail(own.Kind, own.Err)
+		f.err.Code, f.err.Field = own.Code, own.Field
+		return nil, f
+	}
+	if b.err == nil && over(ctx) {
+		return nil, e.fail(contextKind(ctx))
+	}
+	return nil, e.fail(bodyFailure(ctx, attempt, b, err))
+}
+
+// sparedWait is how long a body is waited for that could be spared, since the status says it all, or most.
+const sparedWait = 2 * time.Second
+
+// drain reads a bounded part of a body that nobody cares about.
+func (e *exchanged) drain(answer *http.Response, cancel context.CancelCauseFunc) {
+	limits := &e.client.cfg.Limits
+	w := &wireReader{src: answer.Body, stall: limits.Stall, left: sparedWait, cancel: cancel}
+	// A broken body changes nothing.
+	_, _ = io.Copy(io.Discard, io.LimitReader(w, limits.ErrorBytes))
+	e.bytes = w.count
+}
+
+// refused classifies an answer whose status is not accepted.
+func (e *exchanged) refused(answer *http.Response, cancel context.CancelCauseFunc) *failure {
+	c := e.client
+	limits := &c.cfg.Limits
+	b := newBody(answer, consumer{bytes: limits.ErrorBytes + 1, wait: sparedWait}, limits, cancel)
+	kind := statusKind(e.status, e.x.login)
+	f := e.fail(kind, errStatus)
+	f.err.Code = c.errorCode(e.status, b)
+	e.bytes = b.wire.count
+	f.err.RetryAfter, f.told = retryAfter(answer.Header, c.cfg.Clock())
+	f.retryable = retryableStatus(e.status) || (kind == providers.KindRateLimited && f.told)
+	if e.status != http.StatusUnauthorized {
+		c.tokens.accepted(e.lease)
+	}
+	return f
+}
+
+// unanswered classifies a round trip without an answer.
+func (e *exchanged) unanswered(ctx context.Context, err error) *failure {
+	connected, answered, ended := e.wire.connected()
+	if e.client.cfg.Transport != nil && !connected {
+		// It may be one that does not know of traces. Then only a failed dial is sure.
+		var operation *net.OpError
+		connected = !errors.As(err, &operation) || operation.Op != "dial"
+		e.written = connected
+	}
+	if e.x.op.Effect != providers.Read {
+		e.written = e.wire.stop() || e.written
+	}
+	if over(ctx) {
+		return e.fail(contextKind(ctx))
+	}
+	kind, why, retryable := netFailure(err, connected, answered && !ended)
+	f := e.fail(kind, why)
+	f.retryable = retryable
+	return f
+}
+
+// fail makes the failure of this exchange. What may have happened, and what the circuit breaker hears, is decided here and nowhere else.
+func (e *exchanged) fail(kind providers.Kind, why error) *failure {
+	switch kind {
+	case providers.KindUnavailable:
+		e.verdict = failedOn
+	case providers.KindInvalidResponse:
+		e.verdict = succeeded
+	}
+	f := &failure{lease: e.lease, err: &providers.Error{
+		Kind: kind, Provider: e.client.cfg.Provider, Operation: e.x.op.Name, Status: e.status, RequestID: e.requestID, Err: why,
+	}}
+	if e.x.op.Effect == providers.Creating {
+		f.err.MayHaveHappened = e.written || (e.status > 0 && e.status < 400) || e.status >= 500
+	}
+	return f
+}

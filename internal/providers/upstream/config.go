@@ -1,0 +1,166 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"kontor.dev/kontor/internal/providers"
+)
+
+// Config describes one client: one provider with one tenant's credentials.
+type Config struct {
+	// Provider is the provider's id, for errors, logs and metrics.
+	Provider string
+	// BaseURL is the absolute http or https URL above all paths of Operations. It may carry a path, but no user, query or fragment.
+	BaseURL string
+	// Operations is the table in force.
+	Operations providers.Table
+	// Login gets tokens. Nil means that requests carry none.
+	Login LoginFunc
+	// Authorize puts a token on a request. It must be set when Login is.
+	Authorize func(h http.Header, token string)
+	// ErrorCode finds the provider's own error code in an error body of at most Limits.ErrorBytes; "" for none. Anything but a short plain
+	// token is dropped. Nil means that there are no codes. Nothing else ever sees the body.
+	ErrorCode func(status int, body []byte) string
+	// RequestIDHeader names the header that carries the request's id both ways; "" for none. Requests carry the caller's request id
+	// (providers.CallOf), or a fresh UUID.
+	RequestIDHeader string
+	// Header is sent with every request.
+	Header http.Header
+	// Limits bounds time and size; zero values stand for the defaults.
+	Limits Limits
+	// Policy is the resilience; zero values stand for the defaults.
+	Policy Policy
+	// Observer sees every attempt; it may be nil.
+	Observer Observer
+	// Logger gets one line per failed attempt and per change of the circuit breaker; it may be nil.
+	Logger *slog.Logger
+	// Clock tells the time by which tokens end and Retry-After dates are meant; nil for time.Now.
+	Clock func() time.Time
+	// Proxy is the http proxy to go through; nil for none. The environment's proxy settings are never looked at.
+	Proxy *url.URL
+	// Transport replaces the client's own transports, for tests. With it, a write counts as possibly sent unless dialling failed.
+	Transport http.RoundTripper
+}
+
+// Limits bounds what one call may take, in time and in size. Zero values stand for the defaults.
+type Limits struct {
+	// Dial is for connecting, and once more for the TLS handshake. Default 5 s.
+	Dial time.Duration
+	// Header is from the end of the request to the answer's header. Default 10 s.
+	Header time.Duration
+	// Body is how long Do waits for the bytes of a body, in sum. Default 30 s.
+	Body time.Duration
+	// StreamBody is the same for Stream. Default 5 min.
+	StreamBody time.Duration
+	// Stall is how long no byte may come, or go out. Default 10 s.
+	Stall time.Duration
+	// Call is for everything, retries included, when the caller has no deadline. Default 60 s.
+	Call time.Duration
+	// BodyBytes is the size of a body for Do, and of one value within a body for Stream, after decompression. Default 64 MiB.
+	BodyBytes int64
+	// StreamBytes is the size of a body for Stream, after decompression. Default 512 MiB.
+	StreamBytes int64
+	// HeaderBytes is the size of an answer's header. Default 1 MiB.
+	HeaderBytes int64
+	// ErrorBytes is how much of an error body Config.ErrorCode gets. Default 64 KiB.
+	ErrorBytes int64
+	// Depth is how deep JSON may nest. Default 64.
+	Depth int
+}
+
+// Policy is what a client does about failures. Zero values stand for the defaults.
+type Policy struct {
+	// Retries is how often a failed read is sent again, at most and within the budget. Default 2, negative for never.
+	Retries int
+	// MinBackoff and MaxBackoff bound the pause before a retry, which doubles and is cut randomly by up to half. Defaults 100 ms and 2 s.
+	MinBackoff, MaxBackoff time.Duration
+	// MaxConcurrent is how many requests may be under way; more wait, by their own context. Default 256.
+	MaxConcurrent int
+	// BreakerWindow, BreakerCalls and BreakerRate say when the circuit breaker opens: when in the last BreakerWindow there were at least
+	// BreakerCalls requests and the share BreakerRate of them failed. Defaults 10 s, 100 and 0.8; negative BreakerCalls for never.
+	//
+	// It is for a provider that is down. In a brownout the retry budget bounds the load, and every answer that gets through counts. With fewer
+	// than 10 requests a second even a provider that hangs until Limits.Header cannot fill the bulkhead, so that there is nothing to protect.
+	BreakerWindow time.Duration
+	BreakerCalls  int
+	BreakerRate   float64
+	// BreakerOpen is how long it stays open before it lets probes through. Default 5 s.
+	BreakerOpen time.Duration
+	// LoginBackoff is the least time between two logins while logging in fails. Default 5 s.
+	LoginBackoff time.Duration
+}
+
+func (c *Config) setDefaults() {
+	l, p := &c.Limits, &c.Policy
+	orDefault(&l.Dial, 5*time.Second)
+	orDefault(&l.Header, 10*time.Second)
+	orDefault(&l.Body, 30*time.Second)
+	orDefault(&l.StreamBody, 5*time.Minute)
+	orDefault(&l.Stall, 10*time.Second)
+	orDefault(&l.Call, time.Minute)
+	orDefault(&l.BodyBytes, 64<<20)
+	orDefault(&l.StreamBytes, 512<<20)
+	orDefault(&l.HeaderBytes, 1<<20)
+	orDefault(&l.ErrorBytes, 64<<10)
+	orDefault(&l.Depth, 64)
+	orDefault(&p.Retries, 2)
+	orDefault(&p.MinBackoff, 100*time.Millisecond)
+	orDefault(&p.MaxBackoff, 2*time.Second)
+	orDefault(&p.MaxConcurrent, 256)
+	orDefault(&p.BreakerWindow, 10*time.Second)
+	orDefault(&p.BreakerCalls, 100)
+	orDefault(&p.BreakerRate, 0.8)
+	orDefault(&p.BreakerOpen, 5*time.Second)
+	orDefault(&p.LoginBackoff, 5*time.Second)
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observer == nil {
+		c.Observer = noObserver{}
+	}
+}
+
+func orDefault[T comparable](value *T, fallback T) {
+	var zero T
+	if *value == zero {
+		*value = fallback
+	}
+}
+
+// check finds what is wrong with a configuration and parses the base URL.
+func (c *Config) check() (*url.URL, error) {
+	base, err := url.Parse(c.BaseURL)
+	switch {
+	case err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Hostname() == "":
+		return nil, errors.New("base_url: must be an absolute http or https URL")
+	case base.User != nil || base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
+		return nil, errors.New("base_url: must have no user, query or fragment")
+	case c.Login != nil && c.Authorize == nil:
+		return nil, errors.New("upstream: Login without Authorize")
+	case c.Proxy != nil && (c.Proxy.Scheme != "http" || c.Proxy.Hostname() == ""):
+		return nil, errors.New("proxy: must be an http URL")
+	}
+	return base, nil
+}
+
+// Token is what a login yields.
+type Token struct {
+	// Value is what Config.Authorize puts on requests.
+	Value string
+	// Expires is when it ends. Zero means that it serves the calls that waited for this login and no others.
+	Expires time.Time
+	// Refresh is whatever the adapter needs to refresh it; the client only keeps it.
+	Refresh any
+}
+
+// LoginFunc logs in, with c.Do and requests that say NoAuth. previous is the token to refresh; it is nil on the first login and after the
+// provider refused a token. When refreshing fails, the function itself logs in anew. Its context is not that of any caller.
+type LoginFunc func(ctx context.Context, c *Client, previous *Token) (Token, error)

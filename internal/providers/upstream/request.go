@@ -1,0 +1,166 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/net/http/httpguts"
+
+	"kontor.dev/kontor/internal/providers"
+)
+
+// Request is one call of an operation.
+type Request struct {
+	// Operation is the operation's name in Config.Operations.
+	Operation string
+	// Path has the values of the {parameters}, each one segment however it is spelled. An empty value, "." and ".." are errors of
+	// KindInvalidField. Values without a parameter in the path are ignored, since an override may leave it out.
+	Path map[string]string
+	// Query is the query string.
+	Query url.Values
+	// Header is added to Config.Header. A value that no header can carry is an error of KindInvalidField.
+	Header http.Header
+	// Body is sent as JSON; nil for no body.
+	Body any
+	// NoAuth sends no token. It marks the requests of a login: they are never retried, and 400, 401 and 403 mean bad credentials.
+	NoAuth bool
+	// Accept tells which statuses are no failure; nil for any 2xx.
+	Accept func(status int) bool
+}
+
+// Response is an accepted answer without its body.
+type Response struct {
+	// Status is the HTTP status.
+	Status int
+	// Header is the answer's header.
+	Header http.Header
+	// RequestID is the provider's id of the request.
+	RequestID string
+	// Empty says that there was no body.
+	Empty bool
+}
+
+// exchange is a request made ready: what all its attempts have in common.
+type exchange struct {
+	op        providers.Operation
+	url       *url.URL
+	header    http.Header
+	body      []byte
+	hasBody   bool
+	login     bool
+	accept    func(status int) bool
+	requestID string
+	until     time.Time   // the end of the call
+	timer     *time.Timer // ends it, when the caller has no deadline; else nil
+}
+
+var (
+	pathParameter = regexp.MustCompile(`\{[a-zA-Z]+\}`)
+	plainID       = regexp.MustCompile(`^[A-Za-z0-9._:/+=@~-]{1,128}$`)
+)
+
+// prepare makes a request ready. Nothing has been sent when it fails.
+func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
+	op, ok := c.cfg.Operations[r.Operation]
+	if !ok {
+		return nil, c.internalError(r.Operation, errNoOperation)
+	}
+	x := &exchange{op: op, header: http.Header{}, login: r.NoAuth, accept: r.Accept}
+	if x.accept == nil {
+		x.accept = func(status int) bool { return status >= 200 && status <= 299 }
+	}
+
+	bad := ""
+	path := pathParameter.ReplaceAllStringFunc(op.Path, func(parameter string) string {
+		name := parameter[1 : len(parameter)-1]
+		value := r.Path[name]
+		if value == "" || value == "." || value == ".." {
+			bad = name
+		}
+		return url.PathEscape(value)
+	})
+	if bad != "" {
+		return nil, &providers.Error{Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Field: bad}
+	}
+	target := *c.base
+	target.RawPath = strings.TrimSuffix(c.base.EscapedPath(), "/") + path
+	decoded, err := url.PathUnescape(target.RawPath)
+	if err != nil {
+		return nil, c.internalError(op.Name, errBadPath)
+	}
+	target.Path = decoded
+	target.RawQuery = r.Query.Encode()
+	x.url = &target
+
+	if r.Body != nil {
+		var body bytes.Buffer
+		encoder := json.NewEncoder(&body)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(r.Body); err != nil {
+			return nil, c.internalError(op.Name, errBadBody) // the error could quote values
+		}
+		x.body, x.hasBody = bytes.TrimSuffix(body.Bytes(), []byte("\n")), true
+		x.header.Set("Content-Type", "application/json")
+	}
+	x.header.Set("Accept", "application/json")
+	x.header.Set("Accept-Encoding", "gzip")
+	x.header.Set("User-Agent", "kontor")
+	for _, header := range []http.Header{c.cfg.Header, r.Header} {
+		for name, values := range header {
+			x.header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	for name, values := range x.header {
+		for _, value := range values {
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+				return nil, &providers.Error{Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Field: name}
+			}
+		}
+	}
+	if c.cfg.RequestIDHeader != "" {
+		x.requestID = providers.CallOf(ctx).RequestID
+		if !plainID.MatchString(x.requestID) {
+			x.requestID = uuid.NewString()
+		}
+		x.header.Set(c.cfg.RequestIDHeader, x.requestID)
+	}
+	return x, nil
+}
+
+// newRequest makes the HTTP request of one attempt.
+func (c *Client) newRequest(ctx context.Context, x *exchange, l *lease) (*http.Request, error) {
+	request := (&http.Request{
+		Method:     x.op.Method,
+		URL:        x.url,
+		Host:       x.url.Host,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     maps.Clone(x.header),
+	}).WithContext(ctx)
+	if x.hasBody {
+		// There is no GetBody, so that net/http has nothing to resend.
+		request.Body = io.NopCloser(bytes.NewReader(x.body))
+		request.ContentLength = int64(len(x.body))
+	}
+	if l != nil {
+		c.cfg.Authorize(request.Header, l.Value)
+		for _, values := range request.Header {
+			for _, value := range values {
+				if !httpguts.ValidHeaderFieldValue(value) {
+					return nil, errBadToken
+				}
+			}
+		}
+	}
+	return request, nil
+}

@@ -1,0 +1,260 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/fullstorydev/grpchan/inprocgrpc"
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	otelcodes "go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/telemetry"
+)
+
+// Metadata and headers that callers send, by their names in metadata.
+const (
+	keyAuthorization  = "authorization"
+	keyRequestID      = "x-request-id"
+	keyPSUIP          = "psu-ip-address"
+	keyIdempotencyKey = "idempotency-key"
+	keyLastEventID    = "last-event-id"
+)
+
+// Longest values that are taken.
+const (
+	maxRequestID      = 128
+	maxIdempotencyKey = 255
+	maxLastEventID    = 500
+)
+
+// call is one call on its way through the guard.
+type call struct {
+	guard     *guard
+	rule      rule
+	transport string
+	requestID string
+	client    identity.Identity
+	begun     time.Time
+	span      trace.Span
+	measured  func(code, reason string)
+	// ctx is what the service gets.
+	ctx context.Context
+	md  metadata.MD
+}
+
+// begin starts a call: from here on it is counted, and its end is logged.
+func (g *guard) begin(ctx context.Context, r rule) *call {
+	md, _ := metadata.FromIncomingContext(ctx)
+	c := &call{guard: g, rule: r, transport: "grpc", md: md, begun: g.clock()}
+	parent := telemetry.Propagator.Extract(ctx, carrier(md))
+	if client := inprocgrpc.ClientContext(ctx); client != nil {
+		c.transport = "rest"
+		c.requestID = identity.RequestID(client)
+		exchangeOf(client).handled(r.stream)
+	}
+	if c.requestID == "" {
+		c.requestID = requestID(md.Get(keyRequestID))
+	}
+	c.measured = g.telemetry.RPC.Start(r.service, r.method, c.transport, r.stream)
+	ctx, c.span = g.telemetry.Tracer.Start(parent, r.service+"/"+r.method, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+		attribute.String("rpc.system.name", "grpc"), attribute.String("rpc.service", r.service), attribute.String("rpc.method", r.method),
+		attribute.String("kontor.transport", c.transport), attribute.String("kontor.request_id", c.requestID),
+	))
+	c.ctx = identity.WithRequestID(ctx, c.requestID)
+	return c
+}
+
+// admit finds out who calls and whether they may, and takes over what came with the call.
+func (c *call) admit() error {
+	client, err := c.guard.authenticator.Authenticate(c.ctx, c.md.Get(keyAuthorization))
+	if err != nil {
+		return errUnauthenticated()
+	}
+	c.client = client
+	if !client.Allows(c.rule.scope) {
+		return kerr.New(errorv1.Error_SCOPE_MISSING, "the client lacks the scope "+c.rule.scope, kerr.WithMetadata(kerr.KeyScope, c.rule.scope))
+	}
+	if err := c.guard.quotas.take(client.ClientID); err != nil {
+		return err
+	}
+	c.ctx = identity.With(c.ctx, client)
+	return c.companions()
+}
+
+// companions takes over the metadata that travels beside a request.
+func (c *call) companions() error {
+	psuIP, err := c.one(keyPSUIP, 100)
+	if err != nil {
+		return err
+	}
+	if psuIP != "" {
+		addr, err := netip.ParseAddr(psuIP)
+		if err != nil || addr.Zone() != "" {
+			return kerr.InvalidField(keyPSUIP, "must be an IPv4 or IPv6 address")
+		}
+		psuIP = addr.Unmap().String()
+	}
+	c.ctx = providers.WithCall(c.ctx, providers.Call{PSUIP: psuIP, RequestID: c.requestID})
+	key, err := c.one(keyIdempotencyKey, maxIdempotencyKey)
+	if err != nil {
+		return err
+	}
+	if key != "" {
+		c.ctx = identity.WithIdempotencyKey(c.ctx, key)
+	}
+	event, err := c.one(keyLastEventID, maxLastEventID)
+	if err != nil {
+		return err
+	}
+	if event != "" {
+		c.ctx = identity.WithLastEventID(c.ctx, event)
+	}
+	return nil
+}
+
+// one gives the only value of a metadata key, empty when there is none.
+func (c *call) one(key string, longest int) (string, error) {
+	values := c.md.Get(key)
+	switch {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1:
+		return "", kerr.InvalidField(key, "must be there only once")
+	case len(values[0]) > longest || !printable(values[0]):
+		return "", kerr.InvalidField(key, fmt.Sprintf("must be printable ASCII of at most %d characters", longest))
+	}
+	return values[0], nil
+}
+
+// end logs, counts and finishes a call. Panicked is what recover gave.
+func (c *call) end(panicked any, err error) error {
+	if panicked != nil {
+		c.guard.telemetry.Logger.ErrorContext(c.ctx, "a call panicked", "request_id", c.requestID, "method", c.rule.method,
+			"panic", panicText(panicked), "stack", string(debug.Stack()))
+		err = kerr.New(errorv1.Error_INTERNAL, "internal error")
+	}
+	finished, cause := kerr.Finish(err, c.requestID)
+	code, reason := status.Code(finished), ""
+	if finished != nil {
+		reason = kerr.Reason(finished).String()
+	}
+	c.measured(code.String(), reason)
+	c.log(code, reason, cause)
+	c.span.SetAttributes(attribute.String("rpc.response.status_code", code.String()), attribute.String("kontor.client", c.client.ClientID))
+	if finished != nil {
+		c.span.SetAttributes(attribute.String("kontor.reason", reason))
+		if serverFault(code) {
+			c.span.SetStatus(otelcodes.Error, reason)
+		}
+	}
+	c.span.End()
+	return finished
+}
+
+// log writes the access log's line: names, codes and times, no field of a message.
+func (c *call) log(code codes.Code, reason string, cause error) {
+	level := slog.LevelInfo
+	if serverFault(code) {
+		level = slog.LevelWarn
+	}
+	if code == codes.Internal {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{
+		slog.String("service", c.rule.service), slog.String("method", c.rule.method), slog.String("transport", c.transport),
+		slog.String("code", code.String()), slog.Float64("duration_ms", milliseconds(c.guard.clock().Sub(c.begun))), slog.String("request_id", c.requestID),
+	}
+	if reason != "" {
+		attrs = append(attrs, slog.String("reason", reason))
+	}
+	if c.client.ClientID != "" {
+		attrs = append(attrs, slog.String("client", c.client.ClientID), slog.String("tenant", c.client.Tenant))
+	}
+	if cause != nil {
+		attrs = append(attrs, slog.String("cause", causeText(cause)))
+	}
+	c.guard.telemetry.Logger.LogAttrs(c.ctx, level, "call", attrs...)
+}
+
+// serverFault tells whether a status is the gateway's or a provider's doing rather than the caller's.
+func serverFault(code codes.Code) bool {
+	switch code {
+	case codes.Internal, codes.Unavailable, codes.Unknown, codes.DataLoss, codes.DeadlineExceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// panicText describes a panic without its value, unless the runtime made it: a value may hold anything.
+func panicText(value any) string {
+	var fault runtime.Error
+	if err, ok := value.(error); ok && errors.As(err, &fault) {
+		return fault.Error()
+	}
+	return fmt.Sprintf("%T", value)
+}
+
+// causeText keeps a cause short; it is for operators and never leaves the log.
+func causeText(cause error) string {
+	text := cause.Error()
+	return text[:min(len(text), 500)]
+}
+
+// requestID takes over the caller's id of a request, or makes one.
+func requestID(values []string) string {
+	if len(values) == 1 && values[0] != "" && len(values[0]) <= maxRequestID && printable(values[0]) {
+		return values[0]
+	}
+	return uuid.NewString()
+}
+
+// printable tells whether a text has only printable ASCII, blanks aside.
+func printable(text string) bool {
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// carrier lets the tracing library read metadata.
+type carrier metadata.MD
+
+// Get implements propagation.TextMapCarrier.
+func (c carrier) Get(key string) string {
+	if values := metadata.MD(c).Get(key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// Set implements propagation.TextMapCarrier. Nothing is injected here.
+func (c carrier) Set(string, string) {}
+
+// Keys implements propagation.TextMapCarrier.
+func (c carrier) Keys() []string {
+	keys := make([]string, 0, len(c))
+	for key := range c {
+		keys = append(keys, key)
+	}
+	return keys
+}

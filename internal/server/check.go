@@ -1,0 +1,122 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/kerr"
+)
+
+// checker refuses requests that do not fit the API's description.
+type checker struct {
+	validator protovalidate.Validator
+}
+
+// newChecker compiles the rules of all requests, so that no call pays for it.
+func newChecker(requests []proto.Message) (*checker, error) {
+	validator, err := protovalidate.New(protovalidate.WithMessages(requests...), protovalidate.WithDisableLazy())
+	if err != nil {
+		return nil, fmt.Errorf("server: compile validation rules: %w", err)
+	}
+	return &checker{validator}, nil
+}
+
+// check refuses unknown fields and values that break a rule, with INVALID_FIELD and the fields' JSON paths.
+func (c *checker) check(request proto.Message) error {
+	if path, ok := unknownField(request.ProtoReflect(), ""); ok {
+		return kerr.InvalidField(path, "is not a field of the request")
+	}
+	err := c.validator.Validate(request)
+	if err == nil {
+		return nil
+	}
+	var invalid *protovalidate.ValidationError
+	if !errors.As(err, &invalid) || len(invalid.Violations) == 0 {
+		return fmt.Errorf("validate: %w", err)
+	}
+	descriptor := request.ProtoReflect().Descriptor()
+	opts := make([]kerr.Option, len(invalid.Violations))
+	var first string
+	for i, violation := range invalid.Violations {
+		path := fieldPath(descriptor, violation.Proto.GetField())
+		if i == 0 {
+			first = path
+		}
+		// The messages of the standard rules tell the rule and never the value.
+		opts[i] = kerr.WithField(path, violation.Proto.GetMessage())
+	}
+	return kerr.New(errorv1.Error_INVALID_FIELD, "invalid field "+first, opts...)
+}
+
+// fieldPath writes a violation's field in JSON names, such as `consent.redirectUris.error` or `connections[2].id`.
+func fieldPath(message protoreflect.MessageDescriptor, path *validate.FieldPath) string {
+	var out strings.Builder
+	for _, element := range path.GetElements() {
+		name := element.GetFieldName()
+		if message != nil {
+			if field := message.Fields().ByNumber(protoreflect.FieldNumber(element.GetFieldNumber())); field != nil {
+				name = field.JSONName()
+				message = field.Message()
+			}
+		}
+		if out.Len() > 0 {
+			out.WriteByte('.')
+		}
+		out.WriteString(name)
+		if _, ok := element.GetSubscript().(*validate.FieldPathElement_Index); ok {
+			out.WriteString("[" + strconv.FormatUint(element.GetIndex(), 10) + "]")
+		}
+	}
+	if out.Len() == 0 {
+		return "request"
+	}
+	return out.String()
+}
+
+// unknownField finds the first field that the API does not have, such as `consent.#999`.
+func unknownField(message protoreflect.Message, path string) (found string, ok bool) {
+	if raw := message.GetUnknown(); len(raw) > 0 {
+		number, _, _ := protowire.ConsumeTag(raw)
+		return dotted(path, "#"+strconv.Itoa(int(number))), true
+	}
+	message.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		if field.Message() == nil {
+			return true
+		}
+		at := dotted(path, field.JSONName())
+		switch {
+		case field.IsMap():
+			if field.MapValue().Message() != nil {
+				value.Map().Range(func(_ protoreflect.MapKey, item protoreflect.Value) bool {
+					found, ok = unknownField(item.Message(), at)
+					return !ok
+				})
+			}
+		case field.IsList():
+			list := value.List()
+			for i := 0; i < list.Len() && !ok; i++ {
+				found, ok = unknownField(list.Get(i).Message(), at+"["+strconv.Itoa(i)+"]")
+			}
+		default:
+			found, ok = unknownField(value.Message(), at)
+		}
+		return !ok
+	})
+	return found, ok
+}
+
+func dotted(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}

@@ -1,0 +1,183 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/server/rest"
+	"kontor.dev/kontor/internal/telemetry"
+)
+
+// Bounds of HTTP that nobody needs to set.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	bodyTimeout   = time.Minute      // from the first byte of a body that is asked for to its last
+	writeTimeout  = 30 * time.Second // of one write, and of a whole answer beyond the time that its making may take
+	maxHeader     = 64 << 10
+)
+
+// exchange is one HTTP request and its answer.
+type exchange struct {
+	http.ResponseWriter
+	controller *http.ResponseController
+	status     int
+	// rpc says that the guard has the request and writes its line in the access log; streaming, that the answer is a stream.
+	rpc, streaming atomic.Bool
+}
+
+type exchangeKey struct{}
+
+// exchangeOf finds the exchange that a context belongs to.
+func exchangeOf(ctx context.Context) *exchange {
+	e, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return e
+}
+
+// handled notes that the guard took the request over. A stream has no end to wait for, so no deadline for it either.
+func (e *exchange) handled(stream bool) {
+	if e == nil {
+		return
+	}
+	e.rpc.Store(true)
+	if stream {
+		e.streaming.Store(true)
+		_ = e.controller.SetWriteDeadline(time.Time{})
+	}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (e *exchange) WriteHeader(status int) {
+	if e.status == 0 {
+		e.status = status
+	}
+	e.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (e *exchange) Write(data []byte) (int, error) {
+	if e.status == 0 {
+		e.status = http.StatusOK
+	}
+	return bounded(e, func() (int, error) { return e.ResponseWriter.Write(data) })
+}
+
+// FlushError lets http.ResponseController flush.
+func (e *exchange) FlushError() error {
+	_, err := bounded(e, func() (int, error) { return 0, e.controller.Flush() })
+	return err
+}
+
+// Unwrap lets http.ResponseController find what is below.
+func (e *exchange) Unwrap() http.ResponseWriter { return e.ResponseWriter }
+
+// bounded gives each write of a stream a deadline of its own, so that a reader who stopped reading is let go.
+func bounded(e *exchange, write func() (int, error)) (int, error) {
+	if !e.streaming.Load() {
+		return write()
+	}
+	_ = e.controller.SetWriteDeadline(time.Now().Add(writeTimeout))
+	n, err := write()
+	_ = e.controller.SetWriteDeadline(time.Time{})
+	return n, err
+}
+
+// front stands before everything on the HTTP listener: recover, request id, security headers, deadlines, and the access log of whatever is no
+// call. Routes are logged as patterns, since a path may hold a token.
+func front(next http.Handler, t *telemetry.Telemetry, answer time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := time.Now()
+		id := requestID(r.Header.Values("X-Request-Id"))
+		r.Header.Set("X-Request-Id", id)
+		e := &exchange{ResponseWriter: w, controller: http.NewResponseController(w)}
+		_ = e.controller.SetWriteDeadline(begun.Add(answer + writeTimeout))
+		r.Body = &timedBody{ReadCloser: r.Body, controller: e.controller}
+
+		header := w.Header()
+		header.Set("X-Request-Id", id)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("X-Frame-Options", "DENY")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("Cache-Control", "no-store")
+		if r.TLS != nil {
+			header.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+
+		ctx := identity.WithRequestID(context.WithValue(r.Context(), exchangeKey{}, e), id)
+		r = r.WithContext(ctx)
+		defer func() {
+			panicked := recover()
+			if panicked == http.ErrAbortHandler { //nolint:errorlint,err113 // the sentinel is compared by identity, as net/http does
+				panic(panicked)
+			}
+			if panicked != nil {
+				t.Logger.ErrorContext(ctx, "a request panicked", "request_id", id, "route", route(r), "panic", panicText(panicked),
+					"stack", string(debug.Stack()))
+				if e.status == 0 {
+					rest.WriteError(e, r, kerr.New(errorv1.Error_INTERNAL, "internal error"))
+				}
+			}
+			if !e.rpc.Load() {
+				t.HTTP.Done(route(r), e.status)
+				t.Logger.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("route", route(r)), slog.Int("status", e.status),
+					slog.Float64("duration_ms", milliseconds(time.Since(begun))), slog.String("request_id", id))
+			}
+		}()
+		next.ServeHTTP(e, r)
+	})
+}
+
+// route names what a request matched. http.ServeMux notes it in the request that it was given.
+func route(r *http.Request) string {
+	if r.Pattern != "" {
+		return r.Pattern
+	}
+	return "none"
+}
+
+// timedBody bounds how long a body takes to arrive, from when it is first read.
+type timedBody struct {
+	io.ReadCloser
+	controller *http.ResponseController
+	reading    bool
+}
+
+// Read implements io.Reader.
+func (b *timedBody) Read(p []byte) (int, error) {
+	if !b.reading {
+		b.reading = true
+		_ = b.controller.SetReadDeadline(time.Now().Add(bodyTimeout))
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		// The deadline was the body's. Past it, net/http reads on to notice a caller who goes away.
+		_ = b.controller.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// errUnauthenticated says nothing of why.
+func errUnauthenticated() error {
+	return kerr.New(errorv1.Error_UNAUTHENTICATED, "send authorization: Bearer <key> with a valid key")
+}
+
+// notFound answers a path that does not exist.
+func notFound(w http.ResponseWriter, r *http.Request) {
+	rest.WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such path"))
+}
+
+// tooLarge tells whether reading a body failed because of its size.
+func tooLarge(err error) bool {
+	var exceeded *http.MaxBytesError
+	return errors.As(err, &exceeded)
+}

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"kontor.dev/kontor/internal/config"
+)
+
+func served(t *testing.T) map[string]rule {
+	t.Helper()
+	var services []*grpc.ServiceDesc
+	Services{}.register(func(service *grpc.ServiceDesc, _ any) { services = append(services, service) })
+	rules, err := newRules(services...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+// TestEveryMethodHasARule goes through all services that the API defines, so that one which nobody registers shows as well.
+func TestEveryMethodHasARule(t *testing.T) {
+	rules := served(t)
+	known := config.Scopes()
+	count := 0
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		if !strings.HasPrefix(string(file.Package()), "kontor.") {
+			return true
+		}
+		for i := range file.Services().Len() {
+			methods := file.Services().Get(i).Methods()
+			for j := range methods.Len() {
+				count++
+				method := methods.Get(j)
+				full := "/" + string(method.Parent().FullName()) + "/" + string(method.Name())
+				r, ok := rules[full]
+				if !ok {
+					t.Errorf("%s is not served", full)
+					continue
+				}
+				if !slices.Contains(known, r.scope) {
+					t.Errorf("%s needs the scope %s, which no client can have", full, r.scope)
+				}
+				mapping, _ := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
+				reads := mapping.GetGet() != "" || method.Name() == "SearchCompanyLogos"
+				if reads != strings.HasSuffix(r.scope, ".read") {
+					t.Errorf("%s needs %s", full, r.scope)
+				}
+				if r.stream != method.IsStreamingServer() {
+					t.Errorf("%s: stream is %t", full, r.stream)
+				}
+			}
+		}
+		return true
+	})
+	if count < 30 || count != len(rules) {
+		t.Errorf("%d methods, %d rules", count, len(rules))
+	}
+	for method, scope := range map[string]string{
+		"/kontor.consent.v1.ConsentService/SimulateDecision":       "consents.write",
+		"/kontor.consent.v1.ConsentService/ListPartnerBanks":       "consents.read",
+		"/kontor.consent.v1.ConsentService/WatchConsents":          "consents.read",
+		"/kontor.banking.v1.BankingService/StreamTransactions":     "banking.read",
+		"/kontor.banking.v1.BankingService/ImportConnections":      "banking.write",
+		"/kontor.customer.v1.CustomerService/DeleteCustomer":       "customers.write",
+		"/kontor.insights.v1.InsightsService/SearchCompanyLogos":   "insights.read",
+		"/kontor.documents.v1.DocumentService/CreateShipment":      "documents.write",
+		"/kontor.provider.v1.ProviderService/ListProviderUsers":    "providers.read",
+		"/kontor.insights.v1.InsightsService/GetInsights":          "insights.read",
+		"/kontor.customer.v1.CustomerService/UpdateCustomer":       "customers.write",
+		"/kontor.consent.v1.ConsentService/RevokeConsent":          "consents.write",
+		"/kontor.documents.v1.DocumentService/WatchShipments":      "documents.read",
+		"/kontor.banking.v1.BankingService/CreateManagementSession": "banking.write",
+	} {
+		if rules[method].scope != scope {
+			t.Errorf("%s needs %q, want %s", method, rules[method].scope, scope)
+		}
+	}
+}
+
+// TestNoRuleIsAnError makes sure that a service or method without a rule stops the start.
+func TestNoRuleIsAnError(t *testing.T) {
+	if _, err := newRules(&healthpb.Health_ServiceDesc); err == nil || !strings.Contains(err.Error(), "has no scope") {
+		t.Errorf("a service of no scope: %v", err)
+	}
+	if _, err := newRules(&grpc.ServiceDesc{ServiceName: "nobody.v1.Knows"}); err == nil {
+		t.Error("a service without a descriptor is served")
+	}
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("t.proto"), Package: proto.String("kontor.consent.v1"), Syntax: proto.String("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("M")}},
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("ConsentService"), Method: []*descriptorpb.MethodDescriptorProto{
+			{Name: proto.String("New"), InputType: proto.String(".kontor.consent.v1.M"), OutputType: proto.String(".kontor.consent.v1.M")},
+		}}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ruleOf(file.Services().Get(0).Methods().Get(0)); err == nil || !strings.Contains(err.Error(), "HTTP mapping") {
+		t.Errorf("a method without an HTTP mapping: %v", err)
+	}
+}

@@ -1,0 +1,48 @@
+package sqlite
+
+import (
+	"encoding/json"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// micros is how an instant is kept: microseconds since 1970, 0 for the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// instant is the inverse of micros.
+func instant(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+// encode is how a message is kept. A message without content, or none, is an empty blob, never NULL.
+func encode(m proto.Message) ([]byte, error) {
+	blob, err := proto.Marshal(m)
+	if blob == nil {
+		blob = []byte{}
+	}
+	return blob, err
+}
+
+// decode is the inverse of encode.
+func decode[T any, M interface {
+	*T
+	proto.Message
+}](blob []byte) (M, error) {
+	m := M(new(T))
+	return m, proto.Unmarshal(blob, m)
+}
+
+// list is how several values become one argument, for json_each.
+func list[T any](values []T) (string, error) {
+	text, err := json.Marshal(values)
+	return string(text), err
+}

@@ -1,0 +1,100 @@
+package sqlite
+
+import (
+	"encoding/json"
+
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	"kontor.dev/kontor/internal/store"
+)
+
+const selectCustomers = `
+	SELECT tenant, id, resource, (
+		SELECT json_group_object(provider, user_id) FROM customer_users u WHERE u.tenant = c.tenant AND u.customer_id = c.id
+	) FROM customers c `
+
+func scanCustomer(row row) (*store.Customer, error) {
+	var c store.Customer
+	var resource []byte
+	var users string
+	if err := row.Scan(&c.Tenant, &c.ID, &resource, &users); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(users), &c.Users); err != nil {
+		return nil, err
+	}
+	var err error
+	c.Resource, err = decode[customerv1.Customer](resource)
+	return &c, err
+}
+
+func (r *reader) Customer(tenant, id string) (*store.Customer, error) {
+	return one(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND id = ?", tenant, id)
+}
+
+func (r *reader) CustomerByReference(tenant, reference string) (*store.Customer, error) {
+	return one(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND reference = ? AND reference <> ''", tenant, reference)
+}
+
+func (r *reader) CustomersByUser(tenant, provider string, users []string) (map[string]string, error) {
+	ids, err := list(users)
+	if err != nil {
+		return nil, r.fail(err)
+	}
+	type pair struct{ user, customer string }
+	found, err := all(r, func(row row) (p pair, err error) { return p, row.Scan(&p.user, &p.customer) }, `
+		SELECT user_id, customer_id FROM customer_users
+		WHERE tenant = ? AND provider = ? AND user_id IN (SELECT value FROM json_each(?))`, tenant, provider, ids)
+	if err != nil {
+		return nil, err
+	}
+	customers := make(map[string]string, len(found))
+	for _, p := range found {
+		customers[p.user] = p.customer
+	}
+	return customers, nil
+}
+
+func (r *reader) Customers(tenant string, page store.Page) ([]*store.Customer, error) {
+	return all(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", tenant, page.After, max(page.Size, 0))
+}
+
+func (t *tx) InsertCustomer(c *store.Customer) error {
+	resource, err := encode(c.Resource)
+	if err != nil {
+		return t.fail(err)
+	}
+	const insert = "INSERT INTO customers (tenant, id, reference, resource) VALUES (?, ?, ?, ?)"
+	if _, err := t.exec(insert, c.Tenant, c.ID, c.Resource.GetReference(), resource); err != nil {
+		return err
+	}
+	return t.putUsers(c)
+}
+
+func (t *tx) UpdateCustomer(c *store.Customer) error {
+	resource, err := encode(c.Resource)
+	if err != nil {
+		return t.fail(err)
+	}
+	const update = "UPDATE customers SET reference = ?, resource = ? WHERE tenant = ? AND id = ?"
+	changed, err := t.exec(update, c.Resource.GetReference(), resource, c.Tenant, c.ID)
+	if err != nil {
+		return err
+	}
+	if changed == 0 {
+		return store.ErrNotFound
+	}
+	if _, err := t.exec("DELETE FROM customer_users WHERE tenant = ? AND customer_id = ?", c.Tenant, c.ID); err != nil {
+		return err
+	}
+	return t.putUsers(c)
+}
+
+func (t *tx) putUsers(c *store.Customer) error {
+	const insert = "INSERT INTO customer_users (tenant, customer_id, provider, user_id) VALUES (?, ?, ?, ?)"
+	for provider, user := range c.Users {
+		if _, err := t.exec(insert, c.Tenant, c.ID, provider, user); err != nil {
+			return err
+		}
+	}
+	return nil
+}

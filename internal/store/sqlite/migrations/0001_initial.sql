@@ -1,0 +1,156 @@
+-- Conventions, for this file and those that follow it:
+--   * Every table's key begins with tenant, but for what is looked up before the tenant is known (callbacks, webhooks) and the logs, whose
+--     position orders them across tenants.
+--   * resource is the message that callers see, in binary protobuf. What is searched for has a column of its own beside it.
+--   * Instants are microseconds since 1970 in UTC; 0 stands for none.
+--   * An id is a UUID of version 7, so that the order of ids is that of creation.
+
+CREATE TABLE customers (
+  tenant    TEXT NOT NULL,
+  id        TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  resource  BLOB NOT NULL,
+  PRIMARY KEY (tenant, id)
+) STRICT;
+CREATE UNIQUE INDEX customers_by_reference ON customers (tenant, reference) WHERE reference <> '';
+
+CREATE TABLE customer_users (
+  tenant      TEXT NOT NULL,
+  customer_id TEXT NOT NULL,
+  provider    TEXT NOT NULL,
+  user_id     TEXT NOT NULL,
+  PRIMARY KEY (tenant, customer_id, provider),
+  FOREIGN KEY (tenant, customer_id) REFERENCES customers (tenant, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX customer_users_by_user ON customer_users (tenant, provider, user_id, customer_id);
+
+-- A deleted consent stays, hidden, until its customer is deleted: its entries in the log belong to it.
+CREATE TABLE consents (
+  tenant       TEXT NOT NULL,
+  id           TEXT NOT NULL,
+  customer_id  TEXT NOT NULL,
+  provider     TEXT NOT NULL,
+  provider_ref TEXT NOT NULL,
+  partner_bank TEXT NOT NULL,
+  market       TEXT NOT NULL,
+  redirects    BLOB,
+  flow         INTEGER NOT NULL,
+  reference    TEXT NOT NULL,
+  status       INTEGER NOT NULL,
+  resource     BLOB NOT NULL,
+  next_poll    INTEGER NOT NULL,
+  poll_step    INTEGER NOT NULL,
+  ended        INTEGER NOT NULL,
+  deleted      INTEGER NOT NULL DEFAULT 0,
+  version      INTEGER NOT NULL DEFAULT 1,
+  PRIMARY KEY (tenant, id),
+  FOREIGN KEY (tenant, customer_id) REFERENCES customers (tenant, id)
+) STRICT;
+CREATE INDEX consents_by_customer ON consents (tenant, customer_id, id);
+CREATE INDEX consents_by_reference ON consents (tenant, reference, id) WHERE reference <> '';
+CREATE INDEX consents_by_status ON consents (tenant, status, id);
+CREATE INDEX consents_by_provider_ref ON consents (tenant, provider, provider_ref) WHERE provider_ref <> '';
+CREATE INDEX consents_by_next_poll ON consents (next_poll) WHERE next_poll <> 0;
+
+-- AUTOINCREMENT: a position is never given twice, not even after the newest entries were deleted. There is one writer at a time, so the order
+-- of positions is that of commits.
+CREATE TABLE consent_log (
+  position   INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant     TEXT NOT NULL,
+  consent_id TEXT NOT NULL,
+  sequence   INTEGER NOT NULL,
+  type       INTEGER NOT NULL,
+  event      TEXT NOT NULL,
+  resource   BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX consent_log_by_sequence ON consent_log (tenant, consent_id, sequence);
+CREATE INDEX consent_log_by_tenant ON consent_log (tenant, position);
+
+CREATE TABLE shipments (
+  tenant      TEXT NOT NULL,
+  id          TEXT NOT NULL,
+  customer_id TEXT,
+  provider    TEXT NOT NULL,
+  status      INTEGER NOT NULL,
+  resource    BLOB NOT NULL,
+  version     INTEGER NOT NULL DEFAULT 1,
+  PRIMARY KEY (tenant, id),
+  FOREIGN KEY (tenant, customer_id) REFERENCES customers (tenant, id)
+) STRICT;
+CREATE INDEX shipments_by_customer ON shipments (tenant, customer_id, id);
+CREATE INDEX shipments_by_status ON shipments (tenant, status, id);
+
+CREATE TABLE shipment_log (
+  position    INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant      TEXT NOT NULL,
+  shipment_id TEXT NOT NULL,
+  resource    BLOB NOT NULL
+) STRICT;
+CREATE INDEX shipment_log_by_shipment ON shipment_log (tenant, shipment_id, position);
+CREATE INDEX shipment_log_by_tenant ON shipment_log (tenant, position);
+
+CREATE TABLE callbacks (
+  hash        BLOB NOT NULL PRIMARY KEY,
+  kind        TEXT NOT NULL,
+  tenant      TEXT NOT NULL,
+  provider    TEXT NOT NULL,
+  resource    TEXT NOT NULL,
+  flow        INTEGER NOT NULL,
+  create_time INTEGER NOT NULL,
+  expire_time INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX callbacks_by_resource ON callbacks (tenant, resource);
+CREATE INDEX callbacks_by_expire_time ON callbacks (expire_time) WHERE expire_time <> 0;
+
+CREATE TABLE idempotency (
+  tenant       TEXT NOT NULL,
+  method       TEXT NOT NULL,
+  key          TEXT NOT NULL,
+  request_hash BLOB NOT NULL,
+  operation    TEXT NOT NULL,
+  done         INTEGER NOT NULL,
+  response     BLOB,
+  failure      BLOB,
+  create_time  INTEGER NOT NULL,
+  PRIMARY KEY (tenant, method, key)
+) STRICT;
+CREATE INDEX idempotency_by_create_time ON idempotency (create_time);
+CREATE INDEX idempotency_open ON idempotency (done) WHERE done = 0;
+
+CREATE TABLE intents (
+  tenant             TEXT NOT NULL,
+  id                 TEXT NOT NULL,
+  provider           TEXT NOT NULL,
+  operation          TEXT NOT NULL,
+  resource           TEXT NOT NULL,
+  idempotency_method TEXT NOT NULL,
+  idempotency_key    TEXT NOT NULL,
+  state              TEXT NOT NULL,
+  create_time        INTEGER NOT NULL,
+  update_time        INTEGER NOT NULL,
+  PRIMARY KEY (tenant, id)
+) STRICT;
+CREATE INDEX intents_by_resource ON intents (tenant, resource);
+CREATE INDEX intents_open ON intents (create_time, id) WHERE state = 'open';
+
+CREATE TABLE webhooks (
+  key         TEXT NOT NULL PRIMARY KEY,
+  tenant      TEXT NOT NULL,
+  provider    TEXT NOT NULL,
+  registered  INTEGER NOT NULL,
+  update_time INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+  position   INTEGER PRIMARY KEY AUTOINCREMENT,
+  time       INTEGER NOT NULL,
+  tenant     TEXT NOT NULL,
+  actor      TEXT NOT NULL,
+  method     TEXT NOT NULL,
+  resource   TEXT NOT NULL,
+  peer       TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  outcome    TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_by_tenant ON audit (tenant, position);
+CREATE INDEX audit_by_time ON audit (time);

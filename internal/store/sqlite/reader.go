@@ -1,0 +1,121 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"kontor.dev/kontor/internal/store"
+)
+
+// reader is a store.Reader within one transaction.
+type reader struct {
+	ctx context.Context // The transaction's, whose life it shares.
+	c   *conn
+	// failed is the first error other than those that store documents. After it nothing more is done: SQLite may have ended the transaction
+	// by itself, and what followed would be committed statement by statement.
+	failed error
+}
+
+// tx is a store.Tx.
+type tx struct {
+	reader
+	// touched are the topics to wake.
+	touched map[store.Topic]struct{}
+	// purge says that rows were deleted that must not stay in the write-ahead log.
+	purge bool
+}
+
+// fail notes an error that ends the transaction.
+func (r *reader) fail(err error) error {
+	if r.failed == nil {
+		r.failed = fmt.Errorf("sqlite: %w", err)
+	}
+	return r.failed
+}
+
+// touch has a topic woken after the commit, and with it that of the whole tenant.
+func (t *tx) touch(log store.Log, tenant, id string) {
+	t.touched[store.Topic{Tenant: tenant, Log: log, ID: id}] = struct{}{}
+	t.touched[store.Topic{Tenant: tenant, Log: log}] = struct{}{}
+}
+
+// exec runs a statement and returns how many rows it changed. A violated constraint undoes the statement alone, so the transaction can go on.
+func (r *reader) exec(query string, args ...any) (int, error) {
+	if r.failed != nil {
+		return 0, r.failed
+	}
+	result, err := r.c.exec(r.ctx, query, args...)
+	switch code(err) {
+	case sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+		return 0, store.ErrExists
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return 0, store.ErrNotFound
+	}
+	if err != nil {
+		return 0, r.fail(err)
+	}
+	changed, err := result.RowsAffected()
+	if err != nil {
+		return 0, r.fail(err)
+	}
+	return int(changed), nil
+}
+
+// row is what scan functions read, of *sql.Rows.
+type row interface{ Scan(dest ...any) error }
+
+// all returns what scan makes of each row.
+func all[T any](r *reader, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	if r.failed != nil {
+		return nil, r.failed
+	}
+	statement, err := r.c.prepare(r.ctx, query)
+	if err != nil {
+		return nil, r.fail(err)
+	}
+	rows, err := statement.QueryContext(r.ctx, args...)
+	if err != nil {
+		return nil, r.fail(err)
+	}
+	var found []T
+	for err == nil && rows.Next() {
+		var value T
+		if value, err = scan(rows); err == nil {
+			found = append(found, value)
+		}
+	}
+	if err := errors.Join(err, rows.Close(), rows.Err()); err != nil {
+		return nil, r.fail(err)
+	}
+	return found, nil
+}
+
+// one returns what scan makes of the only row, or ErrNotFound.
+func one[T any](r *reader, scan func(row) (T, error), query string, args ...any) (T, error) {
+	found, err := all(r, scan, query, args...)
+	if err != nil || len(found) == 0 {
+		var none T
+		if err == nil {
+			err = store.ErrNotFound
+		}
+		return none, err
+	}
+	return found[0], nil
+}
+
+// column scans the only column of a row.
+func column[T any](row row) (value T, err error) {
+	return value, row.Scan(&value)
+}
+
+// exists tells whether a query has a row.
+func (r *reader) exists(query string, args ...any) (bool, error) {
+	_, err := one(r, column[int], query, args...)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,119 @@
+package sqlite
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/storetest"
+)
+
+// openAt opens a store that is closed when the test ends.
+func openAt(tb testing.TB, path string, extra ...pragma) *Store {
+	tb.Helper()
+	s, err := open(tb.Context(), path, Options{}, extra)
+	if err != nil {
+		tb.Fatalf("Open: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Errorf("Close: %v", err)
+		}
+	})
+	return s
+}
+
+// openNew opens an empty store.
+func openNew(tb testing.TB) *Store {
+	tb.Helper()
+	return openAt(tb, filepath.Join(tb.TempDir(), "kontor.db"))
+}
+
+// TestStore runs the suite, and then looks at how SQLite would carry out each of the queries that it met.
+func TestStore(t *testing.T) {
+	var mu sync.Mutex
+	queries := map[string]bool{}
+	t.Run("suite", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) store.Store {
+			s := openNew(t)
+			t.Cleanup(func() { // before it is closed
+				for _, p := range []*pool{s.writer, s.readers} {
+					for range cap(p.free) {
+						select {
+						case c := <-p.free:
+							if c != nil {
+								mu.Lock()
+								maps.Copy(queries, asSet(maps.Keys(c.statements)))
+								mu.Unlock()
+							}
+							p.free <- c
+						default: // The test closed the store itself.
+						}
+					}
+				}
+			})
+			return s
+		})
+	})
+	s := openNew(t)
+	if len(queries) < 60 {
+		t.Errorf("the suite used only %d statements", len(queries))
+	}
+	for _, query := range slices.Sorted(maps.Keys(queries)) {
+		checkPlan(t, s, query)
+	}
+}
+
+func asSet(keys func(func(string) bool)) map[string]bool {
+	set := map[string]bool{}
+	for key := range keys {
+		set[key] = true
+	}
+	return set
+}
+
+// checkPlan sees that a query finds its rows by an index, in order, rather than by reading or sorting a table.
+func checkPlan(t *testing.T, s *Store, query string) {
+	c, err := s.readers.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.readers.put(c)
+	args := make([]any, strings.Count(query, "?"))
+	rows, err := c.sql.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		t.Errorf("%s: %v", query, err)
+		return
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case strings.HasPrefix(step, "SCAN json_each"), strings.HasPrefix(step, "SCAN CONSTANT ROW"),
+			step == "SCAN sqlite_sequence",                  // two rows
+			step == "SCAN intents USING INDEX intents_open": // which has none but the open ones, in order
+		case strings.HasPrefix(step, "SCAN"), strings.Contains(step, "TEMP B-TREE"):
+			t.Errorf("%s\n  is carried out by: %s", query, step)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// inUpdate runs a transaction that must succeed.
+func inUpdate(tb testing.TB, s *Store, fn func(store.Tx) error) {
+	tb.Helper()
+	if err := s.Update(context.Background(), fn); err != nil {
+		tb.Fatalf("Update: %v", err)
+	}
+}

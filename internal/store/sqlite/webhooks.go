@@ -1,0 +1,26 @@
+package sqlite
+
+import "kontor.dev/kontor/internal/store"
+
+func scanWebhook(row row) (*store.Webhook, error) {
+	var w store.Webhook
+	var updateTime int64
+	if err := row.Scan(&w.Key, &w.Tenant, &w.Provider, &w.Registered, &updateTime); err != nil {
+		return nil, err
+	}
+	w.UpdateTime = instant(updateTime)
+	return &w, nil
+}
+
+func (r *reader) Webhook(key string) (*store.Webhook, error) {
+	return one(r, scanWebhook, "SELECT key, tenant, provider, registered, update_time FROM webhooks WHERE key = ?", key)
+}
+
+func (t *tx) PutWebhook(w *store.Webhook) error {
+	_, err := t.exec(`
+		INSERT INTO webhooks (key, tenant, provider, registered, update_time) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE SET
+			tenant = excluded.tenant, provider = excluded.provider, registered = excluded.registered, update_time = excluded.update_time`,
+		w.Key, w.Tenant, w.Provider, w.Registered, micros(w.UpdateTime))
+	return err
+}

@@ -1,0 +1,290 @@
+package storetest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/store"
+)
+
+func testConsents(t *testing.T, s store.Store) {
+	full, bare := newConsent(hansa, 2, id(1)), &store.Consent{Tenant: hansa, ID: id(3), CustomerID: id(1)}
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(full), tx.InsertConsent(bare))
+	})
+	bare.Resource = &consentv1.Consent{}
+	for _, want := range []*store.Consent{full, bare} {
+		got := read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(hansa, want.ID) })
+		wantEqual(t, "the consent", got, want)
+		if got.Version != 1 {
+			t.Errorf("a new consent has version %d, want 1", got.Version)
+		}
+	}
+	full.Provider, full.ProviderRef, full.PartnerBank, full.Market = finoos, "user", "", "DE"
+	full.Redirects, full.Flow, full.NextPoll, full.PollStep, full.Ended = nil, 3, time.Time{}, 0, true
+	full.Resource.Status = consentv1.Consent_REVOKED
+	update(t, s, func(tx store.Tx) error { return tx.UpdateConsent(full) })
+	wantEqual(t, "the changed consent", read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(hansa, full.ID) }), full)
+
+	wantError(t, "an id that is taken", s.Update(t.Context(), func(tx store.Tx) error {
+		return tx.InsertConsent(newConsent(hansa, 2, id(1)))
+	}), store.ErrExists)
+	wantError(t, "a customer who does not exist", s.Update(t.Context(), func(tx store.Tx) error {
+		return tx.InsertConsent(newConsent(hansa, 4, id(9)))
+	}), store.ErrNotFound)
+}
+
+func testConsentVersions(t *testing.T, s store.Store) {
+	c := newConsent(hansa, 2, id(1))
+	c.Version = 77 // What is new begins at 1 whatever the caller says.
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(c))
+	})
+	get := func(r store.Reader) (*store.Consent, error) { return r.Consent(hansa, id(2)) }
+	first, second := read(t, s, get), read(t, s, get)
+	first.Flow = 5
+	update(t, s, func(tx store.Tx) error {
+		if err := tx.UpdateConsent(first); err != nil {
+			return err
+		}
+		first.Flow = 6 // Again, with the version that the first change left in it.
+		return tx.UpdateConsent(first)
+	})
+	if first.Version != 3 {
+		t.Errorf("after two changes the caller's consent has version %d, want 3", first.Version)
+	}
+	wantEqual(t, "the consent after two changes", read(t, s, get), first)
+
+	second.Flow = 7
+	wantError(t, "a change of what changed", s.Update(t.Context(), func(tx store.Tx) error { return tx.UpdateConsent(second) }), store.ErrConflict)
+	if second.Version != 1 {
+		t.Errorf("a conflict left version %d in the caller's consent, want 1", second.Version)
+	}
+	wantEqual(t, "the consent after a conflict", read(t, s, get), first)
+	wantError(t, "a change of none", s.Update(t.Context(), func(tx store.Tx) error {
+		return tx.UpdateConsent(newConsent(hansa, 3, id(1)))
+	}), store.ErrNotFound)
+}
+
+// testConsentLists compares lists under all combinations of filters with what picking by hand gives.
+func testConsentLists(t *testing.T, s store.Store) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	references := []string{"", "loan-1", "loan-2"}
+	providers := []string{fimento, finoos}
+	statuses := []consentv1.Consent_Status{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Consent_AUTHORIZED, consentv1.Consent_REVOKED}
+	var all []*store.Consent
+	update(t, s, func(tx store.Tx) error {
+		for _, customer := range []*store.Customer{newCustomer(hansa, 1, ""), newCustomer(hansa, 2, ""), newCustomer(stranger, 1, "")} {
+			if err := tx.InsertCustomer(customer); err != nil {
+				return err
+			}
+		}
+		for _, n := range random.Perm(80) {
+			tenant := hansa
+			if n%10 == 0 {
+				tenant = stranger
+			}
+			customer := 1
+			if tenant == hansa {
+				customer += random.IntN(2)
+			}
+			c := newConsent(tenant, 100+n, id(customer))
+			c.Provider = providers[random.IntN(2)]
+			c.Resource.Reference = references[random.IntN(3)]
+			c.Resource.Status = statuses[random.IntN(3)]
+			if err := tx.InsertConsent(c); err != nil {
+				return err
+			}
+			if random.IntN(5) == 0 { // The filters go by what it is now.
+				c.Resource.Status = statuses[random.IntN(3)]
+				if err := tx.UpdateConsent(c); err != nil {
+					return err
+				}
+			}
+			if random.IntN(8) == 0 {
+				if err := tx.DeleteConsent(tenant, c.ID); err != nil {
+					return err
+				}
+				continue
+			}
+			all = append(all, c)
+		}
+		return nil
+	})
+	slices.SortFunc(all, func(a, b *store.Consent) int { return cmp.Compare(a.ID, b.ID) })
+
+	for _, customer := range []string{"", id(1), id(9)} {
+		for _, provider := range []string{"", fimento, "none"} {
+			for _, reference := range []string{"", "loan-1", "none"} {
+				for _, some := range [][]consentv1.Consent_Status{nil, statuses[:1], statuses[1:], {consentv1.Consent_FAILED}} {
+					filter := store.ConsentFilter{CustomerID: customer, Provider: provider, Reference: reference, Statuses: some}
+					var want []*store.Consent
+					for _, c := range all {
+						if c.Tenant == hansa && (customer == "" || c.CustomerID == customer) && (provider == "" || c.Provider == provider) &&
+							(reference == "" || c.Resource.GetReference() == reference) && (some == nil || slices.Contains(some, c.Resource.GetStatus())) {
+							want = append(want, c)
+						}
+					}
+					t.Run(fmt.Sprintf("%+v", filter), func(t *testing.T) {
+						got := read(t, s, func(r store.Reader) ([]*store.Consent, error) {
+							return r.Consents(hansa, filter, store.Page{Size: 1000})
+						})
+						wantEqual(t, "the list", got, want)
+						numbers := make([]int, len(want))
+						for i, c := range want {
+							if _, err := fmt.Sscanf(c.ID, id(0)[:24]+"%d", &numbers[i]); err != nil {
+								t.Fatal(err)
+							}
+						}
+						wantPages(t, s, numbers, func(r store.Reader, page store.Page) ([]*store.Consent, error) {
+							return r.Consents(hansa, filter, page)
+						}, func(c *store.Consent) string { return c.ID })
+					})
+				}
+			}
+		}
+	}
+}
+
+func testConsentsByProviderRef(t *testing.T, s store.Store) {
+	update(t, s, func(tx store.Tx) error {
+		if err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertCustomer(newCustomer(stranger, 1, ""))); err != nil {
+			return err
+		}
+		for _, c := range []struct {
+			tenant        string
+			n             int
+			provider, ref string
+		}{
+			{hansa, 10, finoos, "user-1"}, {hansa, 11, finoos, "user-2"}, {hansa, 12, finoos, "user-1"}, {hansa, 13, fimento, "user-1"},
+			{stranger, 14, finoos, "user-1"}, {hansa, 15, finoos, ""}, {hansa, 16, finoos, "user-1"},
+		} {
+			row := newConsent(c.tenant, c.n, id(1))
+			row.Provider, row.ProviderRef = c.provider, c.ref
+			if err := tx.InsertConsent(row); err != nil {
+				return err
+			}
+		}
+		return tx.DeleteConsent(hansa, id(16))
+	})
+	for _, test := range []struct {
+		refs []string
+		want []string
+	}{
+		{[]string{"user-1"}, []string{id(10), id(12)}},
+		{[]string{"user-2", "none", "user-1", "user-1"}, []string{id(10), id(11), id(12)}},
+		{[]string{""}, nil}, // One that is being made has no id there yet.
+		{[]string{"none"}, nil},
+		{nil, nil},
+	} {
+		var got []string
+		for _, c := range read(t, s, func(r store.Reader) ([]*store.Consent, error) {
+			return r.ConsentsByProviderRef(hansa, finoos, test.refs)
+		}) {
+			got = append(got, c.ID)
+		}
+		wantEqual(t, fmt.Sprintf("what %q finds", test.refs), got, test.want)
+	}
+}
+
+func testDueConsents(t *testing.T, s store.Store) {
+	minute := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
+	polls := map[int]time.Time{10: minute(3), 11: minute(1), 12: {}, 13: minute(2), 14: minute(4), 15: minute(0)}
+	update(t, s, func(tx store.Tx) error {
+		if err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertCustomer(newCustomer(stranger, 1, ""))); err != nil {
+			return err
+		}
+		for n, at := range polls {
+			tenant := hansa
+			if n%2 == 1 {
+				tenant = stranger
+			}
+			c := newConsent(tenant, n, id(1))
+			c.NextPoll = at
+			if err := tx.InsertConsent(c); err != nil {
+				return err
+			}
+		}
+		return tx.DeleteConsent(stranger, id(15))
+	})
+	due := func(now time.Time, limit int) (ids []string) {
+		for _, c := range read(t, s, func(r store.Reader) ([]*store.Consent, error) { return r.DueConsents(now, limit) }) {
+			ids = append(ids, c.ID)
+		}
+		return ids
+	}
+	wantEqual(t, "due before the first", due(minute(1).Add(-time.Microsecond), 10), nil)
+	wantEqual(t, "due at the first", due(minute(1), 10), []string{id(11)})
+	wantEqual(t, "due at the third", due(minute(3), 10), []string{id(11), id(13), id(10)})
+	wantEqual(t, "due in the end, two", due(minute(99), 2), []string{id(11), id(13)})
+	wantEqual(t, "due, none asked for", due(minute(99), 0), nil)
+
+	update(t, s, func(tx store.Tx) error {
+		later, err := tx.Consent(stranger, id(11))
+		if err != nil {
+			return err
+		}
+		later.NextPoll = minute(5)
+		never, err := tx.Consent(hansa, id(10))
+		if err != nil {
+			return err
+		}
+		never.NextPoll = time.Time{}
+		return errors.Join(tx.UpdateConsent(later), tx.UpdateConsent(never))
+	})
+	wantEqual(t, "due after changes", due(minute(99), 10), []string{id(13), id(14), id(11)})
+}
+
+func testDeletedConsents(t *testing.T, s store.Store) {
+	c := newConsent(hansa, 2, id(1))
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(c),
+			tx.AppendEvent(hansa, c.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1)),
+			tx.AppendEvent(hansa, c.ID, newEvent(2, consentv1.ConsentEvent_DELETED), consentAfter(c, 2)),
+			tx.DeleteConsent(hansa, c.ID))
+	})
+	view(t, s, func(r store.Reader) error {
+		_, err := r.Consent(hansa, c.ID)
+		wantError(t, "Consent", err, store.ErrNotFound)
+		lists := map[string]func() (int, error){
+			"Consents": func() (int, error) { return rows(r.Consents(hansa, store.ConsentFilter{}, store.Page{Size: 9})) },
+			"Consents of the customer": func() (int, error) {
+				return rows(r.Consents(hansa, store.ConsentFilter{CustomerID: id(1)}, store.Page{Size: 9}))
+			},
+			"ConsentsByProviderRef": func() (int, error) { return rows(r.ConsentsByProviderRef(hansa, fimento, []string{c.ProviderRef})) },
+			"DueConsents":           func() (int, error) { return rows(r.DueConsents(noon.AddDate(1, 0, 0), 9)) },
+			"Events":                func() (int, error) { return rows(r.Events(hansa, c.ID, 0, 9)) },
+		}
+		for method, list := range lists {
+			if n, err := list(); n != 0 || err != nil {
+				t.Errorf("%s finds %d (%v)", method, n, err)
+			}
+		}
+		for _, consentID := range []string{"", c.ID} {
+			entries, err := r.ConsentEntries(hansa, consentID, 0, 9)
+			if err != nil || len(entries) != 2 || entries[1].Event.Type != consentv1.ConsentEvent_DELETED {
+				t.Errorf("the log of %q has %d entries (%v), want 2 that end with the deletion", consentID, len(entries), err)
+			}
+		}
+		return nil
+	})
+	// Nothing follows the deletion.
+	for what, change := range map[string]func(store.Tx) error{
+		"UpdateConsent": func(tx store.Tx) error { return tx.UpdateConsent(c) },
+		"DeleteConsent": func(tx store.Tx) error { return tx.DeleteConsent(hansa, c.ID) },
+		"AppendEvent": func(tx store.Tx) error {
+			return tx.AppendEvent(hansa, c.ID, newEvent(3, consentv1.ConsentEvent_APPROVED), consentAfter(c, 3))
+		},
+	} {
+		wantError(t, what, s.Update(t.Context(), change), store.ErrNotFound)
+	}
+	wantError(t, "its id again", s.Update(t.Context(), func(tx store.Tx) error { return tx.InsertConsent(newConsent(hansa, 2, id(1))) }), store.ErrExists)
+}

@@ -1,0 +1,314 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/store"
+)
+
+// errUndo makes a transaction roll back.
+var errUndo = errors.New("undo")
+
+// testRollback sees that of a transaction that ends with an error nothing stays, whatever it did.
+func testRollback(t *testing.T, s store.Store) {
+	update(t, s, func(tx store.Tx) error { return seed(tx, hansa) })
+	before := read(t, s, func(r store.Reader) (*state, error) { return dump(r, hansa) })
+	for _, w := range writes {
+		err := s.Update(t.Context(), func(tx store.Tx) error {
+			if err := w.do(tx, hansa); err != nil {
+				t.Errorf("%s: %v", w.method, err)
+			}
+			within, err := dump(tx, hansa)
+			if err == nil && difference(within, before) == "" {
+				t.Errorf("%s changes nothing that the transaction itself sees", w.method)
+			}
+			return errUndo
+		})
+		wantError(t, w.method, err, errUndo)
+		wantEqual(t, "after the rollback of "+w.method+", the state", read(t, s, func(r store.Reader) (*state, error) { return dump(r, hansa) }), before)
+	}
+	// The same, but committed, changes the state: the above would have seen it.
+	update(t, s, func(tx store.Tx) error { return tx.AppendAudit(newAudit(hansa, "RevokeConsent", noon)) })
+	if after := read(t, s, func(r store.Reader) (*state, error) { return dump(r, hansa) }); difference(after, before) == "" {
+		t.Error("a committed change cannot be seen")
+	}
+}
+
+func testPanic(t *testing.T, s store.Store) {
+	for range 3 { // A store that kept the transaction open would be stuck the second time.
+		func() {
+			defer func() {
+				if got := recover(); got != "boom" {
+					t.Errorf("recovered %v, want the panic of the function", got)
+				}
+			}()
+			_ = s.Update(t.Context(), func(tx store.Tx) error {
+				if err := tx.InsertCustomer(newCustomer(hansa, 1, "")); err != nil {
+					t.Errorf("InsertCustomer: %v", err)
+				}
+				panic("boom")
+			})
+		}()
+	}
+	wantError(t, "Customer", readError(t, s, func(r store.Reader) (*store.Customer, error) { return r.Customer(hansa, id(1)) }), store.ErrNotFound)
+}
+
+// testErrorsLeaveTransactionUsable sees that after an error that the store documents, the transaction can go on and be committed.
+func testErrorsLeaveTransactionUsable(t *testing.T, s store.Store) {
+	update(t, s, func(tx store.Tx) error { return seed(tx, hansa) })
+	conflict := newConsent(hansa, seedConsent, id(seedCustomer))
+	conflict.Version = 7
+	update(t, s, func(tx store.Tx) error {
+		if err := tx.InsertCustomer(newCustomer(hansa, 7, "reference-7")); err != nil {
+			return err
+		}
+		for _, test := range []struct {
+			what string
+			err  error
+			want error
+		}{
+			{"a customer's id is taken", tx.InsertCustomer(newCustomer(hansa, seedCustomer, "")), store.ErrExists},
+			{"a reference is taken", tx.InsertCustomer(newCustomer(hansa, 8, "reference-1")), store.ErrExists},
+			{"a new reference is taken", tx.UpdateCustomer(newCustomer(hansa, 7, "reference-1")), store.ErrExists},
+			{"a consent's id is taken", tx.InsertConsent(newConsent(hansa, seedConsent, id(seedCustomer))), store.ErrExists},
+			{"a consent's customer is missing", tx.InsertConsent(newConsent(hansa, 8, id(8))), store.ErrNotFound},
+			{"a consent changed", tx.UpdateConsent(conflict), store.ErrConflict},
+			{"an event is out of turn", tx.AppendEvent(hansa, id(seedConsent), newEvent(1, 1), &consentv1.Consent{}), store.ErrConflict},
+			{"a shipment's id is taken", tx.InsertShipment(newShipment(hansa, seedShipment, "")), store.ErrExists},
+			{"a shipment's customer is missing", tx.InsertShipment(newShipment(hansa, 8, id(8))), store.ErrNotFound},
+			{"a token is taken", tx.InsertCallback(newCallback(hansa, store.CallbackShipment, "r "+hansa, "")), store.ErrExists},
+			{"a key is taken", tx.InsertIdempotency(newIdempotency(hansa, "CreateConsent", "key-1")), store.ErrExists},
+			{"an intent's id is taken", tx.InsertIntent(newIntent(hansa, seedIntent, "")), store.ErrExists},
+		} {
+			wantError(t, test.what, test.err, test.want)
+		}
+		return tx.AppendAudit(newAudit(hansa, "after all", noon))
+	})
+	view(t, s, func(r store.Reader) error {
+		trail, err := r.AuditTrail(hansa, 0, 10)
+		if err != nil || len(trail) != 2 {
+			t.Errorf("the trail has %d entries (%v), want 2", len(trail), err)
+		}
+		_, err = r.Customer(hansa, id(7))
+		wantError(t, "what was done before", err, nil)
+		_, err = r.Customer(hansa, id(8))
+		wantError(t, "what was refused", err, store.ErrNotFound)
+		kept, err := r.Customer(hansa, id(7))
+		if err != nil || kept.Resource.GetReference() != "reference-7" {
+			t.Errorf("the refused change shows in the customer: %v, %v", kept, err)
+		}
+		return nil
+	})
+}
+
+// testSnapshot sees that what a View reads does not change under it.
+func testSnapshot(t *testing.T, s store.Store) {
+	update(t, s, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(hansa, 1, "")) })
+	view(t, s, func(r store.Reader) error {
+		before, err := dump(r, hansa)
+		if err != nil {
+			return err
+		}
+		update(t, s, func(tx store.Tx) error {
+			if err := tx.InsertConsent(newConsent(hansa, 2, id(1))); err != nil {
+				return err
+			}
+			return tx.AppendEvent(hansa, id(2), newEvent(1, consentv1.ConsentEvent_CREATED), &consentv1.Consent{})
+		})
+		after, err := dump(r, hansa)
+		wantEqual(t, "the state within the View", after, before)
+		return err
+	})
+	if entries := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(hansa, "", 0, 9) }); len(entries) != 1 {
+		t.Errorf("the next View sees %d entries, want 1", len(entries))
+	}
+}
+
+// testLostUpdates counts in a consent and in a shipment from many sides.
+func testLostUpdates(t *testing.T, s store.Store) {
+	consentRow, shipment := newConsent(hansa, 2, id(1)), newShipment(hansa, 3, id(1))
+	consentRow.Flow = 0
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(consentRow), tx.InsertShipment(shipment))
+	})
+	const sides, times = 8, 20
+	var group sync.WaitGroup
+	for range sides {
+		group.Go(func() {
+			for done := 0; done < times; {
+				err := s.Update(t.Context(), func(tx store.Tx) error {
+					c, err := tx.Consent(hansa, id(2))
+					if err != nil {
+						return err
+					}
+					c.Flow++
+					if err := tx.UpdateConsent(c); err != nil {
+						return err
+					}
+					s, err := tx.Shipment(hansa, id(3))
+					if err != nil {
+						return err
+					}
+					s.Provider += "."
+					return tx.UpdateShipment(s)
+				})
+				switch {
+				case err == nil:
+					done++
+				case !errors.Is(err, store.ErrConflict):
+					t.Errorf("Update: %v", err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	view(t, s, func(r store.Reader) error {
+		c, err := r.Consent(hansa, id(2))
+		if err != nil || c.Flow != sides*times || c.Version != 1+sides*times {
+			t.Errorf("flow %d, version %d (%v), want %d and one more", c.Flow, c.Version, err, sides*times)
+		}
+		s, err := r.Shipment(hansa, id(3))
+		if err != nil || len(s.Provider) != len(finoos)+sides*times || s.Version != 1+sides*times {
+			t.Errorf("%d dots, version %d (%v), want %d and one more", len(s.Provider)-len(finoos), s.Version, err, sides*times)
+		}
+		return nil
+	})
+}
+
+func testContext(t *testing.T, s store.Store) {
+	update(t, s, func(tx store.Tx) error { return seed(tx, hansa) })
+	before := read(t, s, func(r store.Reader) (*state, error) { return dump(r, hansa) })
+	add := func(tx store.Tx) error { return tx.AppendAudit(newAudit(hansa, "too late", noon)) }
+
+	t.Run("canceled before", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		wantError(t, "Update", s.Update(ctx, add), context.Canceled)
+		wantError(t, "View", s.View(ctx, func(store.Reader) error { return nil }), context.Canceled)
+		wantError(t, "Ping", s.Ping(ctx), context.Canceled)
+	})
+	t.Run("canceled within an Update", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		wantError(t, "Update", s.Update(ctx, func(tx store.Tx) error {
+			err := add(tx)
+			cancel()
+			return err
+		}), context.Canceled)
+	})
+	t.Run("canceled before a statement", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		wantError(t, "Update", s.Update(ctx, func(tx store.Tx) error {
+			cancel()
+			return add(tx)
+		}), context.Canceled)
+	})
+	t.Run("canceled within a View", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		wantError(t, "View", s.View(ctx, func(r store.Reader) error {
+			cancel()
+			_, err := r.Consent(hansa, id(seedConsent))
+			return err
+		}), context.Canceled)
+	})
+	t.Run("while another changes the same", func(t *testing.T) {
+		change := func(tx store.Tx) error {
+			c, err := tx.Consent(hansa, id(seedConsent))
+			if err != nil {
+				return err
+			}
+			return tx.UpdateConsent(c)
+		}
+		err := s.Update(t.Context(), func(tx store.Tx) error {
+			if err := change(tx); err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			begin := time.Now()
+			result := make(chan error)
+			go func() { result <- s.Update(ctx, change) }()
+			wantError(t, "the second Update", <-result, context.DeadlineExceeded)
+			if took := time.Since(begin); took > 2*time.Second {
+				t.Errorf("it took %v to give up", took)
+			}
+			return errUndo
+		})
+		wantError(t, "the first Update", err, errUndo)
+	})
+	wantEqual(t, "the state", read(t, s, func(r store.Reader) (*state, error) { return dump(r, hansa) }), before)
+	wantError(t, "Ping", s.Ping(t.Context()), nil)
+}
+
+// testEnded uses what a transaction handed out after its end.
+func testEnded(t *testing.T, s store.Store) {
+	var reader store.Reader
+	var writer store.Tx
+	view(t, s, func(r store.Reader) error { reader = r; return nil })
+	update(t, s, func(tx store.Tx) error { writer = tx; return nil })
+	if _, err := reader.Customers(hansa, store.Page{Size: 1}); err == nil {
+		t.Error("a Reader reads after its View")
+	}
+	if err := writer.InsertCustomer(newCustomer(hansa, 1, "")); err == nil {
+		t.Error("a Tx writes after its Update")
+	}
+	if found := read(t, s, func(r store.Reader) ([]*store.Customer, error) { return r.Customers(hansa, store.Page{Size: 1}) }); len(found) != 0 {
+		t.Error("it is stored")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+	if s.Update(t.Context(), func(store.Tx) error { return nil }) == nil {
+		t.Error("Update works after Close")
+	}
+	if s.View(t.Context(), func(store.Reader) error { return nil }) == nil {
+		t.Error("View works after Close")
+	}
+	if s.Ping(t.Context()) == nil {
+		t.Error("Ping works after Close")
+	}
+}
+
+// testCopies changes what was handed in and what was handed out, and sees that the store's own did not.
+func testCopies(t *testing.T, s store.Store) {
+	c, consentRow, shipment := newCustomer(hansa, 1, "reference-1"), newConsent(hansa, 2, id(1)), newShipment(hansa, 3, id(1))
+	key, event, after := newIdempotency(hansa, "CreateConsent", "key-1"), newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(consentRow, 1)
+	key.Response = []byte("answer")
+	var before *state
+	update(t, s, func(tx store.Tx) error {
+		err := errors.Join(tx.InsertCustomer(c), tx.InsertConsent(consentRow), tx.InsertShipment(shipment), tx.InsertIdempotency(key),
+			tx.AppendEvent(hansa, id(2), event, after))
+		if err != nil {
+			return err
+		}
+		if before, err = dump(tx, hansa); err != nil {
+			return err
+		}
+		c.Resource.Reference, c.Users[finoos] = "changed", "changed"
+		consentRow.Resource.Reference, consentRow.Redirects.Success = "changed", "changed"
+		shipment.Resource.Address.City = "changed"
+		event.Bank.DisplayName, after.Link.Uri, key.Response[0] = "changed", "changed", 'X'
+		within, err := dump(tx, hansa)
+		wantEqual(t, "after changes of what was handed in, the state", within, before)
+		return err
+	})
+	view(t, s, func(r store.Reader) error {
+		first, err := dump(r, hansa)
+		if err != nil {
+			return err
+		}
+		first.Customers[0].Resource.Reference, first.Customers[0].Users[finoos] = "changed", "changed"
+		first.Consents[0].Resource.Reference, first.Consents[0].Redirects.Success = "changed", "changed"
+		first.Shipments[0].Resource.Address.City = "changed"
+		first.Events[0].Bank.DisplayName, first.ConsentEntries[0].After.Link.Uri = "changed", "changed"
+		first.ConsentEntries[0].Event.Link.URI, first.Idempotency[0].Response[0] = "changed", 'X'
+		second, err := dump(r, hansa)
+		wantEqual(t, "after changes of what was handed out, the state", second, before)
+		return err
+	})
+}
