@@ -101,3 +101,12 @@ func KindOf(err error) Kind {
 	}
 	return KindInternal
 }
+
+// Ignore makes a failure of the kind a success, where it says that what is wanted is so already: a deletion of what is gone. It must be the
+// operation's own answer: a login that is not found says nothing about what was to be deleted.
+func Ignore(err error, operation string, kind Kind) error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == kind && e.Operation == operation {
+		return nil
+	}
+	return err
+}

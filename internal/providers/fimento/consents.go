@@ -66,7 +66,7 @@ func (a *adapter) RevokeConsent(ctx context.Context, ref providers.ConsentRef) e
 	if err != nil {
 		return err
 	}
-	return unlessGone(a.do(ctx, r, nil))
+	return providers.Ignore(a.do(ctx, r, nil), opDeleteProcess, providers.KindNotFound)
 }
 
 // link sends a request that must be answered with a link.

@@ -40,11 +40,3 @@ func failure(operation string, kind providers.Kind, cause error) *providers.Erro
 func invalidField(operation, field string) *providers.Error {
 	return &providers.Error{Kind: providers.KindInvalidField, Provider: ID, Operation: operation, Field: field}
 }
-
-// unlessGone makes "not found" a success, for what is to be gone afterwards anyhow.
-func unlessGone(err error) error {
-	if providers.KindOf(err) == providers.KindNotFound {
-		return nil
-	}
-	return err
-}

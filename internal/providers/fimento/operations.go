@@ -46,7 +46,7 @@ func Operations() []providers.Operation {
 		{Name: opUpdatePartnerBank, Method: "PUT", Path: "/partner-bank/{id}", Standing: low, Effect: idempotent},
 		{Name: opCreateProcess, Method: "POST", Path: "/process", Standing: hi, Effect: creating},
 		{Name: opNewConsentLink, Method: "POST", Path: "/process/{processId}/consent-link", Standing: doc, Effect: idempotent},
-		{Name: opNewConsentFlow, Method: "POST", Path: "/process/{processId}/consent", Standing: doc, Effect: creating},
+		{Name: opNewConsentFlow, Method: "POST", Path: "/process/{processId}/consent", Standing: doc, Effect: idempotent},
 		{Name: opGetProcess, Method: "GET", Path: "/process/{processId}", Standing: hi, Effect: read},
 		{Name: opDeleteProcess, Method: "DELETE", Path: "/process/{processId}", Standing: hi, Effect: idempotent},
 		{Name: opAddWebhook, Method: "POST", Path: "/webhook", Standing: low, Effect: idempotent},

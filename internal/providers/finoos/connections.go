@@ -36,7 +36,7 @@ func (a *adapter) DeleteConnection(ctx context.Context, ref providers.ConsentRef
 		return err
 	}
 	path := map[string]string{paramUser: ref.ID, paramLogin: connectionID}
-	return unlessGone(opDeleteLogin, a.do(ctx, request{Operation: opDeleteLogin, Path: path, Header: header}, nil))
+	return providers.Ignore(a.do(ctx, request{Operation: opDeleteLogin, Path: path, Header: header}, nil), opDeleteLogin, providers.KindNotFound)
 }
 
 // ManagementSession opens a session of the Banking UI at the overview of banks.

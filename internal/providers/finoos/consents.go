@@ -27,7 +27,7 @@ func (a *adapter) CreateConsent(ctx context.Context, consent providers.NewConsen
 func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*providers.ConsentState, error) {
 	state := &providers.ConsentState{Stateful: true}
 	logins, err := a.logins(ctx, ref)
-	if err := unlessGone(opGetLogins, err); err != nil {
+	if err := providers.Ignore(err, opGetLogins, providers.KindNotFound); err != nil {
 		return nil, err
 	}
 	if len(logins) == 0 {
@@ -57,7 +57,7 @@ func (a *adapter) RevokeConsent(ctx context.Context, ref providers.ConsentRef) e
 	if err != nil {
 		return err
 	}
-	return unlessGone(opDisconnect, a.do(ctx, request{Operation: opDisconnect, Path: ofUser(ref.ID), Header: header}, nil))
+	return providers.Ignore(a.do(ctx, request{Operation: opDisconnect, Path: ofUser(ref.ID), Header: header}, nil), opDisconnect, providers.KindNotFound)
 }
 
 func (a *adapter) connect(ctx context.Context, user string, flow providers.Flow) (*providers.Link, error) {

@@ -42,13 +42,3 @@ func failure(operation string, kind providers.Kind, cause error) *providers.Erro
 func invalidField(operation, field string) *providers.Error {
 	return &providers.Error{Kind: providers.KindInvalidField, Provider: ID, Operation: operation, Field: field}
 }
-
-// unlessGone makes "not found" a success, for what is to be gone afterwards anyhow. It must be this operation's own answer: a login that is
-// not found says nothing about what was to be deleted.
-func unlessGone(operation string, err error) error {
-	var failed *providers.Error
-	if errors.As(err, &failed) && failed.Kind == providers.KindNotFound && failed.Operation == operation {
-		return nil
-	}
-	return err
-}

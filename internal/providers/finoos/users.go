@@ -45,7 +45,7 @@ func (a *adapter) CreateUser(ctx context.Context, user providers.NewUser) (strin
 
 // DeleteUser deletes a user with everything.
 func (a *adapter) DeleteUser(ctx context.Context, id string) error {
-	return unlessGone(opDeleteUser, a.do(ctx, request{Operation: opDeleteUser, Path: ofUser(id)}, nil))
+	return providers.Ignore(a.do(ctx, request{Operation: opDeleteUser, Path: ofUser(id)}, nil), opDeleteUser, providers.KindNotFound)
 }
 
 // AddProduct adds the product's scope.
@@ -54,7 +54,8 @@ func (a *adapter) AddProduct(ctx context.Context, id string, product customerv1.
 	if !ok {
 		return invalidField(opAddScope, "customer.products")
 	}
-	return a.do(ctx, request{Operation: opAddScope, Path: ofUser(id), Body: wireScope{Name: scope}}, nil)
+	// The user has the scope already, when the answer to an attempt before was lost.
+	return providers.Ignore(a.do(ctx, request{Operation: opAddScope, Path: ofUser(id), Body: wireScope{Name: scope}}, nil), opAddScope, providers.KindConflict)
 }
 
 // RemoveProduct removes the product's scope.
@@ -63,7 +64,7 @@ func (a *adapter) RemoveProduct(ctx context.Context, id string, product customer
 	if !ok {
 		return invalidField(opRemoveScope, "customer.products")
 	}
-	return unlessGone(opRemoveScope, a.do(ctx, request{Operation: opRemoveScope, Path: map[string]string{paramUser: id, paramName: scope}}, nil))
+	return providers.Ignore(a.do(ctx, request{Operation: opRemoveScope, Path: map[string]string{paramUser: id, paramName: scope}}, nil), opRemoveScope, providers.KindNotFound)
 }
 
 // ListUsers lists a page of users, deleted ones among them.

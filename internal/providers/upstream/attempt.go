@@ -115,7 +115,7 @@ func (e *exchanged) take(ctx, attempt context.Context, answer *http.Response, ta
 	b := newBody(answer, take, &e.client.cfg.Limits, cancel)
 	empty, err := b.run(take)
 	e.bytes = b.wire.count
-	if err == nil && b.err == nil {
+	if err == nil {
 		response.Empty = empty
 		return response, nil
 	}

@@ -381,6 +381,55 @@ func TestBreakerStaysClosed(t *testing.T) {
 	})
 }
 
+func TestBreakerForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int32
+		c := down(t, &sent, func(*http.Request) (*http.Response, error) { return reply(503, ""), nil }, nil)
+		for range 99 {
+			c.Do(t.Context(), get("1"), nil)
+		}
+		time.Sleep(15 * time.Second)
+		c.Do(t.Context(), get("1"), nil)
+		if c.breaker.state() != BreakerClosed {
+			t.Error("the breaker counted what is long past")
+		}
+	})
+}
+
+func TestBreakerLetsFewProbesThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int32
+		c := down(t, &sent, func(r *http.Request) (*http.Response, error) { return hang(r) }, nil)
+		setState(c.breaker, BreakerHalfOpen)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() { c.Do(ctx, get("1"), nil) })
+		}
+		synctest.Wait()
+		if sent.Load() != probes {
+			t.Errorf("%d probes at once", sent.Load())
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+// An open breaker answers at once, whatever there is to wait for.
+func TestOpenBreakerWaitsForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bank{life: time.Hour}
+		c := b.client(t, nil, func(cfg *Config) { cfg.Policy.MaxConcurrent = 1 })
+		c.bulkhead <- struct{}{}
+		setState(c.breaker, BreakerOpen)
+		began := time.Now()
+		_, err := c.Do(t.Context(), get("1"), nil)
+		if wantKind(t, err, providers.KindUnavailable); time.Since(began) != 0 || b.logins.Load() != 0 {
+			t.Errorf("%v, %d logins", time.Since(began), b.logins.Load())
+		}
+	})
+}
+
 // A probe whose caller leaves, or whose consumer panics, must not keep its permit.
 func TestBreakerProbesReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -399,10 +448,13 @@ func TestBreakerProbesReturn(t *testing.T) {
 		}
 		answer = func(*http.Request) (*http.Response, error) { return reply(200, `{}`), nil }
 		time.Sleep(6 * time.Second)
-		func() {
-			defer func() { recover() }()
-			c.Stream(t.Context(), get("1"), func(*json.Decoder) error { panic("consumer") })
-		}()
+		for range 2 {
+			func() {
+				defer func() { recover() }()
+				c.Stream(t.Context(), get("1"), func(*json.Decoder) error { panic("consumer") })
+			}()
+		}
+		time.Sleep(6 * time.Second)
 		for range 2 {
 			if _, err := c.Do(t.Context(), get("1"), nil); err != nil {
 				t.Error(err)

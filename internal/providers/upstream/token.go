@@ -130,10 +130,7 @@ func (t *tokens) start() {
 		t.failure = nil
 		flight.lease = t.newLease(token, afterRefusal)
 		t.refusals = false
-		t.last, t.current = &flight.lease.Token, nil
-		if !token.Expires.IsZero() {
-			t.current = flight.lease
-		}
+		t.last, t.current = &flight.lease.Token, flight.lease // one without an end is no longer valid for the next caller
 	})
 }
 

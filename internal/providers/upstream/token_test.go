@@ -291,16 +291,17 @@ func TestLoginFailures(t *testing.T) {
 		answer func() (*http.Response, error)
 		kind   providers.Kind
 		status int
+		logins int32
 	}{
-		"400":        {status(400), providers.KindCredentials, 400},
-		"401":        {status(401), providers.KindCredentials, 401},
-		"403":        {status(403), providers.KindCredentials, 403},
-		"404":        {status(404), providers.KindNotFound, 404},
-		"429":        {status(429, "Retry-After", "7"), providers.KindRateLimited, 429},
-		"503":        {status(503), providers.KindUnavailable, 503},
-		"connection": {broken, providers.KindUnavailable, 0},
-		"malformed":  {func() (*http.Response, error) { return reply(200, canary), nil }, providers.KindInvalidResponse, 200},
-		"no token":   {func() (*http.Response, error) { return reply(200, `{}`), nil }, providers.KindInvalidResponse, 0},
+		"400":        {status(400), providers.KindCredentials, 400, 4},
+		"401":        {status(401), providers.KindCredentials, 401, 4},
+		"403":        {status(403), providers.KindCredentials, 403, 4},
+		"404":        {status(404), providers.KindNotFound, 404, 4},
+		"429":        {status(429, "Retry-After", "7"), providers.KindRateLimited, 429, 3},
+		"503":        {status(503), providers.KindUnavailable, 503, 4},
+		"connection": {broken, providers.KindUnavailable, 0, 4},
+		"malformed":  {func() (*http.Response, error) { return reply(200, canary), nil }, providers.KindInvalidResponse, 200, 4},
+		"no token":   {func() (*http.Response, error) { return reply(200, `{}`), nil }, providers.KindInvalidResponse, 0, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -316,8 +317,8 @@ func TestLoginFailures(t *testing.T) {
 					}
 					time.Sleep(50 * ms)
 				}
-				if n := b.logins.Load(); n < 3 || n > 4 {
-					t.Errorf("%d logins in 20 s", n)
+				if n := b.logins.Load(); n != test.logins {
+					t.Errorf("%d logins in 20 s, want %d", n, test.logins)
 				}
 				// It works again at the first login after the trouble.
 				b.login = nil
@@ -352,19 +353,31 @@ func TestHangingLoginIsUnavailable(t *testing.T) {
 }
 
 func TestLoginFuncMisbehaves(t *testing.T) {
-	for name, login := range map[string]LoginFunc{
-		"panics":         func(context.Context, *Client, *Token) (Token, error) { panic(canary) },
-		"returns errors": func(context.Context, *Client, *Token) (Token, error) { return Token{}, errors.New(canary) },
-		"bad header":     func(context.Context, *Client, *Token) (Token, error) { return Token{Value: canary + "\n"}, nil },
+	fails := func(kind providers.Kind) LoginFunc {
+		return func(context.Context, *Client, *Token) (Token, error) {
+			return Token{}, &providers.Error{Kind: kind, Provider: "testbank", Operation: "login", MayHaveHappened: true}
+		}
+	}
+	for name, test := range map[string]struct {
+		login LoginFunc
+		kind  providers.Kind
+	}{
+		"panics":           {func(context.Context, *Client, *Token) (Token, error) { panic(canary) }, providers.KindInternal},
+		"returns an error": {func(context.Context, *Client, *Token) (Token, error) { return Token{}, errors.New(canary) }, providers.KindInternal},
+		"bad header":       {func(context.Context, *Client, *Token) (Token, error) { return Token{Value: canary + "\n"}, nil }, providers.KindInternal},
+		// Nothing was sent for the caller, and it was not the caller's deadline.
+		"may have happened": {fails(providers.KindUnavailable), providers.KindUnavailable},
+		"deadline":          {fails(providers.KindDeadline), providers.KindUnavailable},
+		"canceled":          {fails(providers.KindCanceled), providers.KindUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent atomic.Int32
 			c := down(t, &sent, func(*http.Request) (*http.Response, error) { return reply(200, `{}`), nil }, func(cfg *Config) {
-				cfg.Login = login
+				cfg.Login = test.login
 				cfg.Authorize = func(h http.Header, token string) { h.Set("Authorization", token) }
 			})
 			_, err := c.Do(t.Context(), create(), nil)
-			if e := wantKind(t, err, providers.KindInternal); e.MayHaveHappened || sent.Load() != 0 {
+			if e := wantKind(t, err, test.kind); e.MayHaveHappened || sent.Load() != 0 {
 				t.Errorf("error = %+v, %d sent", e, sent.Load())
 			}
 		})
@@ -385,9 +398,10 @@ func TestCloseEndsTheLogin(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- c.Check(t.Context()) }()
 		<-started
+		began := time.Now()
 		c.Close()
-		if err := <-done; err == nil {
-			t.Error("Check succeeded")
+		if err := <-done; err == nil || time.Since(began) != 0 {
+			t.Errorf("Check: %v after %v", err, time.Since(began))
 		}
 		time.Sleep(time.Minute)
 		wantKind(t, c.Check(t.Context()), providers.KindUnavailable)

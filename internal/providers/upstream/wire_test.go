@@ -398,6 +398,54 @@ func TestResentReadsCostTheBudget(t *testing.T) {
 	}
 }
 
+// When nothing had been written, the provider has seen nothing of it.
+func TestOnlyWhatWasWrittenIsResent(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	defer theirs.Close()
+	go io.Copy(io.Discard, theirs)
+	resent := 0
+	w := &wire{resent: func() { resent++ }}
+	trace := httptrace.ContextClientTrace(w.trace(t.Context()))
+	kept := &conn{Conn: ours, stall: time.Minute}
+	kept.Write([]byte("an earlier request"))
+	trace.GotConn(httptrace.GotConnInfo{Conn: kept})
+	trace.GotConn(httptrace.GotConnInfo{Conn: kept})
+	if resent != 0 {
+		t.Error("a request of which nothing was written counts as resent")
+	}
+	kept.Write([]byte("this request"))
+	trace.GotConn(httptrace.GotConnInfo{Conn: kept})
+	if resent != 1 {
+		t.Error("a request that was written counts as not resent")
+	}
+}
+
+// A transport that is not ours cannot tell what was written.
+func TestForeignTransports(t *testing.T) {
+	for name, test := range map[string]struct {
+		err      error
+		happened bool
+	}{
+		"dial":    {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, false},
+		"unknown": {errRefused, true},
+	} {
+		c := newTestClient(t, "http://bank.test", func(cfg *Config) {
+			cfg.Transport = transport(func(*http.Request) (*http.Response, error) { return nil, test.err })
+		})
+		_, err := c.Do(t.Context(), create(), nil)
+		if e := wantKind(t, err, providers.KindUnavailable); e.MayHaveHappened != test.happened {
+			t.Errorf("%s: error = %+v", name, e)
+		}
+	}
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
+	c := newTestClient(t, s.URL, func(cfg *Config) { cfg.Transport = &http.Transport{DisableKeepAlives: true} })
+	_, err := c.Do(t.Context(), create(), nil)
+	if e := wantKind(t, err, providers.KindUnavailable); !e.MayHaveHappened {
+		t.Errorf("error = %+v", e)
+	}
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var hits atomic.Int32
 	other := serve(t, func(w http.ResponseWriter, r *http.Request) { hits.Add(1) })
