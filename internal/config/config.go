@@ -24,8 +24,12 @@ type Config struct {
 	Tenants map[string]Tenant
 	// Clients are the internal services that may call.
 	Clients []Client
+	// OIDC are the issuers whose bearer tokens are taken beside keys.
+	OIDC []OIDC
 	// TLS is what the gRPC and HTTP listeners present; nil for plain text.
 	TLS *TLS
+	// CORS tells which web pages may call REST from a browser.
+	CORS CORS
 	// Log tells what is logged, and how.
 	Log Log
 	// Limits bound what callers can use up.
@@ -110,12 +114,37 @@ type Client struct {
 	Scopes []string
 }
 
-// TLS names files with PEM.
+// OIDC is an issuer of bearer tokens, which are signed JWTs. A token's claims tell who calls, for which tenant and with which scopes.
+type OIDC struct {
+	// Issuer is the issuer's address, exactly as the tokens have it in `iss`. Its keys are found by OpenID Connect Discovery.
+	Issuer string
+	// Audience must be among a token's audiences: the name that the issuer knows Kontor by.
+	Audience string
+	// Tenant owns all that the issuer's tokens can see. Empty when TenantClaim tells.
+	Tenant string
+	// TenantClaim is the claim with the tenant's id. Empty when Tenant tells.
+	TenantClaim string
+	// ScopesClaim is the claim with the scopes, as a list or as one text with blanks between them. Words that are none of Scopes() are passed
+	// over, since issuers have other services, too.
+	ScopesClaim string
+	// ClientIDClaim is the claim with the client's id.
+	ClientIDClaim string
+}
+
+// TLS names files with PEM. They are read again when they change.
 type TLS struct {
 	// CertFile has the certificate and its chain.
 	CertFile string
 	// KeyFile has the private key.
 	KeyFile string
+	// ClientCAFile has the authorities whose certificates gRPC callers must present, beside what authenticates them. Empty: none is asked for.
+	ClientCAFile string
+}
+
+// CORS tells which web pages may call REST from a browser.
+type CORS struct {
+	// AllowedOrigins are the pages' origins, such as https://app.example.com. Empty: none, and browsers keep pages out.
+	AllowedOrigins []string
 }
 
 // Log tells what is logged, and how.
@@ -188,6 +217,12 @@ func Defaults() Config {
 
 // FinoOSBaseURL is finoOS's address when a block has none (documented).
 const FinoOSBaseURL = "https://os.fino.cloud/api/v1"
+
+// The claims of a token that tell scopes and client when an issuer's block does not say.
+const (
+	DefaultScopesClaim   = "scope"
+	DefaultClientIDClaim = "sub"
+)
 
 // Scopes lists the scopes that a client can have.
 func Scopes() []string {

@@ -78,7 +78,16 @@ func TestEverythingSet(t *testing.T) {
 	if !reflect.DeepEqual(c.Clients, want) {
 		t.Errorf("clients: %v", c.Clients)
 	}
-	if *c.TLS != (config.TLS{CertFile: "tls.crt", KeyFile: "/etc/kontor/tls.key"}) || c.Log != (config.Log{Level: slog.LevelDebug, Format: "text"}) {
+	if !slices.Equal(c.OIDC, []config.OIDC{
+		{Issuer: "https://login.example.com/realms/a", Audience: "kontor", Tenant: "default", ScopesClaim: "scope", ClientIDClaim: "sub"},
+		{Issuer: "http://127.0.0.1:9998", Audience: "api://kontor", TenantClaim: "org", ScopesClaim: "roles", ClientIDClaim: "azp"},
+	}) {
+		t.Errorf("oidc: %+v", c.OIDC)
+	}
+	if !slices.Equal(c.CORS.AllowedOrigins, []string{"https://app.example.com", "http://localhost:3000"}) {
+		t.Errorf("cors: %v", c.CORS)
+	}
+	if *c.TLS != (config.TLS{CertFile: "tls.crt", KeyFile: "/etc/kontor/tls.key", ClientCAFile: "clients.pem"}) || c.Log != (config.Log{Level: slog.LevelDebug, Format: "text"}) {
 		t.Errorf("tls %v, log %v", c.TLS, c.Log)
 	}
 	if c.Limits != (config.Limits{
@@ -160,7 +169,7 @@ func TestLoad(t *testing.T) {
 		return path
 	}
 	write("key.txt", "s3cret\n")
-	path := write("kontor.yaml", strings.Replace(least, "secret: s", `secret: "${file:key.txt}"`, 1)+"tls: {cert_file: a.crt, key_file: /b.key}\n")
+	path := write("kontor.yaml", strings.Replace(least, "secret: s", `secret: "${file:key.txt}"`, 1)+"tls: {cert_file: a.crt, key_file: /b.key, client_ca_file: ca.pem}\n")
 	c, err := config.Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +177,7 @@ func TestLoad(t *testing.T) {
 	if got := c.Tenants["t"].Providers.FinoOS.Secret.Reveal(); got != "s3cret" {
 		t.Errorf("the secret is %q", got)
 	}
-	if c.TLS.CertFile != filepath.Join(dir, "a.crt") || c.TLS.KeyFile != "/b.key" {
+	if c.TLS.CertFile != filepath.Join(dir, "a.crt") || c.TLS.KeyFile != "/b.key" || c.TLS.ClientCAFile != filepath.Join(dir, "ca.pem") {
 		t.Errorf("tls is %v", c.TLS)
 	}
 

@@ -26,6 +26,9 @@ func Load(path string) (*Config, error) {
 	}
 	if config.TLS != nil {
 		config.TLS.CertFile, config.TLS.KeyFile = inFolder(folder, config.TLS.CertFile), inFolder(folder, config.TLS.KeyFile)
+		if config.TLS.ClientCAFile != "" {
+			config.TLS.ClientCAFile = inFolder(folder, config.TLS.ClientCAFile)
+		}
 	}
 	return config, nil
 }

@@ -129,6 +129,14 @@ func badValues(text string) (all []mutation) {
 	}
 	add("scopes: [consents.write, banking.read]", "scopes: []", "clients[0].scopes")
 	add("scopes: [consents.write, banking.read]", "scopes: consents.write", "clients[0].scopes")
+	for _, bad := range []string{"login.example.com", "http://login.example.com", "https://u:canary@h", "https://h?canary", "https://h/#canary", "ftp://canary"} {
+		add("issuer: https://login.example.com/realms/a", "issuer: "+bad, "oidc[0].issuer")
+	}
+	add("issuer: http://127.0.0.1:9998", "issuer: https://login.example.com/realms/a", "oidc[1].issuer")
+	add("    tenant: default\n  - issuer", "    tenant: nobody\n  - issuer", "oidc[0].tenant")
+	for _, bad := range []string{"app.example.com", "https://app.example.com/", "https://app.example.com/canary", "https://*.example.com", "'*'", "'null'", "https://App.example.com", "https://u:canary@h"} {
+		add("- https://app.example.com\n    - http://localhost:3000", "- "+bad+"\n    - http://localhost:3000", "cors.allowed_origins[0]")
+	}
 	add("level: debug", "level: trace", "log.level")
 	add("format: text", "format: xml", "log.format")
 	for _, bad := range []string{"0", "-1", "1.5", "many", "99999999"} {
@@ -207,7 +215,7 @@ func TestMissing(t *testing.T) {
 		"public_url", "tenants", "clients", "tenants.default.redirect_uris", "tenants.default.providers",
 		"tenants.default.providers.fimento.base_url", "tenants.default.providers.fimento.username", "tenants.default.providers.fimento.password",
 		"tenants.default.providers.finoos.name", "tenants.default.providers.finoos.secret", "clients[0].tenant", "clients[0].key_sha256",
-		"clients[0].scopes", "tls.cert_file", "tls.key_file",
+		"clients[0].scopes", "oidc[0].audience", "oidc[1].audience", "tls.cert_file", "tls.key_file",
 	} {
 		if !missing[path] {
 			t.Errorf("nothing says that %s is missing", path)
@@ -240,6 +248,8 @@ func TestShapes(t *testing.T) {
 		"no provider":   {strings.Replace(least, "{finoos: {name: n, secret: s}}", "{}", 1), "tenants.t.providers: must have at least one provider"},
 		"tenant's name": {strings.Replace(least, "{t: {", "{T: {", 1), "tenants.T: must be made of small letters"},
 		"same ports":    {least + "listen: {grpc: ':1', http: ':2', admin: ':1'}\n", "listen: two listeners have the same address"},
+		"two tenants":   {least + "oidc: [{issuer: 'https://h', audience: a, tenant: t, tenant_claim: c}]\n", "oidc[0]: must have either tenant or tenant_claim"},
+		"no tenant":     {least + "oidc: [{issuer: 'https://h', audience: a}]\n", "oidc[0]: must have either tenant or tenant_claim"},
 		"intervals":     {least + "polling: {min_interval: 2s, max_interval: 1s}\n", "polling: min_interval must not be longer"},
 		"empty secret":  {strings.Replace(least, "secret: s", `secret: "${env:EMPTY}"`, 1), "tenants.t.providers.finoos.secret: must not be empty"},
 	} {

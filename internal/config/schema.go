@@ -30,7 +30,19 @@ func (p *parser) config(root value, c *Config) {
 		"clients":    func(v value) { c.Clients = clients(v) },
 		"tls": func(v value) {
 			c.TLS = &TLS{}
-			v.object(fields{"cert_file": scalar(&c.TLS.CertFile, word), "key_file": scalar(&c.TLS.KeyFile, word)}, "cert_file", "key_file")
+			v.object(fields{
+				"cert_file": scalar(&c.TLS.CertFile, word), "key_file": scalar(&c.TLS.KeyFile, word), "client_ca_file": scalar(&c.TLS.ClientCAFile, word),
+			}, "cert_file", "key_file")
+		},
+		"oidc": func(v value) { c.OIDC = issuers(v) },
+		"cors": func(v value) {
+			v.object(fields{"allowed_origins": func(v value) {
+				v.list(func(v value) {
+					var allowed string
+					scalar(&allowed, origin)(v)
+					c.CORS.AllowedOrigins = append(c.CORS.AllowedOrigins, allowed)
+				})
+			}}, "allowed_origins")
 		},
 		"log": func(v value) {
 			v.object(fields{"level": scalar(&c.Log.Level, level), "format": scalar(&c.Log.Format, oneOf("json", "text"))})
@@ -58,19 +70,20 @@ func (p *parser) config(root value, c *Config) {
 			})
 		},
 	}, "public_url", "tenants", "clients")
-	p.tenantsOfClients(root, c)
+	p.tenantsOf(root, c, "clients", func(i int) string { return c.Clients[i].Tenant })
+	p.tenantsOf(root, c, "oidc", func(i int) string { return c.OIDC[i].Tenant })
 }
 
-// tenantsOfClients checks what only shows when both lists are read: a tenant that no client has is fine, a client of no tenant is not.
-func (p *parser) tenantsOfClients(root value, c *Config) {
+// tenantsOf checks what only shows when both lists are read: a tenant that no client has is fine, a client of no tenant is not.
+func (p *parser) tenantsOf(root value, c *Config, list string, tenant func(i int) string) {
 	if len(c.Tenants) == 0 {
 		return // said already
 	}
-	root.at("clients", func(list value) {
-		for i, node := range list.items() {
-			client := value{parser: p, node: node, path: fmt.Sprintf("clients[%d]", i)}
-			client.at("tenant", func(v value) {
-				if _, ok := c.Tenants[c.Clients[i].Tenant]; !ok && c.Clients[i].Tenant != "" {
+	root.at(list, func(all value) {
+		for i, node := range all.items() {
+			item := value{parser: p, node: node, path: fmt.Sprintf("%s[%d]", list, i)}
+			item.at("tenant", func(v value) {
+				if _, ok := c.Tenants[tenant(i)]; !ok && tenant(i) != "" {
 					v.problem("there is no such tenant")
 				}
 			})
@@ -210,6 +223,33 @@ func clients(v value) []Client {
 	return all
 }
 
+// issuers reads who issues tokens.
+func issuers(v value) []OIDC {
+	var all []OIDC
+	seen := map[string]bool{}
+	v.list(func(v value) {
+		o := OIDC{ScopesClaim: DefaultScopesClaim, ClientIDClaim: DefaultClientIDClaim}
+		before := len(v.parser.problems)
+		v.object(fields{
+			"issuer":          scalar(&o.Issuer, issuer),
+			"audience":        scalar(&o.Audience, word),
+			"tenant":          scalar(&o.Tenant, id),
+			"tenant_claim":    scalar(&o.TenantClaim, word),
+			"scopes_claim":    scalar(&o.ScopesClaim, word),
+			"client_id_claim": scalar(&o.ClientIDClaim, word),
+		}, "issuer", "audience")
+		if len(v.parser.problems) == before && (o.Tenant == "") == (o.TenantClaim == "") {
+			v.problem("must have either tenant or tenant_claim")
+		}
+		if o.Issuer != "" && seen[o.Issuer] {
+			v.at("issuer", func(v value) { v.problem("this issuer appears twice") })
+		}
+		seen[o.Issuer] = true
+		all = append(all, o)
+	})
+	return all
+}
+
 func limits(v value, l *Limits) {
 	v.object(fields{
 		"requests_per_second":  scalar(&l.RequestsPerSecond, number(1, 1_000_000)),
@@ -335,6 +375,27 @@ func providerURL(text string) (string, error) {
 		return "", errors.New("must be https, except on this machine")
 	}
 	return strings.TrimRight(text, "/"), nil
+}
+
+// issuer demands https, since keys come from there. It is compared with tokens letter by letter, so nothing of it is changed.
+func issuer(text string) (string, error) {
+	u, ok := webURL(text)
+	if !ok || u.RawQuery != "" || strings.ContainsAny(text, "?#") {
+		return "", errors.New("must be an https address without credentials, query or fragment")
+	}
+	if u.Scheme != "https" && !loopback(u.Hostname()) {
+		return "", errors.New("must be https, except on this machine")
+	}
+	return text, nil
+}
+
+// origin demands what browsers send as Origin, which is compared letter by letter.
+func origin(text string) (string, error) {
+	u, ok := webURL(text)
+	if !ok || u.Scheme+"://"+u.Host != text || text != strings.ToLower(text) || strings.Contains(u.Host, "*") {
+		return "", errors.New("must be an origin in small letters, such as https://app.example.com: scheme, host and port, without a path")
+	}
+	return text, nil
 }
 
 func loopback(host string) bool {

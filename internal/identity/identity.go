@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Identity is an authenticated client.
@@ -31,6 +32,8 @@ type (
 	requestIDKey   struct{}
 	idempotencyKey struct{}
 	lastEventIDKey struct{}
+	peerKey        struct{}
+	trailKey       struct{}
 )
 
 // With attaches the client.
@@ -53,6 +56,53 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
+}
+
+// WithPeer attaches the network address that the call came from, of gRPC's connection or of HTTP's.
+func WithPeer(ctx context.Context, address string) context.Context {
+	return context.WithValue(ctx, peerKey{}, address)
+}
+
+// Peer gives the network address that the call came from.
+func Peer(ctx context.Context) string {
+	address, _ := ctx.Value(peerKey{}).(string)
+	return address
+}
+
+// Trail remembers which outcomes of a call are in the audit already. A nil Trail remembers nothing. Safe for concurrent use.
+type Trail struct {
+	mu       sync.Mutex
+	outcomes []string
+}
+
+// WithTrail attaches a new trail.
+func WithTrail(ctx context.Context) context.Context {
+	return context.WithValue(ctx, trailKey{}, &Trail{})
+}
+
+// TrailOf gives the trail, nil when there is none.
+func TrailOf(ctx context.Context) *Trail {
+	trail, _ := ctx.Value(trailKey{}).(*Trail)
+	return trail
+}
+
+// Note remembers an outcome.
+func (t *Trail) Note(outcome string) {
+	if t != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.outcomes = append(t.outcomes, outcome)
+	}
+}
+
+// Has tells whether an outcome was noted.
+func (t *Trail) Has(outcome string) bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Contains(t.outcomes, outcome)
 }
 
 // WithIdempotencyKey attaches the caller's idempotency key.

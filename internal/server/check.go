@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -32,6 +33,9 @@ func newChecker(requests []proto.Message) (*checker, error) {
 
 // check refuses unknown fields and values that break a rule, with INVALID_FIELD and the fields' JSON paths.
 func (c *checker) check(request proto.Message) error {
+	if bytes.Equal(request.ProtoReflect().GetUnknown(), unreadable) {
+		return kerr.New(errorv1.Error_INVALID_FIELD, "the request cannot be read", kerr.WithField("request", "is not the message of this method"))
+	}
 	if path, ok := unknownField(request.ProtoReflect(), ""); ok {
 		return kerr.InvalidField(path, "is not a field of the request")
 	}

@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
@@ -21,8 +20,7 @@ import (
 )
 
 // guard stands before every method of the API, whatever the call came through. It wraps service descriptions instead of being an
-// interceptor, for two things that interceptors come too late for: a request is read only after its sender was let in, and one that cannot be
-// read is an error like any other.
+// interceptor, since interceptors come too late for one thing: a request is read only after its sender was let in.
 type guard struct {
 	rules         map[string]rule
 	authenticator Authenticator
@@ -132,10 +130,7 @@ func (g *guard) unknown(_ any, stream grpc.ServerStream) error {
 // read reads a request and refuses one that does not fit.
 func (g *guard) read(request any, decode func(any) error) error {
 	if err := decode(request); err != nil {
-		if code := status.Code(err); code == codes.Canceled || code == codes.DeadlineExceeded || code == codes.ResourceExhausted {
-			return err
-		}
-		return kerr.New(errorv1.Error_INVALID_FIELD, "the request cannot be read", kerr.WithField("request", "is not the message of this method"))
+		return err
 	}
 	message, ok := request.(proto.Message)
 	if !ok {

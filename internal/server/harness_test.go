@@ -221,7 +221,8 @@ type harness struct {
 	admin     string
 }
 
-func start(t *testing.T, change ...func(*server.Options)) *harness {
+// prepare makes the options of a server with fake services.
+func prepare(t *testing.T) (*harness, server.Options) {
 	t.Helper()
 	h := &harness{consents: &consents{}, callbacks: &callbackFakes{}, log: &output{}, stopping: make(chan struct{})}
 	tel, err := telemetry.New(t.Context(), telemetry.Options{Log: h.log, Level: -8})
@@ -229,7 +230,7 @@ func start(t *testing.T, change ...func(*server.Options)) *harness {
 		t.Fatal(err)
 	}
 	limits := config.Defaults().Limits
-	options := server.Options{
+	return h, server.Options{
 		Listen: config.Listen{GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0"},
 		Limits: limits, Shutdown: config.Shutdown{Timeout: 5 * time.Second}, Reflection: true,
 		Services: server.Services{
@@ -242,9 +243,15 @@ func start(t *testing.T, change ...func(*server.Options)) *harness {
 			{ID: "reader", Tenant: "two", Keys: [][32]byte{sum(readerKey)}, Scopes: []string{"consents.read"}},
 		}),
 	}
+}
+
+func start(t *testing.T, change ...func(*server.Options)) *harness {
+	t.Helper()
+	h, options := prepare(t)
 	for _, c := range change {
 		c(&options)
 	}
+	var err error
 	h.Server, err = server.New(options)
 	if err != nil {
 		t.Fatal(err)

@@ -95,10 +95,10 @@ func TestValidation(t *testing.T) {
 			_, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{Consent: &consentv1.Consent{BrokerBanks: []*consentv1.Consent_BrokerBank{{}, {Id: strings.Repeat(canary, 20)}}}})
 			return err
 		}, "POST", "/v1/consents", `{"consent": {"brokerBanks": [{}, {"id": "` + strings.Repeat(canary, 20) + `"}]}}`, "consent.brokerBanks[1].id"},
-		{"no PDF", func() error {
-			_, err := documents.CreateShipment(ctx, &documentsv1.CreateShipmentRequest{Shipment: &documentsv1.Shipment{Channel: documentsv1.Shipment_FAX, Recipient: "r", Address: address, Subject: canary}})
+		{"no subject", func() error {
+			_, err := documents.CreateShipment(ctx, &documentsv1.CreateShipmentRequest{Shipment: &documentsv1.Shipment{Channel: documentsv1.Shipment_FAX, Recipient: canary, Address: address}})
 			return err
-		}, "POST", "/v1/shipments", `{"shipment": {"channel": "FAX", "recipient": "r", "subject": "` + canary + `", "address": {"city": "Berlin", "countryCode": "DE"}}}`, "shipment.pdf"},
+		}, "POST", "/v1/shipments", `{"shipment": {"channel": "FAX", "recipient": "` + canary + `", "address": {"city": "Berlin", "countryCode": "DE"}}}`, "shipment.subject"},
 		{"undefined enum", func() error {
 			_, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{Consent: &consentv1.Consent{Access: 77}})
 			return err
@@ -170,7 +170,7 @@ func TestUnknownFieldsOverGRPC(t *testing.T) {
 		err := h.conn.Invoke(as(t.Context(), allKey), create, wrapperspb.Bytes(nil), &consentv1.Consent{}, grpc.ForceCodec(rawCodec(bytes)))
 		invalid(t, "garbage", err, "request")
 	}
-	if h.consents.count() != 1 { // the stream's service is called before the request is read
+	if h.consents.count() != 0 {
 		t.Errorf("%d bad requests reached the service", h.consents.count())
 	}
 }
@@ -178,9 +178,11 @@ func TestUnknownFieldsOverGRPC(t *testing.T) {
 // rawCodec sends its own bytes whatever the message.
 type rawCodec []byte
 
-func (c rawCodec) Marshal(any) ([]byte, error)        { return c, nil }
-func (c rawCodec) Unmarshal(data []byte, v any) error { return proto.Unmarshal(data, v.(proto.Message)) }
-func (c rawCodec) Name() string                       { return "proto" }
+func (c rawCodec) Marshal(any) ([]byte, error) { return c, nil }
+func (c rawCodec) Unmarshal(data []byte, v any) error {
+	return proto.Unmarshal(data, v.(proto.Message))
+}
+func (c rawCodec) Name() string { return "proto" }
 
 // TestStrictREST is a corpus of requests that do not fit. Each must name the field and never the value, in the answer and in the log.
 func TestStrictREST(t *testing.T) {
@@ -254,8 +256,8 @@ func TestBothFormsOfABody(t *testing.T) {
 		return r.GetPartnerBank(), nil
 	}
 	for body, mask := range map[string][]string{
-		`{"displayName": "B", "broker": true}`:                                                              {"broker", "display_name"},
-		`{"partnerBank": {"displayName": "B"}}`:                                                             {"display_name"},
+		`{"displayName": "B", "broker": true}`:  {"broker", "display_name"},
+		`{"partnerBank": {"displayName": "B"}}`: {"display_name"},
 		`{"partnerBank": {"displayName": "B", "broker": true, "logoUri": "x"}, "updateMask": "displayName"}`: {"display_name"},
 	} {
 		updated = nil

@@ -67,19 +67,19 @@ func TestEveryMethodHasARule(t *testing.T) {
 		t.Errorf("%d methods, %d rules", count, len(rules))
 	}
 	for method, scope := range map[string]string{
-		"/kontor.consent.v1.ConsentService/SimulateDecision":       "consents.write",
-		"/kontor.consent.v1.ConsentService/ListPartnerBanks":       "consents.read",
-		"/kontor.consent.v1.ConsentService/WatchConsents":          "consents.read",
-		"/kontor.banking.v1.BankingService/StreamTransactions":     "banking.read",
-		"/kontor.banking.v1.BankingService/ImportConnections":      "banking.write",
-		"/kontor.customer.v1.CustomerService/DeleteCustomer":       "customers.write",
-		"/kontor.insights.v1.InsightsService/SearchCompanyLogos":   "insights.read",
-		"/kontor.documents.v1.DocumentService/CreateShipment":      "documents.write",
-		"/kontor.provider.v1.ProviderService/ListProviderUsers":    "providers.read",
-		"/kontor.insights.v1.InsightsService/GetInsights":          "insights.read",
-		"/kontor.customer.v1.CustomerService/UpdateCustomer":       "customers.write",
-		"/kontor.consent.v1.ConsentService/RevokeConsent":          "consents.write",
-		"/kontor.documents.v1.DocumentService/WatchShipments":      "documents.read",
+		"/kontor.consent.v1.ConsentService/SimulateDecision":        "consents.write",
+		"/kontor.consent.v1.ConsentService/ListPartnerBanks":        "consents.read",
+		"/kontor.consent.v1.ConsentService/WatchConsents":           "consents.read",
+		"/kontor.banking.v1.BankingService/StreamTransactions":      "banking.read",
+		"/kontor.banking.v1.BankingService/ImportConnections":       "banking.write",
+		"/kontor.customer.v1.CustomerService/DeleteCustomer":        "customers.write",
+		"/kontor.insights.v1.InsightsService/SearchCompanyLogos":    "insights.read",
+		"/kontor.documents.v1.DocumentService/CreateShipment":       "documents.write",
+		"/kontor.provider.v1.ProviderService/ListProviderUsers":     "providers.read",
+		"/kontor.insights.v1.InsightsService/GetInsights":           "insights.read",
+		"/kontor.customer.v1.CustomerService/UpdateCustomer":        "customers.write",
+		"/kontor.consent.v1.ConsentService/RevokeConsent":           "consents.write",
+		"/kontor.documents.v1.DocumentService/WatchShipments":       "documents.read",
 		"/kontor.banking.v1.BankingService/CreateManagementSession": "banking.write",
 	} {
 		if rules[method].scope != scope {

@@ -99,7 +99,16 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	o.Stopping = cmp.Or(o.Stopping, make(chan struct{}))
 	var services []*grpc.ServiceDesc
-	o.Services.register(func(service *grpc.ServiceDesc, _ any) { services = append(services, service) })
+	var missing error
+	o.Services.register(func(service *grpc.ServiceDesc, implementation any) {
+		services = append(services, service)
+		if implementation == nil {
+			missing = fmt.Errorf("server: %s is not set", service.ServiceName)
+		}
+	})
+	if missing != nil {
+		return nil, missing
+	}
 	guard, err := newGuard(o.Authenticator, o.Limits, o.Telemetry, services)
 	if err != nil {
 		return nil, err
@@ -130,6 +139,7 @@ const (
 
 func (s *Server) newGRPC() {
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
 		grpc.MaxRecvMsgSize(s.options.Limits.MaxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeader),
@@ -176,6 +186,7 @@ func (s *Server) newHTTP() error {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api)
 	mux.HandleFunc("/", notFound)
+	mux.HandleFunc("/v1", notFound) // or it would be sent on to /v1/
 	callbacks(mux, s.options.Callbacks, s.options.Telemetry)
 	if err := docs(mux, s.options.OpenAPI); err != nil {
 		return err

@@ -2,10 +2,10 @@ package service
 
 import (
 	"context"
-
-	"google.golang.org/grpc/peer"
+	"time"
 
 	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -15,28 +15,51 @@ const (
 	actorCustomer = "customer"
 )
 
+// outcomeOK is the outcome of what went well; any other is a reason.
+const outcomeOK = "OK"
+
+// auditTimeout bounds how long a failed call waits for its entry.
+const auditTimeout = 5 * time.Second
+
 // audit notes in a transaction what the caller does in it.
 func (s *Service) audit(ctx context.Context, tx store.Tx, method, resource string) error {
-	return tx.AppendAudit(s.auditEntry(ctx, method, resource))
+	return s.auditOutcome(ctx, tx, method, resource, outcomeOK)
 }
 
-// auditAlone notes what changes nothing in the store: a read of bank data, or a change at the provider only.
+// auditOutcome notes what a transaction stores about a change that did not go well.
+func (s *Service) auditOutcome(ctx context.Context, tx store.Tx, method, resource, outcome string) error {
+	identity.TrailOf(ctx).Note(outcome)
+	return tx.AppendAudit(&store.Audit{
+		Time: s.now(), Tenant: tenantOf(ctx), Actor: identity.From(ctx).ClientID, Method: method, Resource: resource, Peer: identity.Peer(ctx),
+		RequestID: identity.RequestID(ctx), Outcome: outcome,
+	})
+}
+
+// auditAlone notes what changes nothing in the store: a read of bank data, before the data leaves, or a change at the provider only.
 func (s *Service) auditAlone(ctx context.Context, method, resource string) error {
 	return s.update(ctx, func(tx store.Tx) error { return s.audit(ctx, tx, method, resource) })
 }
 
-func (s *Service) auditEntry(ctx context.Context, method, resource string) *store.Audit {
-	entry := &store.Audit{
-		Time: s.now(), Tenant: tenantOf(ctx), Actor: identity.From(ctx).ClientID, Method: method, Resource: resource,
-		RequestID: identity.RequestID(ctx), Outcome: "OK",
-	}
-	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
-		entry.Peer = p.Addr.String()
-	}
-	return entry
-}
-
 // auditSelf notes what happens without a client's request.
 func (s *Service) auditSelf(tx store.Tx, tenant, actor, method, resource string) error {
-	return tx.AppendAudit(&store.Audit{Time: s.now(), Tenant: tenant, Actor: actor, Method: method, Resource: resource, Outcome: "OK"})
+	return tx.AppendAudit(&store.Audit{Time: s.now(), Tenant: tenant, Actor: actor, Method: method, Resource: resource, Outcome: outcomeOK})
+}
+
+// AuditFailure notes a call that was refused or failed. What went well is noted by the services themselves, in the transaction that it belongs
+// to, and so is a failure that changed something: that is not noted twice.
+func (s *Service) AuditFailure(ctx context.Context, method, resource string, failure error) {
+	outcome := kerr.Reason(failure).String()
+	if identity.TrailOf(ctx).Has(outcome) {
+		return
+	}
+	if resource == "" {
+		resource = kerr.Metadata(failure)["shipment"] // of unknown outcome
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
+	defer cancel()
+	err := s.update(ctx, func(tx store.Tx) error { return s.auditOutcome(ctx, tx, method, resource, outcome) })
+	if err != nil {
+		s.log.ErrorContext(ctx, "a failed call is missing in the audit", "method", method, "outcome", outcome, "error", err.Error(),
+			"request_id", identity.RequestID(ctx))
+	}
 }

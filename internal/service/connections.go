@@ -88,7 +88,7 @@ func (s *bankingServer) SyncConnection(ctx context.Context, req *bankingv1.SyncC
 		}
 		resp := &bankingv1.SyncConnectionResponse{}
 		if link != nil {
-			if row, err = s.linkIssued(ctx, "SyncConnection", row, *link, visit); err != nil {
+			if row, err = s.linkIssued(ctx, "SyncConnection", row, *link, visit, nil); err != nil {
 				return nil, err
 			}
 			resp.Link = row.Resource.GetLink()
@@ -116,7 +116,7 @@ func (s *bankingServer) DeleteConnection(ctx context.Context, req *bankingv1.Del
 			return nil, callError(err)
 		}
 		_, err := s.report(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
-			if _, err := s.extend(tx, fresh, consent.Removed(connection.ID, fresh.Flow, fresh.Resource.GetEventCount(), s.now())); err != nil {
+			if _, err := s.extend(tx, fresh, consent.Removed(connection.ID, fresh.Flow, int64(fresh.Resource.GetEventCount()), s.now())); err != nil {
 				return err
 			}
 			return s.audit(ctx, tx, "DeleteConnection", req.GetName())
@@ -173,8 +173,6 @@ func (s *bankingServer) ImportConnections(ctx context.Context, req *bankingv1.Im
 		return nil, err
 	}
 	return create(ctx, s.Service, "ImportConnections", req, func(ctx context.Context, c *creation) (*bankingv1.ImportConnectionsResponse, error) {
-		// The data is merged or replaced by ids: repeating it changes nothing more.
-		c.repeatable = true
 		return s.importConnections(ctx, c, p, customer, req)
 	})
 }
@@ -207,6 +205,8 @@ func (s *Service) importConnections(ctx context.Context, c *creation, p *provide
 		return nil, err
 	}
 	row.ProviderRef, row.Resource.ProviderReference = user, user
+	// The data is merged or replaced by ids: repeating it changes nothing more.
+	c.repeatable = true
 	if err := c.intend(ctx, p, "import_connections", customer.Resource.GetName(), nil); err != nil {
 		return nil, err
 	}

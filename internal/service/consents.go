@@ -44,7 +44,7 @@ func (s *consentServer) CreateConsent(ctx context.Context, req *consentv1.Create
 
 func (s *Service) createConsent(ctx context.Context, c *creation, p *providers.Provider, market string, req *consentv1.CreateConsentRequest) (*consentv1.Consent, error) {
 	wanted := req.GetConsent()
-	customer, saved, err := s.consentCustomer(ctx, c, req)
+	customer, saved, own, err := s.consentCustomer(ctx, c, req)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,6 @@ func (s *Service) createConsent(ctx context.Context, c *creation, p *providers.P
 	if row.Resource.GetDataCollection() == consentv1.Consent_DATA_COLLECTION_UNSPECIFIED {
 		row.Resource.DataCollection = consentv1.Consent_TRANSACTION_CATEGORISATION
 	}
-	userMade := false
 	request := providers.NewConsent{
 		Market: market, PartnerBank: row.PartnerBank, Access: row.Resource.GetAccess(), DataCollection: row.Resource.GetDataCollection(),
 		Psu: req.GetPsu(), BrokerBanks: wanted.GetBrokerBanks(), IdempotencyKey: c.providerKey(),
@@ -76,7 +75,6 @@ func (s *Service) createConsent(ctx context.Context, c *creation, p *providers.P
 	session := s.newSession(row, 1)
 	request.Redirects = session.redirects
 	if p.Users != nil {
-		userMade = !saved
 		if request.UserID, err = s.ensureUser(ctx, c, p, customer, saved); err != nil {
 			return nil, err
 		}
@@ -90,7 +88,7 @@ func (s *Service) createConsent(ctx context.Context, c *creation, p *providers.P
 	created, err := p.Consents.CreateConsent(ctx, request)
 	if err != nil {
 		failure := c.abandon(ctx, err, nil)
-		if userMade {
+		if own && p.Users != nil {
 			s.dropUser(ctx, p, customer)
 		}
 		return nil, failure
@@ -161,11 +159,19 @@ func (s *Service) startConsent(tx store.Tx, row *store.Consent, created *provide
 	return s.observe(tx, row, report)
 }
 
-// consentCustomer gives the customer of a new consent: the named one, or a new one that is not saved yet.
-func (s *Service) consentCustomer(ctx context.Context, c *creation, req *consentv1.CreateConsentRequest) (customer *store.Customer, saved bool, err error) {
+// consentCustomer gives the customer of a new consent: the named one, or one of the request's own, which is not saved yet, unless a process
+// stopped after it was.
+func (s *Service) consentCustomer(ctx context.Context, c *creation, req *consentv1.CreateConsentRequest) (customer *store.Customer, saved, own bool, err error) {
 	if name := req.GetConsent().GetCustomer(); name != "" {
 		customer, err = s.loadCustomer(ctx, name)
-		return customer, true, err
+		return customer, true, false, err
+	}
+	id := c.newID()
+	if c.resumed {
+		customer, err = s.loadCustomer(ctx, customerName(id))
+		if kerr.Reason(err) != errorv1.Error_CUSTOMER_NOT_FOUND {
+			return customer, true, true, err
+		}
 	}
 	customerType := req.GetCustomerType()
 	if customerType == customerv1.Customer_TYPE_UNSPECIFIED {
@@ -174,7 +180,7 @@ func (s *Service) consentCustomer(ctx context.Context, c *creation, req *consent
 	if customerType == customerv1.Customer_TYPE_UNSPECIFIED {
 		customerType = customerv1.Customer_PERSON
 	}
-	return s.newCustomer(c.tenant, &customerv1.Customer{Type: customerType}), false, nil
+	return s.newCustomer(c.tenant, id, &customerv1.Customer{Type: customerType}), false, true, nil
 }
 
 // dropUser takes back a user that was made for a consent that then failed. When that fails too, ListProviderUsers shows it as an orphan.
@@ -451,7 +457,7 @@ func present(row *store.Consent, history []consent.Event) {
 	for _, c := range state.Connections {
 		resource.Connections = append(resource.Connections, connectionResource(row.ID, c))
 	}
-	resource.EventCount = newest.Sequence
+	resource.EventCount = int32(newest.Sequence) //nolint:gosec // no history comes near
 	resource.UpdateTime = timestamppb.New(newest.ReceiveTime)
 	resource.Etag = strconv.FormatInt(newest.Sequence, 10)
 	row.Resource = resource

@@ -24,7 +24,7 @@ func (s *customerServer) CreateCustomer(ctx context.Context, req *customerv1.Cre
 		return nil, kerr.InvalidField("customer.type", "must be PERSON or COMPANY")
 	}
 	return create(ctx, s.Service, "CreateCustomer", req, func(ctx context.Context, c *creation) (*customerv1.Customer, error) {
-		row := s.newCustomer(c.tenant, req.GetCustomer())
+		row := s.newCustomer(c.tenant, c.newID(), req.GetCustomer())
 		err := s.update(ctx, func(tx store.Tx) error {
 			if err := s.insertCustomer(ctx, tx, row); err != nil {
 				return err
@@ -39,8 +39,8 @@ func (s *customerServer) CreateCustomer(ctx context.Context, req *customerv1.Cre
 }
 
 // newCustomer makes the row of a customer.
-func (s *Service) newCustomer(tenant string, wanted *customerv1.Customer) *store.Customer {
-	id, now := newID(), timestamppb.New(s.now())
+func (s *Service) newCustomer(tenant, id string, wanted *customerv1.Customer) *store.Customer {
+	now := timestamppb.New(s.now())
 	products := wanted.GetProducts()
 	if len(products) == 0 {
 		products = []customerv1.Customer_Product{customerv1.Customer_BANKING}
@@ -179,7 +179,11 @@ func (s *customerServer) UpdateCustomer(ctx context.Context, req *customerv1.Upd
 				return referenceTaken(err)
 			}
 			row = fresh
-			return s.audit(ctx, tx, "UpdateCustomer", fresh.Resource.GetName())
+			outcome := outcomeOK
+			if failure != nil {
+				outcome = kerr.Reason(failure).String() // of the products, some changed
+			}
+			return s.auditOutcome(ctx, tx, "UpdateCustomer", fresh.Resource.GetName(), outcome)
 		})
 		if err := errors.Join(failure, err); err != nil {
 			return nil, firstError(failure, err)
@@ -233,9 +237,15 @@ func (s *customerServer) DeleteCustomer(ctx context.Context, req *customerv1.Del
 	})
 }
 
+// errGrown says that a customer got something at a provider while they were being deleted.
+var errGrown = errors.New("service: the customer has more by now")
+
 func (s *Service) deleteCustomer(ctx context.Context, row *store.Customer) (*customerv1.DeletionReceipt, error) {
 	receipt := &customerv1.DeletionReceipt{Customer: row.Resource.GetName()}
-	note := func(place, kind string) {
+	note := func(place, kind string, count int) {
+		if count == 0 {
+			return
+		}
 		i := slices.IndexFunc(receipt.GetEntries(), func(e *customerv1.DeletionReceipt_Entry) bool {
 			return e.GetPlace() == place && e.GetKind() == kind
 		})
@@ -243,87 +253,142 @@ func (s *Service) deleteCustomer(ctx context.Context, row *store.Customer) (*cus
 			receipt.Entries = append(receipt.Entries, &customerv1.DeletionReceipt_Entry{Place: place, Kind: kind})
 			i = len(receipt.GetEntries()) - 1
 		}
-		receipt.Entries[i].Count++
+		receipt.Entries[i].Count += int32(count) //nolint:gosec // nobody has as many
 		receipt.Entries[i].DeleteTime = timestamppb.New(s.now())
 	}
-	consents, err := s.allConsents(ctx, row.Tenant, store.ConsentFilter{CustomerID: row.ID})
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range consents {
-		p, err := s.provider(c.Tenant, c.Provider)
-		if err != nil {
+	gone := make(map[string]bool) // at the providers: consents by name, users by provider and id
+	for {
+		consents, shipments, err := s.deleteHere(ctx, row.Tenant, row.ID, gone)
+		if err == nil {
+			note("kontor", "consent", consents)
+			note("kontor", "shipment", shipments)
+			note("kontor", "customer", 1)
+			receipt.CompleteTime = timestamppb.New(s.now())
+			return receipt, nil
+		}
+		if !errors.Is(err, errGrown) {
 			return nil, err
 		}
-		if c.Ended || p.Users != nil { // deleting the user, below, takes the consent with it
-			continue
-		}
-		if err := p.Consents.RevokeConsent(ctx, refOf(c)); err != nil {
-			return nil, callError(err)
-		}
-		note(providerName(p.ID), "consent")
-	}
-	for _, id := range slices.Sorted(maps.Keys(row.Users)) {
-		p, err := s.provider(row.Tenant, id)
-		if err != nil {
+		if err := s.deleteThere(ctx, row, gone, note); err != nil {
 			return nil, err
 		}
-		if err := p.Users.DeleteUser(ctx, row.Users[id]); err != nil {
-			return nil, callError(err)
-		}
-		note(providerName(id), "user")
 	}
-	err = s.update(ctx, func(tx store.Tx) error {
-		for _, c := range consents {
-			if err := s.appendDeleted(tx, c); err != nil {
-				return err
-			}
-		}
-		if err := tx.DeleteCustomer(row.Tenant, row.ID); err != nil {
-			return found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
-		}
-		return s.audit(ctx, tx, "DeleteCustomer", row.Resource.GetName())
-	})
-	if err != nil {
-		return nil, err
-	}
-	for range consents {
-		note("kontor", "consent")
-	}
-	note("kontor", "customer")
-	receipt.CompleteTime = timestamppb.New(s.now())
-	return receipt, nil
 }
 
-// appendDeleted tells watchers that a consent is gone.
-func (s *Service) appendDeleted(tx store.Tx, c *store.Consent) error {
-	fresh, err := tx.Consent(c.Tenant, c.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil // deleted on its own meanwhile
-	}
+// deleteThere deletes at the providers what a customer has there and is not gone yet.
+func (s *Service) deleteThere(ctx context.Context, row *store.Customer, gone map[string]bool, note func(place, kind string, count int)) error {
+	row, err := s.loadCustomer(ctx, row.Resource.GetName())
 	if err != nil {
 		return err
 	}
-	_, err = s.extend(tx, fresh, consent.Deleted(fresh.Flow, s.now()))
-	return err
+	consents, err := s.allConsents(ctx, row.Tenant, store.ConsentFilter{CustomerID: row.ID})
+	if err != nil {
+		return err
+	}
+	for _, c := range consents {
+		name := c.Resource.GetName()
+		if gone[name] || c.Ended {
+			gone[name] = true
+			continue
+		}
+		p, err := s.provider(c.Tenant, c.Provider)
+		if err != nil {
+			return err
+		}
+		if p.Users == nil { // deleting the user, below, takes the consent with it
+			if err := p.Consents.RevokeConsent(ctx, refOf(c)); err != nil {
+				return callError(err)
+			}
+			note(providerName(p.ID), "consent", 1)
+		}
+		gone[name] = true
+	}
+	for _, id := range slices.Sorted(maps.Keys(row.Users)) {
+		user := id + "/" + row.Users[id]
+		if gone[user] {
+			continue
+		}
+		p, err := s.provider(row.Tenant, id)
+		if err != nil {
+			return err
+		}
+		if err := p.Users.DeleteUser(ctx, row.Users[id]); err != nil {
+			return callError(err)
+		}
+		note(providerName(id), "user", 1)
+		gone[user] = true
+	}
+	return nil
+}
+
+// deleteHere deletes a customer from the store, unless something of theirs is not gone at the providers: that may have been made a moment ago.
+// It counts what it deleted.
+func (s *Service) deleteHere(ctx context.Context, tenant, id string, gone map[string]bool) (consents, shipments int, err error) {
+	err = s.update(ctx, func(tx store.Tx) error {
+		consents, shipments = 0, 0
+		row, err := tx.Customer(tenant, id)
+		if err != nil {
+			return found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
+		}
+		for provider, user := range row.Users {
+			if !gone[provider+"/"+user] {
+				return errGrown
+			}
+		}
+		theirs, err := allRows(func(page store.Page) ([]*store.Consent, error) {
+			return tx.Consents(tenant, store.ConsentFilter{CustomerID: id}, page)
+		}, func(c *store.Consent) string { return c.ID })
+		if err != nil {
+			return err
+		}
+		for _, c := range theirs {
+			if !gone[c.Resource.GetName()] {
+				return errGrown
+			}
+		}
+		sent, err := allRows(func(page store.Page) ([]*store.Shipment, error) {
+			return tx.Shipments(tenant, store.ShipmentFilter{CustomerID: id}, page)
+		}, func(row *store.Shipment) string { return row.ID })
+		if err != nil {
+			return err
+		}
+		consents, shipments = len(theirs), len(sent)
+		for _, c := range theirs {
+			if _, err := s.extend(tx, c, consent.Deleted(c.Flow, s.now())); err != nil {
+				return err
+			}
+		}
+		if err := tx.DeleteCustomer(tenant, id); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, "DeleteCustomer", row.Resource.GetName())
+	})
+	return consents, shipments, err
+}
+
+// allRows reads a list to its end.
+func allRows[Row any](list func(store.Page) ([]Row, error), id func(Row) string) ([]Row, error) {
+	var all []Row
+	for after := ""; ; {
+		rows, err := list(store.Page{After: after, Size: maxPageSize})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+		if len(rows) < maxPageSize {
+			return all, nil
+		}
+		after = id(rows[len(rows)-1])
+	}
 }
 
 // allConsents loads all consents that a filter takes.
 func (s *Service) allConsents(ctx context.Context, tenant string, filter store.ConsentFilter) ([]*store.Consent, error) {
 	var all []*store.Consent
-	err := s.view(ctx, func(r store.Reader) error {
-		all = nil
-		for after := ""; ; {
-			rows, err := r.Consents(tenant, filter, store.Page{After: after, Size: maxPageSize})
-			if err != nil {
-				return err
-			}
-			all = append(all, rows...)
-			if len(rows) < maxPageSize {
-				return nil
-			}
-			after = rows[len(rows)-1].ID
-		}
+	err := s.view(ctx, func(r store.Reader) (err error) {
+		all, err = allRows(func(page store.Page) ([]*store.Consent, error) { return r.Consents(tenant, filter, page) },
+			func(c *store.Consent) string { return c.ID })
+		return err
 	})
 	return all, err
 }

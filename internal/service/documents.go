@@ -21,6 +21,9 @@ import (
 // stands as what it is. It is never handed over twice.
 func (s *documentServer) CreateShipment(ctx context.Context, req *documentsv1.CreateShipmentRequest) (*documentsv1.Shipment, error) {
 	wanted := req.GetShipment()
+	if len(wanted.GetPdf()) == 0 {
+		return nil, kerr.InvalidField("shipment.pdf", "is needed")
+	}
 	if wanted.GetCustomer() != "" {
 		if _, err := s.loadCustomer(ctx, wanted.GetCustomer()); err != nil {
 			return nil, err
@@ -59,13 +62,12 @@ func (s *Service) createShipment(ctx context.Context, c *creation, p *providers.
 	case failure != nil && !mayHaveHappened(failure):
 		return nil, c.abandon(ctx, failure, func(tx store.Tx) error { return tx.DeleteShipment(row.Tenant, row.ID) })
 	case failure != nil:
-		err := c.abandon(ctx, failure, func(tx store.Tx) error {
+		return nil, c.abandon(ctx, failure, func(tx store.Tx) error {
 			if err := s.advanceShipment(tx, row, documentsv1.Shipment_OUTCOME_UNKNOWN); err != nil {
 				return err
 			}
-			return s.audit(ctx, tx, "CreateShipment", name)
+			return s.auditOutcome(ctx, tx, "CreateShipment", name, errorv1.Error_OUTCOME_UNKNOWN.String())
 		})
-		return nil, kerr.With(err, "shipment", name)
 	}
 	err = s.update(ctx, func(tx store.Tx) error {
 		if err := s.advanceShipment(tx, row, documentsv1.Shipment_SUBMITTED); err != nil {
@@ -77,7 +79,7 @@ func (s *Service) createShipment(ctx context.Context, c *creation, p *providers.
 		return c.done(tx, row.Resource)
 	})
 	if err != nil {
-		return nil, kerr.With(c.unrecorded(ctx, p, "send_shipment", err), "shipment", name)
+		return nil, c.unrecorded(ctx, p, "send_shipment", err)
 	}
 	return row.Resource, nil
 }
@@ -125,6 +127,9 @@ func settled(status documentsv1.Shipment_Status) bool {
 
 // GetShipment implements documentsv1.DocumentServiceServer.
 func (s *documentServer) GetShipment(ctx context.Context, req *documentsv1.GetShipmentRequest) (*documentsv1.Shipment, error) {
+	if _, err := s.offering(tenantOf(ctx), "", "GetShipment"); err != nil {
+		return nil, err
+	}
 	var row *store.Shipment
 	err := s.view(ctx, func(r store.Reader) (err error) {
 		row, err = r.Shipment(tenantOf(ctx), lastSegment(req.GetName()))
@@ -139,6 +144,9 @@ func (s *documentServer) GetShipment(ctx context.Context, req *documentsv1.GetSh
 // ListShipments implements documentsv1.DocumentServiceServer.
 func (s *documentServer) ListShipments(ctx context.Context, req *documentsv1.ListShipmentsRequest) (*documentsv1.ListShipmentsResponse, error) {
 	tenant, size := tenantOf(ctx), pageSize(req.GetPageSize())
+	if _, err := s.offering(tenant, "", "ListShipments"); err != nil {
+		return nil, err
+	}
 	filter := store.ShipmentFilter{CustomerID: strings.TrimPrefix(req.GetCustomer(), "customers/"), Status: req.GetStatus()}
 	scope := []string{tenant, "shipments", filter.CustomerID, filter.Status.String()}
 	after, err := decodeToken(req.GetPageToken(), "pageToken", scope...)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +38,12 @@ type creation struct {
 	hash       [32]byte
 	operation  string
 	repeatable bool
-	intent     string
+	// begun is when the request first came, resumed that a process stopped in the middle of it, so that parts of it may stand already.
+	begun    time.Time
+	resumed  bool
+	intent   string
+	resource string // what the newest intent is for
+	pinned   bool   // the record has its answer
 }
 
 // keyed is a request that carries an idempotency key.
@@ -52,7 +58,7 @@ type keyed interface {
 // work must commit its result in a transaction that calls creation.done, so that result and answer become durable together.
 func create[Req keyed, Resp proto.Message](ctx context.Context, s *Service, method string, req Req, work func(context.Context, *creation) (Resp, error)) (Resp, error) {
 	var none Resp
-	c := &creation{s: s, tenant: tenantOf(ctx), method: method, key: req.GetRequestId(), operation: uuid.NewString()}
+	c := &creation{s: s, tenant: tenantOf(ctx), method: method, key: req.GetRequestId(), operation: uuid.NewString(), begun: s.now()}
 	if c.key == "" {
 		c.key = identity.IdempotencyKey(ctx)
 	}
@@ -128,16 +134,24 @@ func (c *creation) begin(ctx context.Context) (*store.Idempotency, error) {
 	var answer *store.Idempotency
 	err := c.s.update(ctx, func(tx store.Tx) error {
 		answer = nil
+		claim := &store.Idempotency{
+			Tenant: c.tenant, Method: c.method, Key: c.key, RequestHash: c.hash, Operation: c.operation, CreateTime: c.begun,
+		}
 		have, err := tx.Idempotency(c.tenant, c.method, c.key)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
-			return tx.InsertIdempotency(&store.Idempotency{
-				Tenant: c.tenant, Method: c.method, Key: c.key, RequestHash: c.hash, Operation: c.operation, CreateTime: c.s.now(),
-			})
+			return tx.InsertIdempotency(claim)
 		case err != nil:
 			return err
 		case have.RequestHash != c.hash:
 			return kerr.New(errorv1.Error_IDEMPOTENCY_KEY_REUSED, "another request came with this idempotency key")
+		case !have.Done && have.Operation == "": // released: a process stopped in the middle of it
+			c.begun, c.resumed = have.CreateTime, true
+			claim.CreateTime = have.CreateTime
+			if err := tx.DeleteIdempotency(c.tenant, c.method, c.key); err != nil {
+				return err
+			}
+			return tx.InsertIdempotency(claim)
 		case !have.Done:
 			// At work elsewhere: another process shares the store.
 			return kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the same request is at work; try again", kerr.WithRetry(time.Second))
@@ -168,17 +182,14 @@ func (c *creation) done(tx store.Tx, resp proto.Message) error {
 // failed settles the record of a request that failed. What may have happened stays on record as the answer, unless the provider recognises
 // a repetition; any other failure frees the key.
 func (c *creation) failed(ctx context.Context, failure error) error {
+	if c.pinned {
+		return failure
+	}
 	err := c.s.update(ctx, func(tx store.Tx) error {
 		if kerr.Reason(failure) != errorv1.Error_OUTCOME_UNKNOWN || c.repeatable {
 			return tx.DeleteIdempotency(c.tenant, c.method, c.key)
 		}
-		body, err := proto.Marshal(status.Convert(failure).Proto())
-		if err != nil {
-			return err
-		}
-		return tx.CompleteIdempotency(&store.Idempotency{
-			Tenant: c.tenant, Method: c.method, Key: c.key, RequestHash: c.hash, Operation: c.operation, Done: true, Failure: body,
-		})
+		return c.pin(tx, failure)
 	})
 	if err != nil {
 		c.s.log.ErrorContext(ctx, "idempotency record left open", "method", c.method, "error", err.Error())
@@ -186,10 +197,21 @@ func (c *creation) failed(ctx context.Context, failure error) error {
 	return failure
 }
 
+// pin makes a failure the answer of the record, within a transaction.
+func (c *creation) pin(tx store.Tx, failure error) error {
+	body, err := proto.Marshal(status.Convert(failure).Proto())
+	if err != nil {
+		return err
+	}
+	return tx.CompleteIdempotency(&store.Idempotency{
+		Tenant: c.tenant, Method: c.method, Key: c.key, RequestHash: c.hash, Operation: c.operation, Done: true, Failure: body,
+	})
+}
+
 // intend stores the note that a write to a provider is about to be made, with whatever else must be durable before it.
 func (c *creation) intend(ctx context.Context, p *providers.Provider, operation, resource string, also func(store.Tx) error) error {
 	now := c.s.now()
-	c.intent = newID()
+	c.intent, c.resource = newID(), resource
 	intent := &store.Intent{
 		Tenant: c.tenant, ID: c.intent, Provider: p.ID, Operation: operation, Resource: resource, State: store.IntentOpen, CreateTime: now,
 		UpdateTime: now,
@@ -217,15 +239,22 @@ func (c *creation) settle(tx store.Tx, state store.IntentState) error {
 }
 
 // abandon closes the open intent after the provider's answer was a failure, with whatever else must be stored about it. It returns the
-// failure.
+// failure. That the outcome is unknown becomes the key's answer in the same transaction: a closed intent no longer keeps the key from being
+// used again.
 func (c *creation) abandon(ctx context.Context, failure error, also func(store.Tx) error) error {
-	state := store.IntentFailed
+	state, answer := store.IntentFailed, callError(failure)
 	if mayHaveHappened(failure) {
-		state = store.IntentUnknown
+		state, answer = store.IntentUnknown, naming(callError(failure), c.resource)
 	}
+	pins := state == store.IntentUnknown && c.key != "" && !c.repeatable
 	err := c.s.update(ctx, func(tx store.Tx) error {
 		if err := c.settle(tx, state); err != nil {
 			return err
+		}
+		if pins {
+			if err := c.pin(tx, answer); err != nil {
+				return err
+			}
 		}
 		if also != nil {
 			return also(tx)
@@ -235,31 +264,58 @@ func (c *creation) abandon(ctx context.Context, failure error, also func(store.T
 	if err != nil {
 		c.s.log.ErrorContext(ctx, "intent left open", "method", c.method, "intent", c.intent, "error", err.Error())
 	}
+	c.pinned = pins && err == nil
 	c.intent = ""
 	var answered *providers.Error
 	if c.repeatable && errors.As(failure, &answered) && answered.Status != 0 {
 		// The provider answered, and it recognises a repetition: the caller may simply try again with the same key.
 		plain := *answered
 		plain.MayHaveHappened = false
-		failure = &plain
+		return callError(&plain)
 	}
-	return callError(failure)
+	return answer
+}
+
+// naming adds to a failure of unknown outcome the name under which the caller can look what became of it.
+func naming(failure error, resource string) error {
+	if strings.HasPrefix(resource, "shipments/") {
+		return kerr.With(failure, "shipment", resource)
+	}
+	return failure
 }
 
 // unrecorded is the error for what a provider did and the store did not take.
 func (c *creation) unrecorded(ctx context.Context, p *providers.Provider, operation string, cause error) error {
 	c.s.log.ErrorContext(ctx, "provider wrote, store did not", "provider", p.ID, "operation", operation, "intent", c.intent,
 		"error", cause.Error())
-	return kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "the provider did it, and the gateway could not record it",
-		kerr.WithMetadata(kerr.KeyProvider, p.ID), kerr.WithMetadata(kerr.KeyOperation, operation))
+	return naming(kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "the provider did it, and the gateway could not record it",
+		kerr.WithMetadata(kerr.KeyProvider, p.ID), kerr.WithMetadata(kerr.KeyOperation, operation)), c.resource)
 }
 
-// providerKey derives the key by which the provider recognises a repetition of this request. Without a caller's key there is none.
+// providerKey derives the key by which the provider recognises a repetition of this request. Without a caller's key there is none. The
+// request is part of it: a key whose request failed may come with another one, for another person.
 func (c *creation) providerKey() string {
 	if c.key == "" {
 		return uuid.NewString()
 	}
-	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(c.id())).String()
+	return uuid.NewSHA1(uuid.NameSpaceURL, append([]byte(c.id()), c.hash[:]...)).String()
+}
+
+// newID makes the id of a resource that is stored before the request is answered. Of a request with a key it is always the same, so that a
+// repetition finds what stands already; like all ids it begins with the time, here that of the first attempt.
+func (c *creation) newID() string {
+	id := uuid.Must(uuid.NewV7())
+	if c.key == "" {
+		return id.String()
+	}
+	ms := c.begun.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	same := sha256.Sum256(append([]byte("id\x00"+c.id()), c.hash[:]...))
+	copy(id[6:], same[:10])
+	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80 // version 7, RFC 9562's variant
+	return id.String()
 }
 
 // replay gives the stored answer.
@@ -343,9 +399,9 @@ func (f *inFlight) exclusive(ctx context.Context, key string) (release func(), e
 	}
 }
 
-// reconcile settles at start what a crash left open. A write whose outcome was not stored may or may not have happened; it is not repeated.
-func (s *Service) reconcile(ctx context.Context) error {
-	unknown := kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "the gateway stopped while the provider was asked; it is not repeated by itself")
+// Reconcile settles at start what a crash left open, before the first call is taken. A write whose outcome was not stored may or may not have
+// happened; it is not repeated.
+func (s *Service) Reconcile(ctx context.Context) error {
 	for {
 		var open []*store.Intent
 		err := s.update(ctx, func(tx store.Tx) error {
@@ -357,7 +413,13 @@ func (s *Service) reconcile(ctx context.Context) error {
 				if err := tx.UpdateIntent(intent.Tenant, intent.ID, store.IntentUnknown, s.now()); err != nil {
 					return err
 				}
-				if err := s.pinUnknown(tx, intent, unknown); err != nil {
+				if err := s.pinUnknown(tx, intent); err != nil {
+					return err
+				}
+				if err := tx.AppendAudit(&store.Audit{
+					Time: s.now(), Tenant: intent.Tenant, Actor: actorKontor, Method: intent.Operation, Resource: intent.Resource,
+					Outcome: errorv1.Error_OUTCOME_UNKNOWN.String(),
+				}); err != nil {
 					return err
 				}
 			}
@@ -374,12 +436,12 @@ func (s *Service) reconcile(ctx context.Context) error {
 			break
 		}
 	}
-	// Records that are still open waited for nothing that could have happened, or for what the provider recognises: their keys are free.
-	return s.update(ctx, func(tx store.Tx) error { return tx.DeleteOpenIdempotency() })
+	// Records that are still open waited for nothing that could have happened, or for what the provider recognises: a repetition goes on.
+	return s.update(ctx, func(tx store.Tx) error { return tx.ReleaseIdempotency() })
 }
 
 // pinUnknown makes OUTCOME_UNKNOWN the answer of the record that waited for an interrupted write.
-func (s *Service) pinUnknown(tx store.Tx, intent *store.Intent, unknown error) error {
+func (s *Service) pinUnknown(tx store.Tx, intent *store.Intent) error {
 	if intent.IdempotencyKey == "" {
 		return nil
 	}
@@ -390,6 +452,8 @@ func (s *Service) pinUnknown(tx store.Tx, intent *store.Intent, unknown error) e
 	if err != nil {
 		return err
 	}
+	unknown := naming(kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "the gateway stopped while the provider was asked; it is not repeated by itself",
+		kerr.WithMetadata(kerr.KeyProvider, intent.Provider), kerr.WithMetadata(kerr.KeyOperation, intent.Operation)), intent.Resource)
 	if record.Failure, err = proto.Marshal(status.Convert(unknown).Proto()); err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (s *consentServer) RenewConsentLink(ctx context.Context, req *consentv1.Ren
 	if err := renewable(row); err != nil {
 		return nil, err
 	}
-	return s.openFlow(ctx, "RenewConsentLink", p, row, p.Consents.RenewLink)
+	return s.openFlow(ctx, "RenewConsentLink", p, row, p.Consents.RenewLink, nil)
 }
 
 // renewable refuses a new link for a consent that has ended.
@@ -108,11 +108,14 @@ func (s *consentServer) AddBank(ctx context.Context, req *consentv1.AddBankReque
 		case flowOpen(row):
 			return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN, "the customer has not decided yet: RenewConsentLink makes a new link")
 		}
-		resource, err := s.openFlow(ctx, "AddBank", p, row, p.Consents.AddBank)
-		if err != nil {
-			return nil, err
-		}
-		return resource, s.update(ctx, func(tx store.Tx) error { return c.done(tx, resource) })
+		return s.openFlow(ctx, "AddBank", p, row, func(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Link, error) {
+			link, err := p.Consents.AddBank(ctx, ref, flow)
+			if c.resumed && providers.KindOf(err) == providers.KindConflict {
+				// The flow that is open is the one that was opened before the process stopped; its link was lost.
+				return p.Consents.RenewLink(ctx, ref, flow)
+			}
+			return link, err
+		}, func(tx store.Tx, row *store.Consent) error { return c.done(tx, row.Resource) })
 	})
 }
 
@@ -125,9 +128,9 @@ func flowOpen(row *store.Consent) bool {
 	return false
 }
 
-// openFlow has the provider issue a link, and notes it.
+// openFlow has the provider issue a link, and notes it, with whatever else must become durable with it.
 func (s *Service) openFlow(ctx context.Context, method string, p *providers.Provider, row *store.Consent,
-	issue func(context.Context, providers.ConsentRef, providers.Flow) (*providers.Link, error),
+	issue func(context.Context, providers.ConsentRef, providers.Flow) (*providers.Link, error), also func(store.Tx, *store.Consent) error,
 ) (*consentv1.Consent, error) {
 	return detached(ctx, s, func(ctx context.Context) (*consentv1.Consent, error) {
 		visit := s.newSession(row, row.Flow+1)
@@ -139,7 +142,7 @@ func (s *Service) openFlow(ctx context.Context, method string, p *providers.Prov
 			}
 			return nil, callError(err)
 		}
-		row, err := s.linkIssued(ctx, method, row, *link, visit)
+		row, err := s.linkIssued(ctx, method, row, *link, visit, also)
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +151,9 @@ func (s *Service) openFlow(ctx context.Context, method string, p *providers.Prov
 }
 
 // linkIssued notes a link on a consent that exists already.
-func (s *Service) linkIssued(ctx context.Context, method string, row *store.Consent, link providers.Link, visit session) (*store.Consent, error) {
+func (s *Service) linkIssued(ctx context.Context, method string, row *store.Consent, link providers.Link, visit session,
+	also func(store.Tx, *store.Consent) error,
+) (*store.Consent, error) {
 	err := s.update(ctx, func(tx store.Tx) error {
 		fresh, err := tx.Consent(row.Tenant, row.ID)
 		if err != nil {
@@ -160,6 +165,11 @@ func (s *Service) linkIssued(ctx context.Context, method string, row *store.Cons
 			return err
 		}
 		row = fresh
+		if also != nil {
+			if err := also(tx, fresh); err != nil {
+				return err
+			}
+		}
 		return s.audit(ctx, tx, method, fresh.Resource.GetName())
 	})
 	if err == nil {

@@ -110,12 +110,9 @@ func New(o Options) (*Service, error) {
 	return s, nil
 }
 
-// Run settles what a crash left open, registers webhooks and follows consents until the context ends. It returns when all of its work has
-// stopped.
+// Run registers webhooks and follows consents until the context ends. It returns when all of its work has stopped. Reconcile goes before it,
+// and before any call.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.reconcile(ctx); err != nil {
-		return err
-	}
 	if s.webhooks {
 		s.running.Go(func() { s.registerWebhooks(ctx) })
 	}

@@ -187,6 +187,9 @@ func (s *Service) consentSnapshot(ctx context.Context, topic store.Topic) (rows 
 // WatchShipments implements documentsv1.DocumentServiceServer.
 func (s *documentServer) WatchShipments(req *documentsv1.WatchShipmentsRequest, stream documentsv1.DocumentService_WatchShipmentsServer) error {
 	ctx := stream.Context()
+	if _, err := s.offering(tenantOf(ctx), "", "WatchShipments"); err != nil {
+		return err
+	}
 	topic := store.Topic{Tenant: tenantOf(ctx), Log: store.ShipmentLog}
 	if req.GetShipment() != "" {
 		topic.ID = lastSegment(req.GetShipment())

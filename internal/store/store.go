@@ -170,7 +170,7 @@ type Idempotency struct {
 	Tenant, Method, Key string
 	// RequestHash is the SHA-256 of the request.
 	RequestHash [32]byte
-	// Operation identifies the attempt that is at work, so that only it can complete the record.
+	// Operation identifies the attempt that is at work, so that only it can complete the record. Empty once the record was released.
 	Operation string
 	// Done says that Response or Failure holds the answer; until then the request is at work.
 	Done bool
@@ -315,8 +315,9 @@ type Tx interface {
 	// DeleteIdempotency forgets a record, so that the key can be used again.
 	DeleteIdempotency(tenant, method, key string) error
 	DeleteIdempotencyBefore(created time.Time) (int, error)
-	// DeleteOpenIdempotency forgets all records without an answer. Only for the start of a process that has the store to itself.
-	DeleteOpenIdempotency() error
+	// ReleaseIdempotency takes the operation off all records without an answer, so that another attempt can take them up. Only for the start
+	// of a process that has the store to itself.
+	ReleaseIdempotency() error
 
 	InsertIntent(*Intent) error
 	UpdateIntent(tenant, id string, state IntentState, at time.Time) error

@@ -83,7 +83,7 @@ func checkEvents(t *testing.T, o *outcome) {
 	if !slices.Equal(types, want) && !slices.Equal(types, early) {
 		t.Errorf("events %v, want %v", types, want)
 	}
-	if count := o.consent.GetEventCount(); count != int64(len(o.events)) {
+	if count := o.consent.GetEventCount(); int(count) != len(o.events) {
 		t.Errorf("the consent has %d events, but the watch showed %d", count, len(o.events))
 	}
 	if o.consent.GetStatus() != consentv1.Consent_AUTHORIZED || o.consent.GetDataStage() != consentv1.Consent_READY {

@@ -393,7 +393,7 @@ func partnerOf(w wirePartner) *insightsv1.PaymentPartner {
 		LastTransactionDate:                   string(w.LastTransactionDate),
 		ActivitySpan:                          string(w.ActivitySpan),
 		PercentageOfOverallActivitySpan:       string(w.PercentageOfOverallActivitySpan),
-		TransactionCount:                      int64(w.TransactionCount),
+		TransactionCount:                      int32(w.TransactionCount),
 		TotalAmount:                           string(w.TotalAmount),
 		MedianAmount:                          string(w.MedianAmount),
 		OverallAmountRank:                     string(w.OverallAmountRank),
@@ -429,7 +429,7 @@ func averageOf(w wirePeriod) *insightsv1.PaymentPartner_Average {
 func totalOf(w wirePeriod) *insightsv1.PaymentPartner_Total {
 	return &insightsv1.PaymentPartner_Total{
 		Year: string(w.Year), Quarter: string(w.Quarter), Month: string(w.Month),
-		TotalAmount: string(w.TotalAmount), TransactionCount: int64(w.TransactionCount),
+		TotalAmount: string(w.TotalAmount), TransactionCount: int32(w.TransactionCount),
 	}
 }
 

@@ -24,12 +24,10 @@ func (c *Client) attempt(ctx context.Context, x *exchange, number int, take cons
 			return nil, &failure{err: err}
 		}
 		// A login does not queue here: those who hold the places may be waiting for it.
-		select {
-		case c.bulkhead <- struct{}{}:
-			defer func() { <-c.bulkhead }()
-		case <-ctx.Done():
+		if c.bulkhead.AcquirePermit(ctx) != nil {
 			return nil, &failure{err: c.contextError(ctx, x.op.Name)}
 		}
+		defer c.bulkhead.ReleasePermit()
 	}
 	permit, ok := c.breaker.acquire()
 	if !ok {

@@ -13,7 +13,8 @@
 //   - Nothing that a provider sends goes into an error or a log, except a status, a short code and a request id, each of a checked form.
 //   - Everything ends: by the caller's deadline, and by limits of our own for connecting, for the header and for the body.
 //
-// XXX
+// The circuit breaker and the bulkhead are failsafe-go's. The retry loop is not: failsafe's replaces the result of an attempt by the context's
+// error when both end together, which would lose MayHaveHappened, and its budget limits how many retries run at once, not how many are sent.
 package upstream
 
 import (
@@ -22,6 +23,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/failsafe-go/failsafe-go/bulkhead"
 
 	"kontor.dev/kontor/internal/providers"
 )
@@ -34,7 +37,7 @@ type Client struct {
 	writes   http.RoundTripper // a connection for each request
 	tokens   *tokens
 	breaker  *breaker
-	bulkhead chan struct{} // one element for each request under way
+	bulkhead bulkhead.Bulkhead[any]
 	budget   *budget
 	health   health
 }
@@ -49,7 +52,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		cfg:      cfg,
 		base:     base,
-		bulkhead: make(chan struct{}, cfg.Policy.MaxConcurrent),
+		bulkhead: bulkhead.New[any](uint(cfg.Policy.MaxConcurrent)),
 		budget:   newBudget(),
 	}
 	c.breaker = newBreaker(cfg.Policy, c.breakerChanged)

@@ -63,10 +63,13 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(body)
 }
 
-// httpStatus is grpc-gateway's mapping, but for a body that is too large.
+// httpStatus is grpc-gateway's mapping, but where HTTP has a word of its own.
 func httpStatus(code codes.Code, err error) int {
-	if kerr.Metadata(err)["limit"] == "body" {
+	switch {
+	case kerr.Metadata(err)["limit"] == "body":
 		return http.StatusRequestEntityTooLarge
+	case code == codes.Unimplemented && kerr.Reason(err) == errorv1.Error_ROUTE_NOT_FOUND:
+		return http.StatusMethodNotAllowed
 	}
 	return runtime.HTTPStatusFromCode(code)
 }

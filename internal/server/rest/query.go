@@ -8,6 +8,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
 // queryParser reads query parameters. The gateway's own passes over parameters that it does not know, and quotes values that it does not
@@ -29,6 +30,41 @@ func (p queryParser) Parse(message proto.Message, values url.Values, filter *uti
 		seen[path] = true
 		if err := p.gateway.Parse(message, url.Values{key: value}, filter); err != nil {
 			return &fieldError{path, expectation(field)}
+		}
+		if field.Message() != nil && field.Message().FullName() == "google.protobuf.FieldMask" {
+			if err := maskNames(message.ProtoReflect(), field); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// maskNames brings a field mask from JSON names into proto names, as protojson does in a body. The gateway takes it as it is.
+func maskNames(message protoreflect.Message, field protoreflect.FieldDescriptor) error {
+	mask, ok := message.Get(field).Message().Interface().(*fieldmaskpb.FieldMask)
+	if !ok {
+		return &fieldError{field.JSONName(), "cannot be read"}
+	}
+	resource := resourceOf(message.Descriptor(), field)
+	for i, path := range mask.GetPaths() {
+		names := strings.Split(path, ".")
+		if resource == nil || fieldAt(resource, names) == nil {
+			return &fieldError{field.JSONName(), "must be field names with commas between"}
+		}
+		for j := range names {
+			names[j] = string(fieldAt(resource, strings.Split(path, ".")[:j+1]).Name())
+		}
+		mask.Paths[i] = strings.Join(names, ".")
+	}
+	return nil
+}
+
+// resourceOf finds what a mask of an updating request is about: the request's other message (AIP-134).
+func resourceOf(request protoreflect.MessageDescriptor, mask protoreflect.FieldDescriptor) protoreflect.MessageDescriptor {
+	for i := range request.Fields().Len() {
+		if field := request.Fields().Get(i); field != mask && field.Message() != nil {
+			return field.Message()
 		}
 	}
 	return nil

@@ -25,10 +25,10 @@ func prepareFile(path string) (string, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-		if err != nil {
-			return "", err
+		if err == nil {
+			err = file.Close()
 		}
-		if err := file.Close(); err != nil {
+		if err != nil && !errors.Is(err, fs.ErrExist) { // Another process was faster: the lock tells which of the two goes on.
 			return "", err
 		}
 	case err != nil:

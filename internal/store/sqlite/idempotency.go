@@ -54,7 +54,7 @@ func (t *tx) DeleteIdempotencyBefore(created time.Time) (int, error) {
 	return t.exec("DELETE FROM idempotency WHERE create_time < ?", micros(created))
 }
 
-func (t *tx) DeleteOpenIdempotency() error {
-	_, err := t.exec("DELETE FROM idempotency WHERE done = 0")
+func (t *tx) ReleaseIdempotency() error {
+	_, err := t.exec("UPDATE idempotency SET operation = '' WHERE done = 0")
 	return err
 }

@@ -74,7 +74,7 @@ func newEvent(sequence int64, kind consentv1.ConsentEvent_Type) consent.Event {
 // consentAfter is a consent as it may stand after an event.
 func consentAfter(c *store.Consent, sequence int64) *consentv1.Consent {
 	return &consentv1.Consent{
-		Name: c.Resource.GetName(), Customer: c.Resource.GetCustomer(), Status: consentv1.Consent_AUTHORIZED, EventCount: sequence,
+		Name: c.Resource.GetName(), Customer: c.Resource.GetCustomer(), Status: consentv1.Consent_AUTHORIZED, EventCount: int32(sequence),
 		Link:        &typev1.Link{Uri: "https://bank.example.com/link"},
 		Connections: []*consentv1.Connection{{Bank: &consentv1.Connection_Bank{DisplayName: "fino Bank"}}},
 	}

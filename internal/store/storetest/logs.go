@@ -219,7 +219,7 @@ func testLogUnderLoad(t *testing.T, s store.Store) {
 			t.Fatalf("position %d follows %d", entry.Position, all[i-1].Position)
 		}
 		next[entry.ConsentID]++
-		if entry.Event.Sequence != next[entry.ConsentID] || entry.After.GetEventCount() != entry.Event.Sequence {
+		if entry.Event.Sequence != next[entry.ConsentID] || int64(entry.After.GetEventCount()) != entry.Event.Sequence {
 			t.Fatalf("entry %d has sequence %d, state %d; want %d", i, entry.Event.Sequence, entry.After.GetEventCount(), next[entry.ConsentID])
 		}
 	}
@@ -253,7 +253,7 @@ func appendEvents(t *testing.T, s store.Store, random *rand.Rand) {
 				if err := tx.UpdateConsent(c); err != nil {
 					return err
 				}
-				event := newEvent(c.Resource.GetEventCount(), consentv1.ConsentEvent_LINK_OPENED)
+				event := newEvent(int64(c.Resource.GetEventCount()), consentv1.ConsentEvent_LINK_OPENED)
 				if err := tx.AppendEvent(hansa, c.ID, event, c.Resource); err != nil {
 					return err
 				}

@@ -201,8 +201,14 @@ func testIdempotencyCleanup(t *testing.T, s store.Store) {
 		return err
 	})
 	wantEqual(t, "the keys", left(), []string{"on time", "new", "open"})
-	update(t, s, func(tx store.Tx) error { return tx.DeleteOpenIdempotency() })
-	wantEqual(t, "the keys that have an answer", left(), []string{"on time", "new"})
+	update(t, s, func(tx store.Tx) error { return tx.ReleaseIdempotency() })
+	wantEqual(t, "the keys after a release", left(), []string{"on time", "new", "open"})
+	for key, want := range map[string]string{"open": "", "new": newIdempotency(hansa, "CreateConsent", "new").Operation} {
+		have := read(t, s, func(r store.Reader) (*store.Idempotency, error) { return r.Idempotency(hansa, "CreateConsent", key) })
+		if have.Operation != want {
+			t.Errorf("after a release %s has the operation %q, want %q", key, have.Operation, want)
+		}
+	}
 }
 
 func testIntents(t *testing.T, s store.Store) {

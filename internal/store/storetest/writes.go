@@ -87,8 +87,8 @@ var writes = []write{
 		_, err := tx.DeleteIdempotencyBefore(noon.AddDate(1, 0, 0))
 		return err
 	}},
-	{method: "DeleteOpenIdempotency", exempt: forKontor, do: func(tx store.Tx, _ string) error {
-		return tx.DeleteOpenIdempotency()
+	{method: "ReleaseIdempotency", exempt: forKontor, do: func(tx store.Tx, _ string) error {
+		return tx.ReleaseIdempotency()
 	}},
 	{method: "InsertIntent", do: func(tx store.Tx, tenant string) error {
 		return tx.InsertIntent(newIntent(tenant, 7, "consents/"+id(seedConsent)))

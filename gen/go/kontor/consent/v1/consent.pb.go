@@ -625,7 +625,7 @@ type Consent struct {
 	// The provider's own id: a Fimento process, a finoOS user.
 	ProviderReference string `protobuf:"bytes,19,opt,name=provider_reference,json=providerReference,proto3" json:"provider_reference,omitempty"`
 	// How many events the history holds, which is also the newest one's sequence.
-	EventCount int64 `protobuf:"varint,20,opt,name=event_count,json=eventCount,proto3" json:"event_count,omitempty"`
+	EventCount int32 `protobuf:"varint,20,opt,name=event_count,json=eventCount,proto3" json:"event_count,omitempty"`
 	// When Kontor made it.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
@@ -799,7 +799,7 @@ func (x *Consent) GetProviderReference() string {
 	return ""
 }
 
-func (x *Consent) GetEventCount() int64 {
+func (x *Consent) GetEventCount() int32 {
 	if x != nil {
 		return x.EventCount
 	}
@@ -1397,7 +1397,7 @@ const file_kontor_consent_v1_consent_proto_rawDesc = "" +
 	"\vconnections\x18\x11 \x03(\v2\x1d.kontor.consent.v1.ConnectionB\x03\xe0A\x03R\vconnections\x121\n" +
 	"\x05error\x18\x12 \x01(\v2\x16.kontor.error.v1.ErrorB\x03\xe0A\x03R\x05error\x122\n" +
 	"\x12provider_reference\x18\x13 \x01(\tB\x03\xe0A\x03R\x11providerReference\x12$\n" +
-	"\vevent_count\x18\x14 \x01(\x03B\x03\xe0A\x03R\n" +
+	"\vevent_count\x18\x14 \x01(\x05B\x03\xe0A\x03R\n" +
 	"eventCount\x12@\n" +
 	"\vcreate_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +

@@ -294,7 +294,7 @@ type PaymentPartner struct {
 	// Share of the activity span in the whole time, of 100.
 	PercentageOfOverallActivitySpan string `protobuf:"bytes,9,opt,name=percentage_of_overall_activity_span,json=percentageOfOverallActivitySpan,proto3" json:"percentage_of_overall_activity_span,omitempty"`
 	// How many transactions.
-	TransactionCount int64 `protobuf:"varint,10,opt,name=transaction_count,json=transactionCount,proto3" json:"transaction_count,omitempty"`
+	TransactionCount int32 `protobuf:"varint,10,opt,name=transaction_count,json=transactionCount,proto3" json:"transaction_count,omitempty"`
 	// Total amount.
 	TotalAmount string `protobuf:"bytes,11,opt,name=total_amount,json=totalAmount,proto3" json:"total_amount,omitempty"`
 	// Median amount.
@@ -438,7 +438,7 @@ func (x *PaymentPartner) GetPercentageOfOverallActivitySpan() string {
 	return ""
 }
 
-func (x *PaymentPartner) GetTransactionCount() int64 {
+func (x *PaymentPartner) GetTransactionCount() int32 {
 	if x != nil {
 		return x.TransactionCount
 	}
@@ -1229,7 +1229,7 @@ type PaymentPartner_Total struct {
 	// Total amount.
 	TotalAmount string `protobuf:"bytes,4,opt,name=total_amount,json=totalAmount,proto3" json:"total_amount,omitempty"`
 	// How many transactions.
-	TransactionCount int64 `protobuf:"varint,5,opt,name=transaction_count,json=transactionCount,proto3" json:"transaction_count,omitempty"`
+	TransactionCount int32 `protobuf:"varint,5,opt,name=transaction_count,json=transactionCount,proto3" json:"transaction_count,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1292,7 +1292,7 @@ func (x *PaymentPartner_Total) GetTotalAmount() string {
 	return ""
 }
 
-func (x *PaymentPartner_Total) GetTransactionCount() int64 {
+func (x *PaymentPartner_Total) GetTransactionCount() int32 {
 	if x != nil {
 		return x.TransactionCount
 	}
@@ -1371,7 +1371,7 @@ const file_kontor_insights_v1_insights_proto_rawDesc = "" +
 	"\ractivity_span\x18\b \x01(\tR\factivitySpan\x12L\n" +
 	"#percentage_of_overall_activity_span\x18\t \x01(\tR\x1fpercentageOfOverallActivitySpan\x12+\n" +
 	"\x11transaction_count\x18\n" +
-	" \x01(\x03R\x10transactionCount\x12!\n" +
+	" \x01(\x05R\x10transactionCount\x12!\n" +
 	"\ftotal_amount\x18\v \x01(\tR\vtotalAmount\x12#\n" +
 	"\rmedian_amount\x18\f \x01(\tR\fmedianAmount\x12.\n" +
 	"\x13overall_amount_rank\x18\r \x01(\tR\x11overallAmountRank\x12C\n" +
@@ -1413,7 +1413,7 @@ const file_kontor_insights_v1_insights_proto_rawDesc = "" +
 	"\aquarter\x18\x02 \x01(\tR\aquarter\x12\x14\n" +
 	"\x05month\x18\x03 \x01(\tR\x05month\x12!\n" +
 	"\ftotal_amount\x18\x04 \x01(\tR\vtotalAmount\x12+\n" +
-	"\x11transaction_count\x18\x05 \x01(\x03R\x10transactionCount\"u\n" +
+	"\x11transaction_count\x18\x05 \x01(\x05R\x10transactionCount\"u\n" +
 	"\vCompanyLogo\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\x12\x18\n" +
 	"\acompany\x18\x02 \x01(\tR\acompany\x12\x19\n" +
