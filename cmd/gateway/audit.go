@@ -7,33 +7,32 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"time"
 
-	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/store"
 )
 
 // auditBatch is how many entries are read at once.
 const auditBatch = 1000
 
-// runAudit prints the audit trail as JSON lines, oldest first.
+// runAudit prints the audit trail as JSON lines, oldest first, beside a gateway that runs or not.
 func runAudit(ctx context.Context, args []string, out, errOut io.Writer) error {
-	if len(args) == 0 || args[0] != "export" {
-		fmt.Fprintln(errOut, "usage: gateway audit export [--config kontor.yaml] [--tenant ID] [--after POSITION]")
-		return errUsage
-	}
 	flags := flag.NewFlagSet("audit export", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	path := flags.String("config", "kontor.yaml", "the configuration")
 	tenant := flags.String("tenant", "", "only this tenant's entries")
 	after := flags.Int64("after", 0, "only entries behind this position")
-	if err := flags.Parse(args[1:]); err != nil {
+	var since time.Time
+	flags.TextVar(&since, "since", time.Time{}, "only entries from this time on, such as 2026-01-31T00:00:00Z")
+	if len(args) == 0 || args[0] != "export" {
+		fmt.Fprintln(errOut, "usage: gateway audit export [flags]")
+		flags.PrintDefaults()
 		return errUsage
 	}
-	cfg, err := config.Load(*path)
-	if err != nil {
-		return err
+	if err := flags.Parse(args[1:]); err != nil || flags.NArg() > 0 {
+		return errUsage
 	}
-	s, err := openStore(ctx, cfg)
+	s, err := openReadOnly(ctx, *path)
 	if err != nil {
 		return err
 	}
@@ -50,10 +49,13 @@ func runAudit(ctx context.Context, args []string, out, errOut io.Writer) error {
 			return err
 		}
 		for _, entry := range entries {
+			position = entry.Position
+			if entry.Time.Before(since) {
+				continue
+			}
 			if err := encoder.Encode(entry); err != nil {
 				return err
 			}
-			position = entry.Position
 		}
 		if len(entries) < auditBatch {
 			return buffered.Flush()

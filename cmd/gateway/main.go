@@ -23,7 +23,8 @@ usage: gateway <command> [flags]
   check        say what is wrong with a configuration; --online also logs in at each provider
   operations   print each provider's HTTP operations, and how sure their paths are
   keys new     make a client key, and the hash for the configuration
-  audit export print the audit trail as JSON lines
+  audit export print the audit trail as JSON lines; works beside a running gateway
+  backup       copy the store into a file; works beside a running gateway
   healthcheck  ask a running gateway whether it is ready, for containers
 
 gateway <command> -h prints a command's flags.
@@ -64,6 +65,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		return runKeys(args, out, errOut)
 	case "audit":
 		return runAudit(ctx, args, out, errOut)
+	case "backup":
+		return runBackup(ctx, args, out, errOut)
 	case "healthcheck":
 		return runHealthcheck(ctx, args, out, errOut)
 	case "help", "-h", "--help":

@@ -91,15 +91,18 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	services, err := service.New(service.Options{
 		Store: g.store, Tenants: wired.tenants, PublicURL: cfg.PublicURL, Logger: log, Stopping: stopping, Heartbeat: cfg.Heartbeat,
 		Polling:  service.Polling{MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval},
-		Webhooks: cfg.Webhooks,
+		Webhooks: cfg.Webhooks, AuditRetention: cfg.Audit.Retention,
 	})
 	if err != nil {
 		return g, err
 	}
+	if err := services.Reconcile(ctx); err != nil {
+		return g, fmt.Errorf("settle what the last run left open: %w", err)
+	}
 	srv, err := server.New(server.Options{
-		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, Reflection: cfg.Reflection,
+		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, CORS: cfg.CORS, Reflection: cfg.Reflection,
 		Services: server.Services(services.Servers()), Callbacks: services, Authenticator: server.NewKeys(cfg.Clients),
-		Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
+		Audit: services.AuditFailure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
 		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Ready,
 	})
 	if err != nil {
@@ -181,13 +184,22 @@ func writeReady(path string, a addresses) error {
 	return os.Rename(path+".tmp", path)
 }
 
-// openStore opens the store that the configuration names.
-func openStore(ctx context.Context, cfg *config.Config) (store.Store, error) {
+// storePath gives the file of the store that the configuration names.
+func storePath(cfg *config.Config) (string, error) {
 	path, ok := strings.CutPrefix(cfg.Store.Reveal(), "sqlite:")
 	if !ok {
-		return nil, errors.New("store: must be sqlite:<path>")
+		return "", errors.New("store: must be sqlite:<path>")
 	}
-	s, err := sqlite.Open(ctx, filepath.FromSlash(path), sqlite.Options{})
+	return filepath.FromSlash(path), nil
+}
+
+// openStore opens the store that the configuration names.
+func openStore(ctx context.Context, cfg *config.Config) (store.Store, error) {
+	path, err := storePath(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sqlite.Open(ctx, path, sqlite.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

@@ -44,6 +44,8 @@ type Config struct {
 	Webhooks bool
 	// Reflection tells whether gRPC clients may ask for the API's description.
 	Reflection bool
+	// Audit tells how long the audit trail is kept.
+	Audit Audit
 	// Shutdown tells how the gateway stops.
 	Shutdown Shutdown
 }
@@ -189,6 +191,12 @@ type Polling struct {
 	MaxInterval time.Duration
 }
 
+// Audit tells how long the audit trail is kept.
+type Audit struct {
+	// Retention is how old its entries become. Zero: they are kept for ever.
+	Retention time.Duration
+}
+
 // Shutdown tells how the gateway stops.
 type Shutdown struct {
 	// Delay is the time between turning readiness off and refusing connections, for load balancers to notice.
@@ -211,6 +219,7 @@ func Defaults() Config {
 		Polling:    Polling{MinInterval: 5 * time.Second, MaxInterval: 5 * time.Minute},
 		Webhooks:   true,
 		Reflection: true,
+		Audit:      Audit{Retention: 8760 * time.Hour},
 		Shutdown:   Shutdown{Timeout: 25 * time.Second},
 	}
 }

@@ -96,6 +96,9 @@ func TestEverythingSet(t *testing.T) {
 	}) {
 		t.Errorf("limits: %+v", c.Limits)
 	}
+	if c.Audit.Retention != 90*24*time.Hour {
+		t.Errorf("audit: %v", c.Audit)
+	}
 	if c.Telemetry.OTLPEndpoint != "http://collector:4317" || c.Heartbeat != 5*time.Second || c.Webhooks || c.Reflection ||
 		c.Polling != (config.Polling{MinInterval: time.Second, MaxInterval: time.Minute}) ||
 		c.Shutdown != (config.Shutdown{Delay: 2 * time.Second, Timeout: 10 * time.Second}) {
@@ -124,7 +127,8 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 	if c.Store.Reveal() != "sqlite:./data/kontor.db" || c.Listen.GRPC != "127.0.0.1:9090" || c.Listen.HTTP != "127.0.0.1:8080" ||
-		c.Listen.Admin != "127.0.0.1:8081" || c.Heartbeat != 15*time.Second || !c.Webhooks || !c.Reflection || c.TLS != nil {
+		c.Listen.Admin != "127.0.0.1:8081" || c.Heartbeat != 15*time.Second || !c.Webhooks || !c.Reflection || c.TLS != nil ||
+		c.Audit.Retention != 365*24*time.Hour {
 		t.Errorf("defaults differ from the design: %+v", c)
 	}
 }

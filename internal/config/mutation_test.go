@@ -154,6 +154,9 @@ func badValues(text string) (all []mutation) {
 	add("webhooks: off", "webhooks: maybe", "webhooks")
 	add("reflection: false", "reflection: 0", "reflection")
 	add("delay: 2s", "delay: 2", "shutdown.delay")
+	for _, bad := range []string{"90", "90d", "-1h", "175201h"} {
+		add("retention: 2160h", "retention: "+bad, "audit.retention")
+	}
 	return all
 }
 

@@ -7,16 +7,19 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Identity is an authenticated client.
 type Identity struct {
-	// ClientID is the client's id in the configuration.
+	// ClientID is the client's id in the configuration, or for a bearer of a token "<id>@<issuer>".
 	ClientID string
 	// Tenant owns everything that the client can see.
 	Tenant string
-	// Scopes are those of the configuration, such as "consents.write" or "*".
+	// Scopes are those of the configuration or token, such as "consents.write" or "*".
 	Scopes []string
+	// Expires is when what the client authenticated with ends; zero for a key. Streams end with it.
+	Expires time.Time
 }
 
 // Allows tells whether the client has a scope `<service>.<read|write>`. Write includes read, and `*` is all.

@@ -45,10 +45,28 @@ func TestContext(t *testing.T) {
 	ctx = identity.WithRequestID(ctx, "r")
 	ctx = identity.WithIdempotencyKey(ctx, "k")
 	ctx = identity.WithLastEventID(ctx, "e")
+	ctx = identity.WithPeer(ctx, "192.0.2.1:5")
 	if id := identity.From(ctx); id.ClientID != "lending" || id.Tenant != "default" {
 		t.Errorf("got %v", id)
 	}
-	if identity.RequestID(ctx) != "r" || identity.IdempotencyKey(ctx) != "k" || identity.LastEventID(ctx) != "e" {
+	if identity.RequestID(ctx) != "r" || identity.IdempotencyKey(ctx) != "k" || identity.LastEventID(ctx) != "e" ||
+		identity.Peer(ctx) != "192.0.2.1:5" {
 		t.Error("values are mixed up")
+	}
+}
+
+func TestTrail(t *testing.T) {
+	none := identity.TrailOf(context.Background())
+	none.Note("OK")
+	if none.Has("OK") {
+		t.Error("no trail remembers something")
+	}
+	ctx := identity.WithTrail(context.Background())
+	identity.TrailOf(ctx).Note("OK")
+	if trail := identity.TrailOf(ctx); !trail.Has("OK") || trail.Has("INTERNAL") {
+		t.Error("a trail remembers something else")
+	}
+	if identity.TrailOf(identity.WithTrail(ctx)).Has("OK") {
+		t.Error("a new trail is not new")
 	}
 }

@@ -59,8 +59,8 @@ func (k *Keys) Authenticate(_ context.Context, authorization []string) (identity
 	return k.digests[found].client, nil
 }
 
-// maxKey is the length of the longest key that is looked at.
-const maxKey = 512
+// maxKey is the length of the longest key or token that is looked at.
+const maxKey = 8 << 10
 
 // bearer gives the key of an authorization. Two of them are refused: a proxy and Kontor might choose differently.
 func bearer(authorization []string) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
@@ -17,7 +18,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
@@ -55,6 +59,8 @@ type call struct {
 	// ctx is what the service gets.
 	ctx context.Context
 	md  metadata.MD
+	// resource is the name of what the request is about, once it was read.
+	resource string
 }
 
 // begin starts a call: from here on it is counted, and its end is logged.
@@ -62,10 +68,13 @@ func (g *guard) begin(ctx context.Context, r rule) *call {
 	md, _ := metadata.FromIncomingContext(ctx)
 	c := &call{guard: g, rule: r, transport: "grpc", md: md, begun: g.clock()}
 	parent := telemetry.Propagator.Extract(ctx, carrier(md))
+	var from string
 	if client := inprocgrpc.ClientContext(ctx); client != nil {
 		c.transport = "rest"
 		c.requestID = identity.RequestID(client)
-		exchangeOf(client).handled(r.stream)
+		from = exchangeOf(client).handled(r.stream)
+	} else if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		from = p.Addr.String()
 	}
 	if c.requestID == "" {
 		c.requestID = requestID(md.Get(keyRequestID))
@@ -75,7 +84,7 @@ func (g *guard) begin(ctx context.Context, r rule) *call {
 		attribute.String("rpc.system.name", "grpc"), attribute.String("rpc.service", r.service), attribute.String("rpc.method", r.method),
 		attribute.String("kontor.transport", c.transport), attribute.String("kontor.request_id", c.requestID),
 	))
-	c.ctx = identity.WithRequestID(ctx, c.requestID)
+	c.ctx = identity.WithTrail(identity.WithPeer(identity.WithRequestID(ctx, c.requestID), from))
 	return c
 }
 
@@ -86,14 +95,58 @@ func (c *call) admit() error {
 		return errUnauthenticated()
 	}
 	c.client = client
+	c.ctx = identity.With(c.ctx, client)
+	// The quota goes first: a refusal leaves an entry in the audit.
+	if err := c.guard.quotas.take(client.Tenant + "/" + client.ClientID); err != nil {
+		return err
+	}
 	if !client.Allows(c.rule.scope) {
 		return kerr.New(errorv1.Error_SCOPE_MISSING, "the client lacks the scope "+c.rule.scope, kerr.WithMetadata(kerr.KeyScope, c.rule.scope))
 	}
-	if err := c.guard.quotas.take(client.ClientID); err != nil {
+	return c.companions()
+}
+
+// read reads a request, and remembers what it is about.
+func (c *call) read(request any, decode func(any) error) error {
+	if err := c.guard.read(request, decode); err != nil {
 		return err
 	}
-	c.ctx = identity.With(c.ctx, client)
-	return c.companions()
+	if message, ok := request.(proto.Message); ok {
+		c.resource = resourceOf(message.ProtoReflect())
+	}
+	return nil
+}
+
+// resourceOf finds the name of what a request is about: its own name or parent, or that of the resource in it.
+func resourceOf(request protoreflect.Message) string {
+	fields := request.Descriptor().Fields()
+	for _, name := range []protoreflect.Name{"name", "parent"} {
+		if field := fields.ByName(name); field != nil && field.Kind() == protoreflect.StringKind && !field.IsList() {
+			return request.Get(field).String()
+		}
+	}
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		if field.Message() == nil || field.IsList() || field.IsMap() {
+			continue
+		}
+		if name := field.Message().Fields().ByName("name"); name != nil && name.Kind() == protoreflect.StringKind {
+			return request.Get(field).Message().Get(name).String()
+		}
+	}
+	return ""
+}
+
+// record puts a call that was refused or failed into the audit: every change, every read of bank data, and whatever a client has no scope for.
+// What only read Kontor's own state is in the access log, as is who could not show who they are, and who asked too often.
+func (c *call) record(failure error) {
+	reason := kerr.Reason(failure)
+	service := strings.Split(c.rule.scope, ".")
+	switch {
+	case c.guard.audit == nil || failure == nil || c.client.ClientID == "" || len(service) != 2 || reason == errorv1.Error_GATEWAY_RATE_LIMITED:
+	case service[1] == "write", service[0] == "banking", service[0] == "insights", reason == errorv1.Error_SCOPE_MISSING:
+		c.guard.audit(c.ctx, c.rule.method, c.resource, failure)
+	}
 }
 
 // companions takes over the metadata that travels beside a request.
@@ -153,6 +206,7 @@ func (c *call) end(panicked any, err error) error {
 	if finished != nil {
 		reason = kerr.Reason(finished).String()
 	}
+	c.record(finished)
 	c.measured(code.String(), reason)
 	c.log(code, reason, cause)
 	c.span.SetAttributes(attribute.String("rpc.response.status_code", code.String()), attribute.String("kontor.client", c.client.ClientID))

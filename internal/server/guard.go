@@ -31,6 +31,8 @@ type guard struct {
 	checker       *checker
 	telemetry     *telemetry.Telemetry
 	clock         func() time.Time
+	// audit notes a call that was refused or failed; see Options.
+	audit func(ctx context.Context, method, resource string, failure error)
 	// running counts calls under way, so that a stop can wait for them.
 	running tally
 }
@@ -96,7 +98,7 @@ func (g *guard) unary(r rule, method grpc.MethodHandler) grpc.MethodHandler {
 			c.ctx, cancel = context.WithTimeout(c.ctx, g.timeout)
 			defer cancel()
 		}
-		return method(service, c.ctx, func(request any) error { return g.read(request, decode) }, nil)
+		return method(service, c.ctx, func(request any) error { return c.read(request, decode) }, nil)
 	}
 }
 
@@ -116,9 +118,21 @@ func (g *guard) stream(r rule, method grpc.StreamHandler) grpc.StreamHandler {
 			return err
 		}
 		defer release()
-		return method(service, &guardedStream{ServerStream: stream, ctx: c.ctx, guard: g})
+		if expires := c.client.Expires; !expires.IsZero() {
+			var cancel context.CancelFunc
+			c.ctx, cancel = context.WithDeadlineCause(c.ctx, expires, errExpired)
+			defer cancel()
+		}
+		err = method(service, &guardedStream{ServerStream: stream, call: c})
+		if errors.Is(context.Cause(c.ctx), errExpired) {
+			return errUnauthenticated()
+		}
+		return err
 	}
 }
+
+// errExpired ends the streams of a caller whose token ends.
+var errExpired = errors.New("the caller's token expired")
 
 // unknown answers a method that is not in the API.
 func (g *guard) unknown(_ any, stream grpc.ServerStream) error {
@@ -179,14 +193,13 @@ func (t *tally) wait() {
 // guardedStream is a stream whose requests are checked and whose context says who calls.
 type guardedStream struct {
 	grpc.ServerStream
-	ctx   context.Context //nolint:containedctx // grpc.ServerStream hands out its context
-	guard *guard
+	call *call
 }
 
 // Context implements grpc.ServerStream.
-func (s *guardedStream) Context() context.Context { return s.ctx }
+func (s *guardedStream) Context() context.Context { return s.call.ctx }
 
 // RecvMsg implements grpc.ServerStream.
 func (s *guardedStream) RecvMsg(request any) error {
-	return s.guard.read(request, s.ServerStream.RecvMsg)
+	return s.call.read(request, s.ServerStream.RecvMsg)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ type exchange struct {
 	http.ResponseWriter
 	controller *http.ResponseController
 	status     int
+	from       string // the network address of whoever sent the request
 	// rpc says that the guard has the request and writes its line in the access log; streaming, that the answer is a stream.
 	rpc, streaming atomic.Bool
 }
@@ -43,16 +45,18 @@ func exchangeOf(ctx context.Context) *exchange {
 	return e
 }
 
-// handled notes that the guard took the request over. A stream has no end to wait for, so no deadline for it either.
-func (e *exchange) handled(stream bool) {
+// handled notes that the guard took the request over, and tells where it came from. A stream has no end to wait for, so no deadline for it
+// either.
+func (e *exchange) handled(stream bool) (from string) {
 	if e == nil {
-		return
+		return ""
 	}
 	e.rpc.Store(true)
 	if stream {
 		e.streaming.Store(true)
 		_ = e.controller.SetWriteDeadline(time.Time{})
 	}
+	return e.from
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -97,8 +101,7 @@ func front(next http.Handler, t *telemetry.Telemetry, answer time.Duration) http
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
 		id := requestID(r.Header.Values("X-Request-Id"))
-		r.Header.Set("X-Request-Id", id)
-		e := &exchange{ResponseWriter: w, controller: http.NewResponseController(w)}
+		e := &exchange{ResponseWriter: w, controller: http.NewResponseController(w), from: r.RemoteAddr}
 		_ = e.controller.SetWriteDeadline(begun.Add(answer + writeTimeout))
 		r.Body = &timedBody{ReadCloser: r.Body, controller: e.controller}
 
@@ -169,6 +172,19 @@ func (b *timedBody) Read(p []byte) (int, error) {
 // errUnauthenticated says nothing of why.
 func errUnauthenticated() error {
 	return kerr.New(errorv1.Error_UNAUTHENTICATED, "send authorization: Bearer <key> with a valid key")
+}
+
+// exactPaths answers a path with empty, "." or ".." segments as one that does not exist. http.ServeMux would send the caller on to the cleaned
+// path, and quote the address in doing so.
+func exactPaths(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked := r.URL.EscapedPath()
+		if clean := path.Clean(asked); clean != asked && clean+"/" != asked || asked == "//" {
+			notFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // notFound answers a path that does not exist.

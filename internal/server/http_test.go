@@ -381,3 +381,17 @@ func TestAddressInUse(t *testing.T) {
 	}
 	again.Close()
 }
+
+// TestUncleanPaths: no address is sent on to another, since that quotes it.
+func TestUncleanPaths(t *testing.T) {
+	h := start(t)
+	for _, path := range []string{
+		"/v1//consents?x=" + canary, "//v1/consents/" + canary, "/v1/../" + canary, "/v1/./consents/" + canary, "//?" + canary, "/docs/../" + canary,
+		"/v1/consents//?" + canary, "/callbacks//redirects/" + canary + "/success",
+	} {
+		r := h.do(t, "GET", path, allKey, "")
+		if r.status != 404 || r.header.Get("Location") != "" || strings.Contains(r.body, canary) || kerr.Reason(r.err(t)).String() != "ROUTE_NOT_FOUND" {
+			t.Errorf("%s: %d %v %s", path, r.status, r.header, r.body)
+		}
+	}
+}

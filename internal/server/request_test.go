@@ -219,6 +219,13 @@ func TestStrictREST(t *testing.T) {
 		{"GET", "/v1/consents?reference=a&reference=" + canary, "", "reference"},
 		{"GET", "/v1/consents/1?refresh=" + canary, "", "refresh"},
 		{"GET", "/v1/consents:watch?resume=" + canary, "", "resume"},
+		{"POST", "/v1/consents?reference=" + canary, `{"consent": {}}`, "reference"},
+		{"POST", "/v1/consents/1:revoke?" + canary + "%20", "", "?"},
+		{"GET", "/v1/customers/1?nope=" + canary, "", "nope"},
+		{"GET", "/v1/consents/1/connections/2?name=" + canary, "", "name"},
+		{"DELETE", "/v1/consents/1?force=" + canary, "", "force"},
+		{"PATCH", "/v1/partnerBanks/1?updateMask=displayName," + canary, `{"displayName": "x"}`, "updateMask"},
+		{"PATCH", "/v1/partnerBanks/1?displayName=" + canary, `{"displayName": "x"}`, "displayName"},
 	} {
 		t.Run(c.verb+" "+c.path+" "+c.body, func(t *testing.T) {
 			r := h.do(t, c.verb, c.path, allKey, c.body, "Content-Type", "application/json")

@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -55,11 +54,12 @@ func (s Services) register(add func(*grpc.ServiceDesc, any)) {
 
 // Options are what a server is made of.
 type Options struct {
-	// Listen, Limits, Shutdown, TLS and Reflection come from the configuration.
+	// Listen, Limits, Shutdown, TLS, CORS and Reflection come from the configuration.
 	Listen     config.Listen
 	Limits     config.Limits
 	Shutdown   config.Shutdown
 	TLS        *config.TLS
+	CORS       config.CORS
 	Reflection bool
 	// Services answer the calls.
 	Services Services
@@ -67,6 +67,9 @@ type Options struct {
 	Callbacks Callbacks
 	// Authenticator finds out who calls; see NewKeys.
 	Authenticator Authenticator
+	// Audit notes a change, a read of bank data, or a call without the scope for it, that was refused or failed. Resource is the name that the
+	// caller gave, which may be none of Kontor's. May be nil.
+	Audit func(ctx context.Context, method, resource string, failure error)
 	// Telemetry records what happens.
 	Telemetry *telemetry.Telemetry
 	// OpenAPI is the document served as /openapi.json.
@@ -82,17 +85,17 @@ type Options struct {
 
 // Server serves Kontor's API on three listeners.
 type Server struct {
-	options   Options
-	guard     *guard
-	grpc      *grpc.Server
-	health    *health.Server
-	http      *http.Server
-	admin     *http.Server
-	tls       *tls.Config
-	listeners struct{ grpc, http, admin net.Listener }
-	draining  atomic.Bool
-	stop      sync.Once
-	failed    chan error
+	options      Options
+	guard        *guard
+	grpc         *grpc.Server
+	health       *health.Server
+	http         *http.Server
+	admin        *http.Server
+	certificates *certificates // nil for plain text
+	listeners    struct{ grpc, http, admin net.Listener }
+	draining     atomic.Bool
+	stop         sync.Once
+	failed       chan error
 }
 
 // New builds a server. Nothing listens before Start.
@@ -113,13 +116,12 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	guard.audit = o.Audit
 	s := &Server{options: o, guard: guard, health: health.NewServer(), failed: make(chan error, 3)}
 	if o.TLS != nil {
-		certificate, err := tls.LoadX509KeyPair(o.TLS.CertFile, o.TLS.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("server: load the certificate: %w", err)
+		if s.certificates, err = newCertificates(*o.TLS, o.Telemetry.Logger, time.Now); err != nil {
+			return nil, err
 		}
-		s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	}
 	s.newGRPC()
 	if err := s.newHTTP(); err != nil {
@@ -152,8 +154,8 @@ func (s *Server) newGRPC() {
 			Time: pingAfter, Timeout: pingTimeout,
 		}),
 	}
-	if s.tls != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(s.tls.Clone())))
+	if s.certificates != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.certificates.forGRPC())))
 	}
 	s.grpc = grpc.NewServer(options...)
 	s.options.Services.register(func(service *grpc.ServiceDesc, implementation any) {
@@ -191,7 +193,7 @@ func (s *Server) newHTTP() error {
 	if err := docs(mux, s.options.OpenAPI); err != nil {
 		return err
 	}
-	s.http = newHTTPServer(front(mux, s.options.Telemetry, s.options.Limits.Timeout))
+	s.http = newHTTPServer(front(cors(exactPaths(mux), s.options.CORS.AllowedOrigins), s.options.Telemetry, s.options.Limits.Timeout))
 	s.admin = newHTTPServer(admin(s.options.Telemetry, readiness{checks: s.options.Ready, degraded: s.options.Degraded, draining: &s.draining}))
 	return nil
 }
@@ -230,10 +232,10 @@ func (s *Server) Start() error {
 	}
 	serve(func() error { return s.grpc.Serve(s.listeners.grpc) })
 	serve(func() error {
-		if s.tls == nil {
+		if s.certificates == nil {
 			return s.http.Serve(s.listeners.http)
 		}
-		s.http.TLSConfig = s.tls.Clone()
+		s.http.TLSConfig = s.certificates.forWeb()
 		return s.http.ServeTLS(s.listeners.http, "", "")
 	})
 	serve(func() error { return s.admin.Serve(s.listeners.admin) })

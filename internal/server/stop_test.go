@@ -173,3 +173,41 @@ func TestStopIsBounded(t *testing.T) {
 		t.Errorf("%d of 2 calls had ended when Stop returned", n)
 	}
 }
+
+// TestStopWaitsForAbandonedCalls stops a server while a call goes on whose caller has left: what it uses must not be taken away under it.
+func TestStopWaitsForAbandonedCalls(t *testing.T) {
+	h := start(t)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	h.consents.get = func(context.Context, *consentv1.GetConsentRequest) (*consentv1.Consent, error) {
+		close(entered)
+		<-leave
+		return &consentv1.Consent{}, nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.base+"/v1/consents/1", nil)
+		if err == nil {
+			r.Header.Set("Authorization", "Bearer "+allKey)
+			_, err = client.Do(r)
+		}
+		left <- err
+	}()
+	<-entered
+	cancel()
+	if err := <-left; err == nil {
+		t.Fatal("the caller did not leave")
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- h.Stop(context.Background()) }()
+	<-h.stopping
+	select {
+	case err := <-stopped:
+		t.Errorf("stopped with a call under way: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(leave)
+	if err := <-stopped; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}

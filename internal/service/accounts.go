@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
@@ -41,11 +42,13 @@ func (s *bankingServer) ListAccounts(ctx context.Context, req *bankingv1.ListAcc
 
 // accounts reads the accounts under a consent and names them.
 func (s *Service) accounts(ctx context.Context, p *providers.Provider, row *store.Consent) ([]*bankingv1.Account, error) {
-	accounts, err := p.Accounts.ListAccounts(ctx, refOf(row))
-	if err != nil {
-		return nil, callError(err)
-	}
-	return nameAccounts(row, accounts), nil
+	return share(ctx, s, p, row, []string{"ListAccounts"}, cloneEach, func(ctx context.Context) ([]*bankingv1.Account, error) {
+		accounts, err := p.Accounts.ListAccounts(ctx, refOf(row))
+		if err != nil {
+			return nil, callError(err)
+		}
+		return nameAccounts(row, accounts), nil
+	})
 }
 
 // nameAccounts sets the names of accounts and of their connections.
@@ -200,17 +203,12 @@ func (s *bankingServer) ListStandingOrders(ctx context.Context, req *bankingv1.L
 	if err != nil {
 		return nil, err
 	}
-	orders, err := p.Holdings.ListStandingOrders(ctx, refOf(row))
+	named, err := s.standingOrders(ctx, p, row)
 	if err != nil {
-		return nil, callError(err)
+		return nil, err
 	}
-	var named []*bankingv1.StandingOrder
-	for _, o := range orders {
-		o.Account = accountName(row.ID, o.AccountID)
-		o.Name = childName(o.Account, "standingOrders", o.ID)
-		if account := oneAccount(req.GetParent()); account == "" || account == o.Account {
-			named = append(named, o.StandingOrder)
-		}
+	if account := oneAccount(req.GetParent()); account != "" {
+		named = slices.DeleteFunc(named, func(o *bankingv1.StandingOrder) bool { return o.GetAccount() != account })
 	}
 	if err := s.checkAccount(ctx, p, row, req.GetParent(), len(named)); err != nil {
 		return nil, err
@@ -219,29 +217,58 @@ func (s *bankingServer) ListStandingOrders(ctx context.Context, req *bankingv1.L
 	return &bankingv1.ListStandingOrdersResponse{StandingOrders: page, NextPageToken: next}, err
 }
 
+// standingOrders reads the standing orders under a consent and names them.
+func (s *Service) standingOrders(ctx context.Context, p *providers.Provider, row *store.Consent) ([]*bankingv1.StandingOrder, error) {
+	return share(ctx, s, p, row, []string{"ListStandingOrders"}, cloneEach, func(ctx context.Context) ([]*bankingv1.StandingOrder, error) {
+		orders, err := p.Holdings.ListStandingOrders(ctx, refOf(row))
+		if err != nil {
+			return nil, callError(err)
+		}
+		named := make([]*bankingv1.StandingOrder, 0, len(orders))
+		for _, o := range orders {
+			o.Account = accountName(row.ID, o.AccountID)
+			o.Name = childName(o.Account, "standingOrders", o.ID)
+			named = append(named, o.StandingOrder)
+		}
+		return named, nil
+	})
+}
+
 // ListSecurities implements bankingv1.BankingServiceServer.
 func (s *bankingServer) ListSecurities(ctx context.Context, req *bankingv1.ListSecuritiesRequest) (*bankingv1.ListSecuritiesResponse, error) {
 	row, p, err := s.data(ctx, req.GetParent(), "ListSecurities")
 	if err != nil {
 		return nil, err
 	}
-	securities, err := p.Holdings.ListSecurities(ctx, refOf(row))
+	named, err := s.securities(ctx, p, row)
 	if err != nil {
-		return nil, callError(err)
+		return nil, err
 	}
-	var named []*bankingv1.Security
-	for _, h := range securities {
-		h.Account = accountName(row.ID, h.AccountID)
-		h.Name = childName(h.Account, "securities", h.ID)
-		if account := oneAccount(req.GetParent()); account == "" || account == h.Account {
-			named = append(named, h.Security)
-		}
+	if account := oneAccount(req.GetParent()); account != "" {
+		named = slices.DeleteFunc(named, func(h *bankingv1.Security) bool { return h.GetAccount() != account })
 	}
 	if err := s.checkAccount(ctx, p, row, req.GetParent(), len(named)); err != nil {
 		return nil, err
 	}
 	page, next, err := slicePage(named, req, row.Tenant, "securities", req.GetParent())
 	return &bankingv1.ListSecuritiesResponse{Securities: page, NextPageToken: next}, err
+}
+
+// securities reads the securities under a consent and names them.
+func (s *Service) securities(ctx context.Context, p *providers.Provider, row *store.Consent) ([]*bankingv1.Security, error) {
+	return share(ctx, s, p, row, []string{"ListSecurities"}, cloneEach, func(ctx context.Context) ([]*bankingv1.Security, error) {
+		securities, err := p.Holdings.ListSecurities(ctx, refOf(row))
+		if err != nil {
+			return nil, callError(err)
+		}
+		named := make([]*bankingv1.Security, 0, len(securities))
+		for _, h := range securities {
+			h.Account = accountName(row.ID, h.AccountID)
+			h.Name = childName(h.Account, "securities", h.ID)
+			named = append(named, h.Security)
+		}
+		return named, nil
+	})
 }
 
 // checkAccount tells an account that has nothing from one that is not there.

@@ -2,6 +2,8 @@ package service
 
 import (
 	"context"
+	"regexp"
+	"strings"
 	"time"
 
 	"kontor.dev/kontor/internal/identity"
@@ -30,9 +32,32 @@ func (s *Service) audit(ctx context.Context, tx store.Tx, method, resource strin
 func (s *Service) auditOutcome(ctx context.Context, tx store.Tx, method, resource, outcome string) error {
 	identity.TrailOf(ctx).Note(outcome)
 	return tx.AppendAudit(&store.Audit{
-		Time: s.now(), Tenant: tenantOf(ctx), Actor: identity.From(ctx).ClientID, Method: method, Resource: resource, Peer: identity.Peer(ctx),
+		Time: s.now(), Tenant: tenantOf(ctx), Actor: identity.From(ctx).ClientID, Method: method, Resource: recordable(resource), Peer: identity.Peer(ctx),
 		RequestID: identity.RequestID(ctx), Outcome: outcome,
 	})
+}
+
+var (
+	// madeID is what ids of Kontor's making look like, and "-", which stands for all.
+	madeID = regexp.MustCompile(`^(-|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z2-7]{24})$`)
+	// givenID is what ids of providers, and those that providers give to partner banks, look like.
+	givenID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+)
+
+// recordable gives as much of a resource name as may stand in the audit. A name comes from the caller: what is not of the form that Kontor
+// gives out could be anything, such as an IBAN, and a failed call is recorded all the same.
+func recordable(name string) string {
+	segments, kept := strings.Split(name, "/"), 0
+	for ; kept+1 < len(segments); kept += 2 {
+		form := madeID
+		if segments[kept] == "providers" || segments[kept] == "partnerBanks" {
+			form = givenID
+		}
+		if !form.MatchString(segments[kept+1]) {
+			break
+		}
+	}
+	return strings.Join(segments[:kept], "/")
 }
 
 // auditAlone notes what changes nothing in the store: a read of bank data, before the data leaves, or a change at the provider only.

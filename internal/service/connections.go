@@ -80,6 +80,7 @@ func (s *bankingServer) SyncConnection(ctx context.Context, req *bankingv1.SyncC
 	}
 	return detached(ctx, s.Service, func(ctx context.Context) (*bankingv1.SyncConnectionResponse, error) {
 		visit := s.newSession(row, row.Flow+1)
+		defer s.reads.changed()
 		link, err := p.Connections.SyncConnection(ctx, refOf(row), connection.ID, providers.Flow{
 			Access: row.Resource.GetAccess(), Redirects: visit.redirects,
 		})
@@ -112,6 +113,7 @@ func (s *bankingServer) DeleteConnection(ctx context.Context, req *bankingv1.Del
 		return nil, err
 	}
 	return detached(ctx, s.Service, func(ctx context.Context) (*emptypb.Empty, error) {
+		defer s.reads.changed()
 		if err := p.Connections.DeleteConnection(ctx, refOf(row), connection.ID); err != nil {
 			return nil, callError(err)
 		}
@@ -211,6 +213,7 @@ func (s *Service) importConnections(ctx context.Context, c *creation, p *provide
 		return nil, err
 	}
 	replace := req.GetMode() == bankingv1.ImportConnectionsRequest_REPLACE
+	defer s.reads.changed()
 	if err := p.Importer.ImportConnections(ctx, refOf(row), replace, req.GetConnections()); err != nil {
 		return nil, c.abandon(ctx, err, nil)
 	}

@@ -237,9 +237,6 @@ func (s *customerServer) DeleteCustomer(ctx context.Context, req *customerv1.Del
 	})
 }
 
-// errGrown says that a customer got something at a provider while they were being deleted.
-var errGrown = errors.New("service: the customer has more by now")
-
 func (s *Service) deleteCustomer(ctx context.Context, row *store.Customer) (*customerv1.DeletionReceipt, error) {
 	receipt := &customerv1.DeletionReceipt{Customer: row.Resource.GetName()}
 	note := func(place, kind string, count int) {
@@ -258,16 +255,16 @@ func (s *Service) deleteCustomer(ctx context.Context, row *store.Customer) (*cus
 	}
 	gone := make(map[string]bool) // at the providers: consents by name, users by provider and id
 	for {
-		consents, shipments, err := s.deleteHere(ctx, row.Tenant, row.ID, gone)
-		if err == nil {
+		consents, shipments, deleted, err := s.deleteHere(ctx, row.Tenant, row.ID, gone)
+		if err != nil {
+			return nil, err
+		}
+		if deleted {
 			note("kontor", "consent", consents)
 			note("kontor", "shipment", shipments)
 			note("kontor", "customer", 1)
 			receipt.CompleteTime = timestamppb.New(s.now())
 			return receipt, nil
-		}
-		if !errors.Is(err, errGrown) {
-			return nil, err
 		}
 		if err := s.deleteThere(ctx, row, gone, note); err != nil {
 			return nil, err
@@ -323,16 +320,16 @@ func (s *Service) deleteThere(ctx context.Context, row *store.Customer, gone map
 
 // deleteHere deletes a customer from the store, unless something of theirs is not gone at the providers: that may have been made a moment ago.
 // It counts what it deleted.
-func (s *Service) deleteHere(ctx context.Context, tenant, id string, gone map[string]bool) (consents, shipments int, err error) {
+func (s *Service) deleteHere(ctx context.Context, tenant, id string, gone map[string]bool) (consents, shipments int, deleted bool, err error) {
 	err = s.update(ctx, func(tx store.Tx) error {
-		consents, shipments = 0, 0
+		consents, shipments, deleted = 0, 0, false
 		row, err := tx.Customer(tenant, id)
 		if err != nil {
 			return found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
 		}
 		for provider, user := range row.Users {
 			if !gone[provider+"/"+user] {
-				return errGrown
+				return nil
 			}
 		}
 		theirs, err := allRows(func(page store.Page) ([]*store.Consent, error) {
@@ -343,7 +340,7 @@ func (s *Service) deleteHere(ctx context.Context, tenant, id string, gone map[st
 		}
 		for _, c := range theirs {
 			if !gone[c.Resource.GetName()] {
-				return errGrown
+				return nil
 			}
 		}
 		sent, err := allRows(func(page store.Page) ([]*store.Shipment, error) {
@@ -352,7 +349,7 @@ func (s *Service) deleteHere(ctx context.Context, tenant, id string, gone map[st
 		if err != nil {
 			return err
 		}
-		consents, shipments = len(theirs), len(sent)
+		consents, shipments, deleted = len(theirs), len(sent), true
 		for _, c := range theirs {
 			if _, err := s.extend(tx, c, consent.Deleted(c.Flow, s.now())); err != nil {
 				return err
@@ -363,7 +360,7 @@ func (s *Service) deleteHere(ctx context.Context, tenant, id string, gone map[st
 		}
 		return s.audit(ctx, tx, "DeleteCustomer", row.Resource.GetName())
 	})
-	return consents, shipments, err
+	return consents, shipments, deleted, err
 }
 
 // allRows reads a list to its end.

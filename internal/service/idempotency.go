@@ -470,6 +470,11 @@ func (s *Service) sweep(ctx context.Context) {
 			if _, err := tx.DeleteIdempotencyBefore(s.now().Add(-idempotencyKept)); err != nil {
 				return err
 			}
+			if s.retention > 0 {
+				if _, err := tx.DeleteAuditBefore(s.now().Add(-s.retention)); err != nil {
+					return err
+				}
+			}
 			_, err := tx.DeleteCallbacksBefore(s.now())
 			return err
 		})

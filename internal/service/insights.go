@@ -20,17 +20,19 @@ func (s *insightsServer) GetInsights(ctx context.Context, req *insightsv1.GetIns
 	if err != nil {
 		return nil, err
 	}
-	var result *insightsv1.Insights
-	if p.Insights == nil {
-		result, err = s.deriveInsights(ctx, p, row)
-	} else {
-		result, err = s.readInsights(ctx, p, row, req.GetReferenceId())
-	}
-	if err != nil {
-		return nil, err
-	}
-	result.Name = req.GetName()
-	return result, nil
+	what := []string{"GetInsights", req.GetName(), req.GetReferenceId()}
+	return share(ctx, s.Service, p, row, what, proto.CloneOf, func(ctx context.Context) (result *insightsv1.Insights, err error) {
+		if p.Insights == nil {
+			result, err = s.deriveInsights(ctx, p, row)
+		} else {
+			result, err = s.readInsights(ctx, p, row, req.GetReferenceId())
+		}
+		if err != nil {
+			return nil, err
+		}
+		result.Name = req.GetName()
+		return result, nil
+	})
 }
 
 func (s *Service) readInsights(ctx context.Context, p *providers.Provider, row *store.Consent, referenceID string) (*insightsv1.Insights, error) {
@@ -79,12 +81,15 @@ func (s *insightsServer) GetPaymentPartnerAnalysis(ctx context.Context, req *ins
 	if err != nil {
 		return nil, err
 	}
-	analysis, err := p.PaymentPartners.PaymentPartnerAnalysis(ctx, refOf(row))
-	if err != nil {
-		return nil, callError(err)
-	}
-	analysis.Name = req.GetName()
-	return analysis, s.nameAnalysed(ctx, p, row, analysis)
+	what := []string{"GetPaymentPartnerAnalysis", req.GetName()}
+	return share(ctx, s.Service, p, row, what, proto.CloneOf, func(ctx context.Context) (*insightsv1.PaymentPartnerAnalysis, error) {
+		analysis, err := p.PaymentPartners.PaymentPartnerAnalysis(ctx, refOf(row))
+		if err != nil {
+			return nil, callError(err)
+		}
+		analysis.Name = req.GetName()
+		return analysis, s.nameAnalysed(ctx, p, row, analysis)
+	})
 }
 
 // nameAnalysed replaces the provider's ids of analysed accounts by names. The provider's id does not say under which bank login the account

@@ -36,10 +36,13 @@ type follower struct {
 
 	mu   sync.Mutex
 	last map[string]time.Time // when a consent was last read; entries older than min are dropped
+	// paused tells until when a tenant's provider asked to be left alone. Consents are not read in the background before, hints or not: a quota
+	// is the account's, not the consent's.
+	paused map[string]time.Time
 }
 
 func newFollower(s *Service, polling Polling) *follower {
-	f := &follower{s: s, min: polling.MinInterval, max: polling.MaxInterval, wake: make(chan struct{}, 1), last: make(map[string]time.Time)}
+	f := &follower{s: s, min: polling.MinInterval, max: polling.MaxInterval, wake: make(chan struct{}, 1), last: make(map[string]time.Time), paused: make(map[string]time.Time)}
 	if f.min == 0 {
 		f.min = 5 * time.Second
 	}
@@ -112,6 +115,9 @@ func (f *follower) hint(ctx context.Context, row *store.Consent) {
 	if last, ok := f.last[key(row)]; ok && due.Before(last.Add(f.min)) {
 		due = last.Add(f.min)
 	}
+	if until := f.paused[account(row)]; due.Before(until) {
+		due = until
+	}
 	f.mu.Unlock()
 	if dueBy(row, due) {
 		return // a flood of hints must not even reach the store
@@ -137,6 +143,44 @@ func dueBy(row *store.Consent, t time.Time) bool {
 
 func key(row *store.Consent) string { return row.Tenant + "\x00" + row.ID }
 
+// account identifies a tenant's account at a provider.
+func account(row *store.Consent) string { return row.Tenant + "\x00" + row.Provider }
+
+// pause leaves a provider alone for some time, as it asked for.
+func (f *follower) pause(row *store.Consent, wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if until := f.s.now().Add(wait); until.After(f.paused[account(row)]) {
+		f.paused[account(row)] = until
+	}
+}
+
+// postponed tells whether a consent that is due must wait until its provider can be asked again, and plans it for then. Those that waited
+// together are spread.
+func (f *follower) postponed(ctx context.Context, row *store.Consent) bool {
+	f.mu.Lock()
+	until := f.paused[account(row)]
+	f.mu.Unlock()
+	if !f.s.now().Before(until) {
+		return false
+	}
+	err := f.s.update(ctx, func(tx store.Tx) error {
+		fresh, err := tx.Consent(row.Tenant, row.ID)
+		if err != nil || fresh.NextPoll.IsZero() || !fresh.NextPoll.Before(until) {
+			return err
+		}
+		fresh.NextPoll = until.Add(time.Duration(rand.Int64N(int64(f.min) + 1))) //nolint:gosec // spreads load, hides nothing
+		return tx.UpdateConsent(fresh)
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
+		f.s.log.WarnContext(ctx, "cannot postpone a poll", "consent", row.Resource.GetName(), "error", err.Error())
+	}
+	return true
+}
+
 // run reads consents as they fall due until the context ends.
 func (f *follower) run(ctx context.Context) {
 	slots := make(chan struct{}, followers)
@@ -155,7 +199,7 @@ func (f *follower) run(ctx context.Context) {
 		}
 		for _, row := range due {
 			// One that could not be planned anew stays due: the shortest interval holds for it all the same.
-			if busy[key(row)] || f.recent(row, f.min) {
+			if busy[key(row)] || f.recent(row, f.min) || f.postponed(ctx, row) {
 				continue
 			}
 			select {
@@ -203,6 +247,7 @@ func (f *follower) poll(ctx context.Context, row *store.Consent) {
 		f.s.log.DebugContext(ctx, "poll failed", "consent", row.Resource.GetName(), "reason", kerr.Reason(err).String())
 	}
 	retryAfter := kerr.Retry(err)
+	f.pause(row, retryAfter)
 	err = f.s.update(ctx, func(tx store.Tx) error {
 		now, err := tx.Consent(row.Tenant, row.ID)
 		if err != nil {

@@ -58,6 +58,8 @@ type Options struct {
 	Polling Polling
 	// Webhooks registers Kontor's address at providers that call one.
 	Webhooks bool
+	// AuditRetention is how old entries of the audit trail become; zero for ever.
+	AuditRetention time.Duration
 }
 
 // Polling tells how often the provider is asked about a consent that is under way.
@@ -78,8 +80,10 @@ type Service struct {
 	stopping  <-chan struct{}
 	heartbeat time.Duration
 	webhooks  bool
+	retention time.Duration
 	redirects map[string]redirectList
 	follower  *follower
+	reads     reads
 	running   sync.WaitGroup
 	inFlight  inFlight
 }
@@ -97,7 +101,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, tenants: o.Tenants, publicURL: o.PublicURL, log: o.Logger, clock: o.Clock, stopping: o.Stopping,
-		heartbeat: o.Heartbeat, webhooks: o.Webhooks, redirects: make(map[string]redirectList, len(o.Tenants)),
+		heartbeat: o.Heartbeat, webhooks: o.Webhooks, retention: o.AuditRetention, redirects: make(map[string]redirectList, len(o.Tenants)),
 	}
 	for id, tenant := range o.Tenants {
 		list, err := newRedirectList(tenant.RedirectURIs)

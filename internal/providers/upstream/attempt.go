@@ -36,6 +36,9 @@ func (c *Client) attempt(ctx context.Context, x *exchange, number int, take cons
 	}
 	// A panic in decode must not keep a probe's permit for ever.
 	defer permit.record(unknown)
+	if number == 1 && !x.login {
+		c.budget.earn()
+	}
 
 	ctx, observed := c.observe(ctx, x, number)
 	e := &exchanged{client: c, x: x, lease: l, requestID: x.requestID, verdict: unknown}
@@ -152,7 +155,7 @@ func (e *exchanged) refused(answer *http.Response, cancel context.CancelCauseFun
 	e.bytes = b.wire.count
 	f.err.RetryAfter, f.told = retryAfter(answer.Header, c.cfg.Clock())
 	f.retryable = retryableStatus(e.status) || (kind == providers.KindRateLimited && f.told)
-	if e.status != http.StatusUnauthorized {
+	if e.status < 500 && e.status != http.StatusUnauthorized {
 		c.tokens.accepted(e.lease)
 	}
 	return f

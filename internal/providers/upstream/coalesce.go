@@ -13,7 +13,7 @@ type Group[T any] struct {
 
 type shared[T any] struct {
 	done     chan struct{}
-	cancel   context.CancelFunc
+	cancel   context.CancelCauseFunc
 	waiters  int
 	value    T
 	err      error
@@ -22,8 +22,8 @@ type shared[T any] struct {
 
 // Do gives the result of fn, sharing the call with all others of the same key that overlap with it. The result is shared as well and must not
 // be changed. fn runs under a context that has the values of the first caller's and neither its deadline nor its end: a caller whose own
-// context ends leaves alone, with the error of its context, and the call is cancelled when the last one has left. A panic of fn is passed on
-// to each caller.
+// context ends leaves alone, with the error of its context, and the call is cancelled when the last one has left, with the cause of that one's
+// leaving. A panic of fn is passed on to each caller.
 func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context) (T, error)) (T, error) {
 	g.mu.Lock()
 	call, ok := g.calls[key]
@@ -31,7 +31,7 @@ func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context) 
 		if g.calls == nil {
 			g.calls = map[string]*shared[T]{}
 		}
-		detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		detached, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		call = &shared[T]{done: make(chan struct{}), cancel: cancel}
 		g.calls[key] = call
 		go g.run(detached, key, call, fn)
@@ -46,7 +46,7 @@ func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context) 
 		}
 		return call.value, call.err
 	case <-ctx.Done():
-		g.leave(key, call)
+		g.leave(key, call, context.Cause(ctx))
 		var zero T
 		return zero, ctx.Err()
 	}
@@ -55,7 +55,7 @@ func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context) 
 func (g *Group[T]) run(ctx context.Context, key string, call *shared[T], fn func(context.Context) (T, error)) {
 	defer func() {
 		call.panicked = recover()
-		call.cancel()
+		call.cancel(nil)
 		g.forget(key, call)
 		close(call.done)
 	}()
@@ -63,14 +63,14 @@ func (g *Group[T]) run(ctx context.Context, key string, call *shared[T], fn func
 }
 
 // leave takes one caller off a call. Nobody can join a call that the last one has left.
-func (g *Group[T]) leave(key string, call *shared[T]) {
+func (g *Group[T]) leave(key string, call *shared[T], why error) {
 	g.mu.Lock()
 	call.waiters--
 	last := call.waiters == 0
 	g.mu.Unlock()
 	if last {
 		g.forget(key, call)
-		call.cancel()
+		call.cancel(why)
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
+	"unicode"
 
 	"kontor.dev/kontor/internal/providers"
 )
@@ -141,12 +143,18 @@ func (c *Config) check() (*url.URL, error) {
 	switch {
 	case err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Hostname() == "":
 		return nil, errors.New("base_url: must be an absolute http or https URL")
+	case strings.ContainsFunc(base.Host, func(r rune) bool { return r > unicode.MaxASCII }):
+		return nil, errors.New("base_url: must spell its host in ASCII")
 	case base.User != nil || base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
 		return nil, errors.New("base_url: must have no user, query or fragment")
 	case c.Login != nil && c.Authorize == nil:
 		return nil, errors.New("upstream: Login without Authorize")
 	case c.Proxy != nil && (c.Proxy.Scheme != "http" || c.Proxy.Hostname() == ""):
 		return nil, errors.New("proxy: must be an http URL")
+	case c.Policy.MaxConcurrent < 0:
+		return nil, errors.New("upstream: MaxConcurrent must not be negative")
+	case c.Policy.BreakerRate < 0 || c.Policy.BreakerRate > 1:
+		return nil, errors.New("upstream: BreakerRate must be between 0 and 1")
 	}
 	return base, nil
 }

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,17 +46,9 @@ func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 func piped(t *testing.T, h http.HandlerFunc, change func(*Config)) *Client {
 	t.Helper()
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-	var handlers sync.WaitGroup
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handlers.Add(1)
-		defer handlers.Done()
-		h(w, r)
-	})}
+	server := &http.Server{Handler: h}
 	go server.Serve(l)
-	t.Cleanup(func() {
-		server.Close()
-		handlers.Wait()
-	})
+	t.Cleanup(func() { server.Shutdown(context.Background()) }) // which waits for the handlers
 	c := newTestClient(t, "http://bank.test", change)
 	for _, transport := range []http.RoundTripper{c.reads, c.writes} {
 		transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -148,9 +141,9 @@ func TestOurOwnLimits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				hits := 0
+				var hits atomic.Int32
 				c := piped(t, func(w http.ResponseWriter, r *http.Request) {
-					hits++
+					hits.Add(1)
 					test.handle(w, r)
 				}, nil)
 				check := func(want time.Duration, do func() error) {
@@ -170,8 +163,8 @@ func TestOurOwnLimits(t *testing.T) {
 					_, err := c.Stream(t.Context(), get("1"), func(d *json.Decoder) error { return d.Decode(&out) })
 					return err
 				})
-				if hits != 2 {
-					t.Errorf("%d requests: a timeout was retried", hits)
+				if hits.Load() != 2 {
+					t.Errorf("%d requests: a timeout was retried", hits.Load())
 				}
 			})
 		})

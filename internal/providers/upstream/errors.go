@@ -97,6 +97,9 @@ func contextKind(ctx context.Context) (providers.Kind, error) {
 	switch {
 	case errors.Is(context.Cause(ctx), errCallTooLong):
 		return providers.KindUnavailable, errCallTooLong
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		// Of the context, or of the last caller who shared the call (Group).
+		return providers.KindDeadline, context.DeadlineExceeded
 	case errors.Is(ctx.Err(), context.Canceled):
 		return providers.KindCanceled, context.Canceled
 	default:

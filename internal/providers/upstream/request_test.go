@@ -113,7 +113,7 @@ func TestNothingIsSentForBadRequests(t *testing.T) {
 func TestNewRejectsBadConfigurations(t *testing.T) {
 	for _, base := range []string{
 		"", "bank.test", "ftp://bank.test", "http://", "https://user:secret@bank.test", "https://bank.test?x=secret", "https://bank.test/#secret", "https://bank.test/?",
-		"http://[::1",
+		"http://[::1", "https://b\u00e4nk.test",
 	} {
 		if _, err := New(Config{BaseURL: base}); err == nil || strings.Contains(err.Error(), "secret") || !strings.HasPrefix(err.Error(), "base_url: ") {
 			t.Errorf("New with base %q: %v", base, err)
@@ -122,6 +122,11 @@ func TestNewRejectsBadConfigurations(t *testing.T) {
 	login := func(context.Context, *Client, *Token) (Token, error) { return Token{}, nil }
 	if _, err := New(Config{BaseURL: "http://a", Login: login}); err == nil {
 		t.Error("Login without Authorize was accepted")
+	}
+	for _, policy := range []Policy{{MaxConcurrent: -1}, {BreakerRate: 1.1}, {BreakerRate: -0.1}} {
+		if _, err := New(Config{BaseURL: "http://a", Policy: policy}); err == nil {
+			t.Errorf("%+v was accepted", policy)
+		}
 	}
 	if _, err := New(Config{BaseURL: "http://a", Proxy: &url.URL{Scheme: "socks5", Host: "b"}}); err == nil {
 		t.Error("a proxy that is not http was accepted")

@@ -269,6 +269,7 @@ func TestBreaker(t *testing.T) {
 
 				// Open: nothing is sent, of writes neither.
 				before := sent.Load()
+				c.budget.balance = 0
 				for _, request := range []Request{get("1"), put("1"), create(), {Operation: "login", NoAuth: true}} {
 					_, err := c.Do(t.Context(), request, nil)
 					e := wantKind(t, err, providers.KindUnavailable)
@@ -278,6 +279,9 @@ func TestBreaker(t *testing.T) {
 				}
 				if sent.Load() != before {
 					t.Error("an open breaker let a request through")
+				}
+				if c.budget.balance != 0 {
+					t.Error("calls that were not sent earned retries")
 				}
 
 				// Half-open: failing probes open it again.

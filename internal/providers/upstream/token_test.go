@@ -71,10 +71,10 @@ func TestWaitersLeaveOnTheirOwn(t *testing.T) {
 func TestTokensAreRenewedInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []string
-		slow := false
+		var slow atomic.Bool
 		b := &bank{life: 100 * time.Second}
 		b.login = func(int32) (*http.Response, error) {
-			if slow {
+			if slow.Load() {
 				time.Sleep(5 * time.Second)
 			}
 			return nil, nil
@@ -87,10 +87,10 @@ func TestTokensAreRenewedInTheBackground(t *testing.T) {
 			if _, err := c.Do(t.Context(), get("1"), nil); err != nil {
 				t.Fatal(err)
 			}
-			if slow && time.Since(called) > 0 {
+			if slow.Load() && time.Since(called) > 0 {
 				t.Error("a caller waited for the renewal")
 			}
-			slow = true
+			slow.Store(true)
 			synctest.Wait()
 			if renewed == 0 && b.logins.Load() == 2 {
 				renewed = time.Since(began)
@@ -270,6 +270,27 @@ func TestSecondRefusalIsCredentials(t *testing.T) {
 	})
 }
 
+// An error before anybody looked at the token is no acceptance of it.
+func TestServerErrorsAcceptNoToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n atomic.Int32
+		b := &bank{life: time.Hour, handle: func(r *http.Request) (*http.Response, error) {
+			if n.Add(1)%2 == 0 {
+				return reply(503, ""), nil
+			}
+			return reply(401, ""), nil
+		}}
+		c := b.client(t, nil, nil)
+		for i := range 100 {
+			c.Do(t.Context(), []Request{put("1"), create(), {Operation: "delete", Path: map[string]string{"id": "1"}}}[i%3], nil)
+			time.Sleep(50 * ms)
+		}
+		if n := b.logins.Load(); n > 3 {
+			t.Errorf("%d logins in 5 s", n)
+		}
+	})
+}
+
 // A provider that lets nobody in although its login works must not be logged in at for each call, whatever the operation.
 func TestWorthlessTokensAreNotFetchedForEachCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -319,6 +340,9 @@ func TestLoginFailures(t *testing.T) {
 				}
 				if n := b.logins.Load(); n != test.logins {
 					t.Errorf("%d logins in 20 s, want %d", n, test.logins)
+				}
+				if c.budget.balance != budgetStart {
+					t.Error("logins earned retries")
 				}
 				// It works again at the first login after the trouble.
 				b.login = nil

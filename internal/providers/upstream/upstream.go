@@ -141,9 +141,6 @@ func (c *Client) call(ctx context.Context, r Request, take consumer) (*Response,
 
 // send sends a request until it is answered, refused for good, or out of retries.
 func (c *Client) send(ctx context.Context, x *exchange, take consumer) (*Response, *providers.Error) {
-	if !x.login {
-		c.budget.earn()
-	}
 	for attempt, retries, replayed := 1, 0, false; ; attempt++ {
 		response, failed := c.attempt(ctx, x, attempt, take)
 		if failed == nil {

@@ -68,16 +68,16 @@ func readRequest(r io.Reader) ([]byte, error) {
 func wired(c *Client) *http.Transport { return c.writes.(*http.Transport) }
 
 func TestCutAtEveryByteOfTheRequest(t *testing.T) {
-	length := 0
-	cut := -1 // reads the whole request and answers
-	var effects, connections atomic.Int32
+	var effects, connections, length, limit atomic.Int32
+	limit.Store(-1) // read the whole request and answer
 	base := listen(t, func(c net.Conn) {
 		connections.Add(1)
+		cut := limit.Load()
 		if cut < 0 {
 			raw, err := readRequest(c)
 			if err == nil {
 				effects.Add(1)
-				length = len(raw)
+				length.Store(int32(len(raw)))
 				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 			}
 			return
@@ -91,7 +91,8 @@ func TestCutAtEveryByteOfTheRequest(t *testing.T) {
 	if _, err := c.Do(t.Context(), request, &out); err != nil || effects.Load() != 1 {
 		t.Fatalf("%v, %d effects", err, effects.Load())
 	}
-	for cut = 0; cut <= length; cut++ {
+	for cut := range length.Load() + 1 {
+		limit.Store(cut)
 		connections.Store(0)
 		_, err := c.Do(t.Context(), request, &out)
 		e := wantKind(t, err, providers.KindUnavailable)
@@ -109,23 +110,25 @@ func TestCutAtEveryByteOfTheAnswer(t *testing.T) {
 		"HTTP/1.1 201 Created\r\nContent-Length: 14\r\nX-Request-ID: 4711\r\n\r\n{\"id\":\"a1b2\"} ",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"id\":\"a\r\n5\r\n1b2\"}\r\n0\r\n\r\n",
 	} {
-		var effects atomic.Int32
-		cut, reset := 0, false
+		var effects, limit atomic.Int32
+		var abrupt atomic.Bool
 		base := listen(t, func(c net.Conn) {
 			if _, err := readRequest(c); err != nil {
 				return
 			}
 			effects.Add(1)
-			io.WriteString(c, answer[:cut])
-			if reset {
+			io.WriteString(c, answer[:limit.Load()])
+			if abrupt.Load() {
 				c.(*net.TCPConn).SetLinger(0)
 			}
 		})
 		c := newTestClient(t, base, func(cfg *Config) { cfg.Policy.BreakerCalls = -1 })
 		request := create()
 		request.Header = http.Header{"Idempotency-Key": {"k"}}
-		for _, reset = range []bool{false, true} {
-			for cut = 0; cut <= len(answer); cut++ {
+		for _, reset := range []bool{false, true} {
+			abrupt.Store(reset)
+			for cut := range len(answer) + 1 {
+				limit.Store(int32(cut))
 				effects.Store(0)
 				var out struct{ ID string }
 				_, err := c.Do(t.Context(), request, &out)
@@ -152,19 +155,19 @@ func TestCutAtEveryByteOfTheAnswer(t *testing.T) {
 // A read whose answer breaks before its header is whole is sent again; later, the answer is broken.
 func TestReadsSurviveABrokenConnection(t *testing.T) {
 	const header, answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-	var sent atomic.Int32
-	cut := 0
+	var sent, limit atomic.Int32
 	base := listen(t, func(c net.Conn) {
 		if _, err := readRequest(c); err != nil {
 			return
 		}
 		if sent.Add(1) == 1 {
-			io.WriteString(c, answer[:cut])
+			io.WriteString(c, answer[:limit.Load()])
 			return
 		}
 		io.WriteString(c, answer)
 	})
-	for cut = range len(answer) {
+	for cut := range len(answer) {
+		limit.Store(int32(cut))
 		sent.Store(0)
 		c := newTestClient(t, base, func(cfg *Config) { cfg.Policy.MinBackoff = time.Microsecond })
 		var out any
@@ -234,7 +237,11 @@ func TestNothingWasWritten(t *testing.T) {
 		"no such host":        {"http://bank.invalid", providers.KindUnavailable, "host not found"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newTestClient(t, test.base, func(cfg *Config) { cfg.Limits.Dial = 200 * time.Millisecond })
+			c := newTestClient(t, test.base, func(cfg *Config) {
+				if name == "no TLS answer" {
+					cfg.Limits.Dial = 100 * time.Millisecond
+				}
+			})
 			if name == "no such host" {
 				// The machine's own resolver might say anything.
 				wired(c).DialContext = func(context.Context, string, string) (net.Conn, error) {

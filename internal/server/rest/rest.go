@@ -107,6 +107,10 @@ func admit(o Options) runtime.Middleware {
 					return
 				}
 			}
+			if err := bareQuery(r); err != nil {
+				WriteError(w, r, err)
+				return
+			}
 			if err := prepareBody(w, r, o.MaxBody); err != nil {
 				WriteError(w, r, err)
 				return
@@ -120,11 +124,6 @@ func admit(o Options) runtime.Middleware {
 func prepare(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("Grpc-Timeout")
-		for name := range r.Header {
-			if strings.HasPrefix(http.CanonicalHeaderKey(name), "Grpc-Metadata-") {
-				r.Header.Del(name)
-			}
-		}
 		if accepts(r, eventStream) {
 			r.Header.Set("Accept", eventStream)
 		} else {

@@ -14,6 +14,8 @@
 // Views run beside them on others, each on the state of one moment. A View or Update must not be started within the function of an Update,
 // nor a View within that of a View: it may wait for the connection that its own caller holds.
 //
+// A program that only reads, such as an export or a backup, may come beside that process: see OpenReadOnly.
+//
 // # Deletion
 //
 // secure_delete overwrites what is deleted with zeros. After a customer was deleted, the write-ahead log, which still holds the former pages,
@@ -136,7 +138,12 @@ func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
 }
 
 func (s *Store) view(ctx context.Context, fn func(store.Reader) error) error {
-	c, err := s.readers.get(ctx)
+	return viewOn(ctx, s.readers, fn)
+}
+
+// viewOn runs fn in a transaction that reads, on one of the readers.
+func viewOn(ctx context.Context, readers *pool, fn func(store.Reader) error) error {
+	c, err := readers.get(ctx)
 	if err != nil {
 		return err
 	}
@@ -144,7 +151,7 @@ func (s *Store) view(ctx context.Context, fn func(store.Reader) error) error {
 	defer func() {
 		r.failed = errEnded
 		c.rollback()
-		s.readers.put(c)
+		readers.put(c)
 	}()
 	if _, err := r.exec("BEGIN"); err != nil {
 		return err

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+
+	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/store/sqlite"
+)
+
+// runBackup copies the store into a new file, beside a gateway that runs or not.
+func runBackup(ctx context.Context, args []string, out, errOut io.Writer) error {
+	flags := flag.NewFlagSet("backup", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	path := flags.String("config", "kontor.yaml", "the configuration")
+	to := flags.String("to", "", "the file to write; it must not exist")
+	if err := flags.Parse(args); err != nil {
+		return errUsage
+	}
+	if *to == "" || flags.NArg() > 0 {
+		flags.Usage()
+		return errUsage
+	}
+	s, err := openReadOnly(ctx, *path)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Backup(ctx, *to); err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	fmt.Fprintf(out, "%s: written\n", *to)
+	return nil
+}
+
+// openReadOnly opens the store of a configuration for reading.
+func openReadOnly(ctx context.Context, path string) (*sqlite.ReadOnly, error) {
+	cfg, err := config.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := storePath(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sqlite.OpenReadOnly(ctx, file)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return s, nil
+}

@@ -1,0 +1,151 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"kontor.dev/kontor/internal/store"
+)
+
+// ReadOnly reads a store's file beside the process that has it: for exports and backups. It takes no part in the lock, changes nothing, and
+// keeps nobody from writing.
+type ReadOnly struct {
+	file    string
+	readers *pool
+}
+
+// OpenReadOnly opens the file at path, which must exist and have the tables that this version of Kontor makes.
+func OpenReadOnly(ctx context.Context, path string) (_ *ReadOnly, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("sqlite: %s: %w", path, err)
+		}
+	}()
+	file, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(file); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, errors.New("not a file")
+	}
+	// Not SQLite's own mode=ro: the write-ahead log of a gateway that was killed can only be read by who may restore its index.
+	readers, err := newPool(file, 1, append(slices.Clone(settings), pragma{"query_only", "ON", "1"}))
+	if err != nil {
+		return nil, err
+	}
+	r := &ReadOnly{file: file, readers: readers}
+	if err := r.sameSchema(ctx); err != nil {
+		return nil, errors.Join(err, readers.close())
+	}
+	return r, nil
+}
+
+// sameSchema refuses a file that another version of Kontor made.
+func (r *ReadOnly) sameSchema(ctx context.Context) error {
+	c, err := r.readers.get(ctx)
+	if err != nil {
+		return asCorrupt(err)
+	}
+	defer r.readers.put(c)
+	steps, err := loadMigrations(migrationFiles)
+	if err != nil {
+		return err
+	}
+	applied, err := appliedChecksums(ctx, c)
+	if err != nil {
+		return asCorrupt(err)
+	}
+	if len(applied) != len(steps) {
+		return fmt.Errorf("%w: it has version %d, this Kontor %d", ErrSchema, len(applied), len(steps))
+	}
+	for i, checksum := range applied {
+		if checksum != steps[i].checksum {
+			return fmt.Errorf("%w: it was made by another form of migration %s", ErrSchema, steps[i].name)
+		}
+	}
+	return nil
+}
+
+// View runs fn on one consistent state of the store.
+func (r *ReadOnly) View(ctx context.Context, fn func(store.Reader) error) error {
+	return viewOn(ctx, r.readers, fn)
+}
+
+// Backup writes the store as it stands at one moment into a new file at path, with mode 0600. The file is whole and on the disk when Backup
+// returns nil; otherwise there is none. Deleted data is not in it.
+func (r *ReadOnly) Backup(ctx context.Context, path string) (err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("%s: %w", path, fs.ErrExist), err)
+	}
+	// SQLite writes into an empty file; made here, nobody else can read it.
+	partial, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.partial")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, partial.Close())
+		if err != nil {
+			_ = os.Remove(partial.Name()) // in vain once it has its name
+		}
+	}()
+	if err := r.vacuumInto(ctx, partial.Name()); err != nil {
+		return err
+	}
+	if err := checkBackup(ctx, partial.Name()); err != nil {
+		return err
+	}
+	if err := partial.Sync(); err != nil {
+		return err
+	}
+	// Not a rename, which would replace a file that appeared meanwhile.
+	if err := os.Link(partial.Name(), path); err != nil {
+		return err
+	}
+	if err := os.Remove(partial.Name()); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+func (r *ReadOnly) vacuumInto(ctx context.Context, path string) error {
+	c, err := r.readers.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.readers.put(c)
+	// query_only would keep VACUUM from writing its copy, too.
+	c.broken = true
+	if _, err := c.sql.ExecContext(ctx, "PRAGMA query_only = OFF"); err != nil {
+		return err
+	}
+	_, err = c.sql.ExecContext(ctx, "VACUUM INTO ?", path)
+	return err
+}
+
+// checkBackup reads a copy as a whole.
+func checkBackup(ctx context.Context, path string) error {
+	p, err := newPool(path, 1, nil)
+	if err != nil {
+		return err
+	}
+	c, err := p.get(ctx)
+	if err == nil {
+		err = c.check(ctx)
+		p.put(c)
+	}
+	return errors.Join(err, p.close())
+}
+
+// Close releases the file.
+func (r *ReadOnly) Close() error { return r.readers.close() }
