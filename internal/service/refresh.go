@@ -363,7 +363,7 @@ func (f *follower) recent(row *store.Consent, d time.Duration) bool {
 // provider is asked before a refusal.
 func (s *Service) readable(ctx context.Context, row *store.Consent) (*store.Consent, error) {
 	refusal := unreadable(row)
-	if refusal == nil || row.Ended || s.follower.recent(row, time.Second) {
+	if refusal == nil || row.Ended {
 		return row, refusal
 	}
 	fresh, err := s.refresh(ctx, row)

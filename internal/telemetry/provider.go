@@ -34,7 +34,7 @@ func newProviderMetrics(registry prometheus.Registerer) *providerMetrics {
 		}, []string{"provider", "operation"}),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "kontor_provider_calls_in_flight", Help: "Attempts under way.",
-		}, []string{"provider"}),
+		}, []string{"provider", "operation"}),
 		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "kontor_provider_breaker_state", Help: "State of the circuit breaker: 0 closed, 1 half open, 2 open.",
 		}, []string{"tenant", "provider"}),
@@ -56,8 +56,9 @@ type observer struct {
 // Start implements upstream.Observer.
 func (o *observer) Start(ctx context.Context, call upstream.CallInfo) (context.Context, func(upstream.Outcome)) {
 	m := o.t.provider
-	gauge := m.inFlight.WithLabelValues(call.Provider)
+	gauge := m.inFlight.WithLabelValues(call.Provider, call.Operation)
 	gauge.Inc()
+	m.breaker.WithLabelValues(o.tenant, call.Provider) // 0, closed, from the first call on
 	if call.Attempt > 1 {
 		m.retries.WithLabelValues(call.Provider, call.Operation).Inc()
 	}

@@ -116,11 +116,12 @@ func TestObserver(t *testing.T) {
 			t.Errorf("%s is %v (%t), want %v", name, got, ok, want)
 		}
 	}
-	check("kontor_provider_calls_in_flight{provider=fimento}", 1)
+	check("kontor_provider_calls_in_flight{operation=get_process,provider=fimento}", 1)
+	check("kontor_provider_breaker_state{provider=fimento,tenant=default}", 0)
 	end(upstream.Outcome{Kind: providers.KindUnavailable, Status: 503, Duration: time.Second})
 	_, end = observer.Start(t.Context(), upstream.CallInfo{Provider: "fimento", Operation: "get_process", Method: "GET", Attempt: 1})
 	end(upstream.Outcome{OK: true, Status: 200})
-	check("kontor_provider_calls_in_flight{provider=fimento}", 0)
+	check("kontor_provider_calls_in_flight{operation=get_process,provider=fimento}", 0)
 	check("kontor_provider_calls_total{operation=get_process,outcome=unavailable,provider=fimento}", 1)
 	check("kontor_provider_calls_total{operation=get_process,outcome=ok,provider=fimento}", 1)
 	check("kontor_provider_retries_total{operation=get_process,provider=fimento}", 1)

@@ -28,7 +28,9 @@ func openReadOnly(t *testing.T, path string) *ReadOnly {
 
 func appendAudit(t *testing.T, s *Store, method string) {
 	t.Helper()
-	inUpdate(t, s, func(tx store.Tx) error { return tx.AppendAudit(&store.Audit{Time: time.Now(), Tenant: "t", Method: method, Outcome: "OK"}) })
+	inUpdate(t, s, func(tx store.Tx) error {
+		return tx.AppendAudit(&store.Audit{Time: time.Now(), Tenant: "t", Method: method, Outcome: "OK"})
+	})
 }
 
 // methods lists the methods of the audit, as a reader sees them.
@@ -59,9 +61,11 @@ func TestReadOnlyBesideTheWriter(t *testing.T) {
 		t.Errorf("read %v", got)
 	}
 	if err := view(func(reader store.Reader) error {
+		within := func(fn func(store.Reader) error) error { return fn(reader) }
+		before := methods(t, within)
 		appendAudit(t, s, "second")
-		if got := methods(t, func(fn func(store.Reader) error) error { return fn(reader) }); len(got) != 1 {
-			t.Errorf("within one View, the state changed to %v", got)
+		if after := methods(t, within); len(before) != 1 || len(after) != 1 {
+			t.Errorf("within one View, the state changed from %v to %v", before, after)
 		}
 		return nil
 	}); err != nil {
