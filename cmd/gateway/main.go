@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,7 +20,7 @@ const usage = `Kontor, one service in front of several bank-data providers.
 usage: gateway <command> [flags]
 
   sandbox      play both providers on this machine, with a walk-through; needs no account
-  serve        serve with a configuration: gateway serve --config kontor.yaml
+  serve        run with a configuration: gateway serve --config kontor.yaml
   check        say what is wrong with a configuration; --online also logs in at each provider
   operations   print each provider's HTTP operations, and how sure their paths are
   keys new     make a client key, and the hash for the configuration
@@ -34,6 +35,8 @@ gateway <command> -h prints a command's flags.
 var errUsage = errors.New("usage")
 
 func main() {
+	// net/http prints what a provider sends unasked to the standard log, word for word.
+	log.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

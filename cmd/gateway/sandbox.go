@@ -144,7 +144,7 @@ func settlePort(address string) (string, error) {
 	if err != nil || port != "0" {
 		return address, err
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return "", err
 	}

@@ -90,7 +90,8 @@ func mutations(text string) (all []mutation) {
 // badValues are values that only this key refuses.
 func badValues(text string) (all []mutation) {
 	add := func(old, replacement, path string) {
-		line := strings.Count(text[:strings.Index(text, old)], "\n") + 1
+		before, _, _ := strings.Cut(text, old)
+		line := strings.Count(before, "\n") + 1
 		all = append(all, mutation{replacement, strings.Replace(text, old, replacement, 1), path, line})
 	}
 	for _, bad := range []string{"127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:080", "a b:1", "http://canary:1/", "1:2:3"} {

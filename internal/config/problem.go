@@ -32,7 +32,7 @@ func (p Problem) String() string {
 }
 
 // Problems are all that is wrong with a configuration, in the order of the lines.
-type Problems []Problem
+type Problems []Problem //nolint:errname // it is both a list and an error
 
 // Error gives one problem on each line.
 func (p Problems) Error() string {

@@ -204,7 +204,7 @@ func Finish(err error, requestID string) (finished, cause error) {
 		return nil, nil
 	}
 	if info(err) == nil {
-		replacement, hidden := replace(err)
+		hidden, replacement := replace(err)
 		if hidden {
 			cause = err
 		}
@@ -214,19 +214,19 @@ func Finish(err error, requestID string) (finished, cause error) {
 }
 
 // replace gives an error with a reason for one without, and tells whether that hides something worth logging.
-func replace(err error) (replacement error, hidden bool) {
+func replace(err error) (hidden bool, replacement error) {
 	st, isStatus := statusOf(err)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), isStatus && st.Code() == codes.DeadlineExceeded:
-		return New(errorv1.Error_DEADLINE_EXCEEDED, "the deadline passed before the answer was there"), false
+		return false, New(errorv1.Error_DEADLINE_EXCEEDED, "the deadline passed before the answer was there")
 	case errors.Is(err, context.Canceled), isStatus && st.Code() == codes.Canceled:
-		return New(errorv1.Error_CANCELLED, "the caller went away"), false
+		return false, New(errorv1.Error_CANCELLED, "the caller went away")
 	case isStatus && st.Code() == codes.Unimplemented:
-		return New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such method", WithCode(codes.Unimplemented)), true
+		return true, New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such method", WithCode(codes.Unimplemented))
 	case isStatus && st.Code() == codes.ResourceExhausted:
-		return New(errorv1.Error_GATEWAY_RATE_LIMITED, "the request is too large or there are too many"), true
+		return true, New(errorv1.Error_GATEWAY_RATE_LIMITED, "the request is too large or there are too many")
 	}
-	return New(errorv1.Error_INTERNAL, "internal error"), true
+	return true, New(errorv1.Error_INTERNAL, "internal error")
 }
 
 func withRequestID(err error, requestID string) error {

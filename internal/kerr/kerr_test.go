@@ -52,7 +52,7 @@ func TestCodesMatchTheContract(t *testing.T) {
 		codes.DeadlineExceeded: "DEADLINE_EXCEEDED",
 		codes.Canceled:         "CANCELLED",
 	} {
-		for _, name := range strings.Fields(reasons) {
+		for name := range strings.FieldsSeq(reasons) {
 			number, ok := errorv1.Error_Reason_value[name]
 			if !ok {
 				t.Errorf("there is no reason %s", name)

@@ -118,5 +118,5 @@ func ReadControl(w http.ResponseWriter, r *http.Request, v any) bool {
 func WriteControl(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
+	_ = json.NewEncoder(w).Encode(v) //nolint:errchkjson // the caller gave what can be encoded, and the reader may be gone
 }

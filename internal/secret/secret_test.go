@@ -47,7 +47,7 @@ func shapes() map[string]any {
 
 func TestFormatting(t *testing.T) {
 	for name, shape := range shapes() {
-		for _, verb := range strings.Split("vsqxXdtTpUcbobeEfFgGw", "") {
+		for verb := range strings.SplitSeq("vsqxXdtTpUcbobeEfFgGw", "") {
 			for _, flags := range []string{"", "+", "#", "-", " ", "0", "40", ".3", "+#"} {
 				format := "%" + flags + verb
 				if out := fmt.Sprintf(format, shape); leaks(out) {
@@ -119,5 +119,5 @@ func TestReveal(t *testing.T) {
 func leaks(out string) bool {
 	lower := strings.ToLower(out)
 	return strings.Contains(out, canary) || strings.Contains(lower, fmt.Sprintf("%x", canary)) ||
-		strings.Contains(out, strings.Trim(fmt.Sprint([]byte(canary)), "[]"))
+		strings.Contains(out, strings.Trim(fmt.Sprintf("%d", []byte(canary)), "[]"))
 }

@@ -150,10 +150,7 @@ func TestAccessMatrix(t *testing.T) {
 func TestKeys(t *testing.T) {
 	h := start(t)
 	get := func(values ...string) error {
-		ctx := t.Context()
-		for _, value := range values {
-			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", value)
-		}
+		ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{"authorization": values})
 		_, err := h.client.GetConsent(ctx, &consentv1.GetConsentRequest{Name: "consents/1"})
 		return err
 	}

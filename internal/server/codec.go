@@ -21,7 +21,7 @@ func (c patientCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	if message, ok := v.(proto.Message); ok && err != nil {
 		proto.Reset(message)
 		message.ProtoReflect().SetUnknown(unreadable)
-		return nil
+		return nil //nolint:nilerr // the mark is the error
 	}
 	return err
 }

@@ -40,23 +40,30 @@ type docsOperation struct {
 	Parameters              []docsParameter
 }
 
-type docsParameter struct{ Name, In, Description string }
+type docsParameter struct {
+	Name        string `json:"name"`
+	In          string `json:"in"`
+	Description string `json:"description"`
+}
 
 // openAPI is what the page takes from an OpenAPI document.
 type openAPI struct {
 	Info struct {
-		Title, Description string
-	}
+		Title       string `json:"title"`
+		Description string `json:"description"`
+	} `json:"info"`
 	Tags []struct {
-		Name, Description string
-	}
-	Paths map[string]map[string]json.RawMessage
+		Name        string `json:"name"`
+		Description string `json:"description"`
+	} `json:"tags"`
+	Paths map[string]map[string]json.RawMessage `json:"paths"`
 }
 
 type openAPIOperation struct {
-	Summary, Description string
-	Tags                 []string
-	Parameters           []docsParameter
+	Summary     string          `json:"summary"`
+	Description string          `json:"description"`
+	Tags        []string        `json:"tags"`
+	Parameters  []docsParameter `json:"parameters"`
 }
 
 // docs serves the API's description: the document itself, and a page that lists its operations. The page has no script and loads nothing.

@@ -222,7 +222,7 @@ type harness struct {
 }
 
 // prepare makes the options of a server with fake services.
-func prepare(t *testing.T) (*harness, server.Options) {
+func prepare(t testing.TB) (*harness, server.Options) {
 	t.Helper()
 	h := &harness{consents: &consents{}, callbacks: &callbackFakes{}, log: &output{}, stopping: make(chan struct{})}
 	tel, err := telemetry.New(t.Context(), telemetry.Options{Log: h.log, Level: -8})
@@ -245,7 +245,7 @@ func prepare(t *testing.T) (*harness, server.Options) {
 	}
 }
 
-func start(t *testing.T, change ...func(*server.Options)) *harness {
+func start(t testing.TB, change ...func(*server.Options)) *harness {
 	t.Helper()
 	h, options := prepare(t)
 	for _, c := range change {

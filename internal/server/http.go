@@ -22,9 +22,13 @@ import (
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
-	bodyTimeout   = time.Minute      // from the first byte of a body that is asked for to its last
-	writeTimeout  = 30 * time.Second // of one write, and of a whole answer beyond the time that its making may take
 	maxHeader     = 64 << 10
+)
+
+// Bounds of how long callers may take. Tests shorten them.
+var (
+	bodyTimeout  = time.Minute      // of a body, from the end of the header to its last byte
+	writeTimeout = 30 * time.Second // of one write to a stream, and of a whole answer beyond the time that its making may take
 )
 
 // exchange is one HTTP request and its answer.
@@ -103,7 +107,11 @@ func front(next http.Handler, t *telemetry.Telemetry, answer time.Duration) http
 		id := requestID(r.Header.Values("X-Request-Id"))
 		e := &exchange{ResponseWriter: w, controller: http.NewResponseController(w), from: r.RemoteAddr}
 		_ = e.controller.SetWriteDeadline(begun.Add(answer + writeTimeout))
-		r.Body = &timedBody{ReadCloser: r.Body, controller: e.controller}
+		if r.ContentLength != 0 {
+			// Also for a body that nobody reads here: net/http reads it before it answers.
+			_ = e.controller.SetReadDeadline(begun.Add(bodyTimeout))
+			r.Body = &timedBody{ReadCloser: r.Body, controller: e.controller}
+		}
 
 		header := w.Header()
 		header.Set("X-Request-Id", id)
@@ -148,22 +156,16 @@ func route(r *http.Request) string {
 	return "none"
 }
 
-// timedBody bounds how long a body takes to arrive, from when it is first read.
+// timedBody ends the deadline of a body with the body. Past it, net/http reads on to notice a caller who goes away.
 type timedBody struct {
 	io.ReadCloser
 	controller *http.ResponseController
-	reading    bool
 }
 
 // Read implements io.Reader.
 func (b *timedBody) Read(p []byte) (int, error) {
-	if !b.reading {
-		b.reading = true
-		_ = b.controller.SetReadDeadline(time.Now().Add(bodyTimeout))
-	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		// The deadline was the body's. Past it, net/http reads on to notice a caller who goes away.
+	if errors.Is(err, io.EOF) {
 		_ = b.controller.SetReadDeadline(time.Time{})
 	}
 	return n, err

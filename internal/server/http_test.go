@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -314,7 +315,8 @@ func TestTLS(t *testing.T) {
 		os.WriteFile(files.KeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	h := start(t, func(o *server.Options) { o.TLS = &files })
+	server.ShortenTimeouts(t, time.Minute, 50*time.Millisecond)
+	h := start(t, func(o *server.Options) { o.TLS, o.Limits.Timeout = &files, 50*time.Millisecond })
 	trusting := &tls.Config{RootCAs: pool}
 	conn, err := grpc.NewClient(h.Addresses().GRPC, grpc.WithTransportCredentials(credentials.NewTLS(trusting)))
 	if err != nil {
@@ -326,11 +328,15 @@ func TestTLS(t *testing.T) {
 	}
 	for _, http2 := range []bool{false, true} {
 		web := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting.Clone(), ForceAttemptHTTP2: http2}}
-		next := make(chan struct{}, 4)
-		for range 4 {
-			next <- struct{}{}
-		}
+		// The stream is silent for longer than an answer may take, before its first message and after it.
+		next := make(chan struct{})
 		h.consents.watch = story(next, nil)
+		go func() {
+			for range 4 {
+				<-time.After(200 * time.Millisecond)
+				next <- struct{}{}
+			}
+		}()
 		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+h.Addresses().HTTP+"/v1/consents:watch", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -342,6 +348,9 @@ func TestTLS(t *testing.T) {
 		}
 		if response.StatusCode != 200 || response.Header.Get("Strict-Transport-Security") == "" || (response.ProtoMajor == 2) != http2 {
 			t.Errorf("HTTP/2 %t: %s %v", http2, response.Proto, response.Header)
+		}
+		if text, err := io.ReadAll(response.Body); err != nil || strings.Count(string(text), "\n") != 3 {
+			t.Errorf("HTTP/2 %t: %s, %v", http2, text, err)
 		}
 		response.Body.Close()
 		web.CloseIdleConnections()

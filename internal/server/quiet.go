@@ -10,7 +10,8 @@ import (
 // reaches the access log as a code and a reason.
 var _ = quiet()
 
-func quiet() struct{} {
-	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
-	return struct{}{}
+func quiet() grpclog.LoggerV2 {
+	silence := grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)
+	grpclog.SetLoggerV2(silence)
+	return silence
 }

@@ -167,7 +167,7 @@ func TestUnknownFieldsOverGRPC(t *testing.T) {
 
 	// What is no message at all, or has text that is no text.
 	for _, bytes := range [][]byte{{0xff, 0xff, 0xff}, field(1, field(5, []byte("\xff"+canary)))} {
-		err := h.conn.Invoke(as(t.Context(), allKey), create, wrapperspb.Bytes(nil), &consentv1.Consent{}, grpc.ForceCodec(rawCodec(bytes)))
+		err := h.conn.Invoke(as(t.Context(), allKey), create, wrapperspb.Bytes(nil), &consentv1.Consent{}, grpc.ForceCodec(fixedCodec(bytes)))
 		invalid(t, "garbage", err, "request")
 	}
 	if h.consents.count() != 0 {
@@ -175,14 +175,14 @@ func TestUnknownFieldsOverGRPC(t *testing.T) {
 	}
 }
 
-// rawCodec sends its own bytes whatever the message.
-type rawCodec []byte
+// fixedCodec sends its own bytes whatever the message.
+type fixedCodec []byte
 
-func (c rawCodec) Marshal(any) ([]byte, error) { return c, nil }
-func (c rawCodec) Unmarshal(data []byte, v any) error {
+func (c fixedCodec) Marshal(any) ([]byte, error) { return c, nil }
+func (c fixedCodec) Unmarshal(data []byte, v any) error {
 	return proto.Unmarshal(data, v.(proto.Message))
 }
-func (c rawCodec) Name() string { return "proto" }
+func (c fixedCodec) Name() string { return "proto" }
 
 // TestStrictREST is a corpus of requests that do not fit. Each must name the field and never the value, in the answer and in the log.
 func TestStrictREST(t *testing.T) {
@@ -312,9 +312,7 @@ func TestSpoofedHeaders(t *testing.T) {
 	spoofs := 0
 	for _, prefix := range prefixes {
 		for _, name := range names {
-			if strings.HasPrefix(name, ":") {
-				name = name[1:]
-			}
+			name = strings.TrimPrefix(name, ":")
 			spoofs++
 			value := "192.0.2." + fmt.Sprint(random.IntN(255))
 			r := h.do(t, "GET", "/v1/consents/1", readerKey, "", prefix+name, value, "X-Kontor-Tenant", "one")
@@ -518,9 +516,7 @@ func TestPanics(t *testing.T) {
 	h := start(t)
 	h.consents.get = func(context.Context, *consentv1.GetConsentRequest) (*consentv1.Consent, error) { panic(canary) }
 	h.consents.watch = func(*consentv1.WatchConsentsRequest, consentv1.ConsentService_WatchConsentsServer) error {
-		var none []int
-		_ = none[len(h.base)]
-		return nil
+		return [...]error{nil}[len(h.base)]
 	}
 	internal := func(what string, err error) {
 		t.Helper()
@@ -592,7 +588,7 @@ func TestSlots(t *testing.T) {
 		<-leave
 		return &consentv1.Consent{}, nil
 	}
-	h.consents.watch = func(_ *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer) error {
+	h.consents.watch = func(*consentv1.WatchConsentsRequest, consentv1.ConsentService_WatchConsentsServer) error {
 		entered <- struct{}{}
 		<-leave
 		return nil

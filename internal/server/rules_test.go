@@ -97,10 +97,10 @@ func TestNoRuleIsAnError(t *testing.T) {
 		t.Error("a service without a descriptor is served")
 	}
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("t.proto"), Package: proto.String("kontor.consent.v1"), Syntax: proto.String("proto3"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("M")}},
-		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("ConsentService"), Method: []*descriptorpb.MethodDescriptorProto{
-			{Name: proto.String("New"), InputType: proto.String(".kontor.consent.v1.M"), OutputType: proto.String(".kontor.consent.v1.M")},
+		Name: new("t.proto"), Package: new("kontor.consent.v1"), Syntax: new("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: new("M")}},
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("ConsentService"), Method: []*descriptorpb.MethodDescriptorProto{
+			{Name: new("New"), InputType: new(".kontor.consent.v1.M"), OutputType: new(".kontor.consent.v1.M")},
 		}}},
 	}, nil)
 	if err != nil {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -190,7 +191,7 @@ func TestCallerLeaves(t *testing.T) {
 		t.Helper()
 		select {
 		case err := <-left:
-			if err != context.Canceled {
+			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: %v", transport, err)
 			}
 		case <-time.After(5 * time.Second):
@@ -232,7 +233,7 @@ func TestStreamOverGRPC(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := stream.Recv(); err != io.EOF {
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
 	}
 	var header metadata.MD

@@ -53,21 +53,7 @@ func (s *Service) createConsent(ctx context.Context, c *creation, p *providers.P
 			return nil, err
 		}
 	}
-	row := &store.Consent{
-		Tenant: c.tenant, ID: newID(), CustomerID: customer.ID, Provider: p.ID, PartnerBank: partnerBankID(wanted.GetPartnerBank()), Market: market,
-		Redirects: proto.CloneOf(wanted.GetRedirectUris()),
-		Resource: &consentv1.Consent{
-			Customer: customer.Resource.GetName(), CustomerType: customer.Resource.GetType(), Provider: providerName(p.ID), Market: market,
-			Access: wanted.GetAccess(), DataCollection: wanted.GetDataCollection(), RedirectUris: proto.CloneOf(wanted.GetRedirectUris()),
-			Reference: wanted.GetReference(), Origin: p.ConsentOrigin,
-		},
-	}
-	if row.Resource.GetAccess() == consentv1.Consent_ACCESS_UNSPECIFIED {
-		row.Resource.Access = consentv1.Consent_RECURRING
-	}
-	if row.Resource.GetDataCollection() == consentv1.Consent_DATA_COLLECTION_UNSPECIFIED {
-		row.Resource.DataCollection = consentv1.Consent_TRANSACTION_CATEGORISATION
-	}
+	row := newConsent(c.tenant, p, market, customer, wanted)
 	request := providers.NewConsent{
 		Market: market, PartnerBank: row.PartnerBank, Access: row.Resource.GetAccess(), DataCollection: row.Resource.GetDataCollection(),
 		Psu: req.GetPsu(), BrokerBanks: wanted.GetBrokerBanks(), IdempotencyKey: c.providerKey(),
@@ -128,6 +114,26 @@ func (s *Service) createConsent(ctx context.Context, c *creation, p *providers.P
 	}
 	s.follower.watch(row)
 	return row.Resource, nil
+}
+
+// newConsent makes the row of a consent to ask for.
+func newConsent(tenant string, p *providers.Provider, market string, customer *store.Customer, wanted *consentv1.Consent) *store.Consent {
+	row := &store.Consent{
+		Tenant: tenant, ID: newID(), CustomerID: customer.ID, Provider: p.ID, PartnerBank: partnerBankID(wanted.GetPartnerBank()), Market: market,
+		Redirects: proto.CloneOf(wanted.GetRedirectUris()),
+		Resource: &consentv1.Consent{
+			Customer: customer.Resource.GetName(), CustomerType: customer.Resource.GetType(), Provider: providerName(p.ID), Market: market,
+			Access: wanted.GetAccess(), DataCollection: wanted.GetDataCollection(), RedirectUris: proto.CloneOf(wanted.GetRedirectUris()),
+			Reference: wanted.GetReference(), Origin: p.ConsentOrigin,
+		},
+	}
+	if row.Resource.GetAccess() == consentv1.Consent_ACCESS_UNSPECIFIED {
+		row.Resource.Access = consentv1.Consent_RECURRING
+	}
+	if row.Resource.GetDataCollection() == consentv1.Consent_DATA_COLLECTION_UNSPECIFIED {
+		row.Resource.DataCollection = consentv1.Consent_TRANSACTION_CATEGORISATION
+	}
+	return row
 }
 
 // startConsent inserts a consent with its first events.
@@ -457,7 +463,7 @@ func present(row *store.Consent, history []consent.Event) {
 	for _, c := range state.Connections {
 		resource.Connections = append(resource.Connections, connectionResource(row.ID, c))
 	}
-	resource.EventCount = int32(newest.Sequence) //nolint:gosec // no history comes near
+	resource.EventCount = int32(newest.Sequence)
 	resource.UpdateTime = timestamppb.New(newest.ReceiveTime)
 	resource.Etag = strconv.FormatInt(newest.Sequence, 10)
 	row.Resource = resource

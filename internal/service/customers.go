@@ -250,7 +250,7 @@ func (s *Service) deleteCustomer(ctx context.Context, row *store.Customer) (*cus
 			receipt.Entries = append(receipt.Entries, &customerv1.DeletionReceipt_Entry{Place: place, Kind: kind})
 			i = len(receipt.GetEntries()) - 1
 		}
-		receipt.Entries[i].Count += int32(count) //nolint:gosec // nobody has as many
+		receipt.Entries[i].Count += int32(count)
 		receipt.Entries[i].DeleteTime = timestamppb.New(s.now())
 	}
 	gone := make(map[string]bool) // at the providers: consents by name, users by provider and id

@@ -25,6 +25,8 @@ import (
 const (
 	// idempotencyKept is how long an answer is remembered; callers are promised 24 hours.
 	idempotencyKept = 48 * time.Hour
+	// intentsKept is how long a closed intent is remembered: long enough to look into one of unknown outcome.
+	intentsKept = 30 * 24 * time.Hour
 	// writeTimeout bounds a creating request that goes on although its caller left.
 	writeTimeout = 90 * time.Second
 )
@@ -468,6 +470,9 @@ func (s *Service) sweep(ctx context.Context) {
 	for {
 		err := s.update(ctx, func(tx store.Tx) error {
 			if _, err := tx.DeleteIdempotencyBefore(s.now().Add(-idempotencyKept)); err != nil {
+				return err
+			}
+			if _, err := tx.DeleteIntentsBefore(s.now().Add(-intentsKept)); err != nil {
 				return err
 			}
 			if s.retention > 0 {

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
@@ -31,7 +29,7 @@ const (
 type follower struct {
 	s        *Service
 	min, max time.Duration
-	reads    singleflight.Group
+	reads    consentReads
 	wake     chan struct{}
 
 	mu   sync.Mutex
@@ -62,7 +60,7 @@ func (f *follower) at(row *store.Consent, now time.Time) time.Time {
 		return time.Time{}
 	}
 	wait := min(f.min<<min(row.PollStep, 20), f.max)
-	due := now.Add(wait + time.Duration(rand.Int64N(int64(wait)/5+1))) //nolint:gosec // spreads load, hides nothing
+	due := now.Add(wait + time.Duration(rand.Int64N(int64(wait)/5+1)))
 	link := row.Resource.GetLink()
 	if over := link.GetExpireTime().AsTime(); link != nil && link.GetStatus() != typev1.Link_COMPLETED {
 		switch {
@@ -172,7 +170,7 @@ func (f *follower) postponed(ctx context.Context, row *store.Consent) bool {
 		if err != nil || fresh.NextPoll.IsZero() || !fresh.NextPoll.Before(until) {
 			return err
 		}
-		fresh.NextPoll = until.Add(time.Duration(rand.Int64N(int64(f.min) + 1))) //nolint:gosec // spreads load, hides nothing
+		fresh.NextPoll = until.Add(time.Duration(rand.Int64N(int64(f.min) + 1)))
 		return tx.UpdateConsent(fresh)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
@@ -283,24 +281,20 @@ func (f *follower) expire(tx store.Tx, row *store.Consent) error {
 	return err
 }
 
-// refresh reads a consent at its provider and stores the news. Concurrent refreshes of one consent share one read, which none of their
-// callers can cancel for the others.
+// refresh reads a consent at its provider and stores the news. The read begins after the call; concurrent refreshes of one consent share one,
+// which none of their callers can cancel for the others.
 func (s *Service) refresh(ctx context.Context, row *store.Consent) (*store.Consent, error) {
-	results := s.follower.reads.DoChan(key(row), func() (any, error) {
+	shared := s.follower.reads.share(key(row), func() (*store.Consent, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
 		defer cancel()
 		return s.read(ctx, row)
 	})
 	select {
-	case r := <-results:
-		if r.Err != nil {
-			return nil, r.Err
+	case <-shared.done:
+		if shared.err != nil {
+			return nil, shared.err
 		}
-		fresh, ok := r.Val.(*store.Consent)
-		if !ok {
-			return nil, errors.New("service: a read gave no consent")
-		}
-		own := *fresh // the result is shared
+		own := *shared.fresh // the result is shared
 		return &own, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -321,6 +321,8 @@ type Tx interface {
 
 	InsertIntent(*Intent) error
 	UpdateIntent(tenant, id string, state IntentState, at time.Time) error
+	// DeleteIntentsBefore forgets the intents that are not open and have not changed since.
+	DeleteIntentsBefore(updated time.Time) (int, error)
 
 	PutWebhook(*Webhook) error
 

@@ -62,7 +62,7 @@ func (o *observer) Start(ctx context.Context, call upstream.CallInfo) (context.C
 	if call.Attempt > 1 {
 		m.retries.WithLabelValues(call.Provider, call.Operation).Inc()
 	}
-	ctx, span := o.t.Tracer.Start(ctx, //nolint:spancheck // ended by the returned function
+	ctx, span := o.t.Tracer.Start(ctx,
 		call.Provider+"/"+call.Operation, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 			attribute.String("kontor.provider", call.Provider), attribute.String("kontor.operation", call.Operation),
 			attribute.String("http.request.method", call.Method), attribute.Int("http.request.resend_count", call.Attempt-1),

@@ -32,7 +32,7 @@ const (
 // used once.
 func expiryOf(validUntil text, asked time.Time) time.Time {
 	var end time.Time
-	if n, err := strconv.ParseFloat(string(validUntil), 64); err == nil {
+	if n, err := strconv.ParseFloat(string(validUntil), 64); err == nil { //nolint:forbidigo // a time, no amount
 		switch {
 		case n > overMilliseconds:
 			end = time.UnixMilli(int64(min(n, farFuture)))

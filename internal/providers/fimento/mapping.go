@@ -364,7 +364,7 @@ func insightsOf(i wireInsights, found []providers.Account, market providers.Mark
 	for _, m := range i.TransactionGraph {
 		insights.Movements = append(insights.Movements, movementOf(m, market))
 	}
-	insights.Categories = categoriesOf(insights.Movements, market)
+	insights.Categories = categoriesOf(insights.GetMovements(), market)
 	for _, open := range []struct {
 		raw json.RawMessage
 		to  **structpb.Struct
@@ -422,14 +422,14 @@ func categoriesOf(movements []*insightsv1.Insights_Movement, market providers.Ma
 	}
 	sums := map[string]*sum{}
 	for _, m := range movements {
-		for _, e := range m.Entries {
-			s := sums[e.ProviderCategory]
+		for _, e := range m.GetEntries() {
+			s := sums[e.GetProviderCategory()]
 			if s == nil {
 				s = &sum{}
-				sums[e.ProviderCategory] = s
+				sums[e.GetProviderCategory()] = s
 			}
 			s.count++
-			if value := decimal(e.Amount); value.Sign() < 0 {
+			if value := decimal(e.GetAmount()); value.Sign() < 0 {
 				s.expense = s.expense.Add(value)
 			} else {
 				s.income = s.income.Add(value)
@@ -444,7 +444,7 @@ func categoriesOf(movements []*insightsv1.Insights_Movement, market providers.Ma
 		})
 	}
 	slices.SortFunc(rows, func(a, b *insightsv1.Insights_CategorySum) int {
-		return cmp.Or(cmp.Compare(a.Category, b.Category), strings.Compare(a.ProviderCategory, b.ProviderCategory))
+		return cmp.Or(cmp.Compare(a.GetCategory(), b.Category), strings.Compare(a.ProviderCategory, b.ProviderCategory))
 	})
 	return rows
 }

@@ -66,8 +66,7 @@ type failure struct {
 }
 
 func (f *failure) cause() string {
-	var c cause
-	if errors.As(f.err.Err, &c) {
+	if c, ok := errors.AsType[cause](f.err.Err); ok {
 		return string(c)
 	}
 	return ""
@@ -190,9 +189,9 @@ func bodyFailure(ctx, attempt context.Context, b *body, err error) (providers.Ki
 	switch {
 	case b.err == nil:
 		return providers.KindInvalidResponse, jsonCause(err)
-	case b.err == errTooLarge, b.err == errTooDeep, b.err == errEncoding:
+	case errors.Is(b.err, errTooLarge), errors.Is(b.err, errTooDeep), errors.Is(b.err, errEncoding):
 		return providers.KindInvalidResponse, b.err
-	case ours == errStalled, ours == errBodyTooLong:
+	case errors.Is(ours, errStalled), errors.Is(ours, errBodyTooLong):
 		return providers.KindUnavailable, ours
 	case over(ctx):
 		return contextKind(ctx)

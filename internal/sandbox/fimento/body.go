@@ -30,12 +30,12 @@ func readBody(r *http.Request) *body {
 		err = json.Unmarshal(raw, &b.fields)
 	}
 	if err != nil {
-		b.fault("body must be a JSON object")
+		b.faultf("body must be a JSON object")
 	}
 	return b
 }
 
-func (b *body) fault(format string, args ...any) {
+func (b *body) faultf(format string, args ...any) {
 	b.faults = append(b.faults, fmt.Sprintf(format, args...))
 }
 
@@ -45,7 +45,7 @@ func (b *body) take(name string, into any, kind string) {
 	raw, ok := b.fields[name]
 	delete(b.fields, name)
 	if ok && json.Unmarshal(raw, into) != nil {
-		b.fault("%s must be %s", name, kind)
+		b.faultf("%s must be %s", name, kind)
 	}
 }
 
@@ -58,7 +58,7 @@ func (b *body) required(name string) string {
 	before := len(b.faults)
 	value := b.text(name)
 	if value == "" && len(b.faults) == before {
-		b.fault("%s is required", name)
+		b.faultf("%s is required", name)
 	}
 	return value
 }
@@ -71,14 +71,14 @@ func (b *body) flag(name string) (value bool) {
 // oneOf checks a value that was given.
 func (b *body) oneOf(name, value string, allowed ...string) {
 	if value != "" && !slices.Contains(allowed, value) {
-		b.fault("%s must be one of the following values: %s", name, strings.Join(allowed, ", "))
+		b.faultf("%s must be one of the following values: %s", name, strings.Join(allowed, ", "))
 	}
 }
 
 // done returns what is at fault, or nil.
 func (b *body) done() []string {
 	for _, name := range slices.Sorted(maps.Keys(b.fields)) {
-		b.fault("property %s should not exist", name)
+		b.faultf("property %s should not exist", name)
 	}
 	return b.faults
 }

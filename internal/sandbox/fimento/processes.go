@@ -86,7 +86,7 @@ func (b *body) brokerBanks() []string {
 		bank.text("id")
 		bank.text("logoUri")
 		for _, f := range bank.done() {
-			b.fault("brokerBanks: %s", f)
+			b.faultf("brokerBanks: %s", f)
 		}
 	}
 	return names
@@ -162,7 +162,7 @@ func (s *Server) addWebhook(r *http.Request) reply {
 	b := readBody(r)
 	target := b.required("webhookUrl")
 	if target != "" && !isWebURL(target) {
-		b.fault("webhookUrl must be a URL address")
+		b.faultf("webhookUrl must be a URL address")
 	}
 	if faults := b.done(); faults != nil {
 		return invalid(faults...)

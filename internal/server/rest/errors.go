@@ -32,7 +32,7 @@ func own(err error) error {
 }
 
 // writeError implements runtime.ErrorHandlerFunc: the body is the google.rpc.Status itself.
-func writeError(ctx context.Context, mux *runtime.ServeMux, marshaler runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+func writeError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
 		if id := md.HeaderMD.Get("x-request-id"); len(id) > 0 {
 			w.Header().Set("X-Request-Id", id[0])

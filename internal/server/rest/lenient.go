@@ -41,8 +41,7 @@ func prepareBody(w http.ResponseWriter, r *http.Request, limit int64) error {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	body, err := io.ReadAll(r.Body)
-	var exceeded *http.MaxBytesError
-	if errors.As(err, &exceeded) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge()
 	}
 	if err != nil {
@@ -77,7 +76,7 @@ func wrap(body []byte, resource string, others []string) []byte {
 	}
 	for _, own := range append(others, resource) {
 		// The consent has a field `customer` and the customer request one of the same name: an object there is the resource.
-		if value, ok := fields[own]; ok && !(own == resource && isString(value)) {
+		if value, ok := fields[own]; ok && (own != resource || !isString(value)) {
 			return body
 		}
 	}

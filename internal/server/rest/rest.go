@@ -136,7 +136,7 @@ func prepare(next http.Handler) http.Handler {
 // accepts tells whether a request names a media type among those that it accepts.
 func accepts(r *http.Request, want string) bool {
 	for _, header := range r.Header.Values("Accept") {
-		for _, part := range strings.Split(header, ",") {
+		for part := range strings.SplitSeq(header, ",") {
 			if media, _, err := mime.ParseMediaType(part); err == nil && media == want {
 				return true
 			}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ func TestBadBodiesNameTheFieldAndNeverItsValue(t *testing.T) {
 		`{"consent": {"eventCount": "` + canary + `"}}`:                                "consent.eventCount",
 		`{"consent": "` + canary + `"}`:                                                "consent",
 		`{"psu": {"nationalId": ["` + canary + `"]}}`:                                  "psu.nationalId",
+		`{"psu": {"199503096316": 1}}`:                                                 "psu.?",
 		`{"psu": {"` + canary + ` ": 1}}`:                                              "psu.?",
 		`{"consent": {}, "consent": {"reference": "` + canary + `"}}`:                  "consent",
 		`{"requestId": true, "psu": {"nationalId": "` + canary + `"}}`:                 "requestId",
@@ -34,7 +36,7 @@ func TestBadBodiesNameTheFieldAndNeverItsValue(t *testing.T) {
 		`{"consent": ` + strings.Repeat(`{"link": `, 3) + `1` + strings.Repeat(`}`, 4): "consent.link.link",
 	} {
 		err := decode([]byte(body), &consentv1.CreateConsentRequest{})
-		failure, ok := err.(*fieldError)
+		failure, ok := errors.AsType[*fieldError](err)
 		if !ok {
 			t.Errorf("%s: %v", body, err)
 			continue
@@ -47,7 +49,7 @@ func TestBadBodiesNameTheFieldAndNeverItsValue(t *testing.T) {
 		}
 	}
 	err := decode([]byte(`{"shipment": {"pdf": "`+canary+`!"}}`), &documentsv1.CreateShipmentRequest{})
-	if failure, ok := err.(*fieldError); !ok || failure.path != "shipment.pdf" {
+	if failure, ok := errors.AsType[*fieldError](err); !ok || failure.path != "shipment.pdf" {
 		t.Errorf("bad base64: %v", err)
 	}
 }
@@ -78,7 +80,7 @@ func FuzzDecode(f *testing.F) {
 		if err == nil {
 			return
 		}
-		failure, ok := err.(*fieldError)
+		failure, ok := errors.AsType[*fieldError](err)
 		if !ok || failure.path == "" {
 			t.Fatalf("%q: %v", body, err)
 		}

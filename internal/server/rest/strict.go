@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -42,7 +43,7 @@ func newTarget(v any) (proto.Message, bool) {
 	if pointer.Elem().IsNil() {
 		pointer.Elem().Set(reflect.New(pointer.Elem().Type().Elem()))
 	}
-	message, ok := pointer.Elem().Interface().(proto.Message)
+	message, ok := reflect.TypeAssert[proto.Message](pointer.Elem())
 	return message, ok
 }
 
@@ -204,16 +205,13 @@ func locateScalar(d *json.Decoder, message protoreflect.MessageDescriptor, path 
 	return &fieldError{path, "has the wrong form"}
 }
 
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]{0,63}$`)
+
 // printable keeps a caller's field name short and free of anything that could break a line; a name that is not a plain word is left out, since
-// it may be a value in the wrong place.
+// it may be a value in the wrong place, such as a national id.
 func printable(name string) string {
-	if len(name) > 64 {
+	if !plainName.MatchString(name) {
 		return "?"
-	}
-	for _, r := range name {
-		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '.') {
-			return "?"
-		}
 	}
 	return name
 }

@@ -45,3 +45,7 @@ func (t *tx) UpdateIntent(tenant, id string, state store.IntentState, at time.Ti
 	}
 	return err
 }
+
+func (t *tx) DeleteIntentsBefore(updated time.Time) (int, error) {
+	return t.exec("DELETE FROM intents WHERE state <> 'open' AND update_time < ?", micros(updated))
+}

@@ -233,6 +233,15 @@ func testIntents(t *testing.T, s store.Store) {
 		wantEqual(t, "the changed one", read(t, s, func(r store.Reader) (*store.Intent, error) { return r.Intent(hansa, second.ID) }), second)
 		wantEqual(t, "the open ones", open(9), []*store.Intent{first, third})
 	}
+	update(t, s, func(tx store.Tx) error {
+		n, err := tx.DeleteIntentsBefore(second.UpdateTime)
+		if n != 1 {
+			t.Errorf("%d forgotten, want the settled one", n)
+		}
+		return err
+	})
+	wantEqual(t, "the open ones after forgetting", open(9), []*store.Intent{first, third})
+	wantEqual(t, "one that is not old enough", read(t, s, func(r store.Reader) (*store.Intent, error) { return r.Intent(hansa, second.ID) }), second)
 	wantError(t, "a change of none", s.Update(t.Context(), func(tx store.Tx) error {
 		return tx.UpdateIntent(hansa, id(99), store.IntentDone, noon)
 	}), store.ErrNotFound)

@@ -96,6 +96,13 @@ var writes = []write{
 	{method: "UpdateIntent", foreign: store.ErrNotFound, do: func(tx store.Tx, tenant string) error {
 		return tx.UpdateIntent(tenant, id(seedIntent), store.IntentDone, noon.Add(time.Minute))
 	}},
+	{method: "DeleteIntentsBefore", exempt: forKontor, do: func(tx store.Tx, tenant string) error {
+		if err := tx.UpdateIntent(tenant, id(seedIntent), store.IntentDone, noon); err != nil {
+			return err
+		}
+		_, err := tx.DeleteIntentsBefore(noon.AddDate(1, 0, 0))
+		return err
+	}},
 	{method: "PutWebhook", exempt: bySecret, do: func(tx store.Tx, tenant string) error {
 		return tx.PutWebhook(&store.Webhook{Key: "webhook " + tenant, Tenant: tenant, Provider: fimento, Registered: true, UpdateTime: noon})
 	}},
