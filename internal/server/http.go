@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"path"
@@ -108,9 +107,8 @@ func front(next http.Handler, t *telemetry.Telemetry, answer time.Duration) http
 		e := &exchange{ResponseWriter: w, controller: http.NewResponseController(w), from: r.RemoteAddr}
 		_ = e.controller.SetWriteDeadline(begun.Add(answer + writeTimeout))
 		if r.ContentLength != 0 {
-			// Also for a body that nobody reads here: net/http reads it before it answers.
+			// Also for a body that nobody reads here: net/http reads it before it answers. It takes the deadline away at the body's end.
 			_ = e.controller.SetReadDeadline(begun.Add(bodyTimeout))
-			r.Body = &timedBody{ReadCloser: r.Body, controller: e.controller}
 		}
 
 		header := w.Header()
@@ -154,21 +152,6 @@ func route(r *http.Request) string {
 		return r.Pattern
 	}
 	return "none"
-}
-
-// timedBody ends the deadline of a body with the body. Past it, net/http reads on to notice a caller who goes away.
-type timedBody struct {
-	io.ReadCloser
-	controller *http.ResponseController
-}
-
-// Read implements io.Reader.
-func (b *timedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		_ = b.controller.SetReadDeadline(time.Time{})
-	}
-	return n, err
 }
 
 // errUnauthenticated says nothing of why.

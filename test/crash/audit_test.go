@@ -1,0 +1,551 @@
+package crash
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	"kontor.dev/kontor/internal/sandbox"
+	"kontor.dev/kontor/internal/sandbox/fimento"
+)
+
+// entry is a line of `gateway audit export`.
+type entry struct {
+	Position  int64     `json:"position"`
+	Time      time.Time `json:"time"`
+	Tenant    string    `json:"tenant"`
+	Actor     string    `json:"actor"`
+	Method    string    `json:"method"`
+	Resource  string    `json:"resource"`
+	Peer      string    `json:"peer"`
+	RequestID string    `json:"requestId"`
+	Outcome   string    `json:"outcome"`
+}
+
+// audit exports the audit trail, beside the running gateway.
+func (w *world) audit(args ...string) (entries []entry) {
+	w.t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(w.run(append([]string{"audit", "export"}, args...)...)))
+	decoder.DisallowUnknownFields()
+	for {
+		var e entry
+		if err := decoder.Decode(&e); errors.Is(err, io.EOF) {
+			return entries
+		} else if err != nil {
+			w.t.Fatal(err)
+		}
+		entries = append(entries, e)
+	}
+}
+
+// of gives the entries of one request.
+func of(entries []entry, requestID string) (found []entry) {
+	for _, e := range entries {
+		if e.RequestID == requestID {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// person is somebody whose data must stand in no entry and, once deleted, in no file.
+var person = &consentv1.Psu{NationalId: "199503096316", FirstName: "Canaria", LastName: "Vogelsang"}
+
+// audited is a call with what it leaves in the audit.
+type audited struct {
+	method string
+	do     func(context.Context) (proto.Message, error)
+	// outcome is the entry's; OK unless set. about is its resource, that of the answer unless set.
+	outcome, about string
+}
+
+// named gives the name of what a call answered.
+func named(answer proto.Message) string {
+	if answer == nil || !answer.ProtoReflect().IsValid() {
+		return ""
+	}
+	fields := answer.ProtoReflect().Descriptor().Fields()
+	if consent := fields.ByName("consent"); consent != nil { // ImportConnectionsResponse
+		return named(answer.ProtoReflect().Get(consent).Message().Interface())
+	}
+	if name := fields.ByName("name"); name != nil {
+		return answer.ProtoReflect().Get(name).String()
+	}
+	return ""
+}
+
+// TestAuditHasEveryCall makes every changing call and every read of bank data, well and ill, and demands one entry of each: who, what, on which
+// resource, from where, with which outcome.
+func TestAuditHasEveryCall(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	var covered []string
+	check := func(a audited) proto.Message {
+		t.Helper()
+		id := uuid.NewString()
+		answer, err := a.do(metadata.AppendToOutgoingContext(w.context(), "x-request-id", id))
+		if got := reason(err); got != a.outcome {
+			t.Fatalf("%s ended with %q: %v; want %q", a.method, got, err, a.outcome)
+		}
+		if a.outcome == "" {
+			a.outcome = "OK"
+			covered = append(covered, a.method)
+		}
+		if a.about == "" {
+			a.about = cmp.Or(named(answer), info(err).GetMetadata()["shipment"])
+		}
+		found := slices.DeleteFunc(of(w.audit(), id), func(e entry) bool {
+			// A consent without a customer makes one, which is a change of its own.
+			return a.method == "CreateConsent" && a.outcome == "OK" && e.Method == "CreateCustomer"
+		})
+		if len(found) != 1 {
+			t.Errorf("%s (%s) left %d entries: %v", a.method, a.outcome, len(found), found)
+			return answer
+		}
+		e := found[0]
+		if e.Method != a.method || e.Outcome != a.outcome || e.Resource != a.about || e.Actor != clientID || e.Tenant != tenantName ||
+			!strings.HasPrefix(e.Peer, "127.0.0.1:") || time.Since(e.Time).Abs() > time.Minute {
+			t.Errorf("%s (%s) on %s left %+v", a.method, a.outcome, a.about, e)
+		}
+		return answer
+	}
+	w.auditedChanges(check)
+	changing := changingMethods(t)
+	for _, method := range covered {
+		changing = slices.DeleteFunc(changing, func(m string) bool { return m == method })
+	}
+	if len(changing) > 0 {
+		t.Errorf("not tried: %v", changing)
+	}
+}
+
+// changingMethods lists the RPCs that need a scope to write.
+func changingMethods(t *testing.T) (methods []string) {
+	t.Helper()
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		if !strings.HasPrefix(string(file.Package()), "kontor.") {
+			return true
+		}
+		for i := range file.Services().Len() {
+			all := file.Services().Get(i).Methods()
+			for j := range all.Len() {
+				rule, _ := proto.GetExtension(all.Get(j).Options(), annotations.E_Http).(*annotations.HttpRule)
+				if rule.GetGet() == "" && all.Get(j).Name() != "SearchCompanyLogos" {
+					methods = append(methods, string(all.Get(j).Name()))
+				}
+			}
+		}
+		return true
+	})
+	if len(methods) < 15 {
+		t.Fatalf("only %d methods change anything: %v", len(methods), methods)
+	}
+	return methods
+}
+
+// auditedChanges makes all the calls.
+func (w *world) auditedChanges(check func(audited) proto.Message) {
+	c, t := w.client, w.t
+	nobody := "customers/0195d0a8-0000-7000-8000-000000000000"
+	none := "consents/0195d0a8-0000-7000-8000-000000000000"
+	company := check(audited{method: "CreateCustomer", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{
+			Type: customerv1.Customer_COMPANY, Reference: "r-1", Products: []customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_IMPORT},
+		}}))
+	}})
+	check(audited{method: "CreateCustomer", outcome: "CUSTOMER_REFERENCE_TAKEN", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{Type: customerv1.Customer_COMPANY, Reference: "r-1"}}))
+	}})
+	check(audited{method: "CreateCustomer", outcome: "INVALID_FIELD", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{Type: 99}}))
+	}})
+	check(audited{method: "UpdateCustomer", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.customers.UpdateCustomer(ctx, &customerv1.UpdateCustomerRequest{Customer: &customerv1.Customer{
+			Name: named(company), Reference: "r-2", Products: []customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_IMPORT},
+		}}))
+	}})
+	check(audited{method: "UpdateCustomer", outcome: "CUSTOMER_NOT_FOUND", about: nobody, do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.customers.UpdateCustomer(ctx, &customerv1.UpdateCustomerRequest{Customer: &customerv1.Customer{Name: nobody}}))
+	}})
+	imported := check(audited{method: "ImportConnections", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.banking.ImportConnections(ctx, &bankingv1.ImportConnectionsRequest{
+			Name: named(company), Mode: bankingv1.ImportConnectionsRequest_REPLACE,
+			Connections: []*bankingv1.ImportedConnection{{Id: "l", Bank: &consentv1.Connection_Bank{DisplayName: "Hansebank"}}},
+		}))
+	}})
+
+	swedish := check(audited{method: "CreateConsent", do: func(ctx context.Context) (proto.Message, error) {
+		request := consentRequest("", "SE", "")
+		request.Psu = person
+		return call(c.consents.CreateConsent(ctx, request))
+	}})
+	check(audited{method: "CreateConsent", outcome: "PROVIDER_UNAVAILABLE", do: func(ctx context.Context) (proto.Message, error) {
+		defer w.FimentoCore.Faults.Clear()
+		w.FimentoCore.ExpireTokens()
+		w.FimentoCore.Faults.Add(sandbox.Fault{Operation: fimento.OpLogin, Status: http.StatusServiceUnavailable})
+		return call(c.consents.CreateConsent(ctx, consentRequest("", "SE", "")))
+	}})
+	w.restart() // without the memory of the failed login
+	c = w.client
+	check(audited{method: "RenewConsentLink", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.consents.RenewConsentLink(ctx, &consentv1.RenewConsentLinkRequest{Name: named(swedish)}))
+	}})
+	check(audited{method: "AddBank", outcome: "CONSENT_FLOW_ALREADY_OPEN", about: named(swedish), do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.consents.AddBank(ctx, &consentv1.AddBankRequest{Name: named(swedish)}))
+	}})
+	check(audited{method: "SimulateDecision", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.consents.SimulateDecision(ctx, &consentv1.SimulateDecisionRequest{Name: named(swedish), Decision: consentv1.Decision_APPROVED}))
+	}})
+	w.eventually("the data is there", func() bool {
+		return must(c.consents.GetConsent(w.context(), &consentv1.GetConsentRequest{Name: named(swedish), Refresh: true}))(t).GetDataStage() == consentv1.Consent_READY
+	})
+	for method, read := range map[string]func(context.Context) (proto.Message, error){
+		"ListAccounts": func(ctx context.Context) (proto.Message, error) {
+			return call(c.banking.ListAccounts(ctx, &bankingv1.ListAccountsRequest{Parent: named(swedish)}))
+		},
+		"StreamTransactions": func(ctx context.Context) (proto.Message, error) {
+			stream, err := c.banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: named(swedish)})
+			for err == nil {
+				_, err = stream.Recv()
+			}
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return nil, err
+		},
+		"GetInsights": func(ctx context.Context) (proto.Message, error) {
+			return call(c.insights.GetInsights(ctx, &insightsv1.GetInsightsRequest{Name: named(swedish) + "/insights"}))
+		},
+		"CreateVisualizationLink": func(ctx context.Context) (proto.Message, error) {
+			return call(c.insights.CreateVisualizationLink(ctx, &insightsv1.CreateVisualizationLinkRequest{Name: named(swedish)}))
+		},
+	} {
+		check(audited{method: method, about: named(swedish), do: read})
+	}
+	check(audited{method: "AddBank", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.consents.AddBank(ctx, &consentv1.AddBankRequest{Name: named(swedish)}))
+	}})
+	check(audited{method: "ListTransactions", outcome: "CONSENT_NOT_FOUND", about: none, do: func(ctx context.Context) (proto.Message, error) {
+		// The rest of the name could be anything, and is left out.
+		return call(c.banking.ListTransactions(ctx, &bankingv1.ListTransactionsRequest{Parent: none + "/accounts/SE4550000000058398257466"}))
+	}})
+
+	german := check(audited{method: "CreateConsent", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.consents.CreateConsent(ctx, consentRequest("", "DE", "")))
+	}})
+	location, err := w.FinoOS.CompleteLogin(german.(*consentv1.Consent).GetProviderReference())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.comeBack(location)
+	connection := must(c.banking.ListConnections(w.context(), &bankingv1.ListConnectionsRequest{Parent: named(german)}))(t).GetConnections()[0].GetName()
+	check(audited{method: "CreateManagementSession", about: named(german), do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.banking.CreateManagementSession(ctx, &bankingv1.CreateManagementSessionRequest{Name: named(german)}))
+	}})
+	check(audited{method: "DeleteConnection", about: connection, do: func(ctx context.Context) (proto.Message, error) {
+		defer func() { // it comes back for what follows
+			if _, err := c.consents.AddBank(w.context(), &consentv1.AddBankRequest{Name: named(german)}); err != nil {
+				t.Error(err)
+			}
+			if location, err = w.FinoOS.CompleteLogin(german.(*consentv1.Consent).GetProviderReference()); err != nil {
+				t.Error(err)
+			}
+			w.comeBack(location)
+		}()
+		return call(c.banking.DeleteConnection(ctx, &bankingv1.DeleteConnectionRequest{Name: connection}))
+	}})
+	connections := must(c.banking.ListConnections(w.context(), &bankingv1.ListConnectionsRequest{Parent: named(german)}))(t).GetConnections()
+	active := slices.IndexFunc(connections, func(c *consentv1.Connection) bool { return c.GetStatus() == consentv1.Connection_ACTIVE })
+	if active < 0 {
+		t.Fatalf("there is no connection to synchronize: %v", connections)
+	}
+	check(audited{method: "SyncConnection", about: connections[active].GetName(), do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.banking.SyncConnection(ctx, &bankingv1.SyncConnectionRequest{Name: connections[active].GetName()}))
+	}})
+
+	bank := check(audited{method: "CreatePartnerBank", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.consents.CreatePartnerBank(ctx, &consentv1.CreatePartnerBankRequest{PartnerBank: &consentv1.PartnerBank{DisplayName: "Hanse"}}))
+	}})
+	check(audited{method: "UpdatePartnerBank", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.consents.UpdatePartnerBank(ctx, &consentv1.UpdatePartnerBankRequest{PartnerBank: &consentv1.PartnerBank{Name: named(bank), DisplayName: "Nord"}}))
+	}})
+	check(audited{method: "CreateShipment", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.documents.CreateShipment(ctx, shipmentRequest(uuid.NewString(), documentsv1.Shipment_LETTER)))
+	}})
+	w.FinoOSCore.Faults.Add(sandbox.Fault{Operation: "send_fax", HangUp: sandbox.HangUpAfter, Times: 1})
+	check(audited{method: "CreateShipment", outcome: "OUTCOME_UNKNOWN", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.documents.CreateShipment(ctx, shipmentRequest(uuid.NewString(), documentsv1.Shipment_FAX)))
+	}})
+
+	check(audited{method: "RevokeConsent", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.consents.RevokeConsent(ctx, &consentv1.RevokeConsentRequest{Name: named(swedish)}))
+	}})
+	check(audited{method: "DeleteConsent", about: named(imported), do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.consents.DeleteConsent(ctx, &consentv1.DeleteConsentRequest{Name: named(imported)}))
+	}})
+	check(audited{method: "DeleteConsent", outcome: "CONSENT_NOT_FOUND", about: none, do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.consents.DeleteConsent(ctx, &consentv1.DeleteConsentRequest{Name: none}))
+	}})
+	check(audited{method: "DeleteCustomer", about: named(company), do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.customers.DeleteCustomer(ctx, &customerv1.DeleteCustomerRequest{Name: named(company)}))
+	}})
+	check(audited{method: "DeleteCustomer", outcome: "CUSTOMER_NOT_FOUND", about: nobody, do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.customers.DeleteCustomer(ctx, &customerv1.DeleteCustomerRequest{Name: nobody}))
+	}})
+}
+
+// TestAuditOverREST looks at where a call came from, and at what a client without a scope tried.
+func TestAuditOverREST(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	send := func(method, path, key, id string) int {
+		var body io.Reader
+		if method == http.MethodPost {
+			body = strings.NewReader(`{"customer":{"type":"PERSON"}}`)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), method, w.addresses.HTTP+path, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+key)
+		req.Header.Set("X-Request-Id", id)
+		req.Header.Set("X-Forwarded-For", "198.51.100.1") // anybody can say that
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	for _, call := range []struct {
+		method, path, key, id string
+		want                  int
+	}{
+		{http.MethodPost, "/v1/customers", key, "well", http.StatusOK},
+		{http.MethodPost, "/v1/customers", clerkKey, "denied", http.StatusForbidden},
+		{http.MethodGet, "/v1/consents", clerkKey, "denied-reading", http.StatusForbidden},
+		{http.MethodGet, "/v1/customers", clerkKey, "reading", http.StatusOK},
+		{http.MethodPost, "/v1/customers", "kontor_nobodys", "nobody", http.StatusUnauthorized},
+	} {
+		if got := send(call.method, call.path, call.key, call.id); got != call.want {
+			t.Fatalf("%s ended with %d, want %d", call.id, got, call.want)
+		}
+	}
+	entries := w.audit()
+	if found := of(entries, "well"); len(found) != 1 || found[0].Outcome != "OK" || !strings.HasPrefix(found[0].Peer, "127.0.0.1:") || found[0].Actor != clientID {
+		t.Errorf("the call left %+v", found)
+	}
+	for _, id := range []string{"denied", "denied-reading"} {
+		if found := of(entries, id); len(found) != 1 || found[0].Outcome != "SCOPE_MISSING" || found[0].Actor != clerkID || !strings.HasPrefix(found[0].Peer, "127.0.0.1:") {
+			t.Errorf("the refused call left %+v", found)
+		}
+	}
+	if found := append(of(entries, "nobody"), of(entries, "reading")...); len(found) != 0 {
+		t.Errorf("there is %+v: anybody could fill the disk", found)
+	}
+}
+
+// TestAuditExport narrows the export, with the gateway running and stopped.
+func TestAuditExport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	for range 3 {
+		newCustomer(t, w)
+	}
+	entries := w.audit()
+	if len(entries) != 3 {
+		t.Fatalf("there are %d entries, want 3", len(entries))
+	}
+	last := entries[2]
+	for _, narrowed := range [][]string{
+		{"--after", strconv.FormatInt(entries[1].Position, 10)},
+		{"--since", last.Time.Format(time.RFC3339Nano)},
+	} {
+		if got := w.audit(narrowed...); len(got) != 1 || got[0] != last {
+			t.Errorf("%v: %+v, want the last", narrowed, got)
+		}
+	}
+	if got := w.audit("--tenant", "other"); len(got) != 0 {
+		t.Errorf("another tenant has %+v", got)
+	}
+	if got := w.audit("--tenant", tenantName); len(got) != 3 {
+		t.Errorf("the tenant has %d entries, want 3", len(got))
+	}
+	w.kill()
+	if got := w.audit(); !slices.Equal(got, entries) {
+		t.Errorf("after a kill: %+v", got)
+	}
+}
+
+// TestAuditRetention has entries that are too old by the next start.
+func TestAuditRetention(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{config: "audit: {retention: 1ms}\n"})
+	newCustomer(t, w)
+	w.restart() // what is too old is swept at the start
+	w.eventually("the entry is gone", func() bool { return len(w.audit()) == 0 })
+}
+
+// TestDeletedCustomerIsGone deletes a customer and looks for what was theirs: at the providers, behind the API, and in the database's files.
+func TestDeletedCustomerIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	c := w.client
+	const canary = "canary-of-the-deleted"
+	name := must(c.customers.CreateCustomer(w.context(), &customerv1.CreateCustomerRequest{
+		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: canary + "-reference"}, RequestId: uuid.NewString(),
+	}))(t).GetName()
+	bystander := newCustomer(t, w)
+	var consents []*consentv1.Consent
+	for _, market := range []string{"SE", "FI", "DE"} {
+		request := consentRequest(uuid.NewString(), market, name)
+		request.Psu, request.Consent.Reference = person, canary+"-consent"
+		consents = append(consents, must(c.consents.CreateConsent(w.context(), request))(t))
+	}
+	letter := shipmentRequest(uuid.NewString(), documentsv1.Shipment_LETTER)
+	letter.Shipment.Customer, letter.Shipment.Recipient, letter.Shipment.Subject = name, canary+"-recipient", canary+"-subject"
+	shipment := must(c.documents.CreateShipment(w.context(), letter))(t)
+	if !filesHold(t, w, canary) {
+		t.Fatal("the canaries are not where they are looked for later")
+	}
+
+	// A provider fails in the middle: the customer stays, and the call can be made again.
+	w.FinoOSCore.Faults.Add(sandbox.Fault{Operation: "delete_user", Status: http.StatusConflict, Times: 1})
+	if _, err := c.customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: name}); err == nil {
+		t.Fatal("a deletion that failed at a provider was acknowledged")
+	}
+	must(c.customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: name}))(t)
+	receipt := must(c.customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: name}))(t)
+
+	counts := map[string]int32{}
+	for _, e := range receipt.GetEntries() {
+		counts[e.GetPlace()+" "+e.GetKind()] = e.GetCount()
+		if time.Since(e.GetDeleteTime().AsTime()).Abs() > time.Minute {
+			t.Errorf("%s %s was deleted at %s", e.GetPlace(), e.GetKind(), e.GetDeleteTime().AsTime())
+		}
+	}
+	for what, count := range map[string]int32{
+		"providers/fimento consent": 2, "providers/finoos user": 1, "kontor consent": 3, "kontor shipment": 1, "kontor customer": 1,
+	} {
+		if counts[what] != count {
+			t.Errorf("the receipt counts %d of %s, want %d", counts[what], what, count)
+		}
+	}
+	if receipt.GetCustomer() != name || len(counts) != 5 || strings.Contains(receipt.String(), canary) {
+		t.Errorf("the receipt is %v", receipt)
+	}
+	for _, consent := range consents {
+		if _, err := c.consents.GetConsent(w.context(), &consentv1.GetConsentRequest{Name: consent.GetName()}); reason(err) != "CONSENT_NOT_FOUND" {
+			t.Errorf("the consent: %v", err)
+		}
+	}
+	if _, err := c.documents.GetShipment(w.context(), &documentsv1.GetShipmentRequest{Name: shipment.GetName()}); reason(err) != "SHIPMENT_NOT_FOUND" {
+		t.Errorf("the shipment: %v", err)
+	}
+	if n := len(w.fimentoGate.did("DELETE /process/*")); n != 2 {
+		t.Errorf("Fimento deleted %d processes, want 2", n)
+	}
+	for _, user := range w.FinoOS.Users() {
+		if !user.Deleted {
+			t.Error("finoOS still has the user")
+		}
+	}
+	must(c.customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: bystander}))(t)
+	if filesHold(t, w, canary) {
+		t.Error("the database's files still hold what was deleted")
+	}
+	w.kill()
+	if filesHold(t, w, canary) {
+		t.Error("after a kill, the database's files hold what was deleted")
+	}
+	for _, e := range w.audit() {
+		if e.Method == "DeleteCustomer" && e.Outcome == "OK" && e.Resource != name {
+			t.Errorf("the deletion is on record as %+v", e)
+		}
+	}
+}
+
+// TestGrownWhileDeleted gives a customer a further consent while they are being deleted: that is deleted, too.
+func TestGrownWhileDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	name := newCustomer(t, w)
+	must(w.client.consents.CreateConsent(w.context(), consentRequest(uuid.NewString(), "SE", name)))(t)
+	w.fimentoGate.set("DELETE /process/*", passing, func() {
+		must(w.client.consents.CreateConsent(w.context(), consentRequest(uuid.NewString(), "FI", name)))(t)
+		must(w.client.consents.CreateConsent(w.context(), consentRequest(uuid.NewString(), "DE", name)))(t)
+	})
+	must(w.client.customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: name}))(t)
+	if n := len(w.fimentoGate.did("DELETE /process/*")); n != processes(w) || n != 2 {
+		t.Errorf("Fimento made %d processes and deleted %d, want 2", processes(w), n)
+	}
+	for _, user := range w.FinoOS.Users() {
+		if !user.Deleted {
+			t.Error("finoOS still has the user")
+		}
+	}
+}
+
+// filesHold tells whether a text stands in any of the database's files.
+func filesHold(t *testing.T, w *world, text string) bool {
+	t.Helper()
+	files, err := filepath.Glob(w.path("kontor.db*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	return slices.ContainsFunc(files, func(file string) bool {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Contains(content, []byte(text))
+	})
+}
+
+// TestNoPersonalDataInAudit looks for what came with calls in the whole export.
+func TestNoPersonalDataInAudit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	request := consentRequest(uuid.NewString(), "SE", "")
+	request.Psu = person
+	must(w.client.consents.CreateConsent(w.context(), request))(t)
+	must(w.client.documents.CreateShipment(w.context(), shipmentRequest(uuid.NewString(), documentsv1.Shipment_FAX)))(t)
+	// Names that callers made up, with what must not be kept.
+	for _, made := range []string{"customers/199503096316", "customers/Canaria.Vogelsang"} {
+		if _, err := w.client.customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: made}); err == nil {
+			t.Error("deleted nobody")
+		}
+	}
+	out := w.run("audit", "export")
+	if strings.Count(out, "\n") < 4 {
+		t.Fatalf("the export has too little to look at: %s", out)
+	}
+	for _, canary := range []string{person.GetNationalId(), person.GetFirstName(), person.GetLastName(), "Torben", "Kassel"} {
+		if strings.Contains(out, canary) {
+			t.Errorf("%q stands in the audit", canary)
+		}
+	}
+}

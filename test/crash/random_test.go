@@ -1,0 +1,242 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	"kontor.dev/kontor/internal/sandbox/finoos"
+)
+
+// workers is how many callers there are at a time.
+const workers = 6
+
+// kind is what a worker asks for.
+type kind int
+
+const (
+	aCustomer kind = iota
+	aSwedishConsent
+	aGermanConsent
+	aFax
+	aRevocation // of an acknowledged consent; it has no key, and its event must stay
+	kinds
+)
+
+// request is one request of a worker, with what it was answered.
+type request struct {
+	kind kind
+	key  string
+	name string // of what is revoked
+	// answer is what was acknowledged; err, of the newest attempt, is nil then.
+	answer proto.Message
+	err    error
+}
+
+func (r *request) send(ctx context.Context, c *client) (proto.Message, error) {
+	switch r.kind {
+	case aCustomer:
+		return call(c.customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{
+			Customer: &customerv1.Customer{Type: customerv1.Customer_COMPANY, Reference: r.key}, RequestId: r.key,
+		}))
+	case aSwedishConsent:
+		return call(c.consents.CreateConsent(ctx, consentRequest(r.key, "SE", "")))
+	case aGermanConsent:
+		return call(c.consents.CreateConsent(ctx, consentRequest(r.key, "DE", "")))
+	case aFax:
+		return call(c.documents.CreateShipment(ctx, shipmentRequest(r.key, documentsv1.Shipment_FAX)))
+	case aRevocation:
+		return call(c.consents.RevokeConsent(ctx, &consentv1.RevokeConsentRequest{Name: r.name}))
+	}
+	return nil, errors.New("there is no such kind")
+}
+
+// TestKilledAtRandom kills the gateway again and again while callers are at work, then asks for all that it acknowledged and repeats all that it
+// did not.
+func TestKilledAtRandom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	w.FinoOS.SetCallbacks(finoos.Callbacks{Mode: finoos.CallbacksNever})
+	random := rand.New(rand.NewPCG(uint64(*seed), 3))
+	var all []*request
+	for range *kills {
+		all = append(all, w.load(random, all, time.Duration(5+random.Int64N(120))*time.Millisecond)...)
+		w.restart()
+	}
+	acknowledged, unknown := 0, 0
+	for _, r := range all {
+		if r.answer != nil {
+			acknowledged++
+		}
+	}
+	for _, r := range all {
+		w.settle(t, r)
+		if r.err != nil {
+			unknown++
+		}
+	}
+	t.Logf("%d requests, %d of them acknowledged before a kill, %d unknown in the end", len(all), acknowledged, unknown)
+	if acknowledged == 0 || acknowledged == len(all) {
+		t.Error("the kills came at moments that show nothing")
+	}
+	w.accounts(t, all)
+}
+
+// load has the workers send requests until the gateway is killed, after a time, and gives the requests.
+func (w *world) load(random *rand.Rand, earlier []*request, until time.Duration) []*request {
+	var mu sync.Mutex
+	var sent []*request
+	next := func() *request {
+		mu.Lock()
+		defer mu.Unlock()
+		r := &request{kind: kind(random.IntN(int(kinds))), key: uuid.NewString()}
+		if r.kind == aRevocation {
+			consent, ok := pick(random, earlier)
+			if !ok {
+				r.kind = aSwedishConsent
+			}
+			r.name = consent.GetName()
+		}
+		sent = append(sent, r)
+		return r
+	}
+	client := w.client
+	ctx, cancel := context.WithCancel(w.context())
+	defer cancel()
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				r := next()
+				if r.answer, r.err = r.send(ctx, client); r.err != nil {
+					return // it was killed
+				}
+			}
+		})
+	}
+	timer := time.NewTimer(until)
+	<-timer.C
+	w.kill()
+	cancel()
+	group.Wait()
+	return sent
+}
+
+// pick gives one of the acknowledged Swedish consents.
+func pick(random *rand.Rand, earlier []*request) (*consentv1.Consent, bool) {
+	for range 20 {
+		if len(earlier) == 0 {
+			break
+		}
+		r := earlier[random.IntN(len(earlier))]
+		if consent, ok := r.answer.(*consentv1.Consent); ok && r.kind == aSwedishConsent {
+			return consent, true
+		}
+	}
+	return nil, false
+}
+
+// settle repeats a request. What was acknowledged is answered as before; anything else is done now, or its outcome is unknown.
+func (w *world) settle(t *testing.T, r *request) {
+	t.Helper()
+	answer, err := r.send(w.context(), w.client)
+	switch {
+	case r.kind == aRevocation:
+		if err != nil {
+			t.Errorf("revoking again: %v", err)
+		}
+	case r.answer != nil && (err != nil || !proto.Equal(answer, r.answer)):
+		t.Errorf("acknowledged was %v, and repeated it is %v, %v", r.answer, answer, err)
+	case err != nil && reason(err) != "OUTCOME_UNKNOWN":
+		t.Errorf("a repetition ended with %v", err)
+	case err != nil && r.kind == aSwedishConsent, err != nil && r.kind == aCustomer:
+		t.Errorf("a repetition should go on, and ended with %v", err)
+	case err == nil:
+		again, err := r.send(w.context(), w.client)
+		if err != nil || !proto.Equal(again, answer) {
+			t.Errorf("the same key gave %v and then %v, %v", answer, again, err)
+		}
+	}
+	if r.answer == nil {
+		r.answer = answer
+	}
+	r.err = err
+}
+
+// accounts holds what the callers were told against what the gateway has and what the providers did.
+func (w *world) accounts(t *testing.T, all []*request) {
+	t.Helper()
+	swedish, german, unknownGerman := 0, 0, 0
+	faxes := map[string]error{}
+	for _, r := range all {
+		switch r.kind {
+		case aFax:
+			faxes[r.key] = r.err
+		case aSwedishConsent:
+			swedish++
+		case aGermanConsent:
+			if r.err != nil {
+				unknownGerman++
+			} else {
+				german++
+			}
+		}
+		if r.err == nil {
+			w.stands(t, r.answer, r.kind == aRevocation)
+		}
+	}
+	if n := processes(w); n != swedish {
+		t.Errorf("Fimento made %d processes for %d consents", n, swedish)
+	}
+	accepted := map[string]int{}
+	for _, shipment := range w.FinoOS.Shipments() {
+		accepted[shipment.Subject]++
+	}
+	for key, err := range faxes {
+		if n := accepted[key]; n > 1 || err == nil && n != 1 {
+			t.Errorf("a fax was accepted %d times; the answer is %v", n, err)
+		}
+	}
+	orphans := orphansAreListed(t, w)
+	if n := users(w); n != german+orphans || orphans > unknownGerman {
+		t.Errorf("finoOS has %d users, for %d consents; %d users are listed without a customer, %d outcomes are unknown", n, german, orphans, unknownGerman)
+	}
+}
+
+// stands asks for a resource that was acknowledged, and for its history.
+func (w *world) stands(t *testing.T, answer proto.Message, revoked bool) {
+	t.Helper()
+	var err error
+	switch resource := answer.(type) {
+	case *customerv1.Customer:
+		_, err = w.client.customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: resource.GetName()})
+	case *documentsv1.Shipment:
+		_, err = w.client.documents.GetShipment(w.context(), &documentsv1.GetShipmentRequest{Name: resource.GetName()})
+	case *consentv1.Consent:
+		var now *consentv1.Consent
+		if now, err = w.client.consents.GetConsent(w.context(), &consentv1.GetConsentRequest{Name: resource.GetName()}); err != nil {
+			break
+		}
+		events := must(w.client.consents.ListConsentEvents(w.context(), &consentv1.ListConsentEventsRequest{Parent: resource.GetName()}))(t).GetEvents()
+		if len(events) != int(now.GetEventCount()) || now.GetEventCount() < resource.GetEventCount() {
+			t.Errorf("%s was acknowledged with %d events, counts %d and has %d", resource.GetName(), resource.GetEventCount(), now.GetEventCount(), len(events))
+		}
+		if revoked && now.GetStatus() != consentv1.Consent_REVOKED {
+			t.Errorf("%s was revoked, and is %s", resource.GetName(), now.GetStatus())
+		}
+	}
+	if status.Code(err) != codes.OK {
+		t.Errorf("acknowledged, and now: %v", err)
+	}
+}
