@@ -44,6 +44,10 @@ test-clients: ## Run the tests of the TypeScript and Python stubs
 .PHONY: check
 check: verify-generate lint vuln test-race test-clients ## Run what CI runs
 
+.PHONY: crash
+crash: ## Kill the gateway at every step, and 200 times at random
+	go test -timeout 30m -count=1 ./test/crash -kills 200
+
 .PHONY: bench
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem $(TEST)

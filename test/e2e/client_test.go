@@ -1,0 +1,424 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+)
+
+// client calls the gateway with one key: by stubs, or by any RPC's name over either transport.
+type client struct {
+	key  string
+	conn *grpc.ClientConn
+	http string // the gateway's REST address
+
+	customers customerv1.CustomerServiceClient
+	consents  consentv1.ConsentServiceClient
+	banking   bankingv1.BankingServiceClient
+	insights  insightsv1.InsightsServiceClient
+	documents documentsv1.DocumentServiceClient
+	providers providerv1.ProviderServiceClient
+}
+
+// client gives one of the world's clients.
+func (w *world) client(t *testing.T, id string) *client {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c, ok := w.clients[id]; ok {
+		return c
+	}
+	c, err := newClient(w.gateway, keyOf(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clients[id] = c
+	return c
+}
+
+func newClient(g *gateway, key string) (*client, error) {
+	conn, err := grpc.NewClient(g.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithPerRPCCredentials(bearer(key)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	if err != nil {
+		return nil, err
+	}
+	return &client{
+		key: key, conn: conn, http: g.http,
+		customers: customerv1.NewCustomerServiceClient(conn), consents: consentv1.NewConsentServiceClient(conn),
+		banking: bankingv1.NewBankingServiceClient(conn), insights: insightsv1.NewInsightsServiceClient(conn),
+		documents: documentsv1.NewDocumentServiceClient(conn), providers: providerv1.NewProviderServiceClient(conn),
+	}, nil
+}
+
+func (c *client) close() { c.conn.Close() }
+
+// bearer is a client's key as gRPC credentials; empty for a caller without one.
+type bearer string
+
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	if b == "" {
+		return nil, nil
+	}
+	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+}
+
+func (bearer) RequireTransportSecurity() bool { return false }
+
+// psuIP is the header with an end user's address, which some of finoOS's operations demand.
+var psuIP = headers{"psu-ip-address": "203.0.113.7"}
+
+// asPSU is a context for stubs that carries psuIP.
+func asPSU(t *testing.T) context.Context { return psuIP.context(t.Context()) }
+
+type headers map[string]string
+
+func (h headers) context(ctx context.Context) context.Context {
+	for name, value := range h {
+		ctx = metadata.AppendToOutgoingContext(ctx, name, value)
+	}
+	return ctx
+}
+
+func (h headers) with(name, value string) headers {
+	all := maps.Clone(h)
+	if all == nil {
+		all = headers{}
+	}
+	all[name] = value
+	return all
+}
+
+// The transports.
+const (
+	overGRPC = "gRPC"
+	overREST = "REST"
+)
+
+var transports = []string{overGRPC, overREST}
+
+// reply is what a call came to: messages, one for a unary RPC, and then perhaps a failure.
+type reply struct {
+	messages []proto.Message
+	failure  *failure
+	ended    bool // a stream ended by itself
+}
+
+// failure is an error as a caller sees it, the same over both transports.
+type failure struct {
+	code     codes.Code
+	message  string
+	reason   string
+	metadata map[string]string
+	fields   []string // that BadRequest names
+	retry    bool     // there is a RetryInfo
+	text     string   // all of it, as it came
+}
+
+func (f *failure) String() string {
+	if f == nil {
+		return "no failure"
+	}
+	return fmt.Sprintf("%s %s %v: %s", f.code, f.reason, f.fields, f.message)
+}
+
+// failureOf reads a status. One that no code of Kontor's made is told by its empty reason.
+func failureOf(st *status.Status) *failure {
+	text, _ := protojson.Marshal(st.Proto())
+	f := &failure{code: st.Code(), message: st.Message(), text: string(text)}
+	for _, detail := range st.Details() {
+		switch d := detail.(type) {
+		case *errdetails.ErrorInfo:
+			if d.GetDomain() == "kontor.dev" {
+				f.reason, f.metadata = d.GetReason(), d.GetMetadata()
+			}
+		case *errdetails.BadRequest:
+			for _, violation := range d.GetFieldViolations() {
+				f.fields = append(f.fields, violation.GetField())
+			}
+		case *errdetails.RetryInfo:
+			f.retry = true
+		}
+	}
+	return f
+}
+
+// failed reads the error of a stub's call.
+func failed(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	return failureOf(status.Convert(err))
+}
+
+// must gives a stub's answer, or ends the test.
+func must[T any](answer T, err error) func(t *testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(failed(err))
+		}
+		return answer
+	}
+}
+
+// wantReason fails unless a call ended with that reason.
+func wantReason(t *testing.T, err error, reason string) *failure {
+	t.Helper()
+	f := failed(err)
+	if f == nil || f.reason != reason {
+		t.Fatalf("got %v, want %s", f, reason)
+	}
+	return f
+}
+
+// call calls an RPC with a request in JSON, over one of the transports. Of a stream it reads at most limit messages; 0 is all.
+func (c *client) call(ctx context.Context, transport string, m *method, request map[string]any, h headers, limit int) (reply, error) {
+	if transport == overGRPC {
+		return c.callGRPC(ctx, m, request, h, limit)
+	}
+	return c.callREST(ctx, m, request, h, limit)
+}
+
+func (c *client) callGRPC(ctx context.Context, m *method, request map[string]any, h headers, limit int) (reply, error) {
+	in, err := m.request(request)
+	if err != nil {
+		return reply{}, err
+	}
+	ctx, cancel := context.WithCancel(h.with("x-request-id", uuid.NewString()).context(ctx))
+	defer cancel()
+	sent, _ := metadata.FromOutgoingContext(ctx)
+	var header metadata.MD
+	if !m.streams() {
+		out := m.response()
+		err := c.conn.Invoke(ctx, m.path(), in, out, grpc.Header(&header))
+		if err != nil {
+			return reply{failure: failed(err)}, sameRequestID(sent.Get("x-request-id"), header.Get("x-request-id"), failed(err))
+		}
+		return reply{messages: []proto.Message{out}}, sameRequestID(sent.Get("x-request-id"), header.Get("x-request-id"), nil)
+	}
+	stream, err := c.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, m.path())
+	if err != nil {
+		return reply{failure: failed(err)}, nil
+	}
+	if err := errors.Join(stream.SendMsg(in), stream.CloseSend()); err != nil && !errors.Is(err, io.EOF) {
+		return reply{}, err
+	}
+	var r reply
+	for limit == 0 || len(r.messages) < limit {
+		out := m.response()
+		err := stream.RecvMsg(out)
+		if errors.Is(err, io.EOF) {
+			r.ended = true
+			return r, nil
+		}
+		if err != nil {
+			r.failure = failed(err)
+			return r, nil
+		}
+		r.messages = append(r.messages, out)
+	}
+	return r, nil
+}
+
+// sameRequestID demands the caller's request id back, in the answer's header and in an error.
+func sameRequestID(sent, got []string, f *failure) error {
+	if f != nil && f.metadata["requestId"] != sent[0] {
+		return errors.New("the error does not carry the caller's x-request-id")
+	}
+	if f == nil && (len(got) != 1 || got[0] != sent[0]) {
+		return errors.New("the answer does not carry the caller's x-request-id")
+	}
+	return nil
+}
+
+func (c *client) callREST(ctx context.Context, m *method, request map[string]any, h headers, limit int) (reply, error) {
+	httpMethod, target, body, err := m.transcode(request)
+	if err != nil {
+		return reply{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	h = h.with("x-request-id", uuid.NewString())
+	resp, err := c.send(ctx, httpMethod, target, body, h)
+	if err != nil {
+		return reply{}, err
+	}
+	defer resp.Body.Close()
+	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") && !(m.streams() && strings.HasPrefix(got, "application/x-ndjson")) {
+		return reply{}, fmt.Errorf("Content-Type is %q", got)
+	}
+	if resp.StatusCode != http.StatusOK {
+		f, err := readFailure(resp)
+		if err != nil {
+			return reply{}, err
+		}
+		return reply{failure: f}, sameRequestID([]string{h["x-request-id"]}, resp.Header["X-Request-Id"], f)
+	}
+	if !m.streams() {
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return reply{}, err
+		}
+		out := m.response()
+		if err := protojson.Unmarshal(text, out); err != nil {
+			return reply{}, fmt.Errorf("the answer is not the JSON of %s: %w", m.desc.Output().FullName(), err)
+		}
+		return reply{messages: []proto.Message{out}}, sameRequestID([]string{h["x-request-id"]}, resp.Header["X-Request-Id"], nil)
+	}
+	var r reply
+	lines := newLines(resp.Body)
+	for limit == 0 || len(r.messages) < limit {
+		line, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			r.ended = r.failure == nil
+			return r, nil
+		}
+		if err != nil {
+			return reply{}, err
+		}
+		result, failure, err := unwrap(line)
+		if err != nil {
+			return reply{}, err
+		}
+		if failure != nil {
+			var st statuspb.Status
+			if err := protojson.Unmarshal(failure, &st); err != nil {
+				return reply{}, err
+			}
+			r.failure = failureOf(status.FromProto(&st))
+			continue
+		}
+		out := m.response()
+		if err := protojson.Unmarshal(result, out); err != nil {
+			return reply{}, err
+		}
+		r.messages = append(r.messages, out)
+	}
+	return r, nil
+}
+
+// unwrap takes a streamed line apart: {"result": ...} or {"error": ...}.
+func unwrap(line []byte) (result, failure []byte, err error) {
+	var envelope struct{ Result, Error json.RawMessage }
+	if err := json.Unmarshal(line, &envelope); err != nil || (envelope.Result == nil) == (envelope.Error == nil) {
+		return nil, nil, errors.New("a streamed line is neither a result nor an error")
+	}
+	return envelope.Result, envelope.Error, nil
+}
+
+// send sends a REST request with the client's key.
+func (c *client) send(ctx context.Context, method, target string, body []byte, h headers) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.http+target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for name, value := range h {
+		req.Header.Set(name, value)
+	}
+	return httpClient.Do(req)
+}
+
+// rest sends a REST request and gives the status and the decoded body.
+func (c *client) rest(t *testing.T, method, target string, body any, h headers) (int, map[string]any) {
+	t.Helper()
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resp, err := c.send(t.Context(), method, target, text, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var decoded map[string]any
+	decoder := json.NewDecoder(resp.Body)
+	decoder.UseNumber()
+	if err := decoder.Decode(&decoded); err != nil {
+		t.Fatalf("%s %s: status %d, and the body is not JSON: %v", method, target, resp.StatusCode, err)
+	}
+	return resp.StatusCode, decoded
+}
+
+// readFailure reads an error's body and holds the HTTP status against the code in it.
+func readFailure(resp *http.Response) (*failure, error) {
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	var st statuspb.Status
+	if err := protojson.Unmarshal(text, &st); err != nil {
+		return nil, fmt.Errorf("the error's body is not a google.rpc.Status: %w", err)
+	}
+	f := failureOf(status.FromProto(&st))
+	want := httpStatus[f.code]
+	if f.metadata["limit"] == "body" {
+		want = http.StatusRequestEntityTooLarge
+	}
+	if resp.StatusCode != want {
+		return nil, fmt.Errorf("%s came with HTTP status %d, want %d", f.code, resp.StatusCode, want)
+	}
+	return f, nil
+}
+
+// httpStatus is google.rpc's mapping, with FAILED_PRECONDITION as 400.
+var httpStatus = map[codes.Code]int{
+	codes.Canceled: 499, codes.Unknown: 500, codes.InvalidArgument: 400, codes.DeadlineExceeded: 504, codes.NotFound: 404,
+	codes.AlreadyExists: 409, codes.PermissionDenied: 403, codes.ResourceExhausted: 429, codes.FailedPrecondition: 400, codes.Aborted: 409,
+	codes.OutOfRange: 400, codes.Unimplemented: 501, codes.Internal: 500, codes.Unavailable: 503, codes.DataLoss: 500,
+	codes.Unauthenticated: 401,
+}
+
+// httpClient follows no redirects: where one leads to is what tests look at.
+var httpClient = &http.Client{
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 200},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+var discardLog = log.New(io.Discard, "", 0)
+
+var tokenPattern = regexp.MustCompile(`/callbacks/[a-z/]+/([A-Za-z0-9_-]{40,})`)
+
+// callbackTokens finds the unguessable parts of callback addresses in what a provider was sent.
+func callbackTokens(body []byte) []string {
+	var tokens []string
+	for _, match := range tokenPattern.FindAllSubmatch(body, -1) {
+		tokens = append(tokens, string(match[1]))
+	}
+	return tokens
+}
