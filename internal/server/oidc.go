@@ -1,0 +1,267 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/time/rate"
+
+	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/identity"
+)
+
+// Bounds of what issuers are asked, whatever callers send.
+const (
+	issuerTimeout  = 10 * time.Second // of one request to an issuer
+	maxIssuerReply = 1 << 20
+	keysInterval   = 10 * time.Second // between two readings of an issuer's keys, but for the first two
+	keysBurst      = 2
+	firstBackOff   = time.Second // after an issuer could not be found
+	longestBackOff = time.Minute
+)
+
+// maxClientID is the length of the longest client id that is taken from a token.
+const maxClientID = 200
+
+// signatures are the algorithms by which a token may be signed: with a key pair each, never with a shared secret, and never not at all.
+var signatures = []string{
+	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
+}
+
+// OIDC authenticates clients by JWTs of the configured issuers, sent as `Bearer <token>`. Issuer, audience, time and signature must be right,
+// and the claims must name a client and a tenant that there is.
+//
+// An issuer is found (OpenID Connect Discovery) when its first token comes, so that the gateway starts without it; while it cannot be reached,
+// it is asked again with growing pauses. Its keys are kept, and read again when a token names one that is not among them, but not more often
+// than every keysInterval: tokens that somebody makes up cost the issuer nothing.
+type OIDC struct {
+	issuers map[string]*issuer
+	now     func() time.Time
+}
+
+// OIDCOptions are what tokens are checked with.
+type OIDCOptions struct {
+	// Issuers are those of the configuration.
+	Issuers []config.OIDC
+	// Tenants are the tenants that there are.
+	Tenants []string
+	// Logger is told when an issuer cannot be found.
+	Logger *slog.Logger
+	// Now gives the time; nil for time.Now.
+	Now func() time.Time
+}
+
+// NewOIDC makes an authenticator. Nothing is asked of an issuer yet.
+func NewOIDC(o OIDCOptions) *OIDC {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	a := &OIDC{issuers: map[string]*issuer{}, now: o.Now}
+	for _, c := range o.Issuers {
+		a.issuers[c.Issuer] = &issuer{
+			config: c, tenants: o.Tenants, log: o.Logger, now: o.Now, keys: rate.NewLimiter(rate.Every(keysInterval), keysBurst),
+		}
+	}
+	return a
+}
+
+// The errors of tokens say nothing of what is in them.
+var (
+	errNoToken    = errors.New("the bearer is no token of a configured issuer")
+	errIssuerAway = errors.New("the token's issuer cannot be found")
+	errBadToken   = errors.New("the token is not valid")
+	errBadClaims  = errors.New("the token's claims name no client, or no tenant that there is")
+)
+
+// Authenticate implements Authenticator.
+func (a *OIDC) Authenticate(ctx context.Context, authorization []string) (identity.Identity, error) {
+	token, err := bearer(authorization)
+	if err != nil {
+		return identity.Identity{}, err
+	}
+	i, ok := a.issuers[issuerOf(token)]
+	if !ok {
+		return identity.Identity{}, errNoToken
+	}
+	verifier, err := i.found(ctx)
+	if err != nil {
+		return identity.Identity{}, err
+	}
+	verified, err := verifier.Verify(ctx, token)
+	if err != nil {
+		return identity.Identity{}, errBadToken // the library's error quotes claims
+	}
+	return i.client(verified)
+}
+
+// issuerOf reads who a token says it is from, to know whose keys to check that with. It is empty for what is no JWT.
+func issuerOf(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return ""
+	}
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	if json.Unmarshal(payload, &claims) != nil {
+		return ""
+	}
+	return claims.Issuer
+}
+
+// issuer is one issuer of tokens.
+type issuer struct {
+	config  config.OIDC
+	tenants []string
+	log     *slog.Logger
+	now     func() time.Time
+	keys    *rate.Limiter
+
+	mu       sync.Mutex
+	verifier *oidc.IDTokenVerifier
+	asking   chan struct{} // closed when the issuer answered or failed; nil when it is not being asked
+	backOff  time.Duration
+	next     time.Time
+}
+
+// found gives what checks the issuer's tokens, finding the issuer first if need be.
+func (i *issuer) found(ctx context.Context) (*oidc.IDTokenVerifier, error) {
+	i.mu.Lock()
+	if i.verifier == nil && i.asking == nil && !i.now().Before(i.next) {
+		i.asking = make(chan struct{})
+		go i.find(context.WithoutCancel(ctx), i.asking) // for whoever asks meanwhile, too
+	}
+	verifier, asking := i.verifier, i.asking
+	i.mu.Unlock()
+	if verifier != nil {
+		return verifier, nil
+	}
+	if asking == nil {
+		return nil, errIssuerAway
+	}
+	select {
+	case <-asking:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.verifier == nil {
+		return nil, errIssuerAway
+	}
+	return i.verifier, nil
+}
+
+// find asks the issuer where its keys are.
+func (i *issuer) find(ctx context.Context, asking chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, issuerTimeout)
+	defer cancel()
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, i.http(nil)), i.config.Issuer)
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	defer close(asking)
+	i.asking = nil
+	if err != nil {
+		i.backOff = min(max(2*i.backOff, firstBackOff), longestBackOff)
+		i.next = i.now().Add(i.backOff)
+		// The error may hold what the issuer answered.
+		cause := "it gives no valid description of itself"
+		if unreachable := new(url.Error); errors.As(err, &unreachable) {
+			cause = "it does not answer"
+		}
+		i.log.WarnContext(ctx, "an issuer of tokens cannot be found", "issuer", i.config.Issuer, "cause", cause, "retry_in", i.backOff.String())
+		return
+	}
+	i.verifier = provider.VerifierContext(oidc.ClientContext(context.Background(), i.http(i.keys)), &oidc.Config{
+		ClientID: i.config.Audience, SupportedSigningAlgs: signatures, Now: i.now,
+	})
+}
+
+// client reads a checked token's claims.
+func (i *issuer) client(token *oidc.IDToken) (identity.Identity, error) {
+	claims := map[string]any{}
+	if token.Claims(&claims) != nil {
+		return identity.Identity{}, errBadClaims
+	}
+	id, _ := claims[i.config.ClientIDClaim].(string)
+	tenant := i.config.Tenant
+	if i.config.TenantClaim != "" {
+		tenant, _ = claims[i.config.TenantClaim].(string)
+	}
+	if id == "" || len(id) > maxClientID || !printable(id) || !slices.Contains(i.tenants, tenant) {
+		return identity.Identity{}, errBadClaims
+	}
+	var scopes []string
+	switch claim := claims[i.config.ScopesClaim].(type) {
+	case string:
+		scopes = strings.Fields(claim)
+	case []any:
+		for _, entry := range claim {
+			scope, _ := entry.(string)
+			scopes = append(scopes, scope)
+		}
+	}
+	known := config.Scopes()
+	scopes = slices.DeleteFunc(scopes, func(scope string) bool { return !slices.Contains(known, scope) })
+	// No client of the configuration has an @ in its id, and no other issuer has this address.
+	_, address, _ := strings.Cut(i.config.Issuer, "://")
+	return identity.Identity{ClientID: id + "@" + address, Tenant: tenant, Scopes: scopes, Expires: token.Expiry}, nil
+}
+
+// http makes a client that asks issuers for little and not often, and over plain HTTP only on this machine.
+func (i *issuer) http(limit *rate.Limiter) *http.Client {
+	return &http.Client{Timeout: issuerTimeout, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if host := r.URL.Hostname(); r.URL.Scheme != "https" && host != "localhost" && !net.ParseIP(host).IsLoopback() {
+			return nil, errors.New("an issuer must be asked over https")
+		}
+		if limit != nil && !limit.AllowN(i.now(), 1) {
+			return nil, errors.New("the issuer's keys have just been read")
+		}
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil {
+			resp.Body = struct {
+				io.Reader
+				io.Closer
+			}{io.LimitReader(resp.Body, maxIssuerReply), resp.Body}
+		}
+		return resp, err
+	})}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// AnyOf asks one authenticator after the other, and takes the first that knows the caller.
+type AnyOf []Authenticator
+
+// Authenticate implements Authenticator.
+func (a AnyOf) Authenticate(ctx context.Context, authorization []string) (id identity.Identity, err error) {
+	for _, authenticator := range a {
+		var one error
+		if id, one = authenticator.Authenticate(ctx, authorization); one == nil {
+			return id, nil
+		}
+		err = cmp.Or(one, err)
+	}
+	return identity.Identity{}, cmp.Or(err, errNoClient)
+}
