@@ -146,7 +146,7 @@ func (i *issuer) found(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	i.mu.Lock()
 	if i.verifier == nil && i.asking == nil && !i.now().Before(i.next) {
 		i.asking = make(chan struct{})
-		go i.find(context.WithoutCancel(ctx), i.asking) // for whoever asks meanwhile, too
+		go i.find(context.WithoutCancel(ctx), i.asking) //nolint:gosec // for whoever asks meanwhile, too
 	}
 	verifier, asking := i.verifier, i.asking
 	i.mu.Unlock()

@@ -200,7 +200,7 @@ func (r *caseRun) run(t *testing.T, c *testCase) {
 		}
 		r.check(t, c, transport, got, v)
 		r.checkCalls(t, c, transport, before)
-		answers = append(answers, comparable(got))
+		answers = append(answers, alike(got))
 	}
 	if !c.Fresh && len(answers) == len(transports) && !reflect.DeepEqual(answers[0], answers[1]) {
 		t.Errorf("the transports differ:\n%s: %v\n%s: %v", transports[0], answers[0], transports[1], answers[1])
@@ -363,8 +363,8 @@ func namesTenantsResource(value any) bool {
 	return false
 }
 
-// comparable gives an answer without what differs from call to call.
-func comparable(r reply) any {
+// alike gives an answer without what differs from call to call.
+func alike(r reply) any {
 	var list []any
 	for _, m := range r.messages {
 		list = append(list, withoutMoments(jsonOf(m)))

@@ -271,7 +271,7 @@ func (c *client) callREST(ctx context.Context, m *method, request map[string]any
 		return reply{}, err
 	}
 	defer resp.Body.Close()
-	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") && !(m.streams() && strings.HasPrefix(got, "application/x-ndjson")) {
+	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") && (!m.streams() || !strings.HasPrefix(got, "application/x-ndjson")) {
 		return reply{}, fmt.Errorf("Content-Type is %q", got)
 	}
 	if resp.StatusCode != http.StatusOK {

@@ -131,7 +131,7 @@ func startWorld(o worldOptions) (*world, error) {
 		return nil, err
 	}
 	if err := w.start(); err != nil {
-		return nil, errors.Join(err, w.Running.Close())
+		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
 }
@@ -221,7 +221,7 @@ func (w *world) close() error {
 	err := w.stop()
 	w.public.Close()
 	w.app.Close()
-	return errors.Join(err, w.Running.Close(), w.leaks(metrics))
+	return errors.Join(err, w.Close(), w.leaks(metrics))
 }
 
 // secret notes what must stand in no log, metric or database.

@@ -192,8 +192,7 @@ func TestMatrix(t *testing.T) {
 	v := newVictim(t, w, s, "the-victim")
 	rivals := w.stubs(t, keyOf(rival))
 	own := approve(t, rivals, w.theirs, ask(t, rivals, finoosID, nil))
-	before, asked := state(t, s, v), 0
-	asked = calls(w.ours)
+	before, asked := state(t, s, v), calls(w.ours)
 
 	cells, leaks := 0, 0
 	counts := map[string]int{}

@@ -63,7 +63,7 @@ func (i *tokenIssuer) token(changes object) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-func init() {
+func init() { //nolint:gochecknoinits // tables that the matrix, in another file, goes through
 	extras = append(extras, func() string {
 		return fmt.Sprintf("oidc: [{issuer: %q, audience: kontor, tenant: default}]\n", issuer.url)
 	})

@@ -444,7 +444,7 @@ func categoriesOf(movements []*insightsv1.Insights_Movement, market providers.Ma
 		})
 	}
 	slices.SortFunc(rows, func(a, b *insightsv1.Insights_CategorySum) int {
-		return cmp.Or(cmp.Compare(a.GetCategory(), b.Category), strings.Compare(a.ProviderCategory, b.ProviderCategory))
+		return cmp.Or(cmp.Compare(a.GetCategory(), b.GetCategory()), strings.Compare(a.GetProviderCategory(), b.GetProviderCategory()))
 	})
 	return rows
 }
