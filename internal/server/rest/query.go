@@ -19,6 +19,9 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 )
 
+// The gateway keeps its parser in a variable of its package, although it looks like an option of one mux: it is set once, before any runs.
+var _ = runtime.NewServeMux(runtime.SetQueryParameterParser(queryParser{}))
+
 // queryParser reads query parameters. The gateway's own passes over parameters that it does not know, and quotes values that it does not
 // understand.
 type queryParser struct{ gateway runtime.DefaultQueryParser }

@@ -59,7 +59,6 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 			return "X-Request-Id", strings.EqualFold(key, "x-request-id")
 		}),
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
-		runtime.SetQueryParameterParser(queryParser{}),
 		runtime.WithErrorHandler(writeError),
 		runtime.WithStreamErrorHandler(streamError),
 		runtime.WithRoutingErrorHandler(routingError),
