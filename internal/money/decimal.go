@@ -34,6 +34,9 @@ func Parse(text string) (Decimal, error) {
 	if _, _, err := d.SetString(text); err != nil || d.Form != apd.Finite {
 		return Decimal{}, ErrInvalid
 	}
+	if d.IsZero() && d.Exponent > 0 {
+		d.Exponent = 0 // 0e1 is 0, and not 00
+	}
 	if d.Exponent < minExponent || d.NumDigits()+int64(d.Exponent) > maxExponent {
 		return Decimal{}, ErrInvalid
 	}

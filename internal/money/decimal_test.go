@@ -15,6 +15,8 @@ func TestAmountsPassUnchanged(t *testing.T) {
 		"-0.00":             "-0.00",
 		"0.10":              "0.10",
 		"0":                 "0",
+		"0e1":               "0",
+		"-0e3":              "-0",
 		"-24.99":            "-24.99",
 	} {
 		var d Decimal
@@ -55,7 +57,7 @@ func TestSumsAreExact(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"0", "-0.00", "1e3", "1e400000000", "12345678901234.56", "\x00", "--1"} {
+	for _, seed := range []string{"0", "-0.00", "1e3", "1e400000000", "12345678901234.56", "0e1", "\x00", "--1"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
