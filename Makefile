@@ -42,7 +42,7 @@ test-clients: ## Run the tests of the TypeScript and Python stubs
 	scripts/test-clients.sh
 
 .PHONY: check
-check: verify-generate lint vuln test-race test-clients ## Run what CI runs
+check: verify-generate lint vuln test-race fuzz-briefly test-clients ## Run what CI runs
 
 .PHONY: crash
 crash: ## Kill the gateway at every step, and 200 times at random
@@ -59,6 +59,10 @@ bench: ## Run the benchmarks
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s)
 	scripts/fuzz.sh
+
+.PHONY: fuzz-briefly
+fuzz-briefly: ## Run every fuzz target for two seconds
+	FUZZTIME=2s scripts/fuzz.sh
 
 .PHONY: cover
 cover: setup ## Measure how much of the code the tests run; .build/coverage.html shows where

@@ -110,6 +110,7 @@ func closeShared() error {
 			if err := s.world.close(); err != nil {
 				failed = cmp.Or(failed, fmt.Errorf("world %s: %w", s.name, err))
 			}
+			os.RemoveAll(s.world.dir)
 		}
 	}
 	return failed

@@ -204,8 +204,8 @@ func (e *sseEvent) take(line string) bool {
 	return false
 }
 
-// item gives the next item.
-func (w *watch[M]) item(t *testing.T) item[M] {
+// item gives the next item. It ends the test when none comes in time.
+func (w *watch[M]) item(t *testing.T, late <-chan time.Time) item[M] {
 	t.Helper()
 	select {
 	case i := <-w.items:
@@ -213,8 +213,8 @@ func (w *watch[M]) item(t *testing.T) item[M] {
 			t.Fatalf("the stream is broken: %v", i.broken)
 		}
 		return i
-	case <-time.After(patience):
-		t.Fatal("the stream is silent, without a heartbeat")
+	case <-late:
+		t.Fatal("in vain waited for what must come on the stream")
 	}
 	panic("unreachable")
 }
@@ -222,7 +222,12 @@ func (w *watch[M]) item(t *testing.T) item[M] {
 // next gives the next message, heartbeats included.
 func (w *watch[M]) next(t *testing.T) M {
 	t.Helper()
-	i := w.item(t)
+	return w.message(t, time.After(patience))
+}
+
+func (w *watch[M]) message(t *testing.T, late <-chan time.Time) M {
+	t.Helper()
+	i := w.item(t, late)
 	if i.ended {
 		t.Fatalf("the stream ended: %v", i.failure)
 	}
@@ -232,8 +237,9 @@ func (w *watch[M]) next(t *testing.T) M {
 // end waits for the stream to end and gives how, nil for by itself. Nothing but heartbeats may come before.
 func (w *watch[M]) end(t *testing.T) *failure {
 	t.Helper()
+	late := time.After(patience)
 	for {
-		i := w.item(t)
+		i := w.item(t, late)
 		if i.ended {
 			return i.failure
 		}
@@ -246,8 +252,9 @@ func (w *watch[M]) end(t *testing.T) *failure {
 // news gives the next message that is no heartbeat.
 func (w *watch[M]) news(t *testing.T) M {
 	t.Helper()
+	late := time.After(patience)
 	for {
-		if message := w.next(t); !isHeartbeat(message) {
+		if message := w.message(t, late); !isHeartbeat(message) {
 			return message
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -313,10 +314,21 @@ func startGateway(dir string, env ...string) (*gateway, error) {
 	g := &gateway{process: exec.Command(binary, "serve", "--config", filepath.Join(dir, "kontor.yaml"), "--ready-file", ready), done: make(chan error, 1)}
 	g.process.Env = append(os.Environ(), env...)
 	g.process.Stdout, g.process.Stderr = log, log
-	if err := g.process.Start(); err != nil {
+	started := make(chan error)
+	go func() {
+		// On Linux a child dies with the thread that made it: this one stays until the child has ended.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		dieWithParent(g.process)
+		err := g.process.Start()
+		started <- err
+		if err == nil {
+			g.done <- g.process.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, err
 	}
-	go func() { g.done <- g.process.Wait() }()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	timeout := time.After(patience)
