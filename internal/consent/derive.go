@@ -76,7 +76,7 @@ func compare(a, b Event) int {
 // Derive computes the state from the events of a history, in any order.
 func Derive(collection consentv1.Consent_DataCollection, events []Event) State {
 	ordered := slices.SortedFunc(slices.Values(events), compare)
-	d := deriver{flow: currentFlow(events), collection: collection}
+	d := deriver{flow: currentFlow(events), collection: collection, decision: decide(events)}
 	for _, e := range ordered {
 		d.add(e)
 	}
@@ -99,8 +99,8 @@ type deriver struct {
 	flow       int
 	collection consentv1.Consent_DataCollection
 
+	decision     consentv1.Decision_Value // unspecified while there is none
 	ended        bool
-	lastDecision consentv1.Decision_Value
 	approvedEver bool
 	completed    bool
 	stage        consentv1.Consent_DataStage
@@ -144,9 +144,8 @@ func (d *deriver) addStage(t consentv1.ConsentEvent_Type) {
 func (d *deriver) addDecision(e Event) {
 	switch e.Type {
 	case consentv1.ConsentEvent_APPROVED:
-		d.lastDecision, d.approvedEver = consentv1.Decision_APPROVED, true
+		d.approvedEver = true
 	case consentv1.ConsentEvent_REVOKED:
-		d.lastDecision = consentv1.Decision_REVOKED
 		d.ended = d.ended || e.Final
 	case consentv1.ConsentEvent_DELETED:
 		d.ended = true
@@ -233,7 +232,7 @@ func (d *deriver) addFailure(e Event) {
 }
 
 func (d *deriver) state() State {
-	decision := d.lastDecision
+	decision := d.decision
 	if decision == consentv1.Decision_VALUE_UNSPECIFIED {
 		decision = consentv1.Decision_UNDECIDED
 		if d.completed {
@@ -317,7 +316,7 @@ func (d *deriver) linkState() *typev1.Link {
 		CreateTime: timestamppb.New(d.linkIssued), ExpireTime: timestamppb.New(d.link.ExpireTime),
 	}
 	switch {
-	case d.linkDone || (d.completed && d.lastDecision == consentv1.Decision_VALUE_UNSPECIFIED):
+	case d.linkDone || (d.completed && d.decision == consentv1.Decision_VALUE_UNSPECIFIED):
 		link.Status = typev1.Link_COMPLETED
 	case d.linkOver:
 		link.Status = typev1.Link_EXPIRED

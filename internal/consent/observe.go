@@ -120,20 +120,22 @@ func Observe(history []Event, report providers.ConsentState, now time.Time) []Ev
 	}
 	now = After(history, now)
 	flow := currentFlow(history)
-	events := observed(report.Observations, flow, now)
+	events := observed(report, flow, now)
 	if report.Stateful {
 		events = append(events, transitions(history, report.Connections, flow, now)...)
 	}
-	return Add(history, events...)
+	added := Add(history, events...)
+	known := append(history[:len(history):len(history)], added...)
+	return append(added, Add(known, standing(known, report, flow, now)...)...)
 }
 
 // observed turns statuses into events, in canonical order so that the sequence reads well.
-func observed(observations []providers.Observation, flow int, now time.Time) []Event {
-	events := make([]Event, 0, len(observations))
-	for _, o := range observations {
+func observed(report providers.ConsentState, flow int, now time.Time) []Event {
+	events := make([]Event, 0, len(report.Observations))
+	for _, o := range report.Observations {
 		e := Event{
 			Flow: flow, Key: o.Key, Type: o.Type, ConnectionID: o.ConnectionID, Bank: bankOf(o.Bank), ProviderCode: o.ProviderCode,
-			Description: descriptions[o.Type], EventTime: o.Time, ReceiveTime: now,
+			Description: descriptions[o.Type], EventTime: credible(o.Time, now), ReceiveTime: now, Standing: report.Decision,
 		}
 		if o.Error != nil {
 			e.Error = &Error{Reason: o.Error.GetReason(), Message: o.Error.GetMessage(), ProviderCode: o.Error.GetProviderCode()}

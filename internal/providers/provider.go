@@ -235,6 +235,10 @@ type ConsentState struct {
 	// Observations are the statuses that the provider has in its history, in no particular order, repeats included. Providers without a
 	// history leave it nil.
 	Observations []Observation
+	// Decision is what the provider states as the customer's decision beside its history, without a time: UNDECIDED
+	// while there is none, unspecified where it states no such thing. DecisionCode is the provider's own word for it.
+	Decision     consentv1.Decision_Value
+	DecisionCode string
 	// Connections are the banks under the consent at this moment, for a provider that reports states instead of a history.
 	Connections []ConnectionState
 	// Stateful says that Connections is complete: a known connection that is missing has been removed.

@@ -32,7 +32,7 @@ func (a *adapter) CreateConsent(ctx context.Context, consent providers.NewConsen
 	return &providers.CreatedConsent{
 		Ref:   providers.ConsentRef{ID: string(process.ID), PartnerBank: header.Get(headerPartnerBank), Market: consent.Market},
 		Link:  providers.Link{URI: process.Link, TTL: linkTTL},
-		State: providers.ConsentState{Observations: observationsOf(&process.wireProcess)},
+		State: reportOf(&process.wireProcess),
 	}, nil
 }
 
@@ -46,7 +46,8 @@ func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*pr
 	if err := a.do(ctx, r, &process); err != nil {
 		return nil, err
 	}
-	return &providers.ConsentState{Observations: observationsOf(&process)}, nil
+	state := reportOf(&process)
+	return &state, nil
 }
 
 // RenewLink issues another link. The process keeps its redirect address: Fimento takes none here.

@@ -10,9 +10,11 @@
 //   - The unit of a token's valid_until is not told; neither is refreshing, so each token comes from a login (auth.go).
 //   - The consent link has no documented field name (wire.go: namedLink), nor a time of issue (consents.go: linkTTL).
 //   - A history of statuses is {current, history[]}, an array, or one status; the list of banks comes under two names; statuses repeat, come
-//     out of order, and carry codes that are not documented; times come in several forms (wire.go: wireStatuses; mapping.go: observationsOf).
+//     out of order, and carry codes that are not documented; times come in several forms (wire.go: wireStatuses; mapping.go: reportOf).
 //   - Failures at a bank stand on the process or on the bank; their messages are free text about a customer and go nowhere (mapping.go).
-//   - The decision is null, "null", "revoked" or "approved", in two places (wire.go: wireDecision).
+//   - The decision is null, "null", "revoked" or "approved", in two places, and has no time there; a withdrawal may be told
+//     there alone, or by a status without a time that can be read. Where the places differ the withdrawal stands
+//     (wire.go: wireDecision; mapping.go: decisionOf; what then counts: consent.Derive).
 //   - psuType is documented with the values of dataCollectionType, and brokerBanks come back as strings: what is sent is the caller's, what
 //     comes back is not looked at (consents.go: processBody; wire.go: wireProcess). A logo is logoUrl or logoUri (wire.go: wirePartnerBank).
 //   - Whether a simulated decision goes into the path or the query is not told: the operation's path decides (simulator.go).

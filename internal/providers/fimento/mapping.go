@@ -27,6 +27,8 @@ const (
 	codeCreated    = "created"
 	codeLinkOpened = "consentLinkOpened"
 	codeAuthError  = "authError"
+	codeApproved   = "customerApprovedConsent"
+	codeDenied     = "customerDeniedConsent"
 )
 
 // overall is the scope of the statuses of a process, beside those of its banks.
@@ -40,8 +42,8 @@ var eventTypes = map[text]consentv1.ConsentEvent_Type{
 	"bankAddedCompletedAuthFlow":    consentv1.ConsentEvent_BANK_AUTHORIZED,
 	"fetchingTransactionsStarted":   consentv1.ConsentEvent_FETCH_STARTED,
 	"fetchingTransactionsDone":      consentv1.ConsentEvent_FETCH_COMPLETED,
-	"customerApprovedConsent":       consentv1.ConsentEvent_APPROVED,
-	"customerDeniedConsent":         consentv1.ConsentEvent_REVOKED,
+	codeApproved:                    consentv1.ConsentEvent_APPROVED,
+	codeDenied:                      consentv1.ConsentEvent_REVOKED,
 	"categorisationStarted":         consentv1.ConsentEvent_CATEGORISATION_STARTED,
 	"categorisationDone":            consentv1.ConsentEvent_CATEGORISATION_COMPLETED,
 	"insightsStarted":               consentv1.ConsentEvent_INSIGHTS_STARTED,
@@ -55,11 +57,10 @@ const (
 	authFailedExplained = "The customer's authentication at the bank failed; the provider gave a reason in its own words, which is not passed on."
 )
 
-// observationsOf turns a process into its statuses, each once.
+// reportOf turns a process into what Kontor knows of it: its statuses, each once, and the decision that stands.
 //
-// customerBankConsent and consentFlowStatuses are the same list under two names, so only one is read. The consent field repeats what a status
-// says; only when there is no such status does it become an observation of its own.
-func observationsOf(process *wireProcess) []providers.Observation {
+// customerBankConsent and consentFlowStatuses are the same list under two names, so only one is read.
+func reportOf(process *wireProcess) providers.ConsentState {
 	found := statusesOf(overall, providers.Observation{}, process.ConsentFlowStatus)
 	banks := process.CustomerBankConsent
 	if len(banks) == 0 {
@@ -73,11 +74,33 @@ func observationsOf(process *wireProcess) []providers.Observation {
 		}, bank.Status)...)
 	}
 	for _, decision := range []wireDecision{process.Consent, process.ConsentFlowStatus.Consent} {
-		if o, ok := decisionOf(decision); ok && !reported(found, o.Type) {
-			found = append(found, o)
+		if !decision.known() {
+			// An unknown word is passed on as it is.
+			found = append(found, providers.Observation{
+				Key: "consent/" + string(decision), Type: consentv1.ConsentEvent_PROVIDER_STATUS, ProviderCode: string(decision),
+			})
 		}
 	}
-	return unique(found)
+	state := providers.ConsentState{Observations: unique(found)}
+	state.Decision, state.DecisionCode = decisionOf(process)
+	return state
+}
+
+// decisionOf gives the decision that stands, with Fimento's word for it. Fimento states it in two consent fields, and by
+// the overall status that is current. Where they differ, the withdrawal stands: the customer may have said so in a place
+// that the others do not know of yet.
+func decisionOf(process *wireProcess) (consentv1.Decision_Value, string) {
+	current := process.ConsentFlowStatus.Current
+	fields := []wireDecision{process.Consent, process.ConsentFlowStatus.Consent}
+	switch {
+	case slices.Contains(fields, decisionRevoked):
+		return consentv1.Decision_REVOKED, string(decisionRevoked)
+	case current != nil && current.denied():
+		return consentv1.Decision_REVOKED, string(current.Code)
+	case slices.Contains(fields, decisionApproved):
+		return consentv1.Decision_APPROVED, string(decisionApproved)
+	}
+	return consentv1.Decision_UNDECIDED, ""
 }
 
 // connectionKey identifies a bank within its process, so that a bank that is listed twice is one. consentFlowStatusId alone would not do: it
@@ -90,14 +113,15 @@ func connectionKey(bank wireBankConsent) string {
 	return id
 }
 
-// statusesOf turns one history into observations, each a copy of about. Only a link is opened as often as the history says so, hence the
-// number in its key.
+// statusesOf turns one history into observations, each a copy of about. What may happen several times is numbered in its
+// key: a link is opened as often as the history says so, and a customer may withdraw again, in a later flow, without a
+// time to tell it from the first withdrawal.
 func statusesOf(scope string, about providers.Observation, reported wireStatuses) []providers.Observation {
 	history := reported.History
 	if current := reported.Current; current != nil && !slices.ContainsFunc(history, func(s wireStatus) bool { return sameStatus(s, *current) }) {
 		history = append(slices.Clone(history), *current)
 	}
-	opened := map[string]int{}
+	times := map[string]int{}
 	found := make([]providers.Observation, 0, len(history))
 	for _, status := range history {
 		if status.Code == "" && !status.IsError {
@@ -105,9 +129,9 @@ func statusesOf(scope string, about providers.Observation, reported wireStatuses
 		}
 		o := about
 		o.Key, o.Type, o.ProviderCode, o.Time = statusKey(scope, status), eventTypeOf(status), string(status.Code), status.Timestamp.Time
-		if status.Code == codeLinkOpened {
-			opened[o.Key]++
-			o.Key = fmt.Sprintf("%s#%d", o.Key, opened[o.Key])
+		if repeats := status.Code == codeLinkOpened || status.denied() && o.Time.IsZero(); repeats {
+			times[o.Key]++
+			o.Key = fmt.Sprintf("%s#%d", o.Key, times[o.Key])
 		}
 		if o.Type == consentv1.ConsentEvent_AUTHORIZATION_FAILED {
 			o.Error = &errorv1.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED, Message: authFailed, ProviderCode: o.ProviderCode}
@@ -120,11 +144,18 @@ func statusesOf(scope string, about providers.Observation, reported wireStatuses
 	return found
 }
 
-// sameStatus tells whether current is an entry of the history. A time that one of them lacks makes no difference.
+// sameStatus tells whether current is an entry of the history. A time that one of them lacks makes no difference, but for
+// a withdrawal: without a time it may be another one than that of the history.
 func sameStatus(entry, current wireStatus) bool {
 	a, b := entry.Timestamp.Time, current.Timestamp.Time
-	return entry.Code == current.Code && entry.IsError == current.IsError &&
-		(a.IsZero() || b.IsZero() || a.Truncate(time.Second).Equal(b.Truncate(time.Second)))
+	if entry.Code != current.Code || entry.IsError != current.IsError {
+		return false
+	}
+	untimed := a.IsZero() || b.IsZero()
+	if untimed && current.denied() {
+		return a.Equal(b)
+	}
+	return untimed || a.Truncate(time.Second).Equal(b.Truncate(time.Second))
 }
 
 // statusKey identifies a status by its scope, its code and its second: the same code with the same time is the same status, reported again. A
@@ -145,33 +176,16 @@ func statusKey(scope string, status wireStatus) string {
 }
 
 func eventTypeOf(status wireStatus) consentv1.ConsentEvent_Type {
-	if status.IsError {
+	switch {
+	case status.denied(): // also one that is marked as an error
+		return consentv1.ConsentEvent_REVOKED
+	case status.IsError:
 		return consentv1.ConsentEvent_AUTHORIZATION_FAILED
 	}
 	if known, ok := eventTypes[status.Code]; ok {
 		return known
 	}
 	return consentv1.ConsentEvent_PROVIDER_STATUS
-}
-
-// decisionOf turns a decision into an observation. An unknown one is passed on as it is.
-func decisionOf(decision wireDecision) (providers.Observation, bool) {
-	o := providers.Observation{Key: "consent/" + string(decision), Type: consentv1.ConsentEvent_PROVIDER_STATUS, ProviderCode: string(decision)}
-	switch decision {
-	case "":
-		return providers.Observation{}, false
-	case "approved":
-		o.Type = consentv1.ConsentEvent_APPROVED
-	case "revoked":
-		o.Type = consentv1.ConsentEvent_REVOKED
-	}
-	return o, true
-}
-
-// reported tells whether a decision of that type is among the statuses already.
-func reported(found []providers.Observation, decision consentv1.ConsentEvent_Type) bool {
-	return decision != consentv1.ConsentEvent_PROVIDER_STATUS &&
-		slices.ContainsFunc(found, func(o providers.Observation) bool { return o.Type == decision })
 }
 
 // unique drops observations whose key came before.

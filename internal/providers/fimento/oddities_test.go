@@ -16,11 +16,18 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/providers"
 )
 
-// stateOf reads a process with these members through the whole adapter.
+// stateOf reads a process with these members through the whole adapter, and gives its statuses.
 func stateOf(t *testing.T, members string) []providers.Observation {
+	t.Helper()
+	return read(t, members).Observations
+}
+
+// read reads a process with these members through the whole adapter.
+func read(t *testing.T, members string) *providers.ConsentState {
 	t.Helper()
 	f := newFake(t)
 	f.answer("get_process", `{"_id": "1", `+members+`}`)
@@ -31,7 +38,7 @@ func stateOf(t *testing.T, members string) []providers.Observation {
 	if state.Stateful || state.Connections != nil {
 		t.Errorf("the state claims to be complete: %+v", state)
 	}
-	return state.Observations
+	return state
 }
 
 func wantKeys(t *testing.T, members string, want ...string) {
@@ -60,40 +67,99 @@ func TestOddity1PsuType(t *testing.T) {
 		}
 	}
 	for _, psuType := range []string{"null", "7", `["business"]`, `{}`} {
-		wantKeys(t, `"psuType": `+psuType+`, "consent": "approved"`, "consent/approved")
+		wantKeys(t, `"psuType": `+psuType+`, "consent": "paused"`, "consent/paused")
 	}
 }
 
 func TestOddity2Consent(t *testing.T) {
-	at := "2024-01-12T12:00:00Z"
-	for members, want := range map[string][]string{
-		`"consent": null`:   {},
-		`"consent": "null"`: {},
-		`"consent": ""`:     {},
-		`"consent": false`:  {},
-		`"consent": "null", "consentFlowStatus": {"consent": "null"}`: {},
-		`"consent": "approved"`:                                               {"consent/approved"},
-		`"consent": "revoked"`:                                                {"consent/revoked"},
-		`"consentFlowStatus": {"consent": "approved"}`:                        {"consent/approved"},
-		`"consentFlowStatus": {"consent": "revoked"}`:                         {"consent/revoked"},
-		`"consent": "approved", "consentFlowStatus": {"consent": "approved"}`: {"consent/approved"},
-		`"consent": "revoked", "consentFlowStatus": {"consent": "approved"}`:  {"consent/approved", "consent/revoked"},
-		`"consent": "paused"`:                                                 {"consent/paused"},
-		`"consent": "approved", "consentFlowStatus": {"current": ` + status("customerApprovedConsent", at) + `}`: {"overall/customerApprovedConsent/" + at},
-		`"consent": "revoked", "consentFlowStatus": [` + status("customerDeniedConsent", at) + `]`:               {"overall/customerDeniedConsent/" + at},
-		`"consent": "revoked", "consentFlowStatus": [` + status("customerApprovedConsent", at) + `]`:             {"overall/customerApprovedConsent/" + at, "consent/revoked"},
+	const (
+		none, approved, revoked = consentv1.Decision_UNDECIDED, consentv1.Decision_APPROVED, consentv1.Decision_REVOKED
+		at                      = "2024-01-12T12:00:00Z"
+	)
+	overall := func(rest string) string { return `"consentFlowStatus": ` + rest }
+	denied, agreed := status("customerDeniedConsent", at), status("customerApprovedConsent", at)
+	for members, want := range map[string]consentv1.Decision_Value{
+		`"consent": null`:   none,
+		`"consent": "null"`: none,
+		`"consent": ""`:     none,
+		`"consent": false`:  none,
+		`"consent": "null", ` + overall(`{"consent": "null"}`):                        none,
+		`"consent": "approved"`:                                                       approved,
+		`"consent": "Approved"`:                                                       approved,
+		`"consent": "revoked"`:                                                        revoked,
+		`"consent": " REVOKED "`:                                                      revoked,
+		`"consent": "paused"`:                                                         none,
+		overall(`{"consent": "approved"}`):                                            approved,
+		overall(`{"consent": "revoked"}`):                                             revoked,
+		overall(`{"current": ` + denied + `}`):                                        revoked,
+		overall(denied):                                                               revoked,
+		overall(`{"code": "customerdeniedconsent"}`):                                  revoked,
+		overall(`{"current": ` + agreed + `}`):                                        none, // the status itself says so
+		overall(`[` + denied + `]`):                                                   none, // as it does here
+		`"consent": "approved", ` + overall(`{"consent": "approved"}`):                approved,
+		`"consent": "revoked", ` + overall(`{"consent": "approved"}`):                 revoked,
+		`"consent": "approved", ` + overall(`{"consent": "revoked"}`):                 revoked,
+		`"consent": "approved", ` + overall(`{"current": `+denied+`}`):                revoked,
+		`"consent": "revoked", ` + overall(`{"current": `+agreed+`}`):                 revoked,
+		`"consent": "null", ` + overall(`{"consent": "null", "current": `+denied+`}`): revoked,
 	} {
-		wantKeys(t, members, want...)
+		if got := read(t, members); got.Decision != want || (got.DecisionCode == "") != (want == none) {
+			t.Errorf("%s: %s %q, want %s", members, got.Decision, got.DecisionCode, want)
+		}
 	}
-	want := []providers.Observation{
-		{Key: "consent/revoked", Type: consentv1.ConsentEvent_REVOKED, ProviderCode: "revoked"},
-		{Key: "consent/approved", Type: consentv1.ConsentEvent_APPROVED, ProviderCode: "approved"},
+	wantKeys(t, `"consent": "revoked", "consentFlowStatus": [`+agreed+`]`, "overall/customerApprovedConsent/"+at)
+	want := []providers.Observation{{
+		Key: "consent/paused", Type: consentv1.ConsentEvent_PROVIDER_STATUS, ProviderCode: "paused",
+	}}
+	if diff := cmp.Diff(want, stateOf(t, `"consent": "paused", "consentFlowStatus": {"consent": "approved"}`)); diff != "" {
+		t.Errorf("an unknown decision: %s", diff)
 	}
-	if diff := cmp.Diff(want, stateOf(t, `"consent": "revoked", "consentFlowStatus": {"consent": "approved"}`)); diff != "" {
-		t.Error(diff)
-	}
-	if got := stateOf(t, `"consent": "paused"`)[0]; got.Type != consentv1.ConsentEvent_PROVIDER_STATUS || got.ProviderCode != "paused" {
-		t.Errorf("an unknown decision is %+v", got)
+}
+
+// withdrawals are the ways in which a process can tell that its customer withdrew, with a timestamp that cannot be read
+// as a time, beside the approval that came before.
+var withdrawals = map[string]string{
+	"consent":               `"consent": "revoked", "consentFlowStatus": {"history": [approval]}`,
+	"flow's consent":        `"consentFlowStatus": {"consent": "revoked", "history": [approval]}`,
+	"consents that differ":  `"consent": "approved", "consentFlowStatus": {"consent": "revoked", "history": [approval]}`,
+	"in any casing":         `"consent": "Revoked", "consentFlowStatus": {"history": [approval]}`,
+	"current":               `"consentFlowStatus": {"current": denial, "history": [approval]}`,
+	"current and history":   `"consentFlowStatus": {"current": denial, "history": [approval, denial]}`,
+	"history":               `"consentFlowStatus": {"current": approval, "history": [denial, approval]}`,
+	"array":                 `"consentFlowStatus": [approval, denial]`,
+	"array, out of order":   `"consentFlowStatus": [denial, approval]`,
+	"marked as an error":    `"consentFlowStatus": [approval, {"code": "customerDeniedConsent", "isError": true, "timestamp": written}]`,
+	"after an earlier one":  `"consentFlowStatus": {"current": denial, "history": [{"code": "customerDeniedConsent", "timestamp": "2024-01-12T11:00:00Z"}, approval]}`,
+	"of a bank":             `"consentFlowStatus": [approval], "customerBankConsent": [{"customerBank": {"name": "B"}, "status": [denial]}]`,
+	"approval in the field": `"consent": "approved", "consentFlowStatus": [approval, denial]`,
+}
+
+// Whatever a withdrawal lacks, the consent ends: what follows from the report is never that data may be read.
+func TestWithdrawalsWithoutATimeEndTheConsent(t *testing.T) {
+	for spelling, members := range withdrawals {
+		for name, written := range map[string]string{
+			"none": "", "null": "null", "empty": `""`, "epoch seconds": "1705060800", "epoch milliseconds": `"1705060800000"`,
+			"no zone": `"2024-01-12T13:00:00"`, "date": `"2024-01-12"`, "words": `"yesterday"`, "an object": `{"at": "2024-01-12T13:00:00Z"}`,
+			"year 1": `"0001-01-01T00:00:00Z"`, "before the API": `"2014-12-31T23:59:59Z"`, "year 9999": `"9999-12-31T23:59:59-14:00"`,
+			"far ahead": `"2026-03-03T12:00:01Z"`, // more than a day after the report
+		} {
+			timestamp := `, "timestamp": ` + written
+			if written == "" {
+				timestamp, written = "", "null"
+			}
+			report := strings.NewReplacer("approval", status("customerApprovedConsent", "2024-01-12T12:00:00Z"),
+				"denial", `{"code": "customerDeniedConsent"`+timestamp+`}`, "written", written).Replace(members)
+			received := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+			history := consent.Add(nil, consent.Created(received, "made"), consent.LinkIssued(1, "https://bank.example", received, received))
+			state := read(t, report)
+			for range 2 { // told again, it stays so
+				history = append(history, consent.Observe(history, *state, received)...)
+				got := consent.Derive(consentv1.Consent_TRANSACTION_CATEGORISATION, history)
+				if got.Status != consentv1.Consent_REVOKED || got.DataStage != consentv1.Consent_NOT_STARTED {
+					t.Errorf("withdrawn by %s, time %s: %s, %s", spelling, name, got.Status, got.DataStage)
+				}
+			}
+		}
 	}
 }
 
@@ -154,7 +220,7 @@ func TestOddity4ShapesOfAStatus(t *testing.T) {
 		`{"current": ` + created + `, "history": [` + status("created", "x") + `]}`:   {"created"},
 		`[` + created + `,` + status("created", "2024-02-01T00:00:00Z") + `]`:         {"created"},
 		`[{"code": "completed", "timestamp": 17}, {"code": "completed"}]`:             {"overall/completed"},
-		`{"code": "completed", "timestamp": null, "_id": "1", "consent": "approved"}`: {"overall/completed", "consent/approved"},
+		`{"code": "completed", "timestamp": null, "_id": "1", "consent": "approved"}`: {"overall/completed"},
 	} {
 		wantKeys(t, `"consentFlowStatus": `+shape, want...)
 	}

@@ -320,6 +320,9 @@ type wireStatus struct {
 	ErrorMessage json.RawMessage `json:"errorMessage"`
 }
 
+// denied tells whether the customer refused or withdrew. The code is taken in any casing, as wireDecision is.
+func (s *wireStatus) denied() bool { return strings.EqualFold(string(s.Code), codeDenied) }
+
 // explained tells whether an error came with a message. The message itself is free text about a customer and goes nowhere.
 func (s *wireStatus) explained() bool {
 	switch string(s.ErrorMessage) {
@@ -329,13 +332,35 @@ func (s *wireStatus) explained() bool {
 	return true
 }
 
-// wireDecision is what the customer decided: "approved" or "revoked". null, "null" and what is no string are "", no decision.
+// wireDecision is what the customer decided. null, "null" and what is no string are "", no decision.
 type wireDecision string
 
-// UnmarshalJSON reads any value.
+// The documented decisions.
+const (
+	decisionApproved wireDecision = "approved"
+	decisionRevoked  wireDecision = "revoked"
+)
+
+// known tells a documented decision, or none, from any other word.
+func (d wireDecision) known() bool {
+	return d == "" || d == decisionApproved || d == decisionRevoked
+}
+
+// UnmarshalJSON reads any value. A documented word is taken in any casing: a withdrawal that is written "Revoked" must
+// not go unheard.
 func (d *wireDecision) UnmarshalJSON(data []byte) error {
 	var decision string
-	if json.Unmarshal(data, &decision) == nil && decision != "null" {
+	if json.Unmarshal(data, &decision) != nil {
+		return nil
+	}
+	decision = strings.TrimSpace(decision)
+	switch {
+	case strings.EqualFold(decision, "null"):
+	case strings.EqualFold(decision, string(decisionApproved)):
+		*d = decisionApproved
+	case strings.EqualFold(decision, string(decisionRevoked)):
+		*d = decisionRevoked
+	default:
 		*d = wireDecision(decision)
 	}
 	return nil
