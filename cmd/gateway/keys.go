@@ -8,6 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+
+	"kontor.dev/kontor/internal/keys"
 )
 
 // keyPrefix marks client keys, so that scanners find one that leaked.
@@ -25,11 +27,15 @@ func newKey() (key, hash string) {
 func runKeys(args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("keys", flag.ContinueOnError)
 	flags.SetOutput(errOut)
-	flags.Usage = func() { fmt.Fprintln(errOut, "usage: gateway keys new") }
+	flags.Usage = func() { fmt.Fprintln(errOut, "usage: gateway keys new | store") }
 	if err := flags.Parse(args); err != nil {
 		return errUsage
 	}
-	if flags.NArg() != 1 || flags.Arg(0) != "new" {
+	switch {
+	case flags.NArg() == 1 && flags.Arg(0) == "new":
+	case flags.NArg() == 1 && flags.Arg(0) == "store":
+		return printStoreKey(out)
+	default:
 		flags.Usage()
 		return errUsage
 	}
@@ -43,4 +49,14 @@ clients:
   - {id: CLIENT, tenant: default, key_sha256: %s, scopes: [consents.read]}
 `, key, hash, hash)
 	return nil
+}
+
+// printStoreKey makes a store key and prints it alone, so that it can be sent into a file.
+func printStoreKey(out io.Writer) error {
+	key, err := keys.New()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, key.Reveal())
+	return err
 }

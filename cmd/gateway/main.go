@@ -24,6 +24,7 @@ usage: gateway <command> [flags]
   check        say what is wrong with a configuration; --online also logs in at each provider
   operations   print each provider's HTTP operations, and how sure their paths are
   keys new     make a client key, and the hash for the configuration
+  keys store   make the key that seals what the store must not show
   audit export print the audit trail as JSON lines; works beside a running gateway
   backup       copy the store into a file; works beside a running gateway
   healthcheck  ask a running gateway whether it is ready, for containers

@@ -20,6 +20,9 @@ type Config struct {
 	PublicURL string
 	// Store tells where data is kept: "sqlite:<path>". Secret, since an address may carry a password.
 	Store secret.String
+	// StoreKey seals what the store must not show, as `gateway keys store` prints it. May be empty where nothing is
+	// sealed: only a provider that gives Kontor something to remember about a consent needs it.
+	StoreKey secret.String
 	// Tenants are the owners of data, by id.
 	Tenants map[string]Tenant
 	// Clients are the internal services that may call.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/secret"
 )
 
 // The secrets of the test configuration. None may show in a problem or in a printed Config.
@@ -22,13 +24,24 @@ const (
 	envSecret  = "canary-env-secret"
 )
 
+var storeKey = func() secret.String {
+	key, err := keys.New()
+	if err != nil {
+		panic(err)
+	}
+	return key
+}()
+
 func env(name string) (string, bool) {
-	found, ok := map[string]string{"FINOOS_SECRET": envSecret, "SUFFIX": "x", "EMPTY": ""}[name]
+	found, ok := map[string]string{"FINOOS_SECRET": envSecret, "SUFFIX": "x", "EMPTY": "", "STORE_KEY": storeKey.Reveal()}[name]
 	return found, ok
 }
 
 func readFile(name string) ([]byte, error) {
-	content, ok := map[string]string{"/run/secrets/fimento": fileSecret + "\r\n\n", "s1": "one\n", "s2": "two"}[name]
+	content, ok := map[string]string{
+		"/run/secrets/fimento": fileSecret + "\r\n\n", "s1": "one\n", "s2": "two",
+		"/run/secrets/kontor-store": storeKey.Reveal() + "\n",
+	}[name]
 	if !ok {
 		return nil, os.ErrNotExist
 	}
@@ -54,6 +67,9 @@ func TestEverythingSet(t *testing.T) {
 	}
 	if c.PublicURL != "https://kontor.example.com/base" || c.Store.Reveal() != "sqlite:/var/lib/kontor/kontor.db" {
 		t.Errorf("public_url %s, store %s", c.PublicURL, c.Store.Reveal())
+	}
+	if c.StoreKey.Reveal() != storeKey.Reveal() {
+		t.Error("the store key is another")
 	}
 	f, o := c.Tenants["default"].Providers.Fimento, c.Tenants["default"].Providers.FinoOS
 	if f.BaseURL != "https://fimento.example.com/api" || f.Username != "lender" || f.Password.Reveal() != fileSecret || f.PartnerBank != "62a1f0c7" ||
@@ -105,7 +121,7 @@ func TestEverythingSet(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 	for _, format := range []string{"%v", "%+v", "%#v"} {
-		if out := fmt.Sprintf(format, c) + fmt.Sprintf(format, f) + fmt.Sprintf(format, o); strings.Contains(out, "canary") {
+		if out := fmt.Sprintf(format, c) + fmt.Sprintf(format, f) + fmt.Sprintf(format, o); strings.Contains(out, "canary") || strings.Contains(out, storeKey.Reveal()) {
 			t.Errorf("%s shows a secret", format)
 		}
 	}

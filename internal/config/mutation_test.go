@@ -16,8 +16,8 @@ type mutation struct {
 	line int
 }
 
-// keys finds every key of the full configuration with its path, by indentation.
-func keys(text string) (found []mutation) {
+// keysOf finds every key of the full configuration with its path, by indentation.
+func keysOf(text string) (found []mutation) {
 	var stack []string
 	var indents []int
 	item := map[string]int{}
@@ -63,7 +63,7 @@ func mutations(text string) (all []mutation) {
 		}
 		return key
 	}
-	for _, m := range keys(text) {
+	for _, m := range keysOf(text) {
 		i, line := m.line-1, lines[m.line-1]
 		open := strings.ContainsAny(m.path, ".") && (parentOf(m.path) == "tenants" || strings.HasSuffix(parentOf(m.path), "operations"))
 		if !open {
@@ -105,6 +105,9 @@ func badValues(text string) (all []mutation) {
 	add("base_url: http://127.0.0.1:9999/api/v1", "base_url: http://canary.example/api", "tenants.default.providers.finoos.base_url")
 	for _, bad := range []string{"kontor.db", "'sqlite:'", "sqlite://canary", "mysql://canary", "postgres://u:canary@h/db", "postgresql://u:canary@h/db"} {
 		add("store: sqlite:/var/lib/kontor/kontor.db", "store: "+bad, "store")
+	}
+	for _, bad := range []string{"canary", "${env:SUFFIX}", "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"} {
+		add("store_key: ${env:STORE_KEY}", "store_key: "+bad, "store_key")
 	}
 	for _, bad := range []string{"/relative", "javascript:canary()", "https://*.example.com/", "https://a.example/*/b", "https://u:canary@a.example/", "https://a.example/?canary"} {
 		add("- https://app.example.com/*", "- "+bad, "tenants.default.redirect_uris[0]")
@@ -197,7 +200,7 @@ func TestMissing(t *testing.T) {
 	text := full(t)
 	lines := strings.Split(text, "\n")
 	missing := map[string]bool{}
-	for _, m := range keys(text) {
+	for _, m := range keysOf(text) {
 		i := m.line - 1
 		end := i + 1
 		indent := len(lines[i]) - len(strings.TrimLeft(lines[i], " "))

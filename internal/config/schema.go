@@ -17,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/secret"
 )
 
@@ -26,6 +27,7 @@ func (p *parser) config(root value, c *Config) {
 		"listen":     func(v value) { listen(v, &c.Listen) },
 		"public_url": scalar(&c.PublicURL, publicURL),
 		"store":      scalar(&c.Store, storeAddress),
+		"store_key":  scalar(&c.StoreKey, storeKey),
 		"tenants":    func(v value) { c.Tenants = tenants(v) },
 		"clients":    func(v value) { c.Clients = clients(v) },
 		"tls": func(v value) {
@@ -349,6 +351,12 @@ func storeAddress(text string) (secret.String, error) {
 		return secret.String{}, errors.New("PostgreSQL is not supported yet: use sqlite:<path>")
 	}
 	return secret.String{}, errors.New("must be sqlite:<path>")
+}
+
+func storeKey(text string) (secret.String, error) {
+	key := secret.New(text)
+	_, err := keys.Parse(key)
+	return key, err
 }
 
 // webURL parses an absolute http or https address without credentials.
