@@ -7,9 +7,9 @@ import (
 	"io"
 	"time"
 
+	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/providers"
-	"kontor.dev/kontor/internal/service"
 )
 
 // loginTimeout bounds one login of `check --online`.
@@ -32,7 +32,7 @@ func runCheck(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := service.New(service.Options{Tenants: wired.tenants, PublicURL: cfg.PublicURL}); err != nil {
+	if _, err := assembly.New(assembly.Options{Tenants: wired.tenants, PublicURL: cfg.PublicURL}); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s: ok\n", *path)

@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"kontor.dev/kontor"
+	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/server"
-	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
 	"kontor.dev/kontor/internal/telemetry"
@@ -88,22 +89,22 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 		return g, err
 	}
 	stopping := make(chan struct{})
-	services, err := service.New(service.Options{
+	services, err := assembly.New(assembly.Options{
 		Store: g.store, Tenants: wired.tenants, PublicURL: cfg.PublicURL, Logger: log, Stopping: stopping, Heartbeat: cfg.Heartbeat,
-		Polling:  service.Polling{MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval},
+		Polling:  follow.Polling{MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval},
 		Webhooks: cfg.Webhooks, AuditRetention: cfg.Audit.Retention,
 	})
 	if err != nil {
 		return g, err
 	}
-	if err := services.Reconcile(ctx); err != nil {
+	if err := services.Once.Reconcile(ctx); err != nil {
 		return g, fmt.Errorf("settle what the last run left open: %w", err)
 	}
 	srv, err := server.New(server.Options{
 		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, CORS: cfg.CORS, Reflection: cfg.Reflection,
-		Services: server.Services(services.Servers()), Callbacks: services, Authenticator: authenticator(cfg, log),
-		Audit: services.AuditFailure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
-		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Ready,
+		Services: server.Services(services.Servers), Callbacks: services.Callbacks, Authenticator: authenticator(cfg, log),
+		Audit: services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
+		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Tenants.Down,
 	})
 	if err != nil {
 		return g, err
@@ -119,7 +120,7 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 }
 
 // run starts what the services do in the background.
-func (g *gateway) run(ctx context.Context, services *service.Service) {
+func (g *gateway) run(ctx context.Context, services *assembly.Services) {
 	ctx, g.stopServices = context.WithCancel(ctx)
 	go func() {
 		defer close(g.servicesDone)

@@ -1,11 +1,9 @@
 package service
 
 import (
-	"context"
 	"errors"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
-	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/store"
@@ -31,8 +29,11 @@ var kinds = map[providers.Kind]struct {
 	providers.KindCanceled:        {errorv1.Error_CANCELLED, "the caller went away"},
 }
 
-// callError translates what an adapter returned. Every field of it that goes on is free of the provider's text.
-func callError(err error) error {
+// ReasonOf gives the reason that callers see for a kind of failure at a provider.
+func ReasonOf(kind providers.Kind) errorv1.Error_Reason { return kinds[kind].reason }
+
+// CallError translates what an adapter returned. Every field of it that goes on is free of the provider's text.
+func CallError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -42,7 +43,8 @@ func callError(err error) error {
 	}
 	reason, message := kinds[e.Kind].reason, kinds[e.Kind].message
 	if e.MayHaveHappened {
-		reason, message = errorv1.Error_OUTCOME_UNKNOWN, "the provider may or may not have done it; it is not repeated by itself"
+		reason = errorv1.Error_OUTCOME_UNKNOWN
+		message = "the provider may or may not have done it; it is not repeated by itself"
 	}
 	options := []kerr.Option{
 		kerr.WithMetadata(kerr.KeyProvider, e.Provider), kerr.WithMetadata(kerr.KeyOperation, e.Operation),
@@ -62,40 +64,21 @@ func callError(err error) error {
 	return kerr.New(reason, message, options...)
 }
 
-// mayHaveHappened tells whether a failed write may have taken effect.
-func mayHaveHappened(err error) bool {
+// MayHaveHappened tells whether a failed write may have taken effect.
+func MayHaveHappened(err error) bool {
 	var e *providers.Error
 	return errors.As(err, &e) && e.MayHaveHappened
 }
 
-// view reads from the store.
-func (s *Service) view(ctx context.Context, fn func(store.Reader) error) error {
-	return s.storeError(ctx, s.store.View(ctx, fn))
+// NotFound builds the error for a resource that does not exist for the tenant.
+func NotFound(reason errorv1.Error_Reason, kind string) error {
+	return kerr.New(reason, "there is no such "+kind)
 }
 
-// update changes the store.
-func (s *Service) update(ctx context.Context, fn func(store.Tx) error) error {
-	return s.storeError(ctx, s.store.Update(ctx, fn))
-}
-
-// storeError translates a failure of the store. An error with a reason, ErrNotFound, and the end of a context stay as they are.
-func (s *Service) storeError(ctx context.Context, err error) error {
-	switch {
-	case err == nil, kerr.Reason(err) != errorv1.Error_REASON_UNSPECIFIED, errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrExists):
-		return err
-	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
-		return ctx.Err()
-	case errors.Is(err, store.ErrConflict):
-		return kerr.New(errorv1.Error_ETAG_MISMATCH, "the resource changed meanwhile; try again")
-	}
-	s.log.ErrorContext(ctx, "store failed", "error", err.Error(), "request_id", identity.RequestID(ctx))
-	return kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the gateway's store did not answer")
-}
-
-// found turns ErrNotFound into the reason of the resource.
-func found(err error, reason errorv1.Error_Reason, kind string) error {
+// Found turns ErrNotFound into the reason of the resource.
+func Found(err error, reason errorv1.Error_Reason, kind string) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return notFound(reason, kind)
+		return NotFound(reason, kind)
 	}
 	return err
 }

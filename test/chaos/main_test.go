@@ -5,7 +5,7 @@
 // large answers (large_test.go), and a seeded mix of everything under steady load (run_test.go), which `make chaos` runs for some minutes and
 // every test run for some seconds.
 //
-// How a single guard works is tested where the guard is, in internal/providers/upstream and internal/service.
+// How a single guard works is tested where the guard is, in internal/providers/upstream, internal/follow and internal/once.
 package chaos
 
 import (

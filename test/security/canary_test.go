@@ -193,14 +193,14 @@ func TestCanaries(t *testing.T) {
 func panicking(t *testing.T) string {
 	t.Helper()
 	root := must(filepath.Abs(filepath.Join("..", "..")))(t)
-	file := filepath.Join(root, "internal", "service", "insights.go")
+	file := filepath.Join(root, "internal", "service", "insights", "server.go")
 	source := string(must(os.ReadFile(file))(t))
-	signature := regexp.MustCompile(`(?m)^func \(s \*insightsServer\) SearchCompanyLogos\(.*\{$`).FindString(source)
+	signature := regexp.MustCompile(`(?ms)^func \(s \*Server\) SearchCompanyLogos\(.*?\{$`).FindString(source)
 	if signature == "" {
 		t.Fatal("there is no such method to panic in")
 	}
 	dir := t.TempDir()
-	changed := filepath.Join(dir, "insights.go")
+	changed := filepath.Join(dir, "server.go")
 	source = strings.Replace(source, signature, signature+"\n\tif ctx != nil {\n\t\tpanic(\"lost: \" + req.String())\n\t}", 1)
 	overlay := filepath.Join(dir, "overlay.json")
 	if err := errors.Join(os.WriteFile(changed, []byte(source), 0o600),

@@ -97,7 +97,7 @@ func contextKind(ctx context.Context) (providers.Kind, error) {
 	case errors.Is(context.Cause(ctx), errCallTooLong):
 		return providers.KindUnavailable, errCallTooLong
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		// Of the context, or of the last caller who shared the call (Group).
+		// Of the context, or of the last caller who shared the call (coalesce.Group).
 		return providers.KindDeadline, context.DeadlineExceeded
 	case errors.Is(ctx.Err(), context.Canceled):
 		return providers.KindCanceled, context.Canceled

@@ -1,0 +1,160 @@
+// Package assembly puts Kontor's services together: New says who depends on whom. It knows no adapter and no
+// database; cmd/gateway gives it the tenants' providers and the store.
+package assembly
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/internal/audit"
+	"kontor.dev/kontor/internal/bankdata"
+	"kontor.dev/kontor/internal/callbacks"
+	"kontor.dev/kontor/internal/follow"
+	"kontor.dev/kontor/internal/history"
+	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/service/banking"
+	"kontor.dev/kontor/internal/service/consents"
+	"kontor.dev/kontor/internal/service/customers"
+	"kontor.dev/kontor/internal/service/documents"
+	"kontor.dev/kontor/internal/service/insights"
+	"kontor.dev/kontor/internal/service/providers"
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/watch"
+)
+
+// Options are what the services need.
+type Options struct {
+	Store   store.Store
+	Tenants service.Tenants
+	// PublicURL is where providers and browsers reach Kontor's /callbacks.
+	PublicURL string
+	Logger    *slog.Logger
+	// Clock is time.Now when nil.
+	Clock func() time.Time
+	// Stopping is closed when streams must end.
+	Stopping <-chan struct{}
+	// Heartbeat is the longest silence of a stream; 15 s when zero.
+	Heartbeat time.Duration
+	// Polling tells how often providers are asked for news.
+	Polling follow.Polling
+	// Webhooks registers Kontor's address at providers that call one.
+	Webhooks bool
+	// AuditRetention is how old entries of the audit trail become; zero for ever.
+	AuditRetention time.Duration
+}
+
+// Services are the RPC services, and what works for them.
+type Services struct {
+	Servers Servers
+
+	Store     *service.Store
+	Tenants   service.Tenants
+	Load      *service.Loader
+	Audit     *audit.Trail
+	Follower  *follow.Follower
+	Once      *once.Runner
+	Reads     *bankdata.Reader
+	Callbacks *callbacks.Callbacks
+
+	webhooks bool
+}
+
+// Servers are the RPC services.
+type Servers struct {
+	Customer  customerv1.CustomerServiceServer
+	Consent   consentv1.ConsentServiceServer
+	Banking   bankingv1.BankingServiceServer
+	Insights  insightsv1.InsightsServiceServer
+	Documents documentsv1.DocumentServiceServer
+	Provider  providerv1.ProviderServiceServer
+}
+
+// New puts the services together. Once.Reconcile goes before any call, and Run starts what works in the background.
+func New(o Options) (*Services, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = 15 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	redirects, err := consents.NewRedirectLists(o.Tenants)
+	if err != nil {
+		return nil, err
+	}
+	// What all of them use.
+	clock, log, tenants := service.Clock(o.Clock), o.Logger, o.Tenants
+	db := &service.Store{Store: o.Store, Log: log}
+	load := &service.Loader{Store: db, Tenants: tenants}
+	trail := &audit.Trail{Store: db, Clock: clock, Log: log}
+
+	// What lasts longer than a call.
+	plan := follow.NewPlan(o.Polling, clock)
+	writer := &history.Writer{Store: db, Clock: clock, NextPoll: plan.Next}
+	follower := follow.New(follow.Deps{
+		Store: db, Tenants: tenants, Clock: clock, Log: log, History: writer, Plan: plan,
+	})
+	runner := &once.Runner{Store: db, Tenants: tenants, Clock: clock, Log: log, AuditRetention: o.AuditRetention}
+	sessions := &callbacks.Sessions{
+		Store: db, Clock: clock, Follower: follower, History: writer, Audit: trail, PublicURL: o.PublicURL,
+	}
+	streams := &watch.Streams{Store: db, Stopping: o.Stopping, Heartbeat: o.Heartbeat}
+	reads := &bankdata.Reader{Load: load, Follower: follower, Audit: trail}
+	registry := &customers.Registry{
+		Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, History: writer,
+	}
+
+	return &Services{
+		Store: db, Tenants: tenants, Load: load, Audit: trail, Follower: follower, Once: runner, Reads: reads,
+		Callbacks: &callbacks.Callbacks{
+			Store: db, Tenants: tenants, Clock: clock, Log: log, Follower: follower, History: writer, Audit: trail,
+			PublicURL: o.PublicURL,
+		},
+		Servers: Servers{
+			Customer: &customers.Server{
+				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, Once: runner, Customers: registry,
+			},
+			Consent: &consents.Server{
+				Store: db, Tenants: tenants, Clock: clock, Log: log, Load: load, Audit: trail, History: writer,
+				Follower: follower,
+				Once:     runner, Sessions: sessions, Customers: registry, Streams: streams, Redirects: redirects,
+			},
+			Banking: &banking.Server{
+				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, History: writer,
+				Follower: follower, Once: runner,
+				Sessions: sessions, Customers: registry, Reads: reads,
+			},
+			Insights: &insights.Server{Tenants: tenants, Reads: reads},
+			Documents: &documents.Server{
+				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, Once: runner,
+				Reports: &callbacks.Reports{Clock: clock, PublicURL: o.PublicURL}, Streams: streams,
+			},
+			Provider: &providers.Server{Store: db, Tenants: tenants},
+		},
+		webhooks: o.Webhooks,
+	}, nil
+}
+
+// Run registers webhooks and follows consents until the context ends. It returns when all work has stopped,
+// that of calls included.
+func (s *Services) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	if s.webhooks {
+		running.Go(func() { s.Callbacks.RegisterWebhooks(ctx) })
+	}
+	running.Go(func() { s.Follower.Run(ctx) })
+	running.Go(func() { s.Once.Run(ctx) })
+	running.Wait()
+	return nil
+}

@@ -1,0 +1,173 @@
+// Package assemblytest gives tests all services over a store and a provider of their own, with time under control.
+package assemblytest
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/assembly"
+	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/sqlite"
+)
+
+// Gateway is a provider that notes when it is asked, and the services that follow consents at it. Tests run
+// in a bubble of synctest, so that hours pass at once and every time is exact.
+type Gateway struct {
+	*assembly.Services
+
+	// Ctx is a client's with all scopes.
+	Ctx context.Context //nolint:containedctx // of the one client that calls
+	// Accounts is what the provider answers when accounts are read.
+	Accounts func(context.Context) ([]providers.Account, error)
+
+	mu    sync.Mutex
+	asked map[string][]time.Time // by the consent's id at the provider
+	state providers.ConsentState
+	err   error
+	made  int
+}
+
+// played implements the ports; methods that no test needs are nil.
+type played struct {
+	providers.Consents
+	providers.Accounts
+	providers.Session
+	p *Gateway
+}
+
+func (s played) CreateConsent(context.Context, providers.NewConsent) (*providers.CreatedConsent, error) {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	s.p.made++
+	return &providers.CreatedConsent{
+		Ref:  providers.ConsentRef{ID: fmt.Sprintf("process-%d", s.p.made), Market: "SE"},
+		Link: providers.Link{URI: "https://bank.example.com/link", TTL: 24 * time.Hour},
+	}, nil
+}
+
+func (s played) GetConsent(_ context.Context, ref providers.ConsentRef) (*providers.ConsentState, error) {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	s.p.asked[ref.ID] = append(s.p.asked[ref.ID], time.Now())
+	if s.p.err != nil {
+		return nil, s.p.err
+	}
+	state := s.p.state
+	return &state, nil
+}
+
+func (s played) ListAccounts(ctx context.Context, _ providers.ConsentRef) ([]providers.Account, error) {
+	return s.p.Accounts(ctx)
+}
+
+// New makes both and follows consents until the test ends.
+func New(t *testing.T) *Gateway {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Gateway{asked: map[string][]time.Time{}}
+	port := played{p: p}
+	native := providers.Support{Level: providers.Native}
+	provider := &providers.Provider{
+		ID: "fimento", DisplayName: "Fimento", Markets: []providers.Market{providers.MarketSE}, Session: port,
+		Consents: port, Accounts: port,
+		Capabilities: map[providers.Capability]providers.Support{
+			"CreateConsent": native, "GetConsent": native, "ListAccounts": native,
+		},
+	}
+	pepper := sha256.Sum256([]byte("pepper"))
+	p.Services, err = assembly.New(assembly.Options{
+		Store: db, PublicURL: "https://kontor.example.com",
+		Tenants: service.Tenants{"default": {
+			Providers: []*providers.Provider{provider}, RedirectURIs: []string{"https://app.example.com/*"},
+			Pepper: pepper[:],
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		_ = p.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-ran
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	p.Ctx = identity.With(ctx, identity.Identity{ClientID: "test", Tenant: "default", Scopes: []string{"*"}})
+	return p
+}
+
+// Create asks for a consent and gives its row.
+func (p *Gateway) Create(t *testing.T) *store.Consent {
+	t.Helper()
+	made, err := p.Servers.Consent.CreateConsent(p.Ctx, &consentv1.CreateConsentRequest{
+		Consent: &consentv1.Consent{
+			Provider: "fimento", Market: "SE",
+			RedirectUris: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
+		},
+		Psu: &consentv1.Psu{NationalId: "199503096316"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, _, err := p.Load.Consent(p.Ctx, made.GetName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row
+}
+
+// Pass lets time go by.
+func Pass(d time.Duration) {
+	time.Sleep(d) // the bubble's
+	synctest.Wait()
+}
+
+// Times gives when the provider was asked about a consent.
+func (p *Gateway) Times(row *store.Consent) []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]time.Time(nil), p.asked[row.ProviderRef]...)
+}
+
+// Report decides what the provider answers when it is asked about a consent.
+func (p *Gateway) Report(state providers.ConsentState, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state, p.err = state, err
+}
+
+// HintAt gives a hint as a webhook does, about the consent as it is stored now.
+func (p *Gateway) HintAt(t *testing.T, row *store.Consent) {
+	t.Helper()
+	err := p.Store.View(p.Ctx, func(r store.Reader) (err error) {
+		row, err = r.Consent(row.Tenant, row.ID)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Follower.Hint(p.Ctx, row)
+}
+
+func (s played) RenewLink(context.Context, providers.ConsentRef, providers.Flow) (*providers.Link, error) {
+	return &providers.Link{URI: "https://bank.example.com/again", TTL: 24 * time.Hour}, nil
+}

@@ -1,0 +1,91 @@
+// Package bankdata reads bank data under a consent: only while the consent can be read, on the record, and in
+// one provider call for all who ask for the same at one time. Nothing outlives the call: a read that begins after
+// it ended asks the provider anew. Streams of transactions and visualisation links are never shared.
+package bankdata
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/audit"
+	"kontor.dev/kontor/internal/coalesce"
+	"kontor.dev/kontor/internal/follow"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// Reader reads bank data.
+type Reader struct {
+	Load     *service.Loader
+	Follower *follow.Follower
+	Audit    *audit.Trail
+
+	group coalesce.Group[any]
+	// writes counts what was changed at providers through this process: whoever writes and then reads must
+	// not get the result of a read that began before.
+	writes atomic.Uint64
+}
+
+// Open prepares reading bank data under a consent: it is loaded and readable, the provider offers the RPC,
+// and the read is on the record.
+func (r *Reader) Open(
+	ctx context.Context, name string, capability providers.Capability,
+) (*store.Consent, *providers.Provider, error) {
+	row, p, err := r.Load.Consent(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := service.Need(p, capability); err != nil {
+		return nil, nil, err
+	}
+	if row, err = r.Follower.Readable(ctx, row); err != nil {
+		return nil, nil, err
+	}
+	return row, p, r.Audit.NoteAlone(ctx, string(capability), name)
+}
+
+// Accounts reads the accounts under a consent and names them.
+func (r *Reader) Accounts(
+	ctx context.Context, p *providers.Provider, row *store.Consent,
+) ([]*bankingv1.Account, error) {
+	return Share(ctx, r, p, row, []string{"ListAccounts"}, CloneEach,
+		func(ctx context.Context) ([]*bankingv1.Account, error) {
+			accounts, err := p.Accounts.ListAccounts(ctx, service.RefOf(row))
+			if err != nil {
+				return nil, service.CallError(err)
+			}
+			return NameAccounts(row, accounts), nil
+		})
+}
+
+// NameAccounts sets the names of accounts and of their connections.
+func NameAccounts(row *store.Consent, accounts []providers.Account) []*bankingv1.Account {
+	named := make([]*bankingv1.Account, 0, len(accounts))
+	for _, a := range accounts {
+		a.Name = service.AccountName(row.ID, a.ID)
+		a.Connection = accountConnection(row, a.ConnectionID)
+		named = append(named, a.Account)
+	}
+	return named
+}
+
+// accountConnection finds the connection of an account. A provider names it by its id, or only by the bank's name.
+func accountConnection(row *store.Consent, id string) string {
+	if id == "" {
+		return ""
+	}
+	name := service.ConnectionName(row.ID, id)
+	byBank := ""
+	for _, c := range row.Resource.GetConnections() {
+		if c.GetName() == name {
+			return name
+		}
+		if strings.EqualFold(c.GetBank().GetDisplayName(), id) {
+			byBank = c.GetName()
+		}
+	}
+	return byBank
+}

@@ -1,0 +1,86 @@
+package bankdata_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/assembly/assemblytest"
+	"kontor.dev/kontor/internal/providers"
+)
+
+func TestConcurrentReadsShareOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := assemblytest.New(t)
+		row := p.Create(t)
+		p.Report(providers.ConsentState{Observations: []providers.Observation{
+			{Key: "a", Type: consentv1.ConsentEvent_APPROVED}, {Key: "c", Type: consentv1.ConsentEvent_COMPLETED},
+		}}, nil)
+		assemblytest.Pass(10 * time.Second)
+		calls := 0
+		var mu sync.Mutex
+		p.Accounts = func(ctx context.Context) ([]providers.Account, error) {
+			mu.Lock()
+			calls++
+			call := calls
+			mu.Unlock()
+			select {
+			case <-time.After(time.Second):
+				return []providers.Account{{ID: "account", Account: &bankingv1.Account{DisplayName: fmt.Sprint("of call ", call)}}}, nil
+			case <-ctx.Done():
+				return nil, &providers.Error{Kind: providers.KindCanceled, Provider: "fimento", Err: ctx.Err()}
+			}
+		}
+		read := func(ctx context.Context) (*bankingv1.Account, error) {
+			resp, err := p.Servers.Banking.ListAccounts(ctx, &bankingv1.ListAccountsRequest{
+				Parent: row.Resource.GetName(),
+			})
+			if err != nil {
+				return nil, err
+			}
+			return resp.GetAccounts()[0], nil
+		}
+		var callers sync.WaitGroup
+		first, leave := context.WithCancel(p.Ctx)
+		callers.Go(func() {
+			if _, err := read(first); err == nil {
+				t.Error("the caller who left got an answer")
+			}
+		})
+		synctest.Wait()
+		for range 100 {
+			callers.Go(func() {
+				account, err := read(p.Ctx)
+				if err != nil || account.GetDisplayName() != "of call 1" {
+					t.Errorf("got %v, %v", account, err)
+					return
+				}
+				account.DisplayName = "changed by a caller" // its own copy; the race detector tells otherwise
+			})
+		}
+		synctest.Wait()
+		leave()
+		callers.Wait()
+		if calls != 1 {
+			t.Errorf("101 identical reads made %d provider calls", calls)
+		}
+		if account, err := read(p.Ctx); err != nil || account.GetDisplayName() != "of call 2" {
+			t.Errorf("a later read got %v, %v: nothing may outlive its call", account, err)
+		}
+
+		// Who changed something does not get the answer to a question that was asked before.
+		calls = 0
+		callers.Go(func() { _, _ = read(p.Ctx) })
+		synctest.Wait()
+		p.Reads.Changed()
+		if account, err := read(p.Ctx); err != nil || account.GetDisplayName() != "of call 2" {
+			t.Errorf("a read after a write got %v, %v", account, err)
+		}
+		callers.Wait()
+	})
+}

@@ -1,0 +1,59 @@
+// Package callbacks takes what comes back: customers' browsers from providers' pages, providers' webhooks and
+// their reports on shipments. It issues the unguessable tokens in the addresses for it, of which the store
+// keeps only hashes, and finds what a token is for.
+//
+// Nothing that comes back is believed: it is a reason to ask the provider. Package server routes /callbacks/
+// here.
+package callbacks
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+
+	"kontor.dev/kontor/internal/audit"
+	"kontor.dev/kontor/internal/follow"
+	"kontor.dev/kontor/internal/history"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// Callbacks takes what comes back.
+type Callbacks struct {
+	Store    *service.Store
+	Tenants  service.Tenants
+	Clock    service.Clock
+	Log      *slog.Logger
+	Follower *follow.Follower
+	History  *history.Writer
+	Audit    *audit.Trail
+	// PublicURL is where providers and browsers reach Kontor's /callbacks.
+	PublicURL string
+}
+
+// newToken makes an unguessable callback token of 256 bits, fit for a path.
+func newToken() string {
+	var token [32]byte
+	_, _ = rand.Read(token[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(token[:])
+}
+
+// callback finds what a token is for.
+func (c *Callbacks) callback(ctx context.Context, kind store.CallbackKind, token string) (*store.Callback, error) {
+	var cb *store.Callback
+	err := c.Store.View(ctx, func(r store.Reader) (err error) {
+		cb, err = r.Callback(kind, sha256.Sum256([]byte(token)))
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, kerr.ErrUnknownCallback
+	case err == nil && !cb.ExpireTime.IsZero() && c.Clock.Now().After(cb.ExpireTime):
+		return nil, kerr.ErrUnknownCallback
+	}
+	return cb, err
+}

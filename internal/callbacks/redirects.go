@@ -1,0 +1,98 @@
+package callbacks
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/audit"
+	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/store"
+)
+
+// redirectRefresh bounds how long a customer's browser waits while the consent is read.
+const redirectRefresh = 3 * time.Second
+
+// Redirect takes a customer back from a provider's pages, with how it ended: success, error or exit. It gives
+// the address to send the browser on to, which is the caller's own, unchanged.
+func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query url.Values) (string, error) {
+	cb, err := c.callback(ctx, store.CallbackRedirect, token)
+	if err != nil {
+		return "", err
+	}
+	var row *store.Consent
+	err = c.Store.View(ctx, func(r store.Reader) (err error) {
+		row, err = r.Consent(cb.Tenant, cb.Resource)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return "", kerr.ErrUnknownCallback
+	}
+	if err != nil {
+		return "", err
+	}
+	if user := query.Get("userID"); user != "" && user != row.ProviderRef {
+		return "", kerr.ErrUnknownCallback
+	}
+	location := map[string]string{
+		"success": row.Redirects.GetSuccess(), "error": row.Redirects.GetError(), "exit": row.Redirects.GetExit(),
+	}[outcome]
+	if location == "" {
+		return "", kerr.ErrUnknownCallback
+	}
+	if err := c.returned(ctx, cb, row, outcome); err != nil {
+		// The customer must not suffer from it; polling makes up for it.
+		c.Log.WarnContext(ctx, "a redirect could not be noted", "consent", row.Resource.GetName(), "error", err.Error())
+	}
+	return location, nil
+}
+
+// returned notes how a visit ended. What the customer did is read from the provider.
+func (c *Callbacks) returned(ctx context.Context, cb *store.Callback, row *store.Consent, outcome string) error {
+	if row.Ended {
+		return nil
+	}
+	readCtx, cancel := context.WithTimeout(ctx, redirectRefresh)
+	defer cancel()
+	if fresh, err := c.Follower.Refresh(readCtx, row); err == nil {
+		row = fresh
+	} else {
+		c.Follower.Hint(ctx, row)
+	}
+	if cb.Flow == NoFlow {
+		return nil
+	}
+	if outcome == "success" && !c.confirms(row) {
+		c.Follower.Hint(ctx, row)
+		return nil
+	}
+	_, err := c.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
+		now := c.Clock.Now()
+		event := consent.LinkExited(cb.Flow, now)
+		switch outcome {
+		case "success":
+			event = consent.Approved(cb.Flow, "The customer returned from the bank.", now)
+		case "error":
+			event = consent.LinkErrored(cb.Flow, consent.Error{
+				Reason:  errorv1.Error_AUTHORIZATION_FAILED,
+				Message: "The provider returned the customer with an error.",
+			}, now)
+		}
+		added, err := c.History.Extend(tx, fresh, event)
+		if err != nil || added == 0 {
+			return err
+		}
+		return c.Audit.NoteSelf(tx, fresh.Tenant, audit.Customer, "Redirect", fresh.Resource.GetName())
+	})
+	return err
+}
+
+// confirms tells whether a successful return stands for the customer's approval: where the provider keeps no
+// record of decisions and a bank is connected. Elsewhere the provider itself reports the decision.
+func (c *Callbacks) confirms(row *store.Consent) bool {
+	p, err := c.Tenants.Provider(row.Tenant, row.Provider)
+	return err == nil && p.OneConsentPerUser && len(row.Resource.GetConnections()) > 0
+}

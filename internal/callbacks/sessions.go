@@ -1,0 +1,112 @@
+package callbacks
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/audit"
+	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/follow"
+	"kontor.dev/kontor/internal/history"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// redirectGrace is how long a redirect is still taken after its link ran out: the customer may sit before the
+// last page.
+const redirectGrace = 7 * 24 * time.Hour
+
+// NoFlow marks a session whose outcome is no news about a link, such as one for managing banks.
+const NoFlow = -1
+
+// Sessions opens sessions.
+type Sessions struct {
+	Store    *service.Store
+	Clock    service.Clock
+	Follower *follow.Follower
+	History  *history.Writer
+	Audit    *audit.Trail
+	// PublicURL is where browsers reach Kontor's /callbacks.
+	PublicURL string
+}
+
+// Session is one visit of a customer to a provider's pages. The provider returns the browser to addresses
+// with an unguessable token, which is bound to the visit; the store keeps only its hash.
+type Session struct {
+	hash      [32]byte
+	flow      int
+	Redirects providers.Redirects
+}
+
+// New prepares a visit: an address on Kontor for each address that the caller gave.
+func (s *Sessions) New(row *store.Consent, flow int) Session {
+	token := newToken()
+	base := s.PublicURL + "/callbacks/redirects/" + token
+	v := Session{hash: sha256.Sum256([]byte(token)), flow: flow}
+	if row.Redirects.GetSuccess() != "" {
+		v.Redirects.Success = base + "/success"
+	}
+	if row.Redirects.GetError() != "" {
+		v.Redirects.Error = base + "/error"
+	}
+	if row.Redirects.GetExit() != "" {
+		v.Redirects.Exit = base + "/exit"
+	}
+	return v
+}
+
+// Keep stores what is needed to recognise the customer's return.
+func (s *Sessions) Keep(tx store.Tx, row *store.Consent, v Session, ttl time.Duration) error {
+	if v.Redirects == (providers.Redirects{}) {
+		return nil
+	}
+	now := s.Clock.Now()
+	return tx.InsertCallback(&store.Callback{
+		Hash: v.hash, Kind: store.CallbackRedirect, Tenant: row.Tenant, Provider: row.Provider, Resource: row.ID,
+		Flow: v.flow, CreateTime: now,
+		ExpireTime: now.Add(ttl + redirectGrace),
+	})
+}
+
+// Issue notes a link that the provider issued. Its time counts from now: the provider does not say when it
+// issued it.
+func (s *Sessions) Issue(tx store.Tx, row *store.Consent, link providers.Link, v Session) error {
+	if err := s.Keep(tx, row, v, link.TTL); err != nil {
+		return err
+	}
+	now := s.Clock.Now()
+	_, err := s.History.Extend(tx, row, consent.LinkIssued(v.flow, link.URI, now.Add(link.TTL), now))
+	return err
+}
+
+// LinkIssued notes a link on a consent that exists already.
+func (s *Sessions) LinkIssued(
+	ctx context.Context, method string, row *store.Consent, link providers.Link, visit Session,
+	also func(store.Tx, *store.Consent) error,
+) (*store.Consent, error) {
+	err := s.Store.Update(ctx, func(tx store.Tx) error {
+		fresh, err := tx.Consent(row.Tenant, row.ID)
+		if err != nil {
+			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
+		}
+		visit.flow = fresh.Flow + 1 // another flow may have been opened meanwhile
+		fresh.PollStep = 0
+		if err := s.Issue(tx, fresh, link, visit); err != nil {
+			return err
+		}
+		row = fresh
+		if also != nil {
+			if err := also(tx, fresh); err != nil {
+				return err
+			}
+		}
+		return s.Audit.Note(ctx, tx, method, fresh.Resource.GetName())
+	})
+	if err == nil {
+		s.Follower.Attend(row)
+	}
+	return row, err
+}

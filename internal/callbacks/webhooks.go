@@ -1,0 +1,164 @@
+package callbacks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/store"
+)
+
+// webhookRefs bounds how many of a webhook's words are taken for ids.
+const webhookRefs = 64
+
+// Webhook takes a provider's hint that something changed. Nothing in it is believed: consents that it names
+// are read again.
+func (c *Callbacks) Webhook(ctx context.Context, provider, token string, body []byte) error {
+	cb, err := c.callback(ctx, store.CallbackWebhook, token)
+	if err != nil {
+		return err
+	}
+	if cb.Provider != provider {
+		return kerr.ErrUnknownCallback
+	}
+	refs := words(body)
+	if len(refs) == 0 {
+		return nil
+	}
+	var rows []*store.Consent
+	err = c.Store.View(ctx, func(r store.Reader) (err error) {
+		rows, err = r.ConsentsByProviderRef(cb.Tenant, cb.Provider, refs)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		c.Follower.Hint(ctx, row)
+	}
+	return nil
+}
+
+// words gives the strings in a JSON document that could be ids, those called _id or processId first. The
+// payload is not documented: any word in it that names a consent is a hint that the consent changed.
+func words(body []byte) []string {
+	var document any
+	if json.Unmarshal(body, &document) != nil {
+		return nil
+	}
+	var first, rest []string
+	var walk func(key string, value any, depth int)
+	walk = func(key string, value any, depth int) {
+		if depth > 8 || len(rest) >= webhookRefs {
+			return
+		}
+		switch v := value.(type) {
+		case map[string]any:
+			for k, child := range v {
+				walk(k, child, depth+1)
+			}
+		case []any:
+			for _, child := range v {
+				walk(key, child, depth+1)
+			}
+		case string:
+			switch {
+			case v == "" || len(v) > 128 || strings.ContainsAny(v, " \t\n"):
+			case key == "_id" || strings.EqualFold(key, "processId"):
+				first = append(first, v)
+			default:
+				rest = append(rest, v)
+			}
+		}
+	}
+	walk("", document, 0)
+	first = append(first, rest...)
+	return first[:min(len(first), webhookRefs)]
+}
+
+// RegisterWebhooks registers Kontor's address at each provider that calls one: once for each credential and
+// address. Until it succeeds, polling does the work. It returns when each is registered, or when the context
+// ends.
+func (c *Callbacks) RegisterWebhooks(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, tenant := range slices.Sorted(maps.Keys(c.Tenants)) {
+		for _, p := range c.Tenants[tenant].Providers {
+			if p.Webhooks != nil {
+				running.Go(func() { c.registerWebhook(ctx, tenant, p) })
+			}
+		}
+	}
+}
+
+func (c *Callbacks) registerWebhook(ctx context.Context, tenant string, p *providers.Provider) {
+	parts := []string{tenant, p.ID, c.Tenants[tenant].Credentials[p.ID], c.PublicURL}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	registration := hex.EncodeToString(sum[:])
+	token := newToken()
+	for wait := 5 * time.Second; ; wait = min(2*wait, 10*time.Minute) {
+		done, err := c.tryWebhook(ctx, tenant, p, registration, token)
+		if done || ctx.Err() != nil {
+			return
+		}
+		c.Log.WarnContext(ctx, "webhook not registered; polling covers it", "tenant", tenant, "provider", p.ID,
+			"error", err.Error(), "retry_in", wait.String())
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+func (c *Callbacks) tryWebhook(
+	ctx context.Context, tenant string, p *providers.Provider, registration, token string,
+) (bool, error) {
+	known := false
+	hash := sha256.Sum256([]byte(token))
+	err := c.Store.Update(ctx, func(tx store.Tx) error {
+		have, err := tx.Webhook(registration)
+		switch {
+		case err == nil && have.Registered:
+			known = true
+			return nil
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+		// The token must be known before the provider can use it.
+		if _, err := tx.Callback(store.CallbackWebhook, hash); errors.Is(err, store.ErrNotFound) {
+			err = tx.InsertCallback(&store.Callback{
+				Hash: hash, Kind: store.CallbackWebhook, Tenant: tenant, Provider: p.ID, Resource: registration,
+				CreateTime: c.Clock.Now(),
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return tx.PutWebhook(&store.Webhook{
+			Key: registration, Tenant: tenant, Provider: p.ID, UpdateTime: c.Clock.Now(),
+		})
+	})
+	if known || err != nil {
+		return known, err
+	}
+	if err := p.Webhooks.RegisterWebhook(ctx, c.PublicURL+"/callbacks/"+p.ID+"/webhook/"+token); err != nil {
+		return false, err
+	}
+	return true, c.Store.Update(ctx, func(tx store.Tx) error {
+		return tx.PutWebhook(&store.Webhook{
+			Key: registration, Tenant: tenant, Provider: p.ID, Registered: true, UpdateTime: c.Clock.Now(),
+		})
+	})
+}

@@ -1,0 +1,107 @@
+// Package history makes histories grow, within the caller's transaction: a consent's events and a shipment's
+// entries, each with the resource as callers then see it. What follows from a consent's history is in package
+// consent; when to ask the provider for news is in package follow.
+package history
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// Writer writes consents' histories.
+type Writer struct {
+	Store *service.Store
+	Clock service.Clock
+	// NextPoll tells when a consent with news should be read at its provider again, zero for not by itself.
+	NextPoll func(*store.Consent) time.Time
+}
+
+// Observe adds what a provider reports to a consent's history.
+func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.ConsentState) error {
+	history, err := w.Events(tx, row)
+	if err != nil {
+		return err
+	}
+	_, err = w.grow(tx, row, history, consent.Observe(history, report, w.Clock.Now()))
+	return err
+}
+
+// Extend adds events to a consent's history, unless they are in it already.
+func (w *Writer) Extend(tx store.Tx, row *store.Consent, events ...consent.Event) (int, error) {
+	history, err := w.Events(tx, row)
+	if err != nil {
+		return 0, err
+	}
+	now := consent.After(history, w.Clock.Now())
+	for i := range events {
+		events[i].ReceiveTime = now
+	}
+	return w.grow(tx, row, history, consent.Add(history, events...))
+}
+
+// maxHistory bounds how much of a history is read at once; no real consent comes near.
+const maxHistory = 100_000
+
+// Events reads a consent's history.
+func (w *Writer) Events(r store.Reader, row *store.Consent) ([]consent.Event, error) {
+	return r.Events(row.Tenant, row.ID, 0, maxHistory)
+}
+
+// grow stores new events one by one, each with the consent as it then stands, and the consent as it stands in
+// the end.
+func (w *Writer) grow(tx store.Tx, row *store.Consent, history, added []consent.Event) (int, error) {
+	if len(added) == 0 {
+		return 0, nil
+	}
+	for _, e := range added {
+		history = append(history, e)
+		row.Flow = max(row.Flow, e.Flow)
+		present(row, history)
+		if err := tx.AppendEvent(row.Tenant, row.ID, e, row.Resource); err != nil {
+			return 0, err
+		}
+	}
+	row.NextPoll = w.NextPoll(row)
+	return len(added), tx.UpdateConsent(row)
+}
+
+// Change stores news about a consent and gives it as it stands then.
+func (w *Writer) Change(
+	ctx context.Context, row *store.Consent, news func(store.Tx, *store.Consent) error,
+) (*store.Consent, error) {
+	var fresh *store.Consent
+	err := w.Store.Update(ctx, func(tx store.Tx) (err error) {
+		if fresh, err = tx.Consent(row.Tenant, row.ID); err != nil {
+			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
+		}
+		return news(tx, fresh)
+	})
+	return fresh, err
+}
+
+// Connection finds a connection of a consent by its resource name, with the provider's id of it.
+func (w *Writer) Connection(ctx context.Context, row *store.Consent, name string) (consent.Connection, error) {
+	var history []consent.Event
+	err := w.Store.View(ctx, func(r store.Reader) (err error) {
+		history, err = w.Events(r, row)
+		return err
+	})
+	if err != nil {
+		return consent.Connection{}, err
+	}
+	state := consent.Derive(row.Resource.GetDataCollection(), history)
+	i := slices.IndexFunc(state.Connections, func(c consent.Connection) bool {
+		return service.ConnectionName(row.ID, c.ID) == name
+	})
+	if i < 0 {
+		return consent.Connection{}, service.NotFound(errorv1.Error_CONNECTION_NOT_FOUND, "connection")
+	}
+	return state.Connections[i], nil
+}

@@ -1,0 +1,286 @@
+package once
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// Attempt is one attempt of a creating request. It belongs to at most one idempotency record.
+type Attempt struct {
+	// Tenant is the caller's.
+	Tenant string
+	// Repeatable says that the provider recognises a repetition of the write: what may have happened can be
+	// tried again with the same key.
+	Repeatable bool
+	// Resumed says that a process stopped in the middle of an earlier attempt, so that parts of it may stand
+	// already.
+	Resumed bool
+
+	runner    *Runner
+	method    string
+	key       string // "" when the caller sent none
+	hash      [32]byte
+	operation string
+	begun     time.Time // when the request first came
+	intent    string
+	resource  string // what the newest intent is for
+	pinned    bool   // the record has its answer
+}
+
+// id identifies the record in this process.
+func (a *Attempt) id() string { return a.Tenant + "\x00" + a.method + "\x00" + a.key }
+
+// begin claims the key. It gives the record when there is an answer already.
+func (a *Attempt) begin(ctx context.Context) (*store.Idempotency, error) {
+	var answer *store.Idempotency
+	err := a.runner.Store.Update(ctx, func(tx store.Tx) error {
+		answer = nil
+		claim := &store.Idempotency{
+			Tenant: a.Tenant, Method: a.method, Key: a.key, RequestHash: a.hash, Operation: a.operation,
+			CreateTime: a.begun,
+		}
+		have, err := tx.Idempotency(a.Tenant, a.method, a.key)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return tx.InsertIdempotency(claim)
+		case err != nil:
+			return err
+		case have.RequestHash != a.hash:
+			return kerr.New(errorv1.Error_IDEMPOTENCY_KEY_REUSED, "another request came with this idempotency key")
+		case !have.Done && have.Operation == "": // released: a process stopped in the middle of it
+			a.begun, a.Resumed = have.CreateTime, true
+			claim.CreateTime = have.CreateTime
+			if err := tx.DeleteIdempotency(a.Tenant, a.method, a.key); err != nil {
+				return err
+			}
+			return tx.InsertIdempotency(claim)
+		case !have.Done:
+			// At work elsewhere: another process shares the store.
+			return kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the same request is at work; try again",
+				kerr.WithRetry(time.Second))
+		}
+		answer = have
+		return nil
+	})
+	return answer, err
+}
+
+// Done stores the answer with the result, in the result's transaction, and closes the intent.
+func (a *Attempt) Done(tx store.Tx, resp proto.Message) error {
+	if err := a.Settle(tx, store.IntentDone); err != nil {
+		return err
+	}
+	if a.key == "" {
+		return nil
+	}
+	body, err := proto.Marshal(resp)
+	if err != nil {
+		return err
+	}
+	return tx.CompleteIdempotency(&store.Idempotency{
+		Tenant: a.Tenant, Method: a.method, Key: a.key, RequestHash: a.hash, Operation: a.operation, Done: true,
+		Response: body,
+	})
+}
+
+// failed settles the record of a request that failed. What may have happened stays on record as the answer,
+// unless the provider recognises a repetition; any other failure frees the key.
+func (a *Attempt) failed(ctx context.Context, failure error) error {
+	if a.pinned {
+		return failure
+	}
+	err := a.runner.Store.Update(ctx, func(tx store.Tx) error {
+		if kerr.Reason(failure) != errorv1.Error_OUTCOME_UNKNOWN || a.Repeatable {
+			return tx.DeleteIdempotency(a.Tenant, a.method, a.key)
+		}
+		return a.pin(tx, failure)
+	})
+	if err != nil {
+		a.runner.Log.ErrorContext(ctx, "idempotency record left open", "method", a.method, "error", err.Error())
+	}
+	return failure
+}
+
+// pin makes a failure the answer of the record, within a transaction.
+func (a *Attempt) pin(tx store.Tx, failure error) error {
+	body, err := proto.Marshal(status.Convert(failure).Proto())
+	if err != nil {
+		return err
+	}
+	return tx.CompleteIdempotency(&store.Idempotency{
+		Tenant: a.Tenant, Method: a.method, Key: a.key, RequestHash: a.hash, Operation: a.operation, Done: true,
+		Failure: body,
+	})
+}
+
+// Intend stores the note that a write to a provider is about to be made, with whatever else must be durable
+// before it.
+func (a *Attempt) Intend(
+	ctx context.Context, p *providers.Provider, operation, resource string, also func(store.Tx) error,
+) error {
+	now := a.runner.Clock.Now()
+	a.intent, a.resource = service.NewID(), resource
+	intent := &store.Intent{
+		Tenant: a.Tenant, ID: a.intent, Provider: p.ID, Operation: operation, Resource: resource,
+		State: store.IntentOpen, CreateTime: now,
+		UpdateTime: now,
+	}
+	if a.key != "" && !a.Repeatable {
+		intent.IdempotencyMethod, intent.IdempotencyKey = a.method, a.key
+	}
+	return a.runner.Store.Update(ctx, func(tx store.Tx) error {
+		if err := tx.InsertIntent(intent); err != nil {
+			return err
+		}
+		if also != nil {
+			return also(tx)
+		}
+		return nil
+	})
+}
+
+// Settle closes the open intent within a transaction.
+func (a *Attempt) Settle(tx store.Tx, state store.IntentState) error {
+	if a.intent == "" {
+		return nil
+	}
+	return tx.UpdateIntent(a.Tenant, a.intent, state, a.runner.Clock.Now())
+}
+
+// Settled says that the transaction in which the open intent was closed is durable.
+func (a *Attempt) Settled() { a.intent = "" }
+
+// Abandon closes the open intent after the provider's answer was a failure, with whatever else must be stored
+// about it. It returns the failure. That the outcome is unknown becomes the key's answer in the same
+// transaction: a closed intent no longer keeps the key from being used again.
+func (a *Attempt) Abandon(ctx context.Context, failure error, also func(store.Tx) error) error {
+	state, answer := store.IntentFailed, service.CallError(failure)
+	if service.MayHaveHappened(failure) {
+		state, answer = store.IntentUnknown, naming(service.CallError(failure), a.resource)
+	}
+	pins := state == store.IntentUnknown && a.key != "" && !a.Repeatable
+	err := a.runner.Store.Update(ctx, func(tx store.Tx) error {
+		if err := a.Settle(tx, state); err != nil {
+			return err
+		}
+		if pins {
+			if err := a.pin(tx, answer); err != nil {
+				return err
+			}
+		}
+		if also != nil {
+			return also(tx)
+		}
+		return nil
+	})
+	if err != nil {
+		a.runner.Log.ErrorContext(ctx, "intent left open", "method", a.method, "intent", a.intent, "error", err.Error())
+	}
+	a.pinned = pins && err == nil
+	a.intent = ""
+	var answered *providers.Error
+	if a.Repeatable && errors.As(failure, &answered) && answered.Status != 0 {
+		// The provider answered, and it recognises a repetition: the caller may simply try again with the same key.
+		plain := *answered
+		plain.MayHaveHappened = false
+		return service.CallError(&plain)
+	}
+	return answer
+}
+
+// naming adds to a failure of unknown outcome the name under which the caller can look what became of it.
+func naming(failure error, resource string) error {
+	if strings.HasPrefix(resource, "shipments/") {
+		return kerr.With(failure, "shipment", resource)
+	}
+	return failure
+}
+
+// Unrecorded is the error for what a provider did and the store did not take.
+func (a *Attempt) Unrecorded(ctx context.Context, p *providers.Provider, operation string, cause error) error {
+	a.runner.Log.ErrorContext(ctx, "provider wrote, store did not", "provider", p.ID, "operation", operation,
+		"intent", a.intent, "error", cause.Error())
+	return naming(kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "the provider did it, and the gateway could not record it",
+		kerr.WithMetadata(kerr.KeyProvider, p.ID), kerr.WithMetadata(kerr.KeyOperation, operation)), a.resource)
+}
+
+// ProviderKey derives the key by which the provider recognises a repetition of this request. Without a
+// caller's key there is none. The request is part of it: a key whose request failed may come with another
+// one, for another person.
+func (a *Attempt) ProviderKey() string {
+	if a.key == "" {
+		return uuid.NewString()
+	}
+	return uuid.NewSHA1(uuid.NameSpaceURL, append([]byte(a.id()), a.hash[:]...)).String()
+}
+
+// NewID makes the id of a resource that is stored before the request is answered. Of a request with a key it
+// is always the same, so that a repetition finds what stands already; like all ids it begins with the time,
+// here that of the first attempt.
+func (a *Attempt) NewID() string {
+	id := uuid.Must(uuid.NewV7())
+	if a.key == "" {
+		return id.String()
+	}
+	ms := a.begun.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	same := sha256.Sum256(append([]byte("id\x00"+a.id()), a.hash[:]...))
+	copy(id[6:], same[:10])
+	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80 // version 7, RFC 9562's variant
+	return id.String()
+}
+
+// replay gives the stored answer.
+func replay[Resp proto.Message](answer *store.Idempotency, err error) (Resp, error) {
+	var none Resp
+	if err != nil {
+		return none, err
+	}
+	if len(answer.Failure) > 0 {
+		var failure statuspb.Status
+		if err := proto.Unmarshal(answer.Failure, &failure); err != nil {
+			return none, err
+		}
+		return none, status.FromProto(&failure).Err()
+	}
+	resp, ok := none.ProtoReflect().New().Interface().(Resp)
+	if !ok {
+		return none, errors.New("once: a message is not of its own type")
+	}
+	if err := proto.Unmarshal(answer.Response, resp); err != nil {
+		return none, err
+	}
+	return resp, nil
+}
+
+// requestHash hashes a request without its key. It is keyed with the tenant's pepper: requests hold national
+// ids, which could be guessed from a plain hash.
+func (r *Runner) requestHash(tenant string, req keyed) ([32]byte, error) {
+	bare := proto.Clone(req)
+	field := bare.ProtoReflect().Descriptor().Fields().ByName("request_id")
+	bare.ProtoReflect().Clear(field)
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(bare)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	mac := hmac.New(sha256.New, r.Tenants[tenant].Pepper)
+	mac.Write(body)
+	return [32]byte(mac.Sum(nil)), nil
+}

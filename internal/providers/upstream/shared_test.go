@@ -1,0 +1,45 @@
+package upstream
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kontor.dev/kontor/internal/coalesce"
+	"kontor.dev/kontor/internal/providers"
+)
+
+// TestSharedCallEndsForItsLastCallersReason: a provider that hangs until callers run out of time is slow, whoever they shared the call with, and
+// one whose callers went away is not.
+func TestSharedCallEndsForItsLastCallersReason(t *testing.T) {
+	for _, test := range []struct {
+		context func(context.Context) (context.Context, context.CancelFunc)
+		want    providers.Kind
+	}{
+		{func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Second)
+		}, providers.KindDeadline},
+		{func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(time.Second, cancel)
+			return ctx, cancel
+		}, providers.KindCanceled},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var g coalesce.Group[int]
+			ctx, cancel := test.context(t.Context())
+			defer cancel()
+			kinds := make(chan providers.Kind, 1)
+			_, err := g.Do(ctx, "a", func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				kind, _ := contextKind(ctx)
+				kinds <- kind
+				return 0, ctx.Err()
+			})
+			if got := <-kinds; err == nil || got != test.want {
+				t.Errorf("the call ended as %s, its caller with %v; want %s", got, err, test.want)
+			}
+		})
+	}
+}

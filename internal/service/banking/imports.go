@@ -1,0 +1,183 @@
+package banking
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// ImportConnections implements bankingv1.BankingServiceServer.
+func (s *Server) ImportConnections(
+	ctx context.Context, req *bankingv1.ImportConnectionsRequest,
+) (*bankingv1.ImportConnectionsResponse, error) {
+	customer, err := s.Load.Customer(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.Tenants.Offering(customer.Tenant, "", "ImportConnections")
+	if err != nil {
+		return nil, err
+	}
+	if err := uniqueImports(req.GetConnections()); err != nil {
+		return nil, err
+	}
+	return once.Do(ctx, s.Once, "ImportConnections", req,
+		func(ctx context.Context, attempt *once.Attempt) (*bankingv1.ImportConnectionsResponse, error) {
+			return s.importConnections(ctx, attempt, p, customer, req)
+		})
+}
+
+// uniqueImports refuses ids that occur twice: the provider would take one for the other.
+func uniqueImports(connections []*bankingv1.ImportedConnection) error {
+	logins, accounts := make(map[string]bool), make(map[string]bool)
+	for _, connection := range connections {
+		if logins[connection.GetId()] {
+			return kerr.InvalidField("connections.id", "must be unique")
+		}
+		logins[connection.GetId()] = true
+		for _, account := range connection.GetAccounts() {
+			if accounts[account.GetId()] {
+				return kerr.InvalidField("connections.accounts.id", "must be unique")
+			}
+			accounts[account.GetId()] = true
+		}
+	}
+	return nil
+}
+
+func (s *Server) importConnections(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, customer *store.Customer,
+	req *bankingv1.ImportConnectionsRequest,
+) (*bankingv1.ImportConnectionsResponse, error) {
+	row, err := s.importedConsent(ctx, p, customer)
+	if err != nil {
+		return nil, err
+	}
+	user, err := s.Customers.EnsureUser(ctx, attempt, p, customer, true)
+	if err != nil {
+		return nil, err
+	}
+	row.ProviderRef, row.Resource.ProviderReference = user, user
+	// The data is merged or replaced by ids: repeating it changes nothing more.
+	attempt.Repeatable = true
+	if err := attempt.Intend(ctx, p, "import_connections", customer.Resource.GetName(), nil); err != nil {
+		return nil, err
+	}
+	replace := req.GetMode() == bankingv1.ImportConnectionsRequest_REPLACE
+	defer s.Reads.Changed()
+	if err := p.Importer.ImportConnections(ctx, service.RefOf(row), replace, req.GetConnections()); err != nil {
+		return nil, attempt.Abandon(ctx, err, nil)
+	}
+	resp := &bankingv1.ImportConnectionsResponse{}
+	err = s.Store.Update(ctx, func(tx store.Tx) error {
+		fresh := *row
+		if fresh.Version == 0 {
+			if err := service.NoLiveConsent(tx, p, &fresh); err != nil {
+				return err
+			}
+			if err := s.startImport(tx, &fresh); err != nil {
+				return err
+			}
+		} else if have, err := tx.Consent(row.Tenant, row.ID); err != nil {
+			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
+		} else {
+			fresh = *have
+		}
+		events, err := s.History.Events(tx, &fresh)
+		if err != nil {
+			return err
+		}
+		// What stands now follows from what was handed over: reading it back would need another product of
+		// the customer's.
+		if err := s.History.Observe(tx, &fresh, imported(events, replace, req.GetConnections())); err != nil {
+			return err
+		}
+		resp.Consent = fresh.Resource
+		if err := s.Audit.Note(ctx, tx, "ImportConnections", fresh.Resource.GetName()); err != nil {
+			return err
+		}
+		return attempt.Done(tx, resp)
+	})
+	return resp, err
+}
+
+// imported tells which connections stand after an import.
+func imported(
+	events []consent.Event, replace bool, connections []*bankingv1.ImportedConnection,
+) providers.ConsentState {
+	state := providers.ConsentState{Stateful: true}
+	given := make(map[string]bool)
+	for _, c := range connections {
+		given[c.GetId()] = true
+		state.Connections = append(state.Connections, providers.ConnectionState{
+			ID: c.GetId(), Bank: c.GetBank(), Active: true,
+		})
+	}
+	if replace {
+		return state
+	}
+	for _, c := range consent.Derive(consentv1.Consent_DATA_COLLECTION_UNSPECIFIED, events).Connections {
+		if !given[c.ID] && c.Status != consentv1.Connection_DISCONNECTED {
+			state.Connections = append(state.Connections, providers.ConnectionState{
+				ID: c.ID, Bank: c.Bank.Proto(), Active: true,
+			})
+		}
+	}
+	return state
+}
+
+// importedConsent gives the customer's consent of origin IMPORTED, or a new one that is not stored yet.
+func (s *Server) importedConsent(
+	ctx context.Context, p *providers.Provider, customer *store.Customer,
+) (*store.Consent, error) {
+	rows, err := s.Load.Consents(ctx, customer.Tenant, store.ConsentFilter{
+		CustomerID: customer.ID, Provider: p.ID, Statuses: service.LiveStatuses,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) > 0 {
+		row := rows[0] // the provider knows at most one
+		if row.Resource.GetOrigin() == consentv1.Consent_IMPORTED {
+			return row, nil
+		}
+		return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
+			"the customer has a consent at this provider already, which imported data cannot join",
+			kerr.WithMetadata("consent", row.Resource.GetName()))
+	}
+	market := p.Markets[0].Code
+	return &store.Consent{
+		Tenant: customer.Tenant, ID: service.NewID(), CustomerID: customer.ID, Provider: p.ID, Market: market,
+		Resource: &consentv1.Consent{
+			Customer: customer.Resource.GetName(), CustomerType: customer.Resource.GetType(),
+			Provider: service.ProviderName(p.ID), Market: market,
+			Access: consentv1.Consent_RECURRING, DataCollection: consentv1.Consent_TRANSACTION_CATEGORISATION,
+			Origin: consentv1.Consent_IMPORTED,
+		},
+	}, nil
+}
+
+// startImport inserts a consent that stands from the beginning: who brings the data has the permission.
+func (s *Server) startImport(tx store.Tx, row *store.Consent) error {
+	now := s.Clock.Now()
+	row.Resource = proto.CloneOf(row.Resource)
+	row.Resource.Name, row.Resource.CreateTime = service.ConsentName(row.ID), timestamppb.New(now)
+	row.Resource.Status = consentv1.Consent_AUTHORIZED
+	if err := tx.InsertConsent(row); err != nil {
+		return err
+	}
+	_, err := s.History.Extend(tx, row, consent.Created(now, "The consent was made for imported data."),
+		consent.Approved(0, "The caller has the customer's permission.", now), consent.Completed(0, now))
+	return err
+}

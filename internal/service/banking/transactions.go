@@ -1,0 +1,107 @@
+package banking
+
+import (
+	"context"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// transactionFilter narrows transactions.
+type transactionFilter struct {
+	account          string // name of the one account, "" for all
+	dateFrom, dateTo string
+	status           bankingv1.Transaction_Status
+}
+
+func (f transactionFilter) takes(t *bankingv1.Transaction) bool {
+	return (f.account == "" || t.GetAccount() == f.account) &&
+		(f.dateFrom == "" || t.GetBookingDate() >= f.dateFrom) &&
+		(f.dateTo == "" || t.GetBookingDate() != "" && t.GetBookingDate() <= f.dateTo) &&
+		(f.status == bankingv1.Transaction_STATUS_UNSPECIFIED || t.GetStatus() == f.status)
+}
+
+// ListTransactions implements bankingv1.BankingServiceServer. Nothing is kept between pages: each is read
+// from the provider anew, as far as needed.
+func (s *Server) ListTransactions(
+	ctx context.Context, req *bankingv1.ListTransactionsRequest,
+) (*bankingv1.ListTransactionsResponse, error) {
+	row, p, err := s.Reads.Open(ctx, req.GetParent(), "ListTransactions")
+	if err != nil {
+		return nil, err
+	}
+	filter := transactionFilter{
+		account: oneAccount(req.GetParent()), dateFrom: req.GetDateFrom(), dateTo: req.GetDateTo(),
+		status: req.GetStatus(),
+	}
+	scope := []string{
+		row.Tenant, "transactions", req.GetParent(), filter.dateFrom, filter.dateTo, filter.status.String(),
+	}
+	offset, err := service.OffsetOf(req, scope...)
+	if err != nil {
+		return nil, err
+	}
+	size := service.PageSize(req.GetPageSize())
+	resp := &bankingv1.ListTransactionsResponse{}
+	seen := 0
+	err = s.transactions(ctx, p, row, filter, func(t *bankingv1.Transaction) (bool, error) {
+		seen++
+		switch {
+		case seen <= offset:
+			return true, nil
+		case seen > offset+size:
+			resp.NextPageToken = service.OffsetToken(offset+size, scope...)
+			return false, nil
+		}
+		resp.Transactions = append(resp.Transactions, t)
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if seen == 0 && filter.account != "" {
+		// None at all: tell an account without transactions from one that is not there.
+		if _, err := s.account(ctx, p, row, filter.account); err != nil {
+			return nil, err
+		}
+	}
+	return resp, nil
+}
+
+// StreamTransactions implements bankingv1.BankingServiceServer.
+func (s *Server) StreamTransactions(
+	req *bankingv1.StreamTransactionsRequest, stream bankingv1.BankingService_StreamTransactionsServer,
+) error {
+	ctx := stream.Context()
+	row, p, err := s.Reads.Open(ctx, req.GetParent(), "StreamTransactions")
+	if err != nil {
+		return err
+	}
+	filter := transactionFilter{dateFrom: req.GetDateFrom(), dateTo: req.GetDateTo(), status: req.GetStatus()}
+	return s.transactions(ctx, p, row, filter, func(t *bankingv1.Transaction) (bool, error) {
+		return true, stream.Send(t)
+	})
+}
+
+// transactions reads transactions under a consent one by one, named and filtered, until each says to stop.
+func (s *Server) transactions(
+	ctx context.Context, p *providers.Provider, row *store.Consent, filter transactionFilter,
+	each func(*bankingv1.Transaction) (more bool, err error),
+) error {
+	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row)) {
+		if err != nil {
+			return service.CallError(err)
+		}
+		t.Account = service.AccountName(row.ID, t.AccountID)
+		t.Name = service.ChildName(t.Account, "transactions", t.ID)
+		if !filter.takes(t.Transaction) {
+			continue
+		}
+		if more, err := each(t.Transaction); !more || err != nil {
+			return err
+		}
+	}
+	return nil
+}

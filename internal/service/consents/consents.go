@@ -1,0 +1,191 @@
+package consents
+
+import (
+	"context"
+	"strconv"
+
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/history"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// GetConsent implements consentv1.ConsentServiceServer.
+func (s *Server) GetConsent(ctx context.Context, req *consentv1.GetConsentRequest) (*consentv1.Consent, error) {
+	row, _, err := s.Load.Consent(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if req.GetRefresh() {
+		if row, err = s.Follower.Refresh(ctx, row); err != nil {
+			return nil, err
+		}
+	}
+	return row.Resource, nil
+}
+
+// ListConsents implements consentv1.ConsentServiceServer.
+func (s *Server) ListConsents(
+	ctx context.Context, req *consentv1.ListConsentsRequest,
+) (*consentv1.ListConsentsResponse, error) {
+	tenant, size := service.TenantOf(ctx), service.PageSize(req.GetPageSize())
+	filter := store.ConsentFilter{Reference: req.GetReference(), Statuses: req.GetStatuses()}
+	if req.GetCustomer() != "" {
+		filter.CustomerID = service.LastSegment(req.GetCustomer())
+	}
+	scope := []string{tenant, "consents", filter.CustomerID, filter.Reference}
+	for _, status := range filter.Statuses {
+		scope = append(scope, status.String())
+	}
+	after, err := service.DecodeToken(req.GetPageToken(), "pageToken", scope...)
+	if err != nil {
+		return nil, err
+	}
+	resp := &consentv1.ListConsentsResponse{}
+	err = s.Store.View(ctx, func(r store.Reader) error {
+		rows, err := r.Consents(tenant, filter, store.Page{After: after, Size: size + 1})
+		if err != nil {
+			return err
+		}
+		if len(rows) > size {
+			rows = rows[:size]
+			resp.NextPageToken = service.EncodeToken(rows[size-1].ID, scope...)
+		}
+		for _, row := range rows {
+			resp.Consents = append(resp.Consents, row.Resource)
+		}
+		return nil
+	})
+	return resp, err
+}
+
+// ListConsentEvents implements consentv1.ConsentServiceServer.
+func (s *Server) ListConsentEvents(
+	ctx context.Context, req *consentv1.ListConsentEventsRequest,
+) (*consentv1.ListConsentEventsResponse, error) {
+	row, _, err := s.Load.Consent(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	scope := []string{row.Tenant, "events", row.ID}
+	cursor, err := service.DecodeToken(req.GetPageToken(), "pageToken", scope...)
+	if err != nil {
+		return nil, err
+	}
+	after, _ := strconv.ParseInt(cursor, 10, 64)
+	size := service.PageSize(req.GetPageSize())
+	resp := &consentv1.ListConsentEventsResponse{}
+	err = s.Store.View(ctx, func(r store.Reader) error {
+		events, err := r.Events(row.Tenant, row.ID, after, size+1)
+		if err != nil {
+			return err
+		}
+		if len(events) > size {
+			events = events[:size]
+			resp.NextPageToken = service.EncodeToken(strconv.FormatInt(events[size-1].Sequence, 10), scope...)
+		}
+		for _, e := range events {
+			resp.Events = append(resp.Events, history.EventResource(row.ID, e))
+		}
+		return nil
+	})
+	return resp, err
+}
+
+// RevokeConsent implements consentv1.ConsentServiceServer. Revoking what is revoked already changes nothing.
+func (s *Server) RevokeConsent(ctx context.Context, req *consentv1.RevokeConsentRequest) (*consentv1.Consent, error) {
+	row, p, err := s.Load.Consent(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.Consent, error) {
+		row, err := s.end(ctx, "RevokeConsent", p, row, false)
+		if err != nil {
+			return nil, err
+		}
+		return row.Resource, nil
+	})
+}
+
+// DeleteConsent implements consentv1.ConsentServiceServer.
+func (s *Server) DeleteConsent(ctx context.Context, req *consentv1.DeleteConsentRequest) (*emptypb.Empty, error) {
+	row, p, err := s.Load.Consent(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return once.Detached(ctx, s.Once, func(ctx context.Context) (*emptypb.Empty, error) {
+		if _, err := s.end(ctx, "DeleteConsent", p, row, true); err != nil {
+			return nil, err
+		}
+		return &emptypb.Empty{}, nil
+	})
+}
+
+// end ends a consent at its provider and notes it here, or removes it here too.
+func (s *Server) end(
+	ctx context.Context, method string, p *providers.Provider, row *store.Consent, remove bool,
+) (*store.Consent, error) {
+	if !row.Ended {
+		if err := p.Consents.RevokeConsent(ctx, service.RefOf(row)); err != nil {
+			return nil, service.CallError(err)
+		}
+	}
+	err := s.Store.Update(ctx, func(tx store.Tx) error {
+		fresh, err := tx.Consent(row.Tenant, row.ID)
+		if err != nil {
+			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
+		}
+		event := consent.RevokedByCaller(fresh.Flow, s.Clock.Now())
+		if remove {
+			event = consent.Deleted(fresh.Flow, s.Clock.Now())
+		}
+		if _, err := s.History.Extend(tx, fresh, event); err != nil {
+			return err
+		}
+		if remove {
+			if err := tx.DeleteConsent(fresh.Tenant, fresh.ID); err != nil {
+				return err
+			}
+		}
+		row = fresh
+		return s.Audit.Note(ctx, tx, method, fresh.Resource.GetName())
+	})
+	return row, err
+}
+
+// SimulateDecision implements consentv1.ConsentServiceServer.
+func (s *Server) SimulateDecision(
+	ctx context.Context, req *consentv1.SimulateDecisionRequest,
+) (*consentv1.Consent, error) {
+	row, p, err := s.Load.Consent(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := service.Need(p, "SimulateDecision"); err != nil {
+		return nil, err
+	}
+	if row.Ended {
+		return nil, kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
+	}
+	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.Consent, error) {
+		approve := req.GetDecision() == consentv1.Decision_APPROVED
+		if err := p.Simulator.SimulateDecision(ctx, service.RefOf(row), approve); err != nil {
+			return nil, service.CallError(err)
+		}
+		if err := s.Audit.NoteAlone(ctx, "SimulateDecision", row.Resource.GetName()); err != nil {
+			return nil, err
+		}
+		row, err := s.Follower.Refresh(ctx, row)
+		if err != nil {
+			return nil, err
+		}
+		return row.Resource, nil
+	})
+}

@@ -1,0 +1,213 @@
+package consents
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/callbacks"
+	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// CreateConsent implements consentv1.ConsentServiceServer.
+func (s *Server) CreateConsent(ctx context.Context, req *consentv1.CreateConsentRequest) (*consentv1.Consent, error) {
+	tenant, wanted := service.TenantOf(ctx), req.GetConsent()
+	p, market, err := s.Tenants.Choose(tenant, wanted.GetProvider(), wanted.GetMarket())
+	if err != nil {
+		return nil, err
+	}
+	if err := service.Need(p, "CreateConsent"); err != nil {
+		return nil, err
+	}
+	if err := s.checkRedirects(tenant, wanted.GetRedirectUris()); err != nil {
+		return nil, err
+	}
+	if p.NeedsRedirects {
+		if err := needRedirects(wanted.GetRedirectUris()); err != nil {
+			return nil, err
+		}
+	}
+	return once.Do(ctx, s.Once, "CreateConsent", req,
+		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
+			return s.createConsent(ctx, attempt, p, market, req)
+		})
+}
+
+func (s *Server) createConsent(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, market string,
+	req *consentv1.CreateConsentRequest,
+) (*consentv1.Consent, error) {
+	wanted := req.GetConsent()
+	customer, saved, own, err := s.consentCustomer(ctx, attempt, req)
+	if err != nil {
+		return nil, err
+	}
+	if saved && p.OneConsentPerUser {
+		if err := s.Load.CheckNoLiveConsent(ctx, attempt.Tenant, customer.ID, p.ID); err != nil {
+			return nil, err
+		}
+	}
+	row := newConsent(attempt.Tenant, p, market, customer, wanted)
+	request := providers.NewConsent{
+		Market: market, PartnerBank: row.PartnerBank, Access: row.Resource.GetAccess(),
+		DataCollection: row.Resource.GetDataCollection(),
+		Psu:            req.GetPsu(), BrokerBanks: wanted.GetBrokerBanks(), IdempotencyKey: attempt.ProviderKey(),
+	}
+	session := s.Sessions.New(row, 1)
+	request.Redirects = session.Redirects
+	if p.Users != nil {
+		if request.UserID, err = s.Customers.EnsureUser(ctx, attempt, p, customer, saved); err != nil {
+			return nil, err
+		}
+		saved = true
+	}
+	// A provider that takes an idempotency key recognises the repetition after a lost answer; one with users
+	// makes nothing new.
+	attempt.Repeatable = true
+	if err := attempt.Intend(ctx, p, "create_consent", service.ConsentName(row.ID), nil); err != nil {
+		return nil, err
+	}
+	created, err := p.Consents.CreateConsent(ctx, request)
+	if err != nil {
+		failure := attempt.Abandon(ctx, err, nil)
+		if own && p.Users != nil {
+			s.dropUser(ctx, p, customer)
+		}
+		return nil, failure
+	}
+	row.ProviderRef, row.PartnerBank = created.Ref.ID, created.Ref.PartnerBank
+	row.Resource.ProviderReference = created.Ref.ID
+	if row.PartnerBank != "" {
+		row.Resource.PartnerBank = service.PartnerBankName(row.PartnerBank)
+	}
+	err = s.Store.Update(ctx, func(tx store.Tx) error {
+		if !saved {
+			if err := s.Customers.Insert(ctx, tx, customer); err != nil {
+				return err
+			}
+		}
+		if err := service.NoLiveConsent(tx, p, row); err != nil {
+			return err
+		}
+		fresh := *row
+		if err := s.startConsent(tx, &fresh, created, session); err != nil {
+			return err
+		}
+		if err := s.Audit.Note(ctx, tx, "CreateConsent", fresh.Resource.GetName()); err != nil {
+			return err
+		}
+		if err := attempt.Done(tx, fresh.Resource); err != nil {
+			return err
+		}
+		row = &fresh
+		return nil
+	})
+	if kerr.Reason(err) == errorv1.Error_CONSENT_FLOW_ALREADY_OPEN {
+		return nil, attempt.Abandon(ctx, err, nil)
+	}
+	if err != nil {
+		return nil, attempt.Unrecorded(ctx, p, "create_consent", err)
+	}
+	s.Follower.Attend(row)
+	return row.Resource, nil
+}
+
+// newConsent makes the row of a consent to ask for.
+func newConsent(
+	tenant string, p *providers.Provider, market string, customer *store.Customer, wanted *consentv1.Consent,
+) *store.Consent {
+	row := &store.Consent{
+		Tenant: tenant, ID: service.NewID(), CustomerID: customer.ID, Provider: p.ID,
+		PartnerBank: service.PartnerBankID(wanted.GetPartnerBank()), Market: market,
+		Redirects: proto.CloneOf(wanted.GetRedirectUris()),
+		Resource: &consentv1.Consent{
+			Customer: customer.Resource.GetName(), CustomerType: customer.Resource.GetType(),
+			Provider: service.ProviderName(p.ID), Market: market,
+			Access: wanted.GetAccess(), DataCollection: wanted.GetDataCollection(),
+			RedirectUris: proto.CloneOf(wanted.GetRedirectUris()),
+			Reference:    wanted.GetReference(), Origin: p.ConsentOrigin,
+		},
+	}
+	if row.Resource.GetAccess() == consentv1.Consent_ACCESS_UNSPECIFIED {
+		row.Resource.Access = consentv1.Consent_RECURRING
+	}
+	if row.Resource.GetDataCollection() == consentv1.Consent_DATA_COLLECTION_UNSPECIFIED {
+		row.Resource.DataCollection = consentv1.Consent_TRANSACTION_CATEGORISATION
+	}
+	return row
+}
+
+// startConsent inserts a consent with its first events.
+func (s *Server) startConsent(
+	tx store.Tx, row *store.Consent, created *providers.CreatedConsent, session callbacks.Session,
+) error {
+	now := s.Clock.Now()
+	row.Resource = proto.CloneOf(row.Resource)
+	row.Resource.Name = service.ConsentName(row.ID)
+	row.Resource.CreateTime = timestamppb.New(now)
+	row.Resource.Status = consentv1.Consent_AWAITING_AUTHORIZATION
+	if err := tx.InsertConsent(row); err != nil {
+		return err
+	}
+	first := consent.Created(now, "The consent was made.")
+	report := created.State
+	for _, o := range report.Observations {
+		if o.Key == first.Key { // the provider reports it, too
+			first.ProviderCode = o.ProviderCode
+			if !o.Time.IsZero() {
+				first.EventTime = o.Time
+			}
+		}
+	}
+	if _, err := s.History.Extend(tx, row, first); err != nil {
+		return err
+	}
+	if err := s.Sessions.Issue(tx, row, created.Link, session); err != nil {
+		return err
+	}
+	return s.History.Observe(tx, row, report)
+}
+
+// consentCustomer gives the customer of a new consent: the named one, or one of the request's own, which is
+// not saved yet, unless a process stopped after it was.
+func (s *Server) consentCustomer(
+	ctx context.Context, attempt *once.Attempt, req *consentv1.CreateConsentRequest,
+) (customer *store.Customer, saved, own bool, err error) {
+	if name := req.GetConsent().GetCustomer(); name != "" {
+		customer, err = s.Load.Customer(ctx, name)
+		return customer, true, false, err
+	}
+	id := attempt.NewID()
+	if attempt.Resumed {
+		customer, err = s.Load.Customer(ctx, service.CustomerName(id))
+		if kerr.Reason(err) != errorv1.Error_CUSTOMER_NOT_FOUND {
+			return customer, true, true, err
+		}
+	}
+	customerType := req.GetCustomerType()
+	if customerType == customerv1.Customer_TYPE_UNSPECIFIED {
+		customerType = req.GetConsent().GetCustomerType()
+	}
+	if customerType == customerv1.Customer_TYPE_UNSPECIFIED {
+		customerType = customerv1.Customer_PERSON
+	}
+	return s.Customers.New(attempt.Tenant, id, &customerv1.Customer{Type: customerType}), false, true, nil
+}
+
+// dropUser takes back a user that was made for a consent that then failed. When that fails too,
+// ListProviderUsers shows it as an orphan.
+func (s *Server) dropUser(ctx context.Context, p *providers.Provider, customer *store.Customer) {
+	if _, err := s.Customers.Delete(ctx, customer); err != nil {
+		s.Log.WarnContext(ctx, "a user was left at the provider", "provider", p.ID,
+			"customer", customer.Resource.GetName(), "error", err.Error())
+	}
+}

@@ -1,0 +1,108 @@
+package consents
+
+import (
+	"context"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// RenewConsentLink implements consentv1.ConsentServiceServer.
+func (s *Server) RenewConsentLink(
+	ctx context.Context, req *consentv1.RenewConsentLinkRequest,
+) (*consentv1.Consent, error) {
+	row, p, err := s.Load.Consent(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := renewable(row); err != nil {
+		return nil, err
+	}
+	return s.openFlow(ctx, "RenewConsentLink", p, row, p.Consents.RenewLink, nil)
+}
+
+// renewable refuses a new link for a consent that has ended.
+func renewable(row *store.Consent) error {
+	switch {
+	case row.Ended, row.Resource.GetStatus() == consentv1.Consent_REVOKED:
+		return kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
+	case row.Resource.GetStatus() == consentv1.Consent_REJECTED:
+		return kerr.New(errorv1.Error_CONSENT_NOT_AUTHORIZED, "the customer refused: AddBank asks again")
+	}
+	return nil
+}
+
+// AddBank implements consentv1.ConsentServiceServer.
+func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*consentv1.Consent, error) {
+	row, p, err := s.Load.Consent(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return once.Do(ctx, s.Once, "AddBank", req,
+		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
+			if flowOpen(row) && !row.Ended {
+				// The customer may have decided a moment ago: ask before refusing.
+				if row, err = s.Follower.Refresh(ctx, row); err != nil {
+					return nil, err
+				}
+			}
+			switch {
+			case row.Ended:
+				return nil, kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
+			case flowOpen(row):
+				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
+					"the customer has not decided yet: RenewConsentLink makes a new link")
+			}
+			issue := func(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Link, error) {
+				link, err := p.Consents.AddBank(ctx, ref, flow)
+				if attempt.Resumed && providers.KindOf(err) == providers.KindConflict {
+					// The flow that is open is the one that was opened before the process stopped; its link
+					// was lost.
+					return p.Consents.RenewLink(ctx, ref, flow)
+				}
+				return link, err
+			}
+			return s.openFlow(ctx, "AddBank", p, row, issue, func(tx store.Tx, row *store.Consent) error {
+				return attempt.Done(tx, row.Resource)
+			})
+		})
+}
+
+// flowOpen tells whether the customer has yet to decide in the newest flow.
+func flowOpen(row *store.Consent) bool {
+	switch row.Resource.GetStatus() {
+	case consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Consent_EXPIRED, consentv1.Consent_FAILED:
+		return true
+	}
+	return false
+}
+
+// openFlow has the provider issue a link, and notes it, with whatever else must become durable with it.
+func (s *Server) openFlow(ctx context.Context, method string, p *providers.Provider, row *store.Consent,
+	issue func(context.Context, providers.ConsentRef, providers.Flow) (*providers.Link, error),
+	also func(store.Tx, *store.Consent) error,
+) (*consentv1.Consent, error) {
+	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.Consent, error) {
+		visit := s.Sessions.New(row, row.Flow+1)
+		link, err := issue(ctx, service.RefOf(row), providers.Flow{
+			Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
+		})
+		if err != nil {
+			if method == "AddBank" && providers.KindOf(err) == providers.KindConflict {
+				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN, "the provider still has a flow open",
+					kerr.WithMetadata(kerr.KeyProvider, p.ID))
+			}
+			return nil, service.CallError(err)
+		}
+		row, err := s.Sessions.LinkIssued(ctx, method, row, *link, visit, also)
+		if err != nil {
+			return nil, err
+		}
+		return row.Resource, nil
+	})
+}

@@ -1,0 +1,177 @@
+package consents
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// partnerBankPage is the largest page of partner banks that is asked for.
+const partnerBankPage = 100
+
+// CreatePartnerBank implements consentv1.ConsentServiceServer.
+func (s *Server) CreatePartnerBank(
+	ctx context.Context, req *consentv1.CreatePartnerBankRequest,
+) (*consentv1.PartnerBank, error) {
+	wanted := req.GetPartnerBank()
+	if wanted.GetDisplayName() == "" {
+		return nil, kerr.InvalidField("partnerBank.displayName", "is needed")
+	}
+	p, err := s.Tenants.Offering(service.TenantOf(ctx), wanted.GetProvider(), "CreatePartnerBank")
+	if err != nil {
+		return nil, err
+	}
+	return once.Do(ctx, s.Once, "CreatePartnerBank", req,
+		func(ctx context.Context, attempt *once.Attempt) (*consentv1.PartnerBank, error) {
+			if err := attempt.Intend(ctx, p, "create_partner_bank", "", nil); err != nil {
+				return nil, err
+			}
+			bank, err := p.PartnerBanks.CreatePartnerBank(ctx, providers.PartnerBank{
+				DisplayName: wanted.GetDisplayName(), Broker: wanted.GetBroker(), LogoURI: wanted.GetLogoUri(),
+			})
+			if err != nil {
+				return nil, attempt.Abandon(ctx, err, nil)
+			}
+			resource := partnerBankResource(p, *bank)
+			err = s.Store.Update(ctx, func(tx store.Tx) error {
+				if err := s.Audit.Note(ctx, tx, "CreatePartnerBank", resource.GetName()); err != nil {
+					return err
+				}
+				return attempt.Done(tx, resource)
+			})
+			if err != nil {
+				return nil, attempt.Unrecorded(ctx, p, "create_partner_bank", err)
+			}
+			return resource, nil
+		})
+}
+
+// GetPartnerBank implements consentv1.ConsentServiceServer. Providers have no operation for one: it is looked
+// for in the list.
+func (s *Server) GetPartnerBank(
+	ctx context.Context, req *consentv1.GetPartnerBankRequest,
+) (*consentv1.PartnerBank, error) {
+	p, err := s.Tenants.Offering(service.TenantOf(ctx), "", "GetPartnerBank")
+	if err != nil {
+		return nil, err
+	}
+	bank, err := findPartnerBank(ctx, p, service.LastSegment(req.GetName()))
+	if err != nil {
+		return nil, err
+	}
+	return partnerBankResource(p, *bank), nil
+}
+
+func findPartnerBank(ctx context.Context, p *providers.Provider, id string) (*providers.PartnerBank, error) {
+	for page := 1; ; page++ {
+		banks, err := p.PartnerBanks.ListPartnerBanks(ctx, page, partnerBankPage)
+		if err != nil {
+			return nil, service.CallError(err)
+		}
+		for _, bank := range banks {
+			if bank.ID == id {
+				return &bank, nil
+			}
+		}
+		if len(banks) < partnerBankPage {
+			return nil, service.NotFound(errorv1.Error_PARTNER_BANK_NOT_FOUND, "partner bank")
+		}
+	}
+}
+
+// ListPartnerBanks implements consentv1.ConsentServiceServer.
+func (s *Server) ListPartnerBanks(
+	ctx context.Context, req *consentv1.ListPartnerBanksRequest,
+) (*consentv1.ListPartnerBanksResponse, error) {
+	p, err := s.Tenants.Offering(service.TenantOf(ctx), "", "ListPartnerBanks")
+	if err != nil {
+		return nil, err
+	}
+	size := min(service.PageSize(req.GetPageSize()), partnerBankPage)
+	// The provider pages by number, so a token goes with its page size.
+	scope := []string{service.TenantOf(ctx), "partnerBanks", p.ID, strconv.Itoa(size)}
+	page, err := service.OffsetOf(req, scope...)
+	if err != nil {
+		return nil, err
+	}
+	page = max(page, 1)
+	banks, err := p.PartnerBanks.ListPartnerBanks(ctx, page, size)
+	if err != nil {
+		return nil, service.CallError(err)
+	}
+	resp := &consentv1.ListPartnerBanksResponse{}
+	for _, bank := range banks {
+		resp.PartnerBanks = append(resp.PartnerBanks, partnerBankResource(p, bank))
+	}
+	if len(banks) >= size {
+		resp.NextPageToken = service.OffsetToken(page+1, scope...)
+	}
+	return resp, nil
+}
+
+// UpdatePartnerBank implements consentv1.ConsentServiceServer. Providers set all fields at once: those that
+// are not to change are read before.
+func (s *Server) UpdatePartnerBank(
+	ctx context.Context, req *consentv1.UpdatePartnerBankRequest,
+) (*consentv1.PartnerBank, error) {
+	wanted := req.GetPartnerBank()
+	if !strings.HasPrefix(wanted.GetName(), "partnerBanks/") {
+		return nil, kerr.InvalidField("partnerBank.name", "must be of the form partnerBanks/{partner_bank}")
+	}
+	p, err := s.Tenants.Offering(service.TenantOf(ctx), wanted.GetProvider(), "UpdatePartnerBank")
+	if err != nil {
+		return nil, err
+	}
+	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.PartnerBank, error) {
+		bank, err := findPartnerBank(ctx, p, service.LastSegment(wanted.GetName()))
+		if err != nil {
+			return nil, err
+		}
+		paths := req.GetUpdateMask().GetPaths()
+		if len(paths) == 0 {
+			paths = []string{"display_name", "broker", "logo_uri"}
+		}
+		for _, path := range paths {
+			switch path {
+			case "display_name":
+				bank.DisplayName = wanted.GetDisplayName()
+			case "broker":
+				bank.Broker = wanted.GetBroker()
+			case "logo_uri":
+				bank.LogoURI = wanted.GetLogoUri()
+			case "name", "provider":
+			default:
+				return nil, kerr.InvalidField("updateMask", "may hold displayName, broker and logoUri")
+			}
+		}
+		if bank.DisplayName == "" {
+			return nil, kerr.InvalidField("partnerBank.displayName", "is needed")
+		}
+		updated, err := p.PartnerBanks.UpdatePartnerBank(ctx, *bank)
+		if err != nil {
+			if providers.KindOf(err) == providers.KindNotFound {
+				return nil, service.NotFound(errorv1.Error_PARTNER_BANK_NOT_FOUND, "partner bank")
+			}
+			return nil, service.CallError(err)
+		}
+		if err := s.Audit.NoteAlone(ctx, "UpdatePartnerBank", wanted.GetName()); err != nil {
+			return nil, err
+		}
+		return partnerBankResource(p, *updated), nil
+	})
+}
+
+func partnerBankResource(p *providers.Provider, bank providers.PartnerBank) *consentv1.PartnerBank {
+	return &consentv1.PartnerBank{
+		Name: service.PartnerBankName(bank.ID), DisplayName: bank.DisplayName, Broker: bank.Broker,
+		LogoUri: bank.LogoURI, Provider: service.ProviderName(p.ID),
+	}
+}

@@ -1,0 +1,146 @@
+package customers
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// Delete deletes a customer at the providers, then here.
+func (r *Registry) Delete(ctx context.Context, row *store.Customer) (*customerv1.DeletionReceipt, error) {
+	receipt := &customerv1.DeletionReceipt{Customer: row.Resource.GetName()}
+	note := func(place, kind string, count int) {
+		if count == 0 {
+			return
+		}
+		i := slices.IndexFunc(receipt.GetEntries(), func(e *customerv1.DeletionReceipt_Entry) bool {
+			return e.GetPlace() == place && e.GetKind() == kind
+		})
+		if i < 0 {
+			receipt.Entries = append(receipt.Entries, &customerv1.DeletionReceipt_Entry{Place: place, Kind: kind})
+			i = len(receipt.GetEntries()) - 1
+		}
+		receipt.Entries[i].Count += int32(count)
+		receipt.Entries[i].DeleteTime = timestamppb.New(r.Clock.Now())
+	}
+	gone := make(map[string]bool) // at the providers: consents by name, users by provider and id
+	for {
+		consents, shipments, deleted, err := r.deleteHere(ctx, row.Tenant, row.ID, gone)
+		if err != nil {
+			return nil, err
+		}
+		if deleted {
+			note("kontor", "consent", consents)
+			note("kontor", "shipment", shipments)
+			note("kontor", "customer", 1)
+			receipt.CompleteTime = timestamppb.New(r.Clock.Now())
+			return receipt, nil
+		}
+		if err := r.deleteThere(ctx, row, gone, note); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// deleteThere deletes at the providers what a customer has there and is not gone yet.
+func (r *Registry) deleteThere(
+	ctx context.Context, row *store.Customer, gone map[string]bool, note func(place, kind string, count int),
+) error {
+	row, err := r.Load.Customer(ctx, row.Resource.GetName())
+	if err != nil {
+		return err
+	}
+	consents, err := r.Load.Consents(ctx, row.Tenant, store.ConsentFilter{CustomerID: row.ID})
+	if err != nil {
+		return err
+	}
+	for _, c := range consents {
+		name := c.Resource.GetName()
+		if gone[name] || c.Ended {
+			gone[name] = true
+			continue
+		}
+		p, err := r.Tenants.Provider(c.Tenant, c.Provider)
+		if err != nil {
+			return err
+		}
+		if p.Users == nil { // deleting the user, below, takes the consent with it
+			if err := p.Consents.RevokeConsent(ctx, service.RefOf(c)); err != nil {
+				return service.CallError(err)
+			}
+			note(service.ProviderName(p.ID), "consent", 1)
+		}
+		gone[name] = true
+	}
+	for _, id := range slices.Sorted(maps.Keys(row.Users)) {
+		user := id + "/" + row.Users[id]
+		if gone[user] {
+			continue
+		}
+		p, err := r.Tenants.Provider(row.Tenant, id)
+		if err != nil {
+			return err
+		}
+		if err := p.Users.DeleteUser(ctx, row.Users[id]); err != nil {
+			return service.CallError(err)
+		}
+		note(service.ProviderName(id), "user", 1)
+		gone[user] = true
+	}
+	return nil
+}
+
+// deleteHere deletes a customer from the store, unless something of theirs is not gone at the providers: that
+// may have been made a moment ago. It counts what it deleted.
+func (r *Registry) deleteHere(
+	ctx context.Context, tenant, id string, gone map[string]bool,
+) (consents, shipments int, deleted bool, err error) {
+	err = r.Store.Update(ctx, func(tx store.Tx) error {
+		consents, shipments, deleted = 0, 0, false
+		row, err := tx.Customer(tenant, id)
+		if err != nil {
+			return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
+		}
+		for provider, user := range row.Users {
+			if !gone[provider+"/"+user] {
+				return nil
+			}
+		}
+		theirs, err := service.AllRows(func(page store.Page) ([]*store.Consent, error) {
+			return tx.Consents(tenant, store.ConsentFilter{CustomerID: id}, page)
+		}, func(c *store.Consent) string { return c.ID })
+		if err != nil {
+			return err
+		}
+		for _, c := range theirs {
+			if !gone[c.Resource.GetName()] {
+				return nil
+			}
+		}
+		sent, err := service.AllRows(func(page store.Page) ([]*store.Shipment, error) {
+			return tx.Shipments(tenant, store.ShipmentFilter{CustomerID: id}, page)
+		}, func(row *store.Shipment) string { return row.ID })
+		if err != nil {
+			return err
+		}
+		consents, shipments, deleted = len(theirs), len(sent), true
+		for _, c := range theirs {
+			if _, err := r.History.Extend(tx, c, consent.Deleted(c.Flow, r.Clock.Now())); err != nil {
+				return err
+			}
+		}
+		if err := tx.DeleteCustomer(tenant, id); err != nil {
+			return err
+		}
+		return r.Audit.Note(ctx, tx, "DeleteCustomer", row.Resource.GetName())
+	})
+	return consents, shipments, deleted, err
+}

@@ -1,0 +1,236 @@
+// Package customers serves customers, and makes and deletes customers and their users at providers for the
+// other services.
+package customers
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/audit"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// Server implements customerv1.CustomerServiceServer.
+type Server struct {
+	customerv1.UnimplementedCustomerServiceServer
+
+	Store     *service.Store
+	Tenants   service.Tenants
+	Clock     service.Clock
+	Load      *service.Loader
+	Audit     *audit.Trail
+	Once      *once.Runner
+	Customers *Registry
+}
+
+// CreateCustomer implements customerv1.CustomerServiceServer.
+func (s *Server) CreateCustomer(
+	ctx context.Context, req *customerv1.CreateCustomerRequest,
+) (*customerv1.Customer, error) {
+	if req.GetCustomer().GetType() == customerv1.Customer_TYPE_UNSPECIFIED {
+		return nil, kerr.InvalidField("customer.type", "must be PERSON or COMPANY")
+	}
+	return once.Do(ctx, s.Once, "CreateCustomer", req,
+		func(ctx context.Context, attempt *once.Attempt) (*customerv1.Customer, error) {
+			row := s.Customers.New(attempt.Tenant, attempt.NewID(), req.GetCustomer())
+			err := s.Store.Update(ctx, func(tx store.Tx) error {
+				if err := s.Customers.Insert(ctx, tx, row); err != nil {
+					return err
+				}
+				return attempt.Done(tx, row.Resource)
+			})
+			if err != nil {
+				return nil, err
+			}
+			return row.Resource, nil
+		})
+}
+
+// GetCustomer implements customerv1.CustomerServiceServer.
+func (s *Server) GetCustomer(ctx context.Context, req *customerv1.GetCustomerRequest) (*customerv1.Customer, error) {
+	row, err := s.Load.Customer(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return row.Resource, nil
+}
+
+// ListCustomers implements customerv1.CustomerServiceServer.
+func (s *Server) ListCustomers(
+	ctx context.Context, req *customerv1.ListCustomersRequest,
+) (*customerv1.ListCustomersResponse, error) {
+	tenant, size := service.TenantOf(ctx), service.PageSize(req.GetPageSize())
+	scope := []string{tenant, "customers", req.GetReference()}
+	after, err := service.DecodeToken(req.GetPageToken(), "pageToken", scope...)
+	if err != nil {
+		return nil, err
+	}
+	resp := &customerv1.ListCustomersResponse{}
+	err = s.Store.View(ctx, func(r store.Reader) error {
+		if req.GetReference() != "" {
+			row, err := r.CustomerByReference(tenant, req.GetReference())
+			if errors.Is(err, store.ErrNotFound) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			resp.Customers = append(resp.Customers, row.Resource)
+			return nil
+		}
+		rows, err := r.Customers(tenant, store.Page{After: after, Size: size + 1})
+		if err != nil {
+			return err
+		}
+		if len(rows) > size {
+			rows = rows[:size]
+			resp.NextPageToken = service.EncodeToken(rows[size-1].ID, scope...)
+		}
+		for _, row := range rows {
+			resp.Customers = append(resp.Customers, row.Resource)
+		}
+		return nil
+	})
+	return resp, err
+}
+
+// UpdateCustomer implements customerv1.CustomerServiceServer.
+func (s *Server) UpdateCustomer(
+	ctx context.Context, req *customerv1.UpdateCustomerRequest,
+) (*customerv1.Customer, error) {
+	wanted := req.GetCustomer()
+	if !strings.HasPrefix(wanted.GetName(), "customers/") {
+		return nil, kerr.InvalidField("customer.name", "must be of the form customers/{customer}")
+	}
+	row, err := s.Load.Customer(ctx, wanted.GetName())
+	if err != nil {
+		return nil, err
+	}
+	paths := req.GetUpdateMask().GetPaths()
+	if len(paths) == 0 {
+		paths = []string{"reference", "products"}
+	}
+	changed := proto.CloneOf(row.Resource)
+	for _, path := range paths {
+		switch path {
+		case "reference":
+			changed.Reference = wanted.GetReference()
+		case "products":
+			changed.Products = wanted.GetProducts()
+			if len(changed.GetProducts()) == 0 {
+				changed.Products = []customerv1.Customer_Product{customerv1.Customer_BANKING}
+			}
+		case "type":
+			if wanted.GetType() != row.Resource.GetType() {
+				return nil, kerr.InvalidField("customer.type", "cannot change")
+			}
+		case "name":
+		case "*":
+			return nil, kerr.InvalidField("updateMask", "must name the fields")
+		default:
+			return nil, kerr.InvalidField("updateMask", "may hold reference and products")
+		}
+	}
+	return once.Detached(ctx, s.Once, func(ctx context.Context) (*customerv1.Customer, error) {
+		// Products are changed one by one at the provider, and each change that happened is recorded, also
+		// when a later one fails.
+		products, failure := s.changeProducts(ctx, row, changed.GetProducts())
+		if failure == nil {
+			products = changed.GetProducts()
+		}
+		err := s.Store.Update(ctx, func(tx store.Tx) error {
+			fresh, err := tx.Customer(row.Tenant, row.ID)
+			if err != nil {
+				return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
+			}
+			if failure == nil {
+				fresh.Resource.Reference = changed.GetReference()
+			}
+			fresh.Resource.Products, fresh.Resource.UpdateTime = products, timestamppb.New(s.Clock.Now())
+			if err := tx.UpdateCustomer(fresh); err != nil {
+				return referenceTaken(err)
+			}
+			row = fresh
+			outcome := audit.OK
+			if failure != nil {
+				outcome = kerr.Reason(failure).String() // of the products, some changed
+			}
+			return s.Audit.NoteOutcome(ctx, tx, "UpdateCustomer", fresh.Resource.GetName(), outcome)
+		})
+		if err := errors.Join(failure, err); err != nil {
+			return nil, firstError(failure, err)
+		}
+		return row.Resource, nil
+	})
+}
+
+// changeProducts books and cancels products at each provider that has the customer as a user. It gives the
+// products that are booked afterwards.
+func (s *Server) changeProducts(
+	ctx context.Context, row *store.Customer, wanted []customerv1.Customer_Product,
+) ([]customerv1.Customer_Product, error) {
+	have := slices.Clone(row.Resource.GetProducts())
+	for _, id := range slices.Sorted(maps.Keys(row.Users)) {
+		p, err := s.Tenants.Provider(row.Tenant, id)
+		if err != nil || p.Users == nil {
+			continue // no longer configured: nothing to change there
+		}
+		for _, product := range wanted {
+			if slices.Contains(row.Resource.GetProducts(), product) {
+				continue
+			}
+			if err := p.Users.AddProduct(ctx, row.Users[id], product); err != nil {
+				return have, service.CallError(err)
+			}
+			if !slices.Contains(have, product) {
+				have = append(have, product)
+			}
+		}
+		for _, product := range row.Resource.GetProducts() {
+			if slices.Contains(wanted, product) {
+				continue
+			}
+			if err := p.Users.RemoveProduct(ctx, row.Users[id], product); err != nil {
+				return have, service.CallError(err)
+			}
+			have = slices.DeleteFunc(have, func(p customerv1.Customer_Product) bool { return p == product })
+		}
+	}
+	return have, nil
+}
+
+// DeleteCustomer implements customerv1.CustomerServiceServer. Everything is deleted at the providers first; a
+// failure there leaves the customer, so that the call can be made again: deleting what is gone already is no
+// error.
+func (s *Server) DeleteCustomer(
+	ctx context.Context, req *customerv1.DeleteCustomerRequest,
+) (*customerv1.DeletionReceipt, error) {
+	row, err := s.Load.Customer(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return once.Detached(ctx, s.Once, func(ctx context.Context) (*customerv1.DeletionReceipt, error) {
+		return s.Customers.Delete(ctx, row)
+	})
+}
+
+// firstError gives the first error that is one.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

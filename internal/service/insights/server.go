@@ -1,0 +1,186 @@
+// Package insights serves evaluations of bank data, made by the provider or derived by package
+// internal/insights, and company logos.
+package insights
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	"kontor.dev/kontor/internal/bankdata"
+	"kontor.dev/kontor/internal/insights"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+)
+
+// Server implements insightsv1.InsightsServiceServer.
+type Server struct {
+	insightsv1.UnimplementedInsightsServiceServer
+
+	Tenants service.Tenants
+	Reads   *bankdata.Reader
+}
+
+// GetInsights implements insightsv1.InsightsServiceServer.
+func (s *Server) GetInsights(ctx context.Context, req *insightsv1.GetInsightsRequest) (*insightsv1.Insights, error) {
+	row, p, err := s.Reads.Open(ctx, req.GetName(), "GetInsights")
+	if err != nil {
+		return nil, err
+	}
+	what := []string{"GetInsights", req.GetName(), req.GetReferenceId()}
+	return bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
+		func(ctx context.Context) (result *insightsv1.Insights, err error) {
+			if p.Insights == nil {
+				result, err = s.deriveInsights(ctx, p, row)
+			} else {
+				result, err = s.readInsights(ctx, p, row, req.GetReferenceId())
+			}
+			if err != nil {
+				return nil, err
+			}
+			result.Name = req.GetName()
+			return result, nil
+		})
+}
+
+func (s *Server) readInsights(
+	ctx context.Context, p *providers.Provider, row *store.Consent, referenceID string,
+) (*insightsv1.Insights, error) {
+	result, accounts, err := p.Insights.GetInsights(ctx, service.RefOf(row), referenceID)
+	if err != nil {
+		return nil, service.CallError(err)
+	}
+	result.Origin = insightsv1.Insights_NATIVE
+	result.Accounts = bankdata.NameAccounts(row, accounts)
+	return result, nil
+}
+
+// deriveInsights computes insights for a provider that has none.
+func (s *Server) deriveInsights(
+	ctx context.Context, p *providers.Provider, row *store.Consent,
+) (*insightsv1.Insights, error) {
+	accounts, err := s.Reads.Accounts(ctx, p, row)
+	if err != nil {
+		return nil, err
+	}
+	d := insights.NewDeriver(accounts)
+	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row)) {
+		if err != nil {
+			return nil, service.CallError(err)
+		}
+		t.Account = service.AccountName(row.ID, t.AccountID)
+		d.Add(t.Transaction)
+	}
+	return d.Result(p.Market(row.Market).Location), nil
+}
+
+// CreateVisualizationLink implements insightsv1.InsightsServiceServer.
+func (s *Server) CreateVisualizationLink(
+	ctx context.Context, req *insightsv1.CreateVisualizationLinkRequest,
+) (*insightsv1.VisualizationLink, error) {
+	row, p, err := s.Reads.Open(ctx, req.GetName(), "CreateVisualizationLink")
+	if err != nil {
+		return nil, err
+	}
+	uri, err := p.Visualizations.VisualizationLink(ctx, service.RefOf(row), req.GetReferenceId())
+	if err != nil {
+		return nil, service.CallError(err)
+	}
+	return &insightsv1.VisualizationLink{Uri: uri}, nil
+}
+
+// GetPaymentPartnerAnalysis implements insightsv1.InsightsServiceServer.
+func (s *Server) GetPaymentPartnerAnalysis(
+	ctx context.Context, req *insightsv1.GetPaymentPartnerAnalysisRequest,
+) (*insightsv1.PaymentPartnerAnalysis, error) {
+	row, p, err := s.Reads.Open(ctx, req.GetName(), "GetPaymentPartnerAnalysis")
+	if err != nil {
+		return nil, err
+	}
+	what := []string{"GetPaymentPartnerAnalysis", req.GetName()}
+	return bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
+		func(ctx context.Context) (*insightsv1.PaymentPartnerAnalysis, error) {
+			analysis, err := p.PaymentPartners.PaymentPartnerAnalysis(ctx, service.RefOf(row))
+			if err != nil {
+				return nil, service.CallError(err)
+			}
+			analysis.Name = req.GetName()
+			return analysis, s.nameAnalysed(ctx, p, row, analysis)
+		})
+}
+
+// nameAnalysed replaces the provider's ids of analysed accounts by names. The provider's id does not say
+// under which bank login the account is: one that fits no account, or several, is left out.
+func (s *Server) nameAnalysed(
+	ctx context.Context, p *providers.Provider, row *store.Consent, analysis *insightsv1.PaymentPartnerAnalysis,
+) error {
+	accounts, err := p.Accounts.ListAccounts(ctx, service.RefOf(row))
+	if err != nil {
+		return service.CallError(err)
+	}
+	for _, a := range analysis.GetAccounts() {
+		id, name := a.GetAccount(), ""
+		for _, account := range accounts {
+			if id == "" || account.ID != id && !strings.HasSuffix(account.ID, "/"+id) {
+				continue
+			}
+			if name != "" {
+				name = ""
+				break
+			}
+			name = service.AccountName(row.ID, account.ID)
+		}
+		a.Account = name
+	}
+	return nil
+}
+
+// SearchCompanyLogos implements insightsv1.InsightsServiceServer.
+func (s *Server) SearchCompanyLogos(
+	ctx context.Context, req *insightsv1.SearchCompanyLogosRequest,
+) (*insightsv1.SearchCompanyLogosResponse, error) {
+	p, err := s.Tenants.Offering(service.TenantOf(ctx), req.GetProvider(), "SearchCompanyLogos")
+	if err != nil {
+		return nil, err
+	}
+	request := proto.CloneOf(req)
+	seen := make(map[string]bool)
+	for i, query := range request.GetQueries() {
+		path := "queries[" + strconv.Itoa(i) + "]"
+		bare := proto.CloneOf(query)
+		bare.QueryId = ""
+		if proto.Size(bare) == 0 {
+			return nil, kerr.InvalidField(path, "must say something about the company")
+		}
+		if query.GetQueryId() == "" {
+			query.QueryId = "kontor-" + strconv.Itoa(i)
+		}
+		if seen[query.GetQueryId()] {
+			return nil, kerr.InvalidField(path+".queryId", "must be unique")
+		}
+		seen[query.GetQueryId()] = true
+	}
+	results, err := p.Logos.SearchLogos(ctx, request)
+	if err != nil {
+		return nil, service.CallError(err)
+	}
+	byQuery := make(map[string]*insightsv1.CompanyLogo, len(results))
+	for _, result := range results {
+		byQuery[result.GetQueryId()] = result
+	}
+	resp := &insightsv1.SearchCompanyLogosResponse{}
+	for i, query := range request.GetQueries() {
+		result := byQuery[query.GetQueryId()]
+		if result == nil {
+			result = &insightsv1.CompanyLogo{}
+		}
+		result.QueryId = req.GetQueries()[i].GetQueryId()
+		resp.Results = append(resp.Results, result)
+	}
+	return resp, nil
+}
