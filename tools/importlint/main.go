@@ -94,7 +94,7 @@ func checkFile(root fs.FS, name string) ([]string, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		for _, rule := range rules {
-			if rule.file(f) && rule.imports(strings.TrimPrefix(imported, module+"/")) {
+			if rule.file(f) && rule.imports(f, strings.TrimPrefix(imported, module+"/")) {
 				findings = append(findings, fmt.Sprintf("%s: imports %s: %s", positions.Position(spec.Pos()), imported, rule.why))
 				break
 			}

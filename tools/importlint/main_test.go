@@ -9,7 +9,8 @@ import (
 func TestCheck(t *testing.T) {
 	const (
 		blind   = "the service layer knows ports"
-		apart   = "an adapter knows nothing of the other one"
+		apart   = "an adapter knows nothing of another one"
+		dialect = "a dialect knows nothing of another one"
 		http    = "an adapter speaks to a provider over HTTP"
 		wire    = "cmd/gateway/wire.go alone names the providers"
 		reading = "the sandbox reads the documentation alone"
@@ -29,10 +30,26 @@ func TestCheck(t *testing.T) {
 		{"internal/service/consent_test.go", "kontor.dev/kontor/internal/providers/finoos", blind},
 		{"internal/service/part/part.go", "kontor.dev/kontor/internal/providers/fimento/sub", blind},
 		{"internal/service/consent.go", "kontor.dev/kontor/internal/providers", nothing},
-		{"internal/service/consent.go", "kontor.dev/kontor/internal/providers/fimentoish", nothing},
+		{"internal/service/consent.go", "kontor.dev/kontor/internal/providers/third", blind},
+		{"internal/service/consent.go", "kontor.dev/kontor/internal/providers/upstream", nothing},
+		{"internal/service/consents/create.go", "kontor.dev/kontor/internal/providers/fimento", blind},
+		{"internal/assembly/assembly.go", "kontor.dev/kontor/internal/providers/third", blind},
+		{"internal/audit/audit.go", "kontor.dev/kontor/internal/providers/third", blind},
+		{"internal/bankdata/share.go", "kontor.dev/kontor/internal/providers/third", blind},
+		{"internal/callbacks/webhooks.go", "kontor.dev/kontor/internal/providers/third", blind},
+		{"internal/follow/follower.go", "kontor.dev/kontor/internal/providers/third", blind},
+		{"internal/history/consent.go", "kontor.dev/kontor/internal/providers/third", blind},
+		{"internal/once/once.go", "kontor.dev/kontor/internal/providers/third", blind},
+		{"internal/once/once_test.go", "kontor.dev/kontor/internal/providers/third", blind},
+		{"internal/watch/watch.go", "kontor.dev/kontor/internal/providers/third", blind},
 
 		{"cmd/gateway/wire.go", "kontor.dev/kontor/internal/providers/fimento", nothing},
 		{"cmd/gateway/main.go", "kontor.dev/kontor/internal/providers/fimento", wire},
+		{"cmd/gateway/wire.go", "kontor.dev/kontor/internal/providers/third", nothing},
+		{"cmd/gateway/main.go", "kontor.dev/kontor/internal/providers/third", wire},
+		{"internal/providers/upstream/client.go", "kontor.dev/kontor/internal/providers/third", wire},
+		{"internal/providers/providertest/suite.go", "kontor.dev/kontor/internal/providers/third", wire},
+		{"test/e2e/e2e_test.go", "kontor.dev/kontor/internal/providers/third", nothing},
 		{"cmd/gateway/main_test.go", "kontor.dev/kontor/internal/providers/fimento", nothing},
 		{"cmd/other/wire.go", "kontor.dev/kontor/internal/providers/fimento", wire},
 		{"internal/server/server.go", "kontor.dev/kontor/internal/providers/finoos", wire},
@@ -46,6 +63,15 @@ func TestCheck(t *testing.T) {
 		{"internal/providers/fimento/client.go", "kontor.dev/kontor/internal/providers/finoos", apart},
 		{"internal/providers/finoos/client.go", "kontor.dev/kontor/internal/providers/fimento", apart},
 		{"internal/providers/finoos/client_test.go", "kontor.dev/kontor/internal/providers/fimento", apart},
+		{"internal/providers/third/client.go", "kontor.dev/kontor/internal/providers/finoos", apart},
+		{"internal/providers/finoos/client.go", "kontor.dev/kontor/internal/providers/third/sub", apart},
+		{"internal/providers/third/sub/sub_test.go", "kontor.dev/kontor/internal/providers/finoos", apart},
+		{"internal/providers/third/client.go", "kontor.dev/kontor/internal/providers/third/sub", nothing},
+		{"internal/providers/third/sub/sub.go", "kontor.dev/kontor/internal/providers/third", nothing},
+		{"internal/providers/third/client.go", "kontor.dev/kontor/internal/providers/upstream", nothing},
+		{"internal/providers/third/client_test.go", "kontor.dev/kontor/internal/providers/providertest", nothing},
+		{"internal/providers/third/client.go", "kontor.dev/kontor/internal/sandbox", http},
+		{"internal/providers/third/client_test.go", "kontor.dev/kontor/internal/sandbox/third", nothing},
 		{"internal/providers/fimento/client.go", "kontor.dev/kontor/internal/sandbox/fimento", http},
 		{"internal/providers/finoos/client.go", "kontor.dev/kontor/internal/sandbox", http},
 		{"internal/providers/fimento/client_test.go", "kontor.dev/kontor/internal/sandbox/fimento", nothing},
@@ -54,7 +80,15 @@ func TestCheck(t *testing.T) {
 		{"internal/sandbox/fimento/wire.go", "kontor.dev/kontor/internal/providers/fimento", reading},
 		{"internal/sandbox/fimento/wire_test.go", "kontor.dev/kontor/internal/providers/fimento", reading},
 		{"internal/sandbox/sandbox.go", "kontor.dev/kontor/internal/service", reading},
+		{"internal/sandbox/sandbox.go", "kontor.dev/kontor/internal/follow", reading},
+		{"internal/sandbox/sandbox.go", "kontor.dev/kontor/internal/providers/third", reading},
 		{"internal/sandbox/sandbox.go", "kontor.dev/kontor/internal/sandbox/fimento", nothing},
+		{"internal/sandbox/sandboxes/sandboxes.go", "kontor.dev/kontor/internal/sandbox/third", nothing},
+		{"internal/sandbox/fimento/server.go", "kontor.dev/kontor/internal/sandbox/finoos", dialect},
+		{"internal/sandbox/third/server.go", "kontor.dev/kontor/internal/sandbox/finoos", dialect},
+		{"internal/sandbox/third/server_test.go", "kontor.dev/kontor/internal/sandbox/finoos/sub", dialect},
+		{"internal/sandbox/third/server.go", "kontor.dev/kontor/internal/sandbox/third/sub", nothing},
+		{"internal/sandbox/third/server.go", "kontor.dev/kontor/internal/sandbox", nothing},
 
 		{"cmd/gateway/sandbox.go", "kontor.dev/kontor/internal/sandbox", nothing},
 		{"internal/server/server.go", "kontor.dev/kontor/internal/sandbox", plays},
@@ -75,6 +109,7 @@ func TestCheck(t *testing.T) {
 		{"internal/consent/rule.go", "net/http", pure},
 		{"internal/consent/rule.go", "os", pure},
 		{"internal/consent/rule.go", "kontor.dev/kontor/internal/store", pure},
+		{"internal/consent/rule.go", "kontor.dev/kontor/internal/history", pure},
 		{"internal/consent/rule.go", "time", nothing},
 		{"internal/consent/rule_test.go", "os", nothing},
 

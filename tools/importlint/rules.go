@@ -13,8 +13,8 @@ type rule struct {
 	why string
 	// file says whether the rule is about a file of the module.
 	file func(file) bool
-	// imports says whether the rule forbids the import of this package.
-	imports func(string) bool
+	// imports says whether the rule forbids that file the import of this package.
+	imports func(file, string) bool
 }
 
 // file is one Go file, placed.
@@ -38,39 +38,72 @@ func (f file) helper() bool { return testHelper(f.dir) }
 
 const (
 	providers = "internal/providers"
-	fimento   = "internal/providers/fimento"
-	finoos    = "internal/providers/finoos"
 	sandbox   = "internal/sandbox"
-	service   = "internal/service"
 )
+
+// services are the RPC services and the rooms that work for them.
+var services = []string{
+	"internal/assembly", "internal/audit", "internal/bankdata", "internal/callbacks", "internal/follow", "internal/history", "internal/once",
+	"internal/service", "internal/watch",
+}
+
+// adapter gives the folder of the adapter that a package belongs to, "" for none. Each folder below internal/providers is one, but for the HTTP
+// client that they share and for test helpers.
+func adapter(pkg string) string {
+	dir := child(providers, pkg)
+	if dir == providers+"/upstream" || testHelper(dir) {
+		return ""
+	}
+	return dir
+}
+
+// dialect gives the folder of the dialect that a package belongs to, "" for none. Each folder below internal/sandbox plays one provider, but for
+// the one that starts them all.
+func dialect(pkg string) string {
+	dir := child(sandbox, pkg)
+	if dir == sandbox+"/sandboxes" || testHelper(dir) {
+		return ""
+	}
+	return dir
+}
+
+// child gives the folder directly below a directory in which a package lies, "" when it lies elsewhere.
+func child(dir, pkg string) string {
+	below, ok := strings.CutPrefix(pkg, dir+"/")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(below, "/")
+	return dir + "/" + name
+}
 
 // rules are the architecture, as far as imports show it. The first rule that forbids
 // an import names the reason.
 var rules = []rule{
 	{
 		why:     "the service layer knows ports, never a provider",
-		file:    func(f file) bool { return f.in(service) },
-		imports: under(fimento, finoos),
+		file:    func(f file) bool { return f.in(services...) },
+		imports: adapters,
 	},
 	{
 		why:     "the sandbox reads the documentation alone: sharing the gateway's code would share its misreading",
 		file:    func(f file) bool { return f.in(sandbox) },
-		imports: under(providers, service),
+		imports: under(append([]string{providers}, services...)...),
 	},
 	{
-		why:     "an adapter knows nothing of the other one",
-		file:    func(f file) bool { return f.in(fimento) },
-		imports: under(finoos),
+		why:     "an adapter knows nothing of another one",
+		file:    func(f file) bool { return adapter(f.dir) != "" },
+		imports: func(f file, pkg string) bool { return adapter(pkg) != "" && adapter(pkg) != adapter(f.dir) },
 	},
 	{
-		why:     "an adapter knows nothing of the other one",
-		file:    func(f file) bool { return f.in(finoos) },
-		imports: under(fimento),
+		why:     "a dialect knows nothing of another one",
+		file:    func(f file) bool { return dialect(f.dir) != "" },
+		imports: func(f file, pkg string) bool { return dialect(pkg) != "" && dialect(pkg) != dialect(f.dir) },
 	},
 	{
 		// The adapters' own tests run against the sandbox.
 		why:     "an adapter speaks to a provider over HTTP, whoever plays it",
-		file:    func(f file) bool { return f.in(fimento, finoos) && !f.test() },
+		file:    func(f file) bool { return adapter(f.dir) != "" && !f.test() },
 		imports: under(sandbox),
 	},
 	{
@@ -79,9 +112,9 @@ var rules = []rule{
 		file: func(f file) bool {
 			wire := f.dir == "cmd/gateway" && (f.name == "wire.go" || f.test())
 			endToEnd := f.in("test") && (f.test() || f.helper())
-			return !wire && !endToEnd && !f.in(fimento, finoos)
+			return !wire && !endToEnd && adapter(f.dir) == ""
 		},
-		imports: under(fimento, finoos),
+		imports: adapters,
 	},
 	{
 		why:     "only the gateway's sandbox command and tests play providers",
@@ -91,7 +124,7 @@ var rules = []rule{
 	{
 		why:  "test helpers stay out of production code",
 		file: func(f file) bool { return !f.test() && !f.helper() },
-		imports: func(pkg string) bool {
+		imports: func(_ file, pkg string) bool {
 			return pkg == "testing" || strings.HasPrefix(pkg, "testing/") || testHelper(pkg)
 		},
 	},
@@ -103,13 +136,16 @@ var rules = []rule{
 	{
 		why:     "the rule of a consent's status is pure",
 		file:    func(f file) bool { return f.in("internal/consent") && !f.test() },
-		imports: under("os", "net", "io/fs", "database/sql", "internal/store", "internal/server", service),
+		imports: under(append([]string{"os", "net", "io/fs", "database/sql", "internal/store", "internal/server"}, services...)...),
 	},
 }
 
+// adapters matches the packages of all adapters.
+func adapters(_ file, pkg string) bool { return adapter(pkg) != "" }
+
 // under matches packages at or below the paths.
-func under(paths ...string) func(string) bool {
-	return func(pkg string) bool {
+func under(paths ...string) func(file, string) bool {
+	return func(_ file, pkg string) bool {
 		return slices.ContainsFunc(paths, func(p string) bool { return within(pkg, p) })
 	}
 }
