@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -12,23 +14,26 @@ import (
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/providers/fimento"
 	"kontor.dev/kontor/internal/providers/finoos"
-	"kontor.dev/kontor/internal/providers/upstream"
 	"kontor.dev/kontor/internal/service"
 )
 
 // wiring is what all adapters get.
 type wiring struct {
 	// observer gives the observer of a tenant's calls.
-	observer func(tenant string) upstream.Observer
+	observer func(tenant string) providers.Observer
 	log      *slog.Logger
 }
 
 // observe gives a tenant's observer, nil when nothing is observed.
-func (w wiring) observe(tenant string) upstream.Observer {
+func (w wiring) observe(tenant string) providers.Observer {
 	if w.observer == nil {
 		return nil
 	}
 	return w.observer(tenant)
+}
+
+func (w wiring) deps(tenant string) providers.Deps {
+	return providers.Deps{Tenant: tenant, Observer: w.observe(tenant), Logger: w.log}
 }
 
 // wired are the tenants with their providers.
@@ -60,18 +65,23 @@ func wire(cfg *config.Config, w wiring) (wired, error) {
 			return nil
 		}
 		if c := t.Providers.Fimento; c != nil {
-			p, err := fimento.New(fimento.Config{
-				BaseURL: c.BaseURL, Username: c.Username, Password: c.Password.Reveal(), PartnerBank: c.PartnerBank, Operations: c.Operations,
-			}, fimento.Deps{Observer: w.observe(id), Logger: w.log})
+			settings := fimento.Kind.Settings()
+			*settings.Target().(*fimento.Config) = fimento.Config{
+				BaseURL: providers.BaseURL(c.BaseURL), Username: c.Username, Password: c.Password,
+				PartnerBank: providers.HeaderText(c.PartnerBank), Operations: c.Operations,
+			}
+			p, err := settings.Open(context.Background(), w.deps(id))
 			if err := add(p, err, c.Username, c.Password.Reveal()); err != nil {
 				return wired{}, err
 			}
 		}
 		if c := t.Providers.FinoOS; c != nil {
-			p, err := finoos.New(finoos.Config{
-				BaseURL: c.BaseURL, Name: c.Name, Secret: c.Secret.Reveal(), TokenPrefix: c.TokenPrefix, APIVersion: c.APIVersion,
-				Operations: c.Operations,
-			}, finoos.Deps{Observer: w.observe(id), Logger: w.log})
+			settings := finoos.Kind.Settings()
+			config := settings.Target().(*finoos.Config)
+			*config = finoos.Config{BaseURL: providers.BaseURL(c.BaseURL), Name: c.Name, Secret: c.Secret, Operations: c.Operations}
+			reflect.ValueOf(config).Elem().FieldByName("TokenPrefix").SetString(c.TokenPrefix)
+			reflect.ValueOf(config).Elem().FieldByName("APIVersion").SetString(c.APIVersion)
+			p, err := settings.Open(context.Background(), w.deps(id))
 			if err := add(p, err, c.Name, c.Secret.Reveal()); err != nil {
 				return wired{}, err
 			}

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Kind classifies a failed provider operation. Adapters classify; what the caller then sees is decided once, in the service.
-type Kind int
+// ErrorKind classifies a failed provider operation. Adapters classify; what the caller then sees is decided once, in the service.
+type ErrorKind int
 
 // The kinds of failure.
 const (
 	// KindInternal is a fault of the adapter itself.
-	KindInternal Kind = iota
+	KindInternal ErrorKind = iota
 	// KindUnavailable: no answer, or a 5xx.
 	KindUnavailable
 	// KindRateLimited: 429. RetryAfter says when to come back, where the provider told.
@@ -37,15 +37,21 @@ const (
 	KindDeadline
 	// KindCanceled: the caller went away.
 	KindCanceled
+	// KindConsentEnded: the provider says that this consent is over, or no longer good for what was asked. It says nothing about the provider
+	// or our credentials.
+	KindConsentEnded
+	// KindAccessExceeded: this consent was read too often. RetryAfter says when to come back, where the provider told. Other consents can be
+	// read.
+	KindAccessExceeded
 )
 
 var kindNames = [...]string{
 	"internal", "unavailable", "rate_limited", "credentials", "not_enabled", "not_found", "conflict", "rejected", "invalid_response",
-	"psu_ip_required", "invalid_field", "deadline", "canceled",
+	"psu_ip_required", "invalid_field", "deadline", "canceled", "consent_ended", "access_exceeded",
 }
 
 // String gives a stable name, as metrics and logs use it.
-func (k Kind) String() string {
+func (k ErrorKind) String() string {
 	if k < 0 || int(k) >= len(kindNames) {
 		return "unknown"
 	}
@@ -55,7 +61,7 @@ func (k Kind) String() string {
 // Error is the one error type that adapters return. It never holds a provider's text, a secret or personal data.
 type Error struct {
 	// Kind classifies it.
-	Kind Kind
+	Kind ErrorKind
 	// Provider is the provider's id.
 	Provider string
 	// Operation is the operation's name in the provider's table.
@@ -95,7 +101,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // KindOf gives the kind of an adapter's error, KindInternal for any other error.
-func KindOf(err error) Kind {
+func KindOf(err error) ErrorKind {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
@@ -104,7 +110,7 @@ func KindOf(err error) Kind {
 
 // Ignore makes a failure of the kind a success, where it says that what is wanted is so already: a deletion of what is gone. It must be the
 // operation's own answer: a login that is not found says nothing about what was to be deleted.
-func Ignore(err error, operation string, kind Kind) error {
+func Ignore(err error, operation string, kind ErrorKind) error {
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == kind && e.Operation == operation {
 		return nil
 	}

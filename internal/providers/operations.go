@@ -1,7 +1,6 @@
 package providers
 
 import (
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -44,6 +43,8 @@ type Operation struct {
 	Standing Standing
 	// Effect tells what repeating it would do.
 	Effect Effect
+	// Optional are those {parameters} of the path that an override may leave out, since the adapter can put them elsewhere.
+	Optional []string
 	// Overridden says that configuration replaced method and path.
 	Overridden bool
 }
@@ -54,37 +55,47 @@ type Table map[string]Operation
 var overridePattern = regexp.MustCompile(`^(GET|POST|PUT|PATCH|DELETE) (/[^\s?#]*)$`)
 var parameterPattern = regexp.MustCompile(`\{[a-zA-Z]+\}`)
 
-// NewTable builds a table with the overrides of the configuration, each "METHOD /path", applied. An error names the operation and never
-// quotes the value. An override may leave a {parameter} out only when the adapter can put it elsewhere; optional names those.
-func NewTable(operations []Operation, overrides map[string]string, optional ...string) (Table, error) {
+// NewTable builds a table with the overrides of the configuration applied. Its error is of type Faults, and has the operations' names as keys.
+func NewTable(operations []Operation, overrides Overrides) (Table, error) {
 	table := make(Table, len(operations))
 	for _, op := range operations {
 		table[op.Name] = op
 	}
+	var faults Faults
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		op, ok := table[name]
 		if !ok {
-			return nil, fmt.Errorf("operations.%s: there is no such operation", name)
+			faults = append(faults, Fault{name, "there is no such operation"})
+			continue
 		}
-		match := overridePattern.FindStringSubmatch(overrides[name])
-		if match == nil {
-			return nil, fmt.Errorf(`operations.%s: must be of the form "METHOD /path"`, name)
+		problems := op.override(overrides[name])
+		for _, problem := range problems {
+			faults = append(faults, Fault{name, problem})
 		}
-		have, want := parameterPattern.FindAllString(match[2], -1), parameterPattern.FindAllString(op.Path, -1)
-		for _, parameter := range have {
-			if !slices.Contains(want, parameter) {
-				return nil, fmt.Errorf("operations.%s: %s is not a parameter of this operation", name, parameter)
-			}
-		}
-		for _, parameter := range want {
-			if !slices.Contains(have, parameter) && !slices.Contains(optional, parameter) {
-				return nil, fmt.Errorf("operations.%s: %s is missing", name, parameter)
-			}
-		}
-		op.Method, op.Path, op.Overridden = match[1], match[2], true
 		table[name] = op
 	}
-	return table, nil
+	return table, faults.Err()
+}
+
+// override replaces method and path, or tells what is wrong with them.
+func (op *Operation) override(text string) (problems []string) {
+	match := overridePattern.FindStringSubmatch(text)
+	if match == nil {
+		return []string{`must be of the form "METHOD /path"`}
+	}
+	have, want := parameterPattern.FindAllString(match[2], -1), parameterPattern.FindAllString(op.Path, -1)
+	for _, parameter := range have {
+		if !slices.Contains(want, parameter) {
+			problems = append(problems, "has a {parameter} that this operation does not have")
+		}
+	}
+	for _, parameter := range want {
+		if !slices.Contains(have, parameter) && !slices.Contains(op.Optional, parameter) {
+			problems = append(problems, parameter+" is missing")
+		}
+	}
+	op.Method, op.Path, op.Overridden = match[1], match[2], true
+	return problems
 }
 
 // List gives the rows by name.

@@ -20,6 +20,7 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/internal/secret"
 )
 
 // Provider is one provider with one tenant's credentials. Its ports are safe for concurrent use.
@@ -40,13 +41,25 @@ type Provider struct {
 	OneConsentPerUser bool
 	// NeedsRedirects says that the provider needs an address for success, error and exit each.
 	NeedsRedirects bool
+	// ReadsOneAccount says that Transactions heeds Query.AccountID, so that it pays to find out the account's id first.
+	ReadsOneAccount bool
+	// KeepsState says that the adapter remembers something of each consent: ConsentRef.State, and Deps.State.
+	KeepsState bool
+	// Manners is how the provider wants to be asked about consents that stand.
+	Manners Manners
+	// Callbacks read what comes back from the provider's pages and from the provider itself.
+	Callbacks Callbacks
 
 	// Session checks that the provider takes the credentials. Always set.
 	Session Session
 	// Users is set when the provider keeps users of its own; a consent then belongs to one.
 	Users Users
-	// Consents is always set.
+	// Consents asks for consent and ends it. Always set.
 	Consents Consents
+	// Links issues new links for flows that are still open.
+	Links Links
+	// Banks adds further banks to a consent.
+	Banks Banks
 	// Simulator decides in the customer's place.
 	Simulator Simulator
 	// PartnerBanks keeps the banks on whose behalf consent is asked.
@@ -146,7 +159,7 @@ type Health struct {
 	// Since is when the state began, zero while UNKNOWN.
 	Since time.Time
 	// LastError classifies the last failed call, nil when there was none; LastErrorTime is when that was.
-	LastError     *Kind
+	LastError     *ErrorKind
 	LastErrorTime time.Time
 	// Breaker is the state of the circuit breaker in front of the provider.
 	Breaker providerv1.Provider_Health_Breaker
@@ -192,6 +205,16 @@ type ConsentRef struct {
 	PartnerBank string
 	// Market is the market's code.
 	Market string
+	// State is what the adapter wants to know again about this consent, as it gave it last: a token of the consent's own, say. Kontor does
+	// not look into it; it is sealed where it is stored, and nothing prints it. Empty for adapters that do not say KeepsState.
+	State secret.String
+}
+
+// StateKeeper keeps what an adapter must remember of a consent when it changes during a call whose result has no place for it, such as a
+// token that was refreshed to read accounts.
+type StateKeeper interface {
+	// KeepState keeps state in place of the one before. It is durable when KeepState returns; it outlives the call that it belongs to.
+	KeepState(ctx context.Context, ref ConsentRef, state secret.String) error
 }
 
 // NewConsent describes a consent to ask for.
@@ -225,9 +248,17 @@ type Link struct {
 
 // CreatedConsent is a consent that was just asked for.
 type CreatedConsent struct {
+	// Ref names it from now on.
 	Ref   ConsentRef
 	Link  Link
 	State ConsentState
+}
+
+// Issued is a link that was issued for a consent that there was already.
+type Issued struct {
+	Link Link
+	// Ref is set when issuing gave the consent a new id or a new state.
+	Ref *ConsentRef
 }
 
 // ConsentState is what a provider knows about a consent at one moment.
@@ -243,6 +274,13 @@ type ConsentState struct {
 	Connections []ConnectionState
 	// Stateful says that Connections is complete: a known connection that is missing has been removed.
 	Stateful bool
+	// ValidUntil is when the permission ends by itself, as the provider tells; zero when it does not.
+	ValidUntil time.Time
+	// Stage says how far the data under the consent has come, for a provider that reports connections and tells. Unspecified: the data is
+	// there as soon as a bank is connected.
+	Stage consentv1.Consent_DataStage
+	// Ref is set when reading gave the consent a new state or id.
+	Ref *ConsentRef
 }
 
 // Observation is one status from a provider's history.
@@ -272,6 +310,16 @@ type ConnectionState struct {
 	Active bool
 	// SyncTime is when data was last fetched, zero when not told.
 	SyncTime time.Time
+	// Stage says how far this bank's data has come; unspecified when not told.
+	Stage consentv1.Consent_DataStage
+}
+
+// Manners is how a provider wants to be asked about consents that stand. Zero values: no opinion.
+type Manners struct {
+	// IdleInterval is the shortest time between two reads of a consent that is approved and of which no news is expected.
+	IdleInterval time.Duration
+	// ReadsPerDay is how many reads of one consent in a day the provider allows while its customer is away.
+	ReadsPerDay int
 }
 
 // Consents asks for consent and ends it.
@@ -280,12 +328,20 @@ type Consents interface {
 	CreateConsent(ctx context.Context, consent NewConsent) (*CreatedConsent, error)
 	// GetConsent reads the present state.
 	GetConsent(ctx context.Context, ref ConsentRef) (*ConsentState, error)
-	// RenewLink issues a new link for a flow that is still open.
-	RenewLink(ctx context.Context, ref ConsentRef, flow Flow) (*Link, error)
-	// AddBank opens another flow within the consent.
-	AddBank(ctx context.Context, ref ConsentRef, flow Flow) (*Link, error)
 	// RevokeConsent ends the consent; the provider deletes the data. One that is gone already is no error.
 	RevokeConsent(ctx context.Context, ref ConsentRef) error
+}
+
+// Links issues links anew.
+type Links interface {
+	// RenewLink issues a new link for a flow that is still open.
+	RenewLink(ctx context.Context, ref ConsentRef, flow Flow) (*Issued, error)
+}
+
+// Banks adds banks.
+type Banks interface {
+	// AddBank opens another flow within the consent.
+	AddBank(ctx context.Context, ref ConsentRef, flow Flow) (*Issued, error)
 }
 
 // Flow describes one visit of the customer to the provider's pages.
@@ -372,9 +428,18 @@ type Security struct {
 type Accounts interface {
 	// ListAccounts reads all accounts under a consent.
 	ListAccounts(ctx context.Context, ref ConsentRef) ([]Account, error)
-	// Transactions reads all transactions under a consent, each once, in the provider's order, as far as the caller iterates. An error ends
-	// the sequence.
-	Transactions(ctx context.Context, ref ConsentRef) iter.Seq2[Transaction, error]
+	// Transactions reads the transactions under a consent, each once, in the provider's order, as far as the caller iterates. An error ends
+	// the sequence. It may give more than query asks for.
+	Transactions(ctx context.Context, ref ConsentRef, query Query) iter.Seq2[Transaction, error]
+}
+
+// Query narrows a read of transactions. An adapter passes on what its provider can do and ignores the rest: the caller filters all the same.
+// Zero values: no bound.
+type Query struct {
+	// AccountID is the provider's id of the one account, as in Account.ID.
+	AccountID string
+	// From and To bound the booking date, as ISO dates, both inclusive.
+	From, To string
 }
 
 // Holdings reads what else is on accounts.

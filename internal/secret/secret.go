@@ -2,6 +2,7 @@
 package secret
 
 import (
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"log/slog"
@@ -30,6 +31,11 @@ func (s String) Reveal() string {
 
 // IsZero tells whether there is no secret text.
 func (s String) IsZero() bool { return s.Reveal() == "" }
+
+// Equal tells whether both are the same text, or both are none. Compare with it: == compares where the texts lie.
+func (s String) Equal(other String) bool {
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
+}
 
 // Format prints Redacted for every verb and flag.
 func (s String) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }

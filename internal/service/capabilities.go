@@ -23,9 +23,9 @@ func Validate(p *providers.Provider) error {
 		set          bool
 		capabilities []providers.Capability
 	}{
-		{p.Consents != nil, []providers.Capability{
-			"CreateConsent", "GetConsent", "RenewConsentLink", "AddBank", "RevokeConsent", "DeleteConsent",
-		}},
+		{p.Consents != nil, []providers.Capability{"CreateConsent", "GetConsent", "RevokeConsent", "DeleteConsent"}},
+		{p.Links != nil, []providers.Capability{"RenewConsentLink"}},
+		{p.Banks != nil, []providers.Capability{"AddBank"}},
 		{p.Simulator != nil, []providers.Capability{"SimulateDecision"}},
 		{p.PartnerBanks != nil, []providers.Capability{
 			"CreatePartnerBank", "GetPartnerBank", "ListPartnerBanks", "UpdatePartnerBank",

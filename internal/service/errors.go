@@ -10,7 +10,7 @@ import (
 )
 
 // kinds is the one table from what failed at a provider to what the caller sees.
-var kinds = map[providers.Kind]struct {
+var kinds = map[providers.ErrorKind]struct {
 	reason  errorv1.Error_Reason
 	message string
 }{
@@ -30,7 +30,7 @@ var kinds = map[providers.Kind]struct {
 }
 
 // ReasonOf gives the reason that callers see for a kind of failure at a provider.
-func ReasonOf(kind providers.Kind) errorv1.Error_Reason { return kinds[kind].reason }
+func ReasonOf(kind providers.ErrorKind) errorv1.Error_Reason { return kinds[kind].reason }
 
 // CallError translates what an adapter returned. Every field of it that goes on is free of the provider's text.
 func CallError(err error) error {

@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"kontor.dev/kontor/internal/providers/upstream"
+	"kontor.dev/kontor/internal/providers"
 )
 
 // providerMetrics measure what goes to the providers, on the wire.
@@ -44,7 +44,7 @@ func newProviderMetrics(registry prometheus.Registerer) *providerMetrics {
 }
 
 // Observer gives the observer of one tenant's calls to providers.
-func (t *Telemetry) Observer(tenant string) upstream.Observer {
+func (t *Telemetry) Observer(tenant string) providers.Observer {
 	return &observer{t: t, tenant: tenant}
 }
 
@@ -53,8 +53,8 @@ type observer struct {
 	tenant string
 }
 
-// Start implements upstream.Observer.
-func (o *observer) Start(ctx context.Context, call upstream.CallInfo) (context.Context, func(upstream.Outcome)) {
+// Start implements providers.Observer.
+func (o *observer) Start(ctx context.Context, call providers.CallInfo) (context.Context, func(providers.CallOutcome)) {
 	m := o.t.provider
 	gauge := m.inFlight.WithLabelValues(call.Provider, call.Operation)
 	gauge.Inc()
@@ -67,7 +67,7 @@ func (o *observer) Start(ctx context.Context, call upstream.CallInfo) (context.C
 			attribute.String("kontor.provider", call.Provider), attribute.String("kontor.operation", call.Operation),
 			attribute.String("http.request.method", call.Method), attribute.Int("http.request.resend_count", call.Attempt-1),
 		))
-	return ctx, func(outcome upstream.Outcome) {
+	return ctx, func(outcome providers.CallOutcome) {
 		gauge.Dec()
 		result := "ok"
 		if !outcome.OK {
@@ -82,8 +82,8 @@ func (o *observer) Start(ctx context.Context, call upstream.CallInfo) (context.C
 	}
 }
 
-// BreakerChanged implements upstream.Observer.
-func (o *observer) BreakerChanged(provider string, _, to upstream.BreakerState) {
-	state := map[upstream.BreakerState]float64{upstream.BreakerClosed: 0, upstream.BreakerHalfOpen: 1, upstream.BreakerOpen: 2}[to]
+// BreakerChanged implements providers.Observer.
+func (o *observer) BreakerChanged(provider string, _, to providers.BreakerState) {
+	state := map[providers.BreakerState]float64{providers.BreakerClosed: 0, providers.BreakerHalfOpen: 1, providers.BreakerOpen: 2}[to]
 	o.t.provider.breaker.WithLabelValues(o.tenant, provider).Set(state)
 }

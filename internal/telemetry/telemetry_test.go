@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc"
 
 	"kontor.dev/kontor/internal/providers"
-	"kontor.dev/kontor/internal/providers/upstream"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -108,7 +107,7 @@ func TestMetrics(t *testing.T) {
 func TestObserver(t *testing.T) {
 	tel, _ := setUp(t, telemetry.Options{})
 	observer := tel.Observer("default")
-	call := upstream.CallInfo{Provider: "fimento", Operation: "get_process", Method: "GET", Attempt: 2}
+	call := providers.CallInfo{Provider: "fimento", Operation: "get_process", Method: "GET", Attempt: 2}
 	_, end := observer.Start(t.Context(), call)
 	check := func(name string, want float64) {
 		t.Helper()
@@ -118,15 +117,15 @@ func TestObserver(t *testing.T) {
 	}
 	check("kontor_provider_calls_in_flight{operation=get_process,provider=fimento}", 1)
 	check("kontor_provider_breaker_state{provider=fimento,tenant=default}", 0)
-	end(upstream.Outcome{Kind: providers.KindUnavailable, Status: 503, Duration: time.Second})
-	_, end = observer.Start(t.Context(), upstream.CallInfo{Provider: "fimento", Operation: "get_process", Method: "GET", Attempt: 1})
-	end(upstream.Outcome{OK: true, Status: 200})
+	end(providers.CallOutcome{Kind: providers.KindUnavailable, Status: 503, Duration: time.Second})
+	_, end = observer.Start(t.Context(), providers.CallInfo{Provider: "fimento", Operation: "get_process", Method: "GET", Attempt: 1})
+	end(providers.CallOutcome{OK: true, Status: 200})
 	check("kontor_provider_calls_in_flight{operation=get_process,provider=fimento}", 0)
 	check("kontor_provider_calls_total{operation=get_process,outcome=unavailable,provider=fimento}", 1)
 	check("kontor_provider_calls_total{operation=get_process,outcome=ok,provider=fimento}", 1)
 	check("kontor_provider_retries_total{operation=get_process,provider=fimento}", 1)
 	check("kontor_provider_call_duration_seconds{operation=get_process,provider=fimento}", 2)
-	observer.BreakerChanged("fimento", upstream.BreakerClosed, upstream.BreakerOpen)
+	observer.BreakerChanged("fimento", providers.BreakerClosed, providers.BreakerOpen)
 	check("kontor_provider_breaker_state{provider=fimento,tenant=default}", 2)
 }
 

@@ -12,17 +12,17 @@ import (
 	"kontor.dev/kontor/internal/providers/fimento"
 	"kontor.dev/kontor/internal/providers/finoos"
 	"kontor.dev/kontor/internal/providers/providertest"
-	"kontor.dev/kontor/internal/providers/upstream"
 	"kontor.dev/kontor/internal/sandbox"
 	playedfimento "kontor.dev/kontor/internal/sandbox/fimento"
 	playedfinoos "kontor.dev/kontor/internal/sandbox/finoos"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/internal/secret"
 )
 
 const seed = 1
 
 // noRetries shows each fault as it is.
-var noRetries = upstream.Policy{Retries: -1}
+var noRetries = providers.Policy{Retries: -1}
 
 func start(t *testing.T) *sandboxes.Running {
 	t.Helper()
@@ -68,10 +68,10 @@ func TestFimento(t *testing.T) {
 	t.Parallel()
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		played := start(t)
-		p, err := fimento.New(fimento.Config{
-			BaseURL: played.FimentoURL, Username: playedfimento.DefaultName, Password: playedfimento.DefaultPassword,
-			PartnerBank: playedfimento.DefaultPartnerBankID,
-		}, fimento.Deps{Policy: noRetries})
+		p, err := fimento.Kind.With(fimento.Config{
+			BaseURL: providers.BaseURL(played.FimentoURL), Username: playedfimento.DefaultName,
+			Password: secret.New(playedfimento.DefaultPassword), PartnerBank: playedfimento.DefaultPartnerBankID,
+		}).Open(t.Context(), providers.Deps{Policy: noRetries})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,9 +107,10 @@ func TestFinoOS(t *testing.T) {
 func runFinoOS(t *testing.T, company bool) {
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		played := start(t)
-		p, err := finoos.New(finoos.Config{
-			BaseURL: played.FinoOSURL + playedfinoos.BasePath, Name: playedfinoos.DemoName, Secret: playedfinoos.DemoSecret,
-		}, finoos.Deps{Policy: noRetries})
+		p, err := finoos.Kind.With(finoos.Config{
+			BaseURL: providers.BaseURL(played.FinoOSURL + playedfinoos.BasePath), Name: playedfinoos.DemoName,
+			Secret: secret.New(playedfinoos.DemoSecret),
+		}).Open(t.Context(), providers.Deps{Policy: noRetries})
 		if err != nil {
 			t.Fatal(err)
 		}

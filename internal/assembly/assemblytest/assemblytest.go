@@ -82,9 +82,9 @@ func New(t *testing.T) *Gateway {
 	native := providers.Support{Level: providers.Native}
 	provider := &providers.Provider{
 		ID: "fimento", DisplayName: "Fimento", Markets: []providers.Market{providers.MarketSE}, Session: port,
-		Consents: port, Accounts: port,
+		Consents: port, Links: port, Accounts: port,
 		Capabilities: map[providers.Capability]providers.Support{
-			"CreateConsent": native, "GetConsent": native, "ListAccounts": native,
+			"CreateConsent": native, "GetConsent": native, "RenewConsentLink": native, "ListAccounts": native,
 		},
 	}
 	pepper := sha256.Sum256([]byte("pepper"))
@@ -168,6 +168,7 @@ func (p *Gateway) HintAt(t *testing.T, row *store.Consent) {
 	p.Follower.Hint(p.Ctx, row)
 }
 
-func (s played) RenewLink(context.Context, providers.ConsentRef, providers.Flow) (*providers.Link, error) {
-	return &providers.Link{URI: "https://bank.example.com/again", TTL: 24 * time.Hour}, nil
+func (s played) RenewLink(context.Context, providers.ConsentRef, providers.Flow) (*providers.Issued, error) {
+	link := providers.Link{URI: "https://bank.example.com/again", TTL: 24 * time.Hour}
+	return &providers.Issued{Link: link}, nil
 }

@@ -12,7 +12,7 @@ import (
 func (a *adapter) login(ctx context.Context, c *upstream.Client, _ *upstream.Token) (upstream.Token, error) {
 	asked := a.clock() // a life counts from before the request, so that none is thought longer than it is
 	var token wireToken
-	credentials := wireCredentials{Name: a.cfg.Username, Password: a.cfg.Password}
+	credentials := wireCredentials{Name: a.cfg.Username, Password: a.cfg.Password.Reveal()}
 	if _, err := c.Do(ctx, request{Operation: opLogin, Body: credentials, NoAuth: true}, &token); err != nil {
 		return upstream.Token{}, err
 	}

@@ -82,7 +82,7 @@ func TestTokensExpire(t *testing.T) {
 		f := newFake(t)
 		f.validUntil = validUntil
 		c := &clock{now: noon}
-		p := f.provider(func(_ *Config, d *Deps) { d.Clock = c.Now })
+		p := f.provider(func(_ *Config, d *providers.Deps) { d.Clock = c.Now })
 		call := func() {
 			t.Helper()
 			if err := operations["get_process"](t.Context(), p); err != nil {

@@ -53,11 +53,11 @@ var operations = map[string]func(ctx context.Context, p *providers.Provider) err
 		return err
 	},
 	"new_consent_link": func(ctx context.Context, p *providers.Provider) error {
-		_, err := p.Consents.RenewLink(ctx, refSE, providers.Flow{})
+		_, err := p.Links.RenewLink(ctx, refSE, providers.Flow{})
 		return err
 	},
 	"new_consent_flow": func(ctx context.Context, p *providers.Provider) error {
-		_, err := p.Consents.AddBank(ctx, refSE, providers.Flow{})
+		_, err := p.Banks.AddBank(ctx, refSE, providers.Flow{})
 		return err
 	},
 	"get_process": func(ctx context.Context, p *providers.Provider) error {
@@ -80,7 +80,7 @@ var operations = map[string]func(ctx context.Context, p *providers.Provider) err
 		return err
 	},
 	"transactions": func(ctx context.Context, p *providers.Provider) error {
-		for _, err := range p.Accounts.Transactions(ctx, refSE) {
+		for _, err := range p.Accounts.Transactions(ctx, refSE, providers.Query{}) {
 			if err != nil {
 				return err
 			}
@@ -162,7 +162,7 @@ func TestCreateConsentLeavesOutWhatIsEmpty(t *testing.T) {
 
 func TestWhatIsMissingIsSaidWithoutACall(t *testing.T) {
 	f := newFake(t)
-	noBank := f.provider(func(c *Config, _ *Deps) { c.PartnerBank = "" })
+	noBank := f.provider(func(c *Config, _ *providers.Deps) { c.PartnerBank = "" })
 	ctx := t.Context()
 	for name, tc := range map[string]struct {
 		field string
@@ -204,8 +204,8 @@ func TestWhatIsMissingIsSaidWithoutACall(t *testing.T) {
 	none := providers.ConsentRef{ID: "1", Market: "SE"}
 	for operation, call := range map[string]func() error{
 		"get_process":        func() error { _, err := noBank.Consents.GetConsent(ctx, none); return err },
-		"new_consent_link":   func() error { _, err := noBank.Consents.RenewLink(ctx, none, providers.Flow{}); return err },
-		"new_consent_flow":   func() error { _, err := noBank.Consents.AddBank(ctx, none, providers.Flow{}); return err },
+		"new_consent_link":   func() error { _, err := noBank.Links.RenewLink(ctx, none, providers.Flow{}); return err },
+		"new_consent_flow":   func() error { _, err := noBank.Banks.AddBank(ctx, none, providers.Flow{}); return err },
 		"delete_process":     func() error { return noBank.Consents.RevokeConsent(ctx, none) },
 		"test_decision":      func() error { return noBank.Simulator.SimulateDecision(ctx, none, true) },
 		"visualisation_link": func() error { _, err := noBank.Visualizations.VisualizationLink(ctx, none, ""); return err },
@@ -222,18 +222,18 @@ func TestWhatIsMissingIsSaidWithoutACall(t *testing.T) {
 }
 
 func TestLinks(t *testing.T) {
-	for operation, ask := range map[string]func(context.Context, *providers.Provider) (*providers.Link, error){
-		"new_consent_link": func(ctx context.Context, p *providers.Provider) (*providers.Link, error) {
-			return p.Consents.RenewLink(ctx, refSE, providers.Flow{Redirects: providers.Redirects{Success: "https://kontor.example/other"}})
+	for operation, ask := range map[string]func(context.Context, *providers.Provider) (*providers.Issued, error){
+		"new_consent_link": func(ctx context.Context, p *providers.Provider) (*providers.Issued, error) {
+			return p.Links.RenewLink(ctx, refSE, providers.Flow{Redirects: providers.Redirects{Success: "https://kontor.example/other"}})
 		},
-		"new_consent_flow": func(ctx context.Context, p *providers.Provider) (*providers.Link, error) {
-			return p.Consents.AddBank(ctx, refSE, providers.Flow{})
+		"new_consent_flow": func(ctx context.Context, p *providers.Provider) (*providers.Issued, error) {
+			return p.Banks.AddBank(ctx, refSE, providers.Flow{})
 		},
 	} {
 		f := newFake(t)
-		link, err := ask(t.Context(), f.provider())
-		if err != nil || *link != (providers.Link{URI: fakeLink, TTL: 24 * time.Hour}) {
-			t.Errorf("%s gave %v, %v", operation, link, err)
+		issued, err := ask(t.Context(), f.provider())
+		if err != nil || issued.Link != (providers.Link{URI: fakeLink, TTL: 24 * time.Hour}) || issued.Ref != nil {
+			t.Errorf("%s gave %v, %v", operation, issued, err)
 		}
 		if bank := f.only(operation).Header.Get("partner-bank-id"); bank != "bank-1" {
 			t.Errorf("%s named the partner bank %q", operation, bank)
@@ -261,7 +261,9 @@ func TestSimulateDecision(t *testing.T) {
 
 		// Where the configuration leaves {status} out, it goes into the query.
 		f = newFake(t, documented{operation: "test_decision", method: "PUT", path: "/test/{processId}", query: []string{"status"}})
-		p := f.provider(func(c *Config, _ *Deps) { c.Operations = map[string]string{"test_decision": "PUT /test/{processId}"} })
+		p := f.provider(func(c *Config, _ *providers.Deps) {
+			c.Operations = providers.Overrides{"test_decision": "PUT /test/{processId}"}
+		})
 		if err := p.Simulator.SimulateDecision(t.Context(), refSE, approve); err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +281,9 @@ func TestOverrides(t *testing.T) {
 		}
 		row.method, row.path, row.query = map[string]string{"GET": "POST", "POST": "PUT", "PUT": "PATCH", "DELETE": "POST"}[row.method], "/moved"+row.path+"/x", nil
 		f := newFake(t, row)
-		p := f.provider(func(c *Config, _ *Deps) { c.Operations = map[string]string{row.operation: row.method + " " + row.path} })
+		p := f.provider(func(c *Config, _ *providers.Deps) {
+			c.Operations = providers.Overrides{row.operation: row.method + " " + row.path}
+		})
 		if err := operations[row.operation](t.Context(), p); err != nil {
 			t.Errorf("%s: %v", row.operation, err)
 		}

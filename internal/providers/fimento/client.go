@@ -3,7 +3,6 @@ package fimento
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/providers/upstream"
@@ -20,10 +19,10 @@ const (
 type request = upstream.Request
 
 // newClient makes the one HTTP client of the adapter. Fimento documents no header for the request's id.
-func newClient(cfg Config, deps Deps, table providers.Table, login upstream.LoginFunc) (*upstream.Client, error) {
+func newClient(cfg Config, deps providers.Deps, table providers.Table, login upstream.LoginFunc) (*upstream.Client, error) {
 	return upstream.New(upstream.Config{
-		Provider:   ID,
-		BaseURL:    cfg.BaseURL,
+		Provider:   deps.ID,
+		BaseURL:    string(cfg.BaseURL),
 		Operations: table,
 		Login:      login,
 		Authorize:  authorize,
@@ -70,7 +69,7 @@ func (a *adapter) do(ctx context.Context, r request, out answer) error {
 	if err == nil {
 		return nil
 	}
-	problem := failure(r.Operation, providers.KindInvalidResponse, err)
+	problem := a.failure(r.Operation, providers.KindInvalidResponse, err)
 	problem.MayHaveHappened = a.table[r.Operation].Effect == providers.Creating
 	return problem
 }
@@ -86,18 +85,18 @@ func (a *adapter) ofConsent(operation string, ref providers.ConsentRef) (request
 // withPartnerBank gives the header with the partner bank: the caller's choice, or else the configured one.
 func (a *adapter) withPartnerBank(operation, chosen string) (http.Header, error) {
 	if chosen == "" {
-		chosen = a.cfg.PartnerBank
+		chosen = string(a.cfg.PartnerBank)
 	}
 	if chosen == "" || !isHeaderValue(chosen) {
-		return nil, invalidField(operation, "consent.partner_bank")
+		return nil, a.invalidField(operation, "consent.partner_bank")
 	}
 	return http.Header{headerPartnerBank: {chosen}}, nil
 }
 
 // addReference says who asks, which Fimento's AI features need.
-func addReference(r request, referenceID string) error {
+func (a *adapter) addReference(r request, referenceID string) error {
 	if !isHeaderValue(referenceID) {
-		return invalidField(r.Operation, "reference_id")
+		return a.invalidField(r.Operation, "reference_id")
 	}
 	if referenceID != "" {
 		r.Header.Set(headerReference, referenceID)
@@ -105,7 +104,5 @@ func addReference(r request, referenceID string) error {
 	return nil
 }
 
-// isHeaderValue tells whether a text passes unchanged as the value of a header: printable ASCII without blanks at its ends.
-func isHeaderValue(value string) bool {
-	return strings.TrimSpace(value) == value && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' })
-}
+// isHeaderValue tells whether a text passes unchanged as the value of a header.
+func isHeaderValue(value string) bool { return providers.HeaderText(value).Check() == nil }

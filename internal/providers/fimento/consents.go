@@ -16,7 +16,7 @@ const linkTTL = 24 * time.Hour
 // link is an error that says so, since to ask again without the idempotency key would make another process.
 func (a *adapter) CreateConsent(ctx context.Context, consent providers.NewConsent) (*providers.CreatedConsent, error) {
 	if !slices.ContainsFunc(markets, func(m providers.Market) bool { return m.Code == consent.Market }) {
-		return nil, invalidField(opCreateProcess, "consent.market")
+		return nil, a.invalidField(opCreateProcess, "consent.market")
 	}
 	header, err := a.withPartnerBank(opCreateProcess, consent.PartnerBank)
 	if err != nil {
@@ -51,13 +51,13 @@ func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*pr
 }
 
 // RenewLink issues another link. The process keeps its redirect address: Fimento takes none here.
-func (a *adapter) RenewLink(ctx context.Context, ref providers.ConsentRef, _ providers.Flow) (*providers.Link, error) {
+func (a *adapter) RenewLink(ctx context.Context, ref providers.ConsentRef, _ providers.Flow) (*providers.Issued, error) {
 	return a.link(ctx, opNewConsentLink, ref)
 }
 
 // AddBank opens another flow. While the one before is undecided Fimento refuses. The process keeps its redirect address: Fimento takes none
 // here. When the flow is open and its answer of no use, RenewLink gets its link.
-func (a *adapter) AddBank(ctx context.Context, ref providers.ConsentRef, _ providers.Flow) (*providers.Link, error) {
+func (a *adapter) AddBank(ctx context.Context, ref providers.ConsentRef, _ providers.Flow) (*providers.Issued, error) {
 	return a.link(ctx, opNewConsentFlow, ref)
 }
 
@@ -71,7 +71,7 @@ func (a *adapter) RevokeConsent(ctx context.Context, ref providers.ConsentRef) e
 }
 
 // link sends a request that must be answered with a link.
-func (a *adapter) link(ctx context.Context, operation string, ref providers.ConsentRef) (*providers.Link, error) {
+func (a *adapter) link(ctx context.Context, operation string, ref providers.ConsentRef) (*providers.Issued, error) {
 	r, err := a.ofConsent(operation, ref)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (a *adapter) link(ctx context.Context, operation string, ref providers.Cons
 	if err := a.do(ctx, r, &link); err != nil {
 		return nil, err
 	}
-	return &providers.Link{URI: link.URI, TTL: linkTTL}, nil
+	return &providers.Issued{Link: providers.Link{URI: link.URI, TTL: linkTTL}}, nil
 }
 
 // processBody leaves out what is empty, psuType above all: the documentation contradicts itself about it.

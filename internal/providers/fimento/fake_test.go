@@ -2,6 +2,7 @@ package fimento
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/providers"
-	"kontor.dev/kontor/internal/providers/upstream"
+	"kontor.dev/kontor/internal/secret"
 )
 
 // The fake plays Fimento as strictly as its documentation allows: what is not documented fails the test. It knows nothing of the adapter but
@@ -309,14 +310,16 @@ func (f *fake) only(operation string) call {
 }
 
 // provider makes a provider that talks to the fake. It retries nothing, so that calls can be counted.
-func (f *fake) provider(changes ...func(*Config, *Deps)) *providers.Provider {
+func (f *fake) provider(changes ...func(*Config, *providers.Deps)) *providers.Provider {
 	f.t.Helper()
-	cfg := Config{BaseURL: f.server.URL + basePath, Username: fakeUser, Password: fakePass, PartnerBank: fakeBank}
-	deps := Deps{Policy: upstream.Policy{Retries: -1, BreakerCalls: -1, LoginBackoff: time.Millisecond}}
+	cfg := Config{
+		BaseURL: providers.BaseURL(f.server.URL + basePath), Username: fakeUser, Password: secret.New(fakePass), PartnerBank: fakeBank,
+	}
+	deps := providers.Deps{Policy: providers.Policy{Retries: -1, BreakerCalls: -1, LoginBackoff: time.Millisecond}}
 	for _, change := range changes {
 		change(&cfg, &deps)
 	}
-	p, err := New(cfg, deps)
+	p, err := Kind.With(cfg).Open(context.Background(), deps)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -26,65 +26,40 @@
 package fimento
 
 import (
-	"errors"
-	"fmt"
-	"log/slog"
-	"net/http"
-	"strings"
+	"context"
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/providers/upstream"
+	"kontor.dev/kontor/internal/secret"
 )
 
-// ID is the provider's id, the last segment of its resource name.
-const ID = "fimento"
+// Kind is the adapter.
+var Kind = providers.NewKind(kindName, displayName, Operations(), Open)
+
+const (
+	kindName    = "fimento"
+	displayName = "Fimento"
+)
 
 // Config is one API user at Fimento. Demo and real data share one server and differ by the user.
 type Config struct {
 	// BaseURL is the server with the path above all operations. Fimento does not publish it, so there is no default.
-	BaseURL string
+	BaseURL providers.BaseURL `config:"base_url,required"`
 	// Username and Password are the API user's credentials.
-	Username, Password string
-	// PartnerBank is the id of the bank on whose behalf consent is asked when the caller names none; it may be empty.
-	PartnerBank string
-	// Operations replaces methods and paths: "METHOD /path" by the operation's name.
-	Operations map[string]string
-}
-
-// String leaves the password out.
-func (c Config) String() string {
-	return fmt.Sprintf("fimento API user %q at %s", c.Username, c.BaseURL)
-}
-
-// GoString leaves the password out.
-func (c Config) GoString() string { return c.String() }
-
-// LogValue leaves the password out.
-func (c Config) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("base_url", c.BaseURL), slog.String("username", c.Username), slog.String("partner_bank", c.PartnerBank))
-}
-
-// Deps is what the adapter gets from outside. All of it may be zero.
-type Deps struct {
-	// Observer sees every attempt.
-	Observer upstream.Observer
-	// Logger gets one line for each failed attempt.
-	Logger *slog.Logger
-	// Clock tells the time for tokens.
-	Clock func() time.Time
-	// Transport replaces the HTTP transport, for tests.
-	Transport http.RoundTripper
-	// Policy is the resilience.
-	Policy upstream.Policy
-	// Limits bounds time and size.
-	Limits upstream.Limits
+	Username string        `config:"username,required"`
+	Password secret.String `config:"password,required"`
+	// PartnerBank is the id of the bank on whose behalf consent is asked when the caller names none.
+	PartnerBank providers.HeaderText `config:"partner_bank"`
+	// Operations replaces methods and paths.
+	Operations providers.Overrides `config:"operations"`
 }
 
 // adapter implements all ports.
 type adapter struct {
 	client *upstream.Client
+	id     string // the provider's, in errors
 	cfg    Config
 	table  providers.Table
 	clock  func() time.Time
@@ -93,6 +68,8 @@ type adapter struct {
 var (
 	_ providers.Session        = (*adapter)(nil)
 	_ providers.Consents       = (*adapter)(nil)
+	_ providers.Links          = (*adapter)(nil)
+	_ providers.Banks          = (*adapter)(nil)
 	_ providers.Simulator      = (*adapter)(nil)
 	_ providers.PartnerBanks   = (*adapter)(nil)
 	_ providers.Webhooks       = (*adapter)(nil)
@@ -103,31 +80,31 @@ var (
 
 var markets = []providers.Market{providers.MarketSE, providers.MarketFI}
 
-// New makes the provider. It sends nothing. An error names the configuration's key and never quotes its value.
-func New(cfg Config, deps Deps) (*providers.Provider, error) {
-	if err := cfg.validate(); err != nil {
+// Open makes the provider. It sends nothing.
+func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provider, error) {
+	if err := providers.Check(&cfg, Operations()); err != nil {
 		return nil, err
 	}
-	table, err := providers.NewTable(Operations(), cfg.Operations, "{"+paramStatus+"}")
+	table, err := providers.NewTable(Operations(), cfg.Operations)
 	if err != nil {
 		return nil, err
 	}
-	if deps.Clock == nil {
-		deps.Clock = time.Now
-	}
-	a := &adapter{cfg: cfg, table: table, clock: deps.Clock}
+	a := &adapter{id: deps.ID, cfg: cfg, table: table, clock: deps.Clock}
 	if a.client, err = newClient(cfg, deps, table, a.login); err != nil {
 		return nil, err
 	}
 	return &providers.Provider{
-		ID:             ID,
-		DisplayName:    "Fimento",
+		ID:             deps.ID,
+		DisplayName:    displayName,
 		Markets:        markets,
 		Capabilities:   capabilities(),
 		Operations:     table.List(),
 		ConsentOrigin:  consentv1.Consent_NATIVE,
+		Callbacks:      providers.Callbacks{Webhook: webhook},
 		Session:        a,
 		Consents:       a,
+		Links:          a,
+		Banks:          a,
 		Simulator:      a,
 		PartnerBanks:   a,
 		Webhooks:       a,
@@ -135,23 +112,6 @@ func New(cfg Config, deps Deps) (*providers.Provider, error) {
 		Insights:       a,
 		Visualizations: a,
 	}, nil
-}
-
-func (c Config) validate() error {
-	var problems []error
-	if c.BaseURL == "" {
-		problems = append(problems, errors.New("base_url: is missing"))
-	}
-	if strings.TrimSpace(c.Username) == "" {
-		problems = append(problems, errors.New("username: is missing"))
-	}
-	if c.Password == "" {
-		problems = append(problems, errors.New("password: is missing"))
-	}
-	if !isHeaderValue(c.PartnerBank) {
-		problems = append(problems, errors.New("partner_bank: must be plain text, as it goes into a header"))
-	}
-	return errors.Join(problems...)
 }
 
 func capabilities() map[providers.Capability]providers.Support {

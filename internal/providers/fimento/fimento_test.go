@@ -2,6 +2,7 @@ package fimento
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/secret"
 )
 
 func TestOperationsAreThoseOfTheContract(t *testing.T) {
@@ -85,7 +87,7 @@ func TestProviderSaysWhatItIs(t *testing.T) {
 
 func TestConfigErrorsNameTheKeyAndNotTheValue(t *testing.T) {
 	const canary = "canary-4711"
-	good := Config{BaseURL: "https://api.example/v1", Username: "u", Password: "p"}
+	good := Config{BaseURL: "https://api.example/v1", Username: "u", Password: secret.New("p")}
 	for name, tc := range map[string]struct {
 		change func(*Config)
 		key    string
@@ -95,16 +97,16 @@ func TestConfigErrorsNameTheKeyAndNotTheValue(t *testing.T) {
 		"relative base URL": {func(c *Config) { c.BaseURL = "/" + canary }, "base_url"},
 		"user in base URL":  {func(c *Config) { c.BaseURL = "https://" + canary + "@api.example" }, "base_url"},
 		"no username":       {func(c *Config) { c.Username = " " }, "username"},
-		"no password":       {func(c *Config) { c.Password = "" }, "password"},
+		"no password":       {func(c *Config) { c.Password = secret.String{} }, "password"},
 		"bad partner bank":  {func(c *Config) { c.PartnerBank = canary + "\r\nX: y" }, "partner_bank"},
-		"unknown operation": {func(c *Config) { c.Operations = map[string]string{"login2": "POST /" + canary} }, "operations.login2"},
-		"bad operation":     {func(c *Config) { c.Operations = map[string]string{"login": canary} }, "operations.login"},
-		"lost parameter":    {func(c *Config) { c.Operations = map[string]string{"insights": "GET /" + canary} }, "operations.insights"},
-		"status in query":   {func(c *Config) { c.Operations = map[string]string{"test_decision": "POST /p/{processId}/test"} }, ""},
+		"unknown operation": {func(c *Config) { c.Operations = providers.Overrides{"login2": "POST /" + canary} }, "operations.login2"},
+		"bad operation":     {func(c *Config) { c.Operations = providers.Overrides{"login": canary} }, "operations.login"},
+		"lost parameter":    {func(c *Config) { c.Operations = providers.Overrides{"insights": "GET /" + canary} }, "operations.insights"},
+		"status in query":   {func(c *Config) { c.Operations = providers.Overrides{"test_decision": "POST /p/{processId}/test"} }, ""},
 	} {
 		cfg := good
 		tc.change(&cfg)
-		_, err := New(cfg, Deps{})
+		_, err := Kind.With(cfg).Open(context.Background(), providers.Deps{})
 		switch {
 		case tc.key == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -117,13 +119,13 @@ func TestConfigErrorsNameTheKeyAndNotTheValue(t *testing.T) {
 }
 
 func TestPasswordIsNeverPrinted(t *testing.T) {
-	cfg := Config{BaseURL: "https://api.example", Username: "u", Password: "canary-4711"}
+	cfg := Config{BaseURL: "https://api.example", Username: "u", Password: secret.New("canary-4711")}
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, nil))
 	logger.Info("configured", "config", cfg)
 	logger.Info("configured", "config", &cfg)
 	printed := log.String() + fmt.Sprintf("%v %+v %#v %s %q %v %#v", cfg, cfg, cfg, cfg, cfg, &cfg, &cfg)
-	if strings.Contains(printed, cfg.Password) {
+	if strings.Contains(printed, cfg.Password.Reveal()) {
 		t.Errorf("the password is in %s", printed)
 	}
 }

@@ -13,7 +13,7 @@ func (a *adapter) GetInsights(ctx context.Context, ref providers.ConsentRef, ref
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := addReference(r, referenceID); err != nil {
+	if err := a.addReference(r, referenceID); err != nil {
 		return nil, nil, err
 	}
 	var evaluated wireInsights
@@ -24,7 +24,7 @@ func (a *adapter) GetInsights(ctx context.Context, ref providers.ConsentRef, ref
 	accounts := accountsOf(evaluated.AccountsInfo, market)
 	insights, err := insightsOf(evaluated, accounts, market)
 	if err != nil {
-		return nil, nil, failure(opInsights, providers.KindInvalidResponse, err)
+		return nil, nil, a.failure(opInsights, providers.KindInvalidResponse, err)
 	}
 	return insights, accounts, nil
 }

@@ -23,7 +23,7 @@ func errorOf(t *testing.T, err error) *providers.Error {
 var creatingOperations = []string{"create_partner_bank", "create_process"}
 
 func TestStatusesBecomeKinds(t *testing.T) {
-	kinds := map[int]providers.Kind{
+	kinds := map[int]providers.ErrorKind{
 		400: providers.KindRejected, 401: providers.KindCredentials, 403: providers.KindNotEnabled, 404: providers.KindNotFound, 409: providers.KindConflict,
 		429: providers.KindRateLimited, 500: providers.KindUnavailable, 502: providers.KindUnavailable, 503: providers.KindUnavailable,
 		504: providers.KindUnavailable,

@@ -35,7 +35,7 @@ func page(ids ...string) []string {
 
 func transactions(ctx context.Context, p *providers.Provider, ref providers.ConsentRef) ([]providers.Transaction, error) {
 	var all []providers.Transaction
-	for t, err := range p.Accounts.Transactions(ctx, ref) {
+	for t, err := range p.Accounts.Transactions(ctx, ref, providers.Query{}) {
 		if err != nil {
 			return all, err
 		}
@@ -95,7 +95,7 @@ func TestOddity10Pages(t *testing.T) {
 func TestOddity10APageIsReadWhenNeeded(t *testing.T) {
 	f := newFake(t)
 	f.respond("transactions", pages(page("a", "b"), page("c"), page("d")))
-	sequence := f.provider().Accounts.Transactions(t.Context(), refSE)
+	sequence := f.provider().Accounts.Transactions(t.Context(), refSE, providers.Query{})
 	if got := len(f.seen("transactions")); got != 0 {
 		t.Errorf("%d pages were read before the iteration", got)
 	}

@@ -12,7 +12,7 @@ func (a *adapter) VisualizationLink(ctx context.Context, ref providers.ConsentRe
 	if err != nil {
 		return "", err
 	}
-	if err := addReference(r, referenceID); err != nil {
+	if err := a.addReference(r, referenceID); err != nil {
 		return "", err
 	}
 	var link wireVisualisation

@@ -34,7 +34,7 @@ func (a *adapter) tokens(ctx context.Context, operation, refresh string) (upstre
 	var tokens wireTokens
 	err := a.do(ctx, request{
 		Operation: operation,
-		Body:      wireCredentials{Name: a.cfg.Name, Secret: a.cfg.Secret, RefreshToken: refresh},
+		Body:      wireCredentials{Name: a.cfg.Name, Secret: a.cfg.Secret.Reveal(), RefreshToken: refresh},
 		NoAuth:    true,
 	}, &tokens)
 	if err != nil {

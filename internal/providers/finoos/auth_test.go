@@ -11,8 +11,8 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-func timed(c *clock) func(*Config, *Deps) {
-	return func(_ *Config, d *Deps) { d.Clock = c.Now }
+func timed(c *clock) func(*Config, *providers.Deps) {
+	return func(_ *Config, d *providers.Deps) { d.Clock = c.Now }
 }
 
 func TestOneLoginForMany(t *testing.T) {
@@ -162,7 +162,7 @@ func TestARefusedTokenLeadsToOneLoginAndOneReplay(t *testing.T) {
 }
 
 func TestBadCredentials(t *testing.T) {
-	for status, kind := range map[int]providers.Kind{
+	for status, kind := range map[int]providers.ErrorKind{
 		400: providers.KindCredentials, 401: providers.KindCredentials, 403: providers.KindCredentials, 404: providers.KindNotFound, 409: providers.KindConflict,
 		429: providers.KindRateLimited, 500: providers.KindUnavailable, 502: providers.KindUnavailable, 503: providers.KindUnavailable, 504: providers.KindUnavailable,
 	} {

@@ -19,17 +19,17 @@ const (
 type request = upstream.Request
 
 // newClient makes the one HTTP client of the adapter.
-func newClient(cfg Config, deps Deps, table providers.Table, login upstream.LoginFunc) (*upstream.Client, error) {
+func newClient(cfg Config, deps providers.Deps, table providers.Table, login upstream.LoginFunc) (*upstream.Client, error) {
 	fixed := http.Header{}
 	if cfg.APIVersion != "" {
-		fixed.Set(headerAPIVersion, cfg.APIVersion)
+		fixed.Set(headerAPIVersion, string(cfg.APIVersion))
 	}
 	return upstream.New(upstream.Config{
-		Provider:        ID,
-		BaseURL:         cfg.BaseURL,
+		Provider:        deps.ID,
+		BaseURL:         string(cfg.BaseURL),
 		Operations:      table,
 		Login:           login,
-		Authorize:       authorizer(cfg.TokenPrefix),
+		Authorize:       authorizer(string(cfg.TokenPrefix)),
 		ErrorCode:       errorCode,
 		RequestIDHeader: headerRequestID,
 		Header:          fixed,
@@ -53,7 +53,7 @@ func authorizer(prefix string) func(http.Header, string) {
 func (a *adapter) Check(ctx context.Context) error { return a.client.Check(ctx) }
 
 // Health tells how calls to finoOS went lately.
-func (a *adapter) Health() upstream.Health { return a.client.Health() }
+func (a *adapter) Health() providers.Health { return a.client.Health() }
 
 // Close lets go of connections.
 func (a *adapter) Close() { a.client.Close() }
@@ -83,7 +83,7 @@ func (a *adapter) do(ctx context.Context, r request, out answer) error {
 // invalidResponse is an answer that arrived whole and is not what finoOS documents.
 func (a *adapter) invalidResponse(operation string, response *upstream.Response, cause error) *providers.Error {
 	return &providers.Error{
-		Kind: providers.KindInvalidResponse, Provider: ID, Operation: operation, Status: response.Status, RequestID: response.RequestID,
+		Kind: providers.KindInvalidResponse, Provider: a.id, Operation: operation, Status: response.Status, RequestID: response.RequestID,
 		MayHaveHappened: a.table[operation].Effect == providers.Creating, Err: cause,
 	}
 }
@@ -91,10 +91,10 @@ func (a *adapter) invalidResponse(operation string, response *upstream.Response,
 func ofUser(id string) map[string]string { return map[string]string{paramUser: id} }
 
 // withUserIP gives the header with the end user's address. finoOS refuses these operations without it, so none is sent.
-func withUserIP(ctx context.Context, operation string) (http.Header, error) {
+func (a *adapter) withUserIP(ctx context.Context, operation string) (http.Header, error) {
 	header := withKnownUserIP(ctx)
 	if header == nil {
-		return nil, failure(operation, providers.KindPSUIPRequired, nil)
+		return nil, a.failure(operation, providers.KindPSUIPRequired, nil)
 	}
 	return header, nil
 }

@@ -10,12 +10,12 @@ import (
 func (a *adapter) SyncConnection(
 	ctx context.Context, ref providers.ConsentRef, connectionID string, flow providers.Flow,
 ) (*providers.Link, error) {
-	body, err := sessionBody(opSynchronize, flow)
+	body, err := a.sessionBody(opSynchronize, flow)
 	if err != nil {
 		return nil, err
 	}
 	body.BankLoginID = connectionID
-	header, err := withUserIP(ctx, opSynchronize)
+	header, err := a.withUserIP(ctx, opSynchronize)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (a *adapter) SyncConnection(
 
 // DeleteConnection deletes a bank login.
 func (a *adapter) DeleteConnection(ctx context.Context, ref providers.ConsentRef, connectionID string) error {
-	header, err := withUserIP(ctx, opDeleteLogin)
+	header, err := a.withUserIP(ctx, opDeleteLogin)
 	if err != nil {
 		return err
 	}

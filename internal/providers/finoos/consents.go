@@ -42,18 +42,25 @@ func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*pr
 }
 
 // RenewLink opens another session.
-func (a *adapter) RenewLink(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Link, error) {
-	return a.connect(ctx, ref.ID, flow)
+func (a *adapter) RenewLink(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Issued, error) {
+	return issued(a.connect(ctx, ref.ID, flow))
 }
 
 // AddBank opens a session of the Banking UI at the place where a bank is added.
-func (a *adapter) AddBank(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Link, error) {
-	return a.overview(ctx, ref, flow, true)
+func (a *adapter) AddBank(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Issued, error) {
+	return issued(a.overview(ctx, ref, flow, true))
+}
+
+func issued(link *providers.Link, err error) (*providers.Issued, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &providers.Issued{Link: *link}, nil
 }
 
 // RevokeConsent disconnects the user from the Banking service; finoOS deletes the banking data and keeps the user.
 func (a *adapter) RevokeConsent(ctx context.Context, ref providers.ConsentRef) error {
-	header, err := withUserIP(ctx, opDisconnect)
+	header, err := a.withUserIP(ctx, opDisconnect)
 	if err != nil {
 		return err
 	}
@@ -61,7 +68,7 @@ func (a *adapter) RevokeConsent(ctx context.Context, ref providers.ConsentRef) e
 }
 
 func (a *adapter) connect(ctx context.Context, user string, flow providers.Flow) (*providers.Link, error) {
-	body, err := sessionBody(opConnect, flow)
+	body, err := a.sessionBody(opConnect, flow)
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +78,11 @@ func (a *adapter) connect(ctx context.Context, user string, flow providers.Flow)
 }
 
 func (a *adapter) overview(ctx context.Context, ref providers.ConsentRef, flow providers.Flow, addBank bool) (*providers.Link, error) {
-	body, err := sessionBody(opBankingOverview, flow)
+	body, err := a.sessionBody(opBankingOverview, flow)
 	if err != nil {
 		return nil, err
 	}
-	header, err := withUserIP(ctx, opBankingOverview)
+	header, err := a.withUserIP(ctx, opBankingOverview)
 	if err != nil {
 		return nil, err
 	}
@@ -93,11 +100,11 @@ func (a *adapter) session(ctx context.Context, r request) (*providers.Link, erro
 }
 
 // sessionBody needs all three addresses, as finoOS does.
-func sessionBody(operation string, flow providers.Flow) (wireSession, error) {
+func (a *adapter) sessionBody(operation string, flow providers.Flow) (wireSession, error) {
 	to := flow.Redirects
 	for _, required := range []struct{ name, uri string }{{"success", to.Success}, {"error", to.Error}, {"exit", to.Exit}} {
 		if required.uri == "" {
-			return wireSession{}, invalidField(operation, "consent.redirect_uris."+required.name)
+			return wireSession{}, a.invalidField(operation, "consent.redirect_uris."+required.name)
 		}
 	}
 	return wireSession{RedirectURL: to.Success, ErrorURL: to.Error, ExitURL: to.Exit}, nil

@@ -34,11 +34,11 @@ func errorCode(_ int, body []byte) string {
 }
 
 // failure is an error that the adapter finds itself.
-func failure(operation string, kind providers.Kind, cause error) *providers.Error {
-	return &providers.Error{Kind: kind, Provider: ID, Operation: operation, Err: cause}
+func (a *adapter) failure(operation string, kind providers.ErrorKind, cause error) *providers.Error {
+	return &providers.Error{Kind: kind, Provider: a.id, Operation: operation, Err: cause}
 }
 
 // invalidField says that nothing was sent, since a field of the caller's request is missing or bad.
-func invalidField(operation, field string) *providers.Error {
-	return &providers.Error{Kind: providers.KindInvalidField, Provider: ID, Operation: operation, Field: field}
+func (a *adapter) invalidField(operation, field string) *providers.Error {
+	return &providers.Error{Kind: providers.KindInvalidField, Provider: a.id, Operation: operation, Field: field}
 }

@@ -2,6 +2,7 @@ package finoos
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
@@ -20,7 +21,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/providers"
-	"kontor.dev/kontor/internal/providers/upstream"
+	"kontor.dev/kontor/internal/secret"
 )
 
 // The samples of finoOS's documentation.
@@ -164,14 +165,14 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // provider makes a provider that talks to the fake and sends nothing twice.
-func (f *fake) provider(change ...func(*Config, *Deps)) *providers.Provider {
+func (f *fake) provider(change ...func(*Config, *providers.Deps)) *providers.Provider {
 	f.t.Helper()
-	cfg := Config{BaseURL: f.server.URL + "/api/v1", Name: testName, Secret: testSecret}
-	deps := Deps{Clock: newClock().Now, Policy: upstream.Policy{Retries: -1, BreakerCalls: -1}}
+	cfg := Config{BaseURL: providers.BaseURL(f.server.URL + "/api/v1"), Name: testName, Secret: secret.New(testSecret)}
+	deps := providers.Deps{Clock: newClock().Now, Policy: providers.Policy{Retries: -1, BreakerCalls: -1}}
 	for _, c := range change {
 		c(&cfg, &deps)
 	}
-	p, err := New(cfg, deps)
+	p, err := Kind.With(cfg).Open(context.Background(), deps)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -25,71 +25,69 @@
 package finoos
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"net/http"
 	"regexp"
-	"strings"
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/providers/upstream"
+	"kontor.dev/kontor/internal/secret"
 )
 
-// ID is the provider's id, the last segment of its resource name.
-const ID = "finoos"
+// Kind is the adapter.
+var Kind = providers.NewKind(kindName, displayName, Operations(), Open)
 
-// DefaultBaseURL is finoOS's production server. The test server is https://os.test.fino.cloud/api/v1.
-const DefaultBaseURL = "https://os.fino.cloud/api/v1"
+const (
+	kindName    = "finoos"
+	displayName = "finoOS"
+)
+
+// defaultBaseURL is finoOS's production server. The test server is https://os.test.fino.cloud/api/v1.
+const defaultBaseURL = "https://os.fino.cloud/api/v1"
 
 // Config is one account at finoOS.
 type Config struct {
-	// BaseURL is the server with the path above all operations; empty for DefaultBaseURL.
-	BaseURL string
+	// BaseURL is the server with the path above all operations; empty for finoOS's production server.
+	BaseURL providers.BaseURL `config:"base_url"`
 	// Name and Secret are the account's credentials.
-	Name, Secret string
+	Name   string        `config:"name,required"`
+	Secret secret.String `config:"secret,required"`
 	// TokenPrefix stands before the token in the Authorization header, with a blank between; empty for the raw token, as documented.
-	TokenPrefix string
+	TokenPrefix tokenPrefix `config:"token_prefix"`
 	// APIVersion is sent as API-Version, such as "2020-06-16"; empty for the version that the account is set to.
-	APIVersion string
-	// Operations replaces methods and paths: "METHOD /path" by the operation's name.
-	Operations map[string]string
+	APIVersion apiVersion `config:"api_version"`
+	// Operations replaces methods and paths.
+	Operations providers.Overrides `config:"operations"`
 }
 
-// String leaves the secret out.
-func (c Config) String() string {
-	return fmt.Sprintf("finoOS account %q at %s", c.Name, c.BaseURL)
+type tokenPrefix string
+
+var prefixPattern = regexp.MustCompile(`^[!-~]{1,40}$`)
+
+// Check demands one word.
+func (p tokenPrefix) Check() error {
+	if !prefixPattern.MatchString(string(p)) {
+		return errors.New("must be one word, such as Bearer")
+	}
+	return nil
 }
 
-// GoString leaves the secret out.
-func (c Config) GoString() string { return c.String() }
+type apiVersion string
 
-// LogValue leaves the secret out.
-func (c Config) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("base_url", c.BaseURL), slog.String("name", c.Name))
-}
-
-// Deps is what the adapter gets from outside. All of it may be zero.
-type Deps struct {
-	// Observer sees every attempt.
-	Observer upstream.Observer
-	// Logger gets one line for each failed attempt.
-	Logger *slog.Logger
-	// Clock tells the time for tokens.
-	Clock func() time.Time
-	// Transport replaces the HTTP transport, for tests.
-	Transport http.RoundTripper
-	// Policy is the resilience.
-	Policy upstream.Policy
-	// Limits bounds time and size.
-	Limits upstream.Limits
+// Check demands a date.
+func (v apiVersion) Check() error {
+	if _, err := time.Parse(time.DateOnly, string(v)); err != nil {
+		return errors.New("must be a date such as 2020-06-16")
+	}
+	return nil
 }
 
 // adapter implements all ports.
 type adapter struct {
 	client *upstream.Client
+	id     string // the provider's, in errors
 	table  providers.Table
 	cfg    Config
 	clock  func() time.Time
@@ -99,6 +97,8 @@ var (
 	_ providers.Session         = (*adapter)(nil)
 	_ providers.Users           = (*adapter)(nil)
 	_ providers.Consents        = (*adapter)(nil)
+	_ providers.Links           = (*adapter)(nil)
+	_ providers.Banks           = (*adapter)(nil)
 	_ providers.Connections     = (*adapter)(nil)
 	_ providers.Importer        = (*adapter)(nil)
 	_ providers.Accounts        = (*adapter)(nil)
@@ -108,37 +108,37 @@ var (
 	_ providers.Shipments       = (*adapter)(nil)
 )
 
-// New makes the provider. It sends nothing. An error names the configuration's key and never quotes its value.
-func New(cfg Config, deps Deps) (*providers.Provider, error) {
+// Open makes the provider. It sends nothing.
+func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provider, error) {
 	if cfg.BaseURL == "" {
-		cfg.BaseURL = DefaultBaseURL
+		cfg.BaseURL = defaultBaseURL
 	}
-	if err := cfg.validate(); err != nil {
+	if err := providers.Check(&cfg, Operations()); err != nil {
 		return nil, err
 	}
 	table, err := providers.NewTable(Operations(), cfg.Operations)
 	if err != nil {
 		return nil, err
 	}
-	if deps.Clock == nil {
-		deps.Clock = time.Now
-	}
-	a := &adapter{table: table, cfg: cfg, clock: deps.Clock}
+	a := &adapter{id: deps.ID, table: table, cfg: cfg, clock: deps.Clock}
 	if a.client, err = newClient(cfg, deps, table, a.login); err != nil {
 		return nil, err
 	}
 	return &providers.Provider{
-		ID:                ID,
-		DisplayName:       "finoOS",
+		ID:                deps.ID,
+		DisplayName:       displayName,
 		Markets:           []providers.Market{market},
 		Capabilities:      capabilities(),
 		Operations:        table.List(),
 		ConsentOrigin:     consentv1.Consent_SYNTHESISED,
 		OneConsentPerUser: true,
 		NeedsRedirects:    true,
+		Callbacks:         providers.Callbacks{Redirect: redirect, Report: report},
 		Session:           a,
 		Users:             a,
 		Consents:          a,
+		Links:             a,
+		Banks:             a,
 		Connections:       a,
 		Importer:          a,
 		Accounts:          a,
@@ -147,28 +147,6 @@ func New(cfg Config, deps Deps) (*providers.Provider, error) {
 		Logos:             a,
 		Shipments:         a,
 	}, nil
-}
-
-var (
-	prefixPattern  = regexp.MustCompile(`^[!-~]*$`)
-	versionPattern = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2})?$`)
-)
-
-func (c Config) validate() error {
-	var problems []error
-	if strings.TrimSpace(c.Name) == "" {
-		problems = append(problems, errors.New("name: is missing"))
-	}
-	if c.Secret == "" {
-		problems = append(problems, errors.New("secret: is missing"))
-	}
-	if !prefixPattern.MatchString(c.TokenPrefix) {
-		problems = append(problems, errors.New("token_prefix: must be one word"))
-	}
-	if !versionPattern.MatchString(c.APIVersion) {
-		problems = append(problems, errors.New("api_version: must be a date such as 2020-06-16"))
-	}
-	return errors.Join(problems...)
 }
 
 func capabilities() map[providers.Capability]providers.Support {

@@ -24,6 +24,7 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/secret"
 )
 
 var (
@@ -154,9 +155,9 @@ var operations = []operation{
 	},
 	{
 		name: "banking_overview", path: "/users/" + testUser + "/banking/overview", query: url.Values{"addBankLogin": {"true"}}, ip: testIP, body: sessionBodyJSON + `}`,
-		want: &providers.Link{URI: "https://uba.test.fino.run/overview?session=2", TTL: sessionTTL},
+		want: &providers.Issued{Link: providers.Link{URI: "https://uba.test.fino.run/overview?session=2", TTL: sessionTTL}},
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
-			return p.Consents.AddBank(ctx, testRef, testFlow)
+			return p.Banks.AddBank(ctx, testRef, testFlow)
 		},
 	},
 	{
@@ -272,7 +273,7 @@ func tree(t *testing.T, text string) any {
 	return value
 }
 
-var kinds = map[int]providers.Kind{
+var kinds = map[int]providers.ErrorKind{
 	400: providers.KindRejected, 401: providers.KindCredentials, 403: providers.KindNotEnabled, 404: providers.KindNotFound, 409: providers.KindConflict,
 	429: providers.KindRateLimited, 500: providers.KindUnavailable, 502: providers.KindUnavailable, 503: providers.KindUnavailable, 504: providers.KindUnavailable,
 }
@@ -308,7 +309,7 @@ func TestEveryFailure(t *testing.T) {
 					t.Errorf("%d: the error is %v", status, err)
 					continue
 				}
-				if failed.Kind != kinds[status] || failed.Provider != ID || failed.Operation != op.name || failed.Status != status || failed.Code != "someCode" {
+				if failed.Kind != kinds[status] || failed.Provider != kindName || failed.Operation != op.name || failed.Status != status || failed.Code != "someCode" {
 					t.Errorf("%d: %+v", status, failed)
 				}
 				if failed.RequestID != "fino-"+testID {
@@ -388,7 +389,7 @@ func TestUserIPIsDemandedWithoutACall(t *testing.T) {
 	for name, do := range map[string]func() error{
 		"disconnect":       func() error { return p.Consents.RevokeConsent(ctx, testRef) },
 		"delete_login":     func() error { return p.Connections.DeleteConnection(ctx, testRef, testLogin) },
-		"banking_overview": func() error { _, err := p.Consents.AddBank(ctx, testRef, testFlow); return err },
+		"banking_overview": func() error { _, err := p.Banks.AddBank(ctx, testRef, testFlow); return err },
 		"synchronize":      func() error { _, err := p.Connections.SyncConnection(ctx, testRef, testLogin, testFlow); return err },
 	} {
 		err := do()
@@ -417,8 +418,8 @@ func TestAllRedirectsAreDemandedWithoutACall(t *testing.T) {
 				_, err := p.Consents.CreateConsent(ctx, providers.NewConsent{UserID: testUser, Redirects: redirects})
 				return err
 			},
-			"RenewLink":         func() error { _, err := p.Consents.RenewLink(ctx, testRef, flow); return err },
-			"AddBank":           func() error { _, err := p.Consents.AddBank(ctx, testRef, flow); return err },
+			"RenewLink":         func() error { _, err := p.Links.RenewLink(ctx, testRef, flow); return err },
+			"AddBank":           func() error { _, err := p.Banks.AddBank(ctx, testRef, flow); return err },
 			"SyncConnection":    func() error { _, err := p.Connections.SyncConnection(ctx, testRef, testLogin, flow); return err },
 			"ManagementSession": func() error { _, err := p.Connections.ManagementSession(ctx, testRef, flow); return err },
 		} {
@@ -440,7 +441,7 @@ func TestAccessBecomesRecurring(t *testing.T) {
 		consentv1.Consent_ACCESS_UNSPECIFIED: `, "recurring": true}`, consentv1.Consent_RECURRING: `, "recurring": true}`, consentv1.Consent_ONE_OFF: `, "recurring": false}`,
 	} {
 		f.reset()
-		if _, err := p.Consents.RenewLink(testContext(), testRef, providers.Flow{Access: access, Redirects: testRedirects}); err != nil {
+		if _, err := p.Links.RenewLink(testContext(), testRef, providers.Flow{Access: access, Redirects: testRedirects}); err != nil {
 			t.Fatal(err)
 		}
 		if sent := f.only("connect").body; !sameJSON(t, sent, sessionBodyJSON+want) {
@@ -483,14 +484,14 @@ func TestSessionAddresses(t *testing.T) {
 			f.answer(operation, 200, body)
 		}
 		created, err := p.Consents.CreateConsent(testContext(), providers.NewConsent{UserID: testUser, Redirects: testRedirects})
-		added, err2 := p.Consents.AddBank(testContext(), testRef, testFlow)
+		added, err2 := p.Banks.AddBank(testContext(), testRef, testFlow)
 		if want == "" {
 			if providers.KindOf(err) != providers.KindInvalidResponse || providers.KindOf(err2) != providers.KindInvalidResponse {
 				t.Errorf("%s is taken: %v, %v", body, err, err2)
 			}
 			continue
 		}
-		if err != nil || err2 != nil || created.Link.URI != want || added.URI != want || added.TTL != sessionTTL {
+		if err != nil || err2 != nil || created.Link.URI != want || added.Link.URI != want || added.Link.TTL != sessionTTL {
 			t.Errorf("%s: %v, %v, %v, %v", body, created, err, added, err2)
 		}
 	}
@@ -502,7 +503,7 @@ func TestSynchronizeIsDoneOrNeedsASession(t *testing.T) {
 	for _, c := range []struct {
 		status    int
 		body, uri string
-		kind      providers.Kind
+		kind      providers.ErrorKind
 	}{
 		{204, ``, "", 0},
 		{200, ``, "", 0},
@@ -610,8 +611,8 @@ func TestLogosAreJoinedByQueryID(t *testing.T) {
 
 func TestOperationsCanBeOverridden(t *testing.T) {
 	f := newFake(t)
-	p := f.provider(func(cfg *Config, _ *Deps) {
-		cfg.Operations = map[string]string{"send_fax": "POST /documentshipment/letter"}
+	p := f.provider(func(cfg *Config, _ *providers.Deps) {
+		cfg.Operations = providers.Overrides{"send_fax": "POST /documentshipment/letter"}
 	})
 	if err := p.Shipments.SendShipment(testContext(), testShipment); err != nil {
 		t.Fatal(err)
@@ -673,24 +674,24 @@ func TestProvider(t *testing.T) {
 }
 
 func TestConfigurationsAreCheckedByKey(t *testing.T) {
-	good := Config{Name: "kontor", Secret: "CANARY-secret"}
+	good := Config{Name: "kontor", Secret: secret.New("CANARY-secret")}
 	for key, change := range map[string]func(*Config){
 		"name":                  func(c *Config) { c.Name = " " },
-		"secret":                func(c *Config) { c.Secret = "" },
+		"secret":                func(c *Config) { c.Secret = secret.String{} },
 		"base_url":              func(c *Config) { c.BaseURL = "ftp://CANARY" },
 		"token_prefix":          func(c *Config) { c.TokenPrefix = "Bearer CANARY" },
 		"api_version":           func(c *Config) { c.APIVersion = "CANARY" },
-		"operations.connect":    func(c *Config) { c.Operations = map[string]string{"connect": "CANARY"} },
-		"operations.no_such_op": func(c *Config) { c.Operations = map[string]string{"no_such_op": "GET /CANARY"} },
+		"operations.connect":    func(c *Config) { c.Operations = providers.Overrides{"connect": "CANARY"} },
+		"operations.no_such_op": func(c *Config) { c.Operations = providers.Overrides{"no_such_op": "GET /CANARY"} },
 	} {
 		cfg := good
 		change(&cfg)
-		_, err := New(cfg, Deps{})
+		_, err := Kind.With(cfg).Open(context.Background(), providers.Deps{})
 		if err == nil || !strings.HasPrefix(err.Error(), key+": ") || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
-	p, err := New(good, Deps{})
+	p, err := Kind.With(good).Open(context.Background(), providers.Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -701,7 +702,7 @@ func TestConfigurationsAreCheckedByKey(t *testing.T) {
 }
 
 func TestTheSecretIsNeverPrinted(t *testing.T) {
-	cfg := Config{BaseURL: DefaultBaseURL, Name: "kontor", Secret: "CANARY-secret"}
+	cfg := Config{BaseURL: defaultBaseURL, Name: "kontor", Secret: secret.New("CANARY-secret")}
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("start", "config", cfg)
 	for _, text := range []string{fmt.Sprint(cfg), fmt.Sprintf("%v %+v %#v %s", cfg, cfg, cfg, &cfg), log.String()} {
@@ -714,7 +715,7 @@ func TestTheSecretIsNeverPrinted(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	f := newFake(t)
 	f.prefix, f.version = "Bearer ", "2020-06-16"
-	p := f.provider(func(cfg *Config, _ *Deps) { cfg.TokenPrefix, cfg.APIVersion = "Bearer", "2020-06-16" })
+	p := f.provider(func(cfg *Config, _ *providers.Deps) { cfg.TokenPrefix, cfg.APIVersion = "Bearer", "2020-06-16" })
 	if err := p.Users.DeleteUser(context.Background(), testUser); err != nil {
 		t.Fatal(err)
 	}
@@ -722,7 +723,7 @@ func TestHeaders(t *testing.T) {
 		t.Errorf("X-Request-ID is %q, want a fresh UUID", id)
 	}
 	f.answer("connect", 200, `{"redirectURL": "https://uba.fino.run/1"}`)
-	if _, err := p.Consents.RenewLink(context.Background(), testRef, testFlow); err != nil {
+	if _, err := p.Links.RenewLink(context.Background(), testRef, testFlow); err != nil {
 		t.Fatalf("connect does not need the user's address: %v", err)
 	}
 	if f.only("connect").header.Get("User-IP") != "" {

@@ -26,15 +26,13 @@ func (a *adapter) ImportConnections(
 	}
 	body, err := newLogins(connections)
 	if err != nil {
-		return err.in(operation)
+		return a.invalidField(operation, string(*err))
 	}
 	return a.do(ctx, request{Operation: operation, Path: ofUser(ref.ID), Body: body}, nil)
 }
 
 // badField is the path of a field that finoOS cannot take.
 type badField string
-
-func (f *badField) in(operation string) error { return invalidField(operation, string(*f)) }
 
 func bad(format string, args ...any) *badField {
 	field := badField(fmt.Sprintf(format, args...))

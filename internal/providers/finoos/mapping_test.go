@@ -248,7 +248,7 @@ func TestAUserWithoutLogins(t *testing.T) {
 	if err != nil || len(accounts) != 0 {
 		t.Errorf("%v, %v", accounts, err)
 	}
-	for transaction, err := range p.Accounts.Transactions(testContext(), testRef) {
+	for transaction, err := range p.Accounts.Transactions(testContext(), testRef, providers.Query{}) {
 		t.Errorf("%v, %v", transaction, err)
 	}
 	if n := len(f.asked("get_logins")); n != 3 || len(f.asked("synchronization_status")) != 0 {

@@ -147,7 +147,7 @@ func TestOddityAFaxHasNoNumber(t *testing.T) {
 
 func TestOddityConnectTakesTheUsersAddressWhenKnown(t *testing.T) {
 	f := newFake(t)
-	if _, err := f.provider().Consents.RenewLink(testContext(), testRef, testFlow); err != nil {
+	if _, err := f.provider().Links.RenewLink(testContext(), testRef, testFlow); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.only("connect").header.Get("User-IP"); got != testIP {

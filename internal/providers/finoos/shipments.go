@@ -16,7 +16,7 @@ func (a *adapter) SendShipment(ctx context.Context, shipment providers.Shipment)
 	case documentsv1.Shipment_LETTER:
 		r.Operation = opSendLetter
 	default:
-		return invalidField(opSendLetter, "shipment.channel")
+		return a.invalidField(opSendLetter, "shipment.channel")
 	}
 	return a.do(ctx, r, nil)
 }

@@ -16,7 +16,9 @@ import (
 // which account a transaction is on when the body has not told it yet. What the body tells later is compared: a difference ends the sequence
 // with an error, so nothing passes under a wrong account unnoticed. Where both know too little, the transactions of one account, or at worst
 // of one login, wait until their ids come.
-func (a *adapter) Transactions(ctx context.Context, ref providers.ConsentRef) iter.Seq2[providers.Transaction, error] {
+//
+// finoOS cannot narrow the read.
+func (a *adapter) Transactions(ctx context.Context, ref providers.ConsentRef, _ providers.Query) iter.Seq2[providers.Transaction, error] {
 	return func(yield func(providers.Transaction, error) bool) {
 		logins, err := a.logins(ctx, ref)
 		if err != nil {

@@ -22,7 +22,7 @@ import (
 // collect reads all transactions.
 func collect(p *providers.Provider) ([]providers.Transaction, error) {
 	var all []providers.Transaction
-	for transaction, err := range p.Accounts.Transactions(testContext(), testRef) {
+	for transaction, err := range p.Accounts.Transactions(testContext(), testRef, providers.Query{}) {
 		if err != nil {
 			return all, err
 		}
@@ -162,7 +162,7 @@ func TestMalformedTransactions(t *testing.T) {
 	for _, body := range bodies {
 		f.logins(string(sampleLogins), body)
 		errs := 0
-		for _, err := range p.Accounts.Transactions(testContext(), testRef) {
+		for _, err := range p.Accounts.Transactions(testContext(), testRef, providers.Query{}) {
 			if err == nil {
 				continue
 			}
@@ -237,7 +237,7 @@ func TestTransactionsPassInBoundedMemory(t *testing.T) {
 	}
 	runtime.GC()
 	before, peak, count := heap(), uint64(0), 0
-	for transaction, err := range p.Accounts.Transactions(testContext(), testRef) {
+	for transaction, err := range p.Accounts.Transactions(testContext(), testRef, providers.Query{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +271,7 @@ func TestTheFirstTransactionComesBeforeTheBodyEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(testContext(), 10*time.Second)
 	defer cancel()
 	count := 0
-	for _, err := range f.provider().Accounts.Transactions(ctx, testRef) {
+	for _, err := range f.provider().Accounts.Transactions(ctx, testRef, providers.Query{}) {
 		if err != nil {
 			t.Fatalf("after %d transactions: %v", count, err)
 		}
@@ -287,7 +287,7 @@ func TestTheFirstTransactionComesBeforeTheBodyEnds(t *testing.T) {
 // Who stops early leaves nothing behind: finoOS sees the request end.
 func TestStoppingEarlyEndsTheRequest(t *testing.T) {
 	f := newFake(t)
-	p := f.provider(func(_ *Config, d *Deps) {
+	p := f.provider(func(_ *Config, d *providers.Deps) {
 		// One connection at most: a request that is left open would block the next.
 		d.Policy.MaxConcurrent = 1
 	})
@@ -302,7 +302,7 @@ func TestStoppingEarlyEndsTheRequest(t *testing.T) {
 		})
 		base := goleak.IgnoreCurrent()
 		count := 0
-		for _, err := range p.Accounts.Transactions(testContext(), testRef) {
+		for _, err := range p.Accounts.Transactions(testContext(), testRef, providers.Query{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -322,7 +322,7 @@ func TestStoppingEarlyEndsTheRequest(t *testing.T) {
 		if err := goleak.Find(base); err != nil {
 			t.Error(err)
 		}
-		p = f.provider(func(_ *Config, d *Deps) { d.Policy.MaxConcurrent = 1 })
+		p = f.provider(func(_ *Config, d *providers.Deps) { d.Policy.MaxConcurrent = 1 })
 	}
 }
 
@@ -338,7 +338,7 @@ func TestTransactionsEndWithTheCallersContext(t *testing.T) {
 	defer cancel()
 	var last error
 	count := 0
-	for _, err := range f.provider().Accounts.Transactions(ctx, testRef) {
+	for _, err := range f.provider().Accounts.Transactions(ctx, testRef, providers.Query{}) {
 		if last = err; err != nil {
 			continue
 		}
@@ -354,7 +354,7 @@ func TestTransactionsEndWithTheCallersContext(t *testing.T) {
 // The sequence can be read again, each time from the start.
 func TestTransactionsCanBeReadAgain(t *testing.T) {
 	f := newFake(t)
-	all := f.provider().Accounts.Transactions(testContext(), testRef)
+	all := f.provider().Accounts.Transactions(testContext(), testRef, providers.Query{})
 	for range 2 {
 		count := 0
 		for _, err := range all {

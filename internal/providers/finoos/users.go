@@ -22,12 +22,12 @@ func (a *adapter) CreateUser(ctx context.Context, user providers.NewUser) (strin
 	case customerv1.Customer_COMPANY:
 		body.Type = "company"
 	default:
-		return "", invalidField(opCreateUser, "customer.type")
+		return "", a.invalidField(opCreateUser, "customer.type")
 	}
 	for _, product := range user.Products {
 		scope, ok := scopes[product]
 		if !ok {
-			return "", invalidField(opCreateUser, "customer.products")
+			return "", a.invalidField(opCreateUser, "customer.products")
 		}
 		if !slices.Contains(body.Scopes, scope) {
 			body.Scopes = append(body.Scopes, scope)
@@ -52,7 +52,7 @@ func (a *adapter) DeleteUser(ctx context.Context, id string) error {
 func (a *adapter) AddProduct(ctx context.Context, id string, product customerv1.Customer_Product) error {
 	scope, ok := scopes[product]
 	if !ok {
-		return invalidField(opAddScope, "customer.products")
+		return a.invalidField(opAddScope, "customer.products")
 	}
 	// The user has the scope already, when the answer to an attempt before was lost.
 	return providers.Ignore(a.do(ctx, request{Operation: opAddScope, Path: ofUser(id), Body: wireScope{Name: scope}}, nil), opAddScope, providers.KindConflict)
@@ -62,7 +62,7 @@ func (a *adapter) AddProduct(ctx context.Context, id string, product customerv1.
 func (a *adapter) RemoveProduct(ctx context.Context, id string, product customerv1.Customer_Product) error {
 	scope, ok := scopes[product]
 	if !ok {
-		return invalidField(opRemoveScope, "customer.products")
+		return a.invalidField(opRemoveScope, "customer.products")
 	}
 	return providers.Ignore(a.do(ctx, request{Operation: opRemoveScope, Path: map[string]string{paramUser: id, paramName: scope}}, nil), opRemoveScope, providers.KindNotFound)
 }
@@ -70,7 +70,7 @@ func (a *adapter) RemoveProduct(ctx context.Context, id string, product customer
 // ListUsers lists a page of users, deleted ones among them.
 func (a *adapter) ListUsers(ctx context.Context, page, size int) ([]providers.User, error) {
 	if page < 0 || size < 1 || size > maxUserPage {
-		return nil, failure(opListUsers, providers.KindInternal, errPage)
+		return nil, a.failure(opListUsers, providers.KindInternal, errPage)
 	}
 	var listed wireUsers
 	query := url.Values{"page": {strconv.Itoa(page)}, "perPage": {strconv.Itoa(size)}}

@@ -61,7 +61,7 @@ func testTransactions(t *testing.T, h Harness) {
 	ref := h.approved(t)
 	accounts := h.accounts(t, ref)
 	seen := make(map[[2]string]bool)
-	for tx, err := range h.Provider.Accounts.Transactions(call(t), ref) {
+	for tx, err := range h.Provider.Accounts.Transactions(call(t), ref, providers.Query{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func testTransactions(t *testing.T, h Harness) {
 func testStopEarly(t *testing.T, h Harness) {
 	ref := h.approved(t)
 	count := 0
-	for _, err := range h.Provider.Accounts.Transactions(call(t), ref) {
+	for _, err := range h.Provider.Accounts.Transactions(call(t), ref, providers.Query{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

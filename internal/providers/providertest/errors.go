@@ -10,7 +10,7 @@ import (
 )
 
 // kinds is what every adapter makes of a status.
-var kinds = map[int]providers.Kind{
+var kinds = map[int]providers.ErrorKind{
 	400: providers.KindRejected, 403: providers.KindNotEnabled, 404: providers.KindNotFound, 409: providers.KindConflict,
 	429: providers.KindRateLimited, 500: providers.KindUnavailable, 503: providers.KindUnavailable,
 }

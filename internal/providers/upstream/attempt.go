@@ -183,7 +183,7 @@ func (e *exchanged) unanswered(ctx context.Context, err error) *failure {
 }
 
 // fail makes the failure of this exchange. What may have happened, and what the circuit breaker hears, is decided here and nowhere else.
-func (e *exchanged) fail(kind providers.Kind, why error) *failure {
+func (e *exchanged) fail(kind providers.ErrorKind, why error) *failure {
 	switch kind {
 	case providers.KindUnavailable:
 		e.verdict = failedOn

@@ -50,10 +50,10 @@ func TestBodies(t *testing.T) {
 		status   int
 	}
 	invalid := providers.KindInvalidResponse
-	fine := providers.Kind(-1)
+	fine := providers.ErrorKind(-1)
 	for name, test := range map[string]struct {
 		answer answer
-		kind   providers.Kind
+		kind   providers.ErrorKind
 		empty  bool
 	}{
 		"object":                    {answer{body: `{"a":1}`}, fine, false},

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+
+	"kontor.dev/kontor/internal/providers"
 )
 
 // verdict is what an attempt tells the circuit breaker.
@@ -30,7 +32,7 @@ type breaker struct {
 	epoch int        // counts changes of state
 }
 
-func newBreaker(p Policy, changed func(from, to BreakerState)) *breaker {
+func newBreaker(p Policy, changed func(from, to providers.BreakerState)) *breaker {
 	calls := uint(math.MaxInt) // never so many
 	if p.BreakerCalls > 0 {
 		calls = uint(p.BreakerCalls)
@@ -43,14 +45,14 @@ func newBreaker(p Policy, changed func(from, to BreakerState)) *breaker {
 		WithJitterFactor(0.1). // replicas that opened together probe apart
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 			b.epoch++
-			changed(BreakerState(e.OldState.String()), BreakerState(e.NewState.String()))
+			changed(providers.BreakerState(e.OldState.String()), providers.BreakerState(e.NewState.String()))
 		}).
 		Build()
 	return b
 }
 
-func (b *breaker) state() BreakerState {
-	return BreakerState(b.cb.State().String())
+func (b *breaker) state() providers.BreakerState {
+	return providers.BreakerState(b.cb.State().String())
 }
 
 // open tells whether the breaker is open for some time yet.

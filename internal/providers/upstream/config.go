@@ -49,53 +49,15 @@ type Config struct {
 	Transport http.RoundTripper
 }
 
-// Limits bounds what one call may take, in time and in size. Zero values stand for the defaults.
-type Limits struct {
-	// Dial is for connecting, and once more for the TLS handshake. Default 5 s.
-	Dial time.Duration
-	// Header is from the end of the request to the answer's header. Default 10 s.
-	Header time.Duration
-	// Body is how long Do waits for the bytes of a body, in sum. Default 30 s.
-	Body time.Duration
-	// StreamBody is the same for Stream. Default 5 min.
-	StreamBody time.Duration
-	// Stall is how long no byte may come, or go out. Default 10 s.
-	Stall time.Duration
-	// Call is for everything, retries included, when the caller has no deadline. Default 60 s.
-	Call time.Duration
-	// BodyBytes is the size of a body for Do, and of one value within a body for Stream, after decompression. Default 64 MiB.
-	BodyBytes int64
-	// StreamBytes is the size of a body for Stream, after decompression. Default 512 MiB.
-	StreamBytes int64
-	// HeaderBytes is the size of an answer's header. Default 1 MiB.
-	HeaderBytes int64
-	// ErrorBytes is how much of an error body Config.ErrorCode gets. Default 64 KiB.
-	ErrorBytes int64
-	// Depth is how deep JSON may nest. Default 64.
-	Depth int
-}
-
-// Policy is what a client does about failures. Zero values stand for the defaults.
-type Policy struct {
-	// Retries is how often a failed read is sent again, at most and within the budget. Default 2, negative for never.
-	Retries int
-	// MinBackoff and MaxBackoff bound the pause before a retry, which doubles and is cut randomly by up to half. Defaults 100 ms and 2 s.
-	MinBackoff, MaxBackoff time.Duration
-	// MaxConcurrent is how many requests may be under way; more wait, by their own context. Default 256.
-	MaxConcurrent int
-	// BreakerWindow, BreakerCalls and BreakerRate say when the circuit breaker opens: when in the last BreakerWindow there were at least
-	// BreakerCalls requests and the share BreakerRate of them failed. Defaults 10 s, 100 and 0.8; negative BreakerCalls for never.
-	//
-	// It is for a provider that is down. In a brownout the retry budget bounds the load, and every answer that gets through counts. With fewer
-	// than 10 requests a second even a provider that hangs until Limits.Header cannot fill the bulkhead, so that there is nothing to protect.
-	BreakerWindow time.Duration
-	BreakerCalls  int
-	BreakerRate   float64
-	// BreakerOpen is how long it stays open before it lets probes through. Default 5 s.
-	BreakerOpen time.Duration
-	// LoginBackoff is the least time between two logins while logging in fails. Default 5 s.
-	LoginBackoff time.Duration
-}
+// What an adapter gets from outside and passes on; package providers explains them.
+type (
+	// Limits bounds what one call may take, in time and in size.
+	Limits = providers.Limits
+	// Policy is what a client does about failures.
+	Policy = providers.Policy
+	// Observer sees what goes over the wire.
+	Observer = providers.Observer
+)
 
 func (c *Config) setDefaults() {
 	l, p := &c.Limits, &c.Policy

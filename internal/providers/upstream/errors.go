@@ -92,7 +92,7 @@ func over(ctx context.Context) bool {
 }
 
 // contextKind classifies an ended context. The default deadline is ours, so that its passing means that the provider is slow.
-func contextKind(ctx context.Context) (providers.Kind, error) {
+func contextKind(ctx context.Context) (providers.ErrorKind, error) {
 	switch {
 	case errors.Is(context.Cause(ctx), errCallTooLong):
 		return providers.KindUnavailable, errCallTooLong
@@ -107,7 +107,7 @@ func contextKind(ctx context.Context) (providers.Kind, error) {
 }
 
 // statusKind is the one table from statuses to kinds.
-func statusKind(status int, login bool) providers.Kind {
+func statusKind(status int, login bool) providers.ErrorKind {
 	switch {
 	case status >= 500 && status <= 599:
 		return providers.KindUnavailable
@@ -140,7 +140,7 @@ func retryableStatus(status int) bool {
 
 // netFailure classifies the error of a round trip in which the caller's context did not end. answered says that an answer began and was not cut
 // off.
-func netFailure(err error, connected, answered bool) (kind providers.Kind, why error, retryable bool) {
+func netFailure(err error, connected, answered bool) (kind providers.ErrorKind, why error, retryable bool) {
 	var (
 		dns       *net.DNSError
 		unknown   x509.UnknownAuthorityError
@@ -184,7 +184,7 @@ func netFailure(err error, connected, answered bool) (kind providers.Kind, why e
 
 // bodyFailure classifies what went wrong with a body. Our own limits of time say that the provider is slow, everything else that what it sent is
 // not what it documents.
-func bodyFailure(ctx, attempt context.Context, b *body, err error) (providers.Kind, error) {
+func bodyFailure(ctx, attempt context.Context, b *body, err error) (providers.ErrorKind, error) {
 	ours := context.Cause(attempt)
 	switch {
 	case b.err == nil:

@@ -20,9 +20,9 @@ type Health = providers.Health
 func (c *Client) Health() Health {
 	h := c.health.get()
 	switch c.breaker.state() {
-	case BreakerOpen:
+	case providers.BreakerOpen:
 		h.Breaker = providerv1.Provider_Health_OPEN
-	case BreakerHalfOpen:
+	case providers.BreakerHalfOpen:
 		h.Breaker = providerv1.Provider_Health_HALF_OPEN
 	default:
 		h.Breaker = providerv1.Provider_Health_CLOSED

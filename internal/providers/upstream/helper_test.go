@@ -88,7 +88,7 @@ func asError(t testing.TB, err error) *providers.Error {
 	return e
 }
 
-func wantKind(t testing.TB, err error, kind providers.Kind) *providers.Error {
+func wantKind(t testing.TB, err error, kind providers.ErrorKind) *providers.Error {
 	t.Helper()
 	e := asError(t, err)
 	if e.Kind != kind {

@@ -21,8 +21,8 @@ type recorder struct {
 	log []string
 }
 
-func (r *recorder) Start(ctx context.Context, call CallInfo) (context.Context, func(Outcome)) {
-	return context.WithValue(ctx, attemptKey{}, call.Attempt), func(o Outcome) {
+func (r *recorder) Start(ctx context.Context, call providers.CallInfo) (context.Context, func(providers.CallOutcome)) {
+	return context.WithValue(ctx, attemptKey{}, call.Attempt), func(o providers.CallOutcome) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		kind := "ok"
@@ -93,7 +93,7 @@ func TestHealth(t *testing.T) {
 	for i, step := range []struct {
 		answer func() (*http.Response, error)
 		state  providerv1.Provider_Health_State
-		last   providers.Kind // -1: none
+		last   providers.ErrorKind // -1: none
 		quota  string
 		want   int64
 	}{
@@ -142,8 +142,8 @@ func TestHealth(t *testing.T) {
 
 func TestHealthShowsTheBreaker(t *testing.T) {
 	c := newTestClient(t, "http://bank.test", nil)
-	for state, want := range map[BreakerState]providerv1.Provider_Health_Breaker{
-		BreakerOpen: providerv1.Provider_Health_OPEN, BreakerHalfOpen: providerv1.Provider_Health_HALF_OPEN, BreakerClosed: providerv1.Provider_Health_CLOSED,
+	for state, want := range map[providers.BreakerState]providerv1.Provider_Health_Breaker{
+		providers.BreakerOpen: providerv1.Provider_Health_OPEN, providers.BreakerHalfOpen: providerv1.Provider_Health_HALF_OPEN, providers.BreakerClosed: providerv1.Provider_Health_CLOSED,
 	} {
 		setState(c.breaker, state)
 		if got := c.Health().Breaker; got != want {

@@ -87,7 +87,7 @@ func TestNothingIsSentForBadRequests(t *testing.T) {
 	c := newTestClient(t, s.URL, nil)
 	for name, test := range map[string]struct {
 		request Request
-		kind    providers.Kind
+		kind    providers.ErrorKind
 		field   string
 	}{
 		"missing parameter": {Request{Operation: "get"}, providers.KindInvalidField, "id"},

@@ -53,7 +53,7 @@ func (c *Client) retry(ctx context.Context, x *exchange, f *failure, retries int
 	if x.op.Effect != providers.Read || x.login || !f.retryable || retries >= c.cfg.Policy.Retries || ctx.Err() != nil {
 		return 0, false
 	}
-	wait := c.cfg.Policy.backoff(retries)
+	wait := backoff(&c.cfg.Policy, retries)
 	if f.told {
 		wait += f.err.RetryAfter
 	}
@@ -64,7 +64,7 @@ func (c *Client) retry(ctx context.Context, x *exchange, f *failure, retries int
 }
 
 // backoff is the pause before the next retry: MinBackoff doubled with each, and up to half of it off at random.
-func (p *Policy) backoff(retries int) time.Duration {
+func backoff(p *Policy, retries int) time.Duration {
 	pause := min(p.MinBackoff<<min(retries, 16), p.MaxBackoff)
 	return pause - time.Duration(rand.Int64N(int64(pause)/2+1))
 }

@@ -224,12 +224,12 @@ func down(t *testing.T, sent *atomic.Int32, answer func(*http.Request) (*http.Re
 func trip(t *testing.T, c *Client) {
 	t.Helper()
 	for range 100 {
-		if c.breaker.state() != BreakerClosed {
+		if c.breaker.state() != providers.BreakerClosed {
 			t.Fatal("the breaker opened too early")
 		}
 		c.Do(t.Context(), get("1"), nil)
 	}
-	if c.breaker.state() != BreakerOpen {
+	if c.breaker.state() != providers.BreakerOpen {
 		t.Fatal("the breaker did not open")
 	}
 }
@@ -237,11 +237,11 @@ func trip(t *testing.T, c *Client) {
 type stateLog struct {
 	noObserver
 	mu  sync.Mutex
-	log []BreakerState
+	log []providers.BreakerState
 	c   *Client
 }
 
-func (l *stateLog) BreakerChanged(_ string, from, to BreakerState) {
+func (l *stateLog) BreakerChanged(_ string, from, to providers.BreakerState) {
 	l.c.Health() // a listener may ask
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -289,7 +289,7 @@ func TestBreaker(t *testing.T) {
 				for range 10 {
 					c.Do(t.Context(), get("1"), nil)
 				}
-				if got := sent.Load() - before; got != 2 || c.breaker.state() != BreakerOpen {
+				if got := sent.Load() - before; got != 2 || c.breaker.state() != providers.BreakerOpen {
 					t.Errorf("%d probes, state %s", got, c.breaker.state())
 				}
 
@@ -301,10 +301,10 @@ func TestBreaker(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				if c.breaker.state() != BreakerClosed {
+				if c.breaker.state() != providers.BreakerClosed {
 					t.Errorf("state %s", c.breaker.state())
 				}
-				want := []BreakerState{BreakerOpen, BreakerHalfOpen, BreakerOpen, BreakerHalfOpen, BreakerClosed}
+				want := []providers.BreakerState{providers.BreakerOpen, providers.BreakerHalfOpen, providers.BreakerOpen, providers.BreakerHalfOpen, providers.BreakerClosed}
 				if fmt.Sprint(log.log) != fmt.Sprint(want) {
 					t.Errorf("changes %v, want %v", log.log, want)
 				}
@@ -352,7 +352,7 @@ func TestBreakerStaysClosed(t *testing.T) {
 					c.Do(ctx, get("1"), &out)
 					cancel()
 				}
-				if sent.Load() != calls || c.breaker.state() != BreakerClosed {
+				if sent.Load() != calls || c.breaker.state() != providers.BreakerClosed {
 					t.Errorf("%d of %d sent, breaker %s", sent.Load(), calls, c.breaker.state())
 				}
 			})
@@ -394,7 +394,7 @@ func TestBreakerForgets(t *testing.T) {
 		}
 		time.Sleep(15 * time.Second)
 		c.Do(t.Context(), get("1"), nil)
-		if c.breaker.state() != BreakerClosed {
+		if c.breaker.state() != providers.BreakerClosed {
 			t.Error("the breaker counted what is long past")
 		}
 	})
@@ -404,7 +404,7 @@ func TestBreakerLetsFewProbesThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int32
 		c := down(t, &sent, func(r *http.Request) (*http.Response, error) { return hang(r) }, nil)
-		setState(c.breaker, BreakerHalfOpen)
+		setState(c.breaker, providers.BreakerHalfOpen)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for range 10 {
@@ -428,7 +428,7 @@ func TestOpenBreakerWaitsForNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.bulkhead.TryAcquirePermit()
-		setState(c.breaker, BreakerOpen)
+		setState(c.breaker, providers.BreakerOpen)
 		began := time.Now()
 		_, err := c.Do(t.Context(), get("1"), nil)
 		wantKind(t, err, providers.KindUnavailable)
@@ -468,7 +468,7 @@ func TestBreakerProbesReturn(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if c.breaker.state() != BreakerClosed {
+		if c.breaker.state() != providers.BreakerClosed {
 			t.Errorf("state %s", c.breaker.state())
 		}
 	})
@@ -496,11 +496,11 @@ func TestBreakerDropsLateResults(t *testing.T) {
 		c.Do(t.Context(), get("1"), nil)
 		close(release)
 		wg.Wait()
-		if c.breaker.state() != BreakerHalfOpen {
+		if c.breaker.state() != providers.BreakerHalfOpen {
 			t.Errorf("state %s: late failures were taken for probes", c.breaker.state())
 		}
 		c.Do(t.Context(), get("1"), nil)
-		if c.breaker.state() != BreakerClosed {
+		if c.breaker.state() != providers.BreakerClosed {
 			t.Errorf("state %s", c.breaker.state())
 		}
 	})

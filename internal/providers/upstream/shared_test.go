@@ -15,7 +15,7 @@ import (
 func TestSharedCallEndsForItsLastCallersReason(t *testing.T) {
 	for _, test := range []struct {
 		context func(context.Context) (context.Context, context.CancelFunc)
-		want    providers.Kind
+		want    providers.ErrorKind
 	}{
 		{func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, time.Second)
@@ -30,7 +30,7 @@ func TestSharedCallEndsForItsLastCallersReason(t *testing.T) {
 			var g coalesce.Group[int]
 			ctx, cancel := test.context(t.Context())
 			defer cancel()
-			kinds := make(chan providers.Kind, 1)
+			kinds := make(chan providers.ErrorKind, 1)
 			_, err := g.Do(ctx, "a", func(ctx context.Context) (int, error) {
 				<-ctx.Done()
 				kind, _ := contextKind(ctx)

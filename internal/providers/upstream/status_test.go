@@ -15,7 +15,7 @@ import (
 )
 
 func TestStatuses(t *testing.T) {
-	kinds := map[int]providers.Kind{
+	kinds := map[int]providers.ErrorKind{
 		300: providers.KindInvalidResponse, 302: providers.KindInvalidResponse, 304: providers.KindInvalidResponse,
 		400: providers.KindRejected, 401: providers.KindCredentials, 403: providers.KindNotEnabled, 404: providers.KindNotFound,
 		405: providers.KindRejected, 409: providers.KindConflict, 410: providers.KindRejected, 415: providers.KindRejected,

@@ -310,7 +310,7 @@ func TestWorthlessTokensAreNotFetchedForEachCall(t *testing.T) {
 func TestLoginFailures(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer func() (*http.Response, error)
-		kind   providers.Kind
+		kind   providers.ErrorKind
 		status int
 		logins int32
 	}{
@@ -377,14 +377,14 @@ func TestHangingLoginIsUnavailable(t *testing.T) {
 }
 
 func TestLoginFuncMisbehaves(t *testing.T) {
-	fails := func(kind providers.Kind) LoginFunc {
+	fails := func(kind providers.ErrorKind) LoginFunc {
 		return func(context.Context, *Client, *Token) (Token, error) {
 			return Token{}, &providers.Error{Kind: kind, Provider: "testbank", Operation: "login", MayHaveHappened: true}
 		}
 	}
 	for name, test := range map[string]struct {
 		login LoginFunc
-		kind  providers.Kind
+		kind  providers.ErrorKind
 	}{
 		"panics":           {func(context.Context, *Client, *Token) (Token, error) { panic(canary) }, providers.KindInternal},
 		"returns an error": {func(context.Context, *Client, *Token) (Token, error) { return Token{}, errors.New(canary) }, providers.KindInternal},

@@ -227,7 +227,7 @@ func TestNothingWasWritten(t *testing.T) {
 	mute := listen(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	for name, test := range map[string]struct {
 		base string
-		kind providers.Kind
+		kind providers.ErrorKind
 		text string
 	}{
 		"refused":             {"http://" + closed.Addr().String(), providers.KindUnavailable, "connection refused"},
@@ -582,6 +582,6 @@ type watcher struct {
 	start func(context.Context) context.Context
 }
 
-func (w watcher) Start(ctx context.Context, _ CallInfo) (context.Context, func(Outcome)) {
-	return w.start(ctx), func(Outcome) {}
+func (w watcher) Start(ctx context.Context, _ providers.CallInfo) (context.Context, func(providers.CallOutcome)) {
+	return w.start(ctx), func(providers.CallOutcome) {}
 }

@@ -90,7 +90,7 @@ func (s *Server) transactions(
 	ctx context.Context, p *providers.Provider, row *store.Consent, filter transactionFilter,
 	each func(*bankingv1.Transaction) (more bool, err error),
 ) error {
-	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row)) {
+	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row), providers.Query{}) {
 		if err != nil {
 			return service.CallError(err)
 		}

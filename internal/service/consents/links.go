@@ -20,10 +20,13 @@ func (s *Server) RenewConsentLink(
 	if err != nil {
 		return nil, err
 	}
+	if err := service.Need(p, "RenewConsentLink"); err != nil {
+		return nil, err
+	}
 	if err := renewable(row); err != nil {
 		return nil, err
 	}
-	return s.openFlow(ctx, "RenewConsentLink", p, row, p.Consents.RenewLink, nil)
+	return s.openFlow(ctx, "RenewConsentLink", p, row, p.Links.RenewLink, nil)
 }
 
 // renewable refuses a new link for a consent that has ended.
@@ -43,6 +46,9 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 	if err != nil {
 		return nil, err
 	}
+	if err := service.Need(p, "AddBank"); err != nil {
+		return nil, err
+	}
 	return once.Do(ctx, s.Once, "AddBank", req,
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
 			if flowOpen(row) && !row.Ended {
@@ -58,14 +64,14 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
 					"the customer has not decided yet: RenewConsentLink makes a new link")
 			}
-			issue := func(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Link, error) {
-				link, err := p.Consents.AddBank(ctx, ref, flow)
-				if attempt.Resumed && providers.KindOf(err) == providers.KindConflict {
+			issue := func(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Issued, error) {
+				issued, err := p.Banks.AddBank(ctx, ref, flow)
+				if attempt.Resumed && p.Links != nil && providers.KindOf(err) == providers.KindConflict {
 					// The flow that is open is the one that was opened before the process stopped; its link
 					// was lost.
-					return p.Consents.RenewLink(ctx, ref, flow)
+					return p.Links.RenewLink(ctx, ref, flow)
 				}
-				return link, err
+				return issued, err
 			}
 			return s.openFlow(ctx, "AddBank", p, row, issue, func(tx store.Tx, row *store.Consent) error {
 				return attempt.Done(tx, row.Resource)
@@ -84,12 +90,12 @@ func flowOpen(row *store.Consent) bool {
 
 // openFlow has the provider issue a link, and notes it, with whatever else must become durable with it.
 func (s *Server) openFlow(ctx context.Context, method string, p *providers.Provider, row *store.Consent,
-	issue func(context.Context, providers.ConsentRef, providers.Flow) (*providers.Link, error),
+	issue func(context.Context, providers.ConsentRef, providers.Flow) (*providers.Issued, error),
 	also func(store.Tx, *store.Consent) error,
 ) (*consentv1.Consent, error) {
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.Consent, error) {
 		visit := s.Sessions.New(row, row.Flow+1)
-		link, err := issue(ctx, service.RefOf(row), providers.Flow{
+		issued, err := issue(ctx, service.RefOf(row), providers.Flow{
 			Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
 		})
 		if err != nil {
@@ -99,7 +105,7 @@ func (s *Server) openFlow(ctx context.Context, method string, p *providers.Provi
 			}
 			return nil, service.CallError(err)
 		}
-		row, err := s.Sessions.LinkIssued(ctx, method, row, *link, visit, also)
+		row, err := s.Sessions.LinkIssued(ctx, method, row, issued.Link, visit, also)
 		if err != nil {
 			return nil, err
 		}

@@ -69,7 +69,7 @@ func (s *Server) deriveInsights(
 		return nil, err
 	}
 	d := insights.NewDeriver(accounts)
-	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row)) {
+	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row), providers.Query{}) {
 		if err != nil {
 			return nil, service.CallError(err)
 		}
