@@ -37,7 +37,7 @@ func runBackup(ctx context.Context, args []string, out, errOut io.Writer) error 
 
 // openReadOnly opens the store of a configuration for reading.
 func openReadOnly(ctx context.Context, path string) (*sqlite.ReadOnly, error) {
-	cfg, err := config.Load(path)
+	cfg, err := config.Load(path, kinds)
 	if err != nil {
 		return nil, err
 	}

@@ -24,11 +24,11 @@ func runCheck(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return errUsage
 	}
-	cfg, err := config.Load(*path)
+	cfg, err := config.Load(*path, kinds)
 	if err != nil {
 		return err
 	}
-	wired, err := wire(cfg, wiring{})
+	wired, err := wire(ctx, cfg, wiring{})
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	case "check":
 		return runCheck(ctx, args, out, errOut)
 	case "operations":
-		return runOperations(args, out, errOut)
+		return runOperations(ctx, args, out, errOut)
 	case "keys":
 		return runKeys(args, out, errOut)
 	case "audit":

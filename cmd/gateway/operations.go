@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"kontor.dev/kontor/internal/config"
@@ -11,7 +13,7 @@ import (
 )
 
 // runOperations prints each adapter's operation table. With a configuration, the table in force.
-func runOperations(args []string, out, errOut io.Writer) error {
+func runOperations(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("operations", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	path := flags.String("config", "", "show the operations with this configuration's overrides")
@@ -19,33 +21,41 @@ func runOperations(args []string, out, errOut io.Writer) error {
 		return errUsage
 	}
 	if *path == "" {
-		for i, table := range operationTables() {
+		for i, kind := range kinds {
 			if i > 0 {
 				fmt.Fprintln(out)
 			}
-			if err := printOperations(out, table.title, table.operations); err != nil {
+			if err := printOperations(out, kind.DisplayName, kind.Operations); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	cfg, err := config.Load(*path)
+	cfg, err := config.Load(*path, kinds)
 	if err != nil {
 		return err
 	}
-	wired, err := wire(cfg, wiring{})
+	wired, err := wire(ctx, cfg, wiring{})
 	if err != nil {
 		return err
 	}
 	for _, tenant := range wired.tenantIDs() {
 		for _, p := range wired.tenants[tenant].Providers {
-			if err := printOperations(out, tenant+": "+p.DisplayName, p.Operations); err != nil {
+			if err := printOperations(out, tenant+": "+title(p), p.Operations); err != nil {
 				return err
 			}
 			fmt.Fprintln(out)
 		}
 	}
 	return nil
+}
+
+// title names a provider by its kind, and by its id where the operator gave it another.
+func title(p *providers.Provider) string {
+	if strings.EqualFold(p.ID, p.DisplayName) {
+		return p.DisplayName
+	}
+	return p.DisplayName + " (" + p.ID + ")"
 }
 
 func printOperations(out io.Writer, title string, operations []providers.Operation) error {

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,7 +19,6 @@ import (
 	playedfimento "kontor.dev/kontor/internal/sandbox/fimento"
 	playedfinoos "kontor.dev/kontor/internal/sandbox/finoos"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
-	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -79,8 +78,8 @@ func runSandbox(ctx context.Context, args []string, out, errOut io.Writer) error
 
 // runPlayedGateway serves in front of the played providers until the context ends.
 func runPlayedGateway(ctx context.Context, f sandboxFlags, played *sandboxes.Running, level slog.Level, out, errOut io.Writer) error {
-	key, _ := newKey()
-	cfg, err := sandboxConfig(f, played, key)
+	key, hash := newKey()
+	cfg, err := sandboxConfig(f, played, hash)
 	if err != nil {
 		return err
 	}
@@ -106,7 +105,7 @@ func runPlayedGateway(ctx context.Context, f sandboxFlags, played *sandboxes.Run
 
 // sandboxConfig is the configuration of a gateway in front of the played providers. The database begins empty: the played providers remember
 // nothing either.
-func sandboxConfig(f sandboxFlags, played *sandboxes.Running, key string) (*config.Config, error) {
+func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*config.Config, error) {
 	var err error
 	if f.http, err = settlePort(f.http); err != nil { // the providers must be told before the gateway listens
 		return nil, err
@@ -117,25 +116,35 @@ func sandboxConfig(f sandboxFlags, played *sandboxes.Running, key string) (*conf
 			return nil, err
 		}
 	}
-	cfg := config.Defaults()
-	cfg.Listen = config.Listen{GRPC: f.grpc, HTTP: f.http, Admin: f.admin}
-	cfg.PublicURL = "http://" + f.http
-	cfg.Store = secret.New("sqlite:" + path)
-	cfg.Polling.MinInterval = max(f.step, 100*time.Millisecond)
-	cfg.Tenants = map[string]config.Tenant{"default": {
-		RedirectURIs: []string{"http://" + f.http + "/*", "http://127.0.0.1/*", "http://localhost/*", "https://app.example.com/*"},
-		Providers: config.Providers{
-			Fimento: &config.Fimento{
-				BaseURL: played.FimentoURL, Username: playedfimento.DefaultName, Password: secret.New(playedfimento.DefaultPassword),
-				PartnerBank: playedfimento.DefaultPartnerBankID,
+	type object = map[string]any
+	least := max(f.step, 100*time.Millisecond)
+	text, err := json.Marshal(object{ // which is YAML
+		"listen":     object{"grpc": f.grpc, "http": f.http, "admin": f.admin},
+		"public_url": "http://" + f.http,
+		"store":      "sqlite:" + path,
+		"polling":    object{"min_interval": least.String(), "max_interval": max(least, 5*time.Minute).String()},
+		"tenants": object{"default": object{
+			"redirect_uris": []string{"http://" + f.http + "/*", "http://127.0.0.1/*", "http://localhost/*", "https://app.example.com/*"},
+			"providers": object{
+				"fimento": object{
+					"base_url": played.FimentoURL, "username": playedfimento.DefaultName, "password": playedfimento.DefaultPassword,
+					"partner_bank": playedfimento.DefaultPartnerBankID,
+				},
+				"finoos": object{
+					"base_url": played.FinoOSURL + playedfinoos.BasePath, "name": playedfinoos.DemoName, "secret": playedfinoos.DemoSecret,
+				},
 			},
-			FinoOS: &config.FinoOS{
-				BaseURL: played.FinoOSURL + playedfinoos.BasePath, Name: playedfinoos.DemoName, Secret: secret.New(playedfinoos.DemoSecret),
-			},
-		},
-	}}
-	cfg.Clients = []config.Client{{ID: "sandbox", Tenant: "default", Keys: [][sha256.Size]byte{sha256.Sum256([]byte(key))}, Scopes: []string{"*"}}}
-	return &cfg, nil
+		}},
+		"clients": []object{{"id": "sandbox", "tenant": "default", "key_sha256": hash, "scopes": []string{"*"}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	cfg, problems := config.Parse("sandbox", text, config.Options{Kinds: kinds})
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return cfg, nil
 }
 
 // settlePort replaces port 0 by a free one.

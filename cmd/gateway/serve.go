@@ -31,7 +31,7 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return errUsage
 	}
-	cfg, err := config.Load(*path)
+	cfg, err := config.Load(*path, kinds)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 		return g, err
 	}
 	log := g.telemetry.Logger
-	wired, err := wire(cfg, wiring{observer: g.telemetry.Observer, log: log})
+	wired, err := wire(ctx, cfg, wiring{observer: g.telemetry.Observer, log: log})
 	if err != nil {
 		return g, err
 	}

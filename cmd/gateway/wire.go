@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"maps"
-	"reflect"
 	"slices"
-	"strings"
 
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/providers"
@@ -17,23 +15,23 @@ import (
 	"kontor.dev/kontor/internal/service"
 )
 
+// kinds are all adapters that there are. A further one is a folder of its own and one word here.
+var kinds = []providers.Kind{fimento.Kind, finoos.Kind}
+
 // wiring is what all adapters get.
 type wiring struct {
-	// observer gives the observer of a tenant's calls.
+	// observer gives the observer of a tenant's calls; nil when nothing is observed.
 	observer func(tenant string) providers.Observer
 	log      *slog.Logger
 }
 
-// observe gives a tenant's observer, nil when nothing is observed.
-func (w wiring) observe(tenant string) providers.Observer {
-	if w.observer == nil {
-		return nil
+// deps is what one provider's adapter gets.
+func (w wiring) deps(tenant, id string) providers.Deps {
+	deps := providers.Deps{ID: id, Tenant: tenant, Logger: w.log}
+	if w.observer != nil {
+		deps.Observer = w.observer(tenant)
 	}
-	return w.observer(tenant)
-}
-
-func (w wiring) deps(tenant string) providers.Deps {
-	return providers.Deps{Tenant: tenant, Observer: w.observe(tenant), Logger: w.log}
+	return deps
 }
 
 // wired are the tenants with their providers.
@@ -43,70 +41,29 @@ type wired struct {
 
 func (w wired) tenantIDs() []string { return slices.Sorted(maps.Keys(w.tenants)) }
 
-// wire builds each tenant's providers from the configuration. This is the one place that knows which adapters there are: a further provider
-// is added here, in the configuration, and in a folder of its own.
-func wire(cfg *config.Config, w wiring) (wired, error) {
+// wire opens each tenant's providers, as the configuration says. It sends nothing.
+func wire(ctx context.Context, cfg *config.Config, w wiring) (wired, error) {
 	result := wired{tenants: make(map[string]service.Tenant, len(cfg.Tenants))}
 	for id, t := range cfg.Tenants {
 		tenant := service.Tenant{RedirectURIs: t.RedirectURIs, Credentials: make(map[string]string)}
 		pepper := sha256.New()
-		add := func(p *providers.Provider, err error, credentials ...string) error {
+		for _, block := range t.Providers {
+			p, err := block.Settings.Open(ctx, w.deps(id, block.ID))
 			if err != nil {
-				return &keyError{"tenants." + id + ".providers", err}
+				return wired{}, fmt.Errorf("tenants.%s.providers.%s: %w", id, block.ID, err)
 			}
 			if err := service.Validate(p); err != nil {
-				return err
+				return wired{}, err
 			}
 			tenant.Providers = append(tenant.Providers, p)
-			secrets := strings.Join(credentials, "\x00")
-			sum := sha256.Sum256([]byte("credentials\x00" + secrets))
-			tenant.Credentials[p.ID] = hex.EncodeToString(sum[:])
-			pepper.Write([]byte(p.ID + "\x00" + secrets + "\x00"))
-			return nil
-		}
-		if c := t.Providers.Fimento; c != nil {
-			settings := fimento.Kind.Settings()
-			*settings.Target().(*fimento.Config) = fimento.Config{
-				BaseURL: providers.BaseURL(c.BaseURL), Username: c.Username, Password: c.Password,
-				PartnerBank: providers.HeaderText(c.PartnerBank), Operations: c.Operations,
-			}
-			p, err := settings.Open(context.Background(), w.deps(id))
-			if err := add(p, err, c.Username, c.Password.Reveal()); err != nil {
-				return wired{}, err
-			}
-		}
-		if c := t.Providers.FinoOS; c != nil {
-			settings := finoos.Kind.Settings()
-			config := settings.Target().(*finoos.Config)
-			*config = finoos.Config{BaseURL: providers.BaseURL(c.BaseURL), Name: c.Name, Secret: c.Secret, Operations: c.Operations}
-			reflect.ValueOf(config).Elem().FieldByName("TokenPrefix").SetString(c.TokenPrefix)
-			reflect.ValueOf(config).Elem().FieldByName("APIVersion").SetString(c.APIVersion)
-			p, err := settings.Open(context.Background(), w.deps(id))
-			if err := add(p, err, c.Name, c.Secret.Reveal()); err != nil {
-				return wired{}, err
+			tenant.Credentials[p.ID] = block.Settings.Fingerprint()
+			pepper.Write([]byte(p.ID + "\x00"))
+			for _, text := range block.Settings.Secrets() {
+				pepper.Write([]byte(text.Reveal() + "\x00"))
 			}
 		}
 		tenant.Pepper = pepper.Sum(nil)
 		result.tenants[id] = tenant
 	}
 	return result, nil
-}
-
-// keyError names the configuration key of a fault.
-type keyError struct {
-	key string
-	err error
-}
-
-func (e *keyError) Error() string { return e.key + ": " + e.err.Error() }
-func (e *keyError) Unwrap() error { return e.err }
-
-// table is an adapter's operation table as it is built in.
-type table struct {
-	title      string
-	operations []providers.Operation
-}
-
-func operationTables() []table {
-	return []table{{"Fimento", fimento.Operations()}, {"finoOS", finoos.Operations()}}
 }

@@ -1,7 +1,7 @@
 // Package config reads kontor.yaml. It is strict: an unknown key, a key that appears twice, a value that is missing or bad and a secret that
 // cannot be read are all found in one pass, and each is named with its key and line and never with its value.
 //
-// The structs hold plain values. What a provider's block means is the adapter's business; cmd/gateway maps one to the other.
+// What a provider's block may hold is its adapter's to say (providers.Kind). Nothing here knows an adapter.
 package config
 
 import (
@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/secret"
 )
 
@@ -67,44 +68,18 @@ type Listen struct {
 type Tenant struct {
 	// RedirectURIs are the addresses to which a consent may send the customer back. A path may end in /*.
 	RedirectURIs []string
-	// Providers has the tenant's credentials; at least one is set.
-	Providers Providers
+	// Providers are the providers where the tenant has credentials, in the order of the file; at least one.
+	Providers []Provider
 }
 
-// Providers has one block for each provider; nil when the tenant does not use it.
-type Providers struct {
-	Fimento *Fimento
-	FinoOS  *FinoOS
-}
-
-// Fimento has the access to Fimento's API.
-type Fimento struct {
-	// BaseURL is the API's address. Fimento publishes none.
-	BaseURL string
-	// Username is the login's name.
-	Username string
-	// Password is the login's password.
-	Password secret.String
-	// PartnerBank is the bank on whose behalf consent is asked when a caller names none. May be empty.
-	PartnerBank string
-	// Operations replaces methods and paths: "METHOD /path" by the operation's name.
-	Operations map[string]string
-}
-
-// FinoOS has the access to finoOS's API.
-type FinoOS struct {
-	// BaseURL is the API's address.
-	BaseURL string
-	// Name is the login's name.
-	Name string
-	// Secret is the login's secret.
-	Secret secret.String
-	// TokenPrefix stands before the token in the Authorization header. Empty: the token alone.
-	TokenPrefix string
-	// APIVersion is sent as API-Version. Empty: the account's own.
-	APIVersion string
-	// Operations replaces methods and paths: "METHOD /path" by the operation's name.
-	Operations map[string]string
+// Provider is one provider of a tenant.
+type Provider struct {
+	// ID is the operator's name for it, the last segment of its resource name.
+	ID string
+	// Kind is the name of the adapter that speaks to it. A block that does not say has its id for it.
+	Kind string
+	// Settings is the rest of the block, which is the adapter's own.
+	Settings providers.Settings
 }
 
 // Client is an internal service that calls Kontor.
@@ -186,12 +161,15 @@ type Telemetry struct {
 	OTLPEndpoint string
 }
 
-// Polling tells how often a consent under way is read from its provider.
+// Polling tells how often a consent is read from its provider.
 type Polling struct {
 	// MinInterval is the shortest time between two reads of a consent that nobody authenticated asked for.
 	MinInterval time.Duration
 	// MaxInterval is how far polling backs off without news.
 	MaxInterval time.Duration
+	// IdleInterval is the time between two reads of a consent that stands and of which no news is expected. Zero, when it is not set: a day,
+	// or longer where the provider's adapter says so.
+	IdleInterval time.Duration
 }
 
 // Audit tells how long the audit trail is kept.
@@ -226,9 +204,6 @@ func Defaults() Config {
 		Shutdown:   Shutdown{Timeout: 25 * time.Second},
 	}
 }
-
-// FinoOSBaseURL is finoOS's address when a block has none (documented).
-const FinoOSBaseURL = "https://os.fino.cloud/api/v1"
 
 // The claims of a token that tell scopes and client when an issuer's block does not say.
 const (

@@ -13,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/secret"
 )
 
@@ -33,13 +36,13 @@ var storeKey = func() secret.String {
 }()
 
 func env(name string) (string, bool) {
-	found, ok := map[string]string{"FINOOS_SECRET": envSecret, "SUFFIX": "x", "EMPTY": "", "STORE_KEY": storeKey.Reveal()}[name]
+	found, ok := map[string]string{"SOUTH_SECRET": envSecret, "SUFFIX": "x", "EMPTY": "", "STORE_KEY": storeKey.Reveal()}[name]
 	return found, ok
 }
 
 func readFile(name string) ([]byte, error) {
 	content, ok := map[string]string{
-		"/run/secrets/fimento": fileSecret + "\r\n\n", "s1": "one\n", "s2": "two",
+		"/run/secrets/north": fileSecret + "\r\n\n", "s1": "one\n", "s2": "two",
 		"/run/secrets/kontor-store": storeKey.Reveal() + "\n",
 	}[name]
 	if !ok {
@@ -58,7 +61,7 @@ func full(t *testing.T) string {
 }
 
 func TestEverythingSet(t *testing.T) {
-	c, problems := config.Parse("kontor.yaml", []byte(full(t)), env, readFile)
+	c, problems := parse(full(t))
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -71,27 +74,40 @@ func TestEverythingSet(t *testing.T) {
 	if c.StoreKey.Reveal() != storeKey.Reveal() {
 		t.Error("the store key is another")
 	}
-	f, o := c.Tenants["default"].Providers.Fimento, c.Tenants["default"].Providers.FinoOS
-	if f.BaseURL != "https://fimento.example.com/api" || f.Username != "lender" || f.Password.Reveal() != fileSecret || f.PartnerBank != "62a1f0c7" ||
-		f.Operations["login"] != "POST /auth/login2" {
-		t.Errorf("fimento: %+v", f)
+	want := []config.Provider{{ID: "north", Kind: "north"}, {ID: "south", Kind: "south"}}
+	targets := checkProviders(t, c.Tenants["default"].Providers, want)
+	f, _ := targets[0].(*north)
+	if diff := cmp.Diff(&north{
+		BaseURL: "https://north.example.com/api/", Username: "lender", Password: secret.New(fileSecret), Bank: "62a1f0c7",
+		Operations: providers.Overrides{"login": "POST /auth/login2"},
+	}, f); diff != "" {
+		t.Errorf("north (-want +got):\n%s", diff)
 	}
-	if o.BaseURL != "http://127.0.0.1:9999/api/v1" || o.Name != "12345" || o.Secret.Reveal() != envSecret || o.TokenPrefix != "Bearer" ||
-		o.APIVersion != "2020-06-16" || o.Operations["disconnect"] != "DELETE /users/{userID}/banking" {
-		t.Errorf("finoos: %+v", o)
+	s, _ := targets[1].(*south)
+	if diff := cmp.Diff(&south{
+		BaseURL: "http://127.0.0.1:9999/api/v1", Name: "12345", Secret: secret.New(envSecret), Version: "2020-06-16", Colour: 2,
+		Wait: 90 * time.Second, Reads: 4, Fast: true, Tags: []tag{"one", "two"}, Extra: map[string]language{"sv": "fi"},
+		Identity: &identity{CertFile: "south.crt", KeyFile: "/etc/kontor/south.key"},
+	}, s); diff != "" {
+		t.Errorf("south (-want +got):\n%s", diff)
 	}
-	if other := c.Tenants["other"].Providers; other.Fimento != nil || other.FinoOS.Name != "a-x-b" || other.FinoOS.Secret.Reveal() != "onetwo" ||
-		other.FinoOS.BaseURL != config.FinoOSBaseURL {
-		t.Errorf("other: %+v", other.FinoOS)
+	// A tenant may have two of a kind, in the order of the file.
+	want = []config.Provider{{ID: "south-two", Kind: "south"}, {ID: "south", Kind: "south"}}
+	targets = checkProviders(t, c.Tenants["other"].Providers, want)
+	if two, _ := targets[0].(*south); two.Name != "a-x-b" || two.Secret.Reveal() != "onetwo" || two.BaseURL != "" {
+		t.Errorf("south-two: %+v", two)
+	}
+	if one, _ := targets[1].(*south); one.Name != "b" || one.Secret.Reveal() != "c" {
+		t.Errorf("south: %+v", one)
 	}
 	if uris := c.Tenants["default"].RedirectURIs; !slices.Equal(uris, []string{"https://app.example.com/*", "http://127.0.0.1:3000/done"}) {
 		t.Errorf("redirect_uris: %v", uris)
 	}
-	want := []config.Client{
+	clients := []config.Client{
 		{ID: "lending", Tenant: "default", Keys: [][32]byte{sha256.Sum256([]byte("test"))}, Scopes: []string{"consents.write", "banking.read"}},
 		{ID: "ops", Tenant: "other", Keys: [][32]byte{sha256.Sum256([]byte("test2")), sha256.Sum256([]byte("test3"))}, Scopes: []string{"*"}},
 	}
-	if !reflect.DeepEqual(c.Clients, want) {
+	if !reflect.DeepEqual(c.Clients, clients) {
 		t.Errorf("clients: %v", c.Clients)
 	}
 	if !slices.Equal(c.OIDC, []config.OIDC{
@@ -116,24 +132,39 @@ func TestEverythingSet(t *testing.T) {
 		t.Errorf("audit: %v", c.Audit)
 	}
 	if c.Telemetry.OTLPEndpoint != "http://collector:4317" || c.Heartbeat != 5*time.Second || c.Webhooks || c.Reflection ||
-		c.Polling != (config.Polling{MinInterval: time.Second, MaxInterval: time.Minute}) ||
+		c.Polling != (config.Polling{MinInterval: time.Second, MaxInterval: time.Minute, IdleInterval: 6 * time.Hour}) ||
 		c.Shutdown != (config.Shutdown{Delay: 2 * time.Second, Timeout: 10 * time.Second}) {
 		t.Errorf("got %+v", c)
 	}
 	for _, format := range []string{"%v", "%+v", "%#v"} {
-		if out := fmt.Sprintf(format, c) + fmt.Sprintf(format, f) + fmt.Sprintf(format, o); strings.Contains(out, "canary") || strings.Contains(out, storeKey.Reveal()) {
+		if out := fmt.Sprintf(format, c) + fmt.Sprintf(format, *c) + fmt.Sprintf(format, f) + fmt.Sprintf(format, s); strings.Contains(out, "canary") || strings.Contains(out, storeKey.Reveal()) {
 			t.Errorf("%s shows a secret", format)
 		}
 	}
 }
 
+// checkProviders compares all of providers but their settings, whose targets it gives.
+func checkProviders(t *testing.T, got, want []config.Provider) (targets []any) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d providers, want %d", len(got), len(want))
+	}
+	for i, p := range got {
+		if p.ID != want[i].ID || p.Kind != want[i].Kind {
+			t.Errorf("provider %d is %s of kind %s, want %s of kind %s", i, p.ID, p.Kind, want[i].ID, want[i].Kind)
+		}
+		targets = append(targets, p.Settings.Target())
+	}
+	return targets
+}
+
 const least = `public_url: http://localhost:8080
-tenants: {t: {redirect_uris: ["https://a.example"], providers: {finoos: {name: n, secret: s}}}}
+tenants: {t: {redirect_uris: ["https://a.example"], providers: {south: {name: n, secret: s}}}}
 clients: [{id: c, tenant: t, key_sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, scopes: ["*"]}]
 `
 
 func TestDefaults(t *testing.T) {
-	c, problems := config.Parse("kontor.yaml", []byte(least), env, readFile)
+	c, problems := parse(least)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -149,36 +180,6 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestExample(t *testing.T) {
-	data, err := os.ReadFile("../../kontor.example.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, problems := config.Parse("kontor.example.yaml", data, env, readFile); len(problems) > 0 {
-		t.Error(problems)
-	}
-	// Every key must be in it, and what is commented out must be right as well: without the marks it parses, too.
-	var open []string
-	for line := range strings.Lines(string(data)) {
-		trimmed := strings.TrimLeft(line, " ")
-		if rest, ok := strings.CutPrefix(trimmed, "# "); ok && strings.Contains(rest, ":") && rest[0] >= 'a' && rest[0] <= 'z' {
-			line = strings.Repeat(" ", len(line)-len(trimmed)) + rest
-		} else if rest, ok := strings.CutPrefix(trimmed, "#   "); ok {
-			line = strings.Repeat(" ", len(line)-len(trimmed)) + "  " + rest
-		}
-		open = append(open, line)
-	}
-	text := strings.Join(open, "")
-	if _, problems := config.Parse("opened", []byte(text), env, readFile); len(problems) > 0 {
-		t.Errorf("%v\n%s", problems, text)
-	}
-	for line := range strings.Lines(full(t)) {
-		if key, _, ok := strings.Cut(strings.TrimLeft(line, " -"), ":"); ok && key != "other" && key != "disconnect" && !strings.Contains(text, key+":") {
-			t.Errorf("the example lacks %s", key)
-		}
-	}
-}
-
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -189,28 +190,32 @@ func TestLoad(t *testing.T) {
 		return path
 	}
 	write("key.txt", "s3cret\n")
-	path := write("kontor.yaml", strings.Replace(least, "secret: s", `secret: "${file:key.txt}"`, 1)+"tls: {cert_file: a.crt, key_file: /b.key, client_ca_file: ca.pem}\n")
-	c, err := config.Load(path)
+	path := write("kontor.yaml", strings.Replace(least, "secret: s", `secret: "${file:key.txt}", identity: {cert_file: a.crt, key_file: /b.key}`, 1)+"tls: {cert_file: a.crt, key_file: /b.key, client_ca_file: ca.pem}\n")
+	c, err := config.Load(path, kinds)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Tenants["t"].Providers.FinoOS.Secret.Reveal(); got != "s3cret" {
+	s, _ := c.Tenants["t"].Providers[0].Settings.Target().(*south)
+	if got := s.Secret.Reveal(); got != "s3cret" {
 		t.Errorf("the secret is %q", got)
+	}
+	if s.Identity.CertFile != providers.File(filepath.Join(dir, "a.crt")) || s.Identity.KeyFile != "/b.key" {
+		t.Errorf("the identity is %v", s.Identity)
 	}
 	if c.TLS.CertFile != filepath.Join(dir, "a.crt") || c.TLS.KeyFile != "/b.key" || c.TLS.ClientCAFile != filepath.Join(dir, "ca.pem") {
 		t.Errorf("tls is %v", c.TLS)
 	}
 
-	_, err = config.Load(filepath.Join(dir, "none.yaml"))
+	_, err = config.Load(filepath.Join(dir, "none.yaml"), kinds)
 	var problems config.Problems
 	if !errors.As(err, &problems) || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("a missing file gives %v", err)
 	}
-	if _, err = config.Load(dir); err == nil {
+	if _, err = config.Load(dir, kinds); err == nil {
 		t.Error("a folder is no file")
 	}
 	broken := write("broken.yaml", strings.Replace(least, "scopes", "scope", 1))
-	if _, err = config.Load(broken); err == nil || !strings.HasPrefix(err.Error(), broken+":3: clients[0].scope: there is no such key\n") {
+	if _, err = config.Load(broken, kinds); err == nil || !strings.HasPrefix(err.Error(), broken+":3: clients[0].scope: there is no such key\n") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -224,10 +229,12 @@ tenants:
   default:
     redirect_uris: []
     providers:
-      fimento:
-        base_url: https://f.example
-        username: u
+      north:
+        base_url: https://n.example
         password: "${file:/canary}"
+        operations:
+          canary word: GET /canary
+          read: GET /read
 clients:
   - id: c
     tenant: nobody
@@ -235,18 +242,21 @@ clients:
     scopes: [consents.delete]
 heartbeat: 15
 `
-	_, problems := config.Parse("kontor.yaml", []byte(text), env, readFile)
+	_, problems := parse(text)
 	want := []string{
 		`kontor.yaml:1: listen.grpc: must be an address with a port, such as 127.0.0.1:8080`,
 		`kontor.yaml:2: public_url: must be an http(s) address without credentials, query or fragment`,
 		`kontor.yaml:3: surprise: there is no such key`,
 		`kontor.yaml:6: tenants.default.redirect_uris: must have at least one entry`,
-		`kontor.yaml:11: tenants.default.providers.fimento.password: cannot read the secret file`,
-		`kontor.yaml:14: clients[0].tenant: there is no such tenant`,
-		"kontor.yaml:15: clients[0].key_sha256: must be the SHA-256 of a key in 64 hexadecimal digits, as `gateway keys new` prints it",
-		`kontor.yaml:16: clients[0].scopes[0]: must be one of: *, customers.read, customers.write, consents.read, consents.write, banking.read, ` +
+		`kontor.yaml:8: tenants.default.providers.north.username: is missing`,
+		`kontor.yaml:10: tenants.default.providers.north.password: cannot read the secret file`,
+		`kontor.yaml:11: tenants.default.providers.north.operations.(key): there is no such operation`,
+		`kontor.yaml:13: tenants.default.providers.north.operations.read: {id} is missing`,
+		`kontor.yaml:16: clients[0].tenant: there is no such tenant`,
+		"kontor.yaml:17: clients[0].key_sha256: must be the SHA-256 of a key in 64 hexadecimal digits, as `gateway keys new` prints it",
+		`kontor.yaml:18: clients[0].scopes[0]: must be one of: *, customers.read, customers.write, consents.read, consents.write, banking.read, ` +
 			`banking.write, insights.read, insights.write, documents.read, documents.write, providers.read, providers.write`,
-		`kontor.yaml:17: heartbeat: must be a duration with its unit, such as 15s, from 100ms to 10m0s`,
+		`kontor.yaml:19: heartbeat: must be a duration with its unit, such as 15s, from 100ms to 10m0s`,
 	}
 	if got := strings.Split(problems.Error(), "\n"); !slices.Equal(got, want) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))

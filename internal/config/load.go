@@ -5,11 +5,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"kontor.dev/kontor/internal/providers"
 )
 
-// Load reads a configuration from a file. Paths in ${file:...} and under tls that are not absolute start at the file's folder. When something
-// is wrong, the error is of type Problems.
-func Load(path string) (*Config, error) {
+// Load reads a configuration from a file. Paths that are not absolute start at the file's folder. When something is wrong, the error is of
+// type Problems.
+func Load(path string, kinds []providers.Kind) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		message := "cannot be read"
@@ -18,36 +20,45 @@ func Load(path string) (*Config, error) {
 		}
 		return nil, Problems{{File: path, Message: message}}
 	}
-	folder := filepath.Dir(path)
-	readFile := func(name string) ([]byte, error) { return os.ReadFile(inFolder(folder, name)) }
-	config, problems := Parse(path, data, os.LookupEnv, readFile)
+	config, problems := Parse(path, data, Options{Kinds: kinds, Folder: filepath.Dir(path)})
 	if len(problems) > 0 {
 		return nil, problems
-	}
-	if config.TLS != nil {
-		config.TLS.CertFile, config.TLS.KeyFile = inFolder(folder, config.TLS.CertFile), inFolder(folder, config.TLS.KeyFile)
-		if config.TLS.ClientCAFile != "" {
-			config.TLS.ClientCAFile = inFolder(folder, config.TLS.ClientCAFile)
-		}
 	}
 	return config, nil
 }
 
-func inFolder(folder, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(folder, name)
+// Options says with what a configuration is read.
+type Options struct {
+	// Kinds are the kinds of providers that there are.
+	Kinds []providers.Kind
+	// Folder is where paths start that are not absolute; empty for the folder that the process runs in.
+	Folder string
+	// Env and ReadFile resolve ${env:...} and ${file:...}; nil for the process's own environment and files.
+	Env      func(name string) (string, bool)
+	ReadFile func(path string) ([]byte, error)
 }
 
-// Parse reads a configuration from data. Name is how problems call it; env and readFile resolve ${env:...} and ${file:...}. The Config is
-// only of use when there are no problems.
-func Parse(name string, data []byte, env func(string) (string, bool), readFile func(string) ([]byte, error)) (*Config, Problems) {
-	p := &parser{file: name, env: env, readFile: readFile}
+// Parse reads a configuration from data. Name is how problems call it. The Config is only of use when there are no problems.
+func Parse(name string, data []byte, o Options) (*Config, Problems) {
+	if o.Env == nil {
+		o.Env = os.LookupEnv
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
+	p := &parser{file: name, options: o}
 	config := Defaults()
 	if root, ok := p.document(data); ok {
 		p.config(root, &config)
 	}
 	p.problems.sort()
 	return &config, p.problems
+}
+
+// path places a path that is not absolute.
+func (p *parser) path(name string) (string, error) {
+	if filepath.IsAbs(name) {
+		return name, nil
+	}
+	return filepath.Join(p.options.Folder, name), nil
 }

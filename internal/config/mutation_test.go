@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"kontor.dev/kontor/internal/config"
 )
 
 // mutation is one way to spoil the full configuration.
@@ -65,7 +63,7 @@ func mutations(text string) (all []mutation) {
 	}
 	for _, m := range keysOf(text) {
 		i, line := m.line-1, lines[m.line-1]
-		open := strings.ContainsAny(m.path, ".") && (parentOf(m.path) == "tenants" || strings.HasSuffix(parentOf(m.path), "operations"))
+		open := strings.ContainsAny(m.path, ".") && (parentOf(m.path) == "tenants" || strings.HasSuffix(parentOf(m.path), "operations") || strings.HasSuffix(parentOf(m.path), "extra") || strings.Contains(line, "kind:"))
 		if !open {
 			all = append(all, mutation{"unknown " + m.path, with(i, strings.Replace(line, m.name+":", m.name+"x:", 1)), sibling(m.path, m.name+"x"), m.line})
 		}
@@ -100,9 +98,9 @@ func badValues(text string) (all []mutation) {
 	}
 	for _, bad := range []string{"kontor.example.com", "ftp://canary", "https://u:canary@host", "https://h?q=canary", "https://h/#canary", "https://", "https://h?", "'%zz://'"} {
 		add("public_url: https://kontor.example.com/base/", "public_url: "+bad, "public_url")
-		add("base_url: https://fimento.example.com/api/", "base_url: "+bad, "tenants.default.providers.fimento.base_url")
+		add("base_url: https://north.example.com/api/", "base_url: "+bad, "tenants.default.providers.north.base_url")
 	}
-	add("base_url: http://127.0.0.1:9999/api/v1", "base_url: http://canary.example/api", "tenants.default.providers.finoos.base_url")
+	add("base_url: http://127.0.0.1:9999/api/v1", "base_url: http://canary.example/api", "tenants.default.providers.south.base_url")
 	for _, bad := range []string{"kontor.db", "'sqlite:'", "sqlite://canary", "mysql://canary", "postgres://u:canary@h/db", "postgresql://u:canary@h/db"} {
 		add("store: sqlite:/var/lib/kontor/kontor.db", "store: "+bad, "store")
 	}
@@ -113,10 +111,23 @@ func badValues(text string) (all []mutation) {
 		add("- https://app.example.com/*", "- "+bad, "tenants.default.redirect_uris[0]")
 	}
 	for _, bad := range []string{"/auth/login", "post /auth", "POST auth", "POST /a?canary", "POST /a b"} {
-		add("login: POST /auth/login2", "login: "+bad, "tenants.default.providers.fimento.operations.login")
+		add("login: POST /auth/login2", "login: "+bad, "tenants.default.providers.north.operations.login")
 	}
-	add("token_prefix: Bearer", "token_prefix: two words", "tenants.default.providers.finoos.token_prefix")
-	add("api_version: 2020-06-16", "api_version: a/b", "tenants.default.providers.finoos.api_version")
+	add("login: POST /auth/login2", "logout: POST /auth/logout", "tenants.default.providers.north.operations.logout")
+	add("login: POST /auth/login2", "read: GET /read/{canary}", "tenants.default.providers.north.operations.read")
+	add("bank: 62a1f0c7", `bank: "canary "`, "tenants.default.providers.north.bank")
+	add("version: 2020-06-16", "version: canary", "tenants.default.providers.south.version")
+	add("colour: green", "colour: canary", "tenants.default.providers.south.colour")
+	add("wait: 90s", "wait: 90", "tenants.default.providers.south.wait")
+	add("reads: 4", "reads: four", "tenants.default.providers.south.reads")
+	add("reads: 4", "reads: 101", "tenants.default.providers.south.reads")
+	add("fast: true", "fast: canary", "tenants.default.providers.south.fast")
+	add("- two", "- canary-canary", "tenants.default.providers.south.tags[1]")
+	add("sv: fi", "sv: canary", "tenants.default.providers.south.extra.sv")
+	add("kind: south, name", "kind: canary, name", "tenants.other.providers.south-two.kind")
+	add("south-two: {kind: south, ", "south-two: {", "tenants.other.providers.south-two")
+	add("south-two: {kind: south", "South Two: {kind: south", "tenants.other.providers.(key)")
+	add("idle_interval: 6h", "idle_interval: 1ms", "polling.idle_interval")
 	for _, bad := range []string{"Lending", "a b", "-a", "a_b"} {
 		add("id: lending", "id: "+bad, "clients[0].id")
 	}
@@ -177,7 +188,7 @@ func TestMutations(t *testing.T) {
 			if m.text == text {
 				t.Fatal("nothing was changed")
 			}
-			_, problems := config.Parse("kontor.yaml", []byte(m.text), env, readFile)
+			_, problems := parse(m.text)
 			if len(problems) == 0 {
 				t.Fatal("not found")
 			}
@@ -211,7 +222,7 @@ func TestMissing(t *testing.T) {
 			continue // the first key of an item: the hyphen would go with it
 		}
 		without := strings.Join(append(append([]string{}, lines[:i]...), lines[end:]...), "\n")
-		_, problems := config.Parse("kontor.yaml", []byte(without), env, readFile)
+		_, problems := parse(without)
 		for _, p := range problems {
 			if p.Message == "is missing" && p.Path == m.path {
 				missing[m.path] = true
@@ -220,8 +231,9 @@ func TestMissing(t *testing.T) {
 	}
 	for _, path := range []string{
 		"public_url", "tenants", "clients", "tenants.default.redirect_uris", "tenants.default.providers",
-		"tenants.default.providers.fimento.base_url", "tenants.default.providers.fimento.username", "tenants.default.providers.fimento.password",
-		"tenants.default.providers.finoos.name", "tenants.default.providers.finoos.secret", "clients[0].tenant", "clients[0].key_sha256",
+		"tenants.default.providers.north.base_url", "tenants.default.providers.north.username", "tenants.default.providers.north.password",
+		"tenants.default.providers.south.name", "tenants.default.providers.south.secret", "tenants.default.providers.south.identity.cert_file",
+		"tenants.default.providers.south.identity.key_file", "clients[0].tenant", "clients[0].key_sha256",
 		"clients[0].scopes", "oidc[0].audience", "oidc[1].audience", "tls.cert_file", "tls.key_file",
 	} {
 		if !missing[path] {
@@ -251,26 +263,35 @@ func TestShapes(t *testing.T) {
 		"merge key":     {least + "log: &l {level: info}\nlimits: {<<: *l}\n", "limits: has a key that is not a plain word"},
 		"odd key":       {least + "log: {[canary]: 1}\n", "log: has a key that is not a plain word"},
 		"value as key":  {least + "log: {'canary secret': 1}\n", "log.(key): there is no such key"},
-		"no tenants":    {strings.Replace(least, "{t: {redirect_uris: [\"https://a.example\"], providers: {finoos: {name: n, secret: s}}}}", "{}", 1), "tenants: must have at least one tenant"},
-		"no provider":   {strings.Replace(least, "{finoos: {name: n, secret: s}}", "{}", 1), "tenants.t.providers: must have at least one provider"},
+		"no tenants":    {strings.Replace(least, "{t: {redirect_uris: [\"https://a.example\"], providers: {south: {name: n, secret: s}}}}", "{}", 1), "tenants: must have at least one tenant"},
+		"no provider":   {strings.Replace(least, "{south: {name: n, secret: s}}", "{}", 1), "tenants.t.providers: must have at least one provider"},
+		"no kind":       {strings.Replace(least, "{south:", "{canary-bank:", 1), "providers.canary-bank: is no kind of provider, so that it needs a key kind, one of: north, south"},
+		"wrong kind":    {strings.Replace(least, "{south: {", "{bank: {kind: canary, ", 1), "tenants.t.providers.bank.kind: must be one of: north, south"},
+		"whole block":   {strings.Replace(least, "secret: s", "secret: s, fast: true, reads: 101", 1), "tenants.t.providers.south: is too fast"},
+		"block's shape": {strings.Replace(least, "{name: n, secret: s}", "[canary]", 1), "kontor.yaml:2: tenants.t.providers.south: must be a mapping of keys to values"},
+		"no block":      {strings.Replace(least, "{name: n, secret: s}", "", 1), "kontor.yaml:2: tenants.t.providers.south: has no value"},
+		"no names":      {strings.Replace(least, "secret: s", "secret: s, identity: [canary]", 1), "tenants.t.providers.south.identity: must be a mapping of keys to values"},
 		"tenant's name": {strings.Replace(least, "{t: {", "{T: {", 1), "tenants.T: must be made of small letters"},
 		"same ports":    {least + "listen: {grpc: ':1', http: ':2', admin: ':1'}\n", "listen: two listeners have the same address"},
 		"two tenants":   {least + "oidc: [{issuer: 'https://h', audience: a, tenant: t, tenant_claim: c}]\n", "oidc[0]: must have either tenant or tenant_claim"},
 		"no tenant":     {least + "oidc: [{issuer: 'https://h', audience: a}]\n", "oidc[0]: must have either tenant or tenant_claim"},
 		"intervals":     {least + "polling: {min_interval: 2s, max_interval: 1s}\n", "polling: min_interval must not be longer"},
-		"empty secret":  {strings.Replace(least, "secret: s", `secret: "${env:EMPTY}"`, 1), "tenants.t.providers.finoos.secret: must not be empty"},
+		"empty secret":  {strings.Replace(least, "secret: s", `secret: "${env:EMPTY}"`, 1), "tenants.t.providers.south.secret: must not be empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, problems := config.Parse("kontor.yaml", []byte(c.text), env, readFile)
-			if !strings.Contains(problems.Error(), c.want) || strings.Contains(problems.Error(), "canary") {
+			_, problems := parse(c.text)
+			if strings.Contains(name, "block") && strings.Contains(problems.Error(), "missing") {
+				t.Errorf("a block that cannot be read lacks keys:\n%s", problems)
+			}
+			if !strings.Contains(problems.Error(), c.want) || strings.Contains(strings.ReplaceAll(problems.Error(), "canary-bank", ""), "canary") {
 				t.Errorf("got\n%s", problems)
 			}
 		})
 	}
 	// An alias stands for what it names.
 	aliased := strings.Replace(least, `redirect_uris: ["https://a.example"]`, `redirect_uris: &uris ["https://a.example"]`, 1)
-	aliased = strings.Replace(aliased, "secret: s}}}}", "secret: s}}}, u: {redirect_uris: *uris, providers: {finoos: {name: n, secret: s}}}}", 1)
-	c, problems := config.Parse("kontor.yaml", []byte(aliased), env, readFile)
+	aliased = strings.Replace(aliased, "secret: s}}}}", "secret: s}}}, u: {redirect_uris: *uris, providers: {south: {name: n, secret: s}}}}", 1)
+	c, problems := parse(aliased)
 	if len(problems) > 0 || c.Tenants["u"].RedirectURIs[0] != "https://a.example" {
 		t.Errorf("an alias is not followed: %v", problems)
 	}

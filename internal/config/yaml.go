@@ -16,8 +16,7 @@ import (
 // parser walks the YAML nodes and collects what is wrong with them.
 type parser struct {
 	file     string
-	env      func(string) (string, bool)
-	readFile func(string) ([]byte, error)
+	options  Options
 	problems Problems
 }
 
@@ -202,12 +201,16 @@ func (p *parser) expand(text string) (string, error) {
 		case !strings.HasSuffix(match, "}") || name == "" || kind != "env" && kind != "file":
 			failure = errors.New("may refer to ${env:NAME} or ${file:/path} only")
 		case kind == "env":
-			if found, ok := p.env(name); ok {
+			if found, ok := p.options.Env(name); ok {
 				return found
 			}
 			failure = errors.New("the environment variable is not set")
 		default:
-			content, err := p.readFile(name)
+			path, err := p.path(name)
+			var content []byte
+			if err == nil {
+				content, err = p.options.ReadFile(path)
+			}
 			if err == nil {
 				return strings.TrimRight(string(content), "\r\n")
 			}

@@ -65,12 +65,12 @@ func NewTable(operations []Operation, overrides Overrides) (Table, error) {
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		op, ok := table[name]
 		if !ok {
-			faults = append(faults, Fault{name, "there is no such operation"})
+			faults = append(faults, Fault{plainName(name), "there is no such operation"})
 			continue
 		}
 		problems := op.override(overrides[name])
 		for _, problem := range problems {
-			faults = append(faults, Fault{name, problem})
+			faults = append(faults, Fault{plainName(name), problem})
 		}
 		table[name] = op
 	}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,15 @@ func (s Settings) Check() Faults { return checkSettings(s.config, s.operations) 
 
 // Open makes the provider. It sends nothing.
 func (s Settings) Open(ctx context.Context, deps Deps) (*Provider, error) { return s.open(ctx, deps) }
+
+// Keys lists the keys of the block.
+func (s Settings) Keys() []string {
+	var keys []string
+	for _, field := range Fields(reflect.TypeOf(s.config).Elem()) {
+		keys = append(keys, field.Key)
+	}
+	return keys
+}
 
 // Secrets gives every secret text of the configuration, in the order of the struct.
 func (s Settings) Secrets() []secret.String {
@@ -128,10 +138,11 @@ func checkSettings(config any, operations []Operation) Faults {
 		root = pointer
 	}
 	walk("", root.Elem(), func(key string, v reflect.Value, tag tag) bool {
-		if missing(v) && key != "" {
-			if tag.required {
-				add(key, errors.New("is missing"))
-			}
+		if tag.required && blank(v) {
+			add(key, errors.New("is missing"))
+			return false
+		}
+		if v.IsZero() && key != "" {
 			return false
 		}
 		if overrides, ok := v.Interface().(Overrides); ok {
@@ -147,13 +158,13 @@ func checkSettings(config any, operations []Operation) Faults {
 	return faults
 }
 
-// missing tells whether a value was not set. Blanks alone are no text.
-func missing(v reflect.Value) bool {
+// blank tells whether a value was not set. Blanks alone are no text.
+func blank(v reflect.Value) bool {
 	if v.Kind() == reflect.String {
 		return strings.TrimSpace(v.String()) == ""
 	}
 	if text, ok := v.Interface().(secret.String); ok {
-		return text.IsZero()
+		return strings.TrimSpace(text.Reveal()) == ""
 	}
 	return v.IsZero()
 }
@@ -235,9 +246,19 @@ func walkTagged(key string, v reflect.Value, t tag, visit func(string, reflect.V
 		for _, name := range names {
 			item := reflect.New(v.Type().Elem()).Elem() // what stands in a map has no address
 			item.Set(v.MapIndex(name))
-			walkTagged(joinKey(key, name.String()), item, tag{}, visit)
+			walkTagged(joinKey(key, plainName(name.String())), item, tag{}, visit)
 		}
 	}
+}
+
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+
+// plainName gives a name from the configuration as faults show it: what is no plain word might be a value in the wrong place.
+func plainName(name string) string {
+	if !plainKey.MatchString(name) {
+		return "(key)"
+	}
+	return name
 }
 
 func joinKey(key, below string) string {
