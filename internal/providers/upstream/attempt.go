@@ -19,9 +19,11 @@ func (c *Client) attempt(ctx context.Context, x *exchange, number int, take cons
 	}
 	var l *lease
 	if !x.login {
-		var err *providers.Error
-		if l, err = c.tokens.get(ctx, x.op.Name); err != nil {
-			return nil, &failure{err: err}
+		if x.token.IsZero() {
+			var err *providers.Error
+			if l, err = c.tokens.get(ctx, x.op.Name); err != nil {
+				return nil, &failure{err: err}
+			}
 		}
 		// A login does not queue here: those who hold the places may be waiting for it.
 		if c.bulkhead.AcquirePermit(ctx) != nil {
@@ -150,12 +152,21 @@ func (e *exchanged) refused(answer *http.Response, cancel context.CancelCauseFun
 	limits := &c.cfg.Limits
 	b := newBody(answer, consumer{bytes: limits.ErrorBytes + 1, wait: sparedWait}, limits, cancel)
 	kind := statusKind(e.status, e.x.login)
+	if kind == providers.KindCredentials && !e.x.token.IsZero() {
+		kind = providers.KindConsentEnded
+	}
+	code := c.errorCode(e.status, b)
+	if c.cfg.Classify != nil && e.status >= 400 && !e.x.login {
+		if classified, ok := c.cfg.Classify(e.x.op.Name, e.status, code); ok {
+			kind = classified
+		}
+	}
 	f := e.fail(kind, errStatus)
-	f.err.Code = c.errorCode(e.status, b)
+	f.err.Code = code
 	e.bytes = b.wire.count
 	f.err.RetryAfter, f.told = retryAfter(answer.Header, c.cfg.Clock())
-	f.retryable = retryableStatus(e.status) || (kind == providers.KindRateLimited && f.told)
-	if e.status < 500 && e.status != http.StatusUnauthorized {
+	f.retryable = kind == providers.KindUnavailable && retryableStatus(e.status) || kind == providers.KindRateLimited && f.told
+	if e.status < 500 && kind != providers.KindCredentials {
 		c.tokens.accepted(e.lease)
 	}
 	return f

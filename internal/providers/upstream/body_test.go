@@ -373,7 +373,7 @@ func FuzzBody(f *testing.F) {
 		f.Add([]byte(gz(f, seed)), true)
 	}
 	f.Fuzz(func(t *testing.T, text []byte, packed bool) {
-		c := newTestClient(t, "http://bank.test", func(cfg *Config) {
+		c := newTestClient(t, "http://localhost", func(cfg *Config) {
 			cfg.Limits.Depth = 4
 			cfg.Transport = transport(func(*http.Request) (*http.Response, error) {
 				if packed {

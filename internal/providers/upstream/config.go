@@ -3,12 +3,11 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
-	"unicode"
 
 	"kontor.dev/kontor/internal/providers"
 )
@@ -25,9 +24,20 @@ type Config struct {
 	Login LoginFunc
 	// Authorize puts a token on a request. It must be set when Login is.
 	Authorize func(h http.Header, token string)
+	// Encoder writes the bodies of requests that do not name another; nil for JSON.
+	Encoder Encoder
+	// Sign is called last before each attempt, with the request as it is sent and the exact bytes of its body; it may add headers. When it
+	// fails nothing is sent. Nil: nothing is signed.
+	Sign func(request *http.Request, body []byte) error
+	// TLS is the client certificate and the authorities to trust.
+	TLS providers.TLS
 	// ErrorCode finds the provider's own error code in an error body of at most Limits.ErrorBytes; "" for none. Anything but a short plain
 	// token is dropped. Nil means that there are no codes. Nothing else ever sees the body.
 	ErrorCode func(status int, body []byte) string
+	// Classify has the last word on a status from 400 up that is not accepted, where it says ok: above all, that an answer is about one consent
+	// (KindConsentEnded, KindAccessExceeded) and not about the provider or our credentials. Code is ErrorCode's. Such an answer costs no token,
+	// marks neither health nor breaker, and is not asked for again. Logins are not classified. Nil: the status decides.
+	Classify func(operation string, status int, code string) (kind providers.ErrorKind, ok bool)
 	// RequestIDHeader names the header that carries the request's id both ways; "" for none. Requests carry the caller's request id
 	// (providers.CallOf), or a fresh UUID.
 	RequestIDHeader string
@@ -81,6 +91,9 @@ func (c *Config) setDefaults() {
 	orDefault(&p.BreakerRate, 0.8)
 	orDefault(&p.BreakerOpen, 5*time.Second)
 	orDefault(&p.LoginBackoff, 5*time.Second)
+	if c.Encoder == nil {
+		c.Encoder = JSON
+	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -101,14 +114,10 @@ func orDefault[T comparable](value *T, fallback T) {
 
 // check finds what is wrong with a configuration and parses the base URL.
 func (c *Config) check() (*url.URL, error) {
-	base, err := url.Parse(c.BaseURL)
+	base, err := providers.BaseURL(c.BaseURL).Parse()
 	switch {
-	case err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Hostname() == "":
-		return nil, errors.New("base_url: must be an absolute http or https URL")
-	case strings.ContainsFunc(base.Host, func(r rune) bool { return r > unicode.MaxASCII }):
-		return nil, errors.New("base_url: must spell its host in ASCII")
-	case base.User != nil || base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
-		return nil, errors.New("base_url: must have no user, query or fragment")
+	case err != nil:
+		return nil, fmt.Errorf("base_url: %w", err)
 	case c.Login != nil && c.Authorize == nil:
 		return nil, errors.New("upstream: Login without Authorize")
 	case c.Proxy != nil && (c.Proxy.Scheme != "http" || c.Proxy.Hostname() == ""):

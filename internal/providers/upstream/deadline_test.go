@@ -49,7 +49,7 @@ func piped(t *testing.T, h http.HandlerFunc, change func(*Config)) *Client {
 	server := &http.Server{Handler: h}
 	go server.Serve(l)
 	t.Cleanup(func() { server.Shutdown(context.Background()) }) // which waits for the handlers
-	c := newTestClient(t, "http://bank.test", change)
+	c := newTestClient(t, "http://localhost", change)
 	for _, transport := range []http.RoundTripper{c.reads, c.writes} {
 		transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			ours, theirs := net.Pipe()

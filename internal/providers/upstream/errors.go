@@ -28,6 +28,8 @@ const (
 	errBadPath      cause = "the operation's path is no URL path"
 	errBadBody      cause = "the request body cannot be encoded"
 	errBadToken     cause = "the token cannot be put into a header"
+	errNoAuthorize  cause = "nothing says how a token is put on a request"
+	errSign         cause = "the request cannot be signed"
 	errForeignHost  cause = "refused to dial another host"
 	errHost         cause = "host not found"
 	errTLS          cause = "TLS handshake failed"

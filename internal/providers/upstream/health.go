@@ -75,8 +75,10 @@ func (h *health) note(at time.Time, err error) {
 		case providers.KindUnavailable, providers.KindDeadline, providers.KindInvalidResponse:
 			failed = true
 		}
-		kind := e.Kind
-		h.now.LastError, h.now.LastErrorTime = &kind, at
+		if e.Kind != providers.KindConsentEnded && e.Kind != providers.KindAccessExceeded { // which are answers about a consent
+			kind := e.Kind
+			h.now.LastError, h.now.LastErrorTime = &kind, at
+		}
 	}
 	h.recent <<= 1
 	if failed {

@@ -203,7 +203,7 @@ func (b *bank) expire() {
 // client makes a client that logs in at b. Each login's previous token is appended to seen, if seen is not nil.
 func (b *bank) client(t testing.TB, seen *[]string, change func(*Config)) *Client {
 	t.Helper()
-	return newTestClient(t, "http://bank.test/v1", func(cfg *Config) {
+	return newTestClient(t, "http://localhost/v1", func(cfg *Config) {
 		cfg.Transport = b
 		cfg.Authorize = func(h http.Header, token string) { h.Set("Authorization", token) }
 		cfg.Login = func(ctx context.Context, c *Client, previous *Token) (Token, error) {

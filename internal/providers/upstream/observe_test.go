@@ -40,7 +40,7 @@ func TestObserverSeesEachAttempt(t *testing.T) {
 	script := []func() (*http.Response, error){status(503), broken, func() (*http.Response, error) {
 		return reply(200, `{"a": 1}`, "X-Request-Id", "theirs"), nil
 	}}
-	c := newTestClient(t, "http://bank.test", func(cfg *Config) {
+	c := newTestClient(t, "http://localhost", func(cfg *Config) {
 		cfg.Observer = r
 		cfg.RequestIDHeader = "X-Request-ID"
 		cfg.Policy.MinBackoff = time.Millisecond
@@ -74,7 +74,7 @@ func TestHealth(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	answer := status(200)
 	quota := ""
-	c := newTestClient(t, "http://bank.test", func(cfg *Config) {
+	c := newTestClient(t, "http://localhost", func(cfg *Config) {
 		cfg.Clock = func() time.Time { return now }
 		cfg.Policy.Retries = -1
 		cfg.Transport = transport(func(*http.Request) (*http.Response, error) {
@@ -141,7 +141,7 @@ func TestHealth(t *testing.T) {
 }
 
 func TestHealthShowsTheBreaker(t *testing.T) {
-	c := newTestClient(t, "http://bank.test", nil)
+	c := newTestClient(t, "http://localhost", nil)
 	for state, want := range map[providers.BreakerState]providerv1.Provider_Health_Breaker{
 		providers.BreakerOpen: providerv1.Provider_Health_OPEN, providers.BreakerHalfOpen: providerv1.Provider_Health_HALF_OPEN, providers.BreakerClosed: providerv1.Provider_Health_CLOSED,
 	} {

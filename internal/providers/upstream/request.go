@@ -3,7 +3,6 @@ package upstream
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/secret"
 )
 
 // Request is one call of an operation.
@@ -29,8 +29,13 @@ type Request struct {
 	Query url.Values
 	// Header is added to Config.Header. A value that no header can carry is an error of KindInvalidField.
 	Header http.Header
-	// Body is sent as JSON; nil for no body.
+	// Body is written by Encoder; nil for no body.
 	Body any
+	// Encoder writes the body; nil for Config.Encoder.
+	Encoder Encoder
+	// Token is put on the request in place of the client's own, for providers that give a token for each consent. A 401 is then about this
+	// token: KindConsentEnded, unless Config.Classify knows better.
+	Token secret.String
 	// NoAuth sends no token. It marks the requests of a login: they are never retried, and 400, 401 and 403 mean bad credentials.
 	NoAuth bool
 	// Accept tells which statuses are no failure; nil for any 2xx.
@@ -57,6 +62,7 @@ type exchange struct {
 	body      []byte
 	hasBody   bool
 	login     bool
+	token     secret.String // in place of the client's
 	accept    func(status int) bool
 	requestID string
 	until     time.Time   // the end of the call
@@ -74,11 +80,14 @@ func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
 	if !ok {
 		return nil, c.internalError(r.Operation, errNoOperation)
 	}
-	x := &exchange{op: op, header: http.Header{}, login: r.NoAuth, accept: r.Accept}
+	x := &exchange{op: op, header: http.Header{}, login: r.NoAuth, token: r.Token, accept: r.Accept}
 	if x.accept == nil {
 		x.accept = func(status int) bool { return status >= 200 && status <= 299 }
 	}
 
+	if !r.Token.IsZero() && c.cfg.Authorize == nil {
+		return nil, c.internalError(op.Name, errNoAuthorize)
+	}
 	bad := ""
 	path := pathParameter.ReplaceAllStringFunc(op.Path, func(parameter string) string {
 		name := parameter[1 : len(parameter)-1]
@@ -92,7 +101,7 @@ func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
 		return nil, &providers.Error{Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Field: bad}
 	}
 	target := *c.base
-	target.RawPath = strings.TrimSuffix(c.base.EscapedPath(), "/") + path
+	target.RawPath = strings.TrimRight(c.base.EscapedPath(), "/") + path
 	decoded, err := url.PathUnescape(target.RawPath)
 	if err != nil {
 		return nil, c.internalError(op.Name, errBadPath)
@@ -102,14 +111,16 @@ func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
 	x.url = &target
 
 	if r.Body != nil {
-		var body bytes.Buffer
-		encoder := json.NewEncoder(&body)
-		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(r.Body); err != nil {
+		encoder := r.Encoder
+		if encoder == nil {
+			encoder = c.cfg.Encoder
+		}
+		body, mediaType, err := encoder.Encode(r.Body)
+		if err != nil {
 			return nil, c.internalError(op.Name, errBadBody) // the error could quote values
 		}
-		x.body, x.hasBody = bytes.TrimSuffix(body.Bytes(), []byte("\n")), true
-		x.header.Set("Content-Type", "application/json")
+		x.body, x.hasBody = body, true
+		x.header.Set("Content-Type", mediaType)
 	}
 	x.header.Set("Accept", "application/json")
 	x.header.Set("Accept-Encoding", "gzip")
@@ -147,20 +158,37 @@ func (c *Client) newRequest(ctx context.Context, x *exchange, l *lease) (*http.R
 		ProtoMinor: 1,
 		Header:     maps.Clone(x.header),
 	}).WithContext(ctx)
-	if x.hasBody {
+	if x.hasBody && len(x.body) == 0 {
+		request.Body = http.NoBody // else net/http takes the length for unknown
+	} else if x.hasBody {
 		// There is no GetBody, so that net/http has nothing to resend.
 		request.Body = io.NopCloser(bytes.NewReader(x.body))
 		request.ContentLength = int64(len(x.body))
 	}
-	if l != nil {
+	switch {
+	case !x.token.IsZero():
+		c.cfg.Authorize(request.Header, x.token.Reveal())
+	case l != nil:
 		c.cfg.Authorize(request.Header, l.Value)
-		for _, values := range request.Header {
-			for _, value := range values {
-				if !httpguts.ValidHeaderFieldValue(value) {
-					return nil, errBadToken
-				}
-			}
+	}
+	if !validHeaders(request.Header) {
+		return nil, errBadToken
+	}
+	if c.cfg.Sign != nil {
+		if c.cfg.Sign(request, x.body) != nil || !validHeaders(request.Header) {
+			return nil, errSign // the error could quote values
 		}
 	}
 	return request, nil
+}
+
+func validHeaders(header http.Header) bool {
+	for _, values := range header {
+		for _, value := range values {
+			if !httpguts.ValidHeaderFieldValue(value) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -120,15 +120,15 @@ func TestNewRejectsBadConfigurations(t *testing.T) {
 		}
 	}
 	login := func(context.Context, *Client, *Token) (Token, error) { return Token{}, nil }
-	if _, err := New(Config{BaseURL: "http://a", Login: login}); err == nil {
+	if _, err := New(Config{BaseURL: "https://a", Login: login}); err == nil {
 		t.Error("Login without Authorize was accepted")
 	}
 	for _, policy := range []Policy{{MaxConcurrent: -1}, {BreakerRate: 1.1}, {BreakerRate: -0.1}} {
-		if _, err := New(Config{BaseURL: "http://a", Policy: policy}); err == nil {
+		if _, err := New(Config{BaseURL: "https://a", Policy: policy}); err == nil {
 			t.Errorf("%+v was accepted", policy)
 		}
 	}
-	if _, err := New(Config{BaseURL: "http://a", Proxy: &url.URL{Scheme: "socks5", Host: "b"}}); err == nil {
+	if _, err := New(Config{BaseURL: "https://a", Proxy: &url.URL{Scheme: "socks5", Host: "b"}}); err == nil {
 		t.Error("a proxy that is not http was accepted")
 	}
 }

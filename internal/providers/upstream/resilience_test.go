@@ -67,7 +67,7 @@ func TestRetries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var sent atomic.Int32
-				c := newTestClient(t, "http://bank.test", func(cfg *Config) { cfg.Transport = scripted(&sent, test.script...) })
+				c := newTestClient(t, "http://localhost", func(cfg *Config) { cfg.Transport = scripted(&sent, test.script...) })
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 				defer cancel()
 				began := time.Now()
@@ -91,7 +91,7 @@ func fs(f ...func() (*http.Response, error)) []func() (*http.Response, error) { 
 func TestRetriesStopWithTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int32
-		c := newTestClient(t, "http://bank.test", func(cfg *Config) {
+		c := newTestClient(t, "http://localhost", func(cfg *Config) {
 			cfg.Transport = scripted(&sent, status(500), status(500))
 			cfg.Policy.MinBackoff = time.Second
 		})
@@ -116,7 +116,7 @@ func TestRetriesStopWithTheCaller(t *testing.T) {
 func brownout(t *testing.T, calls, callers int, failing, hanging float64) (sent, succeeded int) {
 	random := seeded(t)
 	var mu sync.Mutex
-	c := newTestClient(t, "http://bank.test", func(cfg *Config) {
+	c := newTestClient(t, "http://localhost", func(cfg *Config) {
 		cfg.Transport = transport(func(r *http.Request) (*http.Response, error) {
 			mu.Lock()
 			sent++
@@ -208,7 +208,7 @@ func TestBudgetSparesALoneBlipAndSavesNoStorm(t *testing.T) {
 
 // down makes a client whose provider answers whatever answer says, and counts.
 func down(t *testing.T, sent *atomic.Int32, answer func(*http.Request) (*http.Response, error), change func(*Config)) *Client {
-	return newTestClient(t, "http://bank.test", func(cfg *Config) {
+	return newTestClient(t, "http://localhost", func(cfg *Config) {
 		cfg.Policy = Policy{Retries: -1}
 		cfg.Transport = transport(func(r *http.Request) (*http.Response, error) {
 			sent.Add(1)

@@ -357,7 +357,7 @@ func TestLoginFailures(t *testing.T) {
 
 func TestHangingLoginIsUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newTestClient(t, "http://bank.test", func(cfg *Config) {
+		c := newTestClient(t, "http://localhost", func(cfg *Config) {
 			cfg.Transport = transport(hang)
 			cfg.Authorize = func(http.Header, string) {}
 			cfg.Login = func(ctx context.Context, c *Client, _ *Token) (Token, error) {

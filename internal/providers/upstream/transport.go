@@ -14,7 +14,15 @@ import (
 // newTransports makes the transport for reads, which keeps connections, and the one for everything else, which does not. Both speak HTTP/1.1
 // only, dial only one address, and follow no proxy setting of the environment. They are used without http.Client: there are no redirects, no
 // cookies, and no errors that quote URLs.
-func newTransports(cfg *Config, base *url.URL) (reads, writes *http.Transport) {
+func newTransports(cfg *Config, base *url.URL) (reads, writes *http.Transport, err error) {
+	certificate, err := cfg.TLS.ClientCertificate()
+	if err != nil {
+		return nil, nil, err
+	}
+	roots, err := cfg.TLS.RootCAs()
+	if err != nil {
+		return nil, nil, err
+	}
 	target := base
 	if cfg.Proxy != nil {
 		target = cfg.Proxy
@@ -35,7 +43,7 @@ func newTransports(cfg *Config, base *url.URL) (reads, writes *http.Transport) {
 				}
 				return &conn{Conn: raw, stall: cfg.Limits.Stall}, nil
 			},
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, GetClientCertificate: certificate, RootCAs: roots},
 			TLSHandshakeTimeout:    cfg.Limits.Dial,
 			ResponseHeaderTimeout:  cfg.Limits.Header,
 			MaxResponseHeaderBytes: cfg.Limits.HeaderBytes,
@@ -51,7 +59,7 @@ func newTransports(cfg *Config, base *url.URL) (reads, writes *http.Transport) {
 	}
 	reads, writes = build(), build()
 	writes.DisableKeepAlives = true
-	return reads, writes
+	return reads, writes, nil
 }
 
 // hostPort gives the address as net/http dials it.

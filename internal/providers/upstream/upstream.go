@@ -1,7 +1,7 @@
 // Package upstream is the one HTTP client under the adapters: it sends an operation of a provider's table and decodes the answer, with the
 // token, the limits and the one resilience policy that every provider call gets.
 //
-// What lives here: transports, deadlines, sizes, tokens, retries with their budget, circuit breaker, bulkhead, the table from HTTP statuses to
+// What lives here: transports, deadlines, sizes, encodings, tokens, retries with their budget, circuit breaker, bulkhead, the table from HTTP statuses to
 // kinds, and what is noted for logs, metrics and health. What does not: paths and bodies of a provider (its adapter), mapping to neutral
 // resources (its adapter), statuses that callers see (the service), and retries of anything but reads (the service, which stores the intent
 // first).
@@ -59,7 +59,9 @@ func New(cfg Config) (*Client, error) {
 	c.tokens = newTokens(c)
 	c.reads, c.writes = cfg.Transport, cfg.Transport
 	if cfg.Transport == nil {
-		c.reads, c.writes = newTransports(&cfg, base)
+		if c.reads, c.writes, err = newTransports(&cfg, base); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
 }

@@ -234,7 +234,7 @@ func TestNothingWasWritten(t *testing.T) {
 		"unknown certificate": {secure.URL, providers.KindUnavailable, "certificate"},
 		"not TLS":             {strings.Replace(plain.URL, "http:", "https:", 1), providers.KindUnavailable, "TLS"},
 		"no TLS answer":       {strings.Replace(mute, "http:", "https:", 1), providers.KindUnavailable, "in time"},
-		"no such host":        {"http://bank.invalid", providers.KindUnavailable, "host not found"},
+		"no such host":        {"https://bank.invalid", providers.KindUnavailable, "host not found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newTestClient(t, test.base, func(cfg *Config) {
@@ -437,7 +437,7 @@ func TestForeignTransports(t *testing.T) {
 		"dial":    {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, false},
 		"unknown": {errRefused, true},
 	} {
-		c := newTestClient(t, "http://bank.test", func(cfg *Config) {
+		c := newTestClient(t, "http://localhost", func(cfg *Config) {
 			cfg.Transport = transport(func(*http.Request) (*http.Response, error) { return nil, test.err })
 		})
 		_, err := c.Do(t.Context(), create(), nil)
@@ -507,8 +507,8 @@ func TestProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newTestClient(t, "http://bank.invalid/v1", func(cfg *Config) { cfg.Proxy = address })
-	if _, err := c.Do(t.Context(), create(), nil); err != nil || asked != "http://bank.invalid/v1/things" {
+	c := newTestClient(t, "http://127.0.0.1:1/v1", func(cfg *Config) { cfg.Proxy = address })
+	if _, err := c.Do(t.Context(), create(), nil); err != nil || asked != "http://127.0.0.1:1/v1/things" {
 		t.Errorf("Do: %v, the proxy was asked for %q", err, asked)
 	}
 }
