@@ -53,6 +53,19 @@ func decide(events []Event) consentv1.Decision_Value {
 	return consentv1.Decision_VALUE_UNSPECIFIED
 }
 
+// lapsedFlow gives the newest flow whose permission ended by itself, and whether a later flow was approved.
+func lapsedFlow(events []Event) (flow int, lapsed, renewed bool) {
+	for _, e := range events {
+		if e.Lapsed {
+			flow, lapsed = max(flow, e.Flow), true
+		}
+	}
+	for _, e := range events {
+		renewed = renewed || lapsed && e.Type == consentv1.ConsentEvent_APPROVED && e.Flow > flow
+	}
+	return flow, lapsed, renewed
+}
+
 // decisionOf gives the decision that an event tells of, unspecified for any other event.
 func decisionOf(t consentv1.ConsentEvent_Type) consentv1.Decision_Value {
 	switch t {

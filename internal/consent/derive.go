@@ -34,6 +34,8 @@ type Connection struct {
 	Error         *errorv1.Error
 	AuthorizeTime time.Time
 	SyncTime      time.Time
+	// Stage is how far this bank's data has come: NOT_STARTED, FETCHING, or READY.
+	Stage consentv1.Consent_DataStage
 
 	fetching bool
 }
@@ -80,6 +82,9 @@ func Derive(collection consentv1.Consent_DataCollection, events []Event) State {
 	for _, e := range ordered {
 		d.add(e)
 	}
+	if flow, lapsed, renewed := lapsedFlow(events); lapsed && !renewed {
+		d.lapsed, d.reopened = true, d.flow > flow
+	}
 	return d.state()
 }
 
@@ -100,6 +105,8 @@ type deriver struct {
 	collection consentv1.Consent_DataCollection
 
 	decision     consentv1.Decision_Value // unspecified while there is none
+	lapsed       bool                     // the permission ended by itself
+	reopened     bool                     // and the customer was asked anew since
 	ended        bool
 	approvedEver bool
 	completed    bool
@@ -173,6 +180,13 @@ func (d *deriver) addLink(e Event) {
 	}
 }
 
+// stages are how far a bank's data has come by events that say so themselves.
+var stages = map[consentv1.ConsentEvent_Type]consentv1.Consent_DataStage{
+	consentv1.ConsentEvent_BANK_AUTHORIZED: consentv1.Consent_NOT_STARTED,
+	consentv1.ConsentEvent_FETCH_STARTED:   consentv1.Consent_FETCHING,
+	consentv1.ConsentEvent_FETCH_COMPLETED: consentv1.Consent_READY,
+}
+
 func (d *deriver) addConnection(e Event) {
 	i := slices.IndexFunc(d.connections, func(c Connection) bool { return c.ID == e.ConnectionID })
 	if i < 0 {
@@ -180,6 +194,7 @@ func (d *deriver) addConnection(e Event) {
 		i = len(d.connections) - 1
 	}
 	c := &d.connections[i]
+	c.Stage = max(c.Stage, stages[e.Type], e.Stage)
 	if e.Bank != nil {
 		c.Bank = e.Bank
 	}
@@ -209,7 +224,7 @@ func (d *deriver) addConnection(e Event) {
 	case consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED:
 		c.Status, c.Error = consentv1.Connection_REAUTHORIZATION_REQUIRED, nil
 	case consentv1.ConsentEvent_CONNECTION_REMOVED:
-		c.Status, c.Error = consentv1.Connection_DISCONNECTED, nil
+		c.Status, c.Error, c.Stage = consentv1.Connection_DISCONNECTED, nil, consentv1.Consent_NOT_STARTED
 	}
 }
 
@@ -240,6 +255,10 @@ func (d *deriver) state() State {
 			decision, d.approvedEver = consentv1.Decision_APPROVED, true
 		}
 	}
+	d.lapsed = d.lapsed && decision == consentv1.Decision_APPROVED // a withdrawal outweighs it
+	if d.lapsed && d.reopened {
+		decision = consentv1.Decision_UNDECIDED
+	}
 	s := State{Decision: decision, DataStage: max(d.stage, consentv1.Consent_NOT_STARTED), Connections: d.connections, Ended: d.ended}
 	s.Link = d.linkState()
 	s.Status = d.status(decision, s.Link)
@@ -250,6 +269,8 @@ func (d *deriver) state() State {
 		for i := range s.Connections {
 			s.Connections[i].Status, s.Connections[i].Error = consentv1.Connection_DISCONNECTED, nil
 		}
+	case d.lapsed:
+		s.DataStage = consentv1.Consent_NOT_STARTED
 	case d.verified(decision):
 		s.DataStage = consentv1.Consent_READY
 	}
@@ -287,6 +308,8 @@ func (d *deriver) status(decision consentv1.Decision_Value, link *typev1.Link) c
 	switch {
 	case d.ended:
 		return consentv1.Consent_REVOKED
+	case d.lapsed && !d.reopened:
+		return consentv1.Consent_EXPIRED
 	case decision == consentv1.Decision_APPROVED:
 		for _, c := range d.connections {
 			if c.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED {

@@ -62,6 +62,15 @@ func Approved(flow int, description string, now time.Time) Event {
 	}
 }
 
+// Expired notes that the permission of a flow ended by itself, at a time that the provider had told. Only an approval
+// in a later flow brings it back.
+func Expired(flow int, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: fmt.Sprintf("flow/%d/lapsed", flow), Type: consentv1.ConsentEvent_PROVIDER_STATUS, EventTime: now,
+		ReceiveTime: now, Description: "The permission's time ran out.", Lapsed: true,
+	}
+}
+
 // RevokedByCaller ends a consent.
 func RevokedByCaller(flow int, now time.Time) Event {
 	return Event{
@@ -122,7 +131,7 @@ func Observe(history []Event, report providers.ConsentState, now time.Time) []Ev
 	flow := currentFlow(history)
 	events := observed(report, flow, now)
 	if report.Stateful {
-		events = append(events, transitions(history, report.Connections, flow, now)...)
+		events = append(events, transitions(history, report, flow, now)...)
 	}
 	added := Add(history, events...)
 	known := append(history[:len(history):len(history)], added...)
@@ -147,7 +156,7 @@ func observed(report providers.ConsentState, flow int, now time.Time) []Event {
 }
 
 // transitions compares what a provider without a history says of its connections with what is known of them.
-func transitions(history []Event, connections []providers.ConnectionState, flow int, now time.Time) []Event {
+func transitions(history []Event, report providers.ConsentState, flow int, now time.Time) []Event {
 	known := make(map[string]Connection)
 	state := Derive(consentv1.Consent_DATA_COLLECTION_UNSPECIFIED, history)
 	for _, c := range state.Connections {
@@ -159,35 +168,87 @@ func transitions(history []Event, connections []providers.ConnectionState, flow 
 		return Event{
 			Flow: flow, Key: fmt.Sprintf("state/%d/%s/%s", step, strings.ToLower(t.String()), c.ID), Type: t, ConnectionID: c.ID,
 			Bank: bankOf(c.Bank), Description: descriptions[t], EventTime: now, ReceiveTime: now, SyncTime: c.SyncTime,
+			Stage: c.Stage,
 		}
 	}
 	var events []Event
-	gained := false
-	for _, c := range connections {
+	gained, active, ready := false, false, false
+	for _, c := range report.Connections {
 		have, ok := known[c.ID]
 		delete(known, c.ID)
+		if c.Stage == consentv1.Consent_DATA_STAGE_UNSPECIFIED {
+			c.Stage = consentv1.Consent_READY // a provider that does not tell has the data with the bank
+		}
+		fresh := !ok || have.Status == consentv1.Connection_DISCONNECTED
 		switch {
-		case !ok || have.Status == consentv1.Connection_DISCONNECTED:
+		case fresh:
 			events = append(events, note(consentv1.ConsentEvent_BANK_AUTHORIZED, c))
 			gained = true
 			if !c.Active {
 				events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
+			}
+			if have.Stage = consentv1.Consent_NOT_STARTED; c.Stage == consentv1.Consent_READY {
+				have.Stage = consentv1.Consent_READY // nothing came in between that could be told
 			}
 		case !c.Active && have.Status != consentv1.Connection_REAUTHORIZATION_REQUIRED:
 			events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
 		case c.Active && (have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED || c.SyncTime.After(have.SyncTime)):
 			events = append(events, note(consentv1.ConsentEvent_SYNC_COMPLETED, c))
 		}
+		events = append(events, fetched(have.Stage, c, note)...)
+		active = active || c.Active
+		ready = ready || c.Stage == consentv1.Consent_READY
 	}
 	for _, c := range state.Connections {
 		if _, gone := known[c.ID]; gone && c.Status != consentv1.Connection_DISCONNECTED {
 			events = append(events, note(consentv1.ConsentEvent_CONNECTION_REMOVED, providers.ConnectionState{ID: c.ID}))
 		}
 	}
+	if report.Stage != consentv1.Consent_DATA_STAGE_UNSPECIFIED {
+		ready = report.Stage == consentv1.Consent_READY
+		if t := evaluations[report.Stage]; state.DataStage < report.Stage && t != consentv1.ConsentEvent_TYPE_UNSPECIFIED {
+			events = append(events, note(t, providers.ConnectionState{}))
+		}
+	}
 	if gained {
-		events = append(events, Approved(flow, "The customer connected a bank.", now), Completed(flow, now))
+		events = append(events, Approved(flow, "The customer connected a bank.", now))
+	} else if prolonged(history, report, flow, now) && active {
+		events = append(events, Approved(flow, "The customer prolonged the permission.", now))
+	}
+	if ready && len(report.Connections) > 0 && (gained || state.Decision == consentv1.Decision_APPROVED) {
+		events = append(events, Completed(flow, now))
 	}
 	return events
+}
+
+// fetched gives the events by which a bank's data comes on. It does not go back: newer data that is being fetched takes
+// nothing away.
+func fetched(
+	have consentv1.Consent_DataStage, c providers.ConnectionState,
+	note func(consentv1.ConsentEvent_Type, providers.ConnectionState) Event,
+) (events []Event) {
+	if have < consentv1.Consent_FETCHING && c.Stage >= consentv1.Consent_FETCHING {
+		begun := c
+		begun.Stage = consentv1.Consent_FETCHING
+		events = append(events, note(consentv1.ConsentEvent_FETCH_STARTED, begun))
+	}
+	if have < consentv1.Consent_READY && c.Stage == consentv1.Consent_READY {
+		events = append(events, note(consentv1.ConsentEvent_FETCH_COMPLETED, c))
+	}
+	return events
+}
+
+// evaluations are the events that begin what a provider does with data that it has fetched.
+var evaluations = map[consentv1.Consent_DataStage]consentv1.ConsentEvent_Type{
+	consentv1.Consent_CATEGORISING:        consentv1.ConsentEvent_CATEGORISATION_STARTED,
+	consentv1.Consent_GENERATING_INSIGHTS: consentv1.ConsentEvent_INSIGHTS_STARTED,
+}
+
+// prolonged tells whether a permission that had ended by itself stands again: the customer was at the provider's pages
+// since, and the provider tells of an end to come.
+func prolonged(history []Event, report providers.ConsentState, flow int, now time.Time) bool {
+	before, lapsed, renewed := lapsedFlow(history)
+	return lapsed && !renewed && flow > before && report.ValidUntil.After(now)
 }
 
 // descriptions are Kontor's own words for what a provider reports.
