@@ -91,7 +91,9 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	stopping := make(chan struct{})
 	services, err := assembly.New(assembly.Options{
 		Store: g.store, Tenants: wired.tenants, PublicURL: cfg.PublicURL, Logger: log, Stopping: stopping, Heartbeat: cfg.Heartbeat,
-		Polling:  follow.Polling{MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval},
+		Polling: follow.Polling{
+			MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval, IdleInterval: cfg.Polling.IdleInterval,
+		},
 		Webhooks: cfg.Webhooks, AuditRetention: cfg.Audit.Retention,
 	})
 	if err != nil {

@@ -100,7 +100,7 @@ func New(o Options) (*Services, error) {
 	trail := &audit.Trail{Store: db, Clock: clock, Log: log}
 
 	// What lasts longer than a call.
-	plan := follow.NewPlan(o.Polling, clock)
+	plan := follow.NewPlan(o.Polling, tenants, clock)
 	writer := &history.Writer{Store: db, Clock: clock, NextPoll: plan.Next}
 	follower := follow.New(follow.Deps{
 		Store: db, Tenants: tenants, Clock: clock, Log: log, History: writer, Plan: plan,

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/audit"
 	"kontor.dev/kontor/internal/coalesce"
 	"kontor.dev/kontor/internal/follow"
@@ -55,10 +56,26 @@ func (r *Reader) Accounts(
 		func(ctx context.Context) ([]*bankingv1.Account, error) {
 			accounts, err := p.Accounts.ListAccounts(ctx, service.RefOf(row))
 			if err != nil {
-				return nil, service.CallError(err)
+				return nil, r.Follower.Explain(ctx, row, err)
 			}
 			return NameAccounts(row, accounts), nil
 		})
+}
+
+// AccountID gives the provider's id of an account by its name, for providers that read single accounts.
+func (r *Reader) AccountID(ctx context.Context, p *providers.Provider, row *store.Consent, name string) (string, error) {
+	return Share(ctx, r, p, row, []string{"AccountID", name}, strings.Clone, func(ctx context.Context) (string, error) {
+		accounts, err := p.Accounts.ListAccounts(ctx, service.RefOf(row))
+		if err != nil {
+			return "", r.Follower.Explain(ctx, row, err)
+		}
+		for _, a := range accounts {
+			if service.AccountName(row.ID, a.ID) == name {
+				return a.ID, nil
+			}
+		}
+		return "", service.NotFound(errorv1.Error_ACCOUNT_NOT_FOUND, "account")
+	})
 }
 
 // NameAccounts sets the names of accounts and of their connections.

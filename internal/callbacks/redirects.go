@@ -10,6 +10,8 @@ import (
 	"kontor.dev/kontor/internal/audit"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -34,16 +36,25 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 	if err != nil {
 		return "", err
 	}
-	if user := query.Get("userID"); user != "" && user != row.ProviderRef {
-		return "", kerr.ErrUnknownCallback
-	}
-	location := map[string]string{
-		"success": row.Redirects.GetSuccess(), "error": row.Redirects.GetError(), "exit": row.Redirects.GetExit(),
-	}[outcome]
+	how := providers.Outcome(outcome)
+	location := map[providers.Outcome]string{
+		providers.OutcomeSuccess: row.Redirects.GetSuccess(), providers.OutcomeError: row.Redirects.GetError(),
+		providers.OutcomeExit: row.Redirects.GetExit(),
+	}[how]
 	if location == "" {
 		return "", kerr.ErrUnknownCallback
 	}
-	if err := c.returned(ctx, cb, row, outcome); err != nil {
+	p, err := c.Tenants.Provider(row.Tenant, row.Provider)
+	if err != nil {
+		return location, nil //nolint:nilerr // the tenant left the provider; its customer is led on all the same
+	}
+	var back providers.Return
+	if p.Callbacks.Redirect != nil {
+		if back, err = p.Callbacks.Redirect(ctx, service.RefOf(row), how, query); err != nil {
+			return "", kerr.ErrUnknownCallback
+		}
+	}
+	if err := c.returned(ctx, cb, p, row, how, back); err != nil {
 		// The customer must not suffer from it; polling makes up for it.
 		c.Log.WarnContext(ctx, "a redirect could not be noted", "consent", row.Resource.GetName(), "error", err.Error())
 	}
@@ -51,9 +62,21 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 }
 
 // returned notes how a visit ended. What the customer did is read from the provider.
-func (c *Callbacks) returned(ctx context.Context, cb *store.Callback, row *store.Consent, outcome string) error {
+func (c *Callbacks) returned(
+	ctx context.Context, cb *store.Callback, p *providers.Provider, row *store.Consent, how providers.Outcome,
+	back providers.Return,
+) error {
 	if row.Ended {
 		return nil
+	}
+	if back.Ref != nil {
+		fresh, err := c.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
+			return c.History.Adopt(tx, fresh, *back.Ref)
+		})
+		if err != nil {
+			return err
+		}
+		row = fresh
 	}
 	readCtx, cancel := context.WithTimeout(ctx, redirectRefresh)
 	defer cancel()
@@ -65,17 +88,17 @@ func (c *Callbacks) returned(ctx context.Context, cb *store.Callback, row *store
 	if cb.Flow == NoFlow {
 		return nil
 	}
-	if outcome == "success" && !c.confirms(row) {
+	if how == providers.OutcomeSuccess && !confirms(p, row) {
 		c.Follower.Hint(ctx, row)
 		return nil
 	}
 	_, err := c.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
 		now := c.Clock.Now()
 		event := consent.LinkExited(cb.Flow, now)
-		switch outcome {
-		case "success":
+		switch how {
+		case providers.OutcomeSuccess:
 			event = consent.Approved(cb.Flow, "The customer returned from the bank.", now)
-		case "error":
+		case providers.OutcomeError:
 			event = consent.LinkErrored(cb.Flow, consent.Error{
 				Reason:  errorv1.Error_AUTHORIZATION_FAILED,
 				Message: "The provider returned the customer with an error.",
@@ -92,7 +115,6 @@ func (c *Callbacks) returned(ctx context.Context, cb *store.Callback, row *store
 
 // confirms tells whether a successful return stands for the customer's approval: where the provider keeps no
 // record of decisions and a bank is connected. Elsewhere the provider itself reports the decision.
-func (c *Callbacks) confirms(row *store.Consent) bool {
-	p, err := c.Tenants.Provider(row.Tenant, row.Provider)
-	return err == nil && p.OneConsentPerUser && len(row.Resource.GetConnections()) > 0
+func confirms(p *providers.Provider, row *store.Consent) bool {
+	return p.OneConsentPerUser && len(row.Resource.GetConnections()) > 0
 }

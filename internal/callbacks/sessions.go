@@ -84,7 +84,7 @@ func (s *Sessions) Issue(tx store.Tx, row *store.Consent, link providers.Link, v
 
 // LinkIssued notes a link on a consent that exists already.
 func (s *Sessions) LinkIssued(
-	ctx context.Context, method string, row *store.Consent, link providers.Link, visit Session,
+	ctx context.Context, method string, row *store.Consent, issued providers.Issued, visit Session,
 	also func(store.Tx, *store.Consent) error,
 ) (*store.Consent, error) {
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
@@ -94,7 +94,12 @@ func (s *Sessions) LinkIssued(
 		}
 		visit.flow = fresh.Flow + 1 // another flow may have been opened meanwhile
 		fresh.PollStep = 0
-		if err := s.Issue(tx, fresh, link, visit); err != nil {
+		if issued.Ref != nil {
+			if err := s.History.Adopt(tx, fresh, *issued.Ref); err != nil {
+				return err
+			}
+		}
+		if err := s.Issue(tx, fresh, issued.Link, visit); err != nil {
 			return err
 		}
 		row = fresh

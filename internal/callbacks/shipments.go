@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/url"
-	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -44,22 +43,22 @@ func (r *Reports) Keep(tx store.Tx, row *store.Shipment, report Report) error {
 }
 
 // ShipmentReport takes a provider's report on a shipment. The first report settles it; later ones change nothing.
-func (c *Callbacks) ShipmentReport(ctx context.Context, token string, query url.Values) error {
+func (c *Callbacks) ShipmentReport(ctx context.Context, token string, query url.Values, body []byte) error {
 	cb, err := c.callback(ctx, store.CallbackShipment, token)
 	if err != nil {
 		return err
 	}
-	var status documentsv1.Shipment_Status
-	switch strings.ToLower(param(query, "success")) {
-	case "true":
-		status = documentsv1.Shipment_DELIVERED
-	case "false":
-		status = documentsv1.Shipment_FAILED
-	default:
+	p, err := c.Tenants.Provider(cb.Tenant, cb.Provider)
+	if err != nil || p.Callbacks.Report == nil {
 		return kerr.ErrUnknownCallback
 	}
-	if param(query, "requestid") != cb.Resource {
+	delivered, err := p.Callbacks.Report(ctx, cb.Resource, query, body)
+	if err != nil {
 		return kerr.ErrUnknownCallback
+	}
+	status := documentsv1.Shipment_FAILED
+	if delivered {
+		status = documentsv1.Shipment_DELIVERED
 	}
 	err = c.Store.Update(ctx, func(tx store.Tx) error {
 		row, err := tx.Shipment(cb.Tenant, cb.Resource)
@@ -80,14 +79,4 @@ func (c *Callbacks) ShipmentReport(ctx context.Context, token string, query url.
 		return kerr.ErrUnknownCallback
 	}
 	return err
-}
-
-// param finds a query parameter whatever its letters' case.
-func param(query url.Values, name string) string {
-	for key, values := range query {
-		if strings.EqualFold(key, name) && len(values) > 0 {
-			return values[0]
-		}
-	}
-	return ""
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,12 +17,14 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// webhookRefs bounds how many of a webhook's words are taken for ids.
+// webhookRefs bounds how many consents one call of a webhook can be about.
 const webhookRefs = 64
 
 // Webhook takes a provider's hint that something changed. Nothing in it is believed: consents that it names
 // are read again.
-func (c *Callbacks) Webhook(ctx context.Context, provider, token string, body []byte) error {
+func (c *Callbacks) Webhook(
+	ctx context.Context, provider, token string, header http.Header, body []byte,
+) error {
 	cb, err := c.callback(ctx, store.CallbackWebhook, token)
 	if err != nil {
 		return err
@@ -30,10 +32,18 @@ func (c *Callbacks) Webhook(ctx context.Context, provider, token string, body []
 	if cb.Provider != provider {
 		return kerr.ErrUnknownCallback
 	}
-	refs := words(body)
+	p, err := c.Tenants.Provider(cb.Tenant, cb.Provider)
+	if err != nil || p.Callbacks.Webhook == nil {
+		return kerr.ErrUnknownCallback
+	}
+	refs, err := p.Callbacks.Webhook(ctx, header, body)
+	if err != nil {
+		return kerr.ErrUnknownCallback
+	}
 	if len(refs) == 0 {
 		return nil
 	}
+	refs = refs[:min(len(refs), webhookRefs)]
 	var rows []*store.Consent
 	err = c.Store.View(ctx, func(r store.Reader) (err error) {
 		rows, err = r.ConsentsByProviderRef(cb.Tenant, cb.Provider, refs)
@@ -46,43 +56,6 @@ func (c *Callbacks) Webhook(ctx context.Context, provider, token string, body []
 		c.Follower.Hint(ctx, row)
 	}
 	return nil
-}
-
-// words gives the strings in a JSON document that could be ids, those called _id or processId first. The
-// payload is not documented: any word in it that names a consent is a hint that the consent changed.
-func words(body []byte) []string {
-	var document any
-	if json.Unmarshal(body, &document) != nil {
-		return nil
-	}
-	var first, rest []string
-	var walk func(key string, value any, depth int)
-	walk = func(key string, value any, depth int) {
-		if depth > 8 || len(rest) >= webhookRefs {
-			return
-		}
-		switch v := value.(type) {
-		case map[string]any:
-			for k, child := range v {
-				walk(k, child, depth+1)
-			}
-		case []any:
-			for _, child := range v {
-				walk(key, child, depth+1)
-			}
-		case string:
-			switch {
-			case v == "" || len(v) > 128 || strings.ContainsAny(v, " \t\n"):
-			case key == "_id" || strings.EqualFold(key, "processId"):
-				first = append(first, v)
-			default:
-				rest = append(rest, v)
-			}
-		}
-	}
-	walk("", document, 0)
-	first = append(first, rest...)
-	return first[:min(len(first), webhookRefs)]
 }
 
 // RegisterWebhooks registers Kontor's address at each provider that calls one: once for each credential and

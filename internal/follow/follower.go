@@ -43,8 +43,9 @@ type Follower struct {
 	wake    chan struct{}
 	running sync.WaitGroup
 
-	mu   sync.Mutex
-	last map[string]time.Time // when a consent was last read; entries older than min are dropped
+	mu    sync.Mutex
+	last  map[string]time.Time // when a consent was last read; entries older than any rest are dropped
+	prune int                  // how many entries make it worth looking for old ones
 	// paused tells until when a tenant's provider asked to be left alone. Consents are not read in the
 	// background before, hints or not: a quota is the account's, not the consent's.
 	paused map[string]time.Time
@@ -53,7 +54,8 @@ type Follower struct {
 // New makes a Follower.
 func New(d Deps) *Follower {
 	return &Follower{
-		Deps: d, wake: make(chan struct{}, 1), last: make(map[string]time.Time), paused: make(map[string]time.Time),
+		Deps: d, wake: make(chan struct{}, 1), last: make(map[string]time.Time), prune: leastPrune,
+		paused: make(map[string]time.Time),
 	}
 }
 
@@ -115,6 +117,10 @@ func (f *Follower) Run(ctx context.Context) {
 
 // poll reads a consent in the background, and plans the next time.
 func (f *Follower) poll(ctx context.Context, row *store.Consent) {
+	if until := f.restsUntil(row); f.Clock.Now().Before(until) {
+		f.postpone(ctx, row, until)
+		return
+	}
 	before := row.Resource.GetEventCount()
 	fresh, err := f.Refresh(ctx, row)
 	if ctx.Err() != nil {
@@ -124,7 +130,10 @@ func (f *Follower) poll(ctx context.Context, row *store.Consent) {
 		f.Log.DebugContext(ctx, "poll failed", "consent", row.Resource.GetName(), "reason", kerr.Reason(err).String())
 	}
 	retryAfter := kerr.Retry(err)
-	f.pause(row, retryAfter)
+	var resting tooManyReads
+	if !errors.As(err, &resting) {
+		f.pause(row, retryAfter)
+	}
 	err = f.Store.Update(ctx, func(tx store.Tx) error {
 		now, err := tx.Consent(row.Tenant, row.ID)
 		if err != nil {

@@ -3,6 +3,7 @@ package follow
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -29,9 +30,10 @@ func (f *Follower) Hint(ctx context.Context, row *store.Consent) {
 		return
 	}
 	due := f.Clock.Now()
+	rest := max(f.Plan.min, f.Plan.rest(row))
 	f.mu.Lock()
-	if last, ok := f.last[key(row)]; ok && due.Before(last.Add(f.Plan.min)) {
-		due = last.Add(f.Plan.min)
+	if last, ok := f.last[key(row)]; ok && due.Before(last.Add(rest)) {
+		due = last.Add(rest)
 	}
 	if until := f.paused[account(row)]; due.Before(until) {
 		due = until
@@ -85,31 +87,44 @@ func (f *Follower) postponed(ctx context.Context, row *store.Consent) bool {
 	if !f.Clock.Now().Before(until) {
 		return false
 	}
+	f.postpone(ctx, row, until.Add(time.Duration(rand.Int64N(int64(f.Plan.min)+1))))
+	return true
+}
+
+// postpone plans a consent that is due for later.
+func (f *Follower) postpone(ctx context.Context, row *store.Consent, until time.Time) {
 	err := f.Store.Update(ctx, func(tx store.Tx) error {
 		fresh, err := tx.Consent(row.Tenant, row.ID)
 		if err != nil || fresh.NextPoll.IsZero() || !fresh.NextPoll.Before(until) {
 			return err
 		}
-		fresh.NextPoll = until.Add(time.Duration(rand.Int64N(int64(f.Plan.min) + 1)))
+		fresh.NextPoll = until
 		return tx.UpdateConsent(fresh)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
 		f.Log.WarnContext(ctx, "cannot postpone a poll", "consent", row.Resource.GetName(), "error", err.Error())
 	}
-	return true
 }
+
+// restsUntil tells until when a consent must not be read in the background, since it was read lately and its provider
+// counts.
+func (f *Follower) restsUntil(row *store.Consent) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last[key(row)].Add(f.Plan.rest(row))
+}
+
+// leastPrune is how many reads are remembered before old ones are looked for.
+const leastPrune = 10_000
 
 // note remembers when a consent was read.
 func (f *Follower) note(consent string, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.last[consent] = now
-	if len(f.last) > 10_000 {
-		for k, t := range f.last {
-			if now.Sub(t) > f.Plan.min {
-				delete(f.last, k)
-			}
-		}
+	if len(f.last) > f.prune {
+		maps.DeleteFunc(f.last, func(_ string, t time.Time) bool { return now.Sub(t) > f.Plan.longestRest() })
+		f.prune = max(leastPrune, 2*len(f.last))
 	}
 }
 

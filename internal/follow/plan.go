@@ -9,6 +9,7 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
@@ -17,15 +18,21 @@ import (
 // the last page.
 const followGrace = time.Hour
 
+// idleInterval is how often a consent that stands is asked about when neither the operator nor the provider says.
+const idleInterval = 24 * time.Hour
+
 // Plan tells when consents should be read.
 type Plan struct {
-	clock    service.Clock
-	min, max time.Duration
+	tenants        service.Tenants
+	clock          service.Clock
+	min, max, idle time.Duration
 }
 
 // NewPlan makes a plan.
-func NewPlan(polling Polling, clock service.Clock) *Plan {
-	p := &Plan{clock: clock, min: polling.MinInterval, max: polling.MaxInterval}
+func NewPlan(polling Polling, tenants service.Tenants, clock service.Clock) *Plan {
+	p := &Plan{
+		tenants: tenants, clock: clock, min: polling.MinInterval, max: polling.MaxInterval, idle: polling.IdleInterval,
+	}
 	if p.min == 0 {
 		p.min = 5 * time.Second
 	}
@@ -35,13 +42,16 @@ func NewPlan(polling Polling, clock service.Clock) *Plan {
 	return p
 }
 
-// Polling tells how often the provider is asked about a consent that is under way.
+// Polling tells how often the provider is asked about a consent.
 type Polling struct {
 	// MinInterval is the shortest time between two reads of a consent that nobody authenticated asked for; 5
 	// s when zero.
 	MinInterval time.Duration
 	// MaxInterval is how far polling backs off without news; 5 min when zero.
 	MaxInterval time.Duration
+	// IdleInterval is the time between two reads of a consent that stands and of which no news is expected. When
+	// zero, a day, or longer where the provider says so (providers.Manners).
+	IdleInterval time.Duration
 }
 
 // Next tells when a consent should be read again, zero for not by itself. It is called when there was news.
@@ -50,11 +60,14 @@ func (p *Plan) Next(row *store.Consent) time.Time {
 }
 
 func (p *Plan) at(row *store.Consent, now time.Time) time.Time {
-	if !underway(row) {
+	switch {
+	case underway(row):
+	case approved(row):
+		return later(now, max(p.idleOf(row), p.rest(row)), 10)
+	default:
 		return time.Time{}
 	}
-	wait := min(p.min<<min(row.PollStep, 20), p.max)
-	due := now.Add(wait + time.Duration(rand.Int64N(int64(wait)/5+1)))
+	due := later(now, max(min(p.min<<min(row.PollStep, 20), p.max), p.rest(row)), 5)
 	link := row.Resource.GetLink()
 	if over := link.GetExpireTime().AsTime(); link != nil && link.GetStatus() != typev1.Link_COMPLETED {
 		switch {
@@ -67,6 +80,57 @@ func (p *Plan) at(row *store.Consent, now time.Time) time.Time {
 	return due
 }
 
+// later gives a moment after a wait that is longer at random, by up to one part in so many: what began together is
+// spread.
+func later(now time.Time, wait time.Duration, parts int64) time.Time {
+	return now.Add(wait + time.Duration(rand.Int64N(int64(wait)/parts+1)))
+}
+
+// idleOf is how often a consent that stands is asked about when nobody expects news.
+func (p *Plan) idleOf(row *store.Consent) time.Duration {
+	if p.idle > 0 {
+		return p.idle
+	}
+	return max(idleInterval, p.manners(row).IdleInterval)
+}
+
+// rest is the shortest time between two reads of a consent that stands while its customer is away: providers count
+// them. While a link is open the customer is about.
+func (p *Plan) rest(row *store.Consent) time.Duration {
+	reads := p.manners(row).ReadsPerDay
+	if reads <= 0 || !approved(row) || linkOpen(row) {
+		return 0
+	}
+	return 24 * time.Hour / time.Duration(reads)
+}
+
+// longestRest is how long it matters when a consent was last read.
+func (p *Plan) longestRest() time.Duration {
+	longest := p.min
+	for _, tenant := range p.tenants {
+		for _, provider := range tenant.Providers {
+			if reads := provider.Manners.ReadsPerDay; reads > 0 {
+				longest = max(longest, 24*time.Hour/time.Duration(reads))
+			}
+		}
+	}
+	return longest
+}
+
+func (p *Plan) manners(row *store.Consent) providers.Manners {
+	provider, err := p.tenants.Provider(row.Tenant, row.Provider)
+	if err != nil {
+		return providers.Manners{} // the tenant left the provider: asking fails anyway
+	}
+	return provider.Manners
+}
+
+// linkOpen tells whether the customer has a link to open, or is at the provider's pages.
+func linkOpen(row *store.Consent) bool {
+	status := row.Resource.GetLink().GetStatus()
+	return status == typev1.Link_PENDING || status == typev1.Link_OPENED
+}
+
 // underway tells whether news are to be expected of a consent.
 func underway(row *store.Consent) bool {
 	if row.Ended {
@@ -77,9 +141,7 @@ func underway(row *store.Consent) bool {
 		return false
 	case consentv1.Consent_AUTHORIZED:
 		// With a further flow open, the next decision is awaited although the data is ready.
-		status := row.Resource.GetLink().GetStatus()
-		return row.Resource.GetDataStage() != consentv1.Consent_READY ||
-			status == typev1.Link_PENDING || status == typev1.Link_OPENED
+		return row.Resource.GetDataStage() != consentv1.Consent_READY || linkOpen(row)
 	}
 	return true
 }

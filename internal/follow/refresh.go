@@ -5,7 +5,9 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
@@ -35,12 +37,66 @@ func (f *Follower) read(ctx context.Context, row *store.Consent) (*store.Consent
 	}
 	f.note(key(row), f.Clock.Now())
 	report, err := p.Consents.GetConsent(ctx, service.RefOf(row))
+	switch providers.KindOf(err) {
+	case providers.KindConsentEnded:
+		return f.ended(ctx, row, err)
+	case providers.KindAccessExceeded:
+		return nil, tooManyReads{service.CallError(err)}
+	}
 	if err != nil {
 		return nil, service.CallError(err)
 	}
 	return f.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
 		return f.History.Observe(tx, fresh, *report)
 	})
+}
+
+// tooManyReads is the error of a provider that lets this one consent rest, and no other.
+type tooManyReads struct{ error }
+
+func (e tooManyReads) Unwrap() error { return e.error }
+
+// ended notes that the provider says of a consent that it is over. Of one that nobody approved there is nothing to end.
+func (f *Follower) ended(ctx context.Context, row *store.Consent, err error) (*store.Consent, error) {
+	fresh, failed := f.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
+		if !approved(fresh) {
+			return service.CallError(err)
+		}
+		_, err := f.History.Extend(tx, fresh, consent.Expired(fresh.Flow, f.Clock.Now()))
+		return err
+	})
+	if failed != nil {
+		return nil, failed
+	}
+	return fresh, nil
+}
+
+// approved tells whether a consent stands.
+func approved(row *store.Consent) bool {
+	switch row.Resource.GetStatus() {
+	case consentv1.Consent_AUTHORIZED, consentv1.Consent_AWAITING_REAUTHORIZATION:
+		return !row.Ended
+	}
+	return false
+}
+
+// Explain tells a caller why a call about a consent failed. When the provider says that the consent is over, it is read
+// at once: its status may tell more than the refusal.
+func (f *Follower) Explain(ctx context.Context, row *store.Consent, err error) error {
+	if providers.KindOf(err) != providers.KindConsentEnded || service.MayHaveHappened(err) {
+		return service.CallError(err)
+	}
+	fresh, failed := f.Refresh(ctx, row)
+	if failed != nil {
+		return service.CallError(err)
+	}
+	if refused := refusal(fresh); refused != nil {
+		return refused
+	}
+	if fresh.Resource.GetStatus() == consentv1.Consent_AWAITING_REAUTHORIZATION {
+		return kerr.New(errorv1.Error_REAUTHORIZATION_REQUIRED, "the customer has to authenticate at the bank again")
+	}
+	return service.CallError(err)
 }
 
 // Readable gives a consent whose data can be read, or why it cannot. What is stored may lag behind what the
@@ -69,6 +125,9 @@ func refusal(row *store.Consent) error {
 	case consentv1.Consent_REVOKED:
 		return kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
 	case consentv1.Consent_EXPIRED:
+		if row.Resource.GetDecision() == consentv1.Decision_APPROVED {
+			return kerr.New(errorv1.Error_CONSENT_EXPIRED, "the permission's time ran out")
+		}
 		return kerr.New(errorv1.Error_CONSENT_EXPIRED, "the link ran out before the customer decided")
 	default:
 		return kerr.New(errorv1.Error_CONSENT_NOT_AUTHORIZED, "the customer has not approved the consent")

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/providers"
@@ -25,12 +27,28 @@ type Writer struct {
 
 // Observe adds what a provider reports to a consent's history.
 func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.ConsentState) error {
+	if report.Ref != nil {
+		if err := w.Adopt(tx, row, *report.Ref); err != nil {
+			return err
+		}
+	}
 	history, err := w.Events(tx, row)
 	if err != nil {
 		return err
 	}
 	_, err = w.grow(tx, row, history, consent.Observe(history, report, w.Clock.Now()))
 	return err
+}
+
+// Adopt takes over how a provider names a consent from now on.
+func (w *Writer) Adopt(tx store.Tx, row *store.Consent, ref providers.ConsentRef) error {
+	row.ProviderRef, row.PartnerBank = ref.ID, ref.PartnerBank
+	row.Resource = proto.CloneOf(row.Resource)
+	row.Resource.ProviderReference = ref.ID
+	if ref.PartnerBank != "" {
+		row.Resource.PartnerBank = service.PartnerBankName(ref.PartnerBank)
+	}
+	return tx.UpdateConsent(row)
 }
 
 // Extend adds events to a consent's history, unless they are in it already.

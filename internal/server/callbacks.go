@@ -15,11 +15,11 @@ import (
 // is kerr.ErrUnknownCallback is answered with 404, any other with 503, so that a sender who repeats does so.
 type Callbacks interface {
 	// Webhook takes a provider's hint that something changed.
-	Webhook(ctx context.Context, provider, token string, body []byte) error
+	Webhook(ctx context.Context, provider, token string, header http.Header, body []byte) error
 	// Redirect takes a browser that a provider sent back, with outcome success, error or exit, and gives the address to send it on to.
 	Redirect(ctx context.Context, token, outcome string, query url.Values) (location string, err error)
-	// ShipmentReport takes a provider's report on a shipment, which is all in the query.
-	ShipmentReport(ctx context.Context, token string, query url.Values) error
+	// ShipmentReport takes a provider's report on a shipment.
+	ShipmentReport(ctx context.Context, token string, query url.Values, body []byte) error
 }
 
 const (
@@ -56,14 +56,18 @@ func callbacks(mux *http.ServeMux, c Callbacks, t *telemetry.Telemetry) {
 		if err != nil {
 			return err
 		}
-		if err := c.Webhook(r.Context(), r.PathValue("provider"), token, body); err != nil {
+		if err := c.Webhook(r.Context(), r.PathValue("provider"), token, r.Header, body); err != nil {
 			return err
 		}
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	})
 	handle("POST /callbacks/shipments/{token}", func(w http.ResponseWriter, r *http.Request, token string) error {
-		if err := c.ShipmentReport(r.Context(), token, r.URL.Query()); err != nil {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
+		if err != nil {
+			return err
+		}
+		if err := c.ShipmentReport(r.Context(), token, r.URL.Query(), body); err != nil {
 			return err
 		}
 		w.WriteHeader(http.StatusNoContent)

@@ -154,7 +154,7 @@ type callbackFakes struct {
 	report   func(token string, query url.Values) error
 }
 
-func (c *callbackFakes) Webhook(_ context.Context, provider, token string, body []byte) error {
+func (c *callbackFakes) Webhook(_ context.Context, provider, token string, _ http.Header, body []byte) error {
 	if c.webhook == nil {
 		return kerr.ErrUnknownCallback
 	}
@@ -168,7 +168,7 @@ func (c *callbackFakes) Redirect(_ context.Context, token, outcome string, query
 	return c.redirect(token, outcome, query)
 }
 
-func (c *callbackFakes) ShipmentReport(_ context.Context, token string, query url.Values) error {
+func (c *callbackFakes) ShipmentReport(_ context.Context, token string, query url.Values, _ []byte) error {
 	if c.report == nil {
 		return kerr.ErrUnknownCallback
 	}

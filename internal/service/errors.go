@@ -27,6 +27,9 @@ var kinds = map[providers.ErrorKind]struct {
 	providers.KindInvalidField:    {errorv1.Error_INVALID_FIELD, "the provider needs another value in this field"},
 	providers.KindDeadline:        {errorv1.Error_DEADLINE_EXCEEDED, "the deadline passed before the provider answered"},
 	providers.KindCanceled:        {errorv1.Error_CANCELLED, "the caller went away"},
+	// Follower.Explain looks first what holds; this is for what then is not known better.
+	providers.KindConsentEnded:   {errorv1.Error_CONSENT_EXPIRED, "the provider says that the permission is over"},
+	providers.KindAccessExceeded: {errorv1.Error_PROVIDER_RATE_LIMITED, "the provider allows no more reads of this consent for now"},
 }
 
 // ReasonOf gives the reason that callers see for a kind of failure at a provider.
@@ -69,6 +72,10 @@ func MayHaveHappened(err error) bool {
 	var e *providers.Error
 	return errors.As(err, &e) && e.MayHaveHappened
 }
+
+// Over tells whether a consent is over at its provider after an attempt to end it: the attempt succeeded, or the
+// provider said that there was nothing to end.
+func Over(err error) bool { return err == nil || providers.KindOf(err) == providers.KindConsentEnded }
 
 // NotFound builds the error for a resource that does not exist for the tenant.
 func NotFound(reason errorv1.Error_Reason, kind string) error {

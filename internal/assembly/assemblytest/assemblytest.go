@@ -29,6 +29,8 @@ type Gateway struct {
 	Ctx context.Context //nolint:containedctx // of the one client that calls
 	// Accounts is what the provider answers when accounts are read.
 	Accounts func(context.Context) ([]providers.Account, error)
+	// Asked is the consent that was asked for last.
+	Asked providers.NewConsent
 
 	mu    sync.Mutex
 	asked map[string][]time.Time // by the consent's id at the provider
@@ -45,9 +47,10 @@ type played struct {
 	p *Gateway
 }
 
-func (s played) CreateConsent(context.Context, providers.NewConsent) (*providers.CreatedConsent, error) {
+func (s played) CreateConsent(_ context.Context, asked providers.NewConsent) (*providers.CreatedConsent, error) {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
+	s.p.Asked = asked
 	s.p.made++
 	return &providers.CreatedConsent{
 		Ref:  providers.ConsentRef{ID: fmt.Sprintf("process-%d", s.p.made), Market: "SE"},
@@ -70,8 +73,8 @@ func (s played) ListAccounts(ctx context.Context, _ providers.ConsentRef) ([]pro
 	return s.p.Accounts(ctx)
 }
 
-// New makes both and follows consents until the test ends.
-func New(t *testing.T) *Gateway {
+// New makes both and follows consents until the test ends. Changes come before anything runs.
+func New(t *testing.T, changes ...func(*assembly.Options, *providers.Provider)) *Gateway {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), sqlite.Options{})
 	if err != nil {
@@ -88,13 +91,17 @@ func New(t *testing.T) *Gateway {
 		},
 	}
 	pepper := sha256.Sum256([]byte("pepper"))
-	p.Services, err = assembly.New(assembly.Options{
+	options := assembly.Options{
 		Store: db, PublicURL: "https://kontor.example.com",
 		Tenants: service.Tenants{"default": {
 			Providers: []*providers.Provider{provider}, RedirectURIs: []string{"https://app.example.com/*"},
 			Pepper: pepper[:],
 		}},
-	})
+	}
+	for _, change := range changes {
+		change(&options, provider)
+	}
+	p.Services, err = assembly.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,11 +97,11 @@ func (s *Server) SyncConnection(
 			Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
 		})
 		if err != nil {
-			return nil, service.CallError(err)
+			return nil, s.Follower.Explain(ctx, row, err)
 		}
 		resp := &bankingv1.SyncConnectionResponse{}
 		if link != nil {
-			if row, err = s.Sessions.LinkIssued(ctx, "SyncConnection", row, *link, visit, nil); err != nil {
+			if row, err = s.Sessions.LinkIssued(ctx, "SyncConnection", row, providers.Issued{Link: *link}, visit, nil); err != nil {
 				return nil, err
 			}
 			resp.Link = row.Resource.GetLink()
@@ -127,7 +127,7 @@ func (s *Server) DeleteConnection(ctx context.Context, req *bankingv1.DeleteConn
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*emptypb.Empty, error) {
 		defer s.Reads.Changed()
 		if err := p.Connections.DeleteConnection(ctx, service.RefOf(row), connection.ID); err != nil {
-			return nil, service.CallError(err)
+			return nil, s.Follower.Explain(ctx, row, err)
 		}
 		_, err := s.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
 			removed := consent.Removed(connection.ID, fresh.Flow, int64(fresh.Resource.GetEventCount()), s.Clock.Now())
@@ -163,7 +163,7 @@ func (s *Server) CreateManagementSession(
 			Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
 		})
 		if err != nil {
-			return nil, service.CallError(err)
+			return nil, s.Follower.Explain(ctx, row, err)
 		}
 		err = s.Store.Update(ctx, func(tx store.Tx) error {
 			if err := s.Sessions.Keep(tx, row, visit, link.TTL); err != nil {

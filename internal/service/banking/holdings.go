@@ -41,7 +41,7 @@ func (s *Server) standingOrders(
 		func(ctx context.Context) ([]*bankingv1.StandingOrder, error) {
 			orders, err := p.Holdings.ListStandingOrders(ctx, service.RefOf(row))
 			if err != nil {
-				return nil, service.CallError(err)
+				return nil, s.Follower.Explain(ctx, row, err)
 			}
 			named := make([]*bankingv1.StandingOrder, 0, len(orders))
 			for _, o := range orders {
@@ -83,7 +83,7 @@ func (s *Server) securities(
 		func(ctx context.Context) ([]*bankingv1.Security, error) {
 			securities, err := p.Holdings.ListSecurities(ctx, service.RefOf(row))
 			if err != nil {
-				return nil, service.CallError(err)
+				return nil, s.Follower.Explain(ctx, row, err)
 			}
 			named := make([]*bankingv1.Security, 0, len(securities))
 			for _, h := range securities {

@@ -90,9 +90,17 @@ func (s *Server) transactions(
 	ctx context.Context, p *providers.Provider, row *store.Consent, filter transactionFilter,
 	each func(*bankingv1.Transaction) (more bool, err error),
 ) error {
-	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row), providers.Query{}) {
+	query := providers.Query{From: filter.dateFrom, To: filter.dateTo}
+	if filter.account != "" && p.ReadsOneAccount {
+		id, err := s.Reads.AccountID(ctx, p, row, filter.account)
 		if err != nil {
-			return service.CallError(err)
+			return err
+		}
+		query.AccountID = id
+	}
+	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row), query) {
+		if err != nil {
+			return s.Follower.Explain(ctx, row, err)
 		}
 		t.Account = service.AccountName(row.ID, t.AccountID)
 		t.Name = service.ChildName(t.Account, "transactions", t.ID)

@@ -133,7 +133,7 @@ func (s *Server) end(
 	ctx context.Context, method string, p *providers.Provider, row *store.Consent, remove bool,
 ) (*store.Consent, error) {
 	if !row.Ended {
-		if err := p.Consents.RevokeConsent(ctx, service.RefOf(row)); err != nil {
+		if err := p.Consents.RevokeConsent(ctx, service.RefOf(row)); !service.Over(err) {
 			return nil, service.CallError(err)
 		}
 	}
@@ -177,7 +177,7 @@ func (s *Server) SimulateDecision(
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.Consent, error) {
 		approve := req.GetDecision() == consentv1.Decision_APPROVED
 		if err := p.Simulator.SimulateDecision(ctx, service.RefOf(row), approve); err != nil {
-			return nil, service.CallError(err)
+			return nil, s.Follower.Explain(ctx, row, err)
 		}
 		if err := s.Audit.NoteAlone(ctx, "SimulateDecision", row.Resource.GetName()); err != nil {
 			return nil, err

@@ -103,9 +103,9 @@ func (s *Server) openFlow(ctx context.Context, method string, p *providers.Provi
 				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN, "the provider still has a flow open",
 					kerr.WithMetadata(kerr.KeyProvider, p.ID))
 			}
-			return nil, service.CallError(err)
+			return nil, s.Follower.Explain(ctx, row, err)
 		}
-		row, err := s.Sessions.LinkIssued(ctx, method, row, issued.Link, visit, also)
+		row, err := s.Sessions.LinkIssued(ctx, method, row, *issued, visit, also)
 		if err != nil {
 			return nil, err
 		}

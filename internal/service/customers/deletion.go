@@ -73,7 +73,7 @@ func (r *Registry) deleteThere(
 			return err
 		}
 		if p.Users == nil { // deleting the user, below, takes the consent with it
-			if err := p.Consents.RevokeConsent(ctx, service.RefOf(c)); err != nil {
+			if err := p.Consents.RevokeConsent(ctx, service.RefOf(c)); !service.Over(err) {
 				return service.CallError(err)
 			}
 			note(service.ProviderName(p.ID), "consent", 1)

@@ -53,7 +53,7 @@ func (s *Server) readInsights(
 ) (*insightsv1.Insights, error) {
 	result, accounts, err := p.Insights.GetInsights(ctx, service.RefOf(row), referenceID)
 	if err != nil {
-		return nil, service.CallError(err)
+		return nil, s.Reads.Follower.Explain(ctx, row, err)
 	}
 	result.Origin = insightsv1.Insights_NATIVE
 	result.Accounts = bankdata.NameAccounts(row, accounts)
@@ -71,7 +71,7 @@ func (s *Server) deriveInsights(
 	d := insights.NewDeriver(accounts)
 	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row), providers.Query{}) {
 		if err != nil {
-			return nil, service.CallError(err)
+			return nil, s.Reads.Follower.Explain(ctx, row, err)
 		}
 		t.Account = service.AccountName(row.ID, t.AccountID)
 		d.Add(t.Transaction)
@@ -89,7 +89,7 @@ func (s *Server) CreateVisualizationLink(
 	}
 	uri, err := p.Visualizations.VisualizationLink(ctx, service.RefOf(row), req.GetReferenceId())
 	if err != nil {
-		return nil, service.CallError(err)
+		return nil, s.Reads.Follower.Explain(ctx, row, err)
 	}
 	return &insightsv1.VisualizationLink{Uri: uri}, nil
 }
@@ -107,7 +107,7 @@ func (s *Server) GetPaymentPartnerAnalysis(
 		func(ctx context.Context) (*insightsv1.PaymentPartnerAnalysis, error) {
 			analysis, err := p.PaymentPartners.PaymentPartnerAnalysis(ctx, service.RefOf(row))
 			if err != nil {
-				return nil, service.CallError(err)
+				return nil, s.Reads.Follower.Explain(ctx, row, err)
 			}
 			analysis.Name = req.GetName()
 			return analysis, s.nameAnalysed(ctx, p, row, analysis)
@@ -121,7 +121,7 @@ func (s *Server) nameAnalysed(
 ) error {
 	accounts, err := p.Accounts.ListAccounts(ctx, service.RefOf(row))
 	if err != nil {
-		return service.CallError(err)
+		return s.Reads.Follower.Explain(ctx, row, err)
 	}
 	for _, a := range analysis.GetAccounts() {
 		id, name := a.GetAccount(), ""
