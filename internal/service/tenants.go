@@ -87,6 +87,22 @@ func (t Tenants) Offering(tenant, name string, capability providers.Capability) 
 	return nil, kerr.New(errorv1.Error_CAPABILITY_UNSUPPORTED, "none of the tenant's providers offers this")
 }
 
+// AllOffering finds the providers that offer an RPC, for what may be at any of them: the named one alone, or all in
+// their order.
+func (t Tenants) AllOffering(tenant, name string, capability providers.Capability) ([]*providers.Provider, error) {
+	first, err := t.Offering(tenant, name, capability)
+	if err != nil || name != "" {
+		return []*providers.Provider{first}, err
+	}
+	var all []*providers.Provider
+	for _, p := range t[tenant].Providers {
+		if p.Supports(capability).Level != providers.Unsupported {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
 // Down tells which providers do not take the credentials, by tenant and provider. It asks nothing: it knows
 // from the calls made.
 func (t Tenants) Down() map[string]string {

@@ -2,6 +2,7 @@ package consents
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -59,22 +60,44 @@ func (s *Server) CreatePartnerBank(
 func (s *Server) GetPartnerBank(
 	ctx context.Context, req *consentv1.GetPartnerBankRequest,
 ) (*consentv1.PartnerBank, error) {
-	p, err := s.Tenants.Offering(service.TenantOf(ctx), "", "GetPartnerBank")
+	everywhere, err := s.Tenants.AllOffering(service.TenantOf(ctx), "", "GetPartnerBank")
 	if err != nil {
 		return nil, err
 	}
-	bank, err := findPartnerBank(ctx, p, service.LastSegment(req.GetName()))
+	p, bank, err := findPartnerBank(ctx, everywhere, service.LastSegment(req.GetName()))
 	if err != nil {
 		return nil, err
 	}
 	return partnerBankResource(p, *bank), nil
 }
 
-func findPartnerBank(ctx context.Context, p *providers.Provider, id string) (*providers.PartnerBank, error) {
+// findPartnerBank looks for a partner bank at several providers, one after the other. A provider that fails does not keep
+// it from being found at another.
+func findPartnerBank(
+	ctx context.Context, everywhere []*providers.Provider, id string,
+) (*providers.Provider, *providers.PartnerBank, error) {
+	var failed error
+	for _, p := range everywhere {
+		bank, err := partnerBankOf(ctx, p, id)
+		switch {
+		case bank != nil:
+			return p, bank, nil
+		case failed == nil:
+			failed = err
+		}
+	}
+	if failed != nil {
+		return nil, nil, service.CallError(failed)
+	}
+	return nil, nil, service.NotFound(errorv1.Error_PARTNER_BANK_NOT_FOUND, "partner bank")
+}
+
+// partnerBankOf looks for a partner bank at one provider; nil when it has none of that id.
+func partnerBankOf(ctx context.Context, p *providers.Provider, id string) (*providers.PartnerBank, error) {
 	for page := 1; ; page++ {
 		banks, err := p.PartnerBanks.ListPartnerBanks(ctx, page, partnerBankPage)
 		if err != nil {
-			return nil, service.CallError(err)
+			return nil, err
 		}
 		for _, bank := range banks {
 			if bank.ID == id {
@@ -82,27 +105,36 @@ func findPartnerBank(ctx context.Context, p *providers.Provider, id string) (*pr
 			}
 		}
 		if len(banks) < partnerBankPage {
-			return nil, service.NotFound(errorv1.Error_PARTNER_BANK_NOT_FOUND, "partner bank")
+			return nil, nil //nolint:nilnil // it has none
 		}
 	}
 }
 
-// ListPartnerBanks implements consentv1.ConsentServiceServer.
+// ListPartnerBanks implements consentv1.ConsentServiceServer. It goes through the providers one after the other: a page
+// has partner banks of one of them.
 func (s *Server) ListPartnerBanks(
 	ctx context.Context, req *consentv1.ListPartnerBanksRequest,
 ) (*consentv1.ListPartnerBanksResponse, error) {
-	p, err := s.Tenants.Offering(service.TenantOf(ctx), "", "ListPartnerBanks")
+	everywhere, err := s.Tenants.AllOffering(service.TenantOf(ctx), "", "ListPartnerBanks")
 	if err != nil {
 		return nil, err
 	}
 	size := min(service.PageSize(req.GetPageSize()), partnerBankPage)
-	// The provider pages by number, so a token goes with its page size.
-	scope := []string{service.TenantOf(ctx), "partnerBanks", p.ID, strconv.Itoa(size)}
-	page, err := service.OffsetOf(req, scope...)
+	// Providers page by number, so a token goes with its page size.
+	scope := []string{service.TenantOf(ctx), "partnerBanks", strconv.Itoa(size)}
+	token, err := service.DecodeToken(req.GetPageToken(), "pageToken", scope...)
 	if err != nil {
 		return nil, err
 	}
-	page = max(page, 1)
+	at, page := 0, 1
+	if token != "" {
+		id, number, _ := strings.Cut(token, "/")
+		at = slices.IndexFunc(everywhere, func(p *providers.Provider) bool { return p.ID == id })
+		if page, err = strconv.Atoi(number); err != nil || at < 0 || page < 1 {
+			return nil, kerr.InvalidField("pageToken", "is not a token of this query")
+		}
+	}
+	p := everywhere[at]
 	banks, err := p.PartnerBanks.ListPartnerBanks(ctx, page, size)
 	if err != nil {
 		return nil, service.CallError(err)
@@ -111,8 +143,11 @@ func (s *Server) ListPartnerBanks(
 	for _, bank := range banks {
 		resp.PartnerBanks = append(resp.PartnerBanks, partnerBankResource(p, bank))
 	}
-	if len(banks) >= size {
-		resp.NextPageToken = service.OffsetToken(page+1, scope...)
+	switch {
+	case len(banks) >= size:
+		resp.NextPageToken = service.EncodeToken(p.ID+"/"+strconv.Itoa(page+1), scope...)
+	case at+1 < len(everywhere):
+		resp.NextPageToken = service.EncodeToken(everywhere[at+1].ID+"/1", scope...)
 	}
 	return resp, nil
 }
@@ -126,12 +161,12 @@ func (s *Server) UpdatePartnerBank(
 	if !strings.HasPrefix(wanted.GetName(), "partnerBanks/") {
 		return nil, kerr.InvalidField("partnerBank.name", "must be of the form partnerBanks/{partner_bank}")
 	}
-	p, err := s.Tenants.Offering(service.TenantOf(ctx), wanted.GetProvider(), "UpdatePartnerBank")
+	everywhere, err := s.Tenants.AllOffering(service.TenantOf(ctx), wanted.GetProvider(), "UpdatePartnerBank")
 	if err != nil {
 		return nil, err
 	}
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.PartnerBank, error) {
-		bank, err := findPartnerBank(ctx, p, service.LastSegment(wanted.GetName()))
+		p, bank, err := findPartnerBank(ctx, everywhere, service.LastSegment(wanted.GetName()))
 		if err != nil {
 			return nil, err
 		}
