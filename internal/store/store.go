@@ -82,6 +82,11 @@ type Consent struct {
 	// Provider is the provider's id, ProviderRef the consent's id there; empty while it is being made.
 	Provider, ProviderRef string
 	PartnerBank, Market   string
+	// State is what the adapter must remember to speak about this consent, such as a token of its own. It comes sealed,
+	// and must not be logged.
+	State []byte
+	// ValidUntil is the end that the provider tells, zero for none.
+	ValidUntil time.Time
 	// Redirects are where the caller wants the customer's browser in the end.
 	Redirects *consentv1.Consent_RedirectUris
 	// Flow counts the links that were issued.

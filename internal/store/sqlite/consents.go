@@ -10,19 +10,20 @@ import (
 )
 
 const selectConsents = `
-	SELECT tenant, id, customer_id, provider, provider_ref, partner_bank, market, redirects, flow, resource, next_poll, poll_step, ended, version
+	SELECT tenant, id, customer_id, provider, provider_ref, partner_bank, market, state, valid_until, redirects, flow, resource,
+		next_poll, poll_step, ended, version
 	FROM consents `
 
 func scanConsent(row row) (*store.Consent, error) {
 	var c store.Consent
 	var redirects, resource []byte
-	var nextPoll int64
-	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.PartnerBank, &c.Market, &redirects, &c.Flow, &resource,
-		&nextPoll, &c.PollStep, &c.Ended, &c.Version)
+	var nextPoll, validUntil int64
+	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.PartnerBank, &c.Market, &c.State, &validUntil, &redirects,
+		&c.Flow, &resource, &nextPoll, &c.PollStep, &c.Ended, &c.Version)
 	if err != nil {
 		return nil, err
 	}
-	c.NextPoll = instant(nextPoll)
+	c.NextPoll, c.ValidUntil = instant(nextPoll), instant(validUntil)
 	if redirects != nil {
 		if c.Redirects, err = decode[consentv1.Consent_RedirectUris](redirects); err != nil {
 			return nil, err
@@ -45,7 +46,7 @@ func consentColumns(c *store.Consent) ([]any, error) {
 		}
 	}
 	return []any{
-		c.CustomerID, c.Provider, c.ProviderRef, c.PartnerBank, c.Market, redirects, c.Flow, c.Resource.GetReference(), int32(c.Resource.GetStatus()),
+		c.CustomerID, c.Provider, c.ProviderRef, c.PartnerBank, c.Market, c.State, micros(c.ValidUntil), redirects, c.Flow, c.Resource.GetReference(), int32(c.Resource.GetStatus()),
 		resource, micros(c.NextPoll), c.PollStep, c.Ended,
 	}, nil
 }
@@ -109,9 +110,9 @@ func (t *tx) InsertConsent(c *store.Consent) error {
 	}
 	_, err = t.exec(`
 		INSERT INTO consents (
-			customer_id, provider, provider_ref, partner_bank, market, redirects, flow, reference, status,
+			customer_id, provider, provider_ref, partner_bank, market, state, valid_until, redirects, flow, reference, status,
 			resource, next_poll, poll_step, ended, tenant, id
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(columns, c.Tenant, c.ID)...)
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(columns, c.Tenant, c.ID)...)
 	if err == nil {
 		c.Version = 1
 	}
@@ -125,7 +126,8 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 	}
 	changed, err := t.exec(`
 		UPDATE consents SET
-			customer_id = ?, provider = ?, provider_ref = ?, partner_bank = ?, market = ?, redirects = ?, flow = ?, reference = ?, status = ?,
+			customer_id = ?, provider = ?, provider_ref = ?, partner_bank = ?, market = ?, state = ?, valid_until = ?, redirects = ?,
+			flow = ?, reference = ?, status = ?,
 			resource = ?, next_poll = ?, poll_step = ?, ended = ?, version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`, append(columns, c.Tenant, c.ID, c.Version)...)
 	if err != nil {
@@ -152,7 +154,7 @@ func (t *tx) missingOrConflict(query string, args ...any) error {
 
 func (t *tx) DeleteConsent(tenant, id string) error {
 	changed, err := t.exec(`
-		UPDATE consents SET deleted = 1, next_poll = 0, version = version + 1 WHERE tenant = ? AND id = ? AND deleted = 0`, tenant, id)
+		UPDATE consents SET deleted = 1, next_poll = 0, state = NULL, version = version + 1 WHERE tenant = ? AND id = ? AND deleted = 0`, tenant, id)
 	if err == nil && changed == 0 {
 		err = store.ErrNotFound
 	}

@@ -48,7 +48,8 @@ func newConsent(tenant string, n int, customerID string) *store.Consent {
 		Tenant: tenant, ID: id(n), CustomerID: customerID,
 		Provider: fimento, ProviderRef: fmt.Sprintf("process-%d", n), PartnerBank: "lubeck", Market: "SE",
 		Redirects: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
-		Flow:      2,
+		State:     []byte("sealed"), ValidUntil: noon.AddDate(0, 3, 0),
+		Flow: 2,
 		Resource: &consentv1.Consent{
 			Name: "consents/" + id(n), Customer: "customers/" + customerID, Reference: fmt.Sprintf("loan-%d", n),
 			Status: consentv1.Consent_AWAITING_AUTHORIZATION, CreateTime: timestamppb.New(noon),

@@ -33,6 +33,8 @@ CREATE TABLE consents (
   provider_ref TEXT NOT NULL,
   partner_bank TEXT NOT NULL,
   market       TEXT NOT NULL,
+  state        BLOB,
+  valid_until  INTEGER NOT NULL,
   redirects    BLOB,
   flow         INTEGER NOT NULL,
   reference    TEXT NOT NULL,
