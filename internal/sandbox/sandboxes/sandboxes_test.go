@@ -137,3 +137,26 @@ func TestEndsWithItsContext(t *testing.T) {
 	cancel()
 	r.serving.Wait()
 }
+
+// TestIDsStayAsTheyAre: a seed gives the same ids in every version, since notes of failures name them.
+func TestIDsStayAsTheyAre(t *testing.T) {
+	r, err := Start(t.Context(), Options{Options: sandbox.Options{Seed: 5, Clock: sandbox.NewManualClock(start)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	var login struct {
+		Fimento string `json:"access_token"`
+		FinoOS  string `json:"accessToken"`
+	}
+	post(t, r.FimentoURL+"/auth/login", `{"name":"`+fimento.DefaultName+`","password":"`+fimento.DefaultPassword+`"}`, &login)
+	post(t, r.FinoOSURL+"/auth", `{"name":"`+finoos.DemoName+`","secret":"`+finoos.DemoSecret+`"}`, &login)
+	for what, values := range map[string][2]string{
+		"Fimento's token": {login.Fimento, "feae64bcc1e9d2bb782a554b08fb6f630a296f78ec427f4ea68578073708bcde"},
+		"finoOS's token":  {login.FinoOS[len(login.FinoOS)-40:], "c0M2FmNGJlNjE4ZjBmM2FmMTVkYTNhYmU0MjgxOQ"},
+	} {
+		if values[0] != values[1] {
+			t.Errorf("%s is %s, want %s", what, values[0], values[1])
+		}
+	}
+}
