@@ -18,8 +18,10 @@ func TestPopulationStaysAsItIs(t *testing.T) {
 	} {
 		p := NewPopulation(testSeed, start)
 		people := []Person{
-			p.ForUser("a", false), p.ForUser("a", true), p.ByNationalID("199001019999"), p.ByNationalID("010190-123X"),
-			p.ByCompanyID("5560000000"), p.ByCompanyID("1234567-8"), p.Default(false), p.Default(true),
+			p.ForUser(Germany, "a", false), p.ForUser(Germany, "a", true),
+			p.ByNationalID("199001019999"), p.ByNationalID("010190-123X"),
+			p.ByCompanyID("5560000000"), p.ByCompanyID("1234567-8"),
+			p.Default(Germany, false), p.Default(Germany, true),
 		}
 		for _, id := range []string{GoodNationalID, BadNationalID, ExactNationalID, FinnishGoodID, FinnishBadID} {
 			people = append(people, p.ByNationalID(id))
