@@ -13,8 +13,17 @@ import (
 	"kontor.dev/kontor/internal/providers/fimento"
 	"kontor.dev/kontor/internal/providers/finoos"
 	"kontor.dev/kontor/internal/providers/upstream"
+	"kontor.dev/kontor/internal/sandbox"
+	playedfimento "kontor.dev/kontor/internal/sandbox/fimento"
+	playedfinoos "kontor.dev/kontor/internal/sandbox/finoos"
 	"kontor.dev/kontor/internal/service"
 )
+
+// dialects are the providers that `gateway sandbox` plays, in the order in which it shows them.
+var dialects = []sandbox.Dialect{
+	playedfimento.Dialect(playedfimento.Config{}),
+	playedfinoos.Dialect(playedfinoos.Config{}),
+}
 
 // wiring is what all adapters get.
 type wiring struct {

@@ -37,7 +37,7 @@ import (
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/fimento"
 	"kontor.dev/kontor/internal/sandbox/finoos"
-	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 const (
@@ -65,7 +65,7 @@ type options struct {
 
 // world is two played providers and a gateway in front of them.
 type world struct {
-	*sandboxes.Running
+	*worldtest.Both
 	dir         string
 	http, admin string
 	process     *exec.Cmd
@@ -81,13 +81,12 @@ type world struct {
 
 func newWorld(t *testing.T, o options) *world {
 	t.Helper()
-	running, err := sandboxes.Start(context.Background(), sandboxes.Options{
-		Options: sandbox.Options{Seed: *seed, Step: 2 * time.Millisecond}, Fimento: fimento.Config{Behaviour: o.fimento},
-	})
+	running, err := worldtest.Start(context.Background(), sandbox.Options{Seed: *seed, Step: 2 * time.Millisecond},
+		fimento.Config{Behaviour: o.fimento})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Running: running, dir: t.TempDir()}
+	w := &world{Both: running, dir: t.TempDir()}
 	t.Cleanup(func() {
 		if w.process != nil {
 			w.stop(t)

@@ -16,7 +16,7 @@ import (
 	"kontor.dev/kontor/internal/sandbox"
 	playedfimento "kontor.dev/kontor/internal/sandbox/fimento"
 	playedfinoos "kontor.dev/kontor/internal/sandbox/finoos"
-	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 const seed = 1
@@ -24,9 +24,9 @@ const seed = 1
 // noRetries shows each fault as it is.
 var noRetries = upstream.Policy{Retries: -1}
 
-func start(t *testing.T) *sandboxes.Running {
+func start(t *testing.T) *worldtest.Both {
 	t.Helper()
-	played, err := sandboxes.Start(t.Context(), sandboxes.Options{Options: sandbox.Options{Seed: seed, Step: time.Millisecond}})
+	played, err := worldtest.Start(t.Context(), sandbox.Options{Seed: seed, Step: time.Millisecond}, playedfimento.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

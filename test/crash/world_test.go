@@ -31,7 +31,7 @@ import (
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/fimento"
 	"kontor.dev/kontor/internal/sandbox/finoos"
-	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // patience bounds how long a test waits for what must come.
@@ -50,7 +50,7 @@ const (
 
 // world is two played providers behind gates, and a gateway that comes and goes.
 type world struct {
-	*sandboxes.Running
+	*worldtest.Both
 	t                       *testing.T
 	dir                     string
 	fimentoGate, finoosGate *gate
@@ -81,11 +81,11 @@ type options struct {
 // newWorld starts everything.
 func newWorld(t *testing.T, o options) *world {
 	t.Helper()
-	running, err := sandboxes.Start(context.Background(), sandboxes.Options{Options: sandbox.Options{Seed: *seed, Step: time.Millisecond}})
+	running, err := worldtest.Start(context.Background(), sandbox.Options{Seed: *seed, Step: time.Millisecond}, fimento.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Running: running, t: t, dir: t.TempDir(), fimentoGate: newGate(running.Fimento), finoosGate: newGate(running.FinoOS)}
+	w := &world{Both: running, t: t, dir: t.TempDir(), fimentoGate: newGate(running.Fimento), finoosGate: newGate(running.FinoOS)}
 	t.Cleanup(func() {
 		w.kill()
 		w.fimentoGate.Close()

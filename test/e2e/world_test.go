@@ -28,7 +28,7 @@ import (
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/fimento"
 	"kontor.dev/kontor/internal/sandbox/finoos"
-	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // patience bounds how long a test waits for what must come.
@@ -44,7 +44,7 @@ type worldOptions struct {
 
 // world is two played providers, a gateway in front of them, and what stands around.
 type world struct {
-	*sandboxes.Running
+	*worldtest.Both
 	dir     string
 	options worldOptions
 	gateway *gateway
@@ -112,11 +112,11 @@ func startWorld(o worldOptions) (*world, error) {
 	if o.clock != nil {
 		core.Clock = o.clock
 	}
-	running, err := sandboxes.Start(context.Background(), sandboxes.Options{Options: core, Fimento: fimento.Config{Behaviour: o.fimento}})
+	running, err := worldtest.Start(context.Background(), core, fimento.Config{Behaviour: o.fimento})
 	if err != nil {
 		return nil, err
 	}
-	w := &world{Running: running, dir: dir, options: o, app: newApp(), clients: map[string]*client{}, secrets: map[string]string{
+	w := &world{Both: running, dir: dir, options: o, app: newApp(), clients: map[string]*client{}, secrets: map[string]string{
 		fimento.DefaultPassword: "Fimento's password", finoos.DemoSecret: "finoOS's secret",
 	}}
 	for _, c := range clientScopes {

@@ -13,7 +13,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/sandbox"
-	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // The providers, and the market in which each is asked.
@@ -50,7 +50,7 @@ func person() *consentv1.Psu {
 }
 
 // approve takes a customer through the bank's pages and waits for the data.
-func approve(t *testing.T, s *stubs, r *sandboxes.Running, consent *consentv1.Consent) *consentv1.Consent {
+func approve(t *testing.T, s *stubs, r *worldtest.Both, consent *consentv1.Consent) *consentv1.Consent {
 	t.Helper()
 	if strings.HasSuffix(consent.GetProvider(), fimentoID) {
 		must(s.consents.SimulateDecision(t.Context(), &consentv1.SimulateDecisionRequest{Name: consent.GetName(), Decision: consentv1.Decision_APPROVED}))(t)
@@ -126,7 +126,7 @@ func history(t *testing.T, s *stubs, name string) string {
 }
 
 // callbackTokens are the unguessable parts of the callback addresses that a tenant's providers were given.
-func callbackTokens(r *sandboxes.Running) (tokens []string) {
+func callbackTokens(r *worldtest.Both) (tokens []string) {
 	for _, call := range append(r.FimentoCore.Calls.All(), r.FinoOSCore.Calls.All()...) {
 		for _, match := range callbackAddress.FindAllSubmatch(call.Body, -1) {
 			tokens = append(tokens, string(match[1]))

@@ -38,7 +38,7 @@ import (
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/fimento"
 	"kontor.dev/kontor/internal/sandbox/finoos"
-	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // patience bounds how long a test waits for what must come.
@@ -73,7 +73,7 @@ func keyOf(client string) string {
 // world is a gateway for two tenants, each of which has both providers to itself, and all that the gateway says.
 type world struct {
 	// default's providers, and the other tenant's
-	ours, theirs *sandboxes.Running
+	ours, theirs *worldtest.Both
 	dir          string
 	process      *exec.Cmd
 	ended        chan error
@@ -100,11 +100,10 @@ type worldOptions struct {
 func newWorld(t *testing.T, o worldOptions) *world {
 	t.Helper()
 	w := &world{gateway: o.gateway, dir: t.TempDir(), ended: make(chan error, 1), traces: newTraces(t)}
-	for i, running := range []**sandboxes.Running{&w.ours, &w.theirs} {
-		r, err := sandboxes.Start(context.Background(), sandboxes.Options{
+	for i, running := range []**worldtest.Both{&w.ours, &w.theirs} {
+		r, err := worldtest.Start(context.Background(),
 			// Seeds apart, or both tenants' providers would give the same ids.
-			Options: sandbox.Options{Seed: *seed + int64(i), Step: 20 * time.Millisecond}, Fimento: fimento.Config{Password: fimentoPassword},
-		})
+			sandbox.Options{Seed: *seed + int64(i), Step: 20 * time.Millisecond}, fimento.Config{Password: fimentoPassword})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +141,7 @@ func (w *world) config(o worldOptions) string {
 	b.WriteString("tenants:\n")
 	for _, tenant := range []struct {
 		id      string
-		running *sandboxes.Running
+		running *worldtest.Both
 	}{{"default", w.ours}, {"other", w.theirs}} {
 		fmt.Fprintf(&b, "  %s:\n    redirect_uris: [\"https://app.example.com/*\"]\n    providers:\n", tenant.id)
 		fmt.Fprintf(&b, "      fimento: {base_url: %q, username: %s, password: \"${file:fimento.secret}\", partner_bank: %q}\n",
@@ -248,7 +247,7 @@ func (w *world) metrics(t *testing.T) []byte {
 }
 
 // calls counts all that was asked of a tenant's providers.
-func calls(r *sandboxes.Running) int {
+func calls(r *worldtest.Both) int {
 	return len(r.FimentoCore.Calls.All()) + len(r.FinoOSCore.Calls.All())
 }
 
