@@ -117,14 +117,16 @@ func (m *method) bindings() []binding {
 	for _, more := range m.rule.GetAdditionalBindings() {
 		all = append(all, bindingOf(more))
 	}
-	slices.SortStableFunc(all, func(a, b binding) int { return strings.Count(b.template, "{") - strings.Count(a.template, "{") })
+	slices.SortStableFunc(all, func(a, b binding) int {
+		return strings.Count(b.template, "{") - strings.Count(a.template, "{")
+	})
 	return all
 }
 
 var pathVariable = regexp.MustCompile(`\{([a-z_.]+)(?:=([^}]*))?\}`)
 
-// transcode turns a request in JSON into what REST sends, as google.api.http has it. It looks at names only, so that a request can be wrong in
-// any way.
+// transcode turns a request in JSON into what REST sends, as google.api.http has it. It looks at names only, so that
+// a request can be wrong in any way.
 func (m *method) transcode(request map[string]any) (httpMethod, target string, body []byte, err error) {
 	if m.rule == nil {
 		return "", "", nil, errors.New("the RPC has no HTTP mapping")
@@ -178,7 +180,9 @@ func (b binding) transcode(request map[string]any) (httpMethod, target string, b
 // dummyTarget is the REST address of the RPC with ids that nobody has.
 func (b binding) dummyTarget() string {
 	return pathVariable.ReplaceAllStringFunc(b.template, func(variable string) string {
-		return strings.ReplaceAll(pathVariable.FindStringSubmatch(variable)[2], "*", "00000000-0000-0000-0000-000000000000")
+		return strings.ReplaceAll(
+			pathVariable.FindStringSubmatch(variable)[2], "*", "00000000-0000-0000-0000-000000000000",
+		)
 	})
 }
 
