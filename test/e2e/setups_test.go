@@ -218,7 +218,8 @@ func importRequest(customer string) *bankingv1.ImportConnectionsRequest {
 func newShipment(recipient string, channel documentsv1.Shipment_Channel) *documentsv1.CreateShipmentRequest {
 	return &documentsv1.CreateShipmentRequest{
 		Shipment: &documentsv1.Shipment{
-			Channel: channel, Recipient: recipient, Subject: "Contract", Pdf: pdf, Address: &documentsv1.Shipment_Address{
+			Channel: channel, Recipient: recipient, Subject: "Contract", Pdf: pdf,
+			Address: &documentsv1.Shipment_Address{
 				Street: "Hafenstraße", HouseNumber: "7", Postcode: "20095", City: "Hamburg", CountryCode: "DE",
 			},
 		},
