@@ -55,9 +55,11 @@ func (t *tally) String() string {
 		strings.Join(failures, ", "))
 }
 
-// readAll lets one caller for each consent read its accounts, times times or until the context ends. No two callers share a consent, so that no
-// two reads can share a provider call.
-func (w *world) readAll(ctx context.Context, consents []string, times int, deadline time.Duration, pause time.Duration) *tally {
+// readAll lets one caller for each consent read its accounts, times times or until the context ends. No two callers
+// share a consent, so that no two reads can share a provider call.
+func (w *world) readAll(
+	ctx context.Context, consents []string, times int, deadline time.Duration, pause time.Duration,
+) *tally {
 	result := &tally{}
 	var callers sync.WaitGroup
 	for i, consent := range consents {
