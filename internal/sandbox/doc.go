@@ -1,8 +1,8 @@
 // Package sandbox is what the played providers have in common: a clock that tests move, people with bank
 // accounts, faults on request, a record of what was asked, and the layout of the bank pages. The dialects live in
 // the packages below, each with wire structs of its own and from the documentation alone: nothing here may import an
-// adapter, since a shared misreading would go unnoticed. Each offers itself as a [Dialect], and package sandboxes starts
-// a list of them; neither it nor this package knows one by name.
+// adapter, since a shared misreading would go unnoticed. Each offers itself as a [Dialect], and package sandboxes
+// starts a list of them; neither it nor this package knows one by name.
 //
 // # People
 //

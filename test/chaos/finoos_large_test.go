@@ -32,7 +32,8 @@ func (b *largeBank) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("Content-Type", "application/json")
 	fmt.Fprint(
 		rw,
-		`{"logins":[{"id":"login","name":"Large Bank","accounts":[{"id":"account","name":"Giro","currency":"EUR","balance":1.00,"transactions":[`,
+		`{"logins":[{"id":"login","name":"Large Bank","accounts":[`+
+			`{"id":"account","name":"Giro","currency":"EUR","balance":1.00,"transactions":[`,
 	)
 	if r.URL.Query().Get("includeTransactions") != "true" {
 		fmt.Fprint(rw, `]}]}]}`)

@@ -51,7 +51,8 @@ func (t *tally) String() string {
 	for _, reason := range slices.Sorted(maps.Keys(t.failures)) {
 		failures = append(failures, fmt.Sprintf("%s %d", reason, t.failures[reason]))
 	}
-	return fmt.Sprintf("%d calls, %.2f%% ok, p50 %s, p99 %s, failures: %s", t.calls(), 100*t.success(), t.quantile(.5), t.quantile(.99),
+	return fmt.Sprintf("%d calls, %.2f%% ok, p50 %s, p99 %s, failures: %s",
+		t.calls(), 100*t.success(), t.quantile(.5), t.quantile(.99),
 		strings.Join(failures, ", "))
 }
 

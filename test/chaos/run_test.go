@@ -400,7 +400,8 @@ func (m *mix) report(t *testing.T) {
 		if late := r.reads.quantile(1); late > readDeadline+deadlineGrace {
 			verdict = bar(false, "%s, %s: a read took %s with a deadline of %s", at[0], at[1], late, readDeadline)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%.2f%%\t%s\t%s\t%d\t%.1f%%\t%s\t\n", at[0], at[1], r.reads.calls(), 100*r.reads.success(),
+		fmt.Fprintf(table, "%s\t%s\t%d\t%.2f%%\t%s\t%s\t%d\t%.1f%%\t%s\t\n",
+			at[0], at[1], r.reads.calls(), 100*r.reads.success(),
 			r.reads.quantile(.5), r.reads.quantile(.99), r.writes.calls(), 100*r.writes.success(), verdict)
 	}
 	_ = table.Flush()

@@ -83,7 +83,8 @@ func newWorld(t *testing.T, o options) *world {
 		HTTP:    freePort(t),
 		Tenants: []worldtest.Tenant{{ID: "default", Redirects: "https://app.example.com/*", Providers: blocks}},
 		Clients: []worldtest.Client{{ID: "chaos", Tenant: "default", Key: key, Scopes: worldtest.Everything}},
-		More: fmt.Sprintf("limits: {requests_per_second: 100000, burst: 100000, max_in_flight: 10000, timeout: %s}\nlog: {level: info}\n",
+		More: "log: {level: info}\n" + fmt.Sprintf(
+			"limits: {requests_per_second: 100000, burst: 100000, max_in_flight: 10000, timeout: %s}\n",
 			cmp.Or(o.timeout, time.Minute)),
 	}
 	cfg.PublicURL = "http://" + cfg.HTTP

@@ -130,7 +130,8 @@ func TestEverythingArrives(t *testing.T) {
 func linesOf(transactions []*bankingv1.Transaction, numbers map[string]string) []string {
 	all := make([]string, len(transactions))
 	for i, t := range transactions {
-		all[i] = line(numbers[t.GetAccount()], t.GetAmount().GetCurrencyCode(), t.GetAmount().GetValue(), t.GetBookingDate(),
+		all[i] = line(numbers[t.GetAccount()],
+			t.GetAmount().GetCurrencyCode(), t.GetAmount().GetValue(), t.GetBookingDate(),
 			t.GetRemittanceInformation(), t.GetStatus().String())
 	}
 	slices.Sort(all)
@@ -205,7 +206,8 @@ func (w *world) wantSums(t *testing.T, c *client, consent *consentv1.Consent, tr
 	}
 	for side := range want {
 		if want[side].Cmp(byDay[side]) != 0 || want[side].Cmp(byCategory[side]) != 0 {
-			t.Errorf("%s: the transactions add up to %s, the days to %s, the categories to %s", side, want[side].FloatString(2), byDay[side].FloatString(2),
+			t.Errorf("%s: the transactions add up to %s, the days to %s, the categories to %s",
+				side, want[side].FloatString(2), byDay[side].FloatString(2),
 				byCategory[side].FloatString(2))
 		}
 	}
@@ -284,7 +286,8 @@ func TestImportedAmounts(t *testing.T) {
 		customer := w.createCustomer(
 			t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT,
 		)
-		got, err := c.call(t.Context(), transport, methods()["kontor.banking.v1.BankingService/ImportConnections"], object{
+		method := methods()["kontor.banking.v1.BankingService/ImportConnections"]
+		got, err := c.call(t.Context(), transport, method, object{
 			"name":        customer.GetName(),
 			"connections": []any{object{"id": "l", "bank": object{"displayName": "B"}, "accounts": []any{account}}},
 		}, nil, 0)

@@ -210,7 +210,8 @@ func (r *caseRun) run(t *testing.T, c *testCase) {
 	var answers []any
 	for _, transport := range transports {
 		v := r.state(t, c, client)
-		v["uuid"], v["app"], v["provider"], v["market"] = uuid.NewString(), r.world.app.URL, "providers/"+r.provider, worldtest.Of(r.provider).Market
+		v["uuid"], v["app"] = uuid.NewString(), r.world.app.URL
+		v["provider"], v["market"] = "providers/"+r.provider, worldtest.Of(r.provider).Market
 		request, _ := v.substitute(t, orEmpty(c.Request)).(map[string]any)
 		r.foreign(t, c, transport, request)
 		before := r.world.calls()

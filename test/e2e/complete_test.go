@@ -163,7 +163,10 @@ func (c *testCase) contradicts(offered bool) (contradictions []string) {
 // else it is there for.
 func TestIncompleteCasesAreFound(t *testing.T) {
 	t.Parallel()
-	const get, list = "kontor.customer.v1.CustomerService/GetCustomer", "kontor.insights.v1.InsightsService/SearchCompanyLogos"
+	const (
+		get  = "kontor.customer.v1.CustomerService/GetCustomer"
+		list = "kontor.insights.v1.InsightsService/SearchCompanyLogos"
+	)
 	rpcs := []*method{methods()[get], methods()[list]}
 	polder := &providerv1.Provider{Name: "providers/polder", Capabilities: []*providerv1.Provider_Capability{{
 		Method: "SearchCompanyLogos", Level: providerv1.Provider_Capability_UNSUPPORTED, Reason: "it has none",

@@ -32,7 +32,8 @@ func TestWatchAcrossRestart(t *testing.T) {
 	var last int32
 	for streaming, stream := range streams {
 		opened := until(t, stream, consentv1.ConsentEvent_LINK_OPENED, consent.GetEventCount())
-		tokens[streaming], last = opened[len(opened)-1].GetResumeToken(), opened[len(opened)-1].GetConsent().GetEventCount()
+		latest := opened[len(opened)-1]
+		tokens[streaming], last = latest.GetResumeToken(), latest.GetConsent().GetEventCount()
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- w.gateway.Stop() }()

@@ -102,9 +102,11 @@ func finoosCreations(w *world) []*creation {
 			upstream: upstreamCalls{"banking_overview": 1},
 		}, {
 			what: "import", rpc: "kontor.banking.v1.BankingService/ImportConnections", setup: "importer", callers: 20,
-			request: object{"name": "${customer}", "connections": []any{object{"id": "l", "bank": object{"displayName": "B"}, "accounts": []any{
-				object{"id": "a", "balance": object{"value": "0.10", "currencyCode": "EUR"}},
-			}}}},
+			request: object{"name": "${customer}", "connections": []any{object{
+				"id": "l", "bank": object{"displayName": "B"}, "accounts": []any{
+					object{"id": "a", "balance": object{"value": "0.10", "currencyCode": "EUR"}},
+				},
+			}}},
 			change:   func(r object) { r["mode"] = "REPLACE" },
 			upstream: upstreamCalls{"create_user": 1, "update_logins": 1},
 		}, {

@@ -19,6 +19,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // method is an RPC of Kontor as its descriptor tells it.
@@ -31,21 +33,10 @@ type method struct {
 // methods are all RPCs of Kontor by name, from the descriptors that are linked in.
 var methods = sync.OnceValue(func() map[string]*method {
 	all := map[string]*method{}
-	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		if !strings.HasPrefix(string(file.Package()), "kontor.") {
-			return true
-		}
-		for i := range file.Services().Len() {
-			service := file.Services().Get(i)
-			for j := range service.Methods().Len() {
-				desc := service.Methods().Get(j)
-				rule, _ := proto.GetExtension(desc.Options(), annotations.E_Http).(*annotations.HttpRule)
-				name := string(service.FullName()) + "/" + string(desc.Name())
-				all[name] = &method{name: name, desc: desc, rule: rule}
-			}
-		}
-		return true
-	})
+	for _, desc := range worldtest.Methods() {
+		name := string(desc.Parent().FullName()) + "/" + string(desc.Name())
+		all[name] = &method{name: name, desc: desc, rule: worldtest.Rule(desc)}
+	}
 	return all
 })
 

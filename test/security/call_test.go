@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,25 +37,6 @@ const (
 )
 
 var fronts = []string{overGRPC, overREST, overSSE}
-
-// methods are all RPCs of Kontor, in order, from the descriptors that are linked in.
-func methods() []protoreflect.MethodDescriptor {
-	found := map[string]protoreflect.MethodDescriptor{}
-	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		for i := range file.Services().Len() {
-			service := file.Services().Get(i)
-			for j := 0; strings.HasPrefix(string(file.Package()), "kontor.") && j < service.Methods().Len(); j++ {
-				found[string(service.Methods().Get(j).FullName())] = service.Methods().Get(j)
-			}
-		}
-		return true
-	})
-	ordered := make([]protoreflect.MethodDescriptor, 0, len(found))
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		ordered = append(ordered, found[name])
-	}
-	return ordered
-}
 
 type object = map[string]any
 
@@ -194,8 +173,8 @@ var variable = regexp.MustCompile(`\{([a-z_.]+)=[^}]*\}`)
 // transcode writes a request as its google.api.http mapping has it, by the mapping that puts most into the path.
 func transcode(t *testing.T, m protoreflect.MethodDescriptor, request object) (verb, target string, body []byte) {
 	t.Helper()
-	rule, ok := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
-	if !ok {
+	rule := worldtest.Rule(m)
+	if rule == nil {
 		t.Fatalf("%s has no HTTP mapping", m.FullName())
 	}
 	for _, more := range rule.GetAdditionalBindings() {

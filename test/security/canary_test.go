@@ -108,7 +108,7 @@ func TestCanaries(t *testing.T) {
 		var all sync.WaitGroup
 		slots := make(chan struct{}, 24)
 		for provider, n := range v.names {
-			for _, m := range methods() {
+			for _, m := range worldtest.Methods() {
 				front := fronts[(i+len(provider)+m.Index())%len(fronts)]
 				request := requestFor(t, m, n)
 				switch m.Name() {
@@ -140,7 +140,7 @@ func TestCanaries(t *testing.T) {
 		}
 	}
 	// Whatever is wrong with a request, the error does not quote it.
-	for _, m := range methods() {
+	for _, m := range worldtest.Methods() {
 		for _, request := range wrongRequests(m) {
 			hear(w.wrong(t, s, m, request))
 		}
@@ -151,14 +151,14 @@ func TestCanaries(t *testing.T) {
 			needles = append(needles, needle{what: "what " + who.what + " calls with", value: who.authorization})
 		}
 		for _, front := range fronts {
-			hear(w.call(t, w.stubs(t, who.authorization), front, who.authorization, methods()[0], object{
+			hear(w.call(t, w.stubs(t, who.authorization), front, who.authorization, worldtest.Methods()[0], object{
 				"name": "consents/1",
 			}))
 		}
 	}
 	// The call that panics.
 	var panicked answer
-	for _, m := range methods() {
+	for _, m := range worldtest.Methods() {
 		if m.Name() == "SearchCompanyLogos" {
 			for _, front := range fronts {
 				panicked = w.call(t, s, front, keyOf(owner), m, object{"queries": []any{object{

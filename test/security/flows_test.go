@@ -18,10 +18,13 @@ import (
 func ask(t *testing.T, s *worldtest.Stubs, provider string, psu *consentv1.Psu) *consentv1.Consent {
 	t.Helper()
 	request := &consentv1.CreateConsentRequest{
-		Consent: &consentv1.Consent{Provider: provider, Market: worldtest.Of(provider).Market, Reference: uuid.NewString(), RedirectUris: &consentv1.Consent_RedirectUris{
-			Success: "https://app.example.com/ok", Error: "https://app.example.com/bad",
-			Exit: "https://app.example.com/out",
-		}},
+		Consent: &consentv1.Consent{
+			Provider: provider, Market: worldtest.Of(provider).Market, Reference: uuid.NewString(),
+			RedirectUris: &consentv1.Consent_RedirectUris{
+				Success: "https://app.example.com/ok", Error: "https://app.example.com/bad",
+				Exit: "https://app.example.com/out",
+			},
+		},
 		RequestId: uuid.NewString(),
 	}
 	if worldtest.Of(provider).TakesPsu {

@@ -59,14 +59,18 @@ func (n names) under(consent string) names {
 
 // bodies are requests beyond the names at their top, which the descriptors tell. $Customer stands for the name of one.
 var bodies = map[string]string{
-	"CreateCustomer":     `{"customer":{"type":"PERSON"}}`,
-	"UpdateCustomer":     `{"customer":{"name":"$Customer","reference":"taken over"},"updateMask":"reference"}`,
-	"CreateConsent":      `{"consent":{"customer":"$Customer","market":"SE"}}`,
-	"SimulateDecision":   `{"decision":"REVOKED"}`,
-	"CreatePartnerBank":  `{"partnerBank":{"displayName":"Another Bank"}}`,
-	"UpdatePartnerBank":  `{"partnerBank":{"name":"$PartnerBank","displayName":"Taken Over"},"updateMask":"displayName"}`,
-	"ImportConnections":  `{"mode":"REPLACE","connections":[{"id":"1","bank":{"displayName":"B"},"accounts":[{"id":"1","type":"CURRENT","balance":{"value":"1.00","currencyCode":"EUR"}}]}]}`,
-	"CreateShipment":     `{"shipment":{"customer":"$Customer","channel":"FAX","recipient":"R","subject":"S","address":{"street":"S","houseNumber":"1","postcode":"1","city":"C","countryCode":"DE"},"pdf":"JVBERi0xLjQK"}}`,
+	"CreateCustomer":    `{"customer":{"type":"PERSON"}}`,
+	"UpdateCustomer":    `{"customer":{"name":"$Customer","reference":"taken over"},"updateMask":"reference"}`,
+	"CreateConsent":     `{"consent":{"customer":"$Customer","market":"SE"}}`,
+	"SimulateDecision":  `{"decision":"REVOKED"}`,
+	"CreatePartnerBank": `{"partnerBank":{"displayName":"Another Bank"}}`,
+	"UpdatePartnerBank": `{"partnerBank":{"name":"$PartnerBank","displayName":"Taken Over"},` +
+		`"updateMask":"displayName"}`,
+	"ImportConnections": `{"mode":"REPLACE","connections":[{"id":"1","bank":{"displayName":"B"},` +
+		`"accounts":[{"id":"1","type":"CURRENT","balance":{"value":"1.00","currencyCode":"EUR"}}]}]}`,
+	"CreateShipment": `{"shipment":{"customer":"$Customer","channel":"FAX","recipient":"R","subject":"S",` +
+		`"address":{"street":"S","houseNumber":"1","postcode":"1","city":"C","countryCode":"DE"},` +
+		`"pdf":"JVBERi0xLjQK"}}`,
 	"SearchCompanyLogos": `{"queries":[{"name":"fino"}]}`,
 }
 
@@ -184,8 +188,7 @@ func not(f func(protoreflect.MethodDescriptor) bool) func(protoreflect.MethodDes
 
 // writes tells whether a method changes something: what REST asks for with other than GET, a search aside.
 func writes(m protoreflect.MethodDescriptor) bool {
-	rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
-	return rule.GetGet() == "" && m.Name() != "SearchCompanyLogos"
+	return worldtest.Rule(m).GetGet() == "" && m.Name() != "SearchCompanyLogos"
 }
 
 var intruders = []intruder{
@@ -217,7 +220,7 @@ func TestMatrix(t *testing.T) {
 	counts := map[string]int{}
 	for _, who := range intruders {
 		as := w.stubs(t, who.authorization)
-		for _, m := range methods() {
+		for _, m := range worldtest.Methods() {
 			if who.applies != nil && !who.applies(m) {
 				continue
 			}
@@ -281,7 +284,7 @@ func TestMatrix(t *testing.T) {
 	}
 	t.Logf(
 		"%d cells, %d leaks: %v, each of %d RPCs by %v with names at all providers", cells, leaks, counts,
-		len(methods()), fronts,
+		len(worldtest.Methods()), fronts,
 	)
 }
 

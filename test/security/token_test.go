@@ -12,6 +12,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // issuer is the OpenID provider of all worlds. Every world's gateway takes its tokens for the tenant default.
@@ -88,7 +90,7 @@ func init() { //nolint:gochecknoinits // tables that the matrix, in another file
 // TestTokens: what the matrix's tokens lack is all that they lack.
 func TestTokens(t *testing.T) {
 	w := newWorld(t, worldOptions{minInterval: time.Hour})
-	for _, m := range methods() {
+	for _, m := range worldtest.Methods() {
 		if name := m.Name(); name != "ListCustomers" && name != "WatchConsents" {
 			continue
 		}

@@ -85,8 +85,10 @@ func (c Config) Write(dir string) (env []string, err error) {
 	if http == "" {
 		http = "127.0.0.1:0"
 	}
-	fmt.Fprintf(&text, "listen: {grpc: \"127.0.0.1:0\", http: %q, admin: \"127.0.0.1:0\"}\npublic_url: %s\nstore: \"sqlite:%s\"\n",
-		http, c.PublicURL, filepath.Join(dir, "kontor.db"))
+	fmt.Fprintf(&text, `listen: {grpc: "127.0.0.1:0", http: %q, admin: "127.0.0.1:0"}
+public_url: %s
+store: "sqlite:%s"
+`, http, c.PublicURL, filepath.Join(dir, "kontor.db"))
 	references := map[string]string{} // to secrets, by value
 	refer := func(name, secret string) (string, error) {
 		if references[secret] != "" {

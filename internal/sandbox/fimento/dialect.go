@@ -35,13 +35,14 @@ func (s *Server) Settings() map[string]string {
 var tour = sandbox.Tour{
 	Consent: []sandbox.Stop{{
 		Title: "Ask somebody in Sweden for consent. The answer holds the link for them.",
-		Lines: `  SE=$(curl -s $K/v1/consents -H "$A" -d '{"consent":{"market":"SE","redirectUris":{"success":"'$K'/docs"}},` +
-			`"psu":{"nationalId":"199503096316"}}' | cut -d'"' -f4); echo $SE
+		Lines: `  SE=$(curl -s $K/v1/consents -H "$A" -d '{"consent":{"market":"SE",` +
+			`"redirectUris":{"success":"'$K'/docs"}},"psu":{"nationalId":"199503096316"}}' | cut -d'"' -f4); echo $SE
   curl -s $K/v1/$SE -H "$A" | grep -o '"uri":"[^"]*"'
 `,
 	}, {
 		Title: "Follow it live, in the background, then open the link in a browser: choose a bank, confirm, approve.",
-		Lines: `  curl -sN $K/v1/$SE:watch -H "$A" -H 'accept: text/event-stream' | grep --line-buffered -o '"type":"[A-Z_]*"' &
+		Lines: `  curl -sN $K/v1/$SE:watch -H "$A" -H 'accept: text/event-stream' | ` +
+			`grep --line-buffered -o '"type":"[A-Z_]*"' &
 
    Without a browser, decide in the customer's place:
 

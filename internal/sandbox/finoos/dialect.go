@@ -52,8 +52,8 @@ var tour = sandbox.Tour{
 	Consent: []sandbox.Stop{{
 		Title: "The same for Germany. Open the link and choose fino Bank (10020000), login dummy, PIN 654321; " +
 			"the TAN is on the screen.",
-		Lines: `  DE=$(curl -s $K/v1/consents -H "$A" -d '{"consent":{"market":"DE","redirectUris":{"success":"'$K'/docs",` +
-			`"error":"'$K'/docs","exit":"'$K'/docs"}}}' | cut -d'"' -f4); echo $DE
+		Lines: `  DE=$(curl -s $K/v1/consents -H "$A" -d '{"consent":{"market":"DE",` +
+			`"redirectUris":{"success":"'$K'/docs","error":"'$K'/docs","exit":"'$K'/docs"}}}' | cut -d'"' -f4); echo $DE
   curl -s $K/v1/$DE -H "$A" | grep -o '"uri":"[^"]*"'
 
    Without a browser, let the played provider finish the pages:
