@@ -129,7 +129,7 @@ func startWorld(o worldOptions) (*world, error) {
 		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(http.StatusBadGateway) },
 		ErrorLog:     worldtest.DiscardLog,
 	})
-	if w.env, err = w.config().Write(dir); err != nil {
+	if err := w.configure(w.config()); err != nil {
 		return nil, err
 	}
 	if err := w.start(); err != nil {
@@ -159,6 +159,12 @@ func (w *world) config() worldtest.Config {
 		cfg.More += "polling: {min_interval: 50ms, max_interval: 1s}\n"
 	}
 	return cfg
+}
+
+// configure writes the gateway's configuration for its next start.
+func (w *world) configure(cfg worldtest.Config) (err error) {
+	w.env, err = cfg.Write(w.dir)
+	return err
 }
 
 // start starts the gateway and waits until it listens.

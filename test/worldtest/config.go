@@ -1,6 +1,7 @@
 package worldtest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -37,6 +38,8 @@ type Tenant struct {
 // Block is a provider of a tenant, with the settings by which it is reached.
 type Block struct {
 	*sandboxes.Played
+	// As is the id under which the tenant has the provider, where that is not the dialect's; "" for that.
+	As string
 	// URL replaces the address of the played provider, for what stands between; "" for none.
 	URL string
 }
@@ -68,9 +71,15 @@ func Blocks(r *sandboxes.Running, ids ...string) []Block {
 	return blocks
 }
 
+// key is the provider's id for the tenant.
+func (b Block) key() string { return cmp.Or(b.As, b.ID) }
+
 // Settings are those of the block in kontor.yaml.
 func (b Block) Settings() map[string]string {
 	settings := maps.Clone(b.Player.Settings())
+	if b.key() != b.ID {
+		settings["kind"] = b.ID
+	}
 	if b.URL != "" {
 		settings["base_url"] = strings.Replace(settings["base_url"], b.Played.URL, b.URL, 1)
 	}
@@ -81,14 +90,10 @@ func (b Block) Settings() map[string]string {
 // .secret and, in turn, from the environment: what Write gives must stand in it.
 func (c Config) Write(dir string) (env []string, err error) {
 	var text strings.Builder
-	http := c.HTTP
-	if http == "" {
-		http = "127.0.0.1:0"
-	}
 	fmt.Fprintf(&text, `listen: {grpc: "127.0.0.1:0", http: %q, admin: "127.0.0.1:0"}
 public_url: %s
 store: "sqlite:%s"
-`, http, c.PublicURL, filepath.Join(dir, "kontor.db"))
+`, cmp.Or(c.HTTP, "127.0.0.1:0"), c.PublicURL, filepath.Join(dir, "kontor.db"))
 	references := map[string]string{} // to secrets, by value
 	refer := func(name, secret string) (string, error) {
 		if references[secret] != "" {
@@ -107,12 +112,12 @@ store: "sqlite:%s"
 	for _, tenant := range c.Tenants {
 		fmt.Fprintf(&text, "  %s:\n    redirect_uris: [%q]\n    providers:\n", tenant.ID, tenant.Redirects)
 		for _, block := range tenant.Providers {
-			fmt.Fprintf(&text, "      %s:\n", block.ID)
+			fmt.Fprintf(&text, "      %s:\n", block.key())
 			settings := block.Settings()
 			for _, name := range slices.Sorted(maps.Keys(settings)) {
 				value := settings[name]
 				if slices.Contains(block.Secrets, name) {
-					if value, err = refer(block.ID+"."+name, value); err != nil {
+					if value, err = refer(block.key()+"."+name, value); err != nil {
 						return nil, err
 					}
 				}

@@ -57,9 +57,10 @@ func TestConfigHoldsNoSecret(t *testing.T) {
 	dir, first := t.TempDir(), Providers()[0]
 	blocks := Blocks(running)
 	blocks[0].URL = "http://127.0.0.1:9"
-	env, err := Config{PublicURL: "http://x", Tenants: []Tenant{{ID: "one", Providers: blocks}, {
-		ID: "two", Providers: Blocks(running, first),
-	}}}.Write(dir)
+	env, err := Config{PublicURL: "http://x", Tenants: []Tenant{
+		{ID: "one", Providers: append(blocks, Block{Played: running.Played[first], As: "second"})},
+		{ID: "two", Providers: Blocks(running, first)},
+	}}.Write(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +81,9 @@ func TestConfigHoldsNoSecret(t *testing.T) {
 		if !HoldsSecrets(file) {
 			t.Errorf("%s is searched for secrets", filepath.Base(file))
 		}
+	}
+	if as := "      second:\n"; !strings.Contains(string(text), as) || !strings.Contains(string(text), "kind: \""+first+"\"\n") {
+		t.Errorf("a second provider of the kind %s is not there", first)
 	}
 	if n := strings.Count(string(text), "      "+first+":\n"); n != 2 {
 		t.Errorf("%d tenants have %s, want 2", n, first)
