@@ -50,32 +50,32 @@ type quiet struct{ url string }
 
 func (quiet) ServeHTTP(http.ResponseWriter, *http.Request) {}
 func (q quiet) Settings() map[string]string {
-	return map[string]string{"base_url": q.url + "/psd2", "client": "demo"}
+	return map[string]string{"base_url": q.url + "/utopia", "client": "demo"}
 }
 func (quiet) Close(context.Context) error { return nil }
 
 // TestAFurtherDialect: what `gateway sandbox` offers of a provider follows from the list alone.
 func TestAFurtherDialect(t *testing.T) {
 	third := sandbox.Dialect{
-		ID: "polder", Name: "Polder", Addr: "127.0.0.1:8092", Account: "client {{.client}}",
+		ID: "utopia", Name: "Utopia", Addr: "127.0.0.1:8092", Account: "client {{.client}}",
 		New: func(_ *sandbox.Core, url string) sandbox.Player { return quiet{url} },
 		Tour: sandbox.Tour{
-			Consent:  []sandbox.Stop{{Title: "Ask somebody in the Netherlands.", Lines: "  NL=$(curl {{.URL}}/ask)\n"}},
-			Data:     "  curl $K/v1/$NL/accounts\n",
-			Insights: sandbox.Stop{Title: "derived by Kontor for Polder", Lines: "  curl $K/v1/$NL/insights\n"},
-			More:     []sandbox.Stop{{Title: "Ask Polder for its dikes.", Lines: "  curl $K/v1/dikes\n"}},
-			End:      sandbox.Stop{Title: "Polder wants a reason.", Lines: "  curl $K/v1/$NL:revoke\n"},
-			After:    "  curl $K/v1/$NL\n",
+			Consent:  []sandbox.Stop{{Title: "Ask somebody in Utopia.", Lines: "  UT=$(curl {{.URL}}/ask)\n"}},
+			Data:     "  curl $K/v1/$UT/accounts\n",
+			Insights: sandbox.Stop{Title: "derived by Kontor for Utopia", Lines: "  curl $K/v1/$UT/insights\n"},
+			More:     []sandbox.Stop{{Title: "Ask Utopia for its dikes.", Lines: "  curl $K/v1/dikes\n"}},
+			End:      sandbox.Stop{Title: "Utopia wants a reason.", Lines: "  curl $K/v1/$UT:revoke\n"},
+			After:    "  curl $K/v1/$UT\n",
 		},
 	}
 	list := append(slices.Clone(dialects), third)
-	f, err := parseSandboxFlags([]string{"-polder", "127.0.0.1:0"}, list, io.Discard)
-	if err != nil || f.played["polder"] != "127.0.0.1:0" || f.played["fimento"] != "127.0.0.1:8090" {
+	f, err := parseSandboxFlags([]string{"-utopia", "127.0.0.1:0"}, list, io.Discard)
+	if err != nil || f.played["utopia"] != "127.0.0.1:0" || f.played["fimento"] != "127.0.0.1:8090" {
 		t.Errorf("the flags give %v, %v", f.played, err)
 	}
 	var help strings.Builder
 	if _, err := parseSandboxFlags([]string{"-h"}, list, &help); err == nil ||
-		!strings.Contains(help.String(), `where the played Polder listens (default "127.0.0.1:8092")`) {
+		!strings.Contains(help.String(), `where the played Utopia listens (default "127.0.0.1:8092")`) {
 		t.Errorf("the help is %s", &help)
 	}
 
@@ -87,7 +87,7 @@ func TestAFurtherDialect(t *testing.T) {
 		"All 3 providers are played",
 		"\nFimento  http://127.0.0.1:8090         name demo, password demo-password, partner-bank-id ",
 		"\nfinoOS   http://127.0.0.1:8091/api/v1  name demo, secret ",
-		"\nPolder   http://127.0.0.1:8092/psd2    client demo\n",
+		"\nUtopia   http://127.0.0.1:8092/utopia  client demo\n",
 	} {
 		if !strings.Contains(shown.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, &shown)
@@ -99,12 +99,12 @@ func TestAFurtherDialect(t *testing.T) {
 	at := 0
 	for _, want := range []string{
 		"in front of all 3 providers", "3. The same for Germany.",
-		"4. Ask somebody in the Netherlands.\n\n  NL=$(curl http://127.0.0.1:8092/ask)\n\n",
-		"5. Read", "derived by Kontor for finoOS, derived by Kontor for Polder.\n", "$NL/accounts", "$SE/insights",
-		"$NL/insights",
-		"6. Send a letter", "7. Ask Polder for its dikes.", "8. Revoke one, delete the other. finoOS wants",
-		"Polder wants a reason.\n",
-		"$SE:revoke", "$NL:revoke", "$SE/events", "curl $K/v1/$NL\n",
+		"4. Ask somebody in Utopia.\n\n  UT=$(curl http://127.0.0.1:8092/ask)\n\n",
+		"5. Read", "derived by Kontor for finoOS, derived by Kontor for Utopia.\n", "$UT/accounts", "$SE/insights",
+		"$UT/insights",
+		"6. Send a letter", "7. Ask Utopia for its dikes.", "8. Revoke one, delete the other. finoOS wants",
+		"Utopia wants a reason.\n",
+		"$SE:revoke", "$UT:revoke", "$SE/events", "curl $K/v1/$UT\n",
 	} {
 		next := strings.Index(tour.String()[at:], want)
 		if next < 0 {
@@ -113,8 +113,8 @@ func TestAFurtherDialect(t *testing.T) {
 		at += next
 	}
 
-	ready, err := json.Marshal(addresses{GRPC: "a:1", Played: map[string]string{"polder": "http://b:2"}})
-	if want := `{"admin":"","grpc":"a:1","http":"","polder":"http://b:2"}`; err != nil || string(ready) != want {
+	ready, err := json.Marshal(addresses{GRPC: "a:1", Played: map[string]string{"utopia": "http://b:2"}})
+	if want := `{"admin":"","grpc":"a:1","http":"","utopia":"http://b:2"}`; err != nil || string(ready) != want {
 		t.Errorf("the ready file is %s, %v; want %s", ready, err, want)
 	}
 }

@@ -74,7 +74,10 @@ var fimentosOperations = []creating{
 		) func(context.Context, *worldtest.Stubs) (proto.Message, error) {
 			return func(ctx context.Context, c *worldtest.Stubs) (proto.Message, error) {
 				return call(c.Consents.CreatePartnerBank(ctx, &consentv1.CreatePartnerBankRequest{
-					PartnerBank: &consentv1.PartnerBank{DisplayName: "Bank " + key}, RequestId: key,
+					PartnerBank: &consentv1.PartnerBank{
+						Provider: "providers/" + fimento.ID, DisplayName: "Bank " + key,
+					},
+					RequestId: key,
 				}))
 			}
 		},
@@ -157,7 +160,7 @@ func fimentosAudited(w *world, check func(audited) proto.Message) {
 	}})
 	bank := check(audited{method: "CreatePartnerBank", do: func(ctx context.Context) (proto.Message, error) {
 		return call(c.Consents.CreatePartnerBank(ctx, &consentv1.CreatePartnerBankRequest{
-			PartnerBank: &consentv1.PartnerBank{DisplayName: "Hanse"},
+			PartnerBank: &consentv1.PartnerBank{Provider: "providers/" + fimento.ID, DisplayName: "Hanse"},
 		}))
 	}})
 	check(audited{method: "UpdatePartnerBank", do: func(ctx context.Context) (proto.Message, error) {

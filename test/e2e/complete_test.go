@@ -168,7 +168,7 @@ func TestIncompleteCasesAreFound(t *testing.T) {
 		list = "kontor.insights.v1.InsightsService/SearchCompanyLogos"
 	)
 	rpcs := []*method{methods()[get], methods()[list]}
-	polder := &providerv1.Provider{Name: "providers/polder", Capabilities: []*providerv1.Provider_Capability{{
+	atlantis := &providerv1.Provider{Name: "providers/atlantis", Capabilities: []*providerv1.Provider_Capability{{
 		Method: "SearchCompanyLogos", Level: providerv1.Provider_Capability_UNSUPPORTED, Reason: "it has none",
 	}}}
 	well := func(provider string) []*testCase {
@@ -190,87 +190,87 @@ func TestIncompleteCasesAreFound(t *testing.T) {
 		exceptions map[string]string
 		want       []string // parts of the problems, in order
 	}{
-		{what: "all is well", cases: well("polder"), provider: polder},
+		{what: "all is well", cases: well("atlantis"), provider: atlantis},
 		{
-			what: "another provider has the cases", cases: well(anybody), provider: polder,
+			what: "another provider has the cases", cases: well(anybody), provider: atlantis,
 			want: []string{
-				"no case shows " + get + " with polder",
-				"no case shows " + list + " with polder, which is UNSUPPORTED",
+				"no case shows " + get + " with atlantis",
+				"no case shows " + list + " with atlantis, which is UNSUPPORTED",
 			},
 		},
 		{
-			what: "one RPC is left out", cases: well("polder")[:1], provider: polder,
-			want: []string{"no case shows " + list + " with polder"},
+			what: "one RPC is left out", cases: well("atlantis")[:1], provider: atlantis,
+			want: []string{"no case shows " + list + " with atlantis"},
 		},
 		{
-			what: "a failure alone shows nothing", provider: polder,
+			what: "a failure alone shows nothing", provider: atlantis,
 			cases: []*testCase{
-				{Provider: listOrOne{"polder"}, RPC: get, Error: &wantError{Reason: "CUSTOMER_NOT_FOUND"}},
-				well("polder")[1],
+				{Provider: listOrOne{"atlantis"}, RPC: get, Error: &wantError{Reason: "CUSTOMER_NOT_FOUND"}},
+				well("atlantis")[1],
 			},
-			want: []string{"no case shows " + get + " with polder"},
+			want: []string{"no case shows " + get + " with atlantis"},
 		},
 		{
-			what: "what holds for all holds for the provider", provider: polder,
-			cases: append(well("polder")[1:], well(allProviders)[0]),
+			what: "what holds for all holds for the provider", provider: atlantis,
+			cases: append(well("atlantis")[1:], well(allProviders)[0]),
 		},
 		{
-			what: "what holds for all is not asked of who does not offer it", provider: polder,
-			cases: append(well("polder")[:1], &testCase{Name: "logos", Provider: listOrOne{allProviders}, RPC: list}),
-			want:  []string{"no case shows " + list + " with polder"},
+			what: "what holds for all is not asked of who does not offer it", provider: atlantis,
+			cases: append(well("atlantis")[:1], &testCase{Name: "logos", Provider: listOrOne{allProviders}, RPC: list}),
+			want:  []string{"no case shows " + list + " with atlantis"},
 		},
 		{
-			what: "an exception says why", cases: well("polder")[:1], provider: polder,
+			what: "an exception says why", cases: well("atlantis")[:1], provider: atlantis,
 			exceptions: map[string]string{list: "the documentation is silent"},
 		},
 		{
-			what: "an exception from what holds for all", provider: polder,
-			cases:      append(well("polder")[1:], well(allProviders)[0]),
+			what: "an exception from what holds for all", provider: atlantis,
+			cases:      append(well("atlantis")[1:], well(allProviders)[0]),
 			exceptions: map[string]string{"cases/get": "there is no telling"},
-			want:       []string{"no case shows " + get + " with polder"},
+			want:       []string{"no case shows " + get + " with atlantis"},
 		},
 		{
-			what: "an exception without a reason", cases: well("polder")[:1], provider: polder,
+			what: "an exception without a reason", cases: well("atlantis")[:1], provider: atlantis,
 			exceptions: map[string]string{list: " "},
-			want:       []string{list + " is an exception of polder without a reason"},
+			want:       []string{list + " is an exception of atlantis without a reason"},
 		},
 		{
-			what: "an exception that is none", cases: well("polder"), provider: polder,
+			what: "an exception that is none", cases: well("atlantis"), provider: atlantis,
 			exceptions: map[string]string{list: "so", "cases/nothing": "so"},
 			want: []string{
-				list + " is an exception of polder, and a case shows it", `polder has the exception "cases/nothing"`,
+				list + " is an exception of atlantis, and a case shows it", `atlantis has the exception "cases/nothing"`,
 			},
 		},
 		{
-			what: "a case shows what is not offered", provider: polder,
-			cases: append(well("polder"), &testCase{Name: "odd", Provider: listOrOne{"polder"}, RPC: list}),
+			what: "a case shows what is not offered", provider: atlantis,
+			cases: append(well("atlantis"), &testCase{Name: "odd", Provider: listOrOne{"atlantis"}, RPC: list}),
 			want:  []string{`and the case "odd" says otherwise`},
 		},
 		{
-			what: "a case refuses what is offered", provider: polder,
-			cases: append(well("polder"), refusal(testCase{Name: "odd", Provider: listOrOne{"polder"}, RPC: get})),
+			what: "a case refuses what is offered", provider: atlantis,
+			cases: append(well("atlantis"), refusal(testCase{Name: "odd", Provider: listOrOne{"atlantis"}, RPC: get})),
 			want:  []string{`and the case "odd" says otherwise`},
 		},
 		{
-			what: "the provider is asked for what it does not offer", provider: polder,
-			cases: append(well("polder"), refusal(testCase{
-				Name: "odd", Provider: listOrOne{"polder"}, RPC: list, Upstream: &upstreamCalls{"search": 1},
+			what: "the provider is asked for what it does not offer", provider: atlantis,
+			cases: append(well("atlantis"), refusal(testCase{
+				Name: "odd", Provider: listOrOne{"atlantis"}, RPC: list, Upstream: &upstreamCalls{"search": 1},
 			})),
 			want: []string{`and the case "odd" has the provider asked`},
 		},
 		{
-			what: "the provider says what makes no sense", cases: well("polder"),
-			provider: &providerv1.Provider{Name: "providers/polder", Capabilities: []*providerv1.Provider_Capability{
+			what: "the provider says what makes no sense", cases: well("atlantis"),
+			provider: &providerv1.Provider{Name: "providers/atlantis", Capabilities: []*providerv1.Provider_Capability{
 				{Method: "SearchCompanyLogos", Level: providerv1.Provider_Capability_UNSUPPORTED}, {Method: "Fly"},
 			}},
 			want: []string{
-				"polder does not say why SearchCompanyLogos", "polder does not say why Fly",
-				"polder lists Fly, which is no RPC",
+				"atlantis does not say why SearchCompanyLogos", "atlantis does not say why Fly",
+				"atlantis lists Fly, which is no RPC",
 			},
 		},
 	} {
 		got := incomplete(tc.cases, rpcs, []*providerv1.Provider{tc.provider}, map[string]map[string]string{
-			"polder": tc.exceptions,
+			"atlantis": tc.exceptions,
 		})
 		if len(got) != len(tc.want) {
 			t.Errorf("%s: got %q, want %q", tc.what, got, tc.want)
@@ -288,7 +288,7 @@ func TestIncompleteCasesAreFound(t *testing.T) {
 	missing := func(cases []*testCase, provider *providerv1.Provider) []string {
 		return incomplete(cases, sortedMethods(), []*providerv1.Provider{provider}, nil)
 	}
-	if got := missing(all, polder); len(got) < 10 {
+	if got := missing(all, atlantis); len(got) < 10 {
 		t.Errorf("a provider without a case of its own misses no more than %q", got)
 	}
 	for _, p := range listed(t, live.get(t)) {

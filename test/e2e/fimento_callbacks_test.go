@@ -92,7 +92,9 @@ func TestOpenRedirects(t *testing.T) {
 	for _, address := range corpus {
 		for _, transport := range transports {
 			got, err := c.call(t.Context(), transport, methods()["kontor.consent.v1.ConsentService/CreateConsent"],
-				object{"consent": object{"market": "SE", "redirectUris": object{"success": address}}}, nil, 0)
+				object{"consent": object{
+					"provider": fimento.ID, "market": "SE", "redirectUris": object{"success": address},
+				}}, nil, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -105,7 +105,8 @@ func TestPartnerBanks(t *testing.T) {
 	c := w.client(t, lending)
 	broker := must(c.Consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
 		PartnerBank: &consentv1.PartnerBank{
-			DisplayName: "Lånemäklaren", Broker: true, LogoUri: "cdn.example.com/logo.svg",
+			Provider: "providers/" + fimento.ID, DisplayName: "Lånemäklaren", Broker: true,
+			LogoUri: "cdn.example.com/logo.svg",
 		},
 	}))(t)
 	consent := w.authorized(t, c, fimento.ID, func(r *consentv1.CreateConsentRequest) {

@@ -30,7 +30,8 @@ var _ = providers.Add(fimento.ID, provider{
 		"partnerBank": func(t *testing.T, _ *world, c *client, _ string) vars {
 			bank := must(c.Consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
 				PartnerBank: &consentv1.PartnerBank{
-					DisplayName: "Sparbanken Skåne", LogoUri: "www.example.com/logo.png",
+					Provider: "providers/" + fimento.ID, DisplayName: "Sparbanken Skåne",
+					LogoUri: "www.example.com/logo.png",
 				},
 				RequestId: uuid.NewString(),
 			}))(t)
@@ -87,8 +88,11 @@ func fimentoCreations(*world) []*creation {
 	return []*creation{
 		{
 			what: "consent at Fimento", rpc: "kontor.consent.v1.ConsentService/CreateConsent", setup: "none",
-			callers:  100,
-			request:  object{"consent": object{"market": "SE"}, "psu": object{"nationalId": sandbox.GoodNationalID}},
+			callers: 100,
+			request: object{
+				"consent": object{"provider": fimento.ID, "market": "SE"},
+				"psu":     object{"nationalId": sandbox.GoodNationalID},
+			},
 			change:   func(r object) { r["psu"] = object{"nationalId": sandbox.BadNationalID} },
 			upstream: upstreamCalls{"create_process": 1},
 		}, {
@@ -98,7 +102,7 @@ func fimentoCreations(*world) []*creation {
 			upstream: upstreamCalls{"new_consent_flow": 1},
 		}, {
 			what: "partner bank", rpc: "kontor.consent.v1.ConsentService/CreatePartnerBank", setup: "none", callers: 20,
-			request:  object{"partnerBank": object{"displayName": "Sparbanken"}},
+			request:  object{"partnerBank": object{"provider": "providers/" + fimento.ID, "displayName": "Sparbanken"}},
 			change:   func(r object) { r["partnerBank"] = object{"displayName": "Andelsbanken"} },
 			upstream: upstreamCalls{"create_partner_bank": 1},
 		},

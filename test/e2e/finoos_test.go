@@ -90,7 +90,7 @@ func finoosCreations(w *world) []*creation {
 		{
 			what: "consent at finoOS", rpc: "kontor.consent.v1.ConsentService/CreateConsent", setup: "none",
 			callers: 100,
-			request: object{"consent": object{"market": "DE", "redirectUris": object{
+			request: object{"consent": object{"provider": finoos.ID, "market": "DE", "redirectUris": object{
 				"success": back, "error": back, "exit": back,
 			}}},
 			change:   func(r object) { r["customerType"] = "COMPANY" },

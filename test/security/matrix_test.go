@@ -122,8 +122,12 @@ func newVictim(t *testing.T, w *world, s *worldtest.Stubs, tag string) victim {
 	v := victim{names: map[string]names{}}
 	mark := func(texts ...string) { v.marks = append(v.marks, texts...) }
 	id := func(name string) string { return name[strings.LastIndex(name, "/")+1:] }
+	unsupported := unsupported(t, s)
+	keeper := slices.IndexFunc(worldtest.Providers(), func(id string) bool { return !unsupported[id]["CreatePartnerBank"] })
 	bank := must(s.Consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
-		PartnerBank: &consentv1.PartnerBank{DisplayName: "Bank of " + tag},
+		PartnerBank: &consentv1.PartnerBank{
+			Provider: "providers/" + worldtest.Providers()[keeper], DisplayName: "Bank of " + tag,
+		},
 	}))(t)
 	customer := must(s.Customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
 		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: "reference-of-" + tag},

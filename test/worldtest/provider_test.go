@@ -27,12 +27,12 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	table := Table[int]{}
 	table.Add(known, 1)
 	for want, call := range map[string]func(){
-		"this suite knows nothing of polder: add a file for it, such as those for [" + known + "]": func() {
-			table.Of("polder")
+		"this suite knows nothing of atlantis: add a file for it, such as those for [" + known + "]": func() {
+			table.Of("atlantis")
 		},
-		"two entries for " + known:             func() { table.Add(known, 2) },
-		"two providers are called " + known:    func() { Register(*Of(known)) },
-		`no provider "polder", only [` + known: func() { Of("polder") },
+		"two entries for " + known:               func() { table.Add(known, 2) },
+		"two providers are called " + known:      func() { Register(*Of(known)) },
+		`no provider "atlantis", only [` + known: func() { Of("atlantis") },
 	} {
 		if got := panics(call); !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q", got, want)
@@ -41,7 +41,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	if table.Of(known) != 1 {
 		t.Error("an entry is lost")
 	}
-	if running, err := Play(t.Context(), sandbox.Options{}, sandbox.Dialect{ID: "polder"}); err == nil {
+	if running, err := Play(t.Context(), sandbox.Options{}, sandbox.Dialect{ID: "atlantis"}); err == nil {
 		_ = running.Close()
 		t.Error("a dialect of nobody is played")
 	}

@@ -203,40 +203,40 @@ func TestIDsStayAsTheyAre(t *testing.T) {
 	}
 }
 
-// polder is a made-up provider that answers everything with its name.
-type polder struct{ closed bool }
+// atlantis is a made-up provider that answers everything with its name.
+type atlantis struct{ closed bool }
 
-func (p *polder) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	_, _ = io.WriteString(w, "polder")
+func (p *atlantis) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, "atlantis")
 }
 
-func (*polder) Settings() map[string]string { return map[string]string{"base_url": ""} }
+func (*atlantis) Settings() map[string]string { return map[string]string{"base_url": ""} }
 
-func (p *polder) Close(context.Context) error {
+func (p *atlantis) Close(context.Context) error {
 	p.closed = true
 	return nil
 }
 
 // TestAThirdDialect: a provider that this package never heard of is played like the others.
 func TestAThirdDialect(t *testing.T) {
-	made := &polder{}
+	made := &atlantis{}
 	third := sandbox.Dialect{
-		ID: "polder", Name: "Polder", New: func(*sandbox.Core, string) sandbox.Player { return made },
+		ID: "atlantis", Name: "Atlantis", New: func(*sandbox.Core, string) sandbox.Player { return made },
 	}
 	r, err := Start(t.Context(), Options{Dialects: append(both(), third)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.Get(r.Played["polder"].URL)
+	res, err := http.Get(r.Played["atlantis"].URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	body, _ := io.ReadAll(res.Body)
 	res.Body.Close()
-	if string(body) != "polder" || As[*polder](r, "polder") != made || r.InOrder()[2].Name != "Polder" {
+	if string(body) != "atlantis" || As[*atlantis](r, "atlantis") != made || r.InOrder()[2].Name != "Atlantis" {
 		t.Errorf("it says %q", body)
 	}
-	if r.Played["polder"].Core.Population != r.Played["fimento"].Core.Population {
+	if r.Played["atlantis"].Core.Population != r.Played["fimento"].Core.Population {
 		t.Error("the people are not the same")
 	}
 	if err := r.Close(); err != nil || !made.closed {
@@ -258,7 +258,7 @@ func TestAsPanicsForAnother(t *testing.T) {
 		t.Error("there is no finoOS")
 	}
 	for what, as := range map[string]func(){
-		"not played":        func() { As[*fimento.Server](r, "polder") },
+		"not played":        func() { As[*fimento.Server](r, "atlantis") },
 		"another's dialect": func() { As[*fimento.Server](r, "finoos") },
 	} {
 		func() {
