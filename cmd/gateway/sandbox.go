@@ -12,42 +12,57 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"text/template"
 	"time"
 
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/sandbox"
-	playedfimento "kontor.dev/kontor/internal/sandbox/fimento"
-	playedfinoos "kontor.dev/kontor/internal/sandbox/finoos"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
 // sandboxFlags are the flags of `gateway sandbox`.
 type sandboxFlags struct {
-	grpc, http, admin, fimento, finoos string
-	data, ready                        string
-	seed                               int64
-	step                               time.Duration
-	providersOnly, verbose             bool
+	grpc, http, admin      string
+	played                 map[string]string // where providers listen, by id
+	data, ready            string
+	seed                   int64
+	step                   time.Duration
+	providersOnly, verbose bool
 }
 
-// runSandbox plays both providers on this machine, with a gateway in front of them unless told otherwise.
-func runSandbox(ctx context.Context, args []string, out, errOut io.Writer) error {
-	var f sandboxFlags
+// parseSandboxFlags reads the flags. Each provider of the list has one, called as its id.
+func parseSandboxFlags(args []string, list []sandbox.Dialect, errOut io.Writer) (sandboxFlags, error) {
+	f := sandboxFlags{played: map[string]string{}}
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	flags.StringVar(&f.grpc, "grpc", "127.0.0.1:9090", "where the gateway serves gRPC")
 	flags.StringVar(&f.http, "http", "127.0.0.1:8080", "where the gateway serves REST")
 	flags.StringVar(&f.admin, "admin", "127.0.0.1:8081", "where the gateway serves metrics and probes")
-	flags.StringVar(&f.fimento, "fimento", "127.0.0.1:8090", "where the played Fimento listens")
-	flags.StringVar(&f.finoos, "finoos", "127.0.0.1:8091", "where the played finoOS listens")
+	played := map[string]*string{}
+	for _, d := range list {
+		played[d.ID] = flags.String(d.ID, d.Addr, "where the played "+d.Name+" listens")
+	}
 	flags.StringVar(&f.data, "data", "data", "folder for the gateway's database, which begins empty each time")
-	flags.StringVar(&f.ready, "ready-file", "", "write addresses and key to this file, as JSON, once everything listens")
+	flags.StringVar(&f.ready, "ready-file", "",
+		"write addresses and key to this file, as JSON, once everything listens")
 	flags.Int64Var(&f.seed, "seed", 1, "decides people, accounts and ids")
 	flags.DurationVar(&f.step, "step", time.Second, "time between statuses that come by themselves")
 	flags.BoolVar(&f.providersOnly, "providers-only", false, "play the providers, without a gateway")
 	flags.BoolVar(&f.verbose, "verbose", false, "log every call")
-	if err := flags.Parse(args); err != nil {
+	err := flags.Parse(args)
+	for id, address := range played {
+		f.played[id] = *address
+	}
+	return f, err
+}
+
+// runSandbox plays all providers on this machine, with a gateway in front of them unless told otherwise.
+func runSandbox(ctx context.Context, args []string, out, errOut io.Writer) error {
+	f, err := parseSandboxFlags(args, dialects, errOut)
+	if err != nil {
 		return errUsage
 	}
 	level := slog.LevelWarn
@@ -56,18 +71,18 @@ func runSandbox(ctx context.Context, args []string, out, errOut io.Writer) error
 	}
 	log := telemetry.NewLogger(errOut, level, "text")
 	played, err := sandboxes.Start(ctx, sandboxes.Options{
-		Options:     sandbox.Options{Seed: f.seed, Step: f.step, Logger: log},
-		FimentoAddr: f.fimento, FinoOSAddr: f.finoos,
+		Options:  sandbox.Options{Seed: f.seed, Step: f.step, Logger: log},
+		Dialects: dialects, Addr: f.played,
 	})
 	if err != nil {
 		return portTaken(err)
 	}
 	defer played.Close()
 	if f.providersOnly {
-		fmt.Fprintf(out, providersText, played.FimentoURL, playedfimento.DefaultName, playedfimento.DefaultPassword,
-			playedfimento.DefaultPartnerBankID, played.FinoOSURL+playedfinoos.BasePath, playedfinoos.DemoName, playedfinoos.DemoSecret,
-			played.FimentoURL)
-		if err := writeReady(f.ready, addresses{Fimento: played.FimentoURL, FinoOS: played.FinoOSURL}); err != nil {
+		if err := printPlayed(out, played.InOrder()); err != nil {
+			return err
+		}
+		if err := writeReady(f.ready, addresses{Played: urlsOf(played)}); err != nil {
 			return err
 		}
 		<-ctx.Done()
@@ -76,8 +91,40 @@ func runSandbox(ctx context.Context, args []string, out, errOut io.Writer) error
 	return runPlayedGateway(ctx, f, played, level, out, errOut)
 }
 
+// urlsOf gives where providers are played, by id.
+func urlsOf(played *sandboxes.Running) map[string]string {
+	urls := map[string]string{}
+	for id, p := range played.Played {
+		urls[id] = p.URL
+	}
+	return urls
+}
+
+// printPlayed says where the providers are, and how to log in there.
+func printPlayed(out io.Writer, played []*sandboxes.Played) error {
+	all := allProviders(len(played))
+	fmt.Fprintf(out, "%s are played on this machine. Stop with Ctrl-C.\n\n", strings.ToUpper(all[:1])+all[1:])
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, p := range played {
+		settings := p.Player.Settings()
+		var account strings.Builder
+		if err := template.Must(template.New(p.ID).Parse(p.Account)).Execute(&account, settings); err != nil {
+			return err
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", p.Name, settings["base_url"], &account)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nFaults, calls and the clock are at /_sandbox/ of each, for example what was asked:\n"+
+		"  curl -s %s/_sandbox/calls\n", played[0].URL)
+	return nil
+}
+
 // runPlayedGateway serves in front of the played providers until the context ends.
-func runPlayedGateway(ctx context.Context, f sandboxFlags, played *sandboxes.Running, level slog.Level, out, errOut io.Writer) error {
+func runPlayedGateway(
+	ctx context.Context, f sandboxFlags, played *sandboxes.Running, level slog.Level, out, errOut io.Writer,
+) error {
 	key, hash := newKey()
 	cfg, err := sandboxConfig(f, played, hash)
 	if err != nil {
@@ -89,11 +136,11 @@ func runPlayedGateway(ctx context.Context, f sandboxFlags, played *sandboxes.Run
 		return portTaken(err)
 	}
 	a := g.addresses()
-	a.Fimento, a.FinoOS, a.Key = played.FimentoURL, played.FinoOSURL, key
+	a.Played, a.Key = urlsOf(played), key
 	if err := writeReady(f.ready, a); err != nil {
 		return errors.Join(err, g.stop())
 	}
-	printWalkThrough(out, a)
+	printWalkThrough(out, a, played.InOrder())
 	select {
 	case <-ctx.Done():
 	case err = <-g.failed:
@@ -103,8 +150,8 @@ func runPlayedGateway(ctx context.Context, f sandboxFlags, played *sandboxes.Run
 	return errors.Join(err, g.stop())
 }
 
-// sandboxConfig is the configuration of a gateway in front of the played providers. The database begins empty: the played providers remember
-// nothing either.
+// sandboxConfig is the configuration of a gateway in front of the played providers. The database begins empty: the
+// played providers remember nothing either.
 func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*config.Config, error) {
 	var err error
 	if f.http, err = settlePort(f.http); err != nil { // the providers must be told before the gateway listens
@@ -117,6 +164,10 @@ func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*con
 		}
 	}
 	type object = map[string]any
+	blocks := object{}
+	for _, p := range played.InOrder() {
+		blocks[p.ID] = p.Player.Settings()
+	}
 	least := max(f.step, 100*time.Millisecond)
 	text, err := json.Marshal(object{ // which is YAML
 		"listen":     object{"grpc": f.grpc, "http": f.http, "admin": f.admin},
@@ -124,16 +175,10 @@ func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*con
 		"store":      "sqlite:" + path,
 		"polling":    object{"min_interval": least.String(), "max_interval": max(least, 5*time.Minute).String()},
 		"tenants": object{"default": object{
-			"redirect_uris": []string{"http://" + f.http + "/*", "http://127.0.0.1/*", "http://localhost/*", "https://app.example.com/*"},
-			"providers": object{
-				"fimento": object{
-					"base_url": played.FimentoURL, "username": playedfimento.DefaultName, "password": playedfimento.DefaultPassword,
-					"partner_bank": playedfimento.DefaultPartnerBankID,
-				},
-				"finoos": object{
-					"base_url": played.FinoOSURL + playedfinoos.BasePath, "name": playedfinoos.DemoName, "secret": playedfinoos.DemoSecret,
-				},
+			"redirect_uris": []string{
+				"http://" + f.http + "/*", "http://127.0.0.1/*", "http://localhost/*", "https://app.example.com/*",
 			},
+			"providers": blocks,
 		}},
 		"clients": []object{{"id": "sandbox", "tenant": "default", "key_sha256": hash, "scopes": []string{"*"}}},
 	})
@@ -165,16 +210,9 @@ func settlePort(address string) (string, error) {
 func portTaken(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "listen" {
-		return fmt.Errorf("%w\nchoose other ports: gateway sandbox -h lists the flags; port 0 takes any that is free", err)
+		return fmt.Errorf(
+			"%w\nchoose other ports: gateway sandbox -h lists the flags; port 0 takes any that is free", err,
+		)
 	}
 	return err
 }
-
-const providersText = `Both providers are played on this machine. Stop with Ctrl-C.
-
-Fimento  %s        name %s, password %s, partner-bank-id %s
-finoOS   %s  name %s, secret %s
-
-Faults, calls and the clock are at /_sandbox/ of each, for example what was asked:
-  curl -s %s/_sandbox/calls
-`

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,14 +154,23 @@ func (g *gateway) stop() error {
 	return errors.Join(errs...)
 }
 
-// addresses are where a running gateway is reached.
+// addresses are where a running gateway is reached, and what else the ready file has.
 type addresses struct {
-	GRPC    string `json:"grpc"`
-	HTTP    string `json:"http"`
-	Admin   string `json:"admin"`
-	Fimento string `json:"fimento,omitempty"`
-	FinoOS  string `json:"finoos,omitempty"`
-	Key     string `json:"key,omitempty"`
+	GRPC, HTTP, Admin string
+	// Key is the sandbox's client key; "" for none.
+	Key string
+	// Played are where the sandbox plays providers, by their ids, which are keys of their own in the ready file.
+	Played map[string]string
+}
+
+// MarshalJSON writes the ready file.
+func (a addresses) MarshalJSON() ([]byte, error) {
+	all := map[string]string{"grpc": a.GRPC, "http": a.HTTP, "admin": a.Admin}
+	if a.Key != "" {
+		all["key"] = a.Key
+	}
+	maps.Copy(all, a.Played)
+	return json.Marshal(all)
 }
 
 func (g *gateway) addresses() addresses {

@@ -12,11 +12,20 @@ import (
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/providers/fimento"
 	"kontor.dev/kontor/internal/providers/finoos"
+	"kontor.dev/kontor/internal/sandbox"
+	playedfimento "kontor.dev/kontor/internal/sandbox/fimento"
+	playedfinoos "kontor.dev/kontor/internal/sandbox/finoos"
 	"kontor.dev/kontor/internal/service"
 )
 
 // kinds are all adapters that there are. A further one is a folder of its own and one word here.
 var kinds = []providers.Kind{fimento.Kind, finoos.Kind}
+
+// dialects are the providers that `gateway sandbox` plays, in the order in which it shows them.
+var dialects = []sandbox.Dialect{
+	playedfimento.Dialect(playedfimento.Config{}),
+	playedfinoos.Dialect(playedfinoos.Config{}),
+}
 
 // wiring is what all adapters get.
 type wiring struct {

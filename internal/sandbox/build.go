@@ -15,7 +15,7 @@ const historyMonths = 13
 // the market's price level. It draws from its randomness in the same order in every market.
 type builder struct {
 	*identity
-	market  int
+	*market
 	country string
 	r       *rand.Rand
 	from    time.Time
@@ -43,7 +43,7 @@ type entry struct {
 
 func (p *Population) build(i identity, country string) Person {
 	b := &builder{
-		identity: &i, market: marketIndex(country), country: country, r: p.rand("history", i.key), today: p.today,
+		identity: &i, market: marketOf(country), country: country, r: p.rand("history", i.key), today: p.today,
 		from: time.Date(p.today.Year(), p.today.Month()-historyMonths, 1, 0, 0, 0, 0, time.UTC),
 	}
 	switch {
@@ -75,32 +75,27 @@ func (p *Population) build(i identity, country string) Person {
 // open adds an account at the n-th bank of the market.
 func (b *builder) open(bank int, accountType, name string, opening Minor) *ledger {
 	n := len(b.ledgers)
-	l := &ledger{bank: bank, opening: opening * priceLevels[b.market], Account: Account{
-		ID: objectID("account", b.key, b.country, n), Name: accountNames[name][b.market], Owner: b.name,
-		Type: accountType, Currency: currencies[b.market], CreditLine: "0", MonthlySpendingLimit: "0",
+	l := &ledger{bank: bank, opening: opening * b.priceLevel, Account: Account{
+		ID: objectID("account", b.key, b.country, n), Name: b.accountNames[name], Owner: b.name,
+		Type: accountType, Currency: b.currency, CreditLine: "0", MonthlySpendingLimit: "0",
 	}}
 	number := digits(16, "account number", b.key, b.country, n)
-	switch code := bankNames[b.market][bank].code; {
-	case accountType == AccountCard:
+	switch accountType {
+	case AccountCard:
 		l.Number = "**** **** **** " + number[:4]
-	case accountType == AccountSecurities:
+	case AccountSecurities:
 		l.Number = number[:10]
-	case b.country == Sweden:
-		l.Number = number[:11]
-		l.IBAN = ibanOf(Sweden, code+"000000"+l.Number)
-	case b.country == Finland:
-		l.Number = code + number[:11]
-		l.IBAN = ibanOf(Finland, l.Number)
 	default:
-		l.Number = number[:10]
-		l.IBAN = ibanOf(Germany, code+l.Number)
+		var bban string
+		l.Number, bban = b.account(b.banks[bank].code, number)
+		l.IBAN = ibanOf(b.country, bban)
 	}
 	b.ledgers = append(b.ledgers, l)
 	return l
 }
 
 // level brings euro cents to the market's price level.
-func (b *builder) level(amount Minor) Minor { return amount * priceLevels[b.market] }
+func (b *builder) level(amount Minor) Minor { return amount * b.priceLevel }
 
 // post writes an entry, unless its day is still to come. What is not older than yesterday is pending.
 func (b *builder) post(l *ledger, e entry) {
@@ -110,11 +105,12 @@ func (b *builder) post(l *ledger, e entry) {
 	n := len(l.Transactions)
 	t := Transaction{
 		ID: objectID("transaction", l.ID, n), Date: e.day, ValueDate: e.day, Amount: b.level(e.amount).String(),
-		Description: e.text, Counterparty: e.party, Category: e.category, Booked: e.day.Before(b.today.AddDate(0, 0, -1)),
+		Description: e.text, Counterparty: e.party, Category: e.category,
+		Booked: e.day.Before(b.today.AddDate(0, 0, -1)),
 	}
 	if e.mandate {
 		t.MandateRef = "M" + digits(9, "mandate", b.key, e.party.Name)
-		t.Counterparty.CreditorID = creditorIDOf(b.country, digits([...]int{10, 8, 11}[b.market], "creditor", e.party.Name))
+		t.Counterparty.CreditorID = creditorIDOf(b.country, digits(b.creditorDigits, "creditor", e.party.Name))
 	}
 	if e.endToEnd {
 		t.EndToEndID = strings.ToUpper(objectID("end to end", t.ID)[:16])
@@ -132,32 +128,35 @@ func (b *builder) move(from, to *ledger, day time.Time, amount Minor, text, cate
 func (b *builder) own(l *ledger) Counterparty {
 	c := Counterparty{Name: b.name, IBAN: l.IBAN}
 	if l.IBAN != "" {
-		c.BIC = bankNames[b.market][l.bank].bic
+		c.BIC = b.banks[l.bank].bic
 	}
 	return c
 }
 
 // party is somebody in the same market, always with the same account.
 func (b *builder) party(name string) Counterparty {
-	banks := bankNames[b.market]
-	bank := banks[len(name)%len(banks)]
-	length := [...]int{17, 11, 10}[b.market]
-	return Counterparty{Name: name, BIC: bank.bic, IBAN: ibanOf(b.country, bank.code+digits(length, "party", name))}
+	bank := b.banks[len(name)%len(b.banks)]
+	return Counterparty{
+		Name: name, BIC: bank.bic, IBAN: ibanOf(b.country, bank.code+digits(b.ibanDigits, "party", name)),
+	}
 }
 
-// abroad is somebody in the n-th foreign country.
-func abroad(n int, name string) Counterparty {
+// abroad is somebody in the n-th foreign country, which is not the market's own.
+func (b *builder) abroad(n int, name string) Counterparty {
 	f := foreign[n%len(foreign)]
+	if f.country == b.country {
+		f = foreign[(n+1)%len(foreign)]
+	}
 	return Counterparty{Name: name, BIC: f.bic, IBAN: ibanOf(f.country, f.prefix+digits(f.digits, "party", name))}
 }
 
 // text is a phrase of the market with what follows it.
 func (b *builder) text(phrase, rest string) string {
-	return strings.TrimSpace(phrases[phrase][b.market] + " " + rest)
+	return strings.TrimSpace(b.phrases[phrase] + " " + rest)
 }
 
 // pick chooses a name.
-func (b *builder) pick(from []words) string { return from[b.r.IntN(len(from))][b.market] }
+func (b *builder) pick(from []string) string { return from[b.r.IntN(len(from))] }
 
 // about is an amount within a quarter of the given one.
 func (b *builder) about(amount Minor) Minor {
@@ -186,7 +185,7 @@ func (b *builder) months(f func(n int, month time.Time)) {
 }
 
 // buy is a purchase at one of the shops, on some day of the month (weekends too).
-func (b *builder) buy(l *ledger, month time.Time, from []words, category string, amount Minor) Minor {
+func (b *builder) buy(l *ledger, month time.Time, from []string, category string, amount Minor) Minor {
 	name, spent := b.pick(from), b.about(amount)
 	when := month.AddDate(0, 0, b.r.IntN(28))
 	if when.After(b.today) {
@@ -197,9 +196,12 @@ func (b *builder) buy(l *ledger, month time.Time, from []words, category string,
 }
 
 // bill is a direct debit.
-func (b *builder) bill(l *ledger, when time.Time, names []words, n int, category string, amount Minor) {
-	name := names[n%len(names)][b.market]
-	b.post(l, entry{day: when, amount: -amount, text: name, party: b.party(name), category: category, mandate: true, endToEnd: true})
+func (b *builder) bill(l *ledger, when time.Time, names []string, n int, category string, amount Minor) {
+	name := names[n%len(names)]
+	b.post(l, entry{
+		day: when, amount: -amount, text: name, party: b.party(name), category: category, mandate: true,
+		endToEnd: true,
+	})
 }
 
 // order sets up a standing order that has run since the beginning of the history.
@@ -214,17 +216,20 @@ func (b *builder) order(l *ledger, id string, dayOfMonth int, amount Minor, purp
 		id = objectID("standing order", l.ID, id)
 	}
 	l.StandingOrders = append(l.StandingOrders, StandingOrder{
-		ID: id, Amount: b.level(amount).String(), Currency: l.Currency, Purpose: purpose, Counterparty: to, Interval: "MONTHLY",
-		ExecutionDay: dayOfMonth, CreationDate: b.from.AddDate(0, -2, 9), FirstExecutionDate: day(b.from.AddDate(0, -1, 0), dayOfMonth),
-		LastExecutionDate: last,
+		ID: id, Amount: b.level(amount).String(), Currency: l.Currency, Purpose: purpose, Counterparty: to,
+		Interval: "MONTHLY", ExecutionDay: dayOfMonth, CreationDate: b.from.AddDate(0, -2, 9),
+		FirstExecutionDate: day(b.from.AddDate(0, -1, 0), dayOfMonth), LastExecutionDate: last,
 	})
 }
 
 // pendingPurchases puts one purchase on each of the last two days, so that everybody has something pending.
-func (b *builder) pendingPurchases(l *ledger, from []words, category string) {
+func (b *builder) pendingPurchases(l *ledger, from []string, category string) {
 	for ago := range 2 {
 		name, amount := b.pick(from), b.about(2300)
-		b.post(l, entry{day: b.today.AddDate(0, 0, -ago), amount: -amount, text: name, party: Counterparty{Name: name}, category: category})
+		b.post(l, entry{
+			day: b.today.AddDate(0, 0, -ago), amount: -amount, text: name, party: Counterparty{Name: name},
+			category: category,
+		})
 	}
 }
 
@@ -252,11 +257,11 @@ func (b *builder) close(l *ledger) Account {
 // elsewhere gives a person a small account at each further bank, fed from the current account, so that every bank
 // of the market knows them.
 func (b *builder) elsewhere(current *ledger) {
-	for bank := 2; bank < len(bankNames[b.market]); bank++ {
+	for bank := 2; bank < len(b.banks); bank++ {
 		l := b.open(bank, AccountCurrent, "current", 12000)
 		b.months(func(_ int, m time.Time) {
 			b.move(current, l, day(m, 9), 2000, b.text("transfer", ""), CategoryTransfer)
-			b.buy(l, m, leisures, CategoryLeisure, 1600)
+			b.buy(l, m, b.leisures, CategoryLeisure, 1600)
 		})
 	}
 }
@@ -267,66 +272,87 @@ func (b *builder) goodLife() {
 	card := b.open(0, AccountCard, "card", 0)
 	deposit := b.open(1, AccountSavings, "savings", 1200000)
 	depot := b.open(1, AccountSecurities, "depot", 2500)
-	if b.country == Germany && b.key == "de-good" {
-		current.IBAN = SampleInvalidIBAN
+	if b.iban != "" && b.country == b.home {
+		current.IBAN = b.iban
 	}
 	card.CreditLine, current.MonthlySpendingLimit = b.level(300000).String(), b.level(600000).String()
 
 	salary := 265000 + Minor(b.r.IntN(60))*1000
-	employer, landlord, friend := b.pick(employers), b.pick(landlords), b.pick(friends)
+	employer, landlord, friend := b.pick(b.employers), b.pick(b.landlords), b.pick(b.friends)
 	b.months(func(n int, m time.Time) {
-		b.post(current, entry{day: day(m, 25), amount: salary, text: b.text("salary", employer), party: b.party(employer), category: CategorySalary, endToEnd: true})
-		b.post(current, entry{day: day(m, 1), amount: -98000, text: b.text("rent", landlord), party: b.party(landlord), category: CategoryRent, endToEnd: true})
-		b.bill(current, day(m, 4), utilities, 0, CategoryUtilities, 7900)
-		b.bill(current, day(m, 6), insurers, 0, CategoryInsurance, 5240)
-		b.bill(current, day(m, 8), telecoms, 0, CategoryTelecom, 2999)
-		for i := range subscribed {
-			b.bill(current, day(m, 11+i), subscribed, i, CategorySubscriptions, 999+Minor(i)*700)
+		b.post(current, entry{
+			day: day(m, 25), amount: salary, text: b.text("salary", employer), party: b.party(employer),
+			category: CategorySalary, endToEnd: true,
+		})
+		b.post(current, entry{
+			day: day(m, 1), amount: -98000, text: b.text("rent", landlord), party: b.party(landlord),
+			category: CategoryRent, endToEnd: true,
+		})
+		b.bill(current, day(m, 4), b.utilities, 0, CategoryUtilities, 7900)
+		b.bill(current, day(m, 6), b.insurers, 0, CategoryInsurance, 5240)
+		b.bill(current, day(m, 8), b.telecoms, 0, CategoryTelecom, 2999)
+		for i := range b.subscribed {
+			b.bill(current, day(m, 11+i), b.subscribed, i, CategorySubscriptions, 999+Minor(i)*700)
 		}
 		for range 7 {
-			b.buy(current, m, grocers, CategoryGroceries, 4200)
+			b.buy(current, m, b.grocers, CategoryGroceries, 4200)
 		}
-		b.buy(current, m, transports, CategoryTransport, 5500)
-		b.buy(current, m, pharmacies, CategoryHealth, 1800)
+		b.buy(current, m, b.transports, CategoryTransport, 5500)
+		b.buy(current, m, b.pharmacies, CategoryHealth, 1800)
 		b.move(current, savings, day(m, 2), 25000, b.text("transfer", ""), CategoryTransfer)
 		b.move(current, depot, day(m, 3), 15000, b.text("saving", ""), CategoryInvestment)
-		b.post(depot, entry{day: day(m, 3), amount: -15000, text: b.text("purchase", "Nordlys Global Index"), party: Counterparty{Name: "Nordlys Global Index"}, category: CategoryInvestment})
+		b.post(depot, entry{
+			day: day(m, 3), amount: -15000, text: b.text("purchase", "Nordlys Global Index"),
+			party: Counterparty{Name: "Nordlys Global Index"}, category: CategoryInvestment,
+		})
 		if n%3 == 2 {
-			b.post(depot, entry{day: day(m, 15), amount: 840, text: b.text("dividend", "Hansa Shipping"), party: Counterparty{Name: "Hansa Shipping"}, category: CategoryInterest})
-			b.post(savings, entry{day: day(m, 28), amount: 3150, text: b.text("interest", ""), category: CategoryInterest})
-			b.post(deposit, entry{day: day(m, 28), amount: 5420, text: b.text("interest", ""), category: CategoryInterest})
+			b.post(depot, entry{
+				day: day(m, 15), amount: 840, text: b.text("dividend", "Hansa Shipping"),
+				party: Counterparty{Name: "Hansa Shipping"}, category: CategoryInterest,
+			})
+			b.post(savings, entry{
+				day: day(m, 28), amount: 3150, text: b.text("interest", ""), category: CategoryInterest,
+			})
+			b.post(deposit, entry{
+				day: day(m, 28), amount: 5420, text: b.text("interest", ""), category: CategoryInterest,
+			})
 		}
 		if n%2 == 0 {
-			b.post(current, entry{day: day(m, 18), amount: 2450, text: b.text("split", friend), party: b.party(friend), category: CategoryTransfer})
+			b.post(current, entry{
+				day: day(m, 18), amount: 2450, text: b.text("split", friend), party: b.party(friend),
+				category: CategoryTransfer,
+			})
 		}
 		var spent Minor
 		for range 3 {
-			spent += b.buy(card, m, restaurants, CategoryRestaurants, 3200)
+			spent += b.buy(card, m, b.restaurants, CategoryRestaurants, 3200)
 		}
-		spent += b.buy(card, m, shops, CategoryShopping, 8900)
-		spent += b.buy(card, m, leisures, CategoryLeisure, 2400)
+		spent += b.buy(card, m, b.shops, CategoryShopping, 8900)
+		spent += b.buy(card, m, b.leisures, CategoryLeisure, 2400)
 		b.cardBill(current, card, m, spent)
 	})
 	b.order(current, "rent", 1, 98000, b.text("rent", landlord), b.party(landlord))
 	b.order(current, "", 2, 25000, b.text("transfer", ""), b.own(savings))
 	b.holdings(depot)
 	b.elsewhere(current)
-	b.pendingPurchases(current, grocers, CategoryGroceries)
+	b.pendingPurchases(current, b.grocers, CategoryGroceries)
 }
 
 // holdings fills a depot with one holding in the market's currency and one in dollars.
 func (b *builder) holdings(depot *ledger) {
-	own, rate := depot.Currency, dollarRates[b.market]
+	own, rate := depot.Currency, b.dollarRate
 	price := b.level(10425)
 	dollars := MustMinor("185.5") * 12
 	depot.Securities = []Security{
 		{
-			ID: objectID("security", depot.ID, 0), ISIN: "LU0000000017", Name: "Nordlys Global Index", Market: "XETRA", Quantity: "40",
+			ID: objectID("security", depot.ID, 0), ISIN: "LU0000000017", Name: "Nordlys Global Index",
+			Market: "XETRA", Quantity: "40",
 			Amount: (price * 40).String(), Currency: own, Price: price.String(), PriceCurrency: own,
 			PurchasePrice: b.level(9870).String(), PurchasePriceCurrency: own, ExchangeRate: "1",
 		},
 		{
-			ID: objectID("security", depot.ID, 1), ISIN: "US0000000028", Name: "Hansa Shipping Inc.", Market: "NASDAQ", Quantity: "12",
+			ID: objectID("security", depot.ID, 1), ISIN: "US0000000028", Name: "Hansa Shipping Inc.",
+			Market: "NASDAQ", Quantity: "12",
 			Amount: (dollars * MustMinor(rate) / 100).String(), Currency: own, Price: "185.5", PriceCurrency: "USD",
 			PurchasePrice: "150", PurchasePriceCurrency: "USD", ExchangeRate: rate,
 		},
@@ -340,45 +366,66 @@ func (b *builder) badLife() {
 	loan := b.open(1, AccountLoan, "loan", -780000)
 	current.CreditLine, card.CreditLine = b.level(50000).String(), b.level(100000).String()
 
-	employer, landlord, lender, collector := b.pick(employers), b.pick(landlords), b.pick(lenders), b.pick(collectors)
+	employer, landlord := b.pick(b.employers), b.pick(b.landlords)
+	lender, collector := b.pick(b.lenders), b.pick(b.collectors)
 	b.months(func(n int, m time.Time) {
-		b.post(current, entry{day: day(m, 25), amount: 154000, text: b.text("salary", employer), party: b.party(employer), category: CategorySalary, endToEnd: true})
-		b.post(current, entry{day: day(m, 1), amount: -72000, text: b.text("rent", landlord), party: b.party(landlord), category: CategoryRent, endToEnd: true})
-		b.bill(current, day(m, 4), utilities, 0, CategoryUtilities, 8400)
-		b.bill(current, day(m, 8), telecoms, 0, CategoryTelecom, 3999)
+		b.post(current, entry{
+			day: day(m, 25), amount: 154000, text: b.text("salary", employer), party: b.party(employer),
+			category: CategorySalary, endToEnd: true,
+		})
+		b.post(current, entry{
+			day: day(m, 1), amount: -72000, text: b.text("rent", landlord), party: b.party(landlord),
+			category: CategoryRent, endToEnd: true,
+		})
+		b.bill(current, day(m, 4), b.utilities, 0, CategoryUtilities, 8400)
+		b.bill(current, day(m, 8), b.telecoms, 0, CategoryTelecom, 3999)
 		for range 7 {
-			b.buy(current, m, grocers, CategoryGroceries, 2900)
+			b.buy(current, m, b.grocers, CategoryGroceries, 2900)
 		}
 		for range 5 {
-			b.buy(current, m, casinos, CategoryGambling, 5200)
+			b.buy(current, m, b.casinos, CategoryGambling, 5200)
 		}
 		for range 2 {
 			cash := 3000 + 1000*Minor(b.r.IntN(4))
-			b.post(current, entry{day: m.AddDate(0, 0, b.r.IntN(28)), amount: -cash, text: b.text("cash", ""), category: CategoryCash})
+			b.post(current, entry{
+				day: m.AddDate(0, 0, b.r.IntN(28)), amount: -cash, text: b.text("cash", ""), category: CategoryCash,
+			})
 		}
 		b.move(current, loan, day(m, 27), 9000, b.text("loan", ""), CategoryLoan)
 		b.post(loan, entry{day: day(m, 28), amount: -6200, text: b.text("interest", ""), category: CategoryFees})
-		b.post(current, entry{day: day(m, 14), amount: -6500, text: b.text("debt", collector), party: b.party(collector), category: CategoryDebtCollection})
+		b.post(current, entry{
+			day: day(m, 14), amount: -6500, text: b.text("debt", collector), party: b.party(collector),
+			category: CategoryDebtCollection,
+		})
 		if n%2 == 1 {
-			b.post(current, entry{day: day(m, 16), amount: -600, text: b.text("reminder", utilities[0][b.market]), party: b.party(utilities[0][b.market]), category: CategoryFees})
+			b.post(current, entry{
+				day: day(m, 16), amount: -600, text: b.text("reminder", b.utilities[0]),
+				party: b.party(b.utilities[0]), category: CategoryFees,
+			})
 		}
 		if n >= 4 {
 			b.post(current, entry{day: day(m, 28), amount: -870, text: b.text("overdraft", ""), category: CategoryFees})
 		}
 		if n == 6 {
-			b.post(current, entry{day: day(m, 20), amount: 60000, text: b.text("payout", lender), party: b.party(lender), category: CategoryLoan})
+			b.post(current, entry{
+				day: day(m, 20), amount: 60000, text: b.text("payout", lender), party: b.party(lender),
+				category: CategoryLoan,
+			})
 		}
 		if n > 6 {
-			b.post(current, entry{day: day(m, 20), amount: -7900, text: b.text("loan", lender), party: b.party(lender), category: CategoryLoan})
+			b.post(current, entry{
+				day: day(m, 20), amount: -7900, text: b.text("loan", lender), party: b.party(lender),
+				category: CategoryLoan,
+			})
 		}
 		if n == 3 {
 			b.move(savings, current, day(m, 22), 23000, b.text("transfer", ""), CategoryTransfer)
 		}
-		b.cardBill(current, card, m, b.buy(card, m, shops, CategoryShopping, 4500))
+		b.cardBill(current, card, m, b.buy(card, m, b.shops, CategoryShopping, 4500))
 	})
 	b.order(current, "rent", 1, 72000, b.text("rent", landlord), b.party(landlord))
 	b.elsewhere(current)
-	b.pendingPurchases(current, casinos, CategoryGambling)
+	b.pendingPurchases(current, b.casinos, CategoryGambling)
 }
 
 func (b *builder) companyLife() {
@@ -388,53 +435,74 @@ func (b *builder) companyLife() {
 	loan := b.open(1, AccountLoan, "bizloan", -6000000)
 	current.CreditLine, card.CreditLine = b.level(1000000).String(), b.level(500000).String()
 
-	landlord, tax := b.pick(landlords), taxOffices[0][b.market]
+	landlord, tax := b.pick(b.landlords), b.taxOffices[0]
 	invoice := 1000
 	number := func() string { invoice++; return fmt.Sprintf("%s-%d", b.country, invoice) }
 	b.months(func(n int, m time.Time) {
-		for i, c := range customers {
-			name := c[b.market]
+		for i, name := range b.customers {
 			amount := b.about(450000 + 90000*Minor(i))
-			b.post(current, entry{day: day(m, 5+4*i), amount: amount, text: b.text("invoice", number()), party: b.party(name), category: CategorySales, endToEnd: true})
+			b.post(current, entry{
+				day: day(m, 5+4*i), amount: amount, text: b.text("invoice", number()), party: b.party(name),
+				category: CategorySales, endToEnd: true,
+			})
 		}
 		for i, name := range buyersAbroad {
 			if amount, no := b.about(520000), number(); n%(i+1) == 0 {
-				b.post(current, entry{day: day(m, 17+i), amount: amount, text: b.text("invoice", no), party: abroad(i, name), category: CategorySales, endToEnd: true})
+				b.post(current, entry{
+					day: day(m, 17+i), amount: amount, text: b.text("invoice", no), party: b.abroad(i, name),
+					category: CategorySales, endToEnd: true,
+				})
 			}
 		}
-		for i, s := range suppliers {
-			name := s[b.market]
+		for i, name := range b.suppliers {
 			amount := b.about(380000 - 70000*Minor(i))
-			b.post(current, entry{day: day(m, 7+3*i), amount: -amount, text: b.text("invoice", digits(6, name, n)), party: b.party(name), category: CategorySuppliers, mandate: i%2 == 1, endToEnd: true})
+			b.post(current, entry{
+				day: day(m, 7+3*i), amount: -amount, text: b.text("invoice", digits(6, name, n)),
+				party: b.party(name), category: CategorySuppliers, mandate: i%2 == 1, endToEnd: true,
+			})
 		}
 		for i, name := range makersAbroad {
 			amount := b.about(240000)
-			b.post(current, entry{day: day(m, 20+i), amount: -amount, text: b.text("invoice", digits(6, name, n)), party: abroad(i+2, name), category: CategorySuppliers, endToEnd: true})
+			b.post(current, entry{
+				day: day(m, 20+i), amount: -amount, text: b.text("invoice", digits(6, name, n)),
+				party: b.abroad(i+2, name), category: CategorySuppliers, endToEnd: true,
+			})
 		}
-		b.post(current, entry{day: day(m, 25), amount: -1150000, text: b.text("wages", ""), party: Counterparty{Name: b.name}, category: CategoryWages})
-		b.post(current, entry{day: day(m, 12), amount: -310000, text: b.text("tax", tax), party: b.party(tax), category: CategoryTaxes, endToEnd: true})
-		b.post(current, entry{day: day(m, 1), amount: -190000, text: b.text("rent", landlord), party: b.party(landlord), category: CategoryRent, endToEnd: true})
-		b.bill(current, day(m, 4), utilities, 0, CategoryUtilities, 42000)
-		b.bill(current, day(m, 6), insurers, 0, CategoryInsurance, 38000)
-		b.bill(current, day(m, 8), telecoms, 0, CategoryTelecom, 12900)
+		b.post(current, entry{
+			day: day(m, 25), amount: -1150000, text: b.text("wages", ""), party: Counterparty{Name: b.name},
+			category: CategoryWages,
+		})
+		b.post(current, entry{
+			day: day(m, 12), amount: -310000, text: b.text("tax", tax), party: b.party(tax), category: CategoryTaxes,
+			endToEnd: true,
+		})
+		b.post(current, entry{
+			day: day(m, 1), amount: -190000, text: b.text("rent", landlord), party: b.party(landlord),
+			category: CategoryRent, endToEnd: true,
+		})
+		b.bill(current, day(m, 4), b.utilities, 0, CategoryUtilities, 42000)
+		b.bill(current, day(m, 6), b.insurers, 0, CategoryInsurance, 38000)
+		b.bill(current, day(m, 8), b.telecoms, 0, CategoryTelecom, 12900)
 		b.post(current, entry{day: day(m, 28), amount: -1900, text: b.text("fee", ""), category: CategoryFees})
 		b.move(current, reserve, day(m, 26), 60000, b.text("transfer", ""), CategoryTransfer)
 		b.move(current, loan, day(m, 27), 110000, b.text("loan", ""), CategoryLoan)
 		b.post(loan, entry{day: day(m, 28), amount: -21000, text: b.text("interest", ""), category: CategoryFees})
 		if n%3 == 2 {
-			b.post(reserve, entry{day: day(m, 28), amount: 4100, text: b.text("interest", ""), category: CategoryInterest})
+			b.post(reserve, entry{
+				day: day(m, 28), amount: 4100, text: b.text("interest", ""), category: CategoryInterest,
+			})
 		}
 		var spent Minor
 		for range 2 {
-			spent += b.buy(card, m, transports, CategoryTransport, 7200)
+			spent += b.buy(card, m, b.transports, CategoryTransport, 7200)
 		}
-		spent += b.buy(card, m, shops, CategorySuppliers, 15800)
+		spent += b.buy(card, m, b.shops, CategorySuppliers, 15800)
 		b.cardBill(current, card, m, spent)
 	})
 	b.order(current, "rent", 1, 190000, b.text("rent", landlord), b.party(landlord))
 	b.order(current, "", 26, 60000, b.text("transfer", ""), b.own(reserve))
 	b.elsewhere(current)
-	b.pendingPurchases(current, transports, CategoryTransport)
+	b.pendingPurchases(current, b.transports, CategoryTransport)
 }
 
 // exactAmounts are literals as a JSON encoder may write them: a fraction that no binary float holds, an exponent,
@@ -447,7 +515,7 @@ func (b *builder) exact() {
 	current := b.open(0, AccountCurrent, "current", 0)
 	b.open(0, AccountSavings, "savings", 0)
 	b.open(0, AccountCard, "card", 0)
-	for bank := 1; bank < len(bankNames[b.market]); bank++ {
+	for bank := 1; bank < len(b.banks); bank++ {
 		b.open(bank, AccountCurrent, "current", 0)
 	}
 	b.months(func(n int, m time.Time) {

@@ -42,7 +42,7 @@ type callJSON struct {
 	Time      time.Time   `json:"time"`
 }
 
-// HandleControls serves the controls that both dialects have; the package documentation lists them.
+// HandleControls serves the controls that all dialects have; the package documentation lists them.
 func (c *Core) HandleControls(mux *http.ServeMux) {
 	c.HandleControl(mux, "POST /_sandbox/faults", func(w http.ResponseWriter, r *http.Request) {
 		var fault Fault

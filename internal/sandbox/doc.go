@@ -1,7 +1,8 @@
-// Package sandbox is what the two played providers have in common: a clock that tests move, people with bank
+// Package sandbox is what the played providers have in common: a clock that tests move, people with bank
 // accounts, faults on request, a record of what was asked, and the layout of the bank pages. The dialects live in
-// the packages fimento and finoos below, each with wire structs of its own and from the documentation alone: nothing
-// here may import an adapter, since a shared misreading would go unnoticed. Package sandboxes starts both.
+// the packages below, each with wire structs of its own and from the documentation alone: nothing here may import an
+// adapter, since a shared misreading would go unnoticed. Each offers itself as a [Dialect], and package sandboxes
+// starts a list of them; neither it nor this package knows one by name.
 //
 // # People
 //
@@ -17,17 +18,22 @@
 //	230581-917B    Jari Rantanen (FI), bad data
 //	5569876542     Vättern Snickeri AB (SE), a company
 //	2947313-5      Saimaan Puutyö Oy (FI), a company
-//	HRB 98765      Elbtischlerei Brandt GmbH (DE), a company; Default(true)
-//	(no id)        Torben Mais (DE), good data, with the IBAN of finoOS's samples that fails its checksum; Default(false)
+//	HRB 98765      Elbtischlerei Brandt GmbH (DE), a company; Default("DE", true)
+//
+// (no id)        Torben Mais (DE), good data, with the IBAN of finoOS's samples that fails its checksum;
+// Default("DE", false)
 //
 // Any other id leads to somebody made up with good data, always the same. Each of them can be dressed for another
-// market with [Population.Dress]: the same movements in that market's currency and words.
+// market with [Population.Dress]: the same movements in that market's currency and words. A market is a value in a file
+// of its own, market_se.go and the like; a further one is one file more.
 //
 // # Controls
 //
 // Each dialect serves these beside its API. They need no token, are recorded as page and are out of reach of faults.
 //
-//	POST   /_sandbox/faults            add a fault: the fields of Fault in lowerCamelCase, delay as "250ms"; answers {"id"}
+// POST   /_sandbox/faults            add a fault: the fields of Fault in lowerCamelCase, delay as "250ms"; answers
+// {"id"}
+//
 //	DELETE /_sandbox/faults            take all faults back
 //	DELETE /_sandbox/faults/{id}       take one fault back
 //	GET    /_sandbox/calls             {"calls": [...]}, bodies in base64; ?operation= for one operation's

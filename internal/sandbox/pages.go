@@ -15,7 +15,7 @@ import (
 //go:embed pages/*.html
 var layoutFiles embed.FS
 
-// Pages are a dialect's bank pages: its own templates within the layout that both dialects share. They need no
+// Pages are a dialect's bank pages: its own templates within the layout that all dialects share. They need no
 // script, and each says that it belongs to a sandbox.
 type Pages struct {
 	pages map[string]*template.Template

@@ -2,26 +2,6 @@ package sandbox
 
 import "time"
 
-// The people that can be asked for by name. Any other id leads to a generated person with good data; see Population.
-const (
-	GoodNationalID    = "199503096316"           // SE, good data; a test identity of Fimento's documentation
-	BadNationalID     = "197710114682"           // SE, bad data; a test identity of Fimento's documentation
-	ExactNationalID   = "191212121212"           // SE, few transactions whose amounts are written in unusual notations
-	FinnishGoodID     = "150690-9424"            // FI, good data
-	FinnishBadID      = "230581-917B"            // FI, bad data
-	SwedishCompanyID  = "5569876542"             // SE, a limited company
-	FinnishCompanyID  = "2947313-5"              // FI, a limited company
-	GermanCompanyID   = "HRB 98765"              // DE, a GmbH
-	SampleInvalidIBAN = "DE64100200007791587578" // the sample of finoOS's documentation, which fails its own checksum
-)
-
-// The markets.
-const (
-	Sweden  = "SE"
-	Finland = "FI"
-	Germany = "DE"
-)
-
 // The quality of a person's data.
 const (
 	Good = "good"

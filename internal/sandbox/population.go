@@ -36,29 +36,28 @@ func (p *Population) Today() time.Time { return p.today }
 
 // Banks are the banks of a market, the one with everybody's main accounts first. In Germany that is fino Bank.
 func (p *Population) Banks(country string) []Bank {
-	names := bankNames[marketIndex(country)]
+	names := marketOf(country).banks
 	banks := make([]Bank, len(names))
 	for i, n := range names {
 		banks[i] = Bank{
-			ID: objectID("bank", country, n.code), Name: n.name, BIC: n.bic, BankCode: n.code,
-			Country: markets[marketIndex(country)],
+			ID: objectID("bank", country, n.code), Name: n.name, BIC: n.bic, BankCode: n.code, Country: country,
 		}
 	}
 	return banks
 }
 
+// homeOfStrangers is the market of those whose id tells none.
+const homeOfStrangers = Sweden
+
 // ByNationalID finds a person in their home market. An unknown id leads to a person with good data, always the same
-// one for the same id and seed; its market is Finland when the id looks Finnish, else Sweden.
+// one for the same id and seed; its market is the one whose ids look so, else Sweden.
 func (p *Population) ByNationalID(id string) Person {
-	for _, i := range identities {
+	for _, i := range identities() {
 		if i.nationalID == id && id != "" {
 			return p.person(i, i.home)
 		}
 	}
-	home := Sweden
-	if len(id) == 11 && !isDigit(id[6]) {
-		home = Finland
-	}
+	home := homeOf(func(m *market) bool { return m.nationalID != nil && m.nationalID(id) })
 	i := p.generated("national:"+id, false, home)
 	i.nationalID = id
 	return p.person(i, home)
@@ -66,40 +65,47 @@ func (p *Population) ByNationalID(id string) Person {
 
 // ByCompanyID finds a company in its home market; unknown ids are treated as ByNationalID treats them.
 func (p *Population) ByCompanyID(id string) Person {
-	for _, i := range identities {
+	for _, i := range identities() {
 		if i.companyID == id && id != "" {
 			return p.person(i, i.home)
 		}
 	}
-	home := Sweden
-	if len(id) == 9 && id[7] == '-' {
-		home = Finland
-	}
+	home := homeOf(func(m *market) bool { return m.companyID != nil && m.companyID(id) })
 	i := p.generated("company:"+id, true, home)
 	i.companyID = id
 	return p.person(i, home)
 }
 
-// Default is the German person, or company, that stands for a user of whom nothing is known. The person is the one
-// of finoOS's samples, whose current account has SampleInvalidIBAN.
-func (p *Population) Default(company bool) Person {
-	for _, i := range identities {
-		if i.home == Germany && i.company == company {
-			return p.person(i, Germany)
+// homeOf is the first market that claims somebody.
+func homeOf(claims func(*market) bool) string {
+	for _, code := range Markets() {
+		if claims(markets[code]) {
+			return code
 		}
 	}
-	panic("sandbox: no German identity")
+	return homeOfStrangers
 }
 
-// ForUser is the German person, or company, behind a user id: always the same one for the same id and seed.
-func (p *Population) ForUser(userID string, company bool) Person {
-	return p.person(p.generated("user:"+userID, company, Germany), Germany)
+// Default is the person, or company, of a market that stands for a user of whom nothing is known: the first in the
+// market's file. In Germany the person is the one of finoOS's samples, whose current account has SampleInvalidIBAN.
+func (p *Population) Default(country string, company bool) Person {
+	for _, i := range marketOf(country).people {
+		if i.company == company {
+			return p.person(i, country)
+		}
+	}
+	panic("sandbox: nobody is known in " + country)
+}
+
+// ForUser is the person, or company, of a market behind a user id: always the same one for the same id and seed.
+func (p *Population) ForUser(country, userID string, company bool) Person {
+	return p.person(p.generated("user:"+userID, company, country), country)
 }
 
 // Dress shows the same person in another market: same names, days and movements, with that market's banks, words,
 // currency and price level (eleven kronor for a euro).
 func (p *Population) Dress(person Person, country string) Person {
-	for _, i := range identities {
+	for _, i := range identities() {
 		if i.key == person.ID {
 			return p.person(i, country)
 		}
@@ -115,10 +121,10 @@ func (p *Population) generated(key string, company bool, home string) identity {
 	// The id goes into no key as it is: keys become ids that are shown.
 	i := identity{key: objectID(p.seed, key, company), company: company, quality: Good, home: home}
 	r := p.rand("identity", i.key)
-	m := marketIndex(home)
-	first, last := firstNames[m][r.IntN(len(firstNames[m]))], lastNames[m][r.IntN(len(lastNames[m]))]
+	m := marketOf(home)
+	first, last := m.firstNames[r.IntN(len(m.firstNames))], m.lastNames[r.IntN(len(m.lastNames))]
 	if company {
-		i.name = fmt.Sprintf("%s %s %s", last, companyTrades[r.IntN(len(companyTrades))][m], companyForms[m])
+		i.name = fmt.Sprintf("%s %s %s", last, m.companyTrades[r.IntN(len(m.companyTrades))], m.companyForm)
 	} else {
 		i.first, i.last, i.name = first, last, first+" "+last
 	}
@@ -163,15 +169,6 @@ func digits(n int, parts ...any) string {
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
-func marketIndex(country string) int {
-	for i, m := range markets {
-		if m == country {
-			return i
-		}
-	}
-	panic("sandbox: no market " + country)
-}
 
 // ibanOf puts the check digits of ISO 13616 between a country and the national part.
 func ibanOf(country, bban string) string {

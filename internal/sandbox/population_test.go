@@ -15,13 +15,16 @@ const testSeed = 7
 // everybody is each named person, and some made up, in each market.
 func everybody(p *Population) []Person {
 	var all []Person
-	for _, i := range identities {
-		for _, country := range markets {
+	for _, i := range identities() {
+		for _, country := range Markets() {
 			all = append(all, p.person(i, country))
 		}
 	}
 	for _, key := range []string{"a", "b", "c"} {
-		all = append(all, p.ForUser(key, false), p.ForUser(key, true), p.ByNationalID("1990010"+key), p.ByCompanyID(key))
+		all = append(
+			all, p.ForUser(Germany, key, false), p.ForUser(Germany, key, true), p.ByNationalID("1990010"+key),
+			p.ByCompanyID(key),
+		)
 	}
 	return all
 }
@@ -48,7 +51,7 @@ func TestEverybodyHasAHistory(t *testing.T) {
 				unique(a.ID)
 				accounts++
 				types[a.Type] = true
-				if a.Currency != currencies[marketIndex(person.Country)] || a.Owner != person.Name {
+				if a.Currency != marketOf(person.Country).currency || a.Owner != person.Name {
 					t.Errorf("%s: account of %s in %s", name, a.Owner, a.Currency)
 				}
 				for n, tx := range a.Transactions {
@@ -105,7 +108,10 @@ func TestBalancesAreTheSumOfWhatMoved(t *testing.T) {
 					}
 				}
 				if balance.Cmp(rat(a.Balance)) != 0 {
-					t.Errorf("%s in %s, %s: balance %s, want %s", person.ID, person.Country, a.Name, a.Balance, balance.FloatString(2))
+					t.Errorf(
+						"%s in %s, %s: balance %s, want %s", person.ID, person.Country, a.Name, a.Balance,
+						balance.FloatString(2),
+					)
 				}
 			}
 		}
@@ -133,20 +139,27 @@ func TestTransfersBetweenOwnAccountsHaveBothSides(t *testing.T) {
 
 func TestIBANsHaveTheRightChecksum(t *testing.T) {
 	lengths := map[string]int{"SE": 24, "FI": 18, "DE": 22, "AT": 20, "NL": 18, "DK": 18, "EE": 20}
+	for _, country := range Markets() {
+		if known, ok := lengths[country]; ok && known != marketOf(country).ibanLength {
+			t.Errorf("%s: IBANs of %d characters, want %d", country, marketOf(country).ibanLength, known)
+		}
+		lengths[country] = marketOf(country).ibanLength
+	}
 	right := func(iban string) bool {
 		return len(iban) == lengths[iban[:2]] && mod97(iban[4:]+iban[:4]) == 1
 	}
 	if right(SampleInvalidIBAN) {
 		t.Fatal("the sample is right, so that this test could not tell")
 	}
-	creditor := regexp.MustCompile(`^(SE|FI|DE)(\d\d)ZZZ(\d+)$`)
+	creditor := regexp.MustCompile(`^(` + strings.Join(Markets(), "|") + `)(\d\d)ZZZ(\d+)$`)
 	samples, creditors := 0, 0
 	for _, person := range everybody(NewPopulation(testSeed, start)) {
 		for _, login := range person.Logins {
 			for _, a := range login.Accounts {
 				if a.IBAN == SampleInvalidIBAN {
 					samples++
-				} else if a.IBAN == "" && a.Type != AccountCard && a.Type != AccountSecurities || a.IBAN != "" && !right(a.IBAN) {
+				} else if a.IBAN == "" && a.Type != AccountCard && a.Type != AccountSecurities ||
+					a.IBAN != "" && !right(a.IBAN) {
 					t.Errorf("%s: %s has %q", person.ID, a.Name, a.IBAN)
 				}
 				for _, tx := range a.Transactions {
@@ -180,7 +193,7 @@ func TestSeedAndDayDecideEverything(t *testing.T) {
 		func(p *Population) Person { return p.ByNationalID(GoodNationalID) },
 		func(p *Population) Person { return p.ByNationalID("200001019999") },
 		func(p *Population) Person { return p.ByCompanyID("5560000000") },
-		func(p *Population) Person { return p.ForUser("u1", true) },
+		func(p *Population) Person { return p.ForUser(Germany, "u1", true) },
 		func(p *Population) Person { return p.Dress(p.ByNationalID("200001019999"), Germany) },
 	} {
 		if !reflect.DeepEqual(get(first), get(again)) {
@@ -205,20 +218,22 @@ func TestWhoIsWho(t *testing.T) {
 		}
 	}
 	for id, country := range map[string]string{
-		SwedishCompanyID: Sweden, FinnishCompanyID: Finland, GermanCompanyID: Germany, "5591234567": Sweden, "1234567-8": Finland,
+		SwedishCompanyID: Sweden, FinnishCompanyID: Finland, GermanCompanyID: Germany, "5591234567": Sweden,
+		"1234567-8": Finland,
 	} {
 		if got := p.ByCompanyID(id); got.Country != country || !got.Company || got.CompanyID != id {
 			t.Errorf("company %s in %s", got.Name, got.Country)
 		}
 	}
-	person, company := p.Default(false), p.Default(true)
-	if person.Logins[0].Accounts[0].IBAN != SampleInvalidIBAN || person.Logins[0].Bank.BankCode != "10020000" || person.Company {
+	person, company := p.Default(Germany, false), p.Default(Germany, true)
+	if person.Logins[0].Accounts[0].IBAN != SampleInvalidIBAN || person.Logins[0].Bank.BankCode != "10020000" ||
+		person.Company {
 		t.Errorf("the default person is %s", person.Name)
 	}
 	if !company.Company || company.CompanyID != GermanCompanyID {
 		t.Errorf("the default company is %s", company.Name)
 	}
-	if a, b := p.ForUser("a", false), p.ForUser("b", false); a.ID == b.ID || a.Country != Germany {
+	if a, b := p.ForUser(Germany, "a", false), p.ForUser(Germany, "b", false); a.ID == b.ID || a.Country != Germany {
 		t.Error("two users are the same person")
 	}
 }
@@ -228,7 +243,8 @@ func TestDressKeepsTheMovements(t *testing.T) {
 	for _, id := range []string{GoodNationalID, BadNationalID, "200001019999"} {
 		swedish := p.ByNationalID(id)
 		german := p.Dress(swedish, Germany)
-		if german.Name != swedish.Name || german.ID != swedish.ID || german.NationalID != id || german.Country != Germany {
+		if german.Name != swedish.Name || german.ID != swedish.ID || german.NationalID != id ||
+			german.Country != Germany {
 			t.Errorf("%s became %+v", swedish.Name, german.Name)
 		}
 		for n := range 2 {
@@ -242,12 +258,13 @@ func TestDressKeepsTheMovements(t *testing.T) {
 		// The savings account is fed by nothing that depends on how many banks a market has.
 		a, b := swedish.Logins[0].Accounts[1], german.Logins[0].Accounts[1]
 		for i := range b.Transactions {
-			if MustMinor(a.Transactions[i].Amount) != 11*MustMinor(b.Transactions[i].Amount) || a.Transactions[i].Date != b.Transactions[i].Date {
+			if MustMinor(a.Transactions[i].Amount) != 11*MustMinor(b.Transactions[i].Amount) ||
+				a.Transactions[i].Date != b.Transactions[i].Date {
 				t.Fatalf("%+v became %+v", a.Transactions[i], b.Transactions[i])
 			}
 		}
 	}
-	if p.Dress(p.Default(false), Germany).Logins[0].Accounts[0].IBAN != SampleInvalidIBAN {
+	if p.Dress(p.Default(Germany, false), Germany).Logins[0].Accounts[0].IBAN != SampleInvalidIBAN {
 		t.Error("dressing somebody at home changes them")
 	}
 }
@@ -256,7 +273,10 @@ func TestDressKeepsTheMovements(t *testing.T) {
 func TestGoodAndBadDataDiffer(t *testing.T) {
 	for n := range 10 {
 		p := NewPopulation(testSeed+int64(n), start.AddDate(0, 0, 3*n))
-		for _, person := range []Person{p.ByNationalID(GoodNationalID), p.ByNationalID(FinnishGoodID), p.Default(false), p.ForUser("x", false), p.Default(true)} {
+		for _, person := range []Person{
+			p.ByNationalID(GoodNationalID), p.ByNationalID(FinnishGoodID), p.Default(Germany, false),
+			p.ForUser(Germany, "x", false), p.Default(Germany, true),
+		} {
 			if current := person.Logins[0].Accounts[0]; lowest(current) < 0 {
 				t.Errorf("%s on %v: the current account falls to %s", person.Name, p.Today(), lowest(current))
 			}
@@ -265,7 +285,10 @@ func TestGoodAndBadDataDiffer(t *testing.T) {
 			person := p.ByNationalID(id)
 			current := person.Logins[0].Accounts[0]
 			if lowest(current) >= 0 || MustMinor(current.Balance) >= MustMinor(current.OpeningBalance) {
-				t.Errorf("%s on %v: opened with %s, now %s, never below %s", person.Name, p.Today(), current.OpeningBalance, current.Balance, lowest(current))
+				t.Errorf(
+					"%s on %v: opened with %s, now %s, never below %s", person.Name, p.Today(),
+					current.OpeningBalance, current.Balance, lowest(current),
+				)
 			}
 			seen := map[string]bool{}
 			for _, tx := range current.Transactions {
@@ -292,7 +315,9 @@ func lowest(a Account) Minor {
 
 func TestCompaniesHavePartners(t *testing.T) {
 	p := NewPopulation(testSeed, start)
-	for _, company := range []Person{p.Default(true), p.ByCompanyID(SwedishCompanyID), p.ForUser("y", true)} {
+	for _, company := range []Person{
+		p.Default(Germany, true), p.ByCompanyID(SwedishCompanyID), p.ForUser(Germany, "y", true),
+	} {
 		partners := map[string]int{}
 		abroad, creditors := map[string]bool{}, map[string]bool{}
 		for _, tx := range company.Logins[0].Accounts[0].Transactions {
@@ -311,7 +336,10 @@ func TestCompaniesHavePartners(t *testing.T) {
 			}
 		}
 		if len(partners) < 10 || len(abroad) < 4 || len(creditors) < 2 {
-			t.Errorf("%s: %d partners, %d abroad, %d with a creditor id", company.Name, len(partners), len(abroad), len(creditors))
+			t.Errorf(
+				"%s: %d partners, %d abroad, %d with a creditor id", company.Name, len(partners), len(abroad),
+				len(creditors),
+			)
 		}
 	}
 }
@@ -329,7 +357,7 @@ func TestExactAmounts(t *testing.T) {
 
 func TestHoldingsAndOrders(t *testing.T) {
 	p := NewPopulation(testSeed, start)
-	for _, country := range markets {
+	for _, country := range Markets() {
 		person := p.Dress(p.ByNationalID(GoodNationalID), country)
 		current, depot := person.Logins[0].Accounts[0], person.Logins[1].Accounts[1]
 		if depot.Type != AccountSecurities || len(depot.Securities) != 2 {
@@ -348,7 +376,8 @@ func TestHoldingsAndOrders(t *testing.T) {
 				t.Errorf("%s: %s is worth %s, want %s", country, s.Name, s.Amount, want.FloatString(4))
 			}
 		}
-		if len(current.StandingOrders) != 2 || current.StandingOrders[1].ID != "" || current.StandingOrders[0].ID == "" {
+		if len(current.StandingOrders) != 2 || current.StandingOrders[1].ID != "" ||
+			current.StandingOrders[0].ID == "" {
 			t.Errorf("%s: standing orders %+v", country, current.StandingOrders)
 		}
 		for _, o := range current.StandingOrders {
@@ -370,7 +399,7 @@ func TestPopulationIsBounded(t *testing.T) {
 	p := NewPopulation(testSeed, start)
 	before := p.ByNationalID(GoodNationalID)
 	for n := range maxCached + 1 {
-		p.ForUser(strings.Repeat("x", n), false)
+		p.ForUser(Germany, strings.Repeat("x", n), false)
 		if len(p.built) > maxCached {
 			t.Fatalf("%d people are kept", len(p.built))
 		}

@@ -34,12 +34,12 @@ type Options struct {
 	Step time.Duration
 	// CallbackClient delivers webhooks and shipment callbacks. The default follows no redirect and waits 5 s.
 	CallbackClient *http.Client
-	// Population defaults to NewPopulation(Seed, Clock.Now()); give one to share it between two cores.
+	// Population defaults to NewPopulation(Seed, Clock.Now()); give one to share it between cores.
 	Population *Population
 }
 
 // Core is what the dialects share. Each dialect has a core of its own, so that the faults and calls of one provider
-// are not those of the other; clock and population may be the same.
+// are not those of another; clock and population may be the same.
 type Core struct {
 	Clock      Clock
 	Population *Population

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 
@@ -14,25 +15,28 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	"kontor.dev/kontor/internal/sandbox"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // readsOf are the reads of a provider that decode a body, by RPC.
 func (w *world) readsOf(provider, consent string) map[string]func(context.Context) error {
 	reads := map[string]func(context.Context) error{
 		"GetConsent": func(ctx context.Context) error {
-			_, err := w.consents.GetConsent(ctx, &consentv1.GetConsentRequest{Name: consent, Refresh: true})
+			_, err := w.Consents.GetConsent(ctx, &consentv1.GetConsentRequest{Name: consent, Refresh: true})
 			return err
 		},
 		"ListAccounts": func(ctx context.Context) error {
-			_, err := w.banking.ListAccounts(ctx, &bankingv1.ListAccountsRequest{Parent: consent})
+			_, err := w.Banking.ListAccounts(ctx, &bankingv1.ListAccountsRequest{Parent: consent})
 			return err
 		},
 		"ListTransactions": func(ctx context.Context) error {
-			_, err := w.banking.ListTransactions(ctx, &bankingv1.ListTransactionsRequest{Parent: consent + "/accounts/-", PageSize: 1000})
+			_, err := w.Banking.ListTransactions(ctx, &bankingv1.ListTransactionsRequest{
+				Parent: consent + "/accounts/-", PageSize: 1000,
+			})
 			return err
 		},
 		"StreamTransactions": func(ctx context.Context) error {
-			stream, err := w.banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: consent})
+			stream, err := w.Banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: consent})
 			for err == nil {
 				_, err = stream.Recv()
 			}
@@ -42,48 +46,42 @@ func (w *world) readsOf(provider, consent string) map[string]func(context.Contex
 			return err
 		},
 		"GetInsights": func(ctx context.Context) error {
-			_, err := w.insights.GetInsights(ctx, &insightsv1.GetInsightsRequest{Name: consent + "/insights"})
+			_, err := w.Insights.GetInsights(ctx, &insightsv1.GetInsightsRequest{Name: consent + "/insights"})
 			return err
 		},
 	}
-	if provider == fimentoID {
-		reads["CreateVisualizationLink"] = func(ctx context.Context) error {
-			_, err := w.insights.CreateVisualizationLink(ctx, &insightsv1.CreateVisualizationLinkRequest{Name: consent})
-			return err
-		}
-	} else {
-		reads["ListSecurities"] = func(ctx context.Context) error {
-			_, err := w.banking.ListSecurities(ctx, &bankingv1.ListSecuritiesRequest{Parent: consent + "/accounts/-"})
-			return err
-		}
+	if further := providers.Of(provider).reads; further != nil {
+		maps.Copy(reads, further(w, consent))
 	}
 	return reads
 }
 
-// TestBrokenBodies sends bodies that are not what the provider documents. None may become an answer, nor be stored by half, nor take much memory.
+// TestBrokenBodies sends bodies that are not what the provider documents. None may become an answer, nor be stored by
+// half, nor take much memory.
 func TestBrokenBodies(t *testing.T) {
 	const (
 		bomb     = 1 << 30
 		mostMore = 64 << 20
 	)
 	w := newWorld(t, options{})
-	for _, provider := range []string{fimentoID, finoosID} {
+	for _, provider := range worldtest.Providers() {
 		consent := w.authorized(t, provider, 1)[0]
 		reads := w.readsOf(provider, consent)
 		for name, read := range reads {
-			if err := read(asPSU(t.Context())); err != nil {
+			if err := read(worldtest.AsPSU(t.Context())); err != nil {
 				t.Fatalf("%s, %s, without a fault: %v", provider, name, err)
 			}
 		}
 		before, memory := w.stored(t, consent), w.metric(t, "go_memstats_sys_bytes")
 		for fault, f := range map[string]sandbox.Fault{
 			"malformed": {Malformed: true}, "cut off": {Truncate: true}, "gzip bomb": {GzipBomb: bomb},
-			"another type": {Status: 200, Body: `"surprise"`}, "deep": {Status: 200, Body: strings.Repeat(`[`, 100_000)},
-			"trailing": {Status: 200, Body: `{} {}`}, "HTML": {Status: 200, Body: `<html>`},
+			"another type": {Status: 200, Body: `"surprise"`},
+			"deep":         {Status: 200, Body: strings.Repeat(`[`, 100_000)},
+			"trailing":     {Status: 200, Body: `{} {}`}, "HTML": {Status: 200, Body: `<html>`},
 		} {
 			id := w.core(provider).Faults.Add(f)
 			for name, read := range reads {
-				if reason := reasonOf(read(asPSU(t.Context()))); reason != "PROVIDER_RESPONSE_INVALID" {
+				if reason := reasonOf(read(worldtest.AsPSU(t.Context()))); reason != "PROVIDER_RESPONSE_INVALID" {
 					t.Errorf("%s, %s, %s: reason %q, want PROVIDER_RESPONSE_INVALID", provider, fault, name, reason)
 				}
 			}
@@ -101,43 +99,49 @@ func TestBrokenBodies(t *testing.T) {
 // stored is a consent's history.
 func (w *world) stored(t *testing.T, consent string) *consentv1.ListConsentEventsResponse {
 	t.Helper()
-	events, err := w.consents.ListConsentEvents(t.Context(), &consentv1.ListConsentEventsRequest{Parent: consent, PageSize: 1000})
+	events, err := w.Consents.ListConsentEvents(t.Context(), &consentv1.ListConsentEventsRequest{
+		Parent: consent, PageSize: 1000,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return events
 }
 
-// TestStatuses answers every read, and the writes that begin something, with every status. No word of the body may reach the caller.
+// TestStatuses answers every read, and the writes that begin something, with every status. No word of the body may
+// reach the caller.
 func TestStatuses(t *testing.T) {
 	const canary = "canary-5b1f of a provider"
 	ofRead := map[int]string{
-		400: "PROVIDER_REJECTED", 401: "PROVIDER_CREDENTIALS_INVALID", 403: "CAPABILITY_NOT_ENABLED", 404: "PROVIDER_REJECTED",
-		409: "PROVIDER_REJECTED", 429: "PROVIDER_RATE_LIMITED", 500: "PROVIDER_UNAVAILABLE", 502: "PROVIDER_UNAVAILABLE",
+		400: "PROVIDER_REJECTED", 401: "PROVIDER_CREDENTIALS_INVALID", 403: "CAPABILITY_NOT_ENABLED",
+		404: "PROVIDER_REJECTED",
+		409: "PROVIDER_REJECTED", 429: "PROVIDER_RATE_LIMITED", 500: "PROVIDER_UNAVAILABLE",
+		502: "PROVIDER_UNAVAILABLE",
 		503: "PROVIDER_UNAVAILABLE", 504: "PROVIDER_UNAVAILABLE",
 	}
 	w := newWorld(t, options{})
-	for _, provider := range []string{fimentoID, finoosID} {
+	for _, provider := range worldtest.Providers() {
 		consent := w.authorized(t, provider, 1)[0]
 		calls := w.readsOf(provider, consent)
 		calls["CreateConsent"] = func(ctx context.Context) error {
-			_, err := w.consents.CreateConsent(ctx, newConsent(provider))
+			_, err := w.Consents.CreateConsent(ctx, newConsent(provider))
 			return err
 		}
 		for name, call := range calls {
 			for code, want := range ofRead {
-				switch {
-				case name == "CreateConsent" && provider == finoosID && code >= 500:
-					want = "OUTCOME_UNKNOWN" // Fimento can be asked again with the same key
-				case name == "GetConsent" && provider == finoosID && code == 404:
-					want = "" // a user who is gone has no banks
+				if becomes := providers.Of(provider).becomes; becomes != nil {
+					if reason, differs := becomes(name, code); differs {
+						want = reason
+					}
 				}
-				fault := sandbox.Fault{Status: code, Body: fmt.Sprintf(`{"message":%q,"error":%[1]q,"type":%[1]q}`, canary)}
-				for _, operation := range w.operations(provider) {
+				fault := sandbox.Fault{Status: code, Body: fmt.Sprintf(
+					`{"message":%q,"error":%[1]q,"type":%[1]q}`, canary,
+				)}
+				for _, operation := range providers.Of(provider).operations {
 					fault.Operation = operation
 					w.core(provider).Faults.Add(fault)
 				}
-				err := call(asPSU(t.Context()))
+				err := call(worldtest.AsPSU(t.Context()))
 				w.core(provider).Faults.Clear()
 				if reason := reasonOf(err); reason != want {
 					t.Errorf("%s, %s, %d: reason %s, want %s", provider, name, code, reason, want)
@@ -148,12 +152,4 @@ func TestStatuses(t *testing.T) {
 			}
 		}
 	}
-}
-
-// operations are those of a provider but logging in.
-func (w *world) operations(provider string) []string {
-	if provider == fimentoID {
-		return []string{"create_process", "get_process", "insights", "transactions", "visualisation_link"}
-	}
-	return []string{"create_user", "connect", "get_logins", "synchronization_status"}
 }

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	"kontor.dev/kontor/internal/sandbox"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // The bars of a brownout.
@@ -21,9 +23,11 @@ const (
 
 func TestReadsSurviveBlips(t *testing.T) {
 	w := newWorld(t, options{})
-	for _, provider := range []string{fimentoID, finoosID} {
+	for _, provider := range worldtest.Providers() {
 		consents := w.authorized(t, provider, 10)
-		w.core(provider).Faults.Add(sandbox.Fault{Operation: readOperation[provider], Status: http.StatusServiceUnavailable, Probability: 0.05})
+		w.core(provider).Faults.Add(sandbox.Fault{
+			Operation: worldtest.Of(provider).Read, Status: http.StatusServiceUnavailable, Probability: 0.05,
+		})
 		before := w.reads(provider)
 		reads := w.readAll(t.Context(), consents, 50, 10*time.Second, 0)
 		calls := float64(w.reads(provider)-before) / float64(reads.calls())
@@ -37,11 +41,13 @@ func TestReadsSurviveBlips(t *testing.T) {
 
 func TestBrownoutStaysWithItsProvider(t *testing.T) {
 	w := newWorld(t, options{})
-	ill, well := w.authorized(t, finoosID, 40), w.authorized(t, fimentoID, 5)
-	faults := w.FinoOSCore.Faults
-	faults.Add(sandbox.Fault{Operation: readOperation[finoosID], Status: http.StatusBadGateway, Probability: 0.3})
-	faults.Add(sandbox.Fault{Operation: readOperation[finoosID], Delay: time.Minute, Probability: 0.1 / 0.7}) // a tenth of all
-	before := w.reads(finoosID)
+	sick, healthy := another(), one()
+	ill, well := w.authorized(t, sick, 40), w.authorized(t, healthy, 5)
+	faults := w.core(sick).Faults
+	faults.Add(sandbox.Fault{Operation: worldtest.Of(sick).Read, Status: http.StatusBadGateway, Probability: 0.3})
+	// a tenth of all
+	faults.Add(sandbox.Fault{Operation: worldtest.Of(sick).Read, Delay: time.Minute, Probability: 0.1 / 0.7})
+	before := w.reads(sick)
 
 	ctx, stop := context.WithCancel(t.Context())
 	var others *tally
@@ -51,7 +57,7 @@ func TestBrownoutStaysWithItsProvider(t *testing.T) {
 	stop()
 	running.Wait()
 
-	calls := float64(w.reads(finoosID)-before) / float64(reads.calls())
+	calls := float64(w.reads(sick)-before) / float64(reads.calls())
 	t.Logf("ill: %s, %.3f provider calls for each", reads, calls)
 	t.Logf("well: %s", others)
 	if calls > mostCalls {
@@ -61,16 +67,20 @@ func TestBrownoutStaysWithItsProvider(t *testing.T) {
 		t.Errorf("%.1f%% of reads succeed although 60%% of the provider's answers are good", 100*reads.success())
 	}
 	if others.success() < otherSuccess {
-		t.Errorf("%.2f%% of reads at the other provider succeed, the bar is %.1f%%", 100*others.success(), 100*otherSuccess)
+		t.Errorf(
+			"%.2f%% of reads at the other provider succeed, the bar is %.1f%%", 100*others.success(),
+			100*otherSuccess,
+		)
 	}
 }
 
-// TestHangingProviderEndsWithTheDeadline lets the gateway's own clock end the calls: a caller's would hide a gateway that hangs.
+// TestHangingProviderEndsWithTheDeadline lets the gateway's own clock end the calls: a caller's would hide a gateway
+// that hangs.
 func TestHangingProviderEndsWithTheDeadline(t *testing.T) {
 	const timeout = time.Second
 	w := newWorld(t, options{timeout: timeout})
 	consents := map[string]string{}
-	for _, provider := range []string{fimentoID, finoosID} {
+	for _, provider := range worldtest.Providers() {
 		consents[provider] = w.authorized(t, provider, 1)[0]
 	}
 	for name, fault := range map[string]sandbox.Fault{"header": {Delay: time.Minute}, "body": {BytesPerSecond: 1}} {
@@ -87,15 +97,23 @@ func TestHangingProviderEndsWithTheDeadline(t *testing.T) {
 			t.Logf("%s hangs, %s: %s", name, provider, result)
 			late := result.failures["DEADLINE_EXCEEDED"] + result.failures["DeadlineExceeded"]
 			if late != result.calls() || result.quantile(1) > timeout+deadlineGrace {
-				t.Errorf("%s hangs, %s: %s; want all to end with DEADLINE_EXCEEDED within %s", name, provider, result, timeout+deadlineGrace)
+				t.Errorf(
+					"%s hangs, %s: %s; want all to end with DEADLINE_EXCEEDED within %s", name, provider, result,
+					timeout+deadlineGrace,
+				)
 			}
 		}
 	}
 	// The callers shared the provider's call; that they ran out of time is the provider's failure all the same.
-	if late := w.metric(t, "kontor_provider_calls_total", `operation="insights"`, `outcome="deadline"`); late == 0 {
-		t.Error("a provider that hangs until callers give up is not measured as late")
+	for _, provider := range worldtest.Providers() {
+		read := fmt.Sprintf("operation=%q", worldtest.Of(provider).Read)
+		if late := w.metric(t, "kontor_provider_calls_total", read, `outcome="deadline"`); late == 0 {
+			t.Errorf("%s hangs until callers give up, and is not measured as late", provider)
+		}
 	}
-	eventually(t, "no provider call to be under way", func() bool { return w.metric(t, "kontor_provider_calls_in_flight") == 0 })
+	eventually(t, "no provider call to be under way", func() bool {
+		return w.metric(t, "kontor_provider_calls_in_flight") == 0
+	})
 }
 
 // hang lets callers without a deadline read from a provider that hangs, and one that streams.
@@ -114,7 +132,7 @@ func (w *world) hang(t *testing.T, consent string, timeout time.Duration) *tally
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
-		stream, err := w.banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: consent})
+		stream, err := w.Banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: consent})
 		for err == nil {
 			_, err = stream.Recv()
 		}

@@ -51,13 +51,16 @@ func (t *tally) String() string {
 	for _, reason := range slices.Sorted(maps.Keys(t.failures)) {
 		failures = append(failures, fmt.Sprintf("%s %d", reason, t.failures[reason]))
 	}
-	return fmt.Sprintf("%d calls, %.2f%% ok, p50 %s, p99 %s, failures: %s", t.calls(), 100*t.success(), t.quantile(.5), t.quantile(.99),
+	return fmt.Sprintf("%d calls, %.2f%% ok, p50 %s, p99 %s, failures: %s",
+		t.calls(), 100*t.success(), t.quantile(.5), t.quantile(.99),
 		strings.Join(failures, ", "))
 }
 
-// readAll lets one caller for each consent read its accounts, times times or until the context ends. No two callers share a consent, so that no
-// two reads can share a provider call.
-func (w *world) readAll(ctx context.Context, consents []string, times int, deadline time.Duration, pause time.Duration) *tally {
+// readAll lets one caller for each consent read its accounts, times times or until the context ends. No two callers
+// share a consent, so that no two reads can share a provider call.
+func (w *world) readAll(
+	ctx context.Context, consents []string, times int, deadline time.Duration, pause time.Duration,
+) *tally {
 	result := &tally{}
 	var callers sync.WaitGroup
 	for i, consent := range consents {

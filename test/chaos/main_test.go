@@ -1,21 +1,23 @@
-// Package chaos tests what callers see while providers misbehave: the built gateway runs as a process of its own in front of both played
-// providers, whose faults are in the tests' hands. What callers got is counted here, what the providers were asked is counted at them.
+// Package chaos tests what callers see while providers misbehave: the built gateway runs as a process of its own in
+// front of the played providers, whose faults are in the tests' hands. What callers got is counted here, what the
+// providers were asked is counted at them.
 //
-// The bars stand beside what they are about: brownouts, hangs and broken bodies (brownout_test.go, bodies_test.go), tokens (tokens_test.go),
-// large answers (large_test.go), and a seeded mix of everything under steady load (run_test.go), which `make chaos` runs for some minutes and
-// every test run for some seconds.
+// The bars stand beside what they are about: brownouts, hangs and broken bodies (brownout_test.go, bodies_test.go),
+// tokens (tokens_test.go), many equal reads and large answers (reads_test.go), and a seeded mix of everything under
+// steady load (run_test.go), which `make chaos` runs for some minutes and every test run for some seconds.
 //
-// How a single guard works is tested where the guard is, in internal/providers/upstream, internal/follow and internal/once.
+// How a single guard works is tested where the guard is, in internal/providers/upstream, internal/follow and
+// internal/once.
 package chaos
 
 import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
+
+	"kontor.dev/kontor/test/worldtest"
 )
 
 var (
@@ -28,25 +30,6 @@ var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(testMain(m))
-}
-
-func testMain(m *testing.M) int {
 	fmt.Printf("seed %d\n", *seed)
-	dir, err := os.MkdirTemp("", "kontor-chaos-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if binary = os.Getenv("KONTOR_GATEWAY"); binary == "" {
-		binary = filepath.Join(dir, "gateway")
-		build := exec.Command("go", "build", "-o", binary, "./cmd/gateway")
-		build.Dir = filepath.Join("..", "..")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the gateway: %v\n%s", err, out)
-			return 1
-		}
-	}
-	return m.Run()
+	os.Exit(worldtest.Main(m, "chaos", &binary, false, nil))
 }

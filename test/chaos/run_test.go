@@ -3,7 +3,6 @@ package chaos
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -16,14 +15,12 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/sandbox"
-	"kontor.dev/kontor/internal/sandbox/fimento"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // The faults of the mix. Each is in force at one provider for one slice of time, while the other provider is well.
@@ -36,23 +33,29 @@ const (
 	loginDown  = "login down"
 )
 
-// longSlice is the length of a slice from which on the circuit breaker and the pause between logins, 5 s each, are over within the next slice.
+// longSlice is the length of a slice from which on the circuit breaker and the pause between logins, 5 s each, are
+// over within the next slice.
 const longSlice = 6 * time.Second
 
 func faultsOf(provider string, slice time.Duration) map[string][]sandbox.Fault {
 	faults := map[string][]sandbox.Fault{
-		blips:                   {{Status: http.StatusServiceUnavailable, Probability: 0.05}},
-		"30% are 502, 10% hang": {{Status: http.StatusBadGateway, Probability: 0.3}, {Delay: time.Minute, Probability: 0.1 / 0.7}},
-		"20% are 429":           {{Status: http.StatusTooManyRequests, RetryAfter: "1", Probability: 0.2}},
-		"slow":                  {{Delay: 300 * time.Millisecond}},
-		"cut off, malformed":    {{Truncate: true, Probability: 0.1}, {Malformed: true, Probability: 0.1}},
-		"hangs up":              {{HangUp: sandbox.HangUpBefore, Probability: 0.1}, {HangUp: sandbox.HangUpAfter, Probability: 0.1}},
-		revoked:                 {{ExpireTokens: true, Times: 1}},
+		blips: {{Status: http.StatusServiceUnavailable, Probability: 0.05}},
+		"30% are 502, 10% hang": {{Status: http.StatusBadGateway, Probability: 0.3}, {
+			Delay: time.Minute, Probability: 0.1 / 0.7,
+		}},
+		"20% are 429":        {{Status: http.StatusTooManyRequests, RetryAfter: "1", Probability: 0.2}},
+		"slow":               {{Delay: 300 * time.Millisecond}},
+		"cut off, malformed": {{Truncate: true, Probability: 0.1}, {Malformed: true, Probability: 0.1}},
+		"hangs up": {{HangUp: sandbox.HangUpBefore, Probability: 0.1}, {
+			HangUp: sandbox.HangUpAfter, Probability: 0.1,
+		}},
+		revoked: {{ExpireTokens: true, Times: 1}},
 	}
 	if slice >= longSlice {
 		faults[down] = []sandbox.Fault{{Status: http.StatusServiceUnavailable}}
 		faults[loginDown] = []sandbox.Fault{
-			{Operation: loginOperation[provider], Status: http.StatusServiceUnavailable}, {ExpireTokens: true, Times: 1},
+			{Operation: worldtest.Of(provider).Login, Status: http.StatusServiceUnavailable},
+			{ExpireTokens: true, Times: 1},
 		}
 	}
 	return faults
@@ -68,7 +71,7 @@ type mix struct {
 	*world
 	consents map[string][]string
 	running  context.Context
-	before   int // Fimento's reads when the load began
+	before   map[string]int // each provider's reads when the load began
 	callers  sync.WaitGroup
 
 	mu    sync.Mutex
@@ -78,28 +81,43 @@ type mix struct {
 	log   watched
 }
 
-// TestMix lets callers read, write and watch at a steady pace while faults come and go at both providers.
+// TestMix lets callers read, write and watch at a steady pace while faults come and go at all providers.
 func TestMix(t *testing.T) {
 	m := &mix{
-		world: newWorld(t, options{follow: true, fimento: fimento.Behaviour{Webhooks: fimento.Webhooks{Duplicates: 1, OutOfOrder: true}}}),
-		state: map[string]string{fimentoID: well, finoosID: well}, rows: map[[2]string]*row{}, consents: map[string][]string{},
-		log: watched{last: map[string]int64{}},
+		state: map[string]string{}, rows: map[[2]string]*row{}, consents: map[string][]string{},
+		before: map[string]int{},
+		log:    watched{last: map[string]int64{}},
 	}
-	for _, provider := range []string{fimentoID, finoosID} {
+	rough := options{follow: true}
+	for _, provider := range worldtest.Providers() {
+		m.state[provider] = well
+		if dialect := providers.Of(provider).rough; dialect != nil {
+			rough.played = append(rough.played, *dialect)
+		}
+	}
+	m.world = newWorld(t, rough)
+	for _, provider := range worldtest.Providers() {
 		m.consents[provider] = m.authorized(t, provider, 10)
 	}
 	duration := time.Duration(*minutes * float64(time.Minute))
 	slice := min(max(500*time.Millisecond, duration/12), longSlice)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	m.running, m.before = ctx, m.reads(fimentoID)
+	m.running = ctx
+	for _, provider := range worldtest.Providers() {
+		m.before[provider] = m.reads(provider)
+	}
 	for provider, consents := range m.consents {
 		for i, consent := range consents {
 			m.callers.Go(func() { m.keepReading(provider, i, consent) })
 		}
 	}
 	m.callers.Go(func() { m.keepAskingForConsent(t) })
-	m.callers.Go(m.keepSending)
+	for _, provider := range worldtest.Providers() {
+		if write := providers.Of(provider).write; write != nil {
+			m.callers.Go(func() { write(m) })
+		}
+	}
 	watchCtx, stopWatching := context.WithCancel(t.Context())
 	defer stopWatching()
 	var watching sync.WaitGroup
@@ -119,17 +137,16 @@ func (m *mix) misbehave(duration, slice time.Duration) {
 	random := rand.New(rand.NewPCG(uint64(*seed), 1))
 	last := well
 	for end, turn := time.Now().Add(duration), 0; time.Now().Before(end); turn++ {
-		provider, other := fimentoID, finoosID
-		if turn%2 == 1 {
-			provider, other = other, provider
-		}
+		provider := worldtest.Providers()[turn%len(worldtest.Providers())]
 		faults := faultsOf(provider, slice)
 		names := slices.DeleteFunc(slices.Sorted(maps.Keys(faults)), func(name string) bool { return name == last })
 		last = names[random.IntN(len(names))]
-		if turn < 2 {
+		if turn < len(worldtest.Providers()) {
 			last = blips // whatever the seed, they have a bar
 		}
-		m.enter(other, well)
+		for _, other := range worldtest.Others(provider) {
+			m.enter(other, well)
+		}
 		m.enter(provider, last)
 		for _, fault := range faults[last] {
 			m.core(provider).Faults.Add(fault)
@@ -148,8 +165,8 @@ func (m *mix) enter(provider, state string) {
 	m.state[provider] = state
 }
 
-// measure makes a call and gives the row that it counts for: how the provider fared when it began, or, if the provider was well then, when it
-// ended.
+// measure makes a call and gives the row that it counts for: how the provider fared when it began, or, if the
+// provider was well then, when it ended.
 func (m *mix) measure(provider string, call func() error) (r *row, took time.Duration, err error) {
 	before, began := m.now(provider), time.Now()
 	err = call()
@@ -195,10 +212,11 @@ func (m *mix) rest(pause time.Duration) {
 	}
 }
 
-// persistently does what a careful caller does: it repeats the same request with the same id while the gateway says UNAVAILABLE.
+// persistently does what a careful caller does: it repeats the same request with the same id while the gateway says
+// UNAVAILABLE.
 func persistently(write func(context.Context) error) (err error) {
 	for range 4 {
-		ctx, cancel := context.WithTimeout(asPSU(context.Background()), 5*time.Second)
+		ctx, cancel := context.WithTimeout(worldtest.AsPSU(context.Background()), 5*time.Second)
 		err = write(ctx)
 		cancel()
 		if status.Code(err) != codes.Unavailable {
@@ -211,13 +229,13 @@ func persistently(write func(context.Context) error) (err error) {
 
 func (m *mix) keepAskingForConsent(t *testing.T) {
 	for m.running.Err() == nil {
-		for _, provider := range []string{fimentoID, finoosID} {
+		for _, provider := range worldtest.Providers() {
 			request := newConsent(provider)
 			request.Consent.Reference = request.GetRequestId()
 			var made *consentv1.Consent
 			r, took, err := m.measure(provider, func() error {
 				return persistently(func(ctx context.Context) (err error) {
-					made, err = m.world.consents.CreateConsent(ctx, request)
+					made, err = m.Consents.CreateConsent(ctx, request)
 					return err
 				})
 			})
@@ -228,28 +246,10 @@ func (m *mix) keepAskingForConsent(t *testing.T) {
 			err = persistently(func(ctx context.Context) error { return m.decide(ctx, made) })
 			if err == nil {
 				m.made = append(m.made, made)
-			} else if provider == finoosID {
-				t.Errorf("the customer could not approve: %v", err) // no fault stands between
+			} else if providers.Of(provider).approvesAlone {
+				t.Errorf("the customer could not approve: %v", err)
 			}
 		}
-		m.rest(300 * time.Millisecond)
-	}
-}
-
-func (m *mix) keepSending() {
-	for m.running.Err() == nil {
-		request := &documentsv1.CreateShipmentRequest{RequestId: uuid.NewString(), Shipment: &documentsv1.Shipment{
-			Channel: documentsv1.Shipment_FAX, Subject: "Contract", Pdf: []byte("%PDF-1.7\n%%EOF\n"),
-			Address: &documentsv1.Shipment_Address{Street: "Hafenstraße", HouseNumber: "7", Postcode: "20095", City: "Hamburg", CountryCode: "DE"},
-		}}
-		request.Shipment.Recipient = request.GetRequestId() // by which the provider's effects are counted
-		r, took, err := m.measure(finoosID, func() error {
-			return persistently(func(ctx context.Context) error {
-				_, err := m.documents.CreateShipment(ctx, request)
-				return err
-			})
-		})
-		r.writes.add(took, err)
 		m.rest(300 * time.Millisecond)
 	}
 }
@@ -271,7 +271,9 @@ func (l *watched) see(message *consentv1.WatchConsentsResponse) {
 		l.last[name] = int64(message.GetConsent().GetEventCount())
 	case consentv1.WatchConsentsResponse_EVENT:
 		var sequence int64
-		_, _ = fmt.Sscan(message.GetEvent().GetName()[strings.LastIndexByte(message.GetEvent().GetName(), '/')+1:], &sequence)
+		_, _ = fmt.Sscan(
+			message.GetEvent().GetName()[strings.LastIndexByte(message.GetEvent().GetName(), '/')+1:], &sequence,
+		)
 		switch gap := sequence - l.last[name] - 1; {
 		case gap < 0:
 			l.doubled++
@@ -288,7 +290,7 @@ func (m *mix) keepWatching(ctx context.Context) {
 	token := ""
 	for ctx.Err() == nil {
 		once, hangUp := context.WithTimeout(ctx, time.Second)
-		stream, err := m.world.consents.WatchConsents(once, &consentv1.WatchConsentsRequest{ResumeToken: token})
+		stream, err := m.Consents.WatchConsents(once, &consentv1.WatchConsentsRequest{ResumeToken: token})
 		m.log.connections++
 		for err == nil {
 			var message *consentv1.WatchConsentsResponse
@@ -306,10 +308,12 @@ func (m *mix) settle(t *testing.T) {
 	t.Helper()
 	for _, consent := range m.made {
 		eventually(t, consent.GetName()+" to become ready by itself", func() bool {
-			now, err := m.world.consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent.GetName()})
+			now, err := m.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent.GetName()})
 			return err == nil && now.GetDataStage() == consentv1.Consent_READY
 		})
-		history, err := m.world.consents.ListConsentEvents(t.Context(), &consentv1.ListConsentEventsRequest{Parent: consent.GetName(), PageSize: 1000})
+		history, err := m.Consents.ListConsentEvents(t.Context(), &consentv1.ListConsentEventsRequest{
+			Parent: consent.GetName(), PageSize: 1000,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -320,7 +324,9 @@ func (m *mix) settle(t *testing.T) {
 		})
 		keys := map[string]bool{}
 		for i, event := range history.GetEvents() {
-			key := fmt.Sprint(event.GetConnection(), event.GetType(), event.GetProviderCode(), event.GetEventTime().AsTime())
+			key := fmt.Sprint(
+				event.GetConnection(), event.GetType(), event.GetProviderCode(), event.GetEventTime().AsTime(),
+			)
 			if event.GetType() != consentv1.ConsentEvent_LINK_OPENED && event.GetProviderCode() != "" && keys[key] {
 				m.log.doubled++
 			}
@@ -336,11 +342,15 @@ func (m *mix) settle(t *testing.T) {
 func (m *mix) doubled(t *testing.T) (count int) {
 	t.Helper()
 	sent := map[string]int{}
-	for _, shipment := range m.FinoOS.Shipments() {
-		sent[shipment.Recipient]++
+	for _, provider := range worldtest.Providers() {
+		if effects := providers.Of(provider).effects; effects != nil {
+			maps.Copy(sent, effects(m.world))
+		}
 	}
 	for token := ""; ; {
-		page, err := m.world.consents.ListConsents(t.Context(), &consentv1.ListConsentsRequest{PageSize: 1000, PageToken: token})
+		page, err := m.Consents.ListConsents(t.Context(), &consentv1.ListConsentsRequest{
+			PageSize: 1000, PageToken: token,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -373,7 +383,11 @@ func (m *mix) report(t *testing.T) {
 		return text
 	}
 	reads := map[string]int{}
-	for _, at := range slices.SortedFunc(maps.Keys(m.rows), func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
+	for _, at := range slices.SortedFunc(maps.Keys(m.rows), func(a, b [2]string) int {
+		return cmp.Or(
+			cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]),
+		)
+	}) {
 		r := m.rows[at]
 		reads[at[0]] += r.reads.calls()
 		verdict := ""
@@ -386,63 +400,29 @@ func (m *mix) report(t *testing.T) {
 		if late := r.reads.quantile(1); late > readDeadline+deadlineGrace {
 			verdict = bar(false, "%s, %s: a read took %s with a deadline of %s", at[0], at[1], late, readDeadline)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%.2f%%\t%s\t%s\t%d\t%.1f%%\t%s\t\n", at[0], at[1], r.reads.calls(), 100*r.reads.success(),
+		fmt.Fprintf(table, "%s\t%s\t%d\t%.2f%%\t%s\t%s\t%d\t%.1f%%\t%s\t\n",
+			at[0], at[1], r.reads.calls(), 100*r.reads.success(),
 			r.reads.quantile(.5), r.reads.quantile(.99), r.writes.calls(), 100*r.writes.success(), verdict)
 	}
 	_ = table.Flush()
-	// Nothing but the callers' reads asks Fimento for insights. finoOS is asked for logins by polling as well, so that there retries are counted.
-	calls := float64(m.reads(fimentoID)-m.before) / float64(reads[fimentoID])
-	fmt.Println(bar(calls <= mostCalls, "%s: %.3f provider calls for each read, at most %.2f", fimentoID, calls, mostCalls))
-	labels := []string{`provider="` + finoosID + `"`, `operation="` + readOperation[finoosID] + `"`}
-	all := m.metric(t, "kontor_provider_calls_total", labels...)
-	calls = all / max(1, all-m.metric(t, "kontor_provider_retries_total", labels...))
-	fmt.Println(bar(calls <= mostCalls, "%s: %.3f provider calls for each read, at most %.2f", finoosID, calls, mostCalls))
-	fmt.Println(bar(m.log.lost == 0 && m.log.doubled == 0, "%d events lost, %d doubled, over %d connections of the watcher", m.log.lost, m.log.doubled, m.log.connections))
+	for _, provider := range worldtest.Providers() {
+		calls := float64(m.reads(provider)-m.before[provider]) / float64(reads[provider])
+		if providers.Of(provider).polls { // then retries are counted instead
+			labels := []string{fmt.Sprintf("provider=%q", provider), fmt.Sprintf(
+				"operation=%q", worldtest.Of(provider).Read,
+			)}
+			all := m.metric(t, "kontor_provider_calls_total", labels...)
+			calls = all / max(1, all-m.metric(t, "kontor_provider_retries_total", labels...))
+		}
+		fmt.Println(bar(
+			calls <= mostCalls, "%s: %.3f provider calls for each read, at most %.2f", provider, calls, mostCalls,
+		))
+	}
+	fmt.Println(bar(
+		m.log.lost == 0 && m.log.doubled == 0, "%d events lost, %d doubled, over %d connections of the watcher",
+		m.log.lost, m.log.doubled, m.log.connections,
+	))
 	doubled := m.doubled(t)
 	fmt.Println(bar(doubled == 0, "%d writes took effect twice", doubled))
 	fmt.Println(bar(len(m.made) > 0, "%d consents became ready by themselves", len(m.made)))
-}
-
-// approveAtFimento approves behind the gateway's back.
-func (w *world) approveAtFimento(t *testing.T, process string) {
-	t.Helper()
-	post := func(path, body, token string, want int, out any) {
-		t.Helper()
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.FimentoURL+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Content-Type", "application/json")
-		request.Header.Set("Authorization", "Bearer "+token)
-		request.Header.Set("partner-bank-id", fimento.DefaultPartnerBankID)
-		resp, err := noRedirects.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Fatalf("%s answers %d", path, resp.StatusCode)
-		}
-		if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var login struct {
-		Token string `json:"access_token"`
-	}
-	post("/auth/login", fmt.Sprintf(`{"name":%q,"password":%q}`, fimento.DefaultName, fimento.DefaultPassword), "", http.StatusOK, &login)
-	post("/process/"+process+"/consent/approved", "", login.Token, http.StatusOK, &map[string]any{})
-}
-
-func TestConvergesWithoutWebhooks(t *testing.T) {
-	w := newWorld(t, options{follow: true, fimento: fimento.Behaviour{Webhooks: fimento.Webhooks{Drop: true}}})
-	made, err := w.consents.CreateConsent(t.Context(), newConsent(fimentoID))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.approveAtFimento(t, made.GetProviderReference())
-	eventually(t, "the consent to become ready", func() bool {
-		now, err := w.consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: made.GetName()})
-		return err == nil && now.GetDataStage() == consentv1.Consent_READY
-	})
 }

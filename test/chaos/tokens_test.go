@@ -9,10 +9,11 @@ import (
 
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
 	"kontor.dev/kontor/internal/sandbox"
+	"kontor.dev/kontor/test/worldtest"
 )
 
-// stampede lets 1,000 callers read at once, spread over consents so that reads are not shared; the first one leaves early. It gives how the
-// others fared.
+// stampede lets 1,000 callers read at once, spread over consents so that reads are not shared; the first one leaves
+// early. It gives how the others fared.
 func (w *world) stampede(t *testing.T, consents []string) *tally {
 	t.Helper()
 	result := &tally{}
@@ -38,11 +39,13 @@ func (w *world) stampede(t *testing.T, consents []string) *tally {
 }
 
 func TestLoginStampede(t *testing.T) {
-	for _, provider := range []string{fimentoID, finoosID} {
+	for _, provider := range worldtest.Providers() {
 		t.Run(provider, func(t *testing.T) {
 			w := newWorld(t, options{})
 			consents := w.authorized(t, provider, 10)
-			w.core(provider).Faults.Add(sandbox.Fault{Operation: loginOperation[provider], Delay: 300 * time.Millisecond})
+			w.core(provider).Faults.Add(sandbox.Fault{
+				Operation: worldtest.Of(provider).Login, Delay: 300 * time.Millisecond,
+			})
 
 			t.Log("at start")
 			w.stop(t)
@@ -65,11 +68,12 @@ func TestLoginStampede(t *testing.T) {
 func TestLoginDown(t *testing.T) {
 	t.Parallel() // it waits for the pause between logins
 	w := newWorld(t, options{})
-	ill, well := w.authorized(t, fimentoID, 1)[0], w.authorized(t, finoosID, 1)[0]
+	sick, healthy := one(), another()
+	ill, well := w.authorized(t, sick, 1)[0], w.authorized(t, healthy, 1)[0]
 	w.stop(t)
-	w.FimentoCore.Faults.Add(sandbox.Fault{Operation: loginOperation[fimentoID], Status: http.StatusServiceUnavailable})
+	w.core(sick).Faults.Add(sandbox.Fault{Operation: worldtest.Of(sick).Login, Status: http.StatusServiceUnavailable})
 	w.start(t)
-	before, began := w.logins(fimentoID), time.Now()
+	before, began := w.logins(sick), time.Now()
 	down := &tally{}
 	for i := range 200 {
 		down.add(0, w.listAccounts(t.Context(), i, ill))
@@ -80,27 +84,28 @@ func TestLoginDown(t *testing.T) {
 	if down.failures["PROVIDER_UNAVAILABLE"] != down.calls() {
 		t.Errorf("login down: %s; want PROVIDER_UNAVAILABLE alone", down)
 	}
-	if logins, most := w.logins(fimentoID)-before, 1+int(time.Since(began)/(5*time.Second)); logins < 1 || logins > most {
+	if logins, most := w.logins(sick)-before, 1+int(time.Since(began)/(5*time.Second)); logins < 1 || logins > most {
 		t.Errorf("%d logins in %s, want 1 to %d", logins, time.Since(began), most)
 	}
-	if at := w.degraded(t); len(at) != 1 || at["default/fimento"] != "PROVIDER_UNAVAILABLE" {
-		t.Errorf("/readyz names %v, want default/fimento with PROVIDER_UNAVAILABLE", at)
+	if at := w.degraded(t); len(at) != 1 || at["default/"+sick] != "PROVIDER_UNAVAILABLE" {
+		t.Errorf("/readyz names %v, want default/%s with PROVIDER_UNAVAILABLE", at, sick)
 	}
-	if got := w.health(t, fimentoID); got.GetState() != providerv1.Provider_Health_UNAVAILABLE || got.GetLastErrorReason() != "PROVIDER_UNAVAILABLE" ||
+	if got := w.health(t, sick); got.GetState() != providerv1.Provider_Health_UNAVAILABLE ||
+		got.GetLastErrorReason() != "PROVIDER_UNAVAILABLE" ||
 		got.GetSince() == nil || got.GetLastErrorTime() == nil {
 		t.Errorf("ListProviders shows %v", got)
 	}
-	if got := w.health(t, finoosID); got.GetState() != providerv1.Provider_Health_HEALTHY {
+	if got := w.health(t, healthy); got.GetState() != providerv1.Provider_Health_HEALTHY {
 		t.Errorf("ListProviders shows of the other provider %v", got)
 	}
 
 	// It comes back by itself once logging in works again.
-	w.FimentoCore.Faults.Clear()
+	w.core(sick).Faults.Clear()
 	eventually(t, "reads to succeed", func() bool { return w.listAccounts(t.Context(), 0, ill) == nil })
 	if since := time.Since(began); since > 15*time.Second {
 		t.Errorf("it took %s to come back", since)
 	}
-	if logins := w.logins(fimentoID) - before; logins > 4 {
+	if logins := w.logins(sick) - before; logins > 4 {
 		t.Errorf("%d logins until it came back", logins)
 	}
 	eventually(t, "readiness to be restored", func() bool {
@@ -111,22 +116,23 @@ func TestLoginDown(t *testing.T) {
 
 func TestRefusedCredentials(t *testing.T) {
 	w := newWorld(t, options{})
-	consent := w.authorized(t, finoosID, 1)[0]
+	sick := another()
+	consent := w.authorized(t, sick, 1)[0]
 	w.stop(t)
-	w.FinoOSCore.Faults.Add(sandbox.Fault{Operation: loginOperation[finoosID], Status: http.StatusUnauthorized})
+	w.core(sick).Faults.Add(sandbox.Fault{Operation: worldtest.Of(sick).Login, Status: http.StatusUnauthorized})
 	w.start(t)
 	if reason := reasonOf(w.listAccounts(t.Context(), 0, consent)); reason != "PROVIDER_CREDENTIALS_INVALID" {
 		t.Errorf("reason %s, want PROVIDER_CREDENTIALS_INVALID", reason)
 	}
-	if at := w.degraded(t); at["default/finoos"] != "PROVIDER_CREDENTIALS_INVALID" {
-		t.Errorf("/readyz names %v, want default/finoos with PROVIDER_CREDENTIALS_INVALID", at)
+	if at := w.degraded(t); at["default/"+sick] != "PROVIDER_CREDENTIALS_INVALID" {
+		t.Errorf("/readyz names %v, want default/%s with PROVIDER_CREDENTIALS_INVALID", at, sick)
 	}
 }
 
 // health is what ListProviders shows of a provider.
 func (w *world) health(t *testing.T, provider string) *providerv1.Provider_Health {
 	t.Helper()
-	all, err := w.providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{})
+	all, err := w.Providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

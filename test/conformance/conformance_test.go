@@ -1,22 +1,15 @@
-// Package conformance runs the suite of the seam over every adapter, in front of the providers as the sandbox plays them.
+// Package conformance runs the suite of the seam over every adapter, in front of the providers as the sandbox plays
+// them. Each adapter has a file of its own with its harness; what they share is here.
 package conformance
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
-	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/providers"
-	"kontor.dev/kontor/internal/providers/fimento"
-	"kontor.dev/kontor/internal/providers/finoos"
 	"kontor.dev/kontor/internal/providers/providertest"
 	"kontor.dev/kontor/internal/sandbox"
-	playedfimento "kontor.dev/kontor/internal/sandbox/fimento"
-	playedfinoos "kontor.dev/kontor/internal/sandbox/finoos"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
-	"kontor.dev/kontor/internal/secret"
 )
 
 const seed = 1
@@ -24,14 +17,17 @@ const seed = 1
 // noRetries shows each fault as it is.
 var noRetries = providers.Policy{Retries: -1}
 
-func start(t *testing.T) *sandboxes.Running {
+// play plays one provider.
+func play(t *testing.T, d sandbox.Dialect) *sandboxes.Played {
 	t.Helper()
-	played, err := sandboxes.Start(t.Context(), sandboxes.Options{Options: sandbox.Options{Seed: seed, Step: time.Millisecond}})
+	running, err := sandboxes.Start(t.Context(), sandboxes.Options{
+		Options: sandbox.Options{Seed: seed, Step: time.Millisecond}, Dialects: []sandbox.Dialect{d},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = played.Close() })
-	return played
+	t.Cleanup(func() { _ = running.Close() })
+	return running.Played[d.ID]
 }
 
 // controls fills in what the suite does to a played provider.
@@ -62,72 +58,4 @@ func controls(core *sandbox.Core, h providertest.Harness) providertest.Harness {
 		return total
 	}
 	return h
-}
-
-func TestFimento(t *testing.T) {
-	t.Parallel()
-	providertest.Run(t, func(t *testing.T) providertest.Harness {
-		played := start(t)
-		p, err := fimento.Kind.With(fimento.Config{
-			BaseURL: providers.BaseURL(played.FimentoURL), Username: playedfimento.DefaultName,
-			Password: secret.New(playedfimento.DefaultPassword), PartnerBank: playedfimento.DefaultPartnerBankID,
-		}).Open(t.Context(), providers.Deps{Policy: noRetries})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return controls(played.FimentoCore, providertest.Harness{
-			Provider: p, Market: "SE", Psu: &consentv1.Psu{NationalId: sandbox.GoodNationalID},
-			Approve: func(t *testing.T, ref providers.ConsentRef) {
-				t.Helper()
-				if err := p.Simulator.SimulateDecision(t.Context(), ref, true); err != nil {
-					t.Fatal(err)
-				}
-				for { // bounded by the test's context
-					state, err := p.Consents.GetConsent(t.Context(), ref)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for _, o := range state.Observations {
-						if o.Type == consentv1.ConsentEvent_COMPLETED {
-							return
-						}
-					}
-				}
-			},
-		})
-	})
-}
-
-func TestFinoOS(t *testing.T) {
-	t.Parallel()
-	t.Run("Person", func(t *testing.T) { t.Parallel(); runFinoOS(t, false) })
-	t.Run("Company", func(t *testing.T) { t.Parallel(); runFinoOS(t, true) })
-}
-
-func runFinoOS(t *testing.T, company bool) {
-	providertest.Run(t, func(t *testing.T) providertest.Harness {
-		played := start(t)
-		p, err := finoos.Kind.With(finoos.Config{
-			BaseURL: providers.BaseURL(played.FinoOSURL + playedfinoos.BasePath), Name: playedfinoos.DemoName,
-			Secret: secret.New(playedfinoos.DemoSecret),
-		}).Open(t.Context(), providers.Deps{Policy: noRetries})
-		if err != nil {
-			t.Fatal(err)
-		}
-		reports := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
-		t.Cleanup(reports.Close)
-		return controls(played.FinoOSCore, providertest.Harness{
-			Provider: p, Market: "DE", Company: company, CallbackURL: reports.URL,
-			Approve: func(t *testing.T, ref providers.ConsentRef) {
-				t.Helper()
-				if _, err := played.FinoOS.CompleteLogin(ref.ID); err != nil {
-					t.Fatal(err)
-				}
-			},
-			Expire: func(t *testing.T, ref providers.ConsentRef) {
-				t.Helper()
-				played.FinoOS.ExpireLogins(ref.ID)
-			},
-		})
-	})
 }

@@ -17,19 +17,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
-	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	"kontor.dev/kontor/internal/sandbox"
-	"kontor.dev/kontor/internal/sandbox/fimento"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // entry is a line of `gateway audit export`.
@@ -97,8 +93,8 @@ func named(answer proto.Message) string {
 	return ""
 }
 
-// TestAuditHasEveryCall makes every changing call and every read of bank data, well and ill, and demands one entry of each: who, what, on which
-// resource, from where, with which outcome.
+// TestAuditHasEveryCall makes every changing call and every read of bank data, well and ill, and demands one entry of
+// each: who, what, on which resource, from where, with which outcome.
 func TestAuditHasEveryCall(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -115,7 +111,7 @@ func TestAuditHasEveryCall(t *testing.T) {
 			covered = append(covered, a.method)
 		}
 		if a.about == "" {
-			a.about = cmp.Or(named(answer), info(err).GetMetadata()["shipment"])
+			a.about = cmp.Or(named(answer), worldtest.Info(err).GetMetadata()["shipment"])
 		}
 		found := slices.DeleteFunc(of(w.audit(), id), func(e entry) bool {
 			// A consent without a customer makes one, which is a change of its own.
@@ -126,13 +122,17 @@ func TestAuditHasEveryCall(t *testing.T) {
 			return answer
 		}
 		e := found[0]
-		if e.Method != a.method || e.Outcome != a.outcome || e.Resource != a.about || e.Actor != clientID || e.Tenant != tenantName ||
+		if e.Method != a.method || e.Outcome != a.outcome || e.Resource != a.about || e.Actor != clientID ||
+			e.Tenant != tenantName ||
 			!strings.HasPrefix(e.Peer, "127.0.0.1:") || time.Since(e.Time).Abs() > time.Minute {
 			t.Errorf("%s (%s) on %s left %+v", a.method, a.outcome, a.about, e)
 		}
 		return answer
 	}
-	w.auditedChanges(check)
+	auditedCustomers(w, check)
+	for _, id := range worldtest.Providers() {
+		providers.Of(id).audited(w, check)
+	}
 	changing := changingMethods(t)
 	for _, method := range covered {
 		changing = slices.DeleteFunc(changing, func(m string) bool { return m == method })
@@ -145,176 +145,15 @@ func TestAuditHasEveryCall(t *testing.T) {
 // changingMethods lists the RPCs that need a scope to write.
 func changingMethods(t *testing.T) (methods []string) {
 	t.Helper()
-	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		if !strings.HasPrefix(string(file.Package()), "kontor.") {
-			return true
+	for _, m := range worldtest.Methods() {
+		if worldtest.Rule(m).GetGet() == "" && m.Name() != "SearchCompanyLogos" {
+			methods = append(methods, string(m.Name()))
 		}
-		for i := range file.Services().Len() {
-			all := file.Services().Get(i).Methods()
-			for j := range all.Len() {
-				rule, _ := proto.GetExtension(all.Get(j).Options(), annotations.E_Http).(*annotations.HttpRule)
-				if rule.GetGet() == "" && all.Get(j).Name() != "SearchCompanyLogos" {
-					methods = append(methods, string(all.Get(j).Name()))
-				}
-			}
-		}
-		return true
-	})
+	}
 	if len(methods) < 15 {
 		t.Fatalf("only %d methods change anything: %v", len(methods), methods)
 	}
 	return methods
-}
-
-// auditedChanges makes all the calls.
-func (w *world) auditedChanges(check func(audited) proto.Message) {
-	c, t := w.client, w.t
-	nobody := "customers/0195d0a8-0000-7000-8000-000000000000"
-	none := "consents/0195d0a8-0000-7000-8000-000000000000"
-	company := check(audited{method: "CreateCustomer", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{
-			Type: customerv1.Customer_COMPANY, Reference: "r-1", Products: []customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_IMPORT},
-		}}))
-	}})
-	check(audited{method: "CreateCustomer", outcome: "CUSTOMER_REFERENCE_TAKEN", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{Type: customerv1.Customer_COMPANY, Reference: "r-1"}}))
-	}})
-	check(audited{method: "CreateCustomer", outcome: "INVALID_FIELD", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{Type: 99}}))
-	}})
-	check(audited{method: "UpdateCustomer", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.customers.UpdateCustomer(ctx, &customerv1.UpdateCustomerRequest{Customer: &customerv1.Customer{
-			Name: named(company), Reference: "r-2", Products: []customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_IMPORT},
-		}}))
-	}})
-	check(audited{method: "UpdateCustomer", outcome: "CUSTOMER_NOT_FOUND", about: nobody, do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.customers.UpdateCustomer(ctx, &customerv1.UpdateCustomerRequest{Customer: &customerv1.Customer{Name: nobody}}))
-	}})
-	imported := check(audited{method: "ImportConnections", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.banking.ImportConnections(ctx, &bankingv1.ImportConnectionsRequest{
-			Name: named(company), Mode: bankingv1.ImportConnectionsRequest_REPLACE,
-			Connections: []*bankingv1.ImportedConnection{{Id: "l", Bank: &consentv1.Connection_Bank{DisplayName: "Hansebank"}}},
-		}))
-	}})
-
-	swedish := check(audited{method: "CreateConsent", do: func(ctx context.Context) (proto.Message, error) {
-		request := consentRequest("", "SE", "")
-		request.Psu = person
-		return call(c.consents.CreateConsent(ctx, request))
-	}})
-	check(audited{method: "CreateConsent", outcome: "PROVIDER_UNAVAILABLE", do: func(ctx context.Context) (proto.Message, error) {
-		defer w.FimentoCore.Faults.Clear()
-		w.FimentoCore.ExpireTokens()
-		w.FimentoCore.Faults.Add(sandbox.Fault{Operation: fimento.OpLogin, Status: http.StatusServiceUnavailable})
-		return call(c.consents.CreateConsent(ctx, consentRequest("", "SE", "")))
-	}})
-	w.restart() // without the memory of the failed login
-	c = w.client
-	check(audited{method: "RenewConsentLink", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.consents.RenewConsentLink(ctx, &consentv1.RenewConsentLinkRequest{Name: named(swedish)}))
-	}})
-	check(audited{method: "AddBank", outcome: "CONSENT_FLOW_ALREADY_OPEN", about: named(swedish), do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.consents.AddBank(ctx, &consentv1.AddBankRequest{Name: named(swedish)}))
-	}})
-	check(audited{method: "SimulateDecision", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.consents.SimulateDecision(ctx, &consentv1.SimulateDecisionRequest{Name: named(swedish), Decision: consentv1.Decision_APPROVED}))
-	}})
-	w.eventually("the data is there", func() bool {
-		return must(c.consents.GetConsent(w.context(), &consentv1.GetConsentRequest{Name: named(swedish), Refresh: true}))(t).GetDataStage() == consentv1.Consent_READY
-	})
-	for method, read := range map[string]func(context.Context) (proto.Message, error){
-		"ListAccounts": func(ctx context.Context) (proto.Message, error) {
-			return call(c.banking.ListAccounts(ctx, &bankingv1.ListAccountsRequest{Parent: named(swedish)}))
-		},
-		"StreamTransactions": func(ctx context.Context) (proto.Message, error) {
-			stream, err := c.banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: named(swedish)})
-			for err == nil {
-				_, err = stream.Recv()
-			}
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return nil, err
-		},
-		"GetInsights": func(ctx context.Context) (proto.Message, error) {
-			return call(c.insights.GetInsights(ctx, &insightsv1.GetInsightsRequest{Name: named(swedish) + "/insights"}))
-		},
-		"CreateVisualizationLink": func(ctx context.Context) (proto.Message, error) {
-			return call(c.insights.CreateVisualizationLink(ctx, &insightsv1.CreateVisualizationLinkRequest{Name: named(swedish)}))
-		},
-	} {
-		check(audited{method: method, about: named(swedish), do: read})
-	}
-	check(audited{method: "AddBank", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.consents.AddBank(ctx, &consentv1.AddBankRequest{Name: named(swedish)}))
-	}})
-	check(audited{method: "ListTransactions", outcome: "CONSENT_NOT_FOUND", about: none, do: func(ctx context.Context) (proto.Message, error) {
-		// The rest of the name could be anything, and is left out.
-		return call(c.banking.ListTransactions(ctx, &bankingv1.ListTransactionsRequest{Parent: none + "/accounts/SE4550000000058398257466"}))
-	}})
-
-	german := check(audited{method: "CreateConsent", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.consents.CreateConsent(ctx, consentRequest("", "DE", "")))
-	}})
-	location, err := w.FinoOS.CompleteLogin(german.(*consentv1.Consent).GetProviderReference())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.comeBack(location)
-	connection := must(c.banking.ListConnections(w.context(), &bankingv1.ListConnectionsRequest{Parent: named(german)}))(t).GetConnections()[0].GetName()
-	check(audited{method: "CreateManagementSession", about: named(german), do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.banking.CreateManagementSession(ctx, &bankingv1.CreateManagementSessionRequest{Name: named(german)}))
-	}})
-	check(audited{method: "DeleteConnection", about: connection, do: func(ctx context.Context) (proto.Message, error) {
-		defer func() { // it comes back for what follows
-			if _, err := c.consents.AddBank(w.context(), &consentv1.AddBankRequest{Name: named(german)}); err != nil {
-				t.Error(err)
-			}
-			if location, err = w.FinoOS.CompleteLogin(german.(*consentv1.Consent).GetProviderReference()); err != nil {
-				t.Error(err)
-			}
-			w.comeBack(location)
-		}()
-		return call(c.banking.DeleteConnection(ctx, &bankingv1.DeleteConnectionRequest{Name: connection}))
-	}})
-	connections := must(c.banking.ListConnections(w.context(), &bankingv1.ListConnectionsRequest{Parent: named(german)}))(t).GetConnections()
-	active := slices.IndexFunc(connections, func(c *consentv1.Connection) bool { return c.GetStatus() == consentv1.Connection_ACTIVE })
-	if active < 0 {
-		t.Fatalf("there is no connection to synchronize: %v", connections)
-	}
-	check(audited{method: "SyncConnection", about: connections[active].GetName(), do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.banking.SyncConnection(ctx, &bankingv1.SyncConnectionRequest{Name: connections[active].GetName()}))
-	}})
-
-	bank := check(audited{method: "CreatePartnerBank", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.consents.CreatePartnerBank(ctx, &consentv1.CreatePartnerBankRequest{PartnerBank: &consentv1.PartnerBank{DisplayName: "Hanse"}}))
-	}})
-	check(audited{method: "UpdatePartnerBank", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.consents.UpdatePartnerBank(ctx, &consentv1.UpdatePartnerBankRequest{PartnerBank: &consentv1.PartnerBank{Name: named(bank), DisplayName: "Nord"}}))
-	}})
-	check(audited{method: "CreateShipment", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.documents.CreateShipment(ctx, shipmentRequest(uuid.NewString(), documentsv1.Shipment_LETTER)))
-	}})
-	w.FinoOSCore.Faults.Add(sandbox.Fault{Operation: "send_fax", HangUp: sandbox.HangUpAfter, Times: 1})
-	check(audited{method: "CreateShipment", outcome: "OUTCOME_UNKNOWN", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.documents.CreateShipment(ctx, shipmentRequest(uuid.NewString(), documentsv1.Shipment_FAX)))
-	}})
-
-	check(audited{method: "RevokeConsent", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.consents.RevokeConsent(ctx, &consentv1.RevokeConsentRequest{Name: named(swedish)}))
-	}})
-	check(audited{method: "DeleteConsent", about: named(imported), do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.consents.DeleteConsent(ctx, &consentv1.DeleteConsentRequest{Name: named(imported)}))
-	}})
-	check(audited{method: "DeleteConsent", outcome: "CONSENT_NOT_FOUND", about: none, do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.consents.DeleteConsent(ctx, &consentv1.DeleteConsentRequest{Name: none}))
-	}})
-	check(audited{method: "DeleteCustomer", about: named(company), do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.customers.DeleteCustomer(ctx, &customerv1.DeleteCustomerRequest{Name: named(company)}))
-	}})
-	check(audited{method: "DeleteCustomer", outcome: "CUSTOMER_NOT_FOUND", about: nobody, do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.customers.DeleteCustomer(ctx, &customerv1.DeleteCustomerRequest{Name: nobody}))
-	}})
 }
 
 // TestAuditOverREST looks at where a call came from, and at what a client without a scope tried.
@@ -326,7 +165,7 @@ func TestAuditOverREST(t *testing.T) {
 		if method == http.MethodPost {
 			body = strings.NewReader(`{"customer":{"type":"PERSON"}}`)
 		}
-		req, err := http.NewRequestWithContext(t.Context(), method, w.addresses.HTTP+path, body)
+		req, err := http.NewRequestWithContext(t.Context(), method, w.gateway.HTTP+path, body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -355,11 +194,13 @@ func TestAuditOverREST(t *testing.T) {
 		}
 	}
 	entries := w.audit()
-	if found := of(entries, "well"); len(found) != 1 || found[0].Outcome != "OK" || !strings.HasPrefix(found[0].Peer, "127.0.0.1:") || found[0].Actor != clientID {
+	if found := of(entries, "well"); len(found) != 1 || found[0].Outcome != "OK" ||
+		!strings.HasPrefix(found[0].Peer, "127.0.0.1:") || found[0].Actor != clientID {
 		t.Errorf("the call left %+v", found)
 	}
 	for _, id := range []string{"denied", "denied-reading"} {
-		if found := of(entries, id); len(found) != 1 || found[0].Outcome != "SCOPE_MISSING" || found[0].Actor != clerkID || !strings.HasPrefix(found[0].Peer, "127.0.0.1:") {
+		if found := of(entries, id); len(found) != 1 || found[0].Outcome != "SCOPE_MISSING" ||
+			found[0].Actor != clerkID || !strings.HasPrefix(found[0].Peer, "127.0.0.1:") {
 			t.Errorf("the refused call left %+v", found)
 		}
 	}
@@ -409,106 +250,6 @@ func TestAuditRetention(t *testing.T) {
 	w.eventually("the entry is gone", func() bool { return len(w.audit()) == 0 })
 }
 
-// TestDeletedCustomerIsGone deletes a customer and looks for what was theirs: at the providers, behind the API, and in the database's files.
-func TestDeletedCustomerIsGone(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, options{})
-	c := w.client
-	const canary = "canary-of-the-deleted"
-	name := must(c.customers.CreateCustomer(w.context(), &customerv1.CreateCustomerRequest{
-		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: canary + "-reference"}, RequestId: uuid.NewString(),
-	}))(t).GetName()
-	bystander := newCustomer(t, w)
-	var consents []*consentv1.Consent
-	for _, market := range []string{"SE", "FI", "DE"} {
-		request := consentRequest(uuid.NewString(), market, name)
-		request.Psu, request.Consent.Reference = person, canary+"-consent"
-		consents = append(consents, must(c.consents.CreateConsent(w.context(), request))(t))
-	}
-	letter := shipmentRequest(uuid.NewString(), documentsv1.Shipment_LETTER)
-	letter.Shipment.Customer, letter.Shipment.Recipient, letter.Shipment.Subject = name, canary+"-recipient", canary+"-subject"
-	shipment := must(c.documents.CreateShipment(w.context(), letter))(t)
-	if !filesHold(t, w, canary) {
-		t.Fatal("the canaries are not where they are looked for later")
-	}
-
-	// A provider fails in the middle: the customer stays, and the call can be made again.
-	w.FinoOSCore.Faults.Add(sandbox.Fault{Operation: "delete_user", Status: http.StatusConflict, Times: 1})
-	if _, err := c.customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: name}); err == nil {
-		t.Fatal("a deletion that failed at a provider was acknowledged")
-	}
-	must(c.customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: name}))(t)
-	receipt := must(c.customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: name}))(t)
-
-	counts := map[string]int32{}
-	for _, e := range receipt.GetEntries() {
-		counts[e.GetPlace()+" "+e.GetKind()] = e.GetCount()
-		if time.Since(e.GetDeleteTime().AsTime()).Abs() > time.Minute {
-			t.Errorf("%s %s was deleted at %s", e.GetPlace(), e.GetKind(), e.GetDeleteTime().AsTime())
-		}
-	}
-	for what, count := range map[string]int32{
-		"providers/fimento consent": 2, "providers/finoos user": 1, "kontor consent": 3, "kontor shipment": 1, "kontor customer": 1,
-	} {
-		if counts[what] != count {
-			t.Errorf("the receipt counts %d of %s, want %d", counts[what], what, count)
-		}
-	}
-	if receipt.GetCustomer() != name || len(counts) != 5 || strings.Contains(receipt.String(), canary) {
-		t.Errorf("the receipt is %v", receipt)
-	}
-	for _, consent := range consents {
-		if _, err := c.consents.GetConsent(w.context(), &consentv1.GetConsentRequest{Name: consent.GetName()}); reason(err) != "CONSENT_NOT_FOUND" {
-			t.Errorf("the consent: %v", err)
-		}
-	}
-	if _, err := c.documents.GetShipment(w.context(), &documentsv1.GetShipmentRequest{Name: shipment.GetName()}); reason(err) != "SHIPMENT_NOT_FOUND" {
-		t.Errorf("the shipment: %v", err)
-	}
-	if n := len(w.fimentoGate.did("DELETE /process/*")); n != 2 {
-		t.Errorf("Fimento deleted %d processes, want 2", n)
-	}
-	for _, user := range w.FinoOS.Users() {
-		if !user.Deleted {
-			t.Error("finoOS still has the user")
-		}
-	}
-	must(c.customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: bystander}))(t)
-	if filesHold(t, w, canary) {
-		t.Error("the database's files still hold what was deleted")
-	}
-	w.kill()
-	if filesHold(t, w, canary) {
-		t.Error("after a kill, the database's files hold what was deleted")
-	}
-	for _, e := range w.audit() {
-		if e.Method == "DeleteCustomer" && e.Outcome == "OK" && e.Resource != name {
-			t.Errorf("the deletion is on record as %+v", e)
-		}
-	}
-}
-
-// TestGrownWhileDeleted gives a customer a further consent while they are being deleted: that is deleted, too.
-func TestGrownWhileDeleted(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, options{})
-	name := newCustomer(t, w)
-	must(w.client.consents.CreateConsent(w.context(), consentRequest(uuid.NewString(), "SE", name)))(t)
-	w.fimentoGate.set("DELETE /process/*", passing, func() {
-		must(w.client.consents.CreateConsent(w.context(), consentRequest(uuid.NewString(), "FI", name)))(t)
-		must(w.client.consents.CreateConsent(w.context(), consentRequest(uuid.NewString(), "DE", name)))(t)
-	})
-	must(w.client.customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: name}))(t)
-	if n := len(w.fimentoGate.did("DELETE /process/*")); n != processes(w) || n != 2 {
-		t.Errorf("Fimento made %d processes and deleted %d, want 2", processes(w), n)
-	}
-	for _, user := range w.FinoOS.Users() {
-		if !user.Deleted {
-			t.Error("finoOS still has the user")
-		}
-	}
-}
-
 // filesHold tells whether a text stands in any of the database's files.
 func filesHold(t *testing.T, w *world, text string) bool {
 	t.Helper()
@@ -525,17 +266,172 @@ func filesHold(t *testing.T, w *world, text string) bool {
 	})
 }
 
+// auditedCustomers makes calls that no provider is asked for.
+func auditedCustomers(w *world, check func(audited) proto.Message) {
+	c := w.client
+	nobody := "customers/0195d0a8-0000-7000-8000-000000000000"
+	none := "consents/0195d0a8-0000-7000-8000-000000000000"
+	company := check(audited{method: "CreateCustomer", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.Customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{
+			Type: customerv1.Customer_COMPANY, Reference: "r-1",
+			Products: []customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_IMPORT},
+		}}))
+	}})
+	check(audited{method: "CreateCustomer", outcome: "CUSTOMER_REFERENCE_TAKEN", do: func(ctx context.Context) (
+		proto.Message, error,
+	) {
+		return call(c.Customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{
+			Customer: &customerv1.Customer{Type: customerv1.Customer_COMPANY, Reference: "r-1"},
+		}))
+	}})
+	check(audited{method: "CreateCustomer", outcome: "INVALID_FIELD", do: func(ctx context.Context) (
+		proto.Message, error,
+	) {
+		return call(c.Customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{
+			Customer: &customerv1.Customer{Type: 99},
+		}))
+	}})
+	check(audited{method: "UpdateCustomer", do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.Customers.UpdateCustomer(ctx, &customerv1.UpdateCustomerRequest{Customer: &customerv1.Customer{
+			Name: named(company), Reference: "r-2",
+			Products: []customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_IMPORT},
+		}}))
+	}})
+	check(audited{method: "UpdateCustomer", outcome: "CUSTOMER_NOT_FOUND", about: nobody, do: func(
+		ctx context.Context,
+	) (proto.Message, error) {
+		return call(c.Customers.UpdateCustomer(ctx, &customerv1.UpdateCustomerRequest{
+			Customer: &customerv1.Customer{Name: nobody},
+		}))
+	}})
+	check(audited{method: "ListTransactions", outcome: "CONSENT_NOT_FOUND", about: none, do: func(
+		ctx context.Context,
+	) (proto.Message, error) {
+		// The rest of the name could be anything, and is left out.
+		return call(c.Banking.ListTransactions(ctx, &bankingv1.ListTransactionsRequest{
+			Parent: none + "/accounts/SE4550000000058398257466",
+		}))
+	}})
+
+	check(audited{method: "DeleteConsent", outcome: "CONSENT_NOT_FOUND", about: none, do: func(ctx context.Context) (
+		proto.Message, error,
+	) {
+		return call(c.Consents.DeleteConsent(ctx, &consentv1.DeleteConsentRequest{Name: none}))
+	}})
+	check(audited{method: "DeleteCustomer", about: named(company), do: func(ctx context.Context) (
+		proto.Message, error,
+	) {
+		return call(c.Customers.DeleteCustomer(ctx, &customerv1.DeleteCustomerRequest{Name: named(company)}))
+	}})
+	check(audited{method: "DeleteCustomer", outcome: "CUSTOMER_NOT_FOUND", about: nobody, do: func(
+		ctx context.Context,
+	) (proto.Message, error) {
+		return call(c.Customers.DeleteCustomer(ctx, &customerv1.DeleteCustomerRequest{Name: nobody}))
+	}})
+}
+
+// TestDeletedCustomerIsGone deletes a customer and looks for what was theirs: at the providers, behind the API, and
+// in the database's files.
+func TestDeletedCustomerIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	c := w.client
+	const canary = "canary-of-the-deleted"
+	name := must(c.Customers.CreateCustomer(w.context(), &customerv1.CreateCustomerRequest{
+		Customer:  &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: canary + "-reference"},
+		RequestId: uuid.NewString(),
+	}))(t).GetName()
+	bystander := newCustomer(t, w)
+	var consents []*consentv1.Consent
+	want := map[string]int32{"kontor shipment": 1, "kontor customer": 1}
+	for _, id := range worldtest.Providers() {
+		for _, market := range providers.Of(id).markets {
+			request := consentRequest(uuid.NewString(), id, market, name)
+			request.Psu, request.Consent.Reference = person, canary+"-consent"
+			consents = append(consents, must(c.Consents.CreateConsent(w.context(), request))(t))
+		}
+		want["providers/"+id+" "+providers.Of(id).receipt] = providers.Of(id).counts
+	}
+	want["kontor consent"] = int32(len(consents))
+	letter := shipmentRequest(uuid.NewString(), documentsv1.Shipment_LETTER)
+	letter.Shipment.Customer = name
+	letter.Shipment.Recipient, letter.Shipment.Subject = canary+"-recipient", canary+"-subject"
+	shipment := must(c.Documents.CreateShipment(w.context(), letter))(t)
+	if !filesHold(t, w, canary) {
+		t.Fatal("the canaries are not where they are looked for later")
+	}
+
+	// A provider fails in the middle: the customer stays, and the call can be made again.
+	last := worldtest.Providers()[len(worldtest.Providers())-1]
+	w.Played[last].Core.Faults.Add(sandbox.Fault{
+		Operation: providers.Of(last).deletes, Status: http.StatusConflict, Times: 1,
+	})
+	if _, err := c.Customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: name}); err == nil {
+		t.Fatal("a deletion that failed at a provider was acknowledged")
+	}
+	must(c.Customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: name}))(t)
+	receipt := must(c.Customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: name}))(t)
+
+	counts := map[string]int32{}
+	for _, e := range receipt.GetEntries() {
+		counts[e.GetPlace()+" "+e.GetKind()] = e.GetCount()
+		if time.Since(e.GetDeleteTime().AsTime()).Abs() > time.Minute {
+			t.Errorf("%s %s was deleted at %s", e.GetPlace(), e.GetKind(), e.GetDeleteTime().AsTime())
+		}
+	}
+	for what, count := range want {
+		if counts[what] != count {
+			t.Errorf("the receipt counts %d of %s, want %d", counts[what], what, count)
+		}
+	}
+	if receipt.GetCustomer() != name || len(counts) != len(want) || strings.Contains(receipt.String(), canary) {
+		t.Errorf("the receipt is %v", receipt)
+	}
+	for _, consent := range consents {
+		if _, err := c.Consents.GetConsent(w.context(), &consentv1.GetConsentRequest{
+			Name: consent.GetName(),
+		}); reason(err) != "CONSENT_NOT_FOUND" {
+			t.Errorf("the consent: %v", err)
+		}
+	}
+	if _, err := c.Documents.GetShipment(w.context(), &documentsv1.GetShipmentRequest{
+		Name: shipment.GetName(),
+	}); reason(err) != "SHIPMENT_NOT_FOUND" {
+		t.Errorf("the shipment: %v", err)
+	}
+	for _, id := range worldtest.Providers() {
+		providers.Of(id).gone(t, w)
+	}
+	must(c.Customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: bystander}))(t)
+	if filesHold(t, w, canary) {
+		t.Error("the database's files still hold what was deleted")
+	}
+	w.kill()
+	if filesHold(t, w, canary) {
+		t.Error("after a kill, the database's files hold what was deleted")
+	}
+	for _, e := range w.audit() {
+		if e.Method == "DeleteCustomer" && e.Outcome == "OK" && e.Resource != name {
+			t.Errorf("the deletion is on record as %+v", e)
+		}
+	}
+}
+
 // TestNoPersonalDataInAudit looks for what came with calls in the whole export.
 func TestNoPersonalDataInAudit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
-	request := consentRequest(uuid.NewString(), "SE", "")
-	request.Psu = person
-	must(w.client.consents.CreateConsent(w.context(), request))(t)
-	must(w.client.documents.CreateShipment(w.context(), shipmentRequest(uuid.NewString(), documentsv1.Shipment_FAX)))(t)
+	for _, id := range worldtest.Providers() {
+		request := consentRequest(uuid.NewString(), id, "", "")
+		request.Psu = person
+		must(w.client.Consents.CreateConsent(w.context(), request))(t)
+	}
+	must(w.client.Documents.CreateShipment(w.context(), shipmentRequest(uuid.NewString(), documentsv1.Shipment_FAX)))(t)
 	// Names that callers made up, with what must not be kept.
 	for _, made := range []string{"customers/199503096316", "customers/Canaria.Vogelsang"} {
-		if _, err := w.client.customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: made}); err == nil {
+		if _, err := w.client.Customers.DeleteCustomer(
+			w.context(), &customerv1.DeleteCustomerRequest{Name: made},
+		); err == nil {
 			t.Error("deleted nobody")
 		}
 	}
@@ -543,7 +439,9 @@ func TestNoPersonalDataInAudit(t *testing.T) {
 	if strings.Count(out, "\n") < 4 {
 		t.Fatalf("the export has too little to look at: %s", out)
 	}
-	for _, canary := range []string{person.GetNationalId(), person.GetFirstName(), person.GetLastName(), "Torben", "Kassel"} {
+	for _, canary := range []string{
+		person.GetNationalId(), person.GetFirstName(), person.GetLastName(), "Torben", "Kassel",
+	} {
 		if strings.Contains(out, canary) {
 			t.Errorf("%q stands in the audit", canary)
 		}

@@ -11,15 +11,15 @@ import (
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 )
 
-// TestBackup takes a backup while callers are at work, as docs/operations-backup.md has it, loses the database, and restores it: all that was
-// acknowledged before the backup began is there, keys included.
+// TestBackup takes a backup while callers are at work, as docs/operations-backup.md has it, loses the database, and
+// restores it: all that was acknowledged before the backup began is there, keys included.
 func TestBackup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
 	random := rand.New(rand.NewPCG(uint64(*seed), 4))
 	var before []*request
 	for range 20 {
-		r := &request{kind: kind(random.IntN(int(aRevocation))), key: uuid.NewString()}
+		r := &request{kind: creatingKinds()[random.IntN(len(creatingKinds()))], key: uuid.NewString()}
 		r.answer = must(r.send(w.context(), w.client))(t)
 		before = append(before, r)
 	}
@@ -65,5 +65,7 @@ func TestBackup(t *testing.T) {
 		w.settle(t, r)
 		w.stands(t, r.answer, false)
 	}
-	must(w.client.customers.CreateCustomer(w.context(), &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON}}))(t)
+	must(w.client.Customers.CreateCustomer(w.context(), &customerv1.CreateCustomerRequest{
+		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON},
+	}))(t)
 }

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // moment is a point in the life of a request at a provider.
@@ -27,29 +30,32 @@ var moments = []moment{received, done, replied}
 type gate struct {
 	*httptest.Server
 	provider http.Handler
+	base     string // of the API's paths
 
 	mu      sync.Mutex
 	trap    *trap
 	replies map[string][]string // the bodies of 2xx replies, by operation, as they were made, delivered or not
 }
 
-// trap fires once, at a moment of the next request of an operation. With received and done, the request's connection is cut then.
+// trap fires once, at a moment of the next request of an operation. With received and done, the request's connection
+// is cut then.
 type trap struct {
 	operation string
 	at        moment
 	fire      func()
 }
 
-func newGate(provider http.Handler) *gate {
-	g := &gate{provider: provider, replies: map[string][]string{}}
+func newGate(played *sandboxes.Played) *gate {
+	base := strings.TrimPrefix(played.Player.Settings()["base_url"], played.URL)
+	g := &gate{provider: played.Player, base: base, replies: map[string][]string{}}
 	g.Server = httptest.NewServer(g)
-	g.Config.ErrorLog = discardLog
+	g.Config.ErrorLog = worldtest.DiscardLog
 	return g
 }
 
 // operationOf names a request by its method and its path without ids, such as "POST /users/*/banking/connect".
-func operationOf(method string, u *url.URL) string {
-	segments := strings.Split(strings.TrimPrefix(u.Path, "/api/v1"), "/")
+func (g *gate) operationOf(method string, u *url.URL) string {
+	segments := strings.Split(strings.TrimPrefix(u.Path, g.base), "/")
 	for i, segment := range segments {
 		if strings.ContainsAny(segment, "0123456789") {
 			segments[i] = "*"
@@ -96,7 +102,7 @@ func (g *gate) did(operation string) []string {
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	operation := operationOf(r.Method, r.URL)
+	operation := g.operationOf(r.Method, r.URL)
 	g.spring(operation, passing)
 	if g.spring(operation, received) {
 		panic(http.ErrAbortHandler)

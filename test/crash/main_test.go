@@ -1,9 +1,11 @@
-// Package crash tests what must hold when the gateway is killed, when a connection breaks, and when somebody asks afterwards what was done: that
-// nothing acknowledged is lost, that nothing happens twice at a provider, that what may have happened is said to be unknown, that the audit
-// has every change, and that a deletion leaves nothing behind but its receipt.
+// Package crash tests what must hold when the gateway is killed, when a connection breaks, and when somebody asks
+// afterwards what was done: that nothing acknowledged is lost, that nothing happens twice at a provider, that what
+// may have happened is said to be unknown, that the audit has every change, and that a deletion leaves nothing behind
+// but its receipt.
 //
-// The built gateway runs as a process of its own and is ended by SIGKILL. Both providers are played inside the test process, behind a gate
-// (gate_test.go) that can stop a request at a known moment; what happened is counted there and never at the gateway.
+// The built gateway runs as a process of its own and is ended by SIGKILL. The providers are played inside the test
+// process, behind a gate (gate_test.go) that can stop a request at a known moment; what happened is counted there and
+// never at the gateway.
 //
 // How many random kills there are is decided by -kills, or KONTOR_CRASH_KILLS for `go test ./...`.
 package crash
@@ -12,11 +14,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
+
+	"kontor.dev/kontor/test/worldtest"
 )
 
 var (
@@ -36,34 +38,6 @@ var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(testMain(m))
-}
-
-func testMain(m *testing.M) int {
 	fmt.Printf("seed %d, kills %d\n", *seed, *kills)
-	dir, err := os.MkdirTemp("", "kontor-crash-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if binary, err = gatewayBinary(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
-
-// gatewayBinary gives the gateway that KONTOR_GATEWAY names, or builds it.
-func gatewayBinary(dir string) (string, error) {
-	if given := os.Getenv("KONTOR_GATEWAY"); given != "" {
-		return filepath.Abs(given)
-	}
-	path := filepath.Join(dir, "gateway")
-	build := exec.Command("go", "build", "-o", path, "./cmd/gateway")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build ./cmd/gateway: %w\n%s", err, out)
-	}
-	return path, nil
+	os.Exit(worldtest.Main(m, "crash", &binary, false, nil))
 }

@@ -2,8 +2,8 @@ package crash
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,27 +16,56 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
-	"kontor.dev/kontor/internal/sandbox/finoos"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // workers is how many callers there are at a time.
 const workers = 6
 
-// kind is what a worker asks for.
-type kind int
+// kind is something that workers ask for.
+type kind struct {
+	send func(ctx context.Context, c *worldtest.Stubs, r *request) (proto.Message, error)
+	// goesOn says that a repetition goes on, wherever the gateway was killed: its outcome is never unknown.
+	goesOn bool
+	// revocable says that it makes consents that are revoked later.
+	revocable bool
+}
 
-const (
-	aCustomer kind = iota
-	aSwedishConsent
-	aGermanConsent
-	aFax
-	aRevocation // of an acknowledged consent; it has no key, and its event must stay
-	kinds
+var (
+	aCustomer = &kind{goesOn: true, send: func(
+		ctx context.Context, c *worldtest.Stubs, r *request,
+	) (proto.Message, error) {
+		return call(c.Customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{
+			Customer: &customerv1.Customer{Type: customerv1.Customer_COMPANY, Reference: r.key}, RequestId: r.key,
+		}))
+	}}
+	// aRevocation is of an acknowledged consent; it has no key, and its event must stay.
+	aRevocation = &kind{send: func(ctx context.Context, c *worldtest.Stubs, r *request) (proto.Message, error) {
+		return call(c.Consents.RevokeConsent(ctx, &consentv1.RevokeConsentRequest{Name: r.name}))
+	}}
 )
+
+// creatingKinds are all that make something: a customer, and what providers make.
+var creatingKinds = sync.OnceValue(func() []*kind {
+	all := []*kind{aCustomer}
+	for _, id := range worldtest.Providers() {
+		all = append(all, providers.Of(id).kinds...)
+	}
+	return all
+})
+
+// consentKind asks for consents at a provider.
+func consentKind(provider string, goesOn, revocable bool) *kind {
+	return &kind{goesOn: goesOn, revocable: revocable, send: func(
+		ctx context.Context, c *worldtest.Stubs, r *request,
+	) (proto.Message, error) {
+		return call(c.Consents.CreateConsent(ctx, consentRequest(r.key, provider, "", "")))
+	}}
+}
 
 // request is one request of a worker, with what it was answered.
 type request struct {
-	kind kind
+	kind *kind
 	key  string
 	name string // of what is revoked
 	// answer is what was acknowledged; err, of the newest attempt, is nil then.
@@ -44,30 +73,43 @@ type request struct {
 	err    error
 }
 
-func (r *request) send(ctx context.Context, c *client) (proto.Message, error) {
-	switch r.kind {
-	case aCustomer:
-		return call(c.customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{
-			Customer: &customerv1.Customer{Type: customerv1.Customer_COMPANY, Reference: r.key}, RequestId: r.key,
-		}))
-	case aSwedishConsent:
-		return call(c.consents.CreateConsent(ctx, consentRequest(r.key, "SE", "")))
-	case aGermanConsent:
-		return call(c.consents.CreateConsent(ctx, consentRequest(r.key, "DE", "")))
-	case aFax:
-		return call(c.documents.CreateShipment(ctx, shipmentRequest(r.key, documentsv1.Shipment_FAX)))
-	case aRevocation:
-		return call(c.consents.RevokeConsent(ctx, &consentv1.RevokeConsentRequest{Name: r.name}))
-	}
-	return nil, errors.New("there is no such kind")
+func (r *request) send(ctx context.Context, c *worldtest.Stubs) (proto.Message, error) {
+	return r.kind.send(ctx, c, r)
 }
 
-// TestKilledAtRandom kills the gateway again and again while callers are at work, then asks for all that it acknowledged and repeats all that it
-// did not.
+// ofKind are the requests of a kind.
+func ofKind(all []*request, k *kind) (found []*request) {
+	for _, r := range all {
+		if r.kind == k {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// accounts holds what the callers were told against what the gateway has and what the providers did.
+func (w *world) accounts(t *testing.T, all []*request) {
+	t.Helper()
+	for _, r := range all {
+		if r.err == nil {
+			w.stands(t, r.answer, r.kind == aRevocation)
+		}
+	}
+	for _, id := range worldtest.Providers() {
+		providers.Of(id).accounts(t, w, all)
+	}
+}
+
+// TestKilledAtRandom kills the gateway again and again while callers are at work, then asks for all that it
+// acknowledged and repeats all that it did not.
 func TestKilledAtRandom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
-	w.FinoOS.SetCallbacks(finoos.Callbacks{Mode: finoos.CallbacksNever})
+	for _, id := range worldtest.Providers() {
+		if calm := providers.Of(id).calm; calm != nil {
+			calm(w)
+		}
+	}
 	random := rand.New(rand.NewPCG(uint64(*seed), 3))
 	var all []*request
 	for range *kills {
@@ -100,11 +142,13 @@ func (w *world) load(random *rand.Rand, earlier []*request, until time.Duration)
 	next := func() *request {
 		mu.Lock()
 		defer mu.Unlock()
-		r := &request{kind: kind(random.IntN(int(kinds))), key: uuid.NewString()}
+		r := &request{
+			kind: append(creatingKinds(), aRevocation)[random.IntN(len(creatingKinds())+1)], key: uuid.NewString(),
+		}
 		if r.kind == aRevocation {
 			consent, ok := pick(random, earlier)
-			if !ok {
-				r.kind = aSwedishConsent
+			if !ok { // there is none yet: make one
+				r.kind = creatingKinds()[slices.IndexFunc(creatingKinds(), func(k *kind) bool { return k.revocable })]
 			}
 			r.name = consent.GetName()
 		}
@@ -133,21 +177,22 @@ func (w *world) load(random *rand.Rand, earlier []*request, until time.Duration)
 	return sent
 }
 
-// pick gives one of the acknowledged Swedish consents.
+// pick gives one of the acknowledged consents that can be revoked.
 func pick(random *rand.Rand, earlier []*request) (*consentv1.Consent, bool) {
 	for range 20 {
 		if len(earlier) == 0 {
 			break
 		}
 		r := earlier[random.IntN(len(earlier))]
-		if consent, ok := r.answer.(*consentv1.Consent); ok && r.kind == aSwedishConsent {
+		if consent, ok := r.answer.(*consentv1.Consent); ok && r.kind.revocable {
 			return consent, true
 		}
 	}
 	return nil, false
 }
 
-// settle repeats a request. What was acknowledged is answered as before; anything else is done now, or its outcome is unknown.
+// settle repeats a request. What was acknowledged is answered as before; anything else is done now, or its outcome is
+// unknown.
 func (w *world) settle(t *testing.T, r *request) {
 	t.Helper()
 	answer, err := r.send(w.context(), w.client)
@@ -160,7 +205,7 @@ func (w *world) settle(t *testing.T, r *request) {
 		t.Errorf("acknowledged was %v, and repeated it is %v, %v", r.answer, answer, err)
 	case err != nil && reason(err) != "OUTCOME_UNKNOWN":
 		t.Errorf("a repetition ended with %v", err)
-	case err != nil && r.kind == aSwedishConsent, err != nil && r.kind == aCustomer:
+	case err != nil && r.kind.goesOn:
 		t.Errorf("a repetition should go on, and ended with %v", err)
 	case err == nil:
 		again, err := r.send(w.context(), w.client)
@@ -174,63 +219,30 @@ func (w *world) settle(t *testing.T, r *request) {
 	r.err = err
 }
 
-// accounts holds what the callers were told against what the gateway has and what the providers did.
-func (w *world) accounts(t *testing.T, all []*request) {
-	t.Helper()
-	swedish, german, unknownGerman := 0, 0, 0
-	faxes := map[string]error{}
-	for _, r := range all {
-		switch r.kind {
-		case aFax:
-			faxes[r.key] = r.err
-		case aSwedishConsent:
-			swedish++
-		case aGermanConsent:
-			if r.err != nil {
-				unknownGerman++
-			} else {
-				german++
-			}
-		}
-		if r.err == nil {
-			w.stands(t, r.answer, r.kind == aRevocation)
-		}
-	}
-	if n := processes(w); n != swedish {
-		t.Errorf("Fimento made %d processes for %d consents", n, swedish)
-	}
-	accepted := map[string]int{}
-	for _, shipment := range w.FinoOS.Shipments() {
-		accepted[shipment.Subject]++
-	}
-	for key, err := range faxes {
-		if n := accepted[key]; n > 1 || err == nil && n != 1 {
-			t.Errorf("a fax was accepted %d times; the answer is %v", n, err)
-		}
-	}
-	orphans := orphansAreListed(t, w)
-	if n := users(w); n != german+orphans || orphans > unknownGerman {
-		t.Errorf("finoOS has %d users, for %d consents; %d users are listed without a customer, %d outcomes are unknown", n, german, orphans, unknownGerman)
-	}
-}
-
 // stands asks for a resource that was acknowledged, and for its history.
 func (w *world) stands(t *testing.T, answer proto.Message, revoked bool) {
 	t.Helper()
 	var err error
 	switch resource := answer.(type) {
 	case *customerv1.Customer:
-		_, err = w.client.customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: resource.GetName()})
+		_, err = w.client.Customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: resource.GetName()})
 	case *documentsv1.Shipment:
-		_, err = w.client.documents.GetShipment(w.context(), &documentsv1.GetShipmentRequest{Name: resource.GetName()})
+		_, err = w.client.Documents.GetShipment(w.context(), &documentsv1.GetShipmentRequest{Name: resource.GetName()})
 	case *consentv1.Consent:
 		var now *consentv1.Consent
-		if now, err = w.client.consents.GetConsent(w.context(), &consentv1.GetConsentRequest{Name: resource.GetName()}); err != nil {
+		if now, err = w.client.Consents.GetConsent(w.context(), &consentv1.GetConsentRequest{
+			Name: resource.GetName(),
+		}); err != nil {
 			break
 		}
-		events := must(w.client.consents.ListConsentEvents(w.context(), &consentv1.ListConsentEventsRequest{Parent: resource.GetName()}))(t).GetEvents()
+		events := must(w.client.Consents.ListConsentEvents(w.context(), &consentv1.ListConsentEventsRequest{
+			Parent: resource.GetName(),
+		}))(t).GetEvents()
 		if len(events) != int(now.GetEventCount()) || now.GetEventCount() < resource.GetEventCount() {
-			t.Errorf("%s was acknowledged with %d events, counts %d and has %d", resource.GetName(), resource.GetEventCount(), now.GetEventCount(), len(events))
+			t.Errorf(
+				"%s was acknowledged with %d events, counts %d and has %d", resource.GetName(),
+				resource.GetEventCount(), now.GetEventCount(), len(events),
+			)
 		}
 		if revoked && now.GetStatus() != consentv1.Consent_REVOKED {
 			t.Errorf("%s was revoked, and is %s", resource.GetName(), now.GetStatus())

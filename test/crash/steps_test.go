@@ -2,7 +2,6 @@ package crash
 
 import (
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"slices"
 	"testing"
@@ -11,40 +10,45 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"kontor.dev/kontor/test/worldtest"
 )
 
-// TestKilledAtEachStep kills the gateway at every moment of every request to a provider that a creating operation makes. After the restart the
-// same key gives one answer, again and again: the resource, or that the outcome is unknown. The provider did it at most once, and exactly once
-// when the answer is the resource.
+// TestKilledAtEachStep kills the gateway at every moment of every request to a provider that a creating operation
+// makes. After the restart the same key gives one answer, again and again: the resource, or that the outcome is
+// unknown. The provider did it at most once, and exactly once when the answer is the resource.
 func TestKilledAtEachStep(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(uint64(*seed), 1))
-	for _, o := range operations {
-		delays := rand.New(rand.NewPCG(random.Uint64(), 2))
-		t.Run(o.name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, options{})
-			for _, s := range o.steps {
-				for _, at := range moments {
-					if !t.Run(title(s.operation)+"/"+string(at), func(t *testing.T) {
-						w.t = t
-						killAt(t, w, o, s, at, time.Duration(delays.Int64N(int64(2*time.Millisecond))))
-					}) {
-						return // the world is in no known state
+	for _, provider := range worldtest.Providers() {
+		for _, o := range providers.Of(provider).operations {
+			delays := rand.New(rand.NewPCG(random.Uint64(), 2))
+			t.Run(o.name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, options{})
+				for _, s := range o.steps {
+					for _, at := range moments {
+						if !t.Run(title(s.operation)+"/"+string(at), func(t *testing.T) {
+							w.t = t
+							delay := time.Duration(delays.Int64N(int64(2 * time.Millisecond)))
+							killAt(t, w, w.gates[provider], o, s, at, delay)
+						}) {
+							return // the world is in no known state
+						}
 					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 
-func killAt(t *testing.T, w *world, o creating, s step, at moment, delay time.Duration) {
+func killAt(t *testing.T, w *world, gate *gate, o creating, s step, at moment, delay time.Duration) {
 	w.restart() // without tokens
 	once := o.prepare(t, w, uuid.NewString())
 	before, each := o.count(w)
 	begun := time.Now()
 	fired := make(chan struct{})
-	s.gate(w).set(s.operation, at, func() {
+	gate.set(s.operation, at, func() {
 		defer close(fired)
 		if at == replied { // the reply may arrive, and be stored, and be passed on
 			time.Sleep(delay)
@@ -52,7 +56,7 @@ func killAt(t *testing.T, w *world, o creating, s step, at moment, delay time.Du
 		w.kill()
 	})
 	acknowledged, err := once(w.context(), w.client)
-	if s.gate(w).disarm() {
+	if gate.disarm() {
 		t.Fatalf("%s was not called; the call ended with %v", s.operation, err)
 	}
 	<-fired
@@ -67,7 +71,10 @@ func killAt(t *testing.T, w *world, o creating, s step, at moment, delay time.Du
 	}
 	after, _ := o.count(w)
 	effects := after - before
-	if firstErr != nil && at == done && !slices.ContainsFunc(w.audit(), func(e entry) bool { return e.Outcome == "OUTCOME_UNKNOWN" && e.Time.After(begun) }) {
+	if firstErr != nil && at == done &&
+		!slices.ContainsFunc(w.audit(), func(e entry) bool {
+			return e.Outcome == "OUTCOME_UNKNOWN" && e.Time.After(begun)
+		}) {
 		t.Error("that the outcome is unknown is not in the audit")
 	}
 	switch {
@@ -84,26 +91,28 @@ func killAt(t *testing.T, w *world, o creating, s step, at moment, delay time.Du
 	}
 	// Another key is not held up.
 	must(o.prepare(t, w, uuid.NewString())(w.context(), w.client))(t)
-	orphansAreListed(t, w)
+	w.whole(t)
 }
 
 // same tells whether two answers are the same one, but for the request's id.
 func same(a proto.Message, aErr error, b proto.Message, bErr error) bool {
 	if aErr != nil || bErr != nil {
-		return aErr != nil && bErr != nil && reason(aErr) == reason(bErr) && status.Convert(aErr).Message() == status.Convert(bErr).Message() &&
-			info(aErr).GetMetadata()["shipment"] == info(bErr).GetMetadata()["shipment"]
+		return aErr != nil && bErr != nil && reason(aErr) == reason(bErr) &&
+			status.Convert(aErr).Message() == status.Convert(bErr).Message() &&
+			worldtest.Info(aErr).GetMetadata()["shipment"] == worldtest.Info(bErr).GetMetadata()["shipment"]
 	}
 	return proto.Equal(a, b)
 }
 
-// comeBack brings a customer's browser back from a provider's pages to the running gateway: the public address leads nowhere.
+// comeBack brings a customer's browser back from a provider's pages to the running gateway: the public address leads
+// nowhere.
 func (w *world) comeBack(location string) {
 	w.t.Helper()
 	u, err := url.Parse(location)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Get(w.addresses.HTTP + u.RequestURI())
+	resp, err := worldtest.NoRedirects.Get(w.gateway.HTTP + u.RequestURI())
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -17,35 +17,29 @@ import (
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/sandbox"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // withPerson makes a consent of a person of the population.
 func (w *world) withPerson(t *testing.T, c *client, provider, nationalID string) *consentv1.Consent {
 	t.Helper()
-	person := w.FimentoCore.Population.ByNationalID(nationalID)
 	consent := w.createConsent(t, c, provider, func(r *consentv1.CreateConsentRequest) {
-		if provider == fimentoID {
+		if worldtest.Of(provider).TakesPsu {
 			r.Psu = &consentv1.Psu{NationalId: nationalID}
 		}
 	})
 	w.secret(nationalID, "a national id")
-	if provider == finoosID {
-		if err := w.FinoOS.SetPerson(consent.GetProviderReference(), person); err != nil {
-			t.Fatal(err)
-		}
+	if show := providers.Of(provider).showPerson; show != nil {
+		show(t, w, consent, w.core(provider).Population.ByNationalID(nationalID))
 	}
 	w.approve(t, c, consent)
 	return ready(t, c, consent.GetName())
 }
 
-// owned is what a person has at a provider: at Fimento what is booked at the market's first bank, at finoOS everything.
+// owned is what a person has at a provider, as far as the provider shows it.
 func (w *world) owned(provider, nationalID string) (balances, movements []string) {
-	person := w.FimentoCore.Population.ByNationalID(nationalID)
-	logins := person.Logins[:1]
-	if provider == finoosID {
-		logins = w.FimentoCore.Population.Dress(person, sandbox.Germany).Logins
-	}
-	for _, login := range logins {
+	population := w.core(provider).Population
+	for _, login := range providers.Of(provider).logins(population, population.ByNationalID(nationalID)) {
 		for _, account := range login.Accounts {
 			balances = append(balances, line(account.Number, account.Currency, account.Balance))
 			for _, t := range account.Transactions {
@@ -53,8 +47,11 @@ func (w *world) owned(provider, nationalID string) (balances, movements []string
 				if !t.Booked {
 					status = "PENDING"
 				}
-				if provider == finoosID || t.Booked {
-					movements = append(movements, line(account.Number, account.Currency, plain(t.Amount), t.Date.Format(time.DateOnly), t.Description, status))
+				if providers.Of(provider).pending || t.Booked {
+					movements = append(movements, line(
+						account.Number, account.Currency, plain(t.Amount), t.Date.Format(time.DateOnly),
+						t.Description, status,
+					))
 				}
 			}
 		}
@@ -74,12 +71,12 @@ func plain(literal string) string {
 	return literal
 }
 
-// TestEverythingArrives: each transaction that a person has arrives once, on the right account and day, with every digit of its amount, and so
-// do the balances. The exact-amount person has what floating point would spoil.
+// TestEverythingArrives: each transaction that a person has arrives once, on the right account and day, with every
+// digit of its amount, and so do the balances. The exact-amount person has what floating point would spoil.
 func TestEverythingArrives(t *testing.T) {
 	t.Parallel()
 	w := live.get(t)
-	for _, provider := range bothProviders {
+	for _, provider := range worldtest.Providers() {
 		for _, person := range []string{sandbox.ExactNationalID, sandbox.GoodNationalID, sandbox.BadNationalID} {
 			t.Run(provider+"/"+person, func(t *testing.T) {
 				t.Parallel()
@@ -88,9 +85,14 @@ func TestEverythingArrives(t *testing.T) {
 				balances, movements := w.owned(provider, person)
 				numbers := map[string]string{}
 				var gotBalances []string
-				for _, account := range must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consent.GetName()}))(t).GetAccounts() {
+				for _, account := range must(c.Banking.ListAccounts(
+					t.Context(), &bankingv1.ListAccountsRequest{Parent: consent.GetName()},
+				))(t).GetAccounts() {
 					numbers[account.GetName()] = account.GetAccountNumber()
-					gotBalances = append(gotBalances, line(account.GetAccountNumber(), account.GetBalance().GetCurrencyCode(), account.GetBalance().GetValue()))
+					gotBalances = append(gotBalances, line(
+						account.GetAccountNumber(), account.GetBalance().GetCurrencyCode(),
+						account.GetBalance().GetValue(),
+					))
 				}
 				slices.Sort(gotBalances)
 				wantLines(t, "balances", gotBalances, balances)
@@ -105,7 +107,7 @@ func TestEverythingArrives(t *testing.T) {
 				}
 				var paged []*bankingv1.Transaction
 				for token := ""; ; {
-					page := must(c.banking.ListTransactions(t.Context(), &bankingv1.ListTransactionsRequest{
+					page := must(c.Banking.ListTransactions(t.Context(), &bankingv1.ListTransactionsRequest{
 						Parent: consent.GetName() + "/accounts/-", PageSize: 300, PageToken: token,
 					}))(t)
 					paged = append(paged, page.GetTransactions()...)
@@ -128,7 +130,8 @@ func TestEverythingArrives(t *testing.T) {
 func linesOf(transactions []*bankingv1.Transaction, numbers map[string]string) []string {
 	all := make([]string, len(transactions))
 	for i, t := range transactions {
-		all[i] = line(numbers[t.GetAccount()], t.GetAmount().GetCurrencyCode(), t.GetAmount().GetValue(), t.GetBookingDate(),
+		all[i] = line(numbers[t.GetAccount()],
+			t.GetAmount().GetCurrencyCode(), t.GetAmount().GetValue(), t.GetBookingDate(),
 			t.GetRemittanceInformation(), t.GetStatus().String())
 	}
 	slices.Sort(all)
@@ -155,7 +158,7 @@ func streamAll(t *testing.T, c *client, consent string) []*bankingv1.Transaction
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	stream := must(c.banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: consent}))(t)
+	stream := must(c.Banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: consent}))(t)
 	var all []*bankingv1.Transaction
 	for {
 		transaction, err := stream.Recv()
@@ -172,7 +175,9 @@ func streamAll(t *testing.T, c *client, consent string) []*bankingv1.Transaction
 // wantSums holds the insights against the transactions: not a cent is lost in any sum.
 func (w *world) wantSums(t *testing.T, c *client, consent *consentv1.Consent, transactions []*bankingv1.Transaction) {
 	t.Helper()
-	insights := must(c.insights.GetInsights(t.Context(), &insightsv1.GetInsightsRequest{Name: consent.GetName() + "/insights"}))(t)
+	insights := must(c.Insights.GetInsights(t.Context(), &insightsv1.GetInsightsRequest{
+		Name: consent.GetName() + "/insights",
+	}))(t)
 	want := map[string]*big.Rat{"income": new(big.Rat), "expense": new(big.Rat)}
 	count := 0
 	for _, transaction := range transactions {
@@ -201,7 +206,8 @@ func (w *world) wantSums(t *testing.T, c *client, consent *consentv1.Consent, tr
 	}
 	for side := range want {
 		if want[side].Cmp(byDay[side]) != 0 || want[side].Cmp(byCategory[side]) != 0 {
-			t.Errorf("%s: the transactions add up to %s, the days to %s, the categories to %s", side, want[side].FloatString(2), byDay[side].FloatString(2),
+			t.Errorf("%s: the transactions add up to %s, the days to %s, the categories to %s",
+				side, want[side].FloatString(2), byDay[side].FloatString(2),
 				byCategory[side].FloatString(2))
 		}
 	}
@@ -229,16 +235,19 @@ func rat(t *testing.T, m *typev1.Money) *big.Rat {
 	return r
 }
 
-// TestExactAmounts: the exact-amount person's literals come out as decimals in plain notation, over both transports, with scale and sign.
+// TestExactAmounts: the exact-amount person's literals come out as decimals in plain notation, over both transports,
+// with scale and sign.
 func TestExactAmounts(t *testing.T) {
 	t.Parallel()
 	w := live.get(t)
-	for _, provider := range bothProviders {
+	for _, provider := range worldtest.Providers() {
 		t.Run(provider, func(t *testing.T) {
 			t.Parallel()
 			c := w.client(t, lending)
 			consent := w.withPerson(t, c, provider, sandbox.ExactNationalID)
-			status, body := c.rest(t, http.MethodGet, "/v1/"+consent.GetName()+"/accounts/-/transactions?pageSize=1000", nil, nil)
+			status, body := c.rest(
+				t, http.MethodGet, "/v1/"+consent.GetName()+"/accounts/-/transactions?pageSize=1000", nil, nil,
+			)
 			if status != http.StatusOK {
 				t.Fatalf("got %d %v", status, body)
 			}
@@ -260,19 +269,27 @@ func TestImportedAmounts(t *testing.T) {
 	t.Parallel()
 	w := live.get(t)
 	c := w.client(t, lending)
-	amounts := []string{"0.1", "1000", "12345678901234.56", "-0.00", "-0.000000000000000001", "99999999999999999999999999999999.99", "0"}
+	amounts := []string{
+		"0.1", "1000", "12345678901234.56", "-0.00", "-0.000000000000000001", "99999999999999999999999999999999.99",
+		"0",
+	}
 	account := object{"id": "a", "balance": object{"value": "-99999999999999999999.01", "currencyCode": "EUR"}}
 	var transactions []any
 	for i, amount := range amounts {
 		transactions = append(transactions, object{"id": itoa(int32(i)), "transaction": object{
-			"amount": object{"value": amount, "currencyCode": "EUR"}, "bookingDate": "2026-03-29", "remittanceInformation": amount,
+			"amount": object{"value": amount, "currencyCode": "EUR"}, "bookingDate": "2026-03-29",
+			"remittanceInformation": amount,
 		}})
 	}
 	account["transactions"] = transactions
 	for _, transport := range transports {
-		customer := w.createCustomer(t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT)
-		got, err := c.call(t.Context(), transport, methods()["kontor.banking.v1.BankingService/ImportConnections"], object{
-			"name": customer.GetName(), "connections": []any{object{"id": "l", "bank": object{"displayName": "B"}, "accounts": []any{account}}},
+		customer := w.createCustomer(
+			t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT,
+		)
+		method := methods()["kontor.banking.v1.BankingService/ImportConnections"]
+		got, err := c.call(t.Context(), transport, method, object{
+			"name":        customer.GetName(),
+			"connections": []any{object{"id": "l", "bank": object{"displayName": "B"}, "accounts": []any{account}}},
 		}, nil, 0)
 		if err != nil || got.failure != nil {
 			t.Fatal(err, got.failure)
@@ -283,7 +300,9 @@ func TestImportedAmounts(t *testing.T) {
 				t.Errorf("%s: brought %s, read back %v", transport, amounts[i], transaction)
 			}
 		}
-		listed := must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: name}))(t).GetAccounts()
+		listed := must(c.Banking.ListAccounts(
+			t.Context(), &bankingv1.ListAccountsRequest{Parent: name},
+		))(t).GetAccounts()
 		if len(listed) != 1 || listed[0].GetBalance().GetValue() != "-99999999999999999999.01" {
 			t.Errorf("%s: the accounts are %v", transport, listed)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +11,35 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/test/worldtest"
 )
+
+// journey is what a customer does with a link, and what must come of it.
+type journey struct {
+	what    string
+	phone   bool
+	steps   func(*page)
+	arrives string // at which of the caller's addresses
+	status  consentv1.Consent_Status
+	link    typev1.Link_Status
+	last    consentv1.ConsentEvent_Type // the event that ends it
+	seen    []consentv1.ConsentEvent_Type
+	unseen  []consentv1.ConsentEvent_Type
+}
+
+// TestBrowser: a customer opens the link in a browser and goes through the bank's pages by their buttons. The
+// caller's page is where they end, and a live stream shows what they did.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	w := live.get(t)
+	c := w.client(t, lending)
+	running := newBrowser(t)
+	for _, provider := range worldtest.Providers() {
+		for _, j := range providers.Of(provider).journeys {
+			t.Run(j.what, func(t *testing.T) { j.run(t, w, c, provider, running) })
+		}
+	}
+}
 
 // browserPatience bounds one visit of a customer.
 const browserPatience = time.Minute
@@ -21,7 +48,9 @@ const browserPatience = time.Minute
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "headless-shell"} {
+	for _, name := range []string{
+		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "headless-shell",
+	} {
 		if found, err := exec.LookPath(name); err == nil {
 			path = found
 			break
@@ -31,7 +60,8 @@ func newBrowser(t *testing.T) context.Context {
 		t.Fatal("there is no Chromium or Chrome on the PATH: run scripts/setup-chromium.sh")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-component-update", true),
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-component-update", true),
 	)
 	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
@@ -43,113 +73,8 @@ func newBrowser(t *testing.T) context.Context {
 	return first
 }
 
-// journey is what a customer does with a link, and what must come of it.
-type journey struct {
-	what     string
-	provider string
-	phone    bool
-	steps    func(*page)
-	arrives  string // at which of the caller's addresses
-	status   consentv1.Consent_Status
-	link     typev1.Link_Status
-	last     consentv1.ConsentEvent_Type // the event that ends it
-	seen     []consentv1.ConsentEvent_Type
-	unseen   []consentv1.ConsentEvent_Type
-}
-
-// TestBrowser: a customer opens the link in a browser and goes through the bank's pages by their buttons. The caller's page is where they end,
-// and a live stream shows what they did.
-func TestBrowser(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	running := newBrowser(t)
-	for _, j := range []journey{
-		{
-			what: "approves at Fimento", provider: fimentoID, arrives: "success", phone: true, last: consentv1.ConsentEvent_COMPLETED,
-			steps: func(p *page) {
-				p.click("#bank-0")
-				p.click("#authenticate")
-				p.click("#approve")
-			},
-			status: consentv1.Consent_AUTHORIZED, link: typev1.Link_COMPLETED,
-			seen: []consentv1.ConsentEvent_Type{
-				consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_SELECTED, consentv1.ConsentEvent_BANK_AUTHORIZED,
-				consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED, consentv1.ConsentEvent_APPROVED,
-				consentv1.ConsentEvent_CATEGORISATION_STARTED, consentv1.ConsentEvent_CATEGORISATION_COMPLETED, consentv1.ConsentEvent_INSIGHTS_STARTED,
-			},
-			unseen: []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_AUTHORIZATION_FAILED, consentv1.ConsentEvent_REVOKED},
-		}, {
-			what: "adds two banks at Fimento and approves", provider: fimentoID, arrives: "success", last: consentv1.ConsentEvent_COMPLETED,
-			steps: func(p *page) {
-				p.click("#bank-0")
-				p.click("#authenticate")
-				p.click("#add-bank")
-				p.click("#bank-1")
-				p.click("#authenticate")
-				p.click("#approve")
-			},
-			status: consentv1.Consent_AUTHORIZED, link: typev1.Link_COMPLETED,
-			seen: []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_BANK_SELECTED, consentv1.ConsentEvent_APPROVED},
-		}, {
-			what: "denies at Fimento", provider: fimentoID, arrives: "success", last: consentv1.ConsentEvent_REVOKED,
-			steps: func(p *page) {
-				p.click("#bank-0")
-				p.click("#authenticate")
-				p.click("#deny")
-			},
-			status: consentv1.Consent_REJECTED, link: typev1.Link_COMPLETED,
-			seen:   []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_AUTHORIZED},
-			unseen: []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_APPROVED, consentv1.ConsentEvent_COMPLETED},
-		}, {
-			what: "fails to authenticate at Fimento, tries again and approves", provider: fimentoID, arrives: "success", last: consentv1.ConsentEvent_COMPLETED,
-			steps: func(p *page) {
-				p.click("#bank-0")
-				p.click("#fail")
-				p.click("#retry")
-				p.click("#bank-1")
-				p.click("#authenticate")
-				p.click("#approve")
-			},
-			status: consentv1.Consent_AUTHORIZED, link: typev1.Link_COMPLETED,
-			seen: []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_AUTHORIZATION_FAILED, consentv1.ConsentEvent_APPROVED},
-		}, {
-			what: "approves at finoOS", provider: finoosID, arrives: "success", phone: true, last: consentv1.ConsentEvent_COMPLETED,
-			steps: func(p *page) {
-				p.finoBank()
-				p.click("#confirm")
-				p.click("#finish")
-			},
-			status: consentv1.Consent_AUTHORIZED, link: typev1.Link_COMPLETED,
-			seen:   []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_BANK_AUTHORIZED, consentv1.ConsentEvent_APPROVED},
-			unseen: []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_LINK_EXITED, consentv1.ConsentEvent_AUTHORIZATION_FAILED},
-		}, {
-			what: "cancels at finoOS", provider: finoosID, arrives: "exit", last: consentv1.ConsentEvent_LINK_EXITED,
-			steps: func(p *page) {
-				p.finoBank()
-				p.click("#cancel")
-			},
-			status: consentv1.Consent_AWAITING_AUTHORIZATION, link: typev1.Link_EXITED,
-			unseen: []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_BANK_AUTHORIZED, consentv1.ConsentEvent_APPROVED},
-		}, {
-			what: "meets a bank in trouble at finoOS", provider: finoosID, arrives: "error", last: consentv1.ConsentEvent_AUTHORIZATION_FAILED,
-			steps: func(p *page) {
-				p.click("#bank-20050099")
-				p.fill("#login", "dummy")
-				p.fill("#pin", "654321")
-				p.click("#login-submit")
-				p.click("#leave")
-			},
-			status: consentv1.Consent_FAILED, link: typev1.Link_ERRORED,
-			unseen: []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_APPROVED},
-		},
-	} {
-		t.Run(j.what, func(t *testing.T) { j.run(t, w, c, running) })
-	}
-}
-
-func (j journey) run(t *testing.T, w *world, c *client, running context.Context) {
-	consent := w.overREST(t, c, j.provider)
+func (j journey) run(t *testing.T, w *world, c *client, provider string, running context.Context) {
+	consent := w.overREST(t, c, provider)
 	stream := watchConsents(t, c, overSSE, consent.GetName(), "")
 	stream.next(t)
 	p := newPage(t, running, j.phone)
@@ -157,7 +82,8 @@ func (j journey) run(t *testing.T, w *world, c *client, running context.Context)
 	j.steps(p)
 	p.arrived()
 	want := map[string]string{
-		"success": consent.GetRedirectUris().GetSuccess(), "error": consent.GetRedirectUris().GetError(), "exit": consent.GetRedirectUris().GetExit(),
+		"success": consent.GetRedirectUris().GetSuccess(), "error": consent.GetRedirectUris().GetError(),
+		"exit": consent.GetRedirectUris().GetExit(),
 	}[j.arrives]
 	if at := p.address(); at != want {
 		t.Errorf("the customer ends at %s, want %s", at, want)
@@ -182,7 +108,10 @@ func (j journey) run(t *testing.T, w *world, c *client, running context.Context)
 	}
 	got := refresh(t, c, consent.GetName())
 	if got.GetStatus() != j.status || got.GetLink().GetStatus() != j.link {
-		t.Errorf("in the end the consent is %s with a link %s, want %s and %s", got.GetStatus(), got.GetLink().GetStatus(), j.status, j.link)
+		t.Errorf(
+			"in the end the consent is %s with a link %s, want %s and %s", got.GetStatus(), got.GetLink().GetStatus(),
+			j.status, j.link,
+		)
 	}
 	wantSame(t, "what the stream showed last", messages[len(messages)-1].GetConsent(), got)
 }
@@ -228,7 +157,9 @@ func (p *page) run(what string, steps ...chromedp.Action[chromedp.Void]) {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
-		text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](`document.location + "\n" + (document.body ? document.body.innerText : "")`))
+		text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](
+			`document.location + "\n" + (document.body ? document.body.innerText : "")`,
+		))
 		p.t.Fatalf("%s: %v; the browser shows:\n%s", what, err, text)
 	}
 }
@@ -280,17 +211,6 @@ func (p *page) look() {
 	})()`)) {
 		p.t.Errorf("%s: %s", p.address(), problem)
 	}
-}
-
-// finoBank logs in at finoOS's test bank, up to the choice of accounts.
-func (p *page) finoBank() {
-	p.t.Helper()
-	p.click("#bank-10020000")
-	p.fill("#login", "dummy")
-	p.fill("#pin", "654321")
-	p.click("#login-submit")
-	p.fill("#tan", strings.TrimSpace(read(p, "reading the TAN", chromedp.Text(chromedp.CSS("#tan-shown"), chromedp.NodeVisible))))
-	p.click("#tan-submit")
 }
 
 // arrived waits for the caller's page.

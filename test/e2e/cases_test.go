@@ -18,17 +18,18 @@ import (
 	"github.com/google/uuid"
 	"go.yaml.in/yaml/v3"
 
-	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // testCase is one call and what must come of it. It stands in test/cases and is run over both transports.
 type testCase struct {
 	Name string `yaml:"name"`
-	// Provider is behind the call: fimento, finoos, or both in a list.
+	// Provider is behind the call: one by its id, several in a list, or "all" for each that offers the RPC.
 	Provider listOrOne `yaml:"provider"`
 	// Setup is the state that the call begins in, one of setups.
 	Setup string `yaml:"setup"`
-	// Fresh says that the call changes something: each transport gets a state of its own. Otherwise both must give equal answers in one state.
+	// Fresh says that the call changes something: each transport gets a state of its own. Otherwise both must give
+	// equal answers in one state.
 	Fresh bool `yaml:"fresh"`
 	// Client is who calls; lending when left out.
 	Client string `yaml:"client"`
@@ -44,8 +45,8 @@ type testCase struct {
 	Each map[string]any `yaml:"each"`
 	// Error is what the call must fail with.
 	Error *wantError `yaml:"error"`
-	// Upstream is how often the call makes the gateway call each of the provider's operations, logins aside: a number, or "some" where it
-	// depends on how much there is; "none" instead of all for not at all.
+	// Upstream is how often the call makes the gateway call each of the provider's operations, logins aside: a
+	// number, or "some" where it depends on how much there is; "none" instead of all for not at all.
 	Upstream *upstreamCalls `yaml:"upstream"`
 
 	file string
@@ -130,10 +131,10 @@ func (c *testCase) check() error {
 	switch {
 	case !ok:
 		return fmt.Errorf("there is no RPC %s", c.RPC)
-	case setups[c.Setup] == nil:
-		return fmt.Errorf("there is no setup %q", c.Setup)
 	case len(c.Provider) == 0:
 		return fmt.Errorf("no provider")
+	case c.Provider[0] == allProviders && len(c.Provider) > 1:
+		return fmt.Errorf("%q stands alone", allProviders)
 	case (c.Want != nil) == (c.Error != nil) && !method.streams():
 		return fmt.Errorf("either want or error must be there")
 	case method.streams() && c.Error == nil && c.Stream == nil && c.Each == nil:
@@ -141,8 +142,29 @@ func (c *testCase) check() error {
 	case c.Upstream == nil:
 		return fmt.Errorf("upstream must be there")
 	}
+	for _, provider := range worldtest.Providers() {
+		if c.of(provider) && setupOf(provider, c.Setup) == nil {
+			return fmt.Errorf("there is no setup %q for %s", c.Setup, provider)
+		}
+	}
+	for _, provider := range c.Provider {
+		if provider != allProviders && !slices.Contains(worldtest.Providers(), provider) {
+			return fmt.Errorf("there is no provider %q", provider)
+		}
+	}
 	return nil
 }
+
+// allProviders stands for the ids of all providers.
+const allProviders = "all"
+
+// of tells whether a provider is behind the call.
+func (c *testCase) of(provider string) bool {
+	return c.Provider[0] == allProviders || slices.Contains(c.Provider, provider)
+}
+
+// title is how a case is called among all.
+func (c *testCase) title() string { return c.file + "/" + c.Name }
 
 func allCases(t *testing.T) []*testCase {
 	t.Helper()
@@ -156,19 +178,20 @@ func allCases(t *testing.T) []*testCase {
 	return all
 }
 
-// TestCases runs every case with every provider it names, over both transports. The cases of one provider run one after the other, in a world
-// where nothing else makes the gateway call a provider.
+// TestCases runs every case with every provider it names, over both transports. The cases of one provider run one
+// after the other, in a world where nothing else makes the gateway call a provider.
 func TestCases(t *testing.T) {
 	t.Parallel()
 	all := allCases(t)
-	for _, provider := range bothProviders {
+	for _, provider := range worldtest.Providers() {
 		t.Run(provider, func(t *testing.T) {
 			t.Parallel()
-			w := map[string]*shared{fimentoID: stillFimento, finoosID: stillFinoOS}[provider].get(t)
+			w := still()[provider].get(t)
 			run := &caseRun{world: w, provider: provider, states: map[string]vars{}}
+			offers := offersOf(t, w, provider)
 			for _, c := range all {
-				if slices.Contains(c.Provider, provider) {
-					t.Run(c.file+"/"+c.Name, func(t *testing.T) { run.run(t, c) })
+				if c.holds(provider, offers) {
+					t.Run(c.title(), func(t *testing.T) { run.run(t, c) })
 				}
 			}
 		})
@@ -187,7 +210,8 @@ func (r *caseRun) run(t *testing.T, c *testCase) {
 	var answers []any
 	for _, transport := range transports {
 		v := r.state(t, c, client)
-		v["uuid"], v["app"], v["provider"], v["market"] = uuid.NewString(), r.world.app.URL, "providers/"+r.provider, markets[r.provider]
+		v["uuid"], v["app"] = uuid.NewString(), r.world.app.URL
+		v["provider"], v["market"] = "providers/"+r.provider, worldtest.Of(r.provider).Market
 		request, _ := v.substitute(t, orEmpty(c.Request)).(map[string]any)
 		r.foreign(t, c, transport, request)
 		before := r.world.calls()
@@ -226,11 +250,11 @@ func (c *testCase) messages() int {
 func (r *caseRun) state(t *testing.T, c *testCase, client *client) vars {
 	t.Helper()
 	if c.Fresh {
-		return setups[c.Setup](t, r.world, client, r.provider)
+		return setupOf(r.provider, c.Setup)(t, r.world, client, r.provider)
 	}
 	key := c.client() + "/" + c.Setup
 	if r.states[key] == nil {
-		r.states[key] = setups[c.Setup](t, r.world, client, r.provider)
+		r.states[key] = setupOf(r.provider, c.Setup)(t, r.world, client, r.provider)
 	}
 	return maps.Clone(r.states[key])
 }
@@ -289,14 +313,12 @@ func snake(camel string) string {
 	return b.String()
 }
 
-// calls counts what both providers were asked so far, logins and pages aside.
+// calls counts what all providers were asked so far, logins and pages aside.
 func (w *world) calls() upstreamCalls {
 	counted := upstreamCalls{}
-	for _, provider := range bothProviders {
-		for _, call := range w.core(provider).Calls.All() {
-			switch call.Operation {
-			case "login", "authenticate", "refresh", "page":
-			default:
+	for _, played := range w.InOrder() {
+		for _, call := range played.Core.Calls.All() {
+			if worldtest.Of(played.ID).Calls(call.Operation) {
 				counted[call.Operation]++
 			}
 		}
@@ -304,7 +326,7 @@ func (w *world) calls() upstreamCalls {
 	return counted
 }
 
-// callsSince counts what both providers were asked after an earlier count.
+// callsSince counts what all providers were asked after an earlier count.
 func (w *world) callsSince(before upstreamCalls) upstreamCalls {
 	made := w.calls()
 	for operation, count := range before {
@@ -325,8 +347,8 @@ func (r *caseRun) checkCalls(t *testing.T, c *testCase, transport string, before
 	}
 }
 
-// foreign makes the same call as another tenant, before it is made by the one that has the resources: they must look as if they were not there,
-// and nothing may happen.
+// foreign makes the same call as another tenant, before it is made by the one that has the resources: they must look
+// as if they were not there, and nothing may happen.
 func (r *caseRun) foreign(t *testing.T, c *testCase, transport string, request map[string]any) {
 	t.Helper()
 	method := methods()[c.RPC]
@@ -344,7 +366,8 @@ func (r *caseRun) foreign(t *testing.T, c *testCase, transport string, request m
 		if got.failure != nil || !empty(jsonOf(got.messages[0])) {
 			t.Errorf("%s, another tenant: got %v %v, want an empty list", transport, got.failure, got.messages)
 		}
-	case got.failure == nil || !strings.HasSuffix(got.failure.reason, "_NOT_FOUND") && got.failure.reason != "INVALID_FIELD":
+	case got.failure == nil ||
+		!strings.HasSuffix(got.failure.reason, "_NOT_FOUND") && got.failure.reason != "INVALID_FIELD":
 		t.Errorf("%s, another tenant: got %v, want NOT_FOUND", transport, got.failure)
 	}
 	r.checkCalls(t, &testCase{Upstream: &upstreamCalls{}}, transport+", another tenant", before)
@@ -358,7 +381,8 @@ func namesTenantsResource(value any) bool {
 	case []any:
 		return slices.ContainsFunc(v, namesTenantsResource)
 	case string:
-		return strings.HasPrefix(v, "consents/") || strings.HasPrefix(v, "customers/") || strings.HasPrefix(v, "shipments/")
+		return strings.HasPrefix(v, "consents/") || strings.HasPrefix(v, "customers/") ||
+			strings.HasPrefix(v, "shipments/")
 	}
 	return false
 }
@@ -401,54 +425,8 @@ func orEmpty(m map[string]any) map[string]any {
 	return m
 }
 
-// TestCasesAreComplete fails when an RPC has no case with a provider, and when a case says otherwise of what a provider offers than
-// ListProviders does.
-func TestCasesAreComplete(t *testing.T) {
-	t.Parallel()
-	all := allCases(t)
-	listed := must(live.get(t).client(t, lending).providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{}))(t)
-	if len(listed.GetProviders()) != len(bothProviders) {
-		t.Fatalf("there are %d providers, want %d", len(listed.GetProviders()), len(bothProviders))
-	}
-	for _, p := range listed.GetProviders() {
-		provider := strings.TrimPrefix(p.GetName(), "providers/")
-		levels := map[string]providerv1.Provider_Capability_Level{}
-		for _, capability := range p.GetCapabilities() {
-			levels[capability.GetMethod()] = capability.GetLevel()
-			if capability.GetLevel() != providerv1.Provider_Capability_NATIVE && capability.GetReason() == "" {
-				t.Errorf("%s does not say why %s is %s", provider, capability.GetMethod(), capability.GetLevel())
-			}
-		}
-		for _, method := range sortedMethods() {
-			level, depends := levels[method.short()]
-			delete(levels, method.short())
-			offered := !depends || level != providerv1.Provider_Capability_UNSUPPORTED
-			shown := false
-			for _, c := range all {
-				if c.RPC != method.name || !slices.Contains(c.Provider, provider) {
-					continue
-				}
-				refused := c.Error != nil && c.Error.Reason == "CAPABILITY_UNSUPPORTED"
-				if refused && offered || !refused && !offered && c.Error == nil {
-					t.Errorf("%s with %s is %s, and the case %q says otherwise", method.short(), provider, level, c.Name)
-				}
-				if refused && len(*c.Upstream) > 0 {
-					t.Errorf("%s with %s: what is not offered must not be asked for", method.short(), provider)
-				}
-				shown = shown || refused && !offered || c.Error == nil && offered
-			}
-			if !shown {
-				t.Errorf("no case shows %s with %s, which is %s", method.name, provider, level)
-			}
-		}
-		for name := range levels {
-			t.Errorf("%s lists %s, which is no RPC", provider, name)
-		}
-	}
-}
-
-// TestEveryRPCIsGuarded calls every RPC over both transports without a key, with one that nobody has, and without the scope: it must be refused
-// before anything else is looked at.
+// TestEveryRPCIsGuarded calls every RPC over both transports without a key, with one that nobody has, and without the
+// scope: it must be refused before anything else is looked at.
 func TestEveryRPCIsGuarded(t *testing.T) {
 	t.Parallel()
 	w := live.get(t)
@@ -463,7 +441,10 @@ func TestEveryRPCIsGuarded(t *testing.T) {
 		}{
 			{"nobody", "", "UNAUTHENTICATED", true},
 			{"a stranger", keyOf("a stranger"), "UNAUTHENTICATED", true},
-			{"who may read customers", keyOf(clerk), "SCOPE_MISSING", method.short() != "GetCustomer" && method.short() != "ListCustomers"},
+			{
+				"who may read customers", keyOf(clerk), "SCOPE_MISSING",
+				method.short() != "GetCustomer" && method.short() != "ListCustomers",
+			},
 			{"who may read", keyOf(reader), "SCOPE_MISSING", !method.reads() && method.short() != "SearchCompanyLogos"},
 		} {
 			c, err := newClient(w.gateway, caller.key)
@@ -472,10 +453,13 @@ func TestEveryRPCIsGuarded(t *testing.T) {
 			}
 			for transport, f := range c.probe(t, method) {
 				if refused := f != nil && f.reason == caller.reason; refused != caller.refused {
-					t.Errorf("%s over %s by %s: got %v, want %s: %t", method.short(), transport, caller.who, f, caller.reason, caller.refused)
+					t.Errorf(
+						"%s over %s by %s: got %v, want %s: %t", method.short(), transport, caller.who, f,
+						caller.reason, caller.refused,
+					)
 				}
 			}
-			c.close()
+			c.Close()
 		}
 	}
 }

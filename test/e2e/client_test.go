@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"maps"
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -19,32 +17,19 @@ import (
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
-	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
-	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
-	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
-	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // client calls the gateway with one key: by stubs, or by any RPC's name over either transport.
 type client struct {
+	*worldtest.Stubs
 	key  string
-	conn *grpc.ClientConn
 	http string // the gateway's REST address
-
-	customers customerv1.CustomerServiceClient
-	consents  consentv1.ConsentServiceClient
-	banking   bankingv1.BankingServiceClient
-	insights  insightsv1.InsightsServiceClient
-	documents documentsv1.DocumentServiceClient
-	providers providerv1.ProviderServiceClient
 }
 
 // client gives one of the world's clients.
@@ -62,40 +47,6 @@ func (w *world) client(t *testing.T, id string) *client {
 	w.clients[id] = c
 	return c
 }
-
-func newClient(g *gateway, key string) (*client, error) {
-	conn, err := grpc.NewClient(g.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithPerRPCCredentials(bearer(key)),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
-	if err != nil {
-		return nil, err
-	}
-	return &client{
-		key: key, conn: conn, http: g.http,
-		customers: customerv1.NewCustomerServiceClient(conn), consents: consentv1.NewConsentServiceClient(conn),
-		banking: bankingv1.NewBankingServiceClient(conn), insights: insightsv1.NewInsightsServiceClient(conn),
-		documents: documentsv1.NewDocumentServiceClient(conn), providers: providerv1.NewProviderServiceClient(conn),
-	}, nil
-}
-
-func (c *client) close() { c.conn.Close() }
-
-// bearer is a client's key as gRPC credentials; empty for a caller without one.
-type bearer string
-
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	if b == "" {
-		return nil, nil
-	}
-	return map[string]string{"authorization": "Bearer " + string(b)}, nil
-}
-
-func (bearer) RequireTransportSecurity() bool { return false }
-
-// psuIP is the header with an end user's address, which some of finoOS's operations demand.
-var psuIP = headers{"psu-ip-address": "203.0.113.7"}
-
-// asPSU is a context for stubs that carries psuIP.
-func asPSU(t *testing.T) context.Context { return psuIP.context(t.Context()) }
 
 type headers map[string]string
 
@@ -177,17 +128,6 @@ func failed(err error) *failure {
 	return failureOf(status.Convert(err))
 }
 
-// must gives a stub's answer, or ends the test.
-func must[T any](answer T, err error) func(t *testing.T) T {
-	return func(t *testing.T) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(failed(err))
-		}
-		return answer
-	}
-}
-
 // wantReason fails unless a call ended with that reason.
 func wantReason(t *testing.T, err error, reason string) *failure {
 	t.Helper()
@@ -198,8 +138,11 @@ func wantReason(t *testing.T, err error, reason string) *failure {
 	return f
 }
 
-// call calls an RPC with a request in JSON, over one of the transports. Of a stream it reads at most limit messages; 0 is all.
-func (c *client) call(ctx context.Context, transport string, m *method, request map[string]any, h headers, limit int) (reply, error) {
+// call calls an RPC with a request in JSON, over one of the transports. Of a stream it reads at most limit messages;
+// 0 is all.
+func (c *client) call(
+	ctx context.Context, transport string, m *method, request map[string]any, h headers, limit int,
+) (reply, error) {
 	if transport == overGRPC {
 		return c.callGRPC(ctx, m, request, h, limit)
 	}
@@ -217,13 +160,17 @@ func (c *client) callGRPC(ctx context.Context, m *method, request map[string]any
 	var header metadata.MD
 	if !m.streams() {
 		out := m.response()
-		err := c.conn.Invoke(ctx, m.path(), in, out, grpc.Header(&header))
+		err := c.Conn.Invoke(ctx, m.path(), in, out, grpc.Header(&header))
 		if err != nil {
-			return reply{failure: failed(err)}, sameRequestID(sent.Get("x-request-id"), header.Get("x-request-id"), failed(err))
+			return reply{failure: failed(err)}, sameRequestID(
+				sent.Get("x-request-id"), header.Get("x-request-id"), failed(err),
+			)
 		}
-		return reply{messages: []proto.Message{out}}, sameRequestID(sent.Get("x-request-id"), header.Get("x-request-id"), nil)
+		return reply{messages: []proto.Message{out}}, sameRequestID(
+			sent.Get("x-request-id"), header.Get("x-request-id"), nil,
+		)
 	}
-	stream, err := c.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, m.path())
+	stream, err := c.Conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, m.path())
 	if err != nil {
 		return reply{failure: failed(err)}, nil
 	}
@@ -271,7 +218,8 @@ func (c *client) callREST(ctx context.Context, m *method, request map[string]any
 		return reply{}, err
 	}
 	defer resp.Body.Close()
-	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") && (!m.streams() || !strings.HasPrefix(got, "application/x-ndjson")) {
+	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") &&
+		(!m.streams() || !strings.HasPrefix(got, "application/x-ndjson")) {
 		return reply{}, fmt.Errorf("Content-Type is %q", got)
 	}
 	if resp.StatusCode != http.StatusOK {
@@ -290,7 +238,9 @@ func (c *client) callREST(ctx context.Context, m *method, request map[string]any
 		if err := protojson.Unmarshal(text, out); err != nil {
 			return reply{}, fmt.Errorf("the answer is not the JSON of %s: %w", m.desc.Output().FullName(), err)
 		}
-		return reply{messages: []proto.Message{out}}, sameRequestID([]string{h["x-request-id"]}, resp.Header["X-Request-Id"], nil)
+		return reply{messages: []proto.Message{out}}, sameRequestID(
+			[]string{h["x-request-id"]}, resp.Header["X-Request-Id"], nil,
+		)
 	}
 	var r reply
 	lines := newLines(resp.Body)
@@ -398,27 +348,29 @@ func readFailure(resp *http.Response) (*failure, error) {
 
 // httpStatus is google.rpc's mapping, with FAILED_PRECONDITION as 400.
 var httpStatus = map[codes.Code]int{
-	codes.Canceled: 499, codes.Unknown: 500, codes.InvalidArgument: 400, codes.DeadlineExceeded: 504, codes.NotFound: 404,
-	codes.AlreadyExists: 409, codes.PermissionDenied: 403, codes.ResourceExhausted: 429, codes.FailedPrecondition: 400, codes.Aborted: 409,
+	codes.Canceled: 499, codes.Unknown: 500, codes.InvalidArgument: 400, codes.DeadlineExceeded: 504,
+	codes.NotFound:      404,
+	codes.AlreadyExists: 409, codes.PermissionDenied: 403, codes.ResourceExhausted: 429,
+	codes.FailedPrecondition: 400, codes.Aborted: 409,
 	codes.OutOfRange: 400, codes.Unimplemented: 501, codes.Internal: 500, codes.Unavailable: 503, codes.DataLoss: 500,
 	codes.Unauthenticated: 401,
 }
 
-// httpClient follows no redirects: where one leads to is what tests look at.
-var httpClient = &http.Client{
-	Transport:     &http.Transport{MaxIdleConnsPerHost: 200},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
-var discardLog = log.New(io.Discard, "", 0)
-
-var tokenPattern = regexp.MustCompile(`/callbacks/[a-z/]+/([A-Za-z0-9_-]{40,})`)
-
-// callbackTokens finds the unguessable parts of callback addresses in what a provider was sent.
-func callbackTokens(body []byte) []string {
-	var tokens []string
-	for _, match := range tokenPattern.FindAllSubmatch(body, -1) {
-		tokens = append(tokens, string(match[1]))
+func newClient(g *worldtest.Gateway, key string) (*client, error) {
+	stubs, err := worldtest.Dial(g.GRPC, key)
+	if err != nil {
+		return nil, err
 	}
-	return tokens
+	return &client{Stubs: stubs, key: key, http: g.HTTP}, nil
 }
+
+// psuIP is the header with an end user's address, which some operations demand.
+var psuIP = headers{"psu-ip-address": worldtest.PSUIP}
+
+// asPSU is a context for stubs that carries psuIP.
+func asPSU(t *testing.T) context.Context { return psuIP.context(t.Context()) }
+
+// must gives a stub's answer, or ends the test.
+func must[T any](answer T, err error) func(t *testing.T) T { return worldtest.Must(answer, err) }
+
+var httpClient = worldtest.NoRedirects

@@ -1,273 +1,33 @@
 package e2e
 
 import (
-	"encoding/json"
-	"math/big"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
-	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
-	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
 	"kontor.dev/kontor/internal/sandbox"
-	"kontor.dev/kontor/internal/sandbox/fimento"
-	"kontor.dev/kontor/internal/sandbox/finoos"
+	"kontor.dev/kontor/test/worldtest"
 )
-
-// TestSynchronization: a bank asks for a new authentication, the customer gives it, and newer data is there.
-func TestSynchronization(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	consent := w.authorized(t, c, finoosID)
-	connection, user := consent.GetConnections()[0].GetName(), consent.GetProviderReference()
-	had := len(streamAll(t, c, consent.GetName()))
-
-	done := must(c.banking.SyncConnection(asPSU(t), &bankingv1.SyncConnectionRequest{Name: connection}))(t)
-	if done.GetLink() != nil || done.GetConnection().GetSyncTime().AsTime().Before(consent.GetConnections()[0].GetSyncTime().AsTime()) {
-		t.Errorf("while the authentication lasts, synchronizing gives %v", done)
-	}
-	if now := len(streamAll(t, c, consent.GetName())); now <= had {
-		t.Errorf("there are %d transactions, %d before", now, had)
-	} else {
-		had = now
-	}
-
-	w.FinoOS.ExpireLogins(user)
-	if lapsed := refresh(t, c, consent.GetName()); lapsed.GetStatus() != consentv1.Consent_AWAITING_REAUTHORIZATION || lapsed.GetDataStage() != consentv1.Consent_READY {
-		t.Errorf("without an authentication the consent is %s, %s", lapsed.GetStatus(), lapsed.GetDataStage())
-	}
-	if now := len(streamAll(t, c, consent.GetName())); now != had {
-		t.Errorf("without an authentication there are %d transactions, %d before", now, had)
-	}
-	asked := must(c.banking.SyncConnection(asPSU(t), &bankingv1.SyncConnectionRequest{Name: connection}))(t)
-	if asked.GetLink().GetStatus() != typev1.Link_PENDING || asked.GetConnection().GetStatus() != consentv1.Connection_REAUTHORIZATION_REQUIRED {
-		t.Fatalf("synchronizing gives %v, want a link", asked)
-	}
-	if status := get(t, asked.GetLink().GetUri()); status != http.StatusOK {
-		t.Errorf("the link answers %d", status)
-	}
-	location, err := w.FinoOS.CompleteLogin(user)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if back := w.follow(t, location); back != consent.GetRedirectUris().GetSuccess() {
-		t.Errorf("the customer returns to %s", back)
-	}
-	again := must(c.consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent.GetName()}))(t)
-	if again.GetStatus() != consentv1.Consent_AUTHORIZED || again.GetConnections()[0].GetStatus() != consentv1.Connection_ACTIVE || again.GetLink().GetStatus() != typev1.Link_COMPLETED {
-		t.Errorf("after the new authentication the consent is %v", again)
-	}
-	if now := len(streamAll(t, c, consent.GetName())); now <= had {
-		t.Errorf("after the new authentication there are %d transactions, %d before", now, had)
-	}
-	seen := types(events(t, c, consent.GetName()))
-	for _, want := range []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, consentv1.ConsentEvent_SYNC_COMPLETED} {
-		if !slices.Contains(seen, want) {
-			t.Errorf("the history has no %s: %v", want, seen)
-		}
-	}
-}
-
-// TestManagementSession: the customer removes a bank on the provider's page, and Kontor knows when they are back.
-func TestManagementSession(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	consent := w.authorized(t, c, finoosID)
-	session := must(c.banking.CreateManagementSession(asPSU(t), &bankingv1.CreateManagementSessionRequest{Name: consent.GetName()}))(t)
-	if until := time.Until(session.GetExpireTime().AsTime()); until <= 0 || until > time.Hour {
-		t.Errorf("the page works for %s", until)
-	}
-	visit := &visit{t: t, link: session.GetUri()}
-	visit.open()
-	login := w.loginOf(t, consent.GetProviderReference())
-	visit.submit("/remove", url.Values{"login": {login}})
-	if back := w.follow(t, visit.submit("/finish", nil)); back != consent.GetRedirectUris().GetSuccess() {
-		t.Errorf("the customer returns to %s", back)
-	}
-	connections := must(c.banking.ListConnections(t.Context(), &bankingv1.ListConnectionsRequest{Parent: consent.GetName()}))(t).GetConnections()
-	if len(connections) != 1 || connections[0].GetStatus() != consentv1.Connection_DISCONNECTED {
-		t.Errorf("the banks are %v", connections)
-	}
-	if seen := types(events(t, c, consent.GetName())); seen[len(seen)-1] != consentv1.ConsentEvent_CONNECTION_REMOVED {
-		t.Errorf("the history ends with %v", seen)
-	}
-}
-
-// loginOf is the id of a user's only login at finoOS.
-func (w *world) loginOf(t *testing.T, userID string) string {
-	t.Helper()
-	for _, user := range w.FinoOS.Users() {
-		if user.ID == userID && len(user.Logins) == 1 {
-			return user.Logins[0]
-		}
-	}
-	t.Fatal("the user has no login, or several")
-	return ""
-}
-
-// TestDeleteConnection removes one of two banks: the other one's accounts stay.
-func TestDeleteConnection(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	consent := w.authorized(t, c, finoosID)
-	must(c.consents.AddBank(asPSU(t), &consentv1.AddBankRequest{Name: consent.GetName()}))(t)
-	w.approve(t, c, consent)
-	two := refresh(t, c, consent.GetName())
-	if len(two.GetConnections()) != 2 || two.GetLink().GetStatus() != typev1.Link_COMPLETED {
-		t.Fatalf("after another bank the consent is %v", two)
-	}
-	first, second := two.GetConnections()[0].GetName(), two.GetConnections()[1].GetName()
-	if _, err := c.banking.DeleteConnection(asPSU(t), &bankingv1.DeleteConnectionRequest{Name: first}); err != nil {
-		t.Fatal(failed(err))
-	}
-	for _, account := range must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consent.GetName()}))(t).GetAccounts() {
-		if account.GetConnection() != second {
-			t.Errorf("there is still an account of %s", account.GetConnection())
-		}
-	}
-	got := must(c.banking.GetConnection(t.Context(), &bankingv1.GetConnectionRequest{Name: first}))(t)
-	if got.GetStatus() != consentv1.Connection_DISCONNECTED {
-		t.Errorf("the removed bank is %s", got.GetStatus())
-	}
-	// Once more does no harm.
-	if _, err := c.banking.DeleteConnection(asPSU(t), &bankingv1.DeleteConnectionRequest{Name: first}); err != nil {
-		t.Error(failed(err))
-	}
-	if user := w.loginOf(t, consent.GetProviderReference()); user == "" {
-		t.Error("finoOS has no login any longer")
-	}
-}
-
-// TestAddBankAtFimento: another flow within the consent adds another bank. The providers' clock is in the test's hand, since decisions that fall
-// on one second are one.
-func TestAddBankAtFimento(t *testing.T) {
-	t.Parallel()
-	clock := sandbox.NewManualClock(time.Now())
-	w := newWorld(t, worldOptions{step: time.Second, clock: clock})
-	c := w.client(t, lending)
-	consent := w.createConsent(t, c, fimentoID)
-	w.pages(t, consent.GetLink().GetUri()).approve()
-	clock.Advance(time.Minute)
-	first := ready(t, c, consent.GetName())
-
-	// Hours later the token has run out.
-	clock.Advance(3 * time.Hour)
-	added := must(c.consents.AddBank(t.Context(), &consentv1.AddBankRequest{Name: consent.GetName()}))(t)
-	if added.GetStatus() != consentv1.Consent_AUTHORIZED || added.GetDataStage() != consentv1.Consent_READY || added.GetLink().GetStatus() != typev1.Link_PENDING {
-		t.Errorf("while another bank is asked for, the consent is %v", added)
-	}
-	if status := get(t, consent.GetLink().GetUri()); status != http.StatusGone {
-		t.Errorf("the first link answers %d", status)
-	}
-	accounts := must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consent.GetName()}))(t).GetAccounts()
-	visit := w.pages(t, added.GetLink().GetUri())
-	visit.bank = w.FimentoCore.Population.Banks("SE")[1].ID
-	visit.open()
-	visit.approve()
-	clock.Advance(time.Minute)
-	var both *consentv1.Consent
-	eventually(t, "the second bank's data", func() bool {
-		both = refresh(t, c, consent.GetName())
-		return both.GetLink().GetStatus() == typev1.Link_COMPLETED && both.GetConnections()[len(both.GetConnections())-1].GetProviderCode() == "fetchingTransactionsDone"
-	})
-	if len(both.GetConnections()) != 2 || both.GetConnections()[0].GetName() != first.GetConnections()[0].GetName() || both.GetStatus() != consentv1.Consent_AUTHORIZED {
-		t.Errorf("with two banks the consent is %v", both)
-	}
-	more := must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consent.GetName()}))(t).GetAccounts()
-	if len(more) <= len(accounts) {
-		t.Errorf("with two banks there are %d accounts, with one %d", len(more), len(accounts))
-	}
-	for i, account := range accounts {
-		if more[i].GetName() != account.GetName() {
-			t.Error("an account changed its name")
-		}
-	}
-	// The link runs out by the provider's clock; Kontor learns so when it is used.
-	third := must(c.consents.AddBank(t.Context(), &consentv1.AddBankRequest{Name: consent.GetName()}))(t)
-	clock.Advance(25 * time.Hour)
-	if status := get(t, third.GetLink().GetUri()); status != http.StatusGone {
-		t.Errorf("a link of yesterday answers %d", status)
-	}
-	renewed := must(c.consents.RenewConsentLink(t.Context(), &consentv1.RenewConsentLinkRequest{Name: consent.GetName()}))(t)
-	if status := get(t, renewed.GetLink().GetUri()); status != http.StatusOK {
-		t.Errorf("a renewed link answers %d", status)
-	}
-}
-
-// TestWithdrawal: a customer approves and then takes it back.
-func TestWithdrawal(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	consent := w.authorized(t, c, fimentoID)
-	got := must(c.consents.SimulateDecision(t.Context(), &consentv1.SimulateDecisionRequest{Name: consent.GetName(), Decision: consentv1.Decision_REVOKED}))(t)
-	if got.GetStatus() != consentv1.Consent_REVOKED || got.GetDecision() != consentv1.Decision_REVOKED || got.GetDataStage() != consentv1.Consent_NOT_STARTED {
-		t.Errorf("a withdrawn consent is %v", got)
-	}
-	_, err := c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consent.GetName()})
-	wantReason(t, err, "CONSENT_REVOKED")
-}
 
 // TestFailedAuthentication: the login at the bank fails, then goes well.
 func TestFailedAuthentication(t *testing.T) {
 	t.Parallel()
 	w := live.get(t)
 	c := w.client(t, lending)
-	t.Run(fimentoID, func(t *testing.T) {
-		t.Parallel()
-		consent := w.createConsent(t, c, fimentoID)
-		visit := w.pages(t, consent.GetLink().GetUri())
-		visit.open()
-		visit.submit("/bank", url.Values{"bank": {visit.bank}})
-		visit.submit("/authenticate", url.Values{"outcome": {"fail"}})
-		got := refresh(t, c, consent.GetName())
-		if got.GetStatus() != consentv1.Consent_FAILED || got.GetError().GetReason().String() != "AUTHORIZATION_FAILED" ||
-			got.GetConnections()[0].GetStatus() != consentv1.Connection_ERROR || got.GetLink().GetStatus() != typev1.Link_ERRORED {
-			t.Errorf("after the failure the consent is %v", got)
-		}
-		if strings.Contains(got.String(), "could not be authenticated") {
-			t.Error("the provider's own words came through")
-		}
-		visit.approve()
-		got = ready(t, c, consent.GetName())
-		if got.GetError() != nil || got.GetConnections()[0].GetStatus() != consentv1.Connection_ACTIVE {
-			t.Errorf("after it went well the consent is %v", got)
-		}
-	})
-	t.Run(finoosID, func(t *testing.T) {
-		t.Parallel()
-		consent := w.createConsent(t, c, finoosID)
-		location, err := w.FinoOS.FailLogin(consent.GetProviderReference())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if back := w.follow(t, location); back != consent.GetRedirectUris().GetError() {
-			t.Errorf("the customer returns to %s", back)
-		}
-		got := refresh(t, c, consent.GetName())
-		if got.GetStatus() != consentv1.Consent_FAILED || got.GetLink().GetStatus() != typev1.Link_ERRORED {
-			t.Errorf("after the failure the consent is %v", got)
-		}
-		renewed := must(c.consents.RenewConsentLink(t.Context(), &consentv1.RenewConsentLinkRequest{Name: consent.GetName()}))(t)
-		if renewed.GetStatus() != consentv1.Consent_AWAITING_AUTHORIZATION || renewed.GetLink().GetUri() == consent.GetLink().GetUri() {
-			t.Errorf("with a new link the consent is %v", renewed)
-		}
-		w.approve(t, c, renewed)
-		ready(t, c, consent.GetName())
-	})
+	for _, provider := range worldtest.Providers() {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			providers.Of(provider).failedLogin(t, w, c)
+		})
+	}
 }
 
 // TestRevocation: after the end nothing is left at the provider, and nothing can be read.
@@ -275,32 +35,39 @@ func TestRevocation(t *testing.T) {
 	t.Parallel()
 	w := live.get(t)
 	c := w.client(t, lending)
-	for _, provider := range bothProviders {
+	for _, provider := range worldtest.Providers() {
 		consent := w.authorized(t, c, provider)
-		revoked := must(c.consents.RevokeConsent(asPSU(t), &consentv1.RevokeConsentRequest{Name: consent.GetName()}))(t)
+		revoked := must(c.Consents.RevokeConsent(asPSU(t), &consentv1.RevokeConsentRequest{Name: consent.GetName()}))(t)
 		if revoked.GetStatus() != consentv1.Consent_REVOKED || revoked.GetLink().GetUri() != "" {
 			t.Errorf("%s: a revoked consent is %v", provider, revoked)
 		}
 		if status := get(t, consent.GetLink().GetUri()); status != http.StatusGone {
 			t.Errorf("%s: the link answers %d", provider, status)
 		}
+		offers := offersOf(t, w, provider)
 		for what, err := range map[string]error{
-			"accounts": second(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consent.GetName()})),
-			"insights": second(c.insights.GetInsights(t.Context(), &insightsv1.GetInsightsRequest{Name: consent.GetName() + "/insights"})),
-			"link":     second(c.consents.RenewConsentLink(t.Context(), &consentv1.RenewConsentLinkRequest{Name: consent.GetName()})),
-			"bank":     second(c.consents.AddBank(asPSU(t), &consentv1.AddBankRequest{Name: consent.GetName()})),
+			"ListAccounts": second(c.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{
+				Parent: consent.GetName(),
+			})),
+			"GetInsights": second(c.Insights.GetInsights(t.Context(), &insightsv1.GetInsightsRequest{
+				Name: consent.GetName() + "/insights",
+			})),
+			"RenewConsentLink": second(c.Consents.RenewConsentLink(t.Context(), &consentv1.RenewConsentLinkRequest{
+				Name: consent.GetName(),
+			})),
+			"AddBank": second(c.Consents.AddBank(asPSU(t), &consentv1.AddBankRequest{Name: consent.GetName()})),
 		} {
+			if offers[what] == providerv1.Provider_Capability_UNSUPPORTED {
+				continue
+			}
 			if f := failed(err); f == nil || f.reason != "CONSENT_REVOKED" || f.code != codes.FailedPrecondition {
 				t.Errorf("%s: %s after the end: %v", provider, what, f)
 			}
 		}
-		if again := must(c.consents.RevokeConsent(asPSU(t), &consentv1.RevokeConsentRequest{Name: consent.GetName()}))(t); again.GetEventCount() != revoked.GetEventCount() {
+		if again := must(c.Consents.RevokeConsent(asPSU(t), &consentv1.RevokeConsentRequest{
+			Name: consent.GetName(),
+		}))(t); again.GetEventCount() != revoked.GetEventCount() {
 			t.Errorf("%s: revoking twice added events", provider)
-		}
-	}
-	for _, user := range w.FinoOS.Users() {
-		if user.Deleted && len(user.Logins) > 0 {
-			t.Error("a deleted user has logins")
 		}
 	}
 }
@@ -308,19 +75,22 @@ func TestRevocation(t *testing.T) {
 // second gives the error of a call.
 func second[T any](_ T, err error) error { return err }
 
-// TestDeleteCustomer: a customer with consents at both providers goes, with a receipt, and nothing of them is left anywhere.
+// TestDeleteCustomer: a customer with consents at all providers goes, with a receipt, and nothing of them is left
+// anywhere.
 func TestDeleteCustomer(t *testing.T) {
 	t.Parallel()
 	w := live.get(t)
 	c := w.client(t, lending)
 	customer := w.createCustomer(t, c, customerv1.Customer_PERSON)
 	at := map[string]*consentv1.Consent{}
-	for _, provider := range bothProviders {
+	for _, provider := range worldtest.Providers() {
 		at[provider] = w.authorized(t, c, provider, ofCustomer(customer))
 	}
-	stream := watchConsents(t, c, overSSE, at[finoosID].GetName(), "")
+	stream := watchConsents(t, c, overSSE, at[anybody].GetName(), "")
 	stream.next(t)
-	receipt := must(c.customers.DeleteCustomer(asPSU(t), &customerv1.DeleteCustomerRequest{Name: customer.GetName()}))(t)
+	receipt := must(c.Customers.DeleteCustomer(asPSU(t), &customerv1.DeleteCustomerRequest{
+		Name: customer.GetName(),
+	}))(t)
 	counts := map[string]int32{}
 	for _, entry := range receipt.GetEntries() {
 		counts[entry.GetPlace()+" "+entry.GetKind()] = entry.GetCount()
@@ -328,7 +98,11 @@ func TestDeleteCustomer(t *testing.T) {
 			t.Errorf("the receipt does not say when: %v", entry)
 		}
 	}
-	for what, want := range map[string]int32{"providers/fimento consent": 1, "providers/finoos user": 1, "kontor consent": 2, "kontor customer": 1} {
+	wanted := map[string]int32{"kontor consent": int32(len(at)), "kontor customer": 1}
+	for id := range at {
+		wanted["providers/"+id+" "+providers.Of(id).receipt] = 1
+	}
+	for what, want := range wanted {
 		if counts[what] != want {
 			t.Errorf("the receipt has %d of %s, want %d: %v", counts[what], what, want, counts)
 		}
@@ -337,343 +111,36 @@ func TestDeleteCustomer(t *testing.T) {
 		t.Errorf("the watch got %v, want DELETED", last)
 	}
 	for what, err := range map[string]error{
-		"CUSTOMER_NOT_FOUND": second(c.customers.GetCustomer(t.Context(), &customerv1.GetCustomerRequest{Name: customer.GetName()})),
-		"CONSENT_NOT_FOUND":  second(c.consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: at[fimentoID].GetName()})),
+		"CUSTOMER_NOT_FOUND": second(c.Customers.GetCustomer(t.Context(), &customerv1.GetCustomerRequest{
+			Name: customer.GetName(),
+		})),
+		"CONSENT_NOT_FOUND": second(c.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{
+			Name: at[anybody].GetName(),
+		})),
 	} {
 		wantReason(t, err, what)
 	}
-	for _, user := range w.FinoOS.Users() {
-		if user.ID == at[finoosID].GetProviderReference() && !user.Deleted {
-			t.Error("finoOS still has the user")
-		}
+	for id, consent := range at {
+		providers.Of(id).left(t, w, consent)
 	}
-	if status := get(t, at[fimentoID].GetLink().GetUri()); status != http.StatusGone {
-		t.Errorf("Fimento's link answers %d", status)
-	}
-	_, err := c.customers.DeleteCustomer(asPSU(t), &customerv1.DeleteCustomerRequest{Name: customer.GetName()})
+	_, err := c.Customers.DeleteCustomer(asPSU(t), &customerv1.DeleteCustomerRequest{Name: customer.GetName()})
 	wantReason(t, err, "CUSTOMER_NOT_FOUND")
 	// The reference is free again.
-	must(c.customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
+	must(c.Customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
 		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: customer.GetReference()},
 	}))(t)
 }
 
-// TestOrphans: a user that no customer has shows as such, and a deleted one as deleted.
-func TestOrphans(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{step: 20 * time.Millisecond, still: true})
-	c := w.client(t, lending)
-	orphan := w.orphan(t)
-	var consents []*consentv1.Consent
-	for range 60 { // more than a page of finoOS
-		consents = append(consents, w.createConsent(t, c, finoosID))
-	}
-	orphans, customers := users(t, c)
-	if !slices.Equal(orphans, []string{"providers/finoos/users/" + orphan}) {
-		t.Errorf("the orphans are %v, want %s", orphans, orphan)
-	}
-	if len(customers) != len(consents) {
-		t.Errorf("%d users have a customer, want %d", len(customers), len(consents))
-	}
-	for _, consent := range consents {
-		if customers["providers/finoos/users/"+consent.GetProviderReference()] != consent.GetCustomer() {
-			t.Errorf("the user of %s belongs to another customer", consent.GetName())
-		}
-	}
-	// To another tenant with the same account they are all orphans: it learns no customer's name.
-	if _, foreign := users(t, w.client(t, acme)); len(foreign) > 0 {
-		t.Errorf("another tenant sees customers: %v", foreign)
-	}
-}
-
-// orphan makes a user at finoOS past the gateway.
-func (w *world) orphan(t *testing.T) string {
-	t.Helper()
-	call := func(path, token string, body, answer any) {
-		text, err := json.Marshal(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.FinoOSURL+finoos.BasePath+path, strings.NewReader(string(text)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", token)
-		resp, err := httpClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if err := json.NewDecoder(resp.Body).Decode(answer); err != nil || resp.StatusCode/100 != 2 {
-			t.Fatalf("%s: %d %v", path, resp.StatusCode, err)
-		}
-	}
-	var token struct{ AccessToken string }
-	call("/auth", "", object{"name": finoos.DemoName, "secret": finoos.DemoSecret}, &token)
-	var user struct{ ID string }
-	call("/users", token.AccessToken, object{"type": "person", "scopes": []string{"banking"}}, &user)
-	return user.ID
-}
-
-// TestPaymentPartners holds a company's analysis against its transactions.
-func TestPaymentPartners(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	company := w.createCustomer(t, c, customerv1.Customer_COMPANY, customerv1.Customer_BANKING, customerv1.Customer_PAYMENT_PARTNER_ANALYSIS)
-	consent := w.authorized(t, c, finoosID, ofCustomer(company))
-	sums := map[string]*big.Rat{}
-	counts := map[string]int32{}
-	for _, transaction := range streamAll(t, c, consent.GetName()) {
-		if iban := transaction.GetCounterparty().GetIban(); iban != "" && transaction.GetStatus() == bankingv1.Transaction_BOOKED {
-			key := transaction.GetAccount() + " " + iban
-			amount := rat(t, transaction.GetAmount())
-			if amount.Sign() < 0 {
-				key += " out"
-			}
-			if sums[key] == nil {
-				sums[key] = new(big.Rat)
-			}
-			sums[key].Add(sums[key], amount.Abs(amount))
-			counts[key]++
-		}
-	}
-	analysis := must(c.insights.GetPaymentPartnerAnalysis(t.Context(), &insightsv1.GetPaymentPartnerAnalysisRequest{
-		Name: consent.GetName() + "/paymentPartnerAnalysis",
-	}))(t)
-	checked := 0
-	for _, account := range analysis.GetAccounts() {
-		for direction, partners := range map[string][]*insightsv1.PaymentPartner{"": account.GetCustomers().GetAll(), " out": account.GetSuppliers().GetAll()} {
-			for _, partner := range partners {
-				key := account.GetAccount() + " " + partner.GetIban() + direction
-				if partner.GetIban() == "" || account.GetAccount() == "" {
-					continue
-				}
-				total, ok := new(big.Rat).SetString(partner.GetTotalAmount())
-				if !ok || sums[key] == nil || total.Cmp(sums[key]) != 0 || partner.GetTransactionCount() != counts[key] {
-					t.Errorf("a partner has %s in %d transactions, the account says %v in %d", partner.GetTotalAmount(), partner.GetTransactionCount(), sums[key], counts[key])
-				}
-				checked++
-			}
-		}
-	}
-	if checked < 3 {
-		t.Errorf("only %d partners could be held against transactions", checked)
-	}
-}
-
-// TestHoldings: standing orders and securities belong to accounts; one account's are part of all.
-func TestHoldings(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	consent := w.withPerson(t, c, finoosID, sandbox.GoodNationalID)
-	var orders, securities int
-	for _, account := range must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consent.GetName()}))(t).GetAccounts() {
-		for _, order := range must(c.banking.ListStandingOrders(t.Context(), &bankingv1.ListStandingOrdersRequest{Parent: account.GetName()}))(t).GetStandingOrders() {
-			orders++
-			if order.GetAccount() != account.GetName() || rat(t, order.GetAmount()).Sign() <= 0 {
-				t.Errorf("a standing order of %s is %v", account.GetName(), order)
-			}
-		}
-		held := must(c.banking.ListSecurities(t.Context(), &bankingv1.ListSecuritiesRequest{Parent: account.GetName()}))(t).GetSecurities()
-		securities += len(held)
-		for _, security := range held {
-			if security.GetAccount() != account.GetName() || account.GetType() != bankingv1.Account_SECURITIES {
-				t.Errorf("a security of %s is %v", account.GetName(), security)
-			}
-		}
-	}
-	all := consent.GetName() + "/accounts/-"
-	allOrders := must(c.banking.ListStandingOrders(t.Context(), &bankingv1.ListStandingOrdersRequest{Parent: all}))(t).GetStandingOrders()
-	allSecurities := must(c.banking.ListSecurities(t.Context(), &bankingv1.ListSecuritiesRequest{Parent: all}))(t).GetSecurities()
-	if len(allOrders) != orders || len(allSecurities) != securities || orders == 0 || securities == 0 {
-		t.Errorf("account by account there are %d orders and %d securities, in all %d and %d", orders, securities, len(allOrders), len(allSecurities))
-	}
-	names := map[string]bool{}
-	for _, order := range allOrders { // some have no id at finoOS
-		names[order.GetName()] = true
-	}
-	if len(names) != len(allOrders) {
-		t.Errorf("%d standing orders have %d names", len(allOrders), len(names))
-	}
-	_, err := c.banking.ListStandingOrders(t.Context(), &bankingv1.ListStandingOrdersRequest{Parent: consent.GetName() + "/accounts/none"})
-	wantReason(t, err, "ACCOUNT_NOT_FOUND")
-}
-
-// TestImport replaces and merges data that the caller brings along.
-func TestImport(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	customer := w.createCustomer(t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT)
-	request := importRequest(customer.GetName())
-	first := must(c.banking.ImportConnections(t.Context(), request))(t).GetConsent()
-	bank := func(id, name, account, balance string) *bankingv1.ImportedConnection {
-		return &bankingv1.ImportedConnection{
-			Id: id, Bank: &consentv1.Connection_Bank{DisplayName: name},
-			Accounts: []*bankingv1.ImportedAccount{{Id: account, Balance: &typev1.Money{Value: balance, CurrencyCode: "EUR"}}},
-		}
-	}
-	read := func() map[string]string {
-		balances := map[string]string{}
-		for _, account := range must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: first.GetName()}))(t).GetAccounts() {
-			connection := must(c.banking.GetConnection(t.Context(), &bankingv1.GetConnectionRequest{Name: account.GetConnection()}))(t)
-			balances[connection.GetBank().GetDisplayName()] += account.GetBalance().GetValue()
-		}
-		return balances
-	}
-	merged := must(c.banking.ImportConnections(t.Context(), &bankingv1.ImportConnectionsRequest{
-		Name: customer.GetName(), Mode: bankingv1.ImportConnectionsRequest_MERGE,
-		Connections: []*bankingv1.ImportedConnection{bank("login-1", "Brought Bank", "account-1", "7.00"), bank("login-2", "Second Bank", "account-2", "-0.50")},
-	}))(t).GetConsent()
-	if merged.GetName() != first.GetName() || len(merged.GetConnections()) != 2 {
-		t.Errorf("merging gives %v", merged)
-	}
-	if got := read(); got["Brought Bank"] != "7.00" || got["Second Bank"] != "-0.50" {
-		t.Errorf("after merging the balances are %v", got)
-	}
-	if transactions := streamAll(t, c, first.GetName()); len(transactions) != 2 {
-		t.Errorf("after merging there are %d transactions, want those from before", len(transactions))
-	}
-	replaced := must(c.banking.ImportConnections(t.Context(), &bankingv1.ImportConnectionsRequest{
-		Name: customer.GetName(), Mode: bankingv1.ImportConnectionsRequest_REPLACE, Connections: []*bankingv1.ImportedConnection{bank("login-3", "Third Bank", "account-3", "1")},
-	}))(t).GetConsent()
-	standing := map[string]consentv1.Connection_Status{}
-	for _, connection := range replaced.GetConnections() {
-		standing[connection.GetBank().GetDisplayName()] = connection.GetStatus()
-	}
-	if standing["Third Bank"] != consentv1.Connection_ACTIVE || standing["Brought Bank"] != consentv1.Connection_DISCONNECTED || standing["Second Bank"] != consentv1.Connection_DISCONNECTED {
-		t.Errorf("after replacing the banks are %v", standing)
-	}
-	if got := read(); len(got) != 1 || got["Third Bank"] != "1" {
-		t.Errorf("after replacing the balances are %v", got)
-	}
-	got := must(c.insights.GetInsights(t.Context(), &insightsv1.GetInsightsRequest{Name: first.GetName() + "/insights"}))(t)
-	if got.GetOrigin() != insightsv1.Insights_DERIVED || len(got.GetTotalBalances()) != 1 || got.GetTotalBalances()[0].GetValue() != "1" {
-		t.Errorf("the insights are %v", got)
-	}
-	_, err := c.banking.ImportConnections(t.Context(), &bankingv1.ImportConnectionsRequest{
-		Name: customer.GetName(), Connections: []*bankingv1.ImportedConnection{bank("same", "A", "a", "1"), bank("same", "B", "b", "1")},
-	})
-	if f := failed(err); f == nil || f.code != codes.InvalidArgument {
-		t.Errorf("two logins with one id: %v", f)
-	}
-	plain := w.createCustomer(t, c, customerv1.Customer_PERSON)
-	_, err = c.banking.ImportConnections(t.Context(), importRequest(plain.GetName()))
-	wantReason(t, err, "CAPABILITY_NOT_ENABLED")
-}
-
-// TestProducts: what is booked for a user at finoOS follows the customer's products.
-func TestProducts(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	customer := w.createCustomer(t, c, customerv1.Customer_PERSON)
-	consent := w.createConsent(t, c, finoosID, ofCustomer(customer))
-	scopes := func() []string {
-		for _, user := range w.FinoOS.Users() {
-			if user.ID == consent.GetProviderReference() {
-				slices.Sort(user.Scopes)
-				return user.Scopes
-			}
-		}
-		t.Fatal("finoOS does not have the user")
-		return nil
-	}
-	if got := scopes(); !slices.Equal(got, []string{"banking"}) {
-		t.Errorf("a new user has %v", got)
-	}
-	for _, change := range []struct {
-		products []customerv1.Customer_Product
-		scopes   []string
-	}{
-		{[]customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_COMPANIES, customerv1.Customer_CONTRACTS}, []string{"banking", "companies", "contracts"}},
-		{[]customerv1.Customer_Product{customerv1.Customer_CONTRACTS, customerv1.Customer_BANKING}, []string{"banking", "contracts"}},
-		{[]customerv1.Customer_Product{customerv1.Customer_BANKING}, []string{"banking"}},
-	} {
-		updated := must(c.customers.UpdateCustomer(t.Context(), &customerv1.UpdateCustomerRequest{
-			Customer: &customerv1.Customer{Name: customer.GetName(), Products: change.products}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"products"}},
-		}))(t)
-		if !slices.Equal(updated.GetProducts(), change.products) || updated.GetReference() != customer.GetReference() {
-			t.Errorf("the customer is %v", updated)
-		}
-		if got := scopes(); !slices.Equal(got, change.scopes) {
-			t.Errorf("for %v the user has %v, want %v", change.products, got, change.scopes)
-		}
-	}
-}
-
-// TestPartnerBanks: a consent on behalf of a broker names the broker to Fimento, in each call about it.
-func TestPartnerBanks(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	broker := must(c.consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
-		PartnerBank: &consentv1.PartnerBank{DisplayName: "Lånemäklaren", Broker: true, LogoUri: "cdn.example.com/logo.svg"},
-	}))(t)
-	consent := w.authorized(t, c, fimentoID, func(r *consentv1.CreateConsentRequest) {
-		r.Consent.PartnerBank = broker.GetName()
-		r.Consent.BrokerBanks = []*consentv1.Consent_BrokerBank{{Name: "Bank Ett", Id: "1", LogoUri: "cdn.example.com/ett.svg"}}
-	})
-	if consent.GetPartnerBank() != broker.GetName() || len(consent.GetBrokerBanks()) != 0 {
-		t.Errorf("the consent is %v", consent)
-	}
-	must(c.insights.GetInsights(t.Context(), &insightsv1.GetInsightsRequest{Name: consent.GetName() + "/insights", ReferenceId: "clerk-7"}))(t)
-	id := strings.TrimPrefix(broker.GetName(), "partnerBanks/")
-	asked := 0
-	for _, call := range w.FimentoCore.Calls.All() {
-		if !strings.Contains(call.Path, consent.GetProviderReference()) {
-			continue
-		}
-		asked++
-		if call.Operation != fimento.OpTransactions && call.Operation != sandbox.OperationPage && call.Header.Get("Partner-Bank-Id") != id {
-			t.Errorf("%s was called for another partner bank", call.Operation)
-		}
-		if call.Operation == fimento.OpInsights && call.Header.Get("Reference-Id") != "clerk-7" {
-			t.Errorf("the insights were asked for by %q", call.Header.Get("Reference-Id"))
-		}
-	}
-	if asked == 0 {
-		t.Error("Fimento was not asked about the consent")
-	}
-	created := w.FimentoCore.Calls.Of(fimento.OpCreateProcess)
-	if !slices.ContainsFunc(created, func(call sandbox.Call) bool {
-		return call.Header.Get("Partner-Bank-Id") == id && strings.Contains(string(call.Body), `"Bank Ett"`)
-	}) {
-		t.Error("the process was not made on behalf of the broker's banks")
-	}
-}
-
-// TestVisualization: the link works, and is another one each time.
-func TestVisualization(t *testing.T) {
-	t.Parallel()
-	w := live.get(t)
-	c := w.client(t, lending)
-	consent := w.authorized(t, c, fimentoID)
-	seen := map[string]bool{}
-	for range 3 {
-		link := must(c.insights.CreateVisualizationLink(t.Context(), &insightsv1.CreateVisualizationLinkRequest{Name: consent.GetName()}))(t)
-		if status := get(t, link.GetUri()); status != http.StatusOK {
-			t.Errorf("the link answers %d", status)
-		}
-		seen[link.GetUri()] = true
-	}
-	if len(seen) != 3 {
-		t.Errorf("three links are %d", len(seen))
-	}
-}
-
-// TestProviderTrouble: what ails a provider is told by a reason of Kontor's, without a word of the provider's, and its health shows it.
+// TestProviderTrouble: what ails a provider is told by a reason of Kontor's, without a word of the provider's, and
+// its health shows it.
 func TestProviderTrouble(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{step: 20 * time.Millisecond, still: true})
 	c := w.client(t, lending)
 	consents := map[string]*consentv1.Consent{}
-	for _, provider := range bothProviders {
+	for _, provider := range worldtest.Providers() {
 		consents[provider] = w.authorized(t, c, provider)
 	}
-	operations := map[string]string{fimentoID: "insights", finoosID: "get_logins"}
 	secret := "what the provider says about " + canary
 	w.secret(canary, "the provider's words")
 	for _, trouble := range []struct {
@@ -682,58 +149,49 @@ func TestProviderTrouble(t *testing.T) {
 		retry  bool
 	}{
 		{sandbox.Fault{Status: 400, Body: `{"message": "` + secret + `", "type": "x"}`}, "PROVIDER_REJECTED", false},
-		{sandbox.Fault{Status: 403, Body: `{"message": "` + secret + `", "type": "forbidden"}`}, "CAPABILITY_NOT_ENABLED", false},
-		{sandbox.Fault{Status: 429, RetryAfter: "3600", Body: `{"message": "` + secret + `"}`}, "PROVIDER_RATE_LIMITED", true},
+		{
+			sandbox.Fault{Status: 403, Body: `{"message": "` + secret + `", "type": "forbidden"}`},
+			"CAPABILITY_NOT_ENABLED", false,
+		},
+		{
+			sandbox.Fault{Status: 429, RetryAfter: "3600", Body: `{"message": "` + secret + `"}`},
+			"PROVIDER_RATE_LIMITED", true,
+		},
 		{sandbox.Fault{Malformed: true}, "PROVIDER_RESPONSE_INVALID", false},
 		{sandbox.Fault{Status: 200, Body: `{"` + canary + `": `}, "PROVIDER_RESPONSE_INVALID", false},
 	} {
-		for _, provider := range bothProviders {
+		for _, provider := range worldtest.Providers() {
 			fault := trouble.fault
-			fault.Operation = operations[provider]
+			fault.Operation = worldtest.Of(provider).Read
 			id := w.core(provider).Faults.Add(fault)
 			for _, transport := range transports {
-				got, err := c.call(t.Context(), transport, methods()["kontor.banking.v1.BankingService/ListAccounts"], object{"parent": consents[provider].GetName()}, nil, 0)
+				got, err := c.call(
+					t.Context(), transport, methods()["kontor.banking.v1.BankingService/ListAccounts"],
+					object{"parent": consents[provider].GetName()}, nil, 0,
+				)
 				if err != nil {
 					t.Fatal(err)
 				}
 				f := got.failure
-				if f == nil || f.reason != trouble.reason || f.retry != trouble.retry || strings.Contains(f.text, canary) {
-					t.Errorf("%s over %s: got %v, want %s with retry %t", provider, transport, f, trouble.reason, trouble.retry)
-				} else if f.metadata["provider"] != provider || f.metadata["operation"] != operations[provider] || provider == finoosID && f.metadata["providerRequestId"] == "" {
+				if f == nil || f.reason != trouble.reason || f.retry != trouble.retry ||
+					strings.Contains(f.text, canary) {
+					t.Errorf(
+						"%s over %s: got %v, want %s with retry %t", provider, transport, f, trouble.reason,
+						trouble.retry,
+					)
+				} else if f.metadata["provider"] != provider ||
+					f.metadata["operation"] != worldtest.Of(provider).Read ||
+					providers.Of(provider).namesRequests && f.metadata["providerRequestId"] == "" {
 					t.Errorf("%s: the error names %v", provider, f.metadata)
 				}
 			}
 			w.core(provider).Faults.Remove(id)
 		}
 	}
-	for _, provider := range bothProviders { // expired tokens are nobody's business but the gateway's
+	for _, provider := range worldtest.Providers() { // expired tokens are nobody's business but the gateway's
 		w.core(provider).ExpireTokens()
-		must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consents[provider].GetName()}))(t)
-	}
-}
-
-// TestLettersAndFaxes: the provider gets the document whole, and Kontor keeps none of it.
-func TestLettersAndFaxes(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{step: 20 * time.Millisecond})
-	w.secret(string(pdf[:30]), "a document")
-	c := w.client(t, lending)
-	for _, channel := range []documentsv1.Shipment_Channel{documentsv1.Shipment_FAX, documentsv1.Shipment_LETTER} {
-		for recipient, status := range map[string]documentsv1.Shipment_Status{
-			"Notariat Nord": documentsv1.Shipment_DELIVERED, "Will fail GmbH": documentsv1.Shipment_FAILED,
-		} {
-			shipment := must(c.documents.CreateShipment(t.Context(), newShipment(recipient, channel)))(t)
-			if got := delivered(t, c, shipment.GetName(), status); got.GetPdf() != nil || got.GetRecipient() != recipient {
-				t.Errorf("the shipment is %v", got)
-			}
-		}
-	}
-	for _, accepted := range w.FinoOS.Shipments() {
-		if accepted.PDFSize != len(pdf) {
-			t.Errorf("a %s arrived with %d bytes, want %d", accepted.Channel, accepted.PDFSize, len(pdf))
-		}
-	}
-	if n := len(w.FinoOS.Shipments()); n != 4 {
-		t.Errorf("finoOS took %d shipments, want 4", n)
+		must(c.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{
+			Parent: consents[provider].GetName(),
+		}))(t)
 	}
 }

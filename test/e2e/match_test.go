@@ -19,8 +19,8 @@ import (
 //	$date           a day, as in 2020-05-26
 //	$regex:PATTERN  a string that the pattern matches as a whole
 //
-// An object matches when each of its fields does; what it does not name may be there. A list matches one of the same length, element by
-// element. An object with one of these fields matches a list instead:
+// An object matches when each of its fields does; what it does not name may be there. A list matches one of the same
+// length, element by element. An object with one of these fields matches a list instead:
 //
 //	{$each: W}      a list that is not empty, and whose every element matches W
 //	{$contains: [W, ...]}   a list that has, for each W, an element that matches
@@ -147,7 +147,8 @@ func empty(v any) bool {
 
 func TestMatching(t *testing.T) {
 	got := map[string]any{
-		"name": "accounts/1", "count": json.Number("2"), "big": "3", "open": true, "amount": "-0.10", "when": "2026-01-31T10:00:00Z", "day": "2026-01-31",
+		"name": "accounts/1", "count": json.Number("2"), "big": "3", "open": true, "amount": "-0.10",
+		"when": "2026-01-31T10:00:00Z", "day": "2026-01-31",
 		"list": []any{map[string]any{"id": "a"}, map[string]any{"id": "b", "extra": "c"}}, "empty": []any{},
 	}
 	for _, c := range []struct {

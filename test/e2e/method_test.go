@@ -19,6 +19,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // method is an RPC of Kontor as its descriptor tells it.
@@ -31,21 +33,10 @@ type method struct {
 // methods are all RPCs of Kontor by name, from the descriptors that are linked in.
 var methods = sync.OnceValue(func() map[string]*method {
 	all := map[string]*method{}
-	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		if !strings.HasPrefix(string(file.Package()), "kontor.") {
-			return true
-		}
-		for i := range file.Services().Len() {
-			service := file.Services().Get(i)
-			for j := range service.Methods().Len() {
-				desc := service.Methods().Get(j)
-				rule, _ := proto.GetExtension(desc.Options(), annotations.E_Http).(*annotations.HttpRule)
-				name := string(service.FullName()) + "/" + string(desc.Name())
-				all[name] = &method{name: name, desc: desc, rule: rule}
-			}
-		}
-		return true
-	})
+	for _, desc := range worldtest.Methods() {
+		name := string(desc.Parent().FullName()) + "/" + string(desc.Name())
+		all[name] = &method{name: name, desc: desc, rule: worldtest.Rule(desc)}
+	}
 	return all
 })
 
@@ -117,14 +108,16 @@ func (m *method) bindings() []binding {
 	for _, more := range m.rule.GetAdditionalBindings() {
 		all = append(all, bindingOf(more))
 	}
-	slices.SortStableFunc(all, func(a, b binding) int { return strings.Count(b.template, "{") - strings.Count(a.template, "{") })
+	slices.SortStableFunc(all, func(a, b binding) int {
+		return strings.Count(b.template, "{") - strings.Count(a.template, "{")
+	})
 	return all
 }
 
 var pathVariable = regexp.MustCompile(`\{([a-z_.]+)(?:=([^}]*))?\}`)
 
-// transcode turns a request in JSON into what REST sends, as google.api.http has it. It looks at names only, so that a request can be wrong in
-// any way.
+// transcode turns a request in JSON into what REST sends, as google.api.http has it. It looks at names only, so that
+// a request can be wrong in any way.
 func (m *method) transcode(request map[string]any) (httpMethod, target string, body []byte, err error) {
 	if m.rule == nil {
 		return "", "", nil, errors.New("the RPC has no HTTP mapping")
@@ -178,7 +171,9 @@ func (b binding) transcode(request map[string]any) (httpMethod, target string, b
 // dummyTarget is the REST address of the RPC with ids that nobody has.
 func (b binding) dummyTarget() string {
 	return pathVariable.ReplaceAllStringFunc(b.template, func(variable string) string {
-		return strings.ReplaceAll(pathVariable.FindStringSubmatch(variable)[2], "*", "00000000-0000-0000-0000-000000000000")
+		return strings.ReplaceAll(
+			pathVariable.FindStringSubmatch(variable)[2], "*", "00000000-0000-0000-0000-000000000000",
+		)
 	})
 }
 

@@ -14,20 +14,10 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
-	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/sandbox"
+	"kontor.dev/kontor/test/worldtest"
 )
-
-// The providers.
-const (
-	fimentoID = "fimento"
-	finoosID  = "finoos"
-)
-
-var bothProviders = []string{fimentoID, finoosID}
-
-var markets = map[string]string{fimentoID: "SE", finoosID: "DE"}
 
 // pdf is a document to send. What is in it must come out nowhere.
 var pdf = []byte("%PDF-1.7\n% canary 7f3a9c in a document\n%%EOF\n")
@@ -37,14 +27,15 @@ func newConsent(w *world, provider string) *consentv1.CreateConsentRequest {
 	visit := uuid.NewString()
 	request := &consentv1.CreateConsentRequest{
 		Consent: &consentv1.Consent{
-			Provider: provider, Market: markets[provider], RedirectUris: &consentv1.Consent_RedirectUris{
-				Success: w.app.back("success", visit), Error: w.app.back("error", visit), Exit: w.app.back("exit", visit),
+			Provider: provider, Market: worldtest.Of(provider).Market, RedirectUris: &consentv1.Consent_RedirectUris{
+				Success: w.app.back("success", visit), Error: w.app.back("error", visit),
+				Exit: w.app.back("exit", visit),
 			},
 			Reference: visit,
 		},
 		RequestId: uuid.NewString(),
 	}
-	if provider == fimentoID {
+	if worldtest.Of(provider).TakesPsu {
 		request.Psu = &consentv1.Psu{NationalId: sandbox.GoodNationalID, FirstName: "Elin", LastName: "Sandström"}
 		w.secret(sandbox.GoodNationalID, "a national id")
 		w.secret("Sandström", "a customer's name")
@@ -52,23 +43,102 @@ func newConsent(w *world, provider string) *consentv1.CreateConsentRequest {
 	return request
 }
 
+// approve takes a customer through the pages without a browser, to the end that they approve.
+func (w *world) approve(t *testing.T, c *client, consent *consentv1.Consent) {
+	t.Helper()
+	id := strings.TrimPrefix(consent.GetProvider(), "providers/")
+	if err := worldtest.Of(id).Approve(t.Context(), worldtest.Scene{
+		Played: w.Played[id], Stubs: c.Stubs, Visit: func(address string) error {
+			w.follow(t, address)
+			return nil
+		},
+	}, consent); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// setup is a state from which cases begin, made through the API and the providers' own pages and controls.
+type setup func(t *testing.T, w *world, c *client, provider string) vars
+
+// setupOf is the setup of a name for a provider; nil when there is none.
+func setupOf(provider, name string) setup {
+	if own := providers[provider].setups[name]; own != nil {
+		return own
+	}
+	return setups[name]
+}
+
+// setups are those that are the same for all providers.
+var setups = map[string]setup{
+	// nothing: the tenant as it is
+	"none": func(*testing.T, *world, *client, string) vars { return vars{} },
+	// a person of whom no provider knows
+	"customer": func(t *testing.T, w *world, c *client, _ string) vars {
+		customer := w.createCustomer(t, c, customerv1.Customer_PERSON)
+		return vars{"customer": customer.GetName(), "customerReference": customer.GetReference()}
+	},
+	// the same, with the product IMPORT
+	"importer": func(t *testing.T, w *world, c *client, _ string) vars {
+		return vars{
+			"customer": w.createCustomer(
+				t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT,
+			).GetName(),
+		}
+	},
+	// a consent whose link was not opened
+	"pending": func(t *testing.T, w *world, c *client, provider string) vars {
+		return consentVars(w.createConsent(t, c, provider))
+	},
+	// a consent under which data can be read
+	"authorized": func(t *testing.T, w *world, c *client, provider string) vars {
+		return withAccount(t, c, w.authorized(t, c, provider))
+	},
+	// the same, of a company with the product PAYMENT_PARTNER_ANALYSIS
+	"company": func(t *testing.T, w *world, c *client, provider string) vars {
+		company := w.createCustomer(
+			t, c, customerv1.Customer_COMPANY, customerv1.Customer_BANKING,
+			customerv1.Customer_PAYMENT_PARTNER_ANALYSIS,
+		)
+		return withAccount(t, c, w.authorized(t, c, provider, ofCustomer(company)))
+	},
+	// a consent that the caller ended
+	"revoked": func(t *testing.T, w *world, c *client, provider string) vars {
+		consent := w.authorized(t, c, provider)
+		return consentVars(
+			must(c.Consents.RevokeConsent(asPSU(t), &consentv1.RevokeConsentRequest{Name: consent.GetName()}))(t),
+		)
+	},
+	// a consent for data that the caller brought along
+	"imported": func(t *testing.T, w *world, c *client, _ string) vars {
+		customer := w.createCustomer(
+			t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT,
+		)
+		imported := must(c.Banking.ImportConnections(t.Context(), importRequest(customer.GetName())))(t)
+		return withAccount(t, c, imported.GetConsent())
+	},
+}
+
 // visitOf is the visit that the consent's redirect URIs belong to.
 func visitOf(consent *consentv1.Consent) string { return consent.GetReference() }
 
 // createConsent asks a new customer for consent.
-func (w *world) createConsent(t *testing.T, c *client, provider string, changes ...func(*consentv1.CreateConsentRequest)) *consentv1.Consent {
+func (w *world) createConsent(t *testing.T, c *client, provider string, changes ...func(
+	*consentv1.CreateConsentRequest,
+)) *consentv1.Consent {
 	t.Helper()
 	request := newConsent(w, provider)
 	for _, change := range changes {
 		change(request)
 	}
-	return must(c.consents.CreateConsent(asPSU(t), request))(t)
+	return must(c.Consents.CreateConsent(asPSU(t), request))(t)
 }
 
 // createCustomer makes a customer.
-func (w *world) createCustomer(t *testing.T, c *client, kind customerv1.Customer_Type, products ...customerv1.Customer_Product) *customerv1.Customer {
+func (w *world) createCustomer(
+	t *testing.T, c *client, kind customerv1.Customer_Type, products ...customerv1.Customer_Product,
+) *customerv1.Customer {
 	t.Helper()
-	return must(c.customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
+	return must(c.Customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
 		Customer: &customerv1.Customer{Type: kind, Reference: uuid.NewString(), Products: products},
 	}))(t)
 }
@@ -76,23 +146,6 @@ func (w *world) createCustomer(t *testing.T, c *client, kind customerv1.Customer
 // ofCustomer asks for the consent of a customer that is there already.
 func ofCustomer(customer *customerv1.Customer) func(*consentv1.CreateConsentRequest) {
 	return func(request *consentv1.CreateConsentRequest) { request.Consent.Customer = customer.GetName() }
-}
-
-// approve takes a customer through the pages without a browser, to the end that they approve.
-func (w *world) approve(t *testing.T, c *client, consent *consentv1.Consent) {
-	t.Helper()
-	if consent.GetProvider() == "providers/"+fimentoID {
-		_, err := c.consents.SimulateDecision(t.Context(), &consentv1.SimulateDecisionRequest{Name: consent.GetName(), Decision: consentv1.Decision_APPROVED})
-		if err != nil {
-			t.Fatal(failed(err))
-		}
-		return
-	}
-	location, err := w.FinoOS.CompleteLogin(consent.GetProviderReference())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.follow(t, location)
 }
 
 // follow opens a callback's address as a browser does and gives where that leads to.
@@ -112,11 +165,13 @@ func (w *world) follow(t *testing.T, address string) string {
 // refresh asks the provider how a consent stands.
 func refresh(t *testing.T, c *client, name string) *consentv1.Consent {
 	t.Helper()
-	return must(c.consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: name, Refresh: true}))(t)
+	return must(c.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: name, Refresh: true}))(t)
 }
 
 // authorized makes a consent whose data can be read.
-func (w *world) authorized(t *testing.T, c *client, provider string, changes ...func(*consentv1.CreateConsentRequest)) *consentv1.Consent {
+func (w *world) authorized(t *testing.T, c *client, provider string, changes ...func(
+	*consentv1.CreateConsentRequest,
+)) *consentv1.Consent {
 	t.Helper()
 	consent := w.createConsent(t, c, provider, changes...)
 	w.approve(t, c, consent)
@@ -140,13 +195,19 @@ func importRequest(customer string) *bankingv1.ImportConnectionsRequest {
 	return &bankingv1.ImportConnectionsRequest{
 		Name: customer, Mode: bankingv1.ImportConnectionsRequest_REPLACE, RequestId: uuid.NewString(),
 		Connections: []*bankingv1.ImportedConnection{{
-			Id: "login-1", Bank: &consentv1.Connection_Bank{DisplayName: "Brought Bank", BankCode: "10020000", Bic: "FINODEKS"},
+			Id:   "login-1",
+			Bank: &consentv1.Connection_Bank{DisplayName: "Brought Bank", BankCode: "10020000", Bic: "FINODEKS"},
 			Accounts: []*bankingv1.ImportedAccount{{
-				Id: "account-1", Iban: "DE84100200007791587578", DisplayName: "Giro", OwnerName: "Brigitte Bringer", Type: bankingv1.Account_CURRENT,
+				Id: "account-1", Iban: "DE84100200007791587578", DisplayName: "Giro", OwnerName: "Brigitte Bringer",
+				Type:    bankingv1.Account_CURRENT,
 				Balance: euros("12345678901234.56"),
 				Transactions: []*bankingv1.ImportedTransaction{
-					{Id: "t-1", Transaction: &bankingv1.Transaction{Amount: euros("-24.99"), BookingDate: "2026-03-29", RemittanceInformation: "Shoes"}},
-					{Id: "t-2", Transaction: &bankingv1.Transaction{Amount: euros("0.10"), BookingDate: "2026-03-30", RemittanceInformation: "Interest"}},
+					{Id: "t-1", Transaction: &bankingv1.Transaction{
+						Amount: euros("-24.99"), BookingDate: "2026-03-29", RemittanceInformation: "Shoes",
+					}},
+					{Id: "t-2", Transaction: &bankingv1.Transaction{
+						Amount: euros("0.10"), BookingDate: "2026-03-30", RemittanceInformation: "Interest",
+					}},
 				},
 			}},
 		}},
@@ -157,7 +218,8 @@ func importRequest(customer string) *bankingv1.ImportConnectionsRequest {
 func newShipment(recipient string, channel documentsv1.Shipment_Channel) *documentsv1.CreateShipmentRequest {
 	return &documentsv1.CreateShipmentRequest{
 		Shipment: &documentsv1.Shipment{
-			Channel: channel, Recipient: recipient, Subject: "Contract", Pdf: pdf, Address: &documentsv1.Shipment_Address{
+			Channel: channel, Recipient: recipient, Subject: "Contract", Pdf: pdf,
+			Address: &documentsv1.Shipment_Address{
 				Street: "Hafenstraße", HouseNumber: "7", Postcode: "20095", City: "Hamburg", CountryCode: "DE",
 			},
 		},
@@ -168,75 +230,11 @@ func newShipment(recipient string, channel documentsv1.Shipment_Channel) *docume
 // vars are the names that a case's request can refer to as ${name}.
 type vars map[string]string
 
-// setups are the states from which cases begin, made through the API and the providers' own pages and controls.
-var setups = map[string]func(t *testing.T, w *world, c *client, provider string) vars{
-	// nothing: the tenant as it is
-	"none": func(*testing.T, *world, *client, string) vars { return vars{} },
-	// a person of whom no provider knows
-	"customer": func(t *testing.T, w *world, c *client, _ string) vars {
-		customer := w.createCustomer(t, c, customerv1.Customer_PERSON)
-		return vars{"customer": customer.GetName(), "customerReference": customer.GetReference()}
-	},
-	// the same, with the product IMPORT
-	"importer": func(t *testing.T, w *world, c *client, _ string) vars {
-		return vars{"customer": w.createCustomer(t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT).GetName()}
-	},
-	// a consent whose link was not opened
-	"pending": func(t *testing.T, w *world, c *client, provider string) vars {
-		return consentVars(w.createConsent(t, c, provider))
-	},
-	// a consent under which data can be read
-	"authorized": func(t *testing.T, w *world, c *client, provider string) vars {
-		return withAccount(t, c, w.authorized(t, c, provider))
-	},
-	// the same, of a company with the product PAYMENT_PARTNER_ANALYSIS
-	"company": func(t *testing.T, w *world, c *client, provider string) vars {
-		company := w.createCustomer(t, c, customerv1.Customer_COMPANY, customerv1.Customer_BANKING, customerv1.Customer_PAYMENT_PARTNER_ANALYSIS)
-		return withAccount(t, c, w.authorized(t, c, provider, ofCustomer(company)))
-	},
-	// a consent that the customer refused; Fimento alone tells
-	"rejected": func(t *testing.T, w *world, c *client, provider string) vars {
-		consent := w.createConsent(t, c, provider)
-		return consentVars(must(c.consents.SimulateDecision(t.Context(), &consentv1.SimulateDecisionRequest{
-			Name: consent.GetName(), Decision: consentv1.Decision_REVOKED,
-		}))(t))
-	},
-	// a consent that the caller ended
-	"revoked": func(t *testing.T, w *world, c *client, provider string) vars {
-		consent := w.authorized(t, c, provider)
-		return consentVars(must(c.consents.RevokeConsent(asPSU(t), &consentv1.RevokeConsentRequest{Name: consent.GetName()}))(t))
-	},
-	// a consent whose bank asks for a new authentication; finoOS alone tells
-	"lapsed": func(t *testing.T, w *world, c *client, provider string) vars {
-		consent := w.authorized(t, c, provider)
-		w.FinoOS.ExpireLogins(consent.GetProviderReference())
-		return consentVars(refresh(t, c, consent.GetName()))
-	},
-	// a consent for data that the caller brought along
-	"imported": func(t *testing.T, w *world, c *client, _ string) vars {
-		customer := w.createCustomer(t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT)
-		imported := must(c.banking.ImportConnections(t.Context(), importRequest(customer.GetName())))(t)
-		return withAccount(t, c, imported.GetConsent())
-	},
-	// a fax that was delivered
-	"shipment": func(t *testing.T, w *world, c *client, _ string) vars {
-		shipment := must(c.documents.CreateShipment(t.Context(), newShipment("Notariat Nord", documentsv1.Shipment_FAX)))(t)
-		delivered(t, c, shipment.GetName(), documentsv1.Shipment_DELIVERED)
-		return vars{"shipment": shipment.GetName()}
-	},
-	// a partner bank
-	"partnerBank": func(t *testing.T, _ *world, c *client, _ string) vars {
-		bank := must(c.consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
-			PartnerBank: &consentv1.PartnerBank{DisplayName: "Sparbanken Skåne", LogoUri: "www.example.com/logo.png"}, RequestId: uuid.NewString(),
-		}))(t)
-		return vars{"partnerBank": bank.GetName()}
-	},
-}
-
 func consentVars(consent *consentv1.Consent) vars {
 	v := vars{
-		"consent": consent.GetName(), "customer": consent.GetCustomer(), "providerReference": consent.GetProviderReference(),
-		"reference": consent.GetReference(), "link": consent.GetLink().GetUri(),
+		"consent": consent.GetName(), "customer": consent.GetCustomer(),
+		"providerReference": consent.GetProviderReference(),
+		"reference":         consent.GetReference(), "link": consent.GetLink().GetUri(),
 	}
 	if len(consent.GetConnections()) > 0 {
 		v["connection"] = consent.GetConnections()[0].GetName()
@@ -248,7 +246,9 @@ func consentVars(consent *consentv1.Consent) vars {
 func withAccount(t *testing.T, c *client, consent *consentv1.Consent) vars {
 	t.Helper()
 	v := consentVars(consent)
-	accounts := must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consent.GetName()}))(t).GetAccounts()
+	accounts := must(c.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{
+		Parent: consent.GetName(),
+	}))(t).GetAccounts()
 	if len(accounts) == 0 {
 		t.Fatal("there is no account")
 	}
@@ -261,7 +261,7 @@ func delivered(t *testing.T, c *client, name string, status documentsv1.Shipment
 	t.Helper()
 	var shipment *documentsv1.Shipment
 	eventually(t, fmt.Sprintf("%s to be %s", name, status), func() bool {
-		shipment = must(c.documents.GetShipment(t.Context(), &documentsv1.GetShipmentRequest{Name: name}))(t)
+		shipment = must(c.Documents.GetShipment(t.Context(), &documentsv1.GetShipmentRequest{Name: name}))(t)
 		return shipment.GetStatus() == status
 	})
 	return shipment
@@ -310,7 +310,9 @@ func post(t *testing.T, address, body string) int {
 // events lists a consent's history.
 func events(t *testing.T, c *client, name string) []*consentv1.ConsentEvent {
 	t.Helper()
-	return must(c.consents.ListConsentEvents(t.Context(), &consentv1.ListConsentEventsRequest{Parent: name, PageSize: 1000}))(t).GetEvents()
+	return must(c.Consents.ListConsentEvents(t.Context(), &consentv1.ListConsentEventsRequest{
+		Parent: name, PageSize: 1000,
+	}))(t).GetEvents()
 }
 
 // types are the types of events in order.
@@ -327,26 +329,5 @@ func wantSame(t *testing.T, what string, got, want proto.Message) {
 	t.Helper()
 	if !proto.Equal(got, want) {
 		t.Errorf("%s differs:\n got %v\nwant %v", what, got, want)
-	}
-}
-
-// users lists finoOS's users that are not deleted: those of nobody, and the customers of the others.
-func users(t *testing.T, c *client) (orphans []string, customers map[string]string) {
-	t.Helper()
-	customers = map[string]string{}
-	for token := ""; ; {
-		page := must(c.providers.ListProviderUsers(t.Context(), &providerv1.ListProviderUsersRequest{Parent: "providers/finoos", PageSize: 1000, PageToken: token}))(t)
-		for _, user := range page.GetUsers() {
-			switch {
-			case user.GetDeleted():
-			case user.GetCustomer() == "":
-				orphans = append(orphans, user.GetName())
-			default:
-				customers[user.GetName()] = user.GetCustomer()
-			}
-		}
-		if token = page.GetNextPageToken(); token == "" {
-			return orphans, customers
-		}
 	}
 }

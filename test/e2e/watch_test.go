@@ -55,20 +55,28 @@ func watchConsents(t *testing.T, c *client, streaming, consent, token string) *w
 	if consent != "" {
 		path = "/v1/" + consent + ":watch"
 	}
-	return open(t, c, streaming, path, token, func(ctx context.Context) (receiver[*consentv1.WatchConsentsResponse], error) {
-		return c.consents.WatchConsents(ctx, &consentv1.WatchConsentsRequest{Consent: consent, ResumeToken: token})
+	return open(t, c, streaming, path, token, func(ctx context.Context) (
+		receiver[*consentv1.WatchConsentsResponse], error,
+	) {
+		return c.Consents.WatchConsents(ctx, &consentv1.WatchConsentsRequest{Consent: consent, ResumeToken: token})
 	}, func() *consentv1.WatchConsentsResponse { return &consentv1.WatchConsentsResponse{} })
 }
 
 // watchShipments follows a shipment, or with "" all of the tenant, behind a token.
-func watchShipments(t *testing.T, c *client, streaming, shipment, token string) *watch[*documentsv1.WatchShipmentsResponse] {
+func watchShipments(
+	t *testing.T, c *client, streaming, shipment, token string,
+) *watch[*documentsv1.WatchShipmentsResponse] {
 	t.Helper()
 	path := "/v1/shipments:watch"
 	if shipment != "" {
 		path = "/v1/" + shipment + ":watch"
 	}
-	return open(t, c, streaming, path, token, func(ctx context.Context) (receiver[*documentsv1.WatchShipmentsResponse], error) {
-		return c.documents.WatchShipments(ctx, &documentsv1.WatchShipmentsRequest{Shipment: shipment, ResumeToken: token})
+	return open(t, c, streaming, path, token, func(ctx context.Context) (
+		receiver[*documentsv1.WatchShipmentsResponse], error,
+	) {
+		return c.Documents.WatchShipments(ctx, &documentsv1.WatchShipmentsRequest{
+			Shipment: shipment, ResumeToken: token,
+		})
 	}, func() *documentsv1.WatchShipmentsResponse { return &documentsv1.WatchShipmentsResponse{} })
 }
 
@@ -76,7 +84,10 @@ func watchShipments(t *testing.T, c *client, streaming, shipment, token string) 
 type receiver[M update] interface{ Recv() (M, error) }
 
 // open opens a stream and reads it in the background until the test ends or leaves it.
-func open[M update](t *testing.T, c *client, streaming, path, token string, call func(context.Context) (receiver[M], error), blank func() M) *watch[M] {
+func open[M update](
+	t *testing.T, c *client, streaming, path, token string, call func(context.Context) (receiver[M], error),
+	blank func() M,
+) *watch[M] {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	items := make(chan item[M], 1000)
@@ -280,8 +291,11 @@ func isHeartbeat[M update](message M) bool {
 	return false
 }
 
-// until collects events up to the one of a type, and holds each against the consent that comes with it: sequences count up by one.
-func until(t *testing.T, w *watch[*consentv1.WatchConsentsResponse], last consentv1.ConsentEvent_Type, after int32) []*consentv1.WatchConsentsResponse {
+// until collects events up to the one of a type, and holds each against the consent that comes with it: sequences
+// count up by one.
+func until(
+	t *testing.T, w *watch[*consentv1.WatchConsentsResponse], last consentv1.ConsentEvent_Type, after int32,
+) []*consentv1.WatchConsentsResponse {
 	t.Helper()
 	var all []*consentv1.WatchConsentsResponse
 	for {
@@ -302,6 +316,9 @@ func wantSequence(t *testing.T, m *consentv1.WatchConsentsResponse, sequence int
 	t.Helper()
 	name := m.GetConsent().GetName() + "/events/" + itoa(sequence)
 	if m.GetEvent().GetName() != name || m.GetConsent().GetEventCount() != sequence {
-		t.Fatalf("got event %s of a consent with %d events, want %s", m.GetEvent().GetName(), m.GetConsent().GetEventCount(), name)
+		t.Fatalf(
+			"got event %s of a consent with %d events, want %s", m.GetEvent().GetName(),
+			m.GetConsent().GetEventCount(), name,
+		)
 	}
 }

@@ -3,51 +3,44 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"kontor.dev/kontor/internal/sandbox"
-	"kontor.dev/kontor/internal/sandbox/fimento"
-	"kontor.dev/kontor/internal/sandbox/finoos"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/test/worldtest"
 )
 
-// patience bounds how long a test waits for what must come.
-const patience = 20 * time.Second
+const patience = worldtest.Patience
 
-// worldOptions describe a world. The zero value follows consents quickly, by webhook and by polling, with the real clock.
+// worldOptions describe a world. The zero value follows consents quickly, by webhook and by polling, with the real
+// clock.
 type worldOptions struct {
-	step    time.Duration        // between two statuses that come by themselves at a provider
-	clock   *sandbox.ManualClock // of the providers; nil for the real one
-	still   bool                 // no webhooks, and next to no polling
-	fimento fimento.Behaviour
+	step  time.Duration        // between two statuses that come by themselves at a provider
+	clock *sandbox.ManualClock // of the providers; nil for the real one
+	still bool                 // no webhooks, and next to no polling
+	// played replaces providers' dialects, by id.
+	played []sandbox.Dialect
 }
 
-// world is two played providers, a gateway in front of them, and what stands around.
+// world is the played providers, a gateway in front of them, and what stands around.
 type world struct {
 	*sandboxes.Running
 	dir     string
 	options worldOptions
-	gateway *gateway
+	gateway *worldtest.Gateway
+	env     []string // that the gateway runs in
 	// public is where providers and browsers reach the gateway's callbacks. It stays when the gateway starts again.
 	public *httptest.Server
 	target atomic.Pointer[url.URL]
@@ -59,30 +52,37 @@ type world struct {
 	secrets map[string]string // what must stand nowhere, with what it is
 }
 
-// The clients of every world.
+// The clients of every world, beside one for each provider that a tenant has alone.
 const (
 	lending = "lending" // may do everything
 	reader  = "reader"  // may read everything
 	clerk   = "clerk"   // may read customers
 	acme    = "acme"    // may do everything, for another tenant
-	nordic  = "nordic"  // may do everything, for a tenant that has Fimento alone
-	german  = "german"  // may do everything, for a tenant that has finoOS alone
 )
 
-var clientScopes = []struct{ id, tenant, scopes string }{
-	{lending, "default", `"*"`},
-	{reader, "default", "customers.read, consents.read, banking.read, insights.read, documents.read, providers.read"},
-	{clerk, "default", "customers.read"},
-	{acme, "acme", `"*"`},
-	{nordic, "nordic", `"*"`},
-	{german, "german", `"*"`},
+// clients are all of them.
+func clients() []worldtest.Client {
+	all := []worldtest.Client{
+		{ID: lending, Tenant: "default", Scopes: worldtest.Everything},
+		{
+			ID: reader, Tenant: "default",
+			Scopes: "customers.read, consents.read, banking.read, insights.read, documents.read, providers.read",
+		},
+		{ID: clerk, Tenant: "default", Scopes: "customers.read"},
+		{ID: acme, Tenant: acme, Scopes: worldtest.Everything},
+	}
+	for _, id := range worldtest.Providers() {
+		alone := providers.Of(id).alone
+		all = append(all, worldtest.Client{ID: alone, Tenant: alone, Scopes: worldtest.Everything})
+	}
+	for i := range all {
+		all[i].Key = keyOf(all[i].ID)
+	}
+	return all
 }
 
 // keyOf is the key of a client.
-func keyOf(client string) string {
-	sum := sha256.Sum256([]byte("end-to-end key of " + client))
-	return "kontor_" + base64.RawURLEncoding.EncodeToString(sum[:])
-}
+func keyOf(client string) string { return worldtest.KeyOf("end-to-end", client) }
 
 // newWorld makes a world for one test.
 func newWorld(t *testing.T, o worldOptions) *world {
@@ -96,7 +96,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("last words of the gateway:\n%s", w.lastWords())
+			t.Log(worldtest.LastWords(w.dir))
 		}
 		os.RemoveAll(w.dir)
 	})
@@ -112,23 +112,24 @@ func startWorld(o worldOptions) (*world, error) {
 	if o.clock != nil {
 		core.Clock = o.clock
 	}
-	running, err := sandboxes.Start(context.Background(), sandboxes.Options{Options: core, Fimento: fimento.Config{Behaviour: o.fimento}})
+	running, err := worldtest.Play(context.Background(), core, o.played...)
 	if err != nil {
 		return nil, err
 	}
-	w := &world{Running: running, dir: dir, options: o, app: newApp(), clients: map[string]*client{}, secrets: map[string]string{
-		fimento.DefaultPassword: "Fimento's password", finoos.DemoSecret: "finoOS's secret",
-	}}
-	for _, c := range clientScopes {
-		w.secrets[keyOf(c.id)] = "a client's key"
+	w := &world{
+		Running: running, dir: dir, options: o, app: newApp(), clients: map[string]*client{},
+		secrets: worldtest.Secrets(running),
+	}
+	for _, c := range clients() {
+		w.secrets[c.Key] = "a client's key"
 	}
 	w.public = httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(w.target.Load()) },
 		// While the gateway is away nobody answers.
 		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(http.StatusBadGateway) },
-		ErrorLog:     discardLog,
+		ErrorLog:     worldtest.DiscardLog,
 	})
-	if err := os.WriteFile(w.path("kontor.yaml"), []byte(w.config()), 0o600); err != nil {
+	if err := w.configure(w.config()); err != nil {
 		return nil, err
 	}
 	if err := w.start(); err != nil {
@@ -137,47 +138,42 @@ func startWorld(o worldOptions) (*world, error) {
 	return w, nil
 }
 
-func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
-
-// config is the gateway's configuration.
-func (w *world) config() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "listen: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\", admin: \"127.0.0.1:0\"}\npublic_url: %s\nstore: \"sqlite:%s\"\n",
-		w.public.URL, w.path("kontor.db"))
-	fimentoBlock := fmt.Sprintf("      fimento: {base_url: %q, username: %s, password: \"${file:fimento.secret}\", partner_bank: %q}\n",
-		w.FimentoURL, fimento.DefaultName, fimento.DefaultPartnerBankID)
-	finoosBlock := fmt.Sprintf("      finoos: {base_url: %q, name: %s, secret: \"${env:FINOOS_SECRET}\"}\n",
-		w.FinoOSURL+finoos.BasePath, finoos.DemoName)
-	b.WriteString("tenants:\n")
-	for _, tenant := range []struct{ id, providers string }{
-		{"default", fimentoBlock + finoosBlock}, {"acme", fimentoBlock + finoosBlock}, {"nordic", fimentoBlock}, {"german", finoosBlock},
-	} {
-		fmt.Fprintf(&b, "  %s:\n    redirect_uris: [%q]\n    providers:\n%s", tenant.id, w.app.URL+"/back/*", tenant.providers)
+// config is the gateway's configuration: two tenants with all providers, and one more for each that has it alone.
+func (w *world) config() worldtest.Config {
+	cfg := worldtest.Config{
+		PublicURL: w.public.URL, Clients: clients(), More: "log: {level: debug}\nheartbeat: 300ms\n",
 	}
-	b.WriteString("clients:\n")
-	for _, c := range clientScopes {
-		hash := sha256.Sum256([]byte(keyOf(c.id)))
-		fmt.Fprintf(&b, "  - {id: %s, tenant: %s, key_sha256: %s, scopes: [%s]}\n", c.id, c.tenant, hex.EncodeToString(hash[:]), c.scopes)
+	add := func(tenant string, providers ...string) {
+		cfg.Tenants = append(cfg.Tenants, worldtest.Tenant{
+			ID: tenant, Redirects: w.app.URL + "/back/*", Providers: worldtest.Blocks(w.Running, providers...),
+		})
 	}
-	b.WriteString("log: {level: debug}\nheartbeat: 300ms\n")
+	add("default")
+	add(acme)
+	for _, id := range worldtest.Providers() {
+		add(providers.Of(id).alone, id)
+	}
 	if w.options.still {
-		b.WriteString("webhooks: false\npolling: {min_interval: 1h, max_interval: 1h}\n")
+		cfg.More += "webhooks: false\npolling: {min_interval: 1h, max_interval: 1h}\n"
 	} else {
-		b.WriteString("polling: {min_interval: 50ms, max_interval: 1s}\n")
+		cfg.More += "polling: {min_interval: 50ms, max_interval: 1s}\n"
 	}
-	return b.String()
+	return cfg
+}
+
+// configure writes the gateway's configuration for its next start.
+func (w *world) configure(cfg worldtest.Config) (err error) {
+	w.env, err = cfg.Write(w.dir)
+	return err
 }
 
 // start starts the gateway and waits until it listens.
 func (w *world) start() error {
-	if err := os.WriteFile(w.path("fimento.secret"), []byte(fimento.DefaultPassword+"\n"), 0o600); err != nil {
+	g, err := worldtest.StartGateway(binary, w.dir, w.env...)
+	if err != nil {
 		return err
 	}
-	g, err := startGateway(w.dir, "FINOOS_SECRET="+finoos.DemoSecret)
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, w.lastWords())
-	}
-	target, err := url.Parse(g.http)
+	target, err := url.Parse(g.HTTP)
 	if err != nil {
 		return err
 	}
@@ -189,15 +185,61 @@ func (w *world) start() error {
 // stop stops the gateway as an operator does and demands that it ends well.
 func (w *world) stop() error {
 	w.forget()
-	return w.gateway.stop()
+	return w.gateway.Stop()
 }
+
+// leaks looks for secrets in what the gateway left behind.
+func (w *world) leaks(metrics []byte) error {
+	// The unguessable parts of the addresses that the gateway gave the providers.
+	for _, call := range worldtest.Calls(w.Running) {
+		for _, match := range worldtest.CallbackAddress.FindAllSubmatch(call.Body, -1) {
+			w.secret(string(match[1]), "a callback's token")
+		}
+	}
+	places := map[string][]byte{"metrics": metrics}
+	files, err := filepath.Glob(w.path("*"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if worldtest.HoldsSecrets(file) {
+			continue
+		}
+		if places[filepath.Base(file)], err = os.ReadFile(file); err != nil {
+			return err
+		}
+	}
+	if len(places["gateway.log"]) == 0 || len(places["kontor.db"]) == 0 || len(metrics) == 0 {
+		return errors.New("there is no log, database or metric to look for secrets in")
+	}
+	var found []error
+	for place, content := range places {
+		for secret, what := range w.secrets {
+			if bytes.Contains(content, []byte(secret)) {
+				found = append(found, fmt.Errorf("%s stands in %s", what, place))
+			}
+		}
+	}
+	return errors.Join(found...)
+}
+
+// core is a provider's part of the sandbox, which counts its calls and has its faults.
+func (w *world) core(provider string) *sandbox.Core { return w.Played[provider].Core }
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	worldtest.Eventually(t, what, condition)
+}
+
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 // forget closes the clients' connections: a gateway that starts again has other ports.
 func (w *world) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.clients {
-		c.close()
+		c.Close()
 	}
 	clear(w.clients)
 }
@@ -218,7 +260,7 @@ func (w *world) restart(t *testing.T, meanwhile func()) {
 
 // close ends the world. The gateway must stop with code 0, and no secret may have come out of it.
 func (w *world) close() error {
-	metrics := w.metrics()
+	metrics, _ := w.gateway.Metrics()
 	err := w.stop()
 	w.public.Close()
 	w.app.Close()
@@ -230,157 +272,6 @@ func (w *world) secret(value, what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.secrets[value] = what
-}
-
-// leaks looks for secrets in what the gateway left behind.
-func (w *world) leaks(metrics []byte) error {
-	// The unguessable parts of the addresses that the gateway gave the providers.
-	for _, call := range append(w.FimentoCore.Calls.All(), w.FinoOSCore.Calls.All()...) {
-		for _, token := range callbackTokens(call.Body) {
-			w.secret(token, "a callback's token")
-		}
-	}
-	places := map[string][]byte{"metrics": metrics}
-	files, err := filepath.Glob(w.path("*"))
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		switch name := filepath.Base(file); name {
-		case "kontor.yaml", "fimento.secret": // they are meant to hold secrets
-		default:
-			if places[name], err = os.ReadFile(file); err != nil {
-				return err
-			}
-		}
-	}
-	if len(places["gateway.log"]) == 0 || len(places["kontor.db"]) == 0 || len(metrics) == 0 {
-		return errors.New("there is no log, database or metric to look for secrets in")
-	}
-	var found []error
-	for place, content := range places {
-		for secret, what := range w.secrets {
-			if bytes.Contains(content, []byte(secret)) {
-				found = append(found, fmt.Errorf("%s stands in %s", what, place))
-			}
-		}
-	}
-	return errors.Join(found...)
-}
-
-func (w *world) metrics() []byte {
-	resp, err := http.Get(w.gateway.admin + "/metrics")
-	if err != nil {
-		return nil
-	}
-	defer resp.Body.Close()
-	body, _ := io.ReadAll(resp.Body)
-	return body
-}
-
-// lastWords is the end of the gateway's log.
-func (w *world) lastWords() string {
-	log, _ := os.ReadFile(w.path("gateway.log"))
-	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
-	return strings.Join(lines[max(0, len(lines)-15):], "\n")
-}
-
-// core is the provider's part of the sandbox that counts calls and has the faults.
-func (w *world) core(provider string) *sandbox.Core {
-	if provider == "fimento" {
-		return w.FimentoCore
-	}
-	return w.FinoOSCore
-}
-
-// gateway is a running process.
-type gateway struct {
-	process           *exec.Cmd
-	done              chan error
-	grpc, http, admin string
-}
-
-// startGateway runs `gateway serve` with the kontor.yaml of a folder and waits until it is ready.
-func startGateway(dir string, env ...string) (*gateway, error) {
-	log, err := os.OpenFile(filepath.Join(dir, "gateway.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close() // the process has it
-	ready := filepath.Join(dir, "ready.json")
-	if err := os.Remove(ready); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	g := &gateway{process: exec.Command(binary, "serve", "--config", filepath.Join(dir, "kontor.yaml"), "--ready-file", ready), done: make(chan error, 1)}
-	g.process.Env = append(os.Environ(), env...)
-	g.process.Stdout, g.process.Stderr = log, log
-	started := make(chan error)
-	go func() {
-		// On Linux a child dies with the thread that made it: this one stays until the child has ended.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		dieWithParent(g.process)
-		err := g.process.Start()
-		started <- err
-		if err == nil {
-			g.done <- g.process.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
-		return nil, err
-	}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(patience)
-	for {
-		select {
-		case <-tick.C:
-			if content, err := os.ReadFile(ready); err == nil {
-				return g, g.addresses(content)
-			}
-		case err := <-g.done:
-			return nil, fmt.Errorf("the gateway ended before it was ready: %w", err)
-		case <-timeout:
-			_ = g.process.Process.Kill()
-			return nil, errors.New("the gateway did not get ready")
-		}
-	}
-}
-
-func (g *gateway) addresses(ready []byte) error {
-	var at struct{ GRPC, HTTP, Admin string }
-	if err := json.Unmarshal(ready, &at); err != nil {
-		return fmt.Errorf("ready file: %w", err)
-	}
-	if at.GRPC == "" || at.HTTP == "" || at.Admin == "" {
-		return errors.New("ready file: an address is missing")
-	}
-	g.grpc, g.http, g.admin = at.GRPC, withScheme(at.HTTP), withScheme(at.Admin)
-	return nil
-}
-
-func withScheme(address string) string {
-	if strings.Contains(address, "://") {
-		return address
-	}
-	return "http://" + address
-}
-
-// stop sends SIGTERM and waits for exit code 0.
-func (g *gateway) stop() error {
-	if err := g.process.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("the gateway was gone already: %w", err)
-	}
-	select {
-	case err := <-g.done:
-		if err != nil {
-			return fmt.Errorf("the gateway did not end well after SIGTERM: %w", err)
-		}
-		return nil
-	case <-time.After(patience):
-		_ = g.process.Process.Kill()
-		return errors.New("the gateway did not end after SIGTERM")
-	}
 }
 
 // app is the caller's web site. It shows a page wherever a customer arrives and remembers where that was.
@@ -422,18 +313,4 @@ func (a *app) arrivedAt(visit string) []string {
 		}
 	}
 	return at
-}
-
-// eventually waits until a condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("in vain waited for: %s", what)
-		}
-		<-tick.C
-	}
 }

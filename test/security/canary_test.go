@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,9 +20,8 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
 	"kontor.dev/kontor/internal/sandbox"
-	"kontor.dev/kontor/internal/sandbox/finoos"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 const (
@@ -45,7 +43,10 @@ var troubles = []struct {
 	{"404", sandbox.Fault{Status: 404, Body: bodyCanary}},
 	{"409", sandbox.Fault{Status: 409, Body: bodyCanary}},
 	{"429", sandbox.Fault{Status: 429, RetryAfter: "0", Body: bodyCanary}},
-	{"another 200", sandbox.Fault{Status: 200, Body: `{"` + bodyCanary + `": "` + bodyCanary + `", "accessToken": 1, "logins": "` + bodyCanary + `"}`}},
+	{"another 200", sandbox.Fault{
+		Status: 200,
+		Body:   `{"` + bodyCanary + `": "` + bodyCanary + `", "accessToken": 1, "logins": "` + bodyCanary + `"}`,
+	}},
 	{"malformed", sandbox.Fault{Malformed: true}},
 	{"truncated", sandbox.Fault{Truncate: true}},
 	{"expired tokens", sandbox.Fault{ExpireTokens: true}},
@@ -54,54 +55,68 @@ var troubles = []struct {
 	{"503", sandbox.Fault{Status: 503, Body: bodyCanary}},
 }
 
-// TestCanaries sends what must not be kept or said through every RPC, by every front, while the providers behave in every way, with a call that
-// panics, at log level debug, and looks for it in all that the gateway says and keeps.
+// TestCanaries sends what must not be kept or said through every RPC, by every front, while the providers behave in
+// every way, with a call that panics, at log level debug, and looks for it in all that the gateway says and keeps.
 func TestCanaries(t *testing.T) {
 	w := newWorld(t, worldOptions{minInterval: 50 * time.Millisecond, gateway: panicking(t)})
 	s := w.stubs(t, keyOf(owner))
 	var mu sync.Mutex
 	var said bytes.Buffer // errors, and headers of all answers
 	needles := []needle{
-		{what: "Fimento's password", value: fimentoPassword}, {what: "finoOS's secret", value: finoos.DemoSecret},
-		{what: "a national id", value: sandbox.GoodNationalID, guessable: true}, {what: "a company's id", value: sandbox.SwedishCompanyID, guessable: true},
-		{what: "a first name", value: firstName, guessable: true}, {what: "a last name", value: lastName, guessable: true},
-		{what: "a document", value: pdfCanary}, {what: "a provider's body", value: bodyCanary}, {what: "a wrong input", value: inputCanary, url: true},
-		{what: "an end user's address", value: "203.0.113.7"},
+		{what: "a national id", value: sandbox.GoodNationalID, guessable: true},
+		{what: "a company's id", value: sandbox.SwedishCompanyID, guessable: true},
+		{what: "a first name", value: firstName, guessable: true},
+		{what: "a last name", value: lastName, guessable: true},
+		{what: "a document", value: pdfCanary}, {what: "a provider's body", value: bodyCanary},
+		{what: "a wrong input", value: inputCanary, url: true},
+		{what: "an end user's address", value: worldtest.PSUIP},
+	}
+	for secret, what := range worldtest.Secrets(w.ours) {
+		needles = append(needles, needle{what: what, value: secret})
 	}
 	for _, c := range clients {
-		needles = append(needles, needle{what: "a key", value: keyOf(c.id)})
+		needles = append(needles, needle{what: "a key", value: c.Key})
 	}
 	hear := func(a answer) {
 		mu.Lock()
 		defer mu.Unlock()
 		said.WriteString(a.header + protojson.Format(a.failure) + "\n")
 	}
-	psu := &consentv1.Psu{NationalId: sandbox.GoodNationalID, CompanyId: sandbox.SwedishCompanyID, FirstName: firstName, LastName: lastName}
+	psu := &consentv1.Psu{
+		NationalId: sandbox.GoodNationalID, CompanyId: sandbox.SwedishCompanyID, FirstName: firstName,
+		LastName: lastName,
+	}
 
 	answers, failures := 0, 0
 	for i, trouble := range troubles {
-		eventually(t, "both providers to be asked again", func() bool {
-			_, atFimento := s.consents.ListPartnerBanks(t.Context(), &consentv1.ListPartnerBanksRequest{})
-			_, atFinoOS := s.providers.ListProviderUsers(t.Context(), &providerv1.ListProviderUsersRequest{Parent: "providers/" + finoosID})
-			return errors.Join(atFimento, atFinoOS) == nil
+		eventually(t, "all providers to be asked again", func() bool {
+			var failed error
+			for _, id := range worldtest.Providers() {
+				failed = errors.Join(failed, worldtest.Of(id).Probe(t.Context(), s))
+			}
+			return failed == nil
 		})
 		v := newVictim(t, w, s, fmt.Sprint("round-", i))
 		if i == 0 {
 			needles = append(needles, bankData(t, s, v)...)
 		}
 		if trouble.fault != (sandbox.Fault{}) {
-			w.ours.FimentoCore.Faults.Add(trouble.fault)
-			w.ours.FinoOSCore.Faults.Add(trouble.fault)
+			for _, played := range w.ours.InOrder() {
+				played.Core.Faults.Add(trouble.fault)
+			}
 		}
 		var all sync.WaitGroup
 		slots := make(chan struct{}, 24)
 		for provider, n := range v.names {
-			for _, m := range methods() {
+			for _, m := range worldtest.Methods() {
 				front := fronts[(i+len(provider)+m.Index())%len(fronts)]
 				request := requestFor(t, m, n)
 				switch m.Name() {
 				case "CreateConsent":
-					request = object{"consent": object{"market": markets[provider]}, "psu": json.RawMessage(protojson.Format(psu))}
+					request = object{
+						"consent": object{"market": worldtest.Of(provider).Market, "provider": provider},
+						"psu":     json.RawMessage(protojson.Format(psu)),
+					}
 				case "CreateShipment":
 					request["shipment"].(object)["pdf"] = []byte("%PDF-1.4\n" + pdfCanary)
 				}
@@ -120,11 +135,12 @@ func TestCanaries(t *testing.T) {
 			}
 		}
 		all.Wait()
-		w.ours.FimentoCore.Faults.Clear()
-		w.ours.FinoOSCore.Faults.Clear()
+		for _, played := range w.ours.InOrder() {
+			played.Core.Faults.Clear()
+		}
 	}
 	// Whatever is wrong with a request, the error does not quote it.
-	for _, m := range methods() {
+	for _, m := range worldtest.Methods() {
 		for _, request := range wrongRequests(m) {
 			hear(w.wrong(t, s, m, request))
 		}
@@ -135,15 +151,19 @@ func TestCanaries(t *testing.T) {
 			needles = append(needles, needle{what: "what " + who.what + " calls with", value: who.authorization})
 		}
 		for _, front := range fronts {
-			hear(w.call(t, w.stubs(t, who.authorization), front, who.authorization, methods()[0], object{"name": "consents/1"}))
+			hear(w.call(t, w.stubs(t, who.authorization), front, who.authorization, worldtest.Methods()[0], object{
+				"name": "consents/1",
+			}))
 		}
 	}
 	// The call that panics.
 	var panicked answer
-	for _, m := range methods() {
+	for _, m := range worldtest.Methods() {
 		if m.Name() == "SearchCompanyLogos" {
 			for _, front := range fronts {
-				panicked = w.call(t, s, front, keyOf(owner), m, object{"queries": []any{object{"name": inputCanary, "iban": sandbox.SampleInvalidIBAN}}})
+				panicked = w.call(t, s, front, keyOf(owner), m, object{"queries": []any{object{
+					"name": inputCanary, "iban": sandbox.SampleInvalidIBAN,
+				}}})
 				hear(panicked)
 				if panicked.reason() != "INTERNAL" {
 					t.Errorf("%s: the call that panics gave %v", front, panicked.failure)
@@ -157,7 +177,7 @@ func TestCanaries(t *testing.T) {
 	}
 	asked := providerTokens(t, w)
 	needles = append(needles, asked...)
-	sinks := map[string][]byte{"metrics": w.metrics(t), "URLs to providers": w.providerURLs()}
+	sinks := map[string][]byte{"metrics": must(w.gateway.Metrics())(t), "URLs to providers": w.providerURLs()}
 	w.files(t, sinks, "before the end: ")
 	w.stop(t)
 	w.files(t, sinks, "")
@@ -169,13 +189,15 @@ func TestCanaries(t *testing.T) {
 
 	total, size := 0, 0
 	for _, name := range []string{
-		"gateway.log", "kontor.db", "before the end: kontor.db-wal", "metrics", "traces", "errors and headers", "URLs", "URLs to providers",
+		"gateway.log", "kontor.db", "before the end: kontor.db-wal", "metrics", "traces", "errors and headers",
+		"URLs", "URLs to providers",
 	} {
 		if len(sinks[name]) == 0 {
 			t.Errorf("there is nothing in %s to look into", name)
 		}
 	}
-	if !bytes.Contains(sinks["gateway.log"], []byte("a call panicked")) || !bytes.Contains(sinks["gateway.log"], []byte(`"level":"DEBUG"`)) {
+	if !bytes.Contains(sinks["gateway.log"], []byte("a call panicked")) ||
+		!bytes.Contains(sinks["gateway.log"], []byte(`"level":"DEBUG"`)) {
 		t.Error("the log has no panic, or is not at debug level")
 	}
 	if len(asked) == 0 || len(callbackTokens(w.ours)) == 0 {
@@ -186,7 +208,10 @@ func TestCanaries(t *testing.T) {
 		total += looked.hits(t, name, content)
 		size += len(content)
 	}
-	t.Logf("%d answers, %d of them errors; %d values in %d sinks with %d bytes: %d hits", answers, failures, len(needles), len(sinks), size, total)
+	t.Logf(
+		"%d answers, %d of them errors; %d values in %d sinks with %d bytes: %d hits", answers, failures,
+		len(needles), len(sinks), size, total,
+	)
 }
 
 // panicking builds a gateway in which one call panics with its request.
@@ -201,23 +226,23 @@ func panicking(t *testing.T) string {
 	}
 	dir := t.TempDir()
 	changed := filepath.Join(dir, "server.go")
-	source = strings.Replace(source, signature, signature+"\n\tif ctx != nil {\n\t\tpanic(\"lost: \" + req.String())\n\t}", 1)
+	source = strings.Replace(
+		source, signature, signature+"\n\tif ctx != nil {\n\t\tpanic(\"lost: \" + req.String())\n\t}", 1,
+	)
 	overlay := filepath.Join(dir, "overlay.json")
 	if err := errors.Join(os.WriteFile(changed, []byte(source), 0o600),
 		os.WriteFile(overlay, marshal(t, object{"Replace": object{file: changed}}), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "gateway")
-	build := exec.Command("go", "build", "-overlay", overlay, "-o", path, "./cmd/gateway")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := worldtest.Build(path, "-overlay", overlay); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
 
 // bankData are texts of accounts and transactions.
-func bankData(t *testing.T, s *stubs, v victim) (needles []needle) {
+func bankData(t *testing.T, s *worldtest.Stubs, v victim) (needles []needle) {
 	t.Helper()
 	add := func(what, value string) {
 		if len(value) >= 10 { // shorter ones stand elsewhere by chance
@@ -225,12 +250,16 @@ func bankData(t *testing.T, s *stubs, v victim) (needles []needle) {
 		}
 	}
 	for _, n := range v.names {
-		for _, a := range must(s.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: n["Consent"]}))(t).GetAccounts() {
+		for _, a := range must(s.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{
+			Parent: n["Consent"],
+		}))(t).GetAccounts() {
 			add("an IBAN", a.GetIban())
 			add("an account number", a.GetAccountNumber())
 			add("an account's owner", a.GetOwnerName())
 		}
-		stream := must(s.banking.StreamTransactions(t.Context(), &bankingv1.StreamTransactionsRequest{Parent: n["Consent"]}))(t)
+		stream := must(s.Banking.StreamTransactions(t.Context(), &bankingv1.StreamTransactionsRequest{
+			Parent: n["Consent"],
+		}))(t)
 		seen := map[string]bool{}
 		for len(seen) < 40 {
 			tx, err := stream.Recv()
@@ -240,7 +269,9 @@ func bankData(t *testing.T, s *stubs, v victim) (needles []needle) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, text := range []string{tx.GetRemittanceInformation(), tx.GetCounterparty().GetName(), tx.GetCounterparty().GetIban()} {
+			for _, text := range []string{
+				tx.GetRemittanceInformation(), tx.GetCounterparty().GetName(), tx.GetCounterparty().GetIban(),
+			} {
 				if !seen[text] {
 					seen[text] = true
 					add("a transaction's text", text)
@@ -259,17 +290,21 @@ func wrongRequests(m protoreflect.MethodDescriptor) (all []object) {
 	for i := range m.Input().Fields().Len() {
 		field := m.Input().Fields().Get(i)
 		if field.Kind() == protoreflect.StringKind && !field.IsList() {
-			all = append(all, object{field.JSONName(): inputCanary}, object{field.JSONName(): strings.Repeat(inputCanary, 200)})
+			all = append(all, object{field.JSONName(): inputCanary}, object{
+				field.JSONName(): strings.Repeat(inputCanary, 200),
+			})
 		}
 		if field.Message() != nil && !field.IsList() {
-			all = append(all, object{field.JSONName(): object{inputCanary: inputCanary}}, object{field.JSONName(): inputCanary})
+			all = append(all, object{field.JSONName(): object{inputCanary: inputCanary}}, object{
+				field.JSONName(): inputCanary,
+			})
 		}
 	}
 	return append(all, object{inputCanary: inputCanary})
 }
 
 // wrong calls with a request that may be no message at all: then REST alone can say it.
-func (w *world) wrong(t *testing.T, s *stubs, m protoreflect.MethodDescriptor, request object) answer {
+func (w *world) wrong(t *testing.T, s *worldtest.Stubs, m protoreflect.MethodDescriptor, request object) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), streamTime)
 	defer cancel()
@@ -285,10 +320,12 @@ func (w *world) wrong(t *testing.T, s *stubs, m protoreflect.MethodDescriptor, r
 func providerTokens(t *testing.T, w *world) (needles []needle) {
 	t.Helper()
 	seen := map[string]bool{}
-	for _, call := range append(w.ours.FimentoCore.Calls.All(), w.ours.FinoOSCore.Calls.All()...) {
+	for _, call := range worldtest.Calls(w.ours) {
 		var body struct{ RefreshToken string }
 		_ = json.Unmarshal(call.Body, &body)
-		for _, token := range []string{strings.TrimPrefix(call.Header.Get("Authorization"), "Bearer "), body.RefreshToken} {
+		for _, token := range []string{
+			strings.TrimPrefix(call.Header.Get("Authorization"), "Bearer "), body.RefreshToken,
+		} {
 			if token != "" && !seen[token] {
 				seen[token] = true
 				needles = append(needles, needle{what: "a provider's token", value: token})
@@ -298,10 +335,11 @@ func providerTokens(t *testing.T, w *world) (needles []needle) {
 	return needles
 }
 
-// providerURLs are all addresses that the gateway asked providers for. A finoOS callback is a provider's own call and no part of it.
+// providerURLs are all addresses that the gateway asked providers for. A provider's own calls, such as callbacks, are
+// no part of it.
 func (w *world) providerURLs() []byte {
 	var b bytes.Buffer
-	for _, call := range append(w.ours.FimentoCore.Calls.All(), w.ours.FinoOSCore.Calls.All()...) {
+	for _, call := range worldtest.Calls(w.ours) {
 		fmt.Fprintf(&b, "%s?%s\n", call.Path, call.Query.Encode())
 	}
 	return b.Bytes()
@@ -311,10 +349,8 @@ func (w *world) providerURLs() []byte {
 func (w *world) files(t *testing.T, sinks map[string][]byte, prefix string) {
 	t.Helper()
 	for _, path := range must(filepath.Glob(w.path("*")))(t) {
-		switch name := filepath.Base(path); name {
-		case "kontor.yaml", "fimento.secret": // they are meant to hold secrets
-		default:
-			sinks[prefix+name] = must(os.ReadFile(path))(t)
+		if !worldtest.HoldsSecrets(path) {
+			sinks[prefix+filepath.Base(path)] = must(os.ReadFile(path))(t)
 		}
 	}
 }

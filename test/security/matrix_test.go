@@ -18,6 +18,8 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 const notFound = int32(codes.NotFound)
@@ -57,14 +59,18 @@ func (n names) under(consent string) names {
 
 // bodies are requests beyond the names at their top, which the descriptors tell. $Customer stands for the name of one.
 var bodies = map[string]string{
-	"CreateCustomer":     `{"customer":{"type":"PERSON"}}`,
-	"UpdateCustomer":     `{"customer":{"name":"$Customer","reference":"taken over"},"updateMask":"reference"}`,
-	"CreateConsent":      `{"consent":{"customer":"$Customer","market":"SE"}}`,
-	"SimulateDecision":   `{"decision":"REVOKED"}`,
-	"CreatePartnerBank":  `{"partnerBank":{"displayName":"Another Bank"}}`,
-	"UpdatePartnerBank":  `{"partnerBank":{"name":"$PartnerBank","displayName":"Taken Over"},"updateMask":"displayName"}`,
-	"ImportConnections":  `{"mode":"REPLACE","connections":[{"id":"1","bank":{"displayName":"B"},"accounts":[{"id":"1","type":"CURRENT","balance":{"value":"1.00","currencyCode":"EUR"}}]}]}`,
-	"CreateShipment":     `{"shipment":{"customer":"$Customer","channel":"FAX","recipient":"R","subject":"S","address":{"street":"S","houseNumber":"1","postcode":"1","city":"C","countryCode":"DE"},"pdf":"JVBERi0xLjQK"}}`,
+	"CreateCustomer":    `{"customer":{"type":"PERSON"}}`,
+	"UpdateCustomer":    `{"customer":{"name":"$Customer","reference":"taken over"},"updateMask":"reference"}`,
+	"CreateConsent":     `{"consent":{"customer":"$Customer","market":"SE"}}`,
+	"SimulateDecision":  `{"decision":"REVOKED"}`,
+	"CreatePartnerBank": `{"partnerBank":{"displayName":"Another Bank"}}`,
+	"UpdatePartnerBank": `{"partnerBank":{"name":"$PartnerBank","displayName":"Taken Over"},` +
+		`"updateMask":"displayName"}`,
+	"ImportConnections": `{"mode":"REPLACE","connections":[{"id":"1","bank":{"displayName":"B"},` +
+		`"accounts":[{"id":"1","type":"CURRENT","balance":{"value":"1.00","currencyCode":"EUR"}}]}]}`,
+	"CreateShipment": `{"shipment":{"customer":"$Customer","channel":"FAX","recipient":"R","subject":"S",` +
+		`"address":{"street":"S","houseNumber":"1","postcode":"1","city":"C","countryCode":"DE"},` +
+		`"pdf":"JVBERi0xLjQK"}}`,
 	"SearchCompanyLogos": `{"queries":[{"name":"fino"}]}`,
 }
 
@@ -84,7 +90,9 @@ func requestFor(t *testing.T, m protoreflect.MethodDescriptor, n names) object {
 	}
 	for i := range m.Input().Fields().Len() {
 		field := m.Input().Fields().Get(i)
-		reference, _ := proto.GetExtension(field.Options(), annotations.E_ResourceReference).(*annotations.ResourceReference)
+		reference, _ := proto.GetExtension(
+			field.Options(), annotations.E_ResourceReference,
+		).(*annotations.ResourceReference)
 		if kind := strings.TrimPrefix(reference.GetType(), "kontor.dev/"); kind != "" {
 			if n[kind] == "" {
 				t.Fatalf("%s refers to a %s, of which the test has none", m.FullName(), kind)
@@ -109,28 +117,40 @@ type victim struct {
 }
 
 // newVictim makes data of everything. Its tag stands in what the tenant chose itself.
-func newVictim(t *testing.T, w *world, s *stubs, tag string) victim {
+func newVictim(t *testing.T, w *world, s *worldtest.Stubs, tag string) victim {
 	t.Helper()
 	v := victim{names: map[string]names{}}
 	mark := func(texts ...string) { v.marks = append(v.marks, texts...) }
 	id := func(name string) string { return name[strings.LastIndex(name, "/")+1:] }
-	bank := must(s.consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{PartnerBank: &consentv1.PartnerBank{DisplayName: "Bank of " + tag}}))(t)
-	customer := must(s.customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
+	unsupported := unsupported(t, s)
+	keeper := slices.IndexFunc(worldtest.Providers(), func(id string) bool { return !unsupported[id]["CreatePartnerBank"] })
+	bank := must(s.Consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
+		PartnerBank: &consentv1.PartnerBank{
+			Provider: "providers/" + worldtest.Providers()[keeper], DisplayName: "Bank of " + tag,
+		},
+	}))(t)
+	customer := must(s.Customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
 		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: "reference-of-" + tag},
 	}))(t)
 	request := letter("Recipient of "+tag, []byte("%PDF-1.4\n"))
 	request.Shipment.Customer = customer.GetName()
-	shipment := delivered(t, s, must(s.documents.CreateShipment(t.Context(), request))(t))
+	shipment := delivered(t, s, must(s.Documents.CreateShipment(t.Context(), request))(t))
 	mark("of "+tag, "reference-of-"+tag, id(bank.GetName()), id(customer.GetName()), id(shipment.GetName()))
-	for provider := range markets {
+	for _, provider := range worldtest.Providers() {
 		consent := approve(t, s, w.ours, ask(t, s, provider, person()))
 		account := accounts(t, s, consent)[0]
 		v.names[provider] = names{
-			"Consent": consent.GetName(), "Customer": customer.GetName(), "Connection": consent.GetConnections()[0].GetName(), "Account": account.GetName(),
-			"Insights": consent.GetName() + "/insights", "PaymentPartnerAnalysis": consent.GetName() + "/paymentPartnerAnalysis",
-			"Shipment": shipment.GetName(), "PartnerBank": bank.GetName(), "Provider": "providers/" + provider,
+			"Consent": consent.GetName(), "Customer": customer.GetName(),
+			"Connection": consent.GetConnections()[0].GetName(), "Account": account.GetName(),
+			"Insights":               consent.GetName() + "/insights",
+			"PaymentPartnerAnalysis": consent.GetName() + "/paymentPartnerAnalysis",
+			"Shipment":               shipment.GetName(), "PartnerBank": bank.GetName(),
+			"Provider": "providers/" + provider,
 		}
-		mark(id(consent.GetName()), consent.GetReference(), consent.GetProviderReference(), id(consent.GetCustomer()), id(account.GetName()))
+		mark(
+			id(consent.GetName()), consent.GetReference(), consent.GetProviderReference(), id(consent.GetCustomer()),
+			id(account.GetName()),
+		)
 		if account.GetIban() != "" {
 			mark(account.GetIban())
 		}
@@ -139,15 +159,15 @@ func newVictim(t *testing.T, w *world, s *stubs, tag string) victim {
 }
 
 // state is all of a tenant's data that can be listed, in text.
-func state(t *testing.T, s *stubs, v victim) string {
+func state(t *testing.T, s *worldtest.Stubs, v victim) string {
 	t.Helper()
 	var b strings.Builder
 	add := func(m proto.Message) { b.Write(must(protojson.Marshal(m))(t)) }
-	add(must(s.customers.ListCustomers(t.Context(), &customerv1.ListCustomersRequest{}))(t))
-	add(must(s.consents.ListConsents(t.Context(), &consentv1.ListConsentsRequest{}))(t))
-	add(must(s.consents.ListPartnerBanks(t.Context(), &consentv1.ListPartnerBanksRequest{}))(t))
-	add(must(s.documents.ListShipments(t.Context(), &documentsv1.ListShipmentsRequest{}))(t))
-	for _, provider := range []string{fimentoID, finoosID} {
+	add(must(s.Customers.ListCustomers(t.Context(), &customerv1.ListCustomersRequest{}))(t))
+	add(must(s.Consents.ListConsents(t.Context(), &consentv1.ListConsentsRequest{}))(t))
+	add(must(s.Consents.ListPartnerBanks(t.Context(), &consentv1.ListPartnerBanksRequest{}))(t))
+	add(must(s.Documents.ListShipments(t.Context(), &documentsv1.ListShipmentsRequest{}))(t))
+	for _, provider := range worldtest.Providers() {
 		b.WriteString(history(t, s, v.names[provider]["Consent"]))
 	}
 	return strings.ReplaceAll(b.String(), " ", "") // protojson and text put in blanks at random
@@ -172,33 +192,39 @@ func not(f func(protoreflect.MethodDescriptor) bool) func(protoreflect.MethodDes
 
 // writes tells whether a method changes something: what REST asks for with other than GET, a search aside.
 func writes(m protoreflect.MethodDescriptor) bool {
-	rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
-	return rule.GetGet() == "" && m.Name() != "SearchCompanyLogos"
+	return worldtest.Rule(m).GetGet() == "" && m.Name() != "SearchCompanyLogos"
 }
 
 var intruders = []intruder{
 	{what: "other tenant", authorization: keyOf(rival)},
 	{what: "no key", reason: "UNAUTHENTICATED"},
 	{what: "unknown key", authorization: keyOf("nobody"), reason: "UNAUTHENTICATED"},
-	{what: "wrong scope", authorization: keyOf(porter), reason: "SCOPE_MISSING", applies: not(inService("ProviderService"))},
+	{what: "wrong scope", authorization: keyOf(porter), reason: "SCOPE_MISSING", applies: not(
+		inService("ProviderService"),
+	)},
 	{what: "wrong scope", authorization: keyOf(clerk), reason: "SCOPE_MISSING", applies: inService("ProviderService")},
 	{what: "read scope", authorization: keyOf(reader), reason: "SCOPE_MISSING", applies: writes},
 }
 
-// TestMatrix: every RPC x every front x every intruder gives nothing away, neither in what is answered nor in that it exists, and does nothing.
+// TestMatrix: every RPC x every front x every intruder gives nothing away, neither in what is answered nor in that it
+// exists, and does nothing.
 func TestMatrix(t *testing.T) {
 	w := newWorld(t, worldOptions{minInterval: time.Hour})
 	s := w.stubs(t, keyOf(owner))
 	v := newVictim(t, w, s, "the-victim")
 	rivals := w.stubs(t, keyOf(rival))
-	own := approve(t, rivals, w.theirs, ask(t, rivals, finoosID, nil))
+	own := map[string]*consentv1.Consent{}
+	for _, provider := range worldtest.Providers() {
+		own[provider] = approve(t, rivals, w.theirs, ask(t, rivals, provider, person()))
+	}
+	unsupported := unsupported(t, rivals)
 	before, asked := state(t, s, v), calls(w.ours)
 
 	cells, leaks := 0, 0
 	counts := map[string]int{}
 	for _, who := range intruders {
 		as := w.stubs(t, who.authorization)
-		for _, m := range methods() {
+		for _, m := range worldtest.Methods() {
 			if who.applies != nil && !who.applies(m) {
 				continue
 			}
@@ -220,7 +246,10 @@ func TestMatrix(t *testing.T) {
 					got, want := try(victims), try(none)
 					if told(got, victims) != told(want, none) {
 						leaks++
-						t.Errorf("%s: a name of the victim's is told from one that nobody has:\n %s\n %s", cell, told(got, victims), told(want, none))
+						t.Errorf(
+							"%s: a name of the victim's is told from one that nobody has:\n %s\n %s", cell,
+							told(got, victims), told(want, none),
+						)
 					}
 					if who.reason != "" && (got.failure == nil || got.reason() != who.reason) {
 						leaks++
@@ -229,14 +258,21 @@ func TestMatrix(t *testing.T) {
 					if who.authorization != keyOf(rival) {
 						continue
 					}
-					// Another tenant is told that there is nothing of that name, be it the victim's own name or what the victim has below a
-					// consent moved below one of the rival's.
-					if about(t, m, victims, "Consent", "Customer", "Shipment", "PartnerBank") && got.failure.GetCode() != notFound {
+					// Another tenant is told that there is nothing of that name, be it the victim's own name or what
+					// the victim has below a consent moved below one of the rival's.
+					if about(t, m, victims, "Consent", "Customer", "Shipment", "PartnerBank") &&
+						got.failure.GetCode() != notFound {
 						t.Errorf("%s: got %v, want NOT_FOUND", cell, got.failure)
 					}
-					if about(t, m, victims, "Connection", "Account") {
-						if a := try(victims.under(own.GetName())); a.failure.GetCode() != notFound {
-							t.Errorf("%s: below a consent of one's own: got %v, want NOT_FOUND", cell, a.failure)
+					for provider, consent := range own {
+						if unsupported[provider][string(m.Name())] || !about(t, m, victims, "Connection", "Account") {
+							continue
+						}
+						if a := try(victims.under(consent.GetName())); a.failure.GetCode() != notFound {
+							t.Errorf(
+								"%s: below a consent of one's own at %s: got %v, want NOT_FOUND", cell, provider,
+								a.failure,
+							)
 						}
 					}
 				}
@@ -250,7 +286,25 @@ func TestMatrix(t *testing.T) {
 	if n := calls(w.ours) - asked; n > 1 {
 		t.Errorf("the victim's providers were asked %d times", n)
 	}
-	t.Logf("%d cells, %d leaks: %v, each of %d RPCs by %v with names at both providers", cells, leaks, counts, len(methods()), fronts)
+	t.Logf(
+		"%d cells, %d leaks: %v, each of %d RPCs by %v with names at all providers", cells, leaks, counts,
+		len(worldtest.Methods()), fronts,
+	)
+}
+
+// unsupported are the RPCs that each provider does not offer, by their short names.
+func unsupported(t *testing.T, s *worldtest.Stubs) map[string]map[string]bool {
+	t.Helper()
+	all := map[string]map[string]bool{}
+	listed := must(s.Providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{}))(t)
+	for _, p := range listed.GetProviders() {
+		id := strings.TrimPrefix(p.GetName(), "providers/")
+		all[id] = map[string]bool{}
+		for _, c := range p.GetCapabilities() {
+			all[id][c.GetMethod()] = c.GetLevel() == providerv1.Provider_Capability_UNSUPPORTED
+		}
+	}
+	return all
 }
 
 // in finds a mark of the victim in an answer that the request did not bring.

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// forms are the texts as which a value may stand somewhere: plain, in JSON, in a URL, in base64 (at every offset within a longer text, both
-// alphabets) and in hex.
+// forms are the texts as which a value may stand somewhere: plain, in JSON, in a URL, in base64 (at every offset
+// within a longer text, both alphabets) and in hex.
 func forms(value string) []string {
 	quoted, _ := json.Marshal(value)
 	ascii := strings.Trim(strings.ReplaceAll(fmt.Sprintf("%+q", value), `\\`, `\`), `"`)
@@ -98,10 +98,13 @@ func (h haystack) hits(t *testing.T, sink string, content []byte) int {
 func TestForms(t *testing.T) {
 	const value = "Sandström/1995+03 09%"
 	for what, text := range map[string]string{
-		"plain": "x" + value + "y", "json": string(must(json.Marshal("x" + value + "y"))(t)), "ascii": fmt.Sprintf("%+q", "x"+value+"y"),
+		"plain": "x" + value + "y", "json": string(must(json.Marshal("x" + value + "y"))(t)),
+		"ascii": fmt.Sprintf("%+q", "x"+value+"y"),
 		"query": url.Values{"q": {"x" + value}}.Encode(), "path": url.PathEscape("x" + value),
-		"base64 0": base64.StdEncoding.EncodeToString([]byte(value + "y")), "base64 1": base64.StdEncoding.EncodeToString([]byte("x" + value + "yz")),
-		"base64 2": base64.URLEncoding.EncodeToString([]byte("xx" + value)), "hex": hex.EncodeToString([]byte("x" + value)), "HEX": strings.ToUpper(hex.EncodeToString([]byte(value))),
+		"base64 0": base64.StdEncoding.EncodeToString([]byte(value + "y")),
+		"base64 1": base64.StdEncoding.EncodeToString([]byte("x" + value + "yz")),
+		"base64 2": base64.URLEncoding.EncodeToString([]byte("xx" + value)),
+		"hex":      hex.EncodeToString([]byte("x" + value)), "HEX": strings.ToUpper(hex.EncodeToString([]byte(value))),
 	} {
 		if !slices.ContainsFunc(forms(value), func(form string) bool { return strings.Contains(text, form) }) {
 			t.Errorf("%s: not found in %s", what, text)

@@ -12,6 +12,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // issuer is the OpenID provider of all worlds. Every world's gateway takes its tokens for the tenant default.
@@ -34,7 +36,8 @@ func newTokenIssuer() *tokenIssuer {
 	})
 	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(object{"keys": []object{{
-			"kty": "RSA", "kid": "one", "use": "sig", "n": base64.RawURLEncoding.EncodeToString(key.N.Bytes()), "e": "AQAB",
+			"kty": "RSA", "kid": "one", "use": "sig", "n": base64.RawURLEncoding.EncodeToString(key.N.Bytes()),
+			"e": "AQAB",
 		}}})
 	})
 	i.url = httptest.NewServer(mux).URL // for as long as the tests run
@@ -43,7 +46,9 @@ func newTokenIssuer() *tokenIssuer {
 
 // token makes a token that is good for everything, but for what is changed.
 func (i *tokenIssuer) token(changes object) string {
-	claims := object{"iss": i.url, "aud": "kontor", "sub": "scoring", "exp": time.Now().Add(time.Hour).Unix(), "scope": "*"}
+	claims := object{
+		"iss": i.url, "aud": "kontor", "sub": "scoring", "exp": time.Now().Add(time.Hour).Unix(), "scope": "*",
+	}
 	for name, value := range changes {
 		claims[name] = value
 	}
@@ -68,16 +73,24 @@ func init() { //nolint:gochecknoinits // tables that the matrix, in another file
 		return fmt.Sprintf("oidc: [{issuer: %q, audience: kontor, tenant: default}]\n", issuer.url)
 	})
 	intruders = append(intruders,
-		intruder{what: "expired token", authorization: issuer.token(object{"exp": time.Now().Add(-time.Minute).Unix()}), reason: "UNAUTHENTICATED"},
-		intruder{what: "token for others", authorization: issuer.token(object{"aud": "others"}), reason: "UNAUTHENTICATED"},
-		intruder{what: "token without scope", authorization: issuer.token(object{"scope": "openid profile"}), reason: "SCOPE_MISSING"},
+		intruder{
+			what: "expired token", authorization: issuer.token(object{"exp": time.Now().Add(-time.Minute).Unix()}),
+			reason: "UNAUTHENTICATED",
+		},
+		intruder{
+			what: "token for others", authorization: issuer.token(object{"aud": "others"}), reason: "UNAUTHENTICATED",
+		},
+		intruder{
+			what: "token without scope", authorization: issuer.token(object{"scope": "openid profile"}),
+			reason: "SCOPE_MISSING",
+		},
 	)
 }
 
 // TestTokens: what the matrix's tokens lack is all that they lack.
 func TestTokens(t *testing.T) {
 	w := newWorld(t, worldOptions{minInterval: time.Hour})
-	for _, m := range methods() {
+	for _, m := range worldtest.Methods() {
 		if name := m.Name(); name != "ListCustomers" && name != "WatchConsents" {
 			continue
 		}

@@ -254,6 +254,6 @@ func (s *Server) person(p *process) sandbox.Person {
 	case p.nationalID != "":
 		return people.Dress(people.ByNationalID(p.nationalID), p.market)
 	default:
-		return people.Dress(people.ForUser(p.id, false), p.market)
+		return people.Dress(people.ForUser(sandbox.Germany, p.id, false), p.market)
 	}
 }

@@ -123,7 +123,7 @@ func TestLoginsShowThePopulation(t *testing.T) {
 	h := setup(t, finoos.Config{})
 	for _, kind := range []string{"person", "company"} {
 		userID := h.connected(kind)
-		person := h.core.Population.ForUser(userID, kind == "company")
+		person := h.core.Population.ForUser(sandbox.Germany, userID, kind == "company")
 		logins := h.logins(userID)
 		if len(logins) != 1 || logins[0].Bank.Name != "fino Bank" || logins[0].Bank.BankCode != "10020000" {
 			t.Fatalf("logins: %+v", logins)

@@ -36,7 +36,7 @@ func (s *Server) dress(u *user, at uiBank) *bankLogin {
 	person := s.personOf(u)
 	owner := person.Name
 	if u.attached > 0 {
-		person = s.core.Population.ForUser(u.id+"/"+number, u.company)
+		person = s.core.Population.ForUser(sandbox.Germany, u.id+"/"+number, u.company)
 	}
 	wire := bankLogin{
 		ID:   s.hash("login", u.id, number)[:24],
@@ -56,7 +56,7 @@ func (s *Server) personOf(u *user) sandbox.Person {
 	if u.person != nil {
 		return *u.person
 	}
-	return s.core.Population.ForUser(u.id, u.company)
+	return s.core.Population.ForUser(sandbox.Germany, u.id, u.company)
 }
 
 func (s *Server) dressAccount(a sandbox.Account, loginID string) account {

@@ -49,7 +49,7 @@ func TestConnectingABank(t *testing.T) {
 	}
 	b.confirmTAN()
 	b.shows("Share these accounts")
-	b.says(h.core.Population.ForUser(userID, false).Logins[0].Accounts[0].IBAN)
+	b.says(h.core.Population.ForUser(sandbox.Germany, userID, false).Logins[0].Accounts[0].IBAN)
 	b.says("90 days")
 	if len(h.logins(userID)) != 0 {
 		t.Error("a login is connected before the consent")

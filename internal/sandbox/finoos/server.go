@@ -69,7 +69,9 @@ type Server struct {
 	sessions  map[string]*session
 	shipments []*Shipment
 	callbacks Callbacks
-	held      *Shipment // with CallbacksReorder: the one that waits for its successor
+	held      *Shipment      // with CallbacksReorder: the one that waits for its successor
+	closed    bool           // no shipment is called back any more
+	calling   sync.WaitGroup // counts callbacks under way; added to while mu is held and closed is false
 }
 
 // New makes the server. Like http.ServeMux it panics on a route that cannot be served: an unknown operation name, a

@@ -132,6 +132,12 @@ func (s *Server) SetCallbacks(c Callbacks) {
 // is logged.
 func (s *Server) callBack(done *Shipment) {
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.calling.Add(1)
+	defer s.calling.Done()
 	done.Callbacks++
 	success := !strings.Contains(strings.ToLower(done.Recipient), "fail")
 	if s.callbacks.Success != nil {

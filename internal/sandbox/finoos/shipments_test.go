@@ -1,8 +1,10 @@
 package finoos_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -219,4 +221,35 @@ func TestCallbackModes(t *testing.T) {
 	if want := map[string]int{"a": 0, "b": 2, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1}; !reflect.DeepEqual(counts, want) {
 		t.Errorf("counted %v, want %v", counts, want)
 	}
+}
+
+// TestCloseEndsCallbacks: Close waits for a callback under way, and none comes later.
+func TestCloseEndsCallbacks(t *testing.T) {
+	h, rec := setup(t, finoos.Config{}), receive(t)
+	called, answer := make(chan struct{}), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(called)
+		<-answer
+	}))
+	t.Cleanup(slow.Close)
+	h.call("POST", "/documentshipment/fax", shipment("slow", "callbackURL", slow.URL)).done()
+	advanced := make(chan struct{})
+	go func() {
+		defer close(advanced)
+		h.clock.Advance(time.Second)
+	}()
+	<-called
+	h.sendFax(rec, "late")
+	soon, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.fino.Close(soon); !errors.Is(err, context.Canceled) {
+		t.Errorf("closed while a callback is under way: %v", err)
+	}
+	close(answer)
+	if err := h.fino.Close(t.Context()); err != nil {
+		t.Errorf("closed: %v", err)
+	}
+	<-advanced
+	h.clock.Advance(time.Hour)
+	expect(t, rec)
 }

@@ -1,10 +1,7 @@
 package e2e
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +13,7 @@ import (
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/fimento"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // TestTwoAccountsAtOneProvider: a tenant may have two providers of one kind. Each has an id, credentials, calls, partner
@@ -30,41 +28,35 @@ func TestTwoAccountsAtOneProvider(t *testing.T) {
 		bank     = "705c6c479691950d359bb0e0"
 	)
 	w := newWorld(t, worldOptions{step: 20 * time.Millisecond})
-	second, err := sandboxes.Start(t.Context(), sandboxes.Options{
-		Options: sandbox.Options{Seed: *seed + 1, Step: 20 * time.Millisecond},
-		Fimento: fimento.Config{Name: name, Password: password, PartnerBankID: bank},
-	})
+	core := sandbox.Options{Seed: *seed + 1, Step: 20 * time.Millisecond}
+	running, err := sandboxes.Start(t.Context(), sandboxes.Options{Options: core, Dialects: []sandbox.Dialect{
+		fimento.Dialect(fimento.Config{Name: name, Password: password, PartnerBankID: bank}),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = second.Close() })
+	t.Cleanup(func() { _ = running.Close() })
+	first, second := w.core(fimento.ID), running.Played[fimento.ID].Core
 	w.secret(password, "the second account's password")
 	w.restart(t, func() {
-		hash := sha256.Sum256([]byte(keyOf(twofold)))
-		tenant := fmt.Sprintf(`
-  twofold:
-    redirect_uris: [%q]
-    providers:
-      fimento-fi: {kind: fimento, base_url: %q, username: %s, password: "${file:second.secret}", partner_bank: %q}
-      fimento: {base_url: %q, username: %s, password: "${file:fimento.secret}", partner_bank: %q}
-clients:
-  - {id: twofold, tenant: twofold, key_sha256: %s, scopes: ["*"]}
-`, w.app.URL+"/back/*", second.FimentoURL, name, bank, w.FimentoURL, fimento.DefaultName, fimento.DefaultPartnerBankID,
-			hex.EncodeToString(hash[:]))
-		text := strings.Replace(w.config(), "\nclients:\n", tenant, 1)
-		for file, content := range map[string]string{"kontor.yaml": text, "second.secret": password} {
-			if err := os.WriteFile(w.path(file), []byte(content), 0o600); err != nil {
-				t.Fatal(err)
-			}
+		cfg := w.config()
+		blocks := append([]worldtest.Block{{Played: running.Played[fimento.ID], As: finnish}},
+			worldtest.Blocks(w.Running, fimento.ID)...)
+		cfg.Tenants = append(cfg.Tenants, worldtest.Tenant{
+			ID: twofold, Redirects: w.app.URL + "/back/*", Providers: blocks,
+		})
+		cfg.Clients = append(cfg.Clients, worldtest.Client{
+			ID: twofold, Tenant: twofold, Scopes: worldtest.Everything, Key: keyOf(twofold),
+		})
+		if err := w.configure(cfg); err != nil {
+			t.Fatal(err)
 		}
 	})
-	// The file with the password is meant to hold it; the search for leaks comes later.
-	t.Cleanup(func() { _ = os.Remove(w.path("second.secret")) })
 	c := w.client(t, twofold)
-	cores := map[string]*sandbox.Core{fimentoID: w.FimentoCore, finnish: second.FimentoCore}
+	cores := map[string]*sandbox.Core{fimento.ID: first, finnish: second}
 
 	// Both are there, in the order of the file, and each has been told its own address to call.
-	listed := must(c.providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{}))(t).GetProviders()
+	listed := must(c.Providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{}))(t).GetProviders()
 	if len(listed) != 2 || listed[0].GetName() != "providers/"+finnish || listed[1].GetName() != "providers/fimento" ||
 		listed[0].GetDisplayName() != listed[1].GetDisplayName() {
 		t.Errorf("the providers are %v", listed)
@@ -78,8 +70,8 @@ clients:
 	}
 
 	// Who names only the market is told to name the provider.
-	_, err = c.consents.CreateConsent(asPSU(t), func() *consentv1.CreateConsentRequest {
-		request := newConsent(w, fimentoID)
+	_, err = c.Consents.CreateConsent(asPSU(t), func() *consentv1.CreateConsentRequest {
+		request := newConsent(w, fimento.ID)
 		request.Consent.Provider = ""
 		return request
 	}())
@@ -90,15 +82,15 @@ clients:
 	// A consent at each; all about it is asked of that one.
 	consents := map[string]*consentv1.Consent{}
 	for id, core := range cores {
-		made := w.createConsent(t, c, fimentoID, func(r *consentv1.CreateConsentRequest) { r.Consent.Provider = "providers/" + id })
+		made := w.createConsent(t, c, fimento.ID, func(r *consentv1.CreateConsentRequest) { r.Consent.Provider = "providers/" + id })
 		if made.GetProvider() != "providers/"+id {
 			t.Errorf("the consent is at %s, want %s", made.GetProvider(), id)
 		}
-		must(c.consents.SimulateDecision(t.Context(), &consentv1.SimulateDecisionRequest{
+		must(c.Consents.SimulateDecision(t.Context(), &consentv1.SimulateDecisionRequest{
 			Name: made.GetName(), Decision: consentv1.Decision_APPROVED,
 		}))(t)
 		consents[id] = ready(t, c, made.GetName())
-		accounts := must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: made.GetName()}))(t)
+		accounts := must(c.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: made.GetName()}))(t)
 		if len(accounts.GetAccounts()) == 0 {
 			t.Errorf("no accounts at %s", id)
 		}
@@ -115,15 +107,15 @@ clients:
 	// Partner banks are made where the caller says, and found wherever they are.
 	found := map[string]string{}
 	for id := range cores {
-		made := must(c.consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
+		made := must(c.Consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
 			PartnerBank: &consentv1.PartnerBank{DisplayName: "Broker at " + id, Provider: "providers/" + id},
 		}))(t)
 		found[made.GetName()] = id
-		got := must(c.consents.GetPartnerBank(t.Context(), &consentv1.GetPartnerBankRequest{Name: made.GetName()}))(t)
+		got := must(c.Consents.GetPartnerBank(t.Context(), &consentv1.GetPartnerBankRequest{Name: made.GetName()}))(t)
 		if got.GetProvider() != "providers/"+id {
 			t.Errorf("the partner bank of %s is found at %s", id, got.GetProvider())
 		}
-		changed := must(c.consents.UpdatePartnerBank(t.Context(), &consentv1.UpdatePartnerBankRequest{
+		changed := must(c.Consents.UpdatePartnerBank(t.Context(), &consentv1.UpdatePartnerBankRequest{
 			PartnerBank: &consentv1.PartnerBank{Name: made.GetName(), DisplayName: "Changed at " + id},
 		}))(t)
 		if changed.GetProvider() != "providers/"+id || changed.GetDisplayName() != "Changed at "+id {
@@ -132,7 +124,7 @@ clients:
 	}
 	all := map[string]string{}
 	for token := ""; ; {
-		page := must(c.consents.ListPartnerBanks(t.Context(), &consentv1.ListPartnerBanksRequest{PageSize: 1, PageToken: token}))(t)
+		page := must(c.Consents.ListPartnerBanks(t.Context(), &consentv1.ListPartnerBanksRequest{PageSize: 1, PageToken: token}))(t)
 		for _, bank := range page.GetPartnerBanks() {
 			if _, twice := all[bank.GetName()]; twice {
 				t.Errorf("%s is listed twice", bank.GetName())
@@ -148,30 +140,30 @@ clients:
 			t.Errorf("%s is listed at %q, want %s", name, all[name], id)
 		}
 	}
-	if all["partnerBanks/"+bank] != finnish || all["partnerBanks/"+fimento.DefaultPartnerBankID] != fimentoID {
+	if all["partnerBanks/"+bank] != finnish || all["partnerBanks/"+fimento.DefaultPartnerBankID] != fimento.ID {
 		t.Errorf("listed are %v", all)
 	}
 
 	// One refuses the credentials: that is its own trouble.
-	logins := w.FimentoCore.Calls.Count(fimento.OpLogin)
-	fault := second.FimentoCore.Faults.Add(sandbox.Fault{Status: 401})
-	_, err = c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consents[finnish].GetName()})
+	logins := first.Calls.Count(fimento.OpLogin)
+	fault := second.Faults.Add(sandbox.Fault{Status: 401})
+	_, err = c.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consents[finnish].GetName()})
 	if got := failed(err); got == nil || got.reason != "PROVIDER_CREDENTIALS_INVALID" || got.metadata["provider"] != finnish {
 		t.Errorf("the one that refuses: %v", got)
 	}
-	must(c.banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consents[fimentoID].GetName()}))(t)
+	must(c.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consents[fimento.ID].GetName()}))(t)
 	states := map[string]providerv1.Provider_Health_State{}
-	for _, p := range must(c.providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{}))(t).GetProviders() {
+	for _, p := range must(c.Providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{}))(t).GetProviders() {
 		states[strings.TrimPrefix(p.GetName(), "providers/")] = p.GetHealth().GetState()
 	}
-	if states[finnish] != providerv1.Provider_Health_UNAVAILABLE || states[fimentoID] != providerv1.Provider_Health_HEALTHY {
+	if states[finnish] != providerv1.Provider_Health_UNAVAILABLE || states[fimento.ID] != providerv1.Provider_Health_HEALTHY {
 		t.Errorf("their health is %v", states)
 	}
-	if again := w.FimentoCore.Calls.Count(fimento.OpLogin); again != logins {
+	if again := first.Calls.Count(fimento.OpLogin); again != logins {
 		t.Errorf("the other logged in %d times more", again-logins)
 	}
-	second.FimentoCore.Faults.Remove(fault)
-	metrics := string(w.metrics())
+	second.Faults.Remove(fault)
+	metrics := string(must(w.gateway.Metrics())(t))
 	for id := range cores {
 		for _, want := range []string{
 			fmt.Sprintf(`kontor_provider_calls_total{operation="create_process",outcome="ok",provider=%q}`, id),
@@ -182,7 +174,7 @@ clients:
 			}
 		}
 	}
-	if want := fmt.Sprintf(`outcome="credentials",provider=%q`, fimentoID); strings.Contains(metrics, want) {
+	if want := fmt.Sprintf(`outcome="credentials",provider=%q`, fimento.ID); strings.Contains(metrics, want) {
 		t.Errorf("the one that works has %s", want)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
 	"kontor.dev/kontor/internal/sandbox/finoos"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // cut says where a connection breaks: once so many bytes of the request, or of the reply, have passed.
@@ -119,20 +120,22 @@ func (c *cable) lengths() (request, reply int) {
 	return c.sent, c.answered
 }
 
-// TestFaxCutAtEveryByte cuts the connection that carries a fax after every number of bytes of the request, and of the reply. The fax goes over a
-// connection at most once, also when the caller repeats it; finoOS accepts it at most once; and whenever it may have, the answer is the
-// shipment or OUTCOME_UNKNOWN, and the shipment stands as what it is.
+// TestFaxCutAtEveryByte cuts the connection that carries a fax after every number of bytes of the request, and of the
+// reply. The fax goes over a connection at most once, also when the caller repeats it; finoOS accepts it at most
+// once; and whenever it may have, the answer is the shipment or OUTCOME_UNKNOWN, and the shipment stands as what it
+// is.
 func TestFaxCutAtEveryByte(t *testing.T) {
 	t.Parallel()
 	for _, reply := range []bool{false, true} {
 		t.Run(map[bool]string{false: "request", true: "reply"}[reply], func(t *testing.T) {
 			t.Parallel()
 			var wire *cable
-			w := newWorld(t, options{finoosURL: func(gate string) string {
+			w := newWorld(t, options{reached: map[string]func(string) string{finoos.ID: func(gate string) string {
 				wire = newCable(t, gate)
 				return wire.url()
-			}})
-			w.FinoOS.SetCallbacks(finoos.Callbacks{Mode: finoos.CallbacksNever}) // no report may settle what is unknown
+			}}})
+			// no report may settle what is unknown
+			finoOS(w).SetCallbacks(finoos.Callbacks{Mode: finoos.CallbacksNever})
 			cutEverywhere(t, w, wire, reply)
 		})
 	}
@@ -147,7 +150,7 @@ type sentFax struct {
 
 func cutEverywhere(t *testing.T, w *world, wire *cable, reply bool) {
 	whole := uuid.NewString()
-	must(w.client.documents.CreateShipment(w.context(), shipmentRequest(whole, documentsv1.Shipment_FAX)))(t)
+	must(w.client.Documents.CreateShipment(w.context(), shipmentRequest(whole, documentsv1.Shipment_FAX)))(t)
 	var request, answer int
 	w.eventually("the whole fax has passed", func() bool {
 		request, answer = wire.lengths()
@@ -163,13 +166,15 @@ func cutEverywhere(t *testing.T, w *world, wire *cable, reply bool) {
 		key := uuid.NewString()
 		carried := wire.shipmentsCarried()
 		wire.arm(cut{reply, after})
-		made, err := w.client.documents.CreateShipment(w.context(), shipmentRequest(key, documentsv1.Shipment_FAX))
+		made, err := w.client.Documents.CreateShipment(w.context(), shipmentRequest(key, documentsv1.Shipment_FAX))
 		if n := wire.shipmentsCarried() - carried; n != 1 {
 			t.Fatalf("cut after %d: the fax went over %d connections; the call ended with %v", after, n, err)
 		}
 		faxes[key] = sentFax{after, made, err}
 		if err == nil || reason(err) == "OUTCOME_UNKNOWN" {
-			again, againErr := w.client.documents.CreateShipment(w.context(), shipmentRequest(key, documentsv1.Shipment_FAX))
+			again, againErr := w.client.Documents.CreateShipment(w.context(), shipmentRequest(
+				key, documentsv1.Shipment_FAX,
+			))
 			if !same(made, err, again, againErr) {
 				t.Errorf("cut after %d: %v, and repeated %v", after, err, againErr)
 			}
@@ -178,11 +183,13 @@ func cutEverywhere(t *testing.T, w *world, wire *cable, reply bool) {
 			}
 		}
 		// The provider is well: without other calls, the breaker would take it to be down.
-		must(w.client.providers.ListProviderUsers(w.context(), &providerv1.ListProviderUsersRequest{Parent: "providers/finoos"}))(t)
+		must(w.client.Providers.ListProviderUsers(w.context(), &providerv1.ListProviderUsersRequest{
+			Parent: "providers/" + finoos.ID,
+		}))(t)
 	}
 	w.kill() // all that was sent has arrived by now
 	accepted := map[string]int{}
-	for _, shipment := range w.FinoOS.Shipments() {
+	for _, shipment := range finoOS(w).Shipments() {
 		accepted[shipment.Subject]++
 	}
 	w.restart()
@@ -206,12 +213,16 @@ func standsAsItIs(t *testing.T, w *world, fax sentFax, accepted int) {
 	case fax.err == nil && accepted != 1:
 		t.Errorf("cut after %d: acknowledged, and accepted %d times", fax.after, accepted)
 	case fax.err == nil:
-		if now := must(w.client.documents.GetShipment(w.context(), &documentsv1.GetShipmentRequest{Name: fax.shipment.GetName()}))(t); now.GetStatus() != documentsv1.Shipment_SUBMITTED {
+		if now := must(w.client.Documents.GetShipment(w.context(), &documentsv1.GetShipmentRequest{
+			Name: fax.shipment.GetName(),
+		}))(t); now.GetStatus() != documentsv1.Shipment_SUBMITTED {
 			t.Errorf("cut after %d: acknowledged, and its status is %s", fax.after, now.GetStatus())
 		}
 	case reason(fax.err) == "OUTCOME_UNKNOWN":
-		name := info(fax.err).GetMetadata()["shipment"]
-		if now := must(w.client.documents.GetShipment(w.context(), &documentsv1.GetShipmentRequest{Name: name}))(t); now.GetStatus() != documentsv1.Shipment_OUTCOME_UNKNOWN {
+		name := worldtest.Info(fax.err).GetMetadata()["shipment"]
+		if now := must(w.client.Documents.GetShipment(
+			w.context(), &documentsv1.GetShipmentRequest{Name: name},
+		))(t); now.GetStatus() != documentsv1.Shipment_OUTCOME_UNKNOWN {
 			t.Errorf("cut after %d: the outcome is unknown, and the status is %s", fax.after, now.GetStatus())
 		}
 	case accepted > 0:

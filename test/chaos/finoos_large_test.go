@@ -8,40 +8,16 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
-	"kontor.dev/kontor/internal/sandbox"
+	"kontor.dev/kontor/internal/sandbox/finoos"
 )
 
-func TestConcurrentReadsAreOneProviderCall(t *testing.T) {
-	w := newWorld(t, options{})
-	for _, provider := range []string{fimentoID, finoosID} {
-		consent := w.authorized(t, provider, 1)[0]
-		w.core(provider).Faults.Add(sandbox.Fault{Operation: readOperation[provider], Delay: 500 * time.Millisecond})
-		before := w.reads(provider)
-		result := &tally{}
-		var callers sync.WaitGroup
-		for i := range 100 {
-			callers.Go(func() {
-				began := time.Now()
-				err := w.listAccounts(t.Context(), i, consent)
-				result.add(time.Since(began), err)
-			})
-		}
-		callers.Wait()
-		if calls := w.reads(provider) - before; result.ok != 100 || calls != 1 {
-			t.Errorf("%s: %s with %d provider calls, want 1", provider, result, calls)
-		}
-	}
-}
-
-// largeBank is a finoOS in which everybody has one login with many transactions. It writes them as it goes. Everything else goes on to the
-// sandbox.
+// largeBank is a finoOS in which everybody has one login with many transactions. It writes them as it goes.
+// Everything else goes on to the sandbox.
 type largeBank struct {
 	http.Handler
 	transactions int
@@ -54,7 +30,11 @@ func (b *largeBank) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rw.Header().Set("Content-Type", "application/json")
-	fmt.Fprint(rw, `{"logins":[{"id":"login","name":"Large Bank","accounts":[{"id":"account","name":"Giro","currency":"EUR","balance":1.00,"transactions":[`)
+	fmt.Fprint(
+		rw,
+		`{"logins":[{"id":"login","name":"Large Bank","accounts":[`+
+			`{"id":"account","name":"Giro","currency":"EUR","balance":1.00,"transactions":[`,
+	)
 	if r.URL.Query().Get("includeTransactions") != "true" {
 		fmt.Fprint(rw, `]}]}]}`)
 		return
@@ -65,8 +45,9 @@ func (b *largeBank) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(rw, ",")
 		}
 		row, _ := json.Marshal(map[string]any{
-			"id": fmt.Sprintf("t%d", i), "amount": json.Number("-24.99"), "bookingDate": "2026-03-29", "valueDate": "2026-03-29",
-			"purpose": strings.Repeat("Hanse ", 40), "counterPart": map[string]any{"name": "Kontor am Hafen"},
+			"id": fmt.Sprintf("t%d", i), "amount": json.Number("-24.99"), "bookingDate": "2026-03-29",
+			"valueDate": "2026-03-29",
+			"purpose":   strings.Repeat("Hanse ", 40), "counterPart": map[string]any{"name": "Kontor am Hafen"},
 		})
 		if _, err := rw.Write(row); err != nil {
 			return
@@ -75,22 +56,27 @@ func (b *largeBank) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(rw, `]}]}]}`)
 }
 
-// TestLargeAnswersStream reads 100,000 transactions. None may be held back until the last has come, nor all be held at once.
+// TestLargeAnswersStream reads 100,000 transactions. None may be held back until the last has come, nor all be held
+// at once.
 func TestLargeAnswersStream(t *testing.T) {
 	const (
 		count    = 100_000
 		mostMore = 32 << 20 // while the answer has some 40 MB
 	)
 	bank := &largeBank{transactions: count, written: make(chan struct{})}
-	w := newWorld(t, options{finoos: func(played http.Handler) http.Handler {
+	w := newWorld(t, options{between: map[string]func(http.Handler) http.Handler{finoos.ID: func(
+		played http.Handler,
+	) http.Handler {
 		bank.Handler = played
 		return bank
-	}})
-	consent := w.authorized(t, finoosID, 1)[0]
+	}}})
+	consent := w.authorized(t, finoos.ID, 1)[0]
 	memory := w.metric(t, "go_memstats_sys_bytes")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	stream, err := w.banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: consent}, grpc.MaxCallRecvMsgSize(1<<20))
+	stream, err := w.Banking.StreamTransactions(
+		ctx, &bankingv1.StreamTransactionsRequest{Parent: consent}, grpc.MaxCallRecvMsgSize(1<<20),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
