@@ -71,6 +71,8 @@ func (p *Plan) at(row *store.Consent, now time.Time) time.Time {
 	link := row.Resource.GetLink()
 	if over := link.GetExpireTime().AsTime(); link != nil && link.GetStatus() != typev1.Link_COMPLETED {
 		switch {
+		case now.After(over.Add(followGrace)) && approved(row):
+			return later(now, max(p.idleOf(row), p.rest(row)), 10) // a further link was left unused
 		case now.After(over.Add(followGrace)):
 			return time.Time{}
 		case now.Before(over) && due.After(over):
@@ -138,7 +140,7 @@ func underway(row *store.Consent) bool {
 	}
 	switch row.Resource.GetStatus() {
 	case consentv1.Consent_REVOKED, consentv1.Consent_REJECTED:
-		return false
+		return linkOpen(row) // AddBank asks a customer again who refused
 	case consentv1.Consent_AUTHORIZED:
 		// With a further flow open, the next decision is awaited although the data is ready.
 		return row.Resource.GetDataStage() != consentv1.Consent_READY || linkOpen(row)
