@@ -32,6 +32,8 @@ type wiring struct {
 	// observer gives the observer of a tenant's calls; nil when nothing is observed.
 	observer func(tenant string) providers.Observer
 	log      *slog.Logger
+	// state gives what keeps what a provider's adapter must remember; nil when nothing is served.
+	state func(tenant, provider string) providers.StateKeeper
 }
 
 // deps is what one provider's adapter gets.
@@ -39,6 +41,9 @@ func (w wiring) deps(tenant, id string) providers.Deps {
 	deps := providers.Deps{ID: id, Tenant: tenant, Logger: w.log}
 	if w.observer != nil {
 		deps.Observer = w.observer(tenant)
+	}
+	if w.state != nil {
+		deps.State = w.state(tenant, id)
 	}
 	return deps
 }
@@ -63,6 +68,10 @@ func wire(ctx context.Context, cfg *config.Config, w wiring) (wired, error) {
 			}
 			if err := service.Validate(p); err != nil {
 				return wired{}, err
+			}
+			if p.KeepsState && cfg.StoreKey.IsZero() {
+				return wired{}, fmt.Errorf(
+					"store_key: is needed by tenants.%s.providers.%s: it seals what that keeps in the store", id, p.ID)
 			}
 			tenant.Providers = append(tenant.Providers, p)
 			tenant.Credentials[p.ID] = block.Settings.Fingerprint()

@@ -19,6 +19,7 @@ import (
 	"kontor.dev/kontor/internal/callbacks"
 	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/history"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/once"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/service/banking"
@@ -35,6 +36,9 @@ import (
 type Options struct {
 	Store   store.Store
 	Tenants service.Tenants
+	// Refs keeps how providers name consents; adapters that remember something of a consent have their keepers from
+	// it.
+	Refs *history.Refs
 	// PublicURL is where providers and browsers reach Kontor's /callbacks.
 	PublicURL string
 	Logger    *slog.Logger
@@ -78,6 +82,12 @@ type Servers struct {
 	Provider  providerv1.ProviderServiceServer
 }
 
+// NewRefs makes what keeps how providers name consents. It comes before New, since adapters are opened with it.
+// Without keys no adapter can remember anything.
+func NewRefs(db store.Store, sealing *keys.Keys, log *slog.Logger) *history.Refs {
+	return &history.Refs{Store: &service.Store{Store: db, Log: log}, Keys: sealing, Log: log}
+}
+
 // New puts the services together. Once.Reconcile goes before any call, and Run starts what works in the background.
 func New(o Options) (*Services, error) {
 	if o.Clock == nil {
@@ -88,6 +98,9 @@ func New(o Options) (*Services, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Refs == nil {
+		o.Refs = NewRefs(o.Store, nil, o.Logger)
 	}
 	redirects, err := consents.NewRedirectLists(o.Tenants)
 	if err != nil {
@@ -101,7 +114,7 @@ func New(o Options) (*Services, error) {
 
 	// What lasts longer than a call.
 	plan := follow.NewPlan(o.Polling, tenants, clock)
-	writer := &history.Writer{Store: db, Clock: clock, NextPoll: plan.Next}
+	writer := &history.Writer{Store: db, Refs: o.Refs, Clock: clock, NextPoll: plan.Next}
 	follower := follow.New(follow.Deps{
 		Store: db, Tenants: tenants, Clock: clock, Log: log, History: writer, Plan: plan,
 	})

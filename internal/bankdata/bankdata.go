@@ -54,20 +54,46 @@ func (r *Reader) Accounts(
 ) ([]*bankingv1.Account, error) {
 	return Share(ctx, r, p, row, []string{"ListAccounts"}, CloneEach,
 		func(ctx context.Context) ([]*bankingv1.Account, error) {
-			accounts, err := p.Accounts.ListAccounts(ctx, service.RefOf(row))
+			accounts, err := r.listAccounts(ctx, p, row)
 			if err != nil {
-				return nil, r.Follower.Explain(ctx, row, err)
+				return nil, err
 			}
 			return NameAccounts(row, accounts), nil
 		})
 }
 
+func (r *Reader) listAccounts(
+	ctx context.Context, p *providers.Provider, row *store.Consent,
+) ([]providers.Account, error) {
+	ref, err := r.Ref(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := p.Accounts.ListAccounts(ctx, ref)
+	if err != nil {
+		return nil, r.Explain(ctx, row, err)
+	}
+	return accounts, nil
+}
+
+// Ref names a consent at its provider.
+func (r *Reader) Ref(ctx context.Context, row *store.Consent) (providers.ConsentRef, error) {
+	return r.Follower.History.Ref(ctx, row)
+}
+
+// Explain tells a caller why a read under a consent failed.
+func (r *Reader) Explain(ctx context.Context, row *store.Consent, err error) error {
+	return r.Follower.Explain(ctx, row, err)
+}
+
 // AccountID gives the provider's id of an account by its name, for providers that read single accounts.
-func (r *Reader) AccountID(ctx context.Context, p *providers.Provider, row *store.Consent, name string) (string, error) {
+func (r *Reader) AccountID(
+	ctx context.Context, p *providers.Provider, row *store.Consent, name string,
+) (string, error) {
 	return Share(ctx, r, p, row, []string{"AccountID", name}, strings.Clone, func(ctx context.Context) (string, error) {
-		accounts, err := p.Accounts.ListAccounts(ctx, service.RefOf(row))
+		accounts, err := r.listAccounts(ctx, p, row)
 		if err != nil {
-			return "", r.Follower.Explain(ctx, row, err)
+			return "", err
 		}
 		for _, a := range accounts {
 			if service.AccountName(row.ID, a.ID) == name {

@@ -20,8 +20,8 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// What comes back is the adapter's to verify: what it does not take changes nothing and makes nobody be asked, and what
-// it translates is taken over.
+// What comes back is the adapter's to verify: what it does not take changes nothing and makes nobody be asked, and
+// what it translates is taken over.
 func TestAdaptersReadRedirects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []string
@@ -43,7 +43,10 @@ func TestAdaptersReadRedirects(t *testing.T) {
 		token := strings.TrimSuffix(rest, "/success")
 		reads := len(p.Times(row))
 		for _, query := range []url.Values{{"state": {"bad"}}, {}} {
-			if _, err := p.Callbacks.Redirect(t.Context(), token, "success", query); !errors.Is(err, kerr.ErrUnknownCallback) {
+			if _, err := p.Callbacks.Redirect(t.Context(), token, "success", query); !errors.Is(
+				err,
+				kerr.ErrUnknownCallback,
+			) {
 				t.Errorf("%v gives %v", query, err)
 			}
 		}
@@ -91,7 +94,13 @@ func TestAdaptersReadWebhooks(t *testing.T) {
 		assemblytest.Pass(time.Hour)
 		token := hook.address[strings.LastIndexByte(hook.address, '/')+1:]
 		call := func(signature, body string) error {
-			return p.Callbacks.Webhook(t.Context(), "fimento", token, http.Header{"Signature": {signature}}, []byte(body))
+			return p.Callbacks.Webhook(
+				t.Context(),
+				"fimento",
+				token,
+				http.Header{"Signature": {signature}},
+				[]byte(body),
+			)
 		}
 		before := len(p.Times(row))
 		if err := call("bad", row.ProviderRef); !errors.Is(err, kerr.ErrUnknownCallback) {
@@ -130,12 +139,15 @@ func TestAdaptersReadReports(t *testing.T) {
 			provider, p.Shipments = p, office
 			p.Capabilities["CreateShipment"] = providers.Support{Level: providers.Native}
 		})
-		made, err := p.Servers.Documents.CreateShipment(p.Ctx, &documentsv1.CreateShipmentRequest{Shipment: &documentsv1.Shipment{
-			Channel: documentsv1.Shipment_FAX, Recipient: "Torben Mais", Subject: "Your loan", Pdf: []byte("%PDF-1.4"),
-			Address: &documentsv1.Shipment_Address{
-				Street: "Universitätsplatz", HouseNumber: "12", Postcode: "34127", City: "Kassel", CountryCode: "DE",
-			},
-		}})
+		made, err := p.Servers.Documents.CreateShipment(
+			p.Ctx,
+			&documentsv1.CreateShipmentRequest{Shipment: &documentsv1.Shipment{
+				Channel: documentsv1.Shipment_FAX, Recipient: "Torben Mais", Subject: "Your loan", Pdf: []byte("%PDF-1.4"),
+				Address: &documentsv1.Shipment_Address{
+					Street: "Universitätsplatz", HouseNumber: "12", Postcode: "34127", City: "Kassel", CountryCode: "DE",
+				},
+			}},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +173,8 @@ func TestAdaptersReadReports(t *testing.T) {
 			}
 			return string(body) == "arrived", nil
 		}
-		if err := report("forged"); !errors.Is(err, kerr.ErrUnknownCallback) || status() != documentsv1.Shipment_SUBMITTED {
+		if err := report("forged"); !errors.Is(err, kerr.ErrUnknownCallback) ||
+			status() != documentsv1.Shipment_SUBMITTED {
 			t.Errorf("a forged report: %v, %s", err, status())
 		}
 		for _, body := range []string{"lost", "arrived"} { // the first report settles it
@@ -177,7 +190,10 @@ func TestLinksMayRenameAConsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) { p.Links = renaming{} })
 		row := p.Create(t)
-		renewed, err := p.Servers.Consent.RenewConsentLink(p.Ctx, &consentv1.RenewConsentLinkRequest{Name: row.Resource.GetName()})
+		renewed, err := p.Servers.Consent.RenewConsentLink(
+			p.Ctx,
+			&consentv1.RenewConsentLinkRequest{Name: row.Resource.GetName()},
+		)
 		if err != nil || renewed.GetProviderReference() != row.ProviderRef+"-2" || renewed.GetLink().GetUri() == "" {
 			t.Fatalf("%v, %v", renewed, err)
 		}
@@ -192,5 +208,8 @@ type renaming struct{}
 
 func (renaming) RenewLink(_ context.Context, ref providers.ConsentRef, _ providers.Flow) (*providers.Issued, error) {
 	ref.ID += "-2"
-	return &providers.Issued{Link: providers.Link{URI: "https://bank.example.com/again", TTL: time.Hour}, Ref: &ref}, nil
+	return &providers.Issued{
+		Link: providers.Link{URI: "https://bank.example.com/again", TTL: time.Hour},
+		Ref:  &ref,
+	}, nil
 }

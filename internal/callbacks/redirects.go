@@ -11,7 +11,6 @@ import (
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
-	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -50,7 +49,11 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 	}
 	var back providers.Return
 	if p.Callbacks.Redirect != nil {
-		if back, err = p.Callbacks.Redirect(ctx, service.RefOf(row), how, query); err != nil {
+		ref, err := c.History.Ref(ctx, row)
+		if err != nil {
+			return "", err
+		}
+		if back, err = p.Callbacks.Redirect(ctx, ref, how, query); err != nil {
 			return "", kerr.ErrUnknownCallback
 		}
 	}

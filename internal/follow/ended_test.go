@@ -16,11 +16,19 @@ import (
 )
 
 func consentError(kind providers.ErrorKind) *providers.Error {
-	return &providers.Error{Kind: kind, Provider: "fimento", Operation: "insights", Status: 401, Code: "CONSENT_INVALID"}
+	return &providers.Error{
+		Kind:      kind,
+		Provider:  "fimento",
+		Operation: "insights",
+		Status:    401,
+		Code:      "CONSENT_INVALID",
+	}
 }
 
 func with(more ...providers.Observation) providers.ConsentState {
-	return providers.ConsentState{Observations: append(append([]providers.Observation(nil), ready.Observations...), more...)}
+	return providers.ConsentState{
+		Observations: append(append([]providers.Observation(nil), ready.Observations...), more...),
+	}
 }
 
 // accounts reads accounts under a consent.
@@ -52,8 +60,11 @@ func TestReadsOfAnEndedConsentTellWhatHolds(t *testing.T) {
 			providers.ConsentState{}, consentError(providers.KindConsentEnded),
 			errorv1.Error_CONSENT_EXPIRED, consentv1.Consent_EXPIRED,
 		},
-		"nothing new":    {ready, nil, errorv1.Error_CONSENT_EXPIRED, consentv1.Consent_AUTHORIZED},
-		"nobody answers": {providers.ConsentState{}, consentError(providers.KindUnavailable), errorv1.Error_CONSENT_EXPIRED, consentv1.Consent_AUTHORIZED},
+		"nothing new": {ready, nil, errorv1.Error_CONSENT_EXPIRED, consentv1.Consent_AUTHORIZED},
+		"nobody answers": {
+			providers.ConsentState{}, consentError(providers.KindUnavailable),
+			errorv1.Error_CONSENT_EXPIRED, consentv1.Consent_AUTHORIZED,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -130,8 +130,7 @@ func (f *Follower) poll(ctx context.Context, row *store.Consent) {
 		f.Log.DebugContext(ctx, "poll failed", "consent", row.Resource.GetName(), "reason", kerr.Reason(err).String())
 	}
 	retryAfter := kerr.Retry(err)
-	var resting tooManyReads
-	if !errors.As(err, &resting) {
+	if _, resting := errors.AsType[restError](err); !resting {
 		f.pause(row, retryAfter)
 	}
 	err = f.Store.Update(ctx, func(tx store.Tx) error {

@@ -29,8 +29,8 @@ func mannered(manners providers.Manners, idle time.Duration) func(*assembly.Opti
 	}
 }
 
-// A consent that stands is asked about as often as the operator says, else once a day, or as seldom as the provider wants
-// it.
+// A consent that stands is asked about as often as the operator says, else once a day, or as seldom as the provider
+// wants it.
 func TestPlanOfStandingConsents(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
@@ -40,8 +40,10 @@ func TestPlanOfStandingConsents(t *testing.T) {
 		stage    consentv1.Consent_DataStage
 		want     time.Duration
 	}{
-		"nobody says":                  {want: 24 * time.Hour},
-		"the provider wants it seldom": {manners: providers.Manners{IdleInterval: 72 * time.Hour}, want: 72 * time.Hour},
+		"nobody says": {want: 24 * time.Hour},
+		"the provider wants it seldom": {
+			manners: providers.Manners{IdleInterval: 72 * time.Hour}, want: 72 * time.Hour,
+		},
 		"the provider would take more": {manners: providers.Manners{IdleInterval: time.Hour}, want: 24 * time.Hour},
 		"the operator says": {
 			manners: providers.Manners{IdleInterval: 72 * time.Hour}, operator: 6 * time.Hour, want: 6 * time.Hour,
@@ -50,8 +52,10 @@ func TestPlanOfStandingConsents(t *testing.T) {
 		"the provider counts generously": {
 			manners: providers.Manners{ReadsPerDay: 100}, operator: 6 * time.Hour, want: 6 * time.Hour,
 		},
-		"data is coming":             {stage: consentv1.Consent_FETCHING, want: 5 * time.Second},
-		"data is coming, and counts": {manners: providers.Manners{ReadsPerDay: 4}, stage: consentv1.Consent_FETCHING, want: 6 * time.Hour},
+		"data is coming": {stage: consentv1.Consent_FETCHING, want: 5 * time.Second},
+		"data is coming, and counts": {
+			manners: providers.Manners{ReadsPerDay: 4}, stage: consentv1.Consent_FETCHING, want: 6 * time.Hour,
+		},
 		"the customer is about": {
 			manners: providers.Manners{ReadsPerDay: 4}, link: typev1.Link_OPENED, want: 5 * time.Second,
 		},
@@ -96,8 +100,8 @@ func TestStandingConsentsAreReadNowAndThen(t *testing.T) {
 	})
 }
 
-// Where the provider counts reads without its customer, hints do not make more of them; a caller's own reads are not held
-// back.
+// Where the provider counts reads without its customer, hints do not make more of them; a caller's own reads are not
+// held back.
 func TestHintsDoNotUseUpTheReadsOfADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := assemblytest.New(t, mannered(providers.Manners{ReadsPerDay: 24}, 0))

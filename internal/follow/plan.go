@@ -61,9 +61,13 @@ func (p *Plan) Next(row *store.Consent) time.Time {
 
 func (p *Plan) at(row *store.Consent, now time.Time) time.Time {
 	switch {
-	case underway(row):
+	case underway(row), p.lapses(row):
 	case approved(row):
-		return later(now, max(p.idleOf(row), p.rest(row)), 10)
+		due := later(now, max(p.idleOf(row), p.rest(row)), 10)
+		if end := row.ValidUntil; !end.IsZero() && end.Before(due) {
+			return end // to see whether it was prolonged
+		}
+		return due
 	default:
 		return time.Time{}
 	}
@@ -80,6 +84,11 @@ func (p *Plan) at(row *store.Consent, now time.Time) time.Time {
 		}
 	}
 	return due
+}
+
+// lapses tells whether the time of a permission is over that has not been noted to have ended.
+func (p *Plan) lapses(row *store.Consent) bool {
+	return approved(row) && !row.ValidUntil.IsZero() && !p.clock.Now().Before(row.ValidUntil)
 }
 
 // later gives a moment after a wait that is longer at random, by up to one part in so many: what began together is
@@ -100,7 +109,7 @@ func (p *Plan) idleOf(row *store.Consent) time.Duration {
 // them. While a link is open the customer is about.
 func (p *Plan) rest(row *store.Consent) time.Duration {
 	reads := p.manners(row).ReadsPerDay
-	if reads <= 0 || !approved(row) || linkOpen(row) {
+	if reads <= 0 || !approved(row) || linkOpen(row) || p.lapses(row) {
 		return 0
 	}
 	return 24 * time.Hour / time.Duration(reads)

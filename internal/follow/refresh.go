@@ -5,7 +5,6 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
-	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
@@ -35,35 +34,42 @@ func (f *Follower) read(ctx context.Context, row *store.Consent) (*store.Consent
 	if err != nil {
 		return nil, err
 	}
+	ref, err := f.History.Ref(ctx, row)
+	if err != nil {
+		return nil, err
+	}
 	f.note(key(row), f.Clock.Now())
-	report, err := p.Consents.GetConsent(ctx, service.RefOf(row))
+	report, err := p.Consents.GetConsent(ctx, ref)
 	switch providers.KindOf(err) {
 	case providers.KindConsentEnded:
 		return f.ended(ctx, row, err)
 	case providers.KindAccessExceeded:
-		return nil, tooManyReads{service.CallError(err)}
+		return nil, restError{service.CallError(err)}
 	}
 	if err != nil {
 		return nil, service.CallError(err)
 	}
 	return f.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
-		return f.History.Observe(tx, fresh, *report)
+		if err := f.History.Observe(tx, fresh, *report); err != nil || !f.Plan.lapses(fresh) {
+			return err
+		}
+		return f.History.Lapse(tx, fresh) // the provider has just been asked, and did not prolong it
 	})
 }
 
-// tooManyReads is the error of a provider that lets this one consent rest, and no other.
-type tooManyReads struct{ error }
+// restError is the error of a provider that lets this one consent rest, and no other.
+type restError struct{ error }
 
-func (e tooManyReads) Unwrap() error { return e.error }
+func (e restError) Unwrap() error { return e.error }
 
-// ended notes that the provider says of a consent that it is over. Of one that nobody approved there is nothing to end.
+// ended notes that the provider says of a consent that it is over. Of one that nobody approved there is nothing to
+// end.
 func (f *Follower) ended(ctx context.Context, row *store.Consent, err error) (*store.Consent, error) {
 	fresh, failed := f.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
 		if !approved(fresh) {
 			return service.CallError(err)
 		}
-		_, err := f.History.Extend(tx, fresh, consent.Expired(fresh.Flow, f.Clock.Now()))
-		return err
+		return f.History.Lapse(tx, fresh)
 	})
 	if failed != nil {
 		return nil, failed
@@ -80,8 +86,8 @@ func approved(row *store.Consent) bool {
 	return false
 }
 
-// Explain tells a caller why a call about a consent failed. When the provider says that the consent is over, it is read
-// at once: its status may tell more than the refusal.
+// Explain tells a caller why a call about a consent failed. When the provider says that the consent is over, it is
+// read at once: its status may tell more than the refusal.
 func (f *Follower) Explain(ctx context.Context, row *store.Consent, err error) error {
 	if providers.KindOf(err) != providers.KindConsentEnded || service.MayHaveHappened(err) {
 		return service.CallError(err)
@@ -100,10 +106,10 @@ func (f *Follower) Explain(ctx context.Context, row *store.Consent, err error) e
 }
 
 // Readable gives a consent whose data can be read, or why it cannot. What is stored may lag behind what the
-// customer just did, so the provider is asked before a refusal.
+// customer just did, so the provider is asked before a refusal, and when the permission's time is over.
 func (f *Follower) Readable(ctx context.Context, row *store.Consent) (*store.Consent, error) {
 	refused := refusal(row)
-	if refused == nil || row.Ended {
+	if refused == nil && !f.Plan.lapses(row) || row.Ended {
 		return row, refused
 	}
 	fresh, err := f.Refresh(ctx, row)

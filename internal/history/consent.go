@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/providers"
@@ -20,6 +18,7 @@ import (
 // Writer writes consents' histories.
 type Writer struct {
 	Store *service.Store
+	Refs  *Refs
 	Clock service.Clock
 	// NextPoll tells when a consent with news should be read at its provider again, zero for not by itself.
 	NextPoll func(*store.Consent) time.Time
@@ -32,21 +31,44 @@ func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.Conse
 			return err
 		}
 	}
+	end := report.ValidUntil.UTC().Truncate(time.Microsecond) // as the store keeps it
+	told := !end.IsZero() && !end.Equal(row.ValidUntil)
+	if told {
+		row.ValidUntil = end
+	}
 	history, err := w.Events(tx, row)
 	if err != nil {
 		return err
 	}
-	_, err = w.grow(tx, row, history, consent.Observe(history, report, w.Clock.Now()))
+	added, err := w.grow(tx, row, history, consent.Observe(history, report, w.Clock.Now()))
+	if err != nil || added > 0 || !told {
+		return err
+	}
+	row.NextPoll = w.NextPoll(row)
+	return tx.UpdateConsent(row)
+}
+
+// Lapse notes that a permission ended by itself.
+func (w *Writer) Lapse(tx store.Tx, row *store.Consent) error {
+	row.ValidUntil = time.Time{} // it is noted; another end belongs to another permission
+	_, err := w.Extend(tx, row, consent.Expired(row.Flow, w.Clock.Now()))
 	return err
+}
+
+// Ref names a consent at its provider.
+func (w *Writer) Ref(ctx context.Context, row *store.Consent) (providers.ConsentRef, error) {
+	return w.Refs.Of(ctx, row)
+}
+
+// Name writes into a row that is not stored yet how the provider names the consent.
+func (w *Writer) Name(row *store.Consent, ref providers.ConsentRef) error {
+	return w.Refs.put(row, ref)
 }
 
 // Adopt takes over how a provider names a consent from now on.
 func (w *Writer) Adopt(tx store.Tx, row *store.Consent, ref providers.ConsentRef) error {
-	row.ProviderRef, row.PartnerBank = ref.ID, ref.PartnerBank
-	row.Resource = proto.CloneOf(row.Resource)
-	row.Resource.ProviderReference = ref.ID
-	if ref.PartnerBank != "" {
-		row.Resource.PartnerBank = service.PartnerBankName(ref.PartnerBank)
+	if err := w.Refs.put(row, ref); err != nil {
+		return err
 	}
 	return tx.UpdateConsent(row)
 }

@@ -23,7 +23,10 @@ func TestLinksAndBanksMayBeMissing(t *testing.T) {
 		row := p.Create(t)
 		synctest.Wait()
 		reads := len(p.Times(row))
-		_, renewed := p.Servers.Consent.RenewConsentLink(p.Ctx, &consentv1.RenewConsentLinkRequest{Name: row.Resource.GetName()})
+		_, renewed := p.Servers.Consent.RenewConsentLink(
+			p.Ctx,
+			&consentv1.RenewConsentLinkRequest{Name: row.Resource.GetName()},
+		)
 		_, added := p.Servers.Consent.AddBank(p.Ctx, &consentv1.AddBankRequest{Name: row.Resource.GetName()})
 		for method, err := range map[string]error{"RenewConsentLink": renewed, "AddBank": added} {
 			if kerr.Reason(err) != errorv1.Error_CAPABILITY_UNSUPPORTED {

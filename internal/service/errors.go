@@ -29,7 +29,7 @@ var kinds = map[providers.ErrorKind]struct {
 	providers.KindCanceled:        {errorv1.Error_CANCELLED, "the caller went away"},
 	// Follower.Explain looks first what holds; this is for what then is not known better.
 	providers.KindConsentEnded:   {errorv1.Error_CONSENT_EXPIRED, "the provider says that the permission is over"},
-	providers.KindAccessExceeded: {errorv1.Error_PROVIDER_RATE_LIMITED, "the provider allows no more reads of this consent for now"},
+	providers.KindAccessExceeded: {errorv1.Error_PROVIDER_RATE_LIMITED, "the provider lets this consent rest for now"},
 }
 
 // ReasonOf gives the reason that callers see for a kind of failure at a provider.

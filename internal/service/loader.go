@@ -49,8 +49,3 @@ func (l *Loader) Customer(ctx context.Context, name string) (*store.Customer, er
 	})
 	return row, err
 }
-
-// RefOf names a consent at its provider.
-func RefOf(c *store.Consent) providers.ConsentRef {
-	return providers.ConsentRef{ID: c.ProviderRef, PartnerBank: c.PartnerBank, Market: c.Market}
-}

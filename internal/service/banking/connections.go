@@ -91,9 +91,13 @@ func (s *Server) SyncConnection(
 			"the consent has no redirect URIs: the customer cannot authenticate anew")
 	}
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*bankingv1.SyncConnectionResponse, error) {
+		ref, err := s.History.Ref(ctx, row)
+		if err != nil {
+			return nil, err
+		}
 		visit := s.Sessions.New(row, row.Flow+1)
 		defer s.Reads.Changed()
-		link, err := p.Connections.SyncConnection(ctx, service.RefOf(row), connection.ID, providers.Flow{
+		link, err := p.Connections.SyncConnection(ctx, ref, connection.ID, providers.Flow{
 			Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
 		})
 		if err != nil {
@@ -101,7 +105,8 @@ func (s *Server) SyncConnection(
 		}
 		resp := &bankingv1.SyncConnectionResponse{}
 		if link != nil {
-			if row, err = s.Sessions.LinkIssued(ctx, "SyncConnection", row, providers.Issued{Link: *link}, visit, nil); err != nil {
+			issued := providers.Issued{Link: *link}
+			if row, err = s.Sessions.LinkIssued(ctx, "SyncConnection", row, issued, visit, nil); err != nil {
 				return nil, err
 			}
 			resp.Link = row.Resource.GetLink()
@@ -125,11 +130,15 @@ func (s *Server) DeleteConnection(ctx context.Context, req *bankingv1.DeleteConn
 		return nil, err
 	}
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*emptypb.Empty, error) {
+		ref, err := s.History.Ref(ctx, row)
+		if err != nil {
+			return nil, err
+		}
 		defer s.Reads.Changed()
-		if err := p.Connections.DeleteConnection(ctx, service.RefOf(row), connection.ID); err != nil {
+		if err := p.Connections.DeleteConnection(ctx, ref, connection.ID); err != nil {
 			return nil, s.Follower.Explain(ctx, row, err)
 		}
-		_, err := s.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
+		_, err = s.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
 			removed := consent.Removed(connection.ID, fresh.Flow, int64(fresh.Resource.GetEventCount()), s.Clock.Now())
 			if _, err := s.History.Extend(tx, fresh, removed); err != nil {
 				return err
@@ -158,8 +167,12 @@ func (s *Server) CreateManagementSession(
 		return nil, err
 	}
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*bankingv1.ManagementSession, error) {
+		ref, err := s.History.Ref(ctx, row)
+		if err != nil {
+			return nil, err
+		}
 		visit := s.Sessions.New(row, callbacks.NoFlow)
-		link, err := p.Connections.ManagementSession(ctx, service.RefOf(row), providers.Flow{
+		link, err := p.Connections.ManagementSession(ctx, ref, providers.Flow{
 			Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
 		})
 		if err != nil {

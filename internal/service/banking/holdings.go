@@ -39,9 +39,13 @@ func (s *Server) standingOrders(
 ) ([]*bankingv1.StandingOrder, error) {
 	return bankdata.Share(ctx, s.Reads, p, row, []string{"ListStandingOrders"}, bankdata.CloneEach,
 		func(ctx context.Context) ([]*bankingv1.StandingOrder, error) {
-			orders, err := p.Holdings.ListStandingOrders(ctx, service.RefOf(row))
+			ref, err := s.Reads.Ref(ctx, row)
 			if err != nil {
-				return nil, s.Follower.Explain(ctx, row, err)
+				return nil, err
+			}
+			orders, err := p.Holdings.ListStandingOrders(ctx, ref)
+			if err != nil {
+				return nil, s.Reads.Explain(ctx, row, err)
 			}
 			named := make([]*bankingv1.StandingOrder, 0, len(orders))
 			for _, o := range orders {
@@ -81,9 +85,13 @@ func (s *Server) securities(
 ) ([]*bankingv1.Security, error) {
 	return bankdata.Share(ctx, s.Reads, p, row, []string{"ListSecurities"}, bankdata.CloneEach,
 		func(ctx context.Context) ([]*bankingv1.Security, error) {
-			securities, err := p.Holdings.ListSecurities(ctx, service.RefOf(row))
+			ref, err := s.Reads.Ref(ctx, row)
 			if err != nil {
-				return nil, s.Follower.Explain(ctx, row, err)
+				return nil, err
+			}
+			securities, err := p.Holdings.ListSecurities(ctx, ref)
+			if err != nil {
+				return nil, s.Reads.Explain(ctx, row, err)
 			}
 			named := make([]*bankingv1.Security, 0, len(securities))
 			for _, h := range securities {

@@ -75,8 +75,12 @@ func (s *Server) importConnections(
 		return nil, err
 	}
 	replace := req.GetMode() == bankingv1.ImportConnectionsRequest_REPLACE
+	ref, err := s.History.Ref(ctx, row)
+	if err != nil {
+		return nil, attempt.Abandon(ctx, err, nil)
+	}
 	defer s.Reads.Changed()
-	if err := p.Importer.ImportConnections(ctx, service.RefOf(row), replace, req.GetConnections()); err != nil {
+	if err := p.Importer.ImportConnections(ctx, ref, replace, req.GetConnections()); err != nil {
 		return nil, attempt.Abandon(ctx, err, nil)
 	}
 	resp := &bankingv1.ImportConnectionsResponse{}

@@ -98,9 +98,13 @@ func (s *Server) transactions(
 		}
 		query.AccountID = id
 	}
-	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row), query) {
+	ref, err := s.Reads.Ref(ctx, row)
+	if err != nil {
+		return err
+	}
+	for t, err := range p.Accounts.Transactions(ctx, ref, query) {
 		if err != nil {
-			return s.Follower.Explain(ctx, row, err)
+			return s.Reads.Explain(ctx, row, err)
 		}
 		t.Account = service.AccountName(row.ID, t.AccountID)
 		t.Name = service.ChildName(t.Account, "transactions", t.ID)

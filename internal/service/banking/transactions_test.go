@@ -23,7 +23,10 @@ import (
 type ledger struct{ asked []providers.Query }
 
 func (l *ledger) ListAccounts(context.Context, providers.ConsentRef) ([]providers.Account, error) {
-	return []providers.Account{{ID: "a", Account: &bankingv1.Account{}}, {ID: "b", Account: &bankingv1.Account{}}}, nil
+	return []providers.Account{
+		{ID: "a", Account: &bankingv1.Account{}},
+		{ID: "b", Account: &bankingv1.Account{}},
+	}, nil
 }
 
 func (l *ledger) Transactions(
@@ -32,7 +35,11 @@ func (l *ledger) Transactions(
 	l.asked = append(l.asked, query)
 	return func(yield func(providers.Transaction, error) bool) {
 		for _, account := range []string{"a", "b"} {
-			t := providers.Transaction{ID: "t", AccountID: account, Transaction: &bankingv1.Transaction{BookingDate: "2026-02-03"}}
+			t := providers.Transaction{
+				ID:          "t",
+				AccountID:   account,
+				Transaction: &bankingv1.Transaction{BookingDate: "2026-02-03"},
+			}
 			if !yield(t, nil) {
 				return
 			}
@@ -40,7 +47,8 @@ func (l *ledger) Transactions(
 	}
 }
 
-// What a caller wants is passed on to the provider, as far as it heeds it, and what comes back is narrowed all the same.
+// What a caller wants is passed on to the provider, as far as it heeds it, and what comes back is narrowed all the
+// same.
 func TestReadsAreNarrowedAtTheProvider(t *testing.T) {
 	for _, single := range []bool{false, true} {
 		t.Run(fmt.Sprint(single), func(t *testing.T) {
@@ -52,7 +60,10 @@ func TestReadsAreNarrowedAtTheProvider(t *testing.T) {
 				})
 				row := p.Create(t)
 				p.Report(providers.ConsentState{Observations: []providers.Observation{
-					{Key: "a", Type: consentv1.ConsentEvent_APPROVED}, {Key: "c", Type: consentv1.ConsentEvent_COMPLETED},
+					{
+						Key:  "a",
+						Type: consentv1.ConsentEvent_APPROVED,
+					}, {Key: "c", Type: consentv1.ConsentEvent_COMPLETED},
 				}}, nil)
 				assemblytest.Pass(10 * time.Second)
 				list := func(parent string) ([]*bankingv1.Transaction, error) {
@@ -73,7 +84,8 @@ func TestReadsAreNarrowedAtTheProvider(t *testing.T) {
 				if len(bank.asked) != 1 || bank.asked[0] != want {
 					t.Errorf("asked for %+v, want %+v", bank.asked, want)
 				}
-				if got, err = list(strings.TrimSuffix(account, service.LastSegment(account)) + "-"); err != nil || len(got) != 2 {
+				if got, err = list(strings.TrimSuffix(account, service.LastSegment(account)) + "-"); err != nil ||
+					len(got) != 2 {
 					t.Errorf("all accounts: %v, %v", got, err)
 				}
 				if last := bank.asked[len(bank.asked)-1]; last.AccountID != "" {

@@ -133,7 +133,11 @@ func (s *Server) end(
 	ctx context.Context, method string, p *providers.Provider, row *store.Consent, remove bool,
 ) (*store.Consent, error) {
 	if !row.Ended {
-		if err := p.Consents.RevokeConsent(ctx, service.RefOf(row)); !service.Over(err) {
+		ref, err := s.History.Ref(ctx, row)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.Consents.RevokeConsent(ctx, ref); !service.Over(err) {
 			return nil, service.CallError(err)
 		}
 	}
@@ -175,8 +179,12 @@ func (s *Server) SimulateDecision(
 		return nil, kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
 	}
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.Consent, error) {
+		ref, err := s.History.Ref(ctx, row)
+		if err != nil {
+			return nil, err
+		}
 		approve := req.GetDecision() == consentv1.Decision_APPROVED
-		if err := p.Simulator.SimulateDecision(ctx, service.RefOf(row), approve); err != nil {
+		if err := p.Simulator.SimulateDecision(ctx, ref, approve); err != nil {
 			return nil, s.Follower.Explain(ctx, row, err)
 		}
 		if err := s.Audit.NoteAlone(ctx, "SimulateDecision", row.Resource.GetName()); err != nil {

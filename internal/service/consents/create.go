@@ -84,10 +84,8 @@ func (s *Server) createConsent(
 		}
 		return nil, failure
 	}
-	row.ProviderRef, row.PartnerBank = created.Ref.ID, created.Ref.PartnerBank
-	row.Resource.ProviderReference = created.Ref.ID
-	if row.PartnerBank != "" {
-		row.Resource.PartnerBank = service.PartnerBankName(row.PartnerBank)
+	if err := s.History.Name(row, created.Ref); err != nil {
+		return nil, attempt.Unrecorded(ctx, p, "create_consent", err)
 	}
 	err = s.Store.Update(ctx, func(tx store.Tx) error {
 		if !saved {

@@ -64,7 +64,9 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
 					"the customer has not decided yet: RenewConsentLink makes a new link")
 			}
-			issue := func(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Issued, error) {
+			issue := func(
+				ctx context.Context, ref providers.ConsentRef, flow providers.Flow,
+			) (*providers.Issued, error) {
 				issued, err := p.Banks.AddBank(ctx, ref, flow)
 				if attempt.Resumed && p.Links != nil && providers.KindOf(err) == providers.KindConflict {
 					// The flow that is open is the one that was opened before the process stopped; its link
@@ -95,7 +97,11 @@ func (s *Server) openFlow(ctx context.Context, method string, p *providers.Provi
 ) (*consentv1.Consent, error) {
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.Consent, error) {
 		visit := s.Sessions.New(row, row.Flow+1)
-		issued, err := issue(ctx, service.RefOf(row), providers.Flow{
+		ref, err := s.History.Ref(ctx, row)
+		if err != nil {
+			return nil, err
+		}
+		issued, err := issue(ctx, ref, providers.Flow{
 			Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
 		})
 		if err != nil {

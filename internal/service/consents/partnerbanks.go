@@ -71,8 +71,8 @@ func (s *Server) GetPartnerBank(
 	return partnerBankResource(p, *bank), nil
 }
 
-// findPartnerBank looks for a partner bank at several providers, one after the other. A provider that fails does not keep
-// it from being found at another.
+// findPartnerBank looks for a partner bank at several providers, one after the other. A provider that fails does not
+// keep it from being found at another.
 func findPartnerBank(
 	ctx context.Context, everywhere []*providers.Provider, id string,
 ) (*providers.Provider, *providers.PartnerBank, error) {
@@ -110,8 +110,8 @@ func partnerBankOf(ctx context.Context, p *providers.Provider, id string) (*prov
 	}
 }
 
-// ListPartnerBanks implements consentv1.ConsentServiceServer. It goes through the providers one after the other: a page
-// has partner banks of one of them.
+// ListPartnerBanks implements consentv1.ConsentServiceServer. It goes through the providers one after the other: a
+// page has partner banks of one of them.
 func (s *Server) ListPartnerBanks(
 	ctx context.Context, req *consentv1.ListPartnerBanksRequest,
 ) (*consentv1.ListPartnerBanksResponse, error) {

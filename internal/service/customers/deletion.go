@@ -73,7 +73,11 @@ func (r *Registry) deleteThere(
 			return err
 		}
 		if p.Users == nil { // deleting the user, below, takes the consent with it
-			if err := p.Consents.RevokeConsent(ctx, service.RefOf(c)); !service.Over(err) {
+			ref, err := r.History.Ref(ctx, c)
+			if err != nil {
+				return err
+			}
+			if err := p.Consents.RevokeConsent(ctx, ref); !service.Over(err) {
 				return service.CallError(err)
 			}
 			note(service.ProviderName(p.ID), "consent", 1)

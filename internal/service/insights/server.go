@@ -51,9 +51,13 @@ func (s *Server) GetInsights(ctx context.Context, req *insightsv1.GetInsightsReq
 func (s *Server) readInsights(
 	ctx context.Context, p *providers.Provider, row *store.Consent, referenceID string,
 ) (*insightsv1.Insights, error) {
-	result, accounts, err := p.Insights.GetInsights(ctx, service.RefOf(row), referenceID)
+	ref, err := s.Reads.Ref(ctx, row)
 	if err != nil {
-		return nil, s.Reads.Follower.Explain(ctx, row, err)
+		return nil, err
+	}
+	result, accounts, err := p.Insights.GetInsights(ctx, ref, referenceID)
+	if err != nil {
+		return nil, s.Reads.Explain(ctx, row, err)
 	}
 	result.Origin = insightsv1.Insights_NATIVE
 	result.Accounts = bankdata.NameAccounts(row, accounts)
@@ -68,10 +72,14 @@ func (s *Server) deriveInsights(
 	if err != nil {
 		return nil, err
 	}
+	ref, err := s.Reads.Ref(ctx, row)
+	if err != nil {
+		return nil, err
+	}
 	d := insights.NewDeriver(accounts)
-	for t, err := range p.Accounts.Transactions(ctx, service.RefOf(row), providers.Query{}) {
+	for t, err := range p.Accounts.Transactions(ctx, ref, providers.Query{}) {
 		if err != nil {
-			return nil, s.Reads.Follower.Explain(ctx, row, err)
+			return nil, s.Reads.Explain(ctx, row, err)
 		}
 		t.Account = service.AccountName(row.ID, t.AccountID)
 		d.Add(t.Transaction)
@@ -87,9 +95,13 @@ func (s *Server) CreateVisualizationLink(
 	if err != nil {
 		return nil, err
 	}
-	uri, err := p.Visualizations.VisualizationLink(ctx, service.RefOf(row), req.GetReferenceId())
+	ref, err := s.Reads.Ref(ctx, row)
 	if err != nil {
-		return nil, s.Reads.Follower.Explain(ctx, row, err)
+		return nil, err
+	}
+	uri, err := p.Visualizations.VisualizationLink(ctx, ref, req.GetReferenceId())
+	if err != nil {
+		return nil, s.Reads.Explain(ctx, row, err)
 	}
 	return &insightsv1.VisualizationLink{Uri: uri}, nil
 }
@@ -105,9 +117,13 @@ func (s *Server) GetPaymentPartnerAnalysis(
 	what := []string{"GetPaymentPartnerAnalysis", req.GetName()}
 	return bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
 		func(ctx context.Context) (*insightsv1.PaymentPartnerAnalysis, error) {
-			analysis, err := p.PaymentPartners.PaymentPartnerAnalysis(ctx, service.RefOf(row))
+			ref, err := s.Reads.Ref(ctx, row)
 			if err != nil {
-				return nil, s.Reads.Follower.Explain(ctx, row, err)
+				return nil, err
+			}
+			analysis, err := p.PaymentPartners.PaymentPartnerAnalysis(ctx, ref)
+			if err != nil {
+				return nil, s.Reads.Explain(ctx, row, err)
 			}
 			analysis.Name = req.GetName()
 			return analysis, s.nameAnalysed(ctx, p, row, analysis)
@@ -119,9 +135,13 @@ func (s *Server) GetPaymentPartnerAnalysis(
 func (s *Server) nameAnalysed(
 	ctx context.Context, p *providers.Provider, row *store.Consent, analysis *insightsv1.PaymentPartnerAnalysis,
 ) error {
-	accounts, err := p.Accounts.ListAccounts(ctx, service.RefOf(row))
+	ref, err := s.Reads.Ref(ctx, row)
 	if err != nil {
-		return s.Reads.Follower.Explain(ctx, row, err)
+		return err
+	}
+	accounts, err := p.Accounts.ListAccounts(ctx, ref)
+	if err != nil {
+		return s.Reads.Explain(ctx, row, err)
 	}
 	for _, a := range analysis.GetAccounts() {
 		id, name := a.GetAccount(), ""
