@@ -63,7 +63,7 @@ type bankName struct{ name, bic, code string }
 var markets = map[string]*market{}
 
 // addMarket makes a market known. It is called once from each market's file.
-func addMarket(m market) struct{} {
+func addMarket(m market) *market {
 	if markets[m.code] != nil {
 		panic("sandbox: two markets " + m.code)
 	}
@@ -71,7 +71,7 @@ func addMarket(m market) struct{} {
 		m.people[i].home = m.code
 	}
 	markets[m.code] = &m
-	return struct{}{}
+	return &m
 }
 
 // Markets are the codes of all markets, in alphabetical order.

@@ -27,8 +27,6 @@ import (
 	"kontor.dev/kontor/test/worldtest"
 )
 
-const patience = worldtest.Patience
-
 // The clients of a world. All but the rival belong to the same tenant.
 const (
 	owner  = "owner"  // may do everything

@@ -7,4 +7,17 @@
 // names_test.go demands it.
 //
 // What a suite asks, and what must come of it, is the suite's.
+//
+// For a provider "polder" these are the files to add. Each suite's providers_test.go says what an entry holds, and a
+// test that comes upon a provider without one names the file that is missing.
+//
+//	test/worldtest/polder.go             Register: its dialect, and how its customers approve
+//	test/cases/polder.yaml               a case for each RPC; those for "all" providers hold for it, too
+//	test/conformance/polder_test.go      its harness for the suite of the seam
+//	test/e2e/polder_test.go              its entry, with setups and journeys; what is told of it alone
+//	test/chaos/polder_test.go            its entry, with the operations that reads lead to
+//	test/crash/polder_test.go            its entry, with the requests at which the gateway is killed
+//	test/security/polder_test.go         only where it has callbacks to forge, or secrets of an odd form
+//
+// Its market should be one that no other provider serves: some cases leave the choice of a provider to the market.
 package worldtest

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +20,29 @@ import (
 func TestOnlyItsFilesNameAProvider(t *testing.T) {
 	for _, found := range named(t, os.DirFS("..")) {
 		t.Error(found)
+	}
+}
+
+// TestOnlyTheListNamesADialect: the sandbox and the command that starts it take dialects from the list in wire.go.
+func TestOnlyTheListNamesADialect(t *testing.T) {
+	for _, dir := range []string{"cmd/gateway", "internal/sandbox", "internal/sandbox/sandboxes"} {
+		files := fstest.MapFS{}
+		paths, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*.go"))
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %d files, %v", dir, len(paths), err)
+		}
+		for _, file := range paths {
+			if name := filepath.Base(file); name != "wire.go" && !strings.HasSuffix(name, "_test.go") {
+				content, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				files[path.Join(dir, name)] = &fstest.MapFile{Data: content}
+			}
+		}
+		for _, found := range named(t, files) {
+			t.Error(found)
+		}
 	}
 }
 
