@@ -9,17 +9,15 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"kontor.dev/kontor"
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/follow"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/server"
 	"kontor.dev/kontor/internal/store"
-	"kontor.dev/kontor/internal/store/sqlite"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -57,7 +55,7 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 // gateway is everything that runs.
 type gateway struct {
 	cfg       *config.Config
-	store     store.Store
+	store     store.Database
 	server    *server.Server
 	telemetry *telemetry.Telemetry
 	failed    chan error
@@ -89,9 +87,13 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	if g.store, err = openStore(ctx, cfg); err != nil {
 		return g, err
 	}
+	storeKeys, err := keys.Parse(cfg.StoreKey)
+	if err != nil {
+		return g, fmt.Errorf("store_key: %w", err)
+	}
 	stopping := make(chan struct{})
 	services, err := assembly.New(assembly.Options{
-		Store: g.store, Tenants: wired.tenants, PublicURL: cfg.PublicURL, Logger: log, Stopping: stopping, Heartbeat: cfg.Heartbeat,
+		Store: g.store, Tenants: wired.tenants, Keys: storeKeys, PublicURL: cfg.PublicURL, Logger: log, Stopping: stopping, Heartbeat: cfg.Heartbeat,
 		Polling: follow.Polling{
 			MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval, IdleInterval: cfg.Polling.IdleInterval,
 		},
@@ -100,7 +102,7 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	if err != nil {
 		return g, err
 	}
-	if err := services.Once.Reconcile(ctx); err != nil {
+	if err := services.Once.Repair(ctx); err != nil {
 		return g, fmt.Errorf("settle what the last run left open: %w", err)
 	}
 	srv, err := server.New(server.Options{
@@ -195,26 +197,4 @@ func writeReady(path string, a addresses) error {
 		return err
 	}
 	return os.Rename(path+".tmp", path)
-}
-
-// storePath gives the file of the store that the configuration names.
-func storePath(cfg *config.Config) (string, error) {
-	path, ok := strings.CutPrefix(cfg.Store.Reveal(), "sqlite:")
-	if !ok {
-		return "", errors.New("store: must be sqlite:<path>")
-	}
-	return filepath.FromSlash(path), nil
-}
-
-// openStore opens the store that the configuration names.
-func openStore(ctx context.Context, cfg *config.Config) (store.Store, error) {
-	path, err := storePath(cfg)
-	if err != nil {
-		return nil, err
-	}
-	s, err := sqlite.Open(ctx, path, sqlite.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	return s, nil
 }

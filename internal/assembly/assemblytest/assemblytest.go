@@ -165,8 +165,8 @@ func (p *Gateway) Report(state providers.ConsentState, err error) {
 // HintAt gives a hint as a webhook does, about the consent as it is stored now.
 func (p *Gateway) HintAt(t *testing.T, row *store.Consent) {
 	t.Helper()
-	err := p.Store.View(p.Ctx, func(r store.Reader) (err error) {
-		row, err = r.Consent(row.Tenant, row.ID)
+	err := p.Store.View(p.Ctx, row.Tenant, func(r store.Reader) (err error) {
+		row, err = r.Consent(row.ID)
 		return err
 	})
 	if err != nil {
