@@ -750,3 +750,62 @@ func BenchmarkConsentEntries(b *testing.B) {
 		}
 	}
 }
+
+// TestEndLeases ends what a former process held, and nothing that is settled.
+func TestEndLeases(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	setUp(t, s, "due", "later", "never")
+	now := time.Now()
+	lease := store.Lease{Owner: "former/1", Until: now.Add(time.Hour)}
+	inUpdate(t, s, func(tx store.Tx) error {
+		var err error
+		for id, next := range map[string]time.Time{"due": now.Add(-time.Minute), "later": now.Add(time.Minute)} {
+			c, e := tx.Consent(id)
+			if e != nil {
+				return e
+			}
+			c.NextPoll = next
+			err = errors.Join(err, tx.UpdateConsent(c))
+		}
+		return errors.Join(err, tx.ClaimUser("customer", "finoos", now, lease),
+			tx.InsertIdempotency(&store.Idempotency{Tenant: tenant, Key: "open", Lease: lease}),
+			tx.InsertIntent(&store.Intent{Tenant: tenant, ID: "open", State: store.IntentOpen, Lease: lease}),
+			tx.InsertIntent(&store.Intent{Tenant: tenant, ID: "done", State: store.IntentDone, Lease: lease}))
+	})
+	claimed, err := s.System().ClaimDue(t.Context(), now, "former", time.Hour, 9)
+	if err != nil || len(claimed) != 1 {
+		t.Fatalf("%d are claimed, %v", len(claimed), err)
+	}
+	if err := s.EndLeases(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.System().ClaimDue(t.Context(), now, "present", time.Hour, 9)
+	if err != nil || len(again) != 1 || again[0].ID != "due" {
+		t.Errorf("claimed again are %v, %v", again, err)
+	}
+	expired, err := s.System().ExpiredIntents(t.Context(), now, 9)
+	if err != nil || len(expired) != 1 || expired[0].ID != "open" {
+		t.Errorf("the intents that have run out are %v, %v", expired, err)
+	}
+	inUpdate(t, s, func(tx store.Tx) error {
+		record, err := tx.Idempotency("", "open")
+		if err != nil || !record.Lease.Over(now) {
+			t.Errorf("the record's lease is %+v, %v", record, err)
+		}
+		return errors.Join(err, tx.TakeOverIdempotency(record, lease),
+			tx.ClaimUser("customer", "finoos", now, store.Lease{Owner: "present/1", Until: now.Add(time.Hour)}))
+	})
+	// The former process lives after all: it has lost its claim.
+	inUpdate(t, s, func(tx store.Tx) error {
+		c, err := tx.Consent("due")
+		if err != nil {
+			return err
+		}
+		c.Claim = claimed[0].Claim
+		if err := tx.UpdateConsent(c); !errors.Is(err, store.ErrClaimLost) {
+			t.Errorf("a claim that was ended: %v, want %v", err, store.ErrClaimLost)
+		}
+		return nil
+	})
+}
