@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"kontor.dev/kontor/internal/store"
 )
 
 // auditBatch is how many entries are read at once.
@@ -32,7 +30,7 @@ func runAudit(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err := flags.Parse(args[1:]); err != nil || flags.NArg() > 0 {
 		return errUsage
 	}
-	s, err := openReadOnly(ctx, *path)
+	s, err := openArchive(ctx, *path)
 	if err != nil {
 		return err
 	}
@@ -40,11 +38,7 @@ func runAudit(ctx context.Context, args []string, out, errOut io.Writer) error {
 	buffered := bufio.NewWriter(out)
 	encoder := json.NewEncoder(buffered)
 	for position := *after; ; {
-		var entries []store.Audit
-		err := s.View(ctx, func(r store.Reader) (err error) {
-			entries, err = r.AuditTrail(*tenant, position, auditBatch)
-			return err
-		})
+		entries, err := s.AuditTrail(ctx, *tenant, position, auditBatch)
 		if err != nil {
 			return err
 		}

@@ -5,9 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-
-	"kontor.dev/kontor/internal/config"
-	"kontor.dev/kontor/internal/store/sqlite"
 )
 
 // runBackup copies the store into a new file, beside a gateway that runs or not.
@@ -23,7 +20,7 @@ func runBackup(ctx context.Context, args []string, out, errOut io.Writer) error 
 		flags.Usage()
 		return errUsage
 	}
-	s, err := openReadOnly(ctx, *path)
+	s, err := openArchive(ctx, *path)
 	if err != nil {
 		return err
 	}
@@ -33,21 +30,4 @@ func runBackup(ctx context.Context, args []string, out, errOut io.Writer) error 
 	}
 	fmt.Fprintf(out, "%s: written\n", *to)
 	return nil
-}
-
-// openReadOnly opens the store of a configuration for reading.
-func openReadOnly(ctx context.Context, path string) (*sqlite.ReadOnly, error) {
-	cfg, err := config.Load(path, kinds)
-	if err != nil {
-		return nil, err
-	}
-	file, err := storePath(cfg)
-	if err != nil {
-		return nil, err
-	}
-	s, err := sqlite.OpenReadOnly(ctx, file)
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	return s, nil
 }

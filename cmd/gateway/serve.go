@@ -9,8 +9,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"kontor.dev/kontor"
@@ -20,7 +18,6 @@ import (
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/server"
 	"kontor.dev/kontor/internal/store"
-	"kontor.dev/kontor/internal/store/sqlite"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -58,7 +55,7 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 // gateway is everything that runs.
 type gateway struct {
 	cfg       *config.Config
-	store     store.Store
+	store     store.Database
 	server    *server.Server
 	telemetry *telemetry.Telemetry
 	failed    chan error
@@ -97,7 +94,7 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	}
 	stopping := make(chan struct{})
 	services, err := assembly.New(assembly.Options{
-		Store: g.store, Tenants: wired.tenants, Refs: refs, PublicURL: cfg.PublicURL, Logger: log, Stopping: stopping,
+		Store: g.store, Tenants: wired.tenants, Refs: refs, Keys: sealing, PublicURL: cfg.PublicURL, Logger: log, Stopping: stopping,
 		Heartbeat: cfg.Heartbeat,
 		Polling: follow.Polling{
 			MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval,
@@ -108,7 +105,7 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	if err != nil {
 		return g, err
 	}
-	if err := services.Once.Reconcile(ctx); err != nil {
+	if err := services.Once.Repair(ctx); err != nil {
 		return g, fmt.Errorf("settle what the last run left open: %w", err)
 	}
 	srv, err := server.New(server.Options{
@@ -203,26 +200,4 @@ func writeReady(path string, a addresses) error {
 		return err
 	}
 	return os.Rename(path+".tmp", path)
-}
-
-// storePath gives the file of the store that the configuration names.
-func storePath(cfg *config.Config) (string, error) {
-	path, ok := strings.CutPrefix(cfg.Store.Reveal(), "sqlite:")
-	if !ok {
-		return "", errors.New("store: must be sqlite:<path>")
-	}
-	return filepath.FromSlash(path), nil
-}
-
-// openStore opens the store that the configuration names.
-func openStore(ctx context.Context, cfg *config.Config) (store.Store, error) {
-	path, err := storePath(cfg)
-	if err != nil {
-		return nil, err
-	}
-	s, err := sqlite.Open(ctx, path, sqlite.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	return s, nil
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
@@ -34,11 +36,13 @@ import (
 
 // Options are what the services need.
 type Options struct {
-	Store   store.Store
+	Store   store.Database
 	Tenants service.Tenants
 	// Refs keeps how providers name consents; adapters that remember something of a consent have their keepers from
 	// it.
 	Refs *history.Refs
+	// Keys makes the values by which the store is searched.
+	Keys *keys.Keys
 	// PublicURL is where providers and browsers reach Kontor's /callbacks.
 	PublicURL string
 	Logger    *slog.Logger
@@ -88,7 +92,7 @@ func NewRefs(db store.Store, sealing *keys.Keys, log *slog.Logger) *history.Refs
 	return &history.Refs{Store: &service.Store{Store: db, Log: log}, Keys: sealing, Log: log}
 }
 
-// New puts the services together. Once.Reconcile goes before any call, and Run starts what works in the background.
+// New puts the services together. Once.Repair goes before any call, and Run starts what works in the background.
 func New(o Options) (*Services, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
@@ -109,6 +113,8 @@ func New(o Options) (*Services, error) {
 	// What all of them use.
 	clock, log, tenants := service.Clock(o.Clock), o.Logger, o.Tenants
 	db := &service.Store{Store: o.Store, Log: log}
+	// The port to the rows of all tenants is for what works by itself, and each gets the part that it needs.
+	system, process := o.Store.System(), uuid.NewString()
 	load := &service.Loader{Store: db, Tenants: tenants}
 	trail := &audit.Trail{Store: db, Clock: clock, Log: log}
 
@@ -116,32 +122,35 @@ func New(o Options) (*Services, error) {
 	plan := follow.NewPlan(o.Polling, tenants, clock)
 	writer := &history.Writer{Store: db, Refs: o.Refs, Clock: clock, NextPoll: plan.Next}
 	follower := follow.New(follow.Deps{
-		Store: db, Tenants: tenants, Clock: clock, Log: log, History: writer, Plan: plan,
+		Store: db, Claims: system, Tenants: tenants, Clock: clock, Log: log, History: writer, Plan: plan, Process: process,
 	})
-	runner := &once.Runner{Store: db, Tenants: tenants, Clock: clock, Log: log, AuditRetention: o.AuditRetention}
+	runner := &once.Runner{
+		Store: db, Leases: system, Sweeps: system, Tenants: tenants, Clock: clock, Log: log, Process: process,
+		AuditRetention: o.AuditRetention,
+	}
 	sessions := &callbacks.Sessions{
 		Store: db, Clock: clock, Follower: follower, History: writer, Audit: trail, PublicURL: o.PublicURL,
 	}
 	streams := &watch.Streams{Store: db, Stopping: o.Stopping, Heartbeat: o.Heartbeat}
 	reads := &bankdata.Reader{Load: load, Follower: follower, Audit: trail}
 	registry := &customers.Registry{
-		Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, History: writer,
+		Store: db, Tenants: tenants, Clock: clock, Load: load, Keys: o.Keys, Audit: trail, History: writer,
 	}
 
 	return &Services{
 		Store: db, Tenants: tenants, Load: load, Audit: trail, Follower: follower, Once: runner, Reads: reads,
 		Callbacks: &callbacks.Callbacks{
-			Store: db, Tenants: tenants, Clock: clock, Log: log, Follower: follower, History: writer, Audit: trail,
-			PublicURL: o.PublicURL,
+			Store: db, Tokens: system, Tenants: tenants, Clock: clock, Log: log, Follower: follower, History: writer,
+			Audit: trail, PublicURL: o.PublicURL,
 		},
 		Servers: Servers{
 			Customer: &customers.Server{
 				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, Once: runner, Customers: registry,
 			},
 			Consent: &consents.Server{
-				Store: db, Tenants: tenants, Clock: clock, Log: log, Load: load, Audit: trail, History: writer,
-				Follower: follower,
-				Once:     runner, Sessions: sessions, Customers: registry, Streams: streams, Redirects: redirects,
+				Store: db, Tenants: tenants, Clock: clock, Log: log, Load: load, Keys: o.Keys, Audit: trail,
+				History: writer, Follower: follower, Once: runner, Sessions: sessions, Customers: registry,
+				Streams: streams, Feed: consents.NewFeed(system, clock, log), Redirects: redirects,
 			},
 			Banking: &banking.Server{
 				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, History: writer,
@@ -152,6 +161,7 @@ func New(o Options) (*Services, error) {
 			Documents: &documents.Server{
 				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, Once: runner,
 				Reports: &callbacks.Reports{Clock: clock, PublicURL: o.PublicURL}, Streams: streams,
+				Feed: documents.NewFeed(system, clock, log),
 			},
 			Provider: &providers.Server{Store: db, Tenants: tenants},
 		},

@@ -76,7 +76,9 @@ func recordable(name string) string {
 // NoteAlone notes what changes nothing in the store: a read of bank data, before the data leaves, or a change
 // at the provider only.
 func (t *Trail) NoteAlone(ctx context.Context, method, resource string) error {
-	return t.Store.Update(ctx, func(tx store.Tx) error { return t.Note(ctx, tx, method, resource) })
+	return t.Store.Update(ctx, service.TenantOf(ctx), func(tx store.Tx) error {
+		return t.Note(ctx, tx, method, resource)
+	})
 }
 
 // NoteSelf notes what happens without a client's request.
@@ -98,7 +100,9 @@ func (t *Trail) Failure(ctx context.Context, method, resource string, failure er
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failureTimeout)
 	defer cancel()
-	err := t.Store.Update(ctx, func(tx store.Tx) error { return t.NoteOutcome(ctx, tx, method, resource, outcome) })
+	err := t.Store.Update(ctx, service.TenantOf(ctx), func(tx store.Tx) error {
+		return t.NoteOutcome(ctx, tx, method, resource, outcome)
+	})
 	if err != nil {
 		t.Log.ErrorContext(ctx, "a failed call is missing in the audit", "method", method, "outcome", outcome,
 			"error", err.Error(), "request_id", identity.RequestID(ctx))

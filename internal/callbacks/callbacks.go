@@ -24,7 +24,9 @@ import (
 
 // Callbacks takes what comes back.
 type Callbacks struct {
-	Store    *service.Store
+	Store *service.Store
+	// Tokens finds what a token is for, whose tenant is not known before.
+	Tokens   store.Tokens
 	Tenants  service.Tenants
 	Clock    service.Clock
 	Log      *slog.Logger
@@ -44,11 +46,8 @@ func newToken() string {
 
 // callback finds what a token is for.
 func (c *Callbacks) callback(ctx context.Context, kind store.CallbackKind, token string) (*store.Callback, error) {
-	var cb *store.Callback
-	err := c.Store.View(ctx, func(r store.Reader) (err error) {
-		cb, err = r.Callback(kind, sha256.Sum256([]byte(token)))
-		return err
-	})
+	cb, err := c.Tokens.Callback(ctx, kind, sha256.Sum256([]byte(token)))
+	err = c.Store.Translate(ctx, err)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, kerr.ErrUnknownCallback

@@ -156,8 +156,8 @@ func TestAdaptersReadReports(t *testing.T) {
 		report := func(body string) error { return p.Callbacks.ShipmentReport(t.Context(), token, nil, []byte(body)) }
 		status := func() documentsv1.Shipment_Status {
 			var row *store.Shipment
-			if err := p.Store.View(p.Ctx, func(r store.Reader) (err error) {
-				row, err = r.Shipment("default", id)
+			if err := p.Store.View(p.Ctx, "default", func(r store.Reader) (err error) {
+				row, err = r.Shipment(id)
 				return err
 			}); err != nil {
 				t.Fatal(err)

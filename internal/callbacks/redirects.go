@@ -25,8 +25,8 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 		return "", err
 	}
 	var row *store.Consent
-	err = c.Store.View(ctx, func(r store.Reader) (err error) {
-		row, err = r.Consent(cb.Tenant, cb.Resource)
+	err = c.Store.View(ctx, cb.Tenant, func(r store.Reader) (err error) {
+		row, err = r.Consent(cb.Resource)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {

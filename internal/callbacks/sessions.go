@@ -87,8 +87,8 @@ func (s *Sessions) LinkIssued(
 	ctx context.Context, method string, row *store.Consent, issued providers.Issued, visit Session,
 	also func(store.Tx, *store.Consent) error,
 ) (*store.Consent, error) {
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
-		fresh, err := tx.Consent(row.Tenant, row.ID)
+	err := s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+		fresh, err := tx.Consent(row.ID)
 		if err != nil {
 			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 		}

@@ -60,8 +60,8 @@ func (c *Callbacks) ShipmentReport(ctx context.Context, token string, query url.
 	if delivered {
 		status = documentsv1.Shipment_DELIVERED
 	}
-	err = c.Store.Update(ctx, func(tx store.Tx) error {
-		row, err := tx.Shipment(cb.Tenant, cb.Resource)
+	err = c.Store.Update(ctx, cb.Tenant, func(tx store.Tx) error {
+		row, err := tx.Shipment(cb.Resource)
 		if err != nil {
 			return err
 		}

@@ -45,8 +45,8 @@ func (c *Callbacks) Webhook(
 	}
 	refs = refs[:min(len(refs), webhookRefs)]
 	var rows []*store.Consent
-	err = c.Store.View(ctx, func(r store.Reader) (err error) {
-		rows, err = r.ConsentsByProviderRef(cb.Tenant, cb.Provider, refs)
+	err = c.Store.View(ctx, cb.Tenant, func(r store.Reader) (err error) {
+		rows, err = r.ConsentsByProviderRef(cb.Provider, refs)
 		return err
 	})
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *Callbacks) tryWebhook(
 ) (bool, error) {
 	known := false
 	hash := sha256.Sum256([]byte(token))
-	err := c.Store.Update(ctx, func(tx store.Tx) error {
+	err := c.Store.Update(ctx, tenant, func(tx store.Tx) error {
 		have, err := tx.Webhook(registration)
 		switch {
 		case err == nil && have.Registered:
@@ -110,14 +110,12 @@ func (c *Callbacks) tryWebhook(
 			return err
 		}
 		// The token must be known before the provider can use it.
-		if _, err := tx.Callback(store.CallbackWebhook, hash); errors.Is(err, store.ErrNotFound) {
-			err = tx.InsertCallback(&store.Callback{
-				Hash: hash, Kind: store.CallbackWebhook, Tenant: tenant, Provider: p.ID, Resource: registration,
-				CreateTime: c.Clock.Now(),
-			})
-			if err != nil {
-				return err
-			}
+		err = tx.InsertCallback(&store.Callback{
+			Hash: hash, Kind: store.CallbackWebhook, Tenant: tenant, Provider: p.ID, Resource: registration,
+			CreateTime: c.Clock.Now(),
+		})
+		if err != nil && !errors.Is(err, store.ErrExists) { // an earlier try may have stored it
+			return err
 		}
 		return tx.PutWebhook(&store.Webhook{
 			Key: registration, Tenant: tenant, Provider: p.ID, UpdateTime: c.Clock.Now(),
@@ -129,7 +127,7 @@ func (c *Callbacks) tryWebhook(
 	if err := p.Webhooks.RegisterWebhook(ctx, c.PublicURL+"/callbacks/"+p.ID+"/webhook/"+token); err != nil {
 		return false, err
 	}
-	return true, c.Store.Update(ctx, func(tx store.Tx) error {
+	return true, c.Store.Update(ctx, tenant, func(tx store.Tx) error {
 		return tx.PutWebhook(&store.Webhook{
 			Key: registration, Tenant: tenant, Provider: p.ID, Registered: true, UpdateTime: c.Clock.Now(),
 		})

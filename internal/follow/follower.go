@@ -21,21 +21,32 @@ const (
 	refreshTimeout = 30 * time.Second
 	// followers bounds how many consents are read at once in the background.
 	followers = 16
+	// claimTime is how long a consent that is claimed is left to this process: longer than a read takes that waits for
+	// one under way. When the process dies, another one takes the consent after that time.
+	claimTime = 2*refreshTimeout + 15*time.Second
+	// letGoTimeout bounds how long a stopping process tries to give back what it has claimed.
+	letGoTimeout = 2 * time.Second
 )
 
 // Deps are what a Follower works with.
 type Deps struct {
-	Store   *service.Store
+	Store *service.Store
+	// Claims hands out the consents that are due, of all tenants, each to one process.
+	Claims  store.Claims
 	Tenants service.Tenants
 	Clock   service.Clock
 	Log     *slog.Logger
 	History *history.Writer
 	Plan    *Plan
+	// Process names this process among all that share the store.
+	Process string
 }
 
 // Follower keeps consents up to date: it reads them at their providers when they are due, and sooner on a
 // hint. However many hints come, a consent is read at most once in the shortest interval; a read that a
 // caller asks for does not wait.
+//
+// Several processes share the work: what is due is claimed first, and the claim ends when the next time is planned.
 type Follower struct {
 	Deps
 
@@ -46,114 +57,122 @@ type Follower struct {
 	mu    sync.Mutex
 	last  map[string]time.Time // when a consent was last read; entries older than any rest are dropped
 	prune int                  // how many entries make it worth looking for old ones
-	// paused tells until when a tenant's provider asked to be left alone. Consents are not read in the
-	// background before, hints or not: a quota is the account's, not the consent's.
-	paused map[string]time.Time
 }
 
 // New makes a Follower.
 func New(d Deps) *Follower {
-	return &Follower{
-		Deps: d, wake: make(chan struct{}, 1), last: make(map[string]time.Time), prune: leastPrune,
-		paused: make(map[string]time.Time),
-	}
+	return &Follower{Deps: d, wake: make(chan struct{}, 1), last: make(map[string]time.Time), prune: leastPrune}
 }
 
 // Run reads consents as they fall due until the context ends. It returns when no read is under way any more.
 func (f *Follower) Run(ctx context.Context) {
 	defer f.running.Wait()
 	slots := make(chan struct{}, followers)
-	busy := make(map[string]bool)
-	finished := make(chan string, followers)
 	ticker := time.NewTicker(min(f.Plan.min, time.Second))
 	defer ticker.Stop()
 	for {
-		var due []*store.Consent
-		err := f.Store.View(ctx, func(r store.Reader) (err error) {
-			due, err = r.DueConsents(f.Clock.Now(), 256)
-			return err
-		})
-		if err != nil && ctx.Err() == nil {
-			f.Log.WarnContext(ctx, "cannot tell which consents are due", "error", err.Error())
-		}
-		for _, row := range due {
-			// One that could not be planned anew stays due: the shortest interval holds for it all the same.
-			if busy[key(row)] || f.recent(row, f.Plan.min) || f.postponed(ctx, row) {
-				continue
+		if free := cap(slots) - len(slots); free > 0 {
+			due, err := f.Claims.ClaimDue(ctx, f.Clock.Now(), f.Process, claimTime, free)
+			if err != nil && ctx.Err() == nil {
+				f.Log.WarnContext(ctx, "cannot tell which consents are due", "error", err.Error())
 			}
-			select {
-			case slots <- struct{}{}:
-			default:
-				continue // the next round takes it
+			for _, row := range due {
+				slots <- struct{}{}
+				f.running.Go(func() {
+					defer f.nudge() // there is room for the next
+					defer func() { <-slots }()
+					f.poll(ctx, row)
+				})
 			}
-			busy[key(row)] = true
-			f.running.Go(func() {
-				f.poll(ctx, row)
-				<-slots
-				select {
-				case finished <- key(row):
-				case <-ctx.Done():
-				}
-			})
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		case <-f.wake:
-		case done := <-finished:
-			delete(busy, done)
-			for more := true; more; {
-				select {
-				case done := <-finished:
-					delete(busy, done)
-				default:
-					more = false
-				}
-			}
 		}
 	}
 }
 
 // poll reads a consent in the background, and plans the next time.
-func (f *Follower) poll(ctx context.Context, row *store.Consent) {
-	if until := f.restsUntil(row); f.Clock.Now().Before(until) {
-		f.postpone(ctx, row, until)
+func (f *Follower) poll(ctx context.Context, claimed *store.Consent) {
+	asked := f.Clock.Now()
+	if until := f.notBefore(claimed); asked.Before(until) { // a caller has just asked for it, say
+		f.endClaim(ctx, claimed, func(_ store.Tx, row *store.Consent) error {
+			row.NextPoll = until
+			return nil
+		})
 		return
 	}
-	before := row.Resource.GetEventCount()
-	fresh, err := f.Refresh(ctx, row)
+	before := claimed.Resource.GetEventCount()
+	fresh, err := f.Refresh(ctx, claimed)
 	if ctx.Err() != nil {
+		f.letGo(ctx, claimed)
 		return
 	}
 	if err != nil {
-		f.Log.DebugContext(ctx, "poll failed", "consent", row.Resource.GetName(), "reason", kerr.Reason(err).String())
+		f.Log.DebugContext(ctx, "poll failed", "consent", claimed.Resource.GetName(), "reason", kerr.Reason(err).String())
 	}
 	retryAfter := kerr.Retry(err)
-	if _, resting := errors.AsType[restError](err); !resting {
-		f.pause(row, retryAfter)
-	}
-	err = f.Store.Update(ctx, func(tx store.Tx) error {
-		now, err := tx.Consent(row.Tenant, row.ID)
+	_, resting := errors.AsType[restError](err)
+	pauses := retryAfter > 0 && !resting
+	f.endClaim(ctx, claimed, func(tx store.Tx, row *store.Consent) error {
+		// Where it was not moved since it was claimed, nobody had news meanwhile.
+		hinted := row.NextPoll
+		if row.Resource.GetEventCount() == before || fresh == nil {
+			row.PollStep++
+		} else {
+			row.PollStep = 0
+		}
+		if err := f.expire(tx, row); err != nil {
+			return err
+		}
+		row.NextPoll = f.Plan.at(row, f.Clock.Now())
+		row.LastPoll = asked
+		wait := f.Clock.Now().Add(retryAfter)
+		if !row.NextPoll.IsZero() && row.NextPoll.Before(wait) {
+			row.NextPoll = wait
+		}
+		if pauses {
+			// A quota is the account's, not the consent's: none of them is read in the background before.
+			if err := tx.PauseProvider(row.Provider, wait); err != nil {
+				return err
+			}
+		}
+		hint := !hinted.IsZero() && hinted.Before(claimed.Claim.Until)
+		if hint && !row.Ended && (row.NextPoll.IsZero() || hinted.Before(row.NextPoll)) {
+			row.NextPoll = hinted
+		}
+		return nil
+	})
+}
+
+// letGo gives a claimed consent back when the process stops: it is due at once for another.
+func (f *Follower) letGo(ctx context.Context, claimed *store.Consent) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), letGoTimeout)
+	defer cancel()
+	f.endClaim(ctx, claimed, func(_ store.Tx, row *store.Consent) error {
+		row.NextPoll = f.Clock.Now()
+		return nil
+	})
+}
+
+// endClaim plans when a claimed consent is read next, and ends the claim with it.
+func (f *Follower) endClaim(ctx context.Context, claimed *store.Consent, plan func(store.Tx, *store.Consent) error) {
+	err := f.Store.Update(ctx, claimed.Tenant, func(tx store.Tx) error {
+		row, err := tx.Consent(claimed.ID)
 		if err != nil {
 			return err
 		}
-		if now.Resource.GetEventCount() == before || fresh == nil {
-			now.PollStep++
-		} else {
-			now.PollStep = 0
-		}
-		if err := f.expire(tx, now); err != nil {
+		if err := plan(tx, row); err != nil {
 			return err
 		}
-		now.NextPoll = f.Plan.at(now, f.Clock.Now())
-		if wait := f.Clock.Now().Add(retryAfter); !now.NextPoll.IsZero() && now.NextPoll.Before(wait) {
-			now.NextPoll = wait
-		}
-		return tx.UpdateConsent(now)
+		row.Claim = claimed.Claim
+		return tx.UpdateConsent(row)
 	})
-	if err != nil && !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
-		f.Log.WarnContext(ctx, "cannot plan the next poll", "consent", row.Resource.GetName(), "error", err.Error())
+	// A consent that was deleted has no next time; one whose claim was lost is another process's to plan.
+	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrClaimLost) && ctx.Err() == nil {
+		f.Log.WarnContext(ctx, "cannot plan the next poll", "consent", claimed.Resource.GetName(), "error", err.Error())
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"math/rand/v2"
 	"time"
 
 	"kontor.dev/kontor/internal/store"
@@ -24,28 +23,23 @@ func (f *Follower) nudge() {
 	}
 }
 
-// Hint says that there may be news about a consent. It is taken from anybody.
+// Hint says that there may be news about a consent. It is taken from anybody. A consent that is being read at this
+// moment is read once more afterwards: what is hinted at may have come too late for that read.
 func (f *Follower) Hint(ctx context.Context, row *store.Consent) {
 	if row.Ended {
 		return
 	}
-	due := f.Clock.Now()
-	rest := max(f.Plan.min, f.Plan.rest(row))
-	f.mu.Lock()
-	if last, ok := f.last[key(row)]; ok && due.Before(last.Add(rest)) {
-		due = last.Add(rest)
-	}
-	if until := f.paused[account(row)]; due.Before(until) {
-		due = until
-	}
-	f.mu.Unlock()
-	if dueBy(row, due) {
+	if dueBy(row, f.soonest(row)) {
 		return // a flood of hints must not even reach the store
 	}
-	err := f.Store.Update(ctx, func(tx store.Tx) error {
-		fresh, err := tx.Consent(row.Tenant, row.ID)
-		if err != nil || fresh.Ended || dueBy(fresh, due) {
+	err := f.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+		fresh, err := tx.Consent(row.ID)
+		if err != nil {
 			return err
+		}
+		due := f.soonest(fresh)
+		if fresh.Ended || dueBy(fresh, due) {
+			return nil
 		}
 		fresh.NextPoll, fresh.PollStep = due, 0
 		return tx.UpdateConsent(fresh)
@@ -56,63 +50,33 @@ func (f *Follower) Hint(ctx context.Context, row *store.Consent) {
 	f.nudge()
 }
 
+// soonest tells when a consent can be read by nobody's wish.
+func (f *Follower) soonest(row *store.Consent) time.Time {
+	now, until := f.Clock.Now(), f.notBefore(row)
+	if until.Before(now) {
+		return now
+	}
+	return until
+}
+
+// notBefore tells until when a consent must not be read by nobody's wish: within the shortest interval after this
+// process read it or any process polled it, and longer where the provider counts such reads.
+func (f *Follower) notBefore(row *store.Consent) time.Time {
+	f.mu.Lock()
+	last := f.last[key(row)]
+	f.mu.Unlock()
+	if row.LastPoll.After(last) {
+		last = row.LastPoll
+	}
+	return last.Add(max(f.Plan.min, f.Plan.rest(row)))
+}
+
 // dueBy tells whether a consent will be read by a time anyway.
 func dueBy(row *store.Consent, t time.Time) bool {
 	return !row.NextPoll.IsZero() && !row.NextPoll.After(t)
 }
 
 func key(row *store.Consent) string { return row.Tenant + "\x00" + row.ID }
-
-// account identifies a tenant's account at a provider.
-func account(row *store.Consent) string { return row.Tenant + "\x00" + row.Provider }
-
-// pause leaves a provider alone for some time, as it asked for.
-func (f *Follower) pause(row *store.Consent, wait time.Duration) {
-	if wait <= 0 {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if until := f.Clock.Now().Add(wait); until.After(f.paused[account(row)]) {
-		f.paused[account(row)] = until
-	}
-}
-
-// postponed tells whether a consent that is due must wait until its provider can be asked again, and plans it
-// for then. Those that waited together are spread.
-func (f *Follower) postponed(ctx context.Context, row *store.Consent) bool {
-	f.mu.Lock()
-	until := f.paused[account(row)]
-	f.mu.Unlock()
-	if !f.Clock.Now().Before(until) {
-		return false
-	}
-	f.postpone(ctx, row, until.Add(time.Duration(rand.Int64N(int64(f.Plan.min)+1))))
-	return true
-}
-
-// postpone plans a consent that is due for later.
-func (f *Follower) postpone(ctx context.Context, row *store.Consent, until time.Time) {
-	err := f.Store.Update(ctx, func(tx store.Tx) error {
-		fresh, err := tx.Consent(row.Tenant, row.ID)
-		if err != nil || fresh.NextPoll.IsZero() || !fresh.NextPoll.Before(until) {
-			return err
-		}
-		fresh.NextPoll = until
-		return tx.UpdateConsent(fresh)
-	})
-	if err != nil && !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
-		f.Log.WarnContext(ctx, "cannot postpone a poll", "consent", row.Resource.GetName(), "error", err.Error())
-	}
-}
-
-// restsUntil tells until when a consent must not be read in the background, since it was read lately and its provider
-// counts.
-func (f *Follower) restsUntil(row *store.Consent) time.Time {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.last[key(row)].Add(f.Plan.rest(row))
-}
 
 // leastPrune is how many reads are remembered before old ones are looked for.
 const leastPrune = 10_000
@@ -126,12 +90,4 @@ func (f *Follower) note(consent string, now time.Time) {
 		maps.DeleteFunc(f.last, func(_ string, t time.Time) bool { return now.Sub(t) > f.Plan.longestRest() })
 		f.prune = max(leastPrune, 2*len(f.last))
 	}
-}
-
-// recent tells whether a consent was read within d.
-func (f *Follower) recent(row *store.Consent, d time.Duration) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	last, ok := f.last[key(row)]
-	return ok && f.Clock.Now().Sub(last) < d
 }

@@ -91,7 +91,7 @@ const maxHistory = 100_000
 
 // Events reads a consent's history.
 func (w *Writer) Events(r store.Reader, row *store.Consent) ([]consent.Event, error) {
-	return r.Events(row.Tenant, row.ID, 0, maxHistory)
+	return r.Events(row.ID, 0, maxHistory)
 }
 
 // grow stores new events one by one, each with the consent as it then stands, and the consent as it stands in
@@ -104,7 +104,7 @@ func (w *Writer) grow(tx store.Tx, row *store.Consent, history, added []consent.
 		history = append(history, e)
 		row.Flow = max(row.Flow, e.Flow)
 		present(row, history)
-		if err := tx.AppendEvent(row.Tenant, row.ID, e, row.Resource); err != nil {
+		if err := tx.AppendEvent(row.ID, e, row.Resource); err != nil {
 			return 0, err
 		}
 	}
@@ -117,8 +117,8 @@ func (w *Writer) Change(
 	ctx context.Context, row *store.Consent, news func(store.Tx, *store.Consent) error,
 ) (*store.Consent, error) {
 	var fresh *store.Consent
-	err := w.Store.Update(ctx, func(tx store.Tx) (err error) {
-		if fresh, err = tx.Consent(row.Tenant, row.ID); err != nil {
+	err := w.Store.Update(ctx, row.Tenant, func(tx store.Tx) (err error) {
+		if fresh, err = tx.Consent(row.ID); err != nil {
 			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 		}
 		return news(tx, fresh)
@@ -129,7 +129,7 @@ func (w *Writer) Change(
 // Connection finds a connection of a consent by its resource name, with the provider's id of it.
 func (w *Writer) Connection(ctx context.Context, row *store.Consent, name string) (consent.Connection, error) {
 	var history []consent.Event
-	err := w.Store.View(ctx, func(r store.Reader) (err error) {
+	err := w.Store.View(ctx, row.Tenant, func(r store.Reader) (err error) {
 		history, err = w.Events(r, row)
 		return err
 	})

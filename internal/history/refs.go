@@ -32,8 +32,8 @@ func (r *Refs) Of(ctx context.Context, row *store.Consent) (providers.ConsentRef
 		return ref, nil
 	}
 	var sealed []byte
-	err := r.Store.View(ctx, func(tx store.Reader) error {
-		fresh, err := tx.Consent(row.Tenant, row.ID)
+	err := r.Store.View(ctx, row.Tenant, func(tx store.Reader) error {
+		fresh, err := tx.Consent(row.ID)
 		if err != nil {
 			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 		}
@@ -87,8 +87,8 @@ const keepTimeout = 10 * time.Second
 func (k keeper) KeepState(ctx context.Context, ref providers.ConsentRef, state secret.String) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 	defer cancel()
-	return k.refs.Store.Update(ctx, func(tx store.Tx) error {
-		rows, err := tx.ConsentsByProviderRef(k.tenant, k.provider, []string{ref.ID})
+	return k.refs.Store.Update(ctx, k.tenant, func(tx store.Tx) error {
+		rows, err := tx.ConsentsByProviderRef(k.provider, []string{ref.ID})
 		if err != nil {
 			return err
 		}

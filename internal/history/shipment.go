@@ -10,7 +10,7 @@ func StoreShipment(tx store.Tx, row *store.Shipment) error {
 	if err := tx.UpdateShipment(row); err != nil {
 		return err
 	}
-	return tx.AppendShipment(row.Tenant, row.ID, row.Resource)
+	return tx.AppendShipment(row.ID, row.Resource)
 }
 
 // Settled tells whether the provider has reported how a shipment ended.

@@ -1,6 +1,7 @@
 package once
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -31,52 +32,98 @@ type Attempt struct {
 	// already.
 	Resumed bool
 
-	runner    *Runner
-	method    string
-	key       string // "" when the caller sent none
-	hash      [32]byte
-	operation string
-	begun     time.Time // when the request first came
-	intent    string
-	resource  string // what the newest intent is for
-	pinned    bool   // the record has its answer
+	// CustomerID is whose data the answer and the intents are about: they are removed with the customer. Empty for
+	// nobody's.
+	CustomerID string
+
+	runner   *Runner
+	method   string
+	key      string // "" when the caller sent none
+	request  store.Lookup
+	owner    string
+	begun    time.Time // when the request first came
+	intent   string
+	resource string // what the newest intent is for
+	pinned   bool   // the record has its answer
 }
 
 // id identifies the record in this process.
 func (a *Attempt) id() string { return a.Tenant + "\x00" + a.method + "\x00" + a.key }
 
-// begin claims the key. It gives the record when there is an answer already.
+// Owner is the attempt's name on the leases that it holds.
+func (a *Attempt) Owner() string { return a.owner }
+
+// Lease is a lease for what the attempt is about to do. It is renewed as long as the attempt is at work.
+func (a *Attempt) Lease() store.Lease { return a.runner.lease(a.owner) }
+
+const (
+	// While another process is at work on a key, it is asked for the answer again soon at first, then less often.
+	answerFirst, answerMost = 20 * time.Millisecond, 500 * time.Millisecond
+	// answerLimit is how long it is waited for: longer than the lease of a process that died lasts.
+	answerLimit = 2 * leaseTime
+	// answerMargin is how long before the caller's deadline it is no longer waited for, so that the caller learns why.
+	answerMargin = 100 * time.Millisecond
+)
+
+// begin claims the key. It gives the record when there is an answer already. While another process is at work on
+// it, it waits as long as the caller's deadline allows.
 func (a *Attempt) begin(ctx context.Context) (*store.Idempotency, error) {
-	var answer *store.Idempotency
-	err := a.runner.Store.Update(ctx, func(tx store.Tx) error {
-		answer = nil
-		claim := &store.Idempotency{
-			Tenant: a.Tenant, Method: a.method, Key: a.key, RequestHash: a.hash, Operation: a.operation,
-			CreateTime: a.begun,
+	limit := time.Now().Add(answerLimit)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-answerMargin).Before(limit) {
+		limit = deadline.Add(-answerMargin)
+	}
+	for wait := answerFirst; ; wait = min(2*wait, answerMost) {
+		answer, err := a.claim(ctx)
+		if !errors.Is(err, store.ErrClaimed) {
+			return answer, err
 		}
-		have, err := tx.Idempotency(a.Tenant, a.method, a.key)
+		if time.Until(limit) < wait {
+			return nil, kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the same request is at work; try again",
+				kerr.WithRetry(time.Second))
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// claim claims the key if nobody is at work on it, else ErrClaimed. It gives the record when there is an answer.
+func (a *Attempt) claim(ctx context.Context) (answer *store.Idempotency, err error) {
+	r := a.runner
+	var begun time.Time
+	var resumed bool
+	err = r.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
+		answer, begun, resumed = nil, a.begun, false
+		have, err := tx.Idempotency(a.method, a.key)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
-			return tx.InsertIdempotency(claim)
+			return tx.InsertIdempotency(&store.Idempotency{
+				Tenant: a.Tenant, Method: a.method, Key: a.key, Request: a.request, Lease: a.Lease(), CreateTime: begun,
+			})
 		case err != nil:
 			return err
-		case have.RequestHash != a.hash:
+		case !bytes.Equal(have.Request, a.request):
 			return kerr.New(errorv1.Error_IDEMPOTENCY_KEY_REUSED, "another request came with this idempotency key")
-		case !have.Done && have.Operation == "": // released: a process stopped in the middle of it
-			a.begun, a.Resumed = have.CreateTime, true
-			claim.CreateTime = have.CreateTime
-			if err := tx.DeleteIdempotency(a.Tenant, a.method, a.key); err != nil {
+		case !have.Done && r.holds(have.Lease):
+			return store.ErrClaimed
+		case !have.Done:
+			// Who was at work on it is gone. If a write may have happened, that is the answer; else the request goes on.
+			if answer, err = r.settleRecord(tx, have); err != nil || answer != nil {
 				return err
 			}
-			return tx.InsertIdempotency(claim)
-		case !have.Done:
-			// At work elsewhere: another process shares the store.
-			return kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the same request is at work; try again",
-				kerr.WithRetry(time.Second))
+			begun, resumed = have.CreateTime, true
+			return tx.TakeOverIdempotency(have, a.Lease())
 		}
 		answer = have
 		return nil
 	})
+	if err == nil {
+		a.begun, a.Resumed = begun, resumed
+	}
 	return answer, err
 }
 
@@ -93,7 +140,7 @@ func (a *Attempt) Done(tx store.Tx, resp proto.Message) error {
 		return err
 	}
 	return tx.CompleteIdempotency(&store.Idempotency{
-		Tenant: a.Tenant, Method: a.method, Key: a.key, RequestHash: a.hash, Operation: a.operation, Done: true,
+		Tenant: a.Tenant, Method: a.method, Key: a.key, Lease: store.Lease{Owner: a.owner}, CustomerID: a.CustomerID,
 		Response: body,
 	})
 }
@@ -104,13 +151,14 @@ func (a *Attempt) failed(ctx context.Context, failure error) error {
 	if a.pinned {
 		return failure
 	}
-	err := a.runner.Store.Update(ctx, func(tx store.Tx) error {
+	err := a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
 		if kerr.Reason(failure) != errorv1.Error_OUTCOME_UNKNOWN || a.Repeatable {
-			return tx.DeleteIdempotency(a.Tenant, a.method, a.key)
+			return tx.DeleteIdempotency(a.method, a.key, a.owner)
 		}
 		return a.pin(tx, failure)
 	})
-	if err != nil {
+	// The record is no longer this attempt's when it went with its customer, or another process took it over.
+	if err != nil && !errors.Is(err, store.ErrClaimLost) {
 		a.runner.Log.ErrorContext(ctx, "idempotency record left open", "method", a.method, "error", err.Error())
 	}
 	return failure
@@ -123,7 +171,7 @@ func (a *Attempt) pin(tx store.Tx, failure error) error {
 		return err
 	}
 	return tx.CompleteIdempotency(&store.Idempotency{
-		Tenant: a.Tenant, Method: a.method, Key: a.key, RequestHash: a.hash, Operation: a.operation, Done: true,
+		Tenant: a.Tenant, Method: a.method, Key: a.key, Lease: store.Lease{Owner: a.owner}, CustomerID: a.CustomerID,
 		Failure: body,
 	})
 }
@@ -137,13 +185,12 @@ func (a *Attempt) Intend(
 	a.intent, a.resource = service.NewID(), resource
 	intent := &store.Intent{
 		Tenant: a.Tenant, ID: a.intent, Provider: p.ID, Operation: operation, Resource: resource,
-		State: store.IntentOpen, CreateTime: now,
-		UpdateTime: now,
+		CustomerID: a.CustomerID, State: store.IntentOpen, Lease: a.Lease(), CreateTime: now, UpdateTime: now,
 	}
 	if a.key != "" && !a.Repeatable {
 		intent.IdempotencyMethod, intent.IdempotencyKey = a.method, a.key
 	}
-	return a.runner.Store.Update(ctx, func(tx store.Tx) error {
+	return a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
 		if err := tx.InsertIntent(intent); err != nil {
 			return err
 		}
@@ -159,7 +206,7 @@ func (a *Attempt) Settle(tx store.Tx, state store.IntentState) error {
 	if a.intent == "" {
 		return nil
 	}
-	return tx.UpdateIntent(a.Tenant, a.intent, state, a.runner.Clock.Now())
+	return tx.UpdateIntent(a.intent, state, a.runner.Clock.Now())
 }
 
 // Settled says that the transaction in which the open intent was closed is durable.
@@ -174,7 +221,7 @@ func (a *Attempt) Abandon(ctx context.Context, failure error, also func(store.Tx
 		state, answer = store.IntentUnknown, naming(service.CallError(failure), a.resource)
 	}
 	pins := state == store.IntentUnknown && a.key != "" && !a.Repeatable
-	err := a.runner.Store.Update(ctx, func(tx store.Tx) error {
+	err := a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
 		if err := a.Settle(tx, state); err != nil {
 			return err
 		}
@@ -226,7 +273,7 @@ func (a *Attempt) ProviderKey() string {
 	if a.key == "" {
 		return uuid.NewString()
 	}
-	return uuid.NewSHA1(uuid.NameSpaceURL, append([]byte(a.id()), a.hash[:]...)).String()
+	return uuid.NewSHA1(uuid.NameSpaceURL, append([]byte(a.id()), a.request...)).String()
 }
 
 // NewID makes the id of a resource that is stored before the request is answered. Of a request with a key it
@@ -241,7 +288,7 @@ func (a *Attempt) NewID() string {
 	for i := range 6 {
 		id[i] = byte(ms >> (40 - 8*i))
 	}
-	same := sha256.Sum256(append([]byte("id\x00"+a.id()), a.hash[:]...))
+	same := sha256.Sum256(append([]byte("id\x00"+a.id()), a.request...))
 	copy(id[6:], same[:10])
 	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80 // version 7, RFC 9562's variant
 	return id.String()
@@ -270,17 +317,17 @@ func replay[Resp proto.Message](answer *store.Idempotency, err error) (Resp, err
 	return resp, nil
 }
 
-// requestHash hashes a request without its key. It is keyed with the tenant's pepper: requests hold national
+// requestLookup hashes a request without its key. It is keyed with the tenant's pepper: requests hold national
 // ids, which could be guessed from a plain hash.
-func (r *Runner) requestHash(tenant string, req keyed) ([32]byte, error) {
+func (r *Runner) requestLookup(tenant string, req keyed) (store.Lookup, error) {
 	bare := proto.Clone(req)
 	field := bare.ProtoReflect().Descriptor().Fields().ByName("request_id")
 	bare.ProtoReflect().Clear(field)
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(bare)
 	if err != nil {
-		return [32]byte{}, err
+		return nil, err
 	}
 	mac := hmac.New(sha256.New, r.Tenants[tenant].Pepper)
 	mac.Write(body)
-	return [32]byte(mac.Sum(nil)), nil
+	return mac.Sum(nil), nil
 }

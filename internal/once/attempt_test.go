@@ -27,7 +27,8 @@ type process struct {
 	now time.Time
 }
 
-// live gives a way to begin a life of the gateway on one store; it ends without a word when the next begins.
+// live gives a way to begin a life of the gateway on one store; it ends without a word when a killed call ends it. The
+// lives may follow each other, or go on beside each other.
 func live(t *testing.T) (begin func(now time.Time) *process) {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), sqlite.Options{})
@@ -39,10 +40,11 @@ func live(t *testing.T) (begin func(now time.Time) *process) {
 		p := &process{t: t, now: now, ctx: identity.With(t.Context(), identity.Identity{ClientID: "c", Tenant: "t"})}
 		log := slog.New(slog.DiscardHandler)
 		p.Runner = &Runner{
-			Store: &service.Store{Store: s, Log: log}, Tenants: service.Tenants{"t": {Pepper: []byte("pepper")}},
-			Clock: func() time.Time { return p.now }, Log: log,
+			Store: &service.Store{Store: s, Log: log}, Leases: s.System(), Sweeps: s.System(),
+			Tenants: service.Tenants{"t": {Pepper: []byte("pepper")}},
+			Clock:   func() time.Time { return p.now }, Log: log, Process: uuid.NewString(),
 		}
-		if err := p.Reconcile(t.Context()); err != nil {
+		if err := p.Repair(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		return p
@@ -65,7 +67,7 @@ func (p *process) call(reference string, work func(context.Context, *Attempt) er
 				}
 			}
 			answer := &customerv1.Customer{Name: service.CustomerName(a.NewID())}
-			return answer, p.Store.Update(ctx, func(tx store.Tx) error { return a.Done(tx, answer) })
+			return answer, p.Store.Update(ctx, a.Tenant, func(tx store.Tx) error { return a.Done(tx, answer) })
 		})
 }
 

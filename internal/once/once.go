@@ -1,13 +1,21 @@
 // Package once makes creating requests happen once. A request with an idempotency key gets the same answer
-// however often it comes; a write to a provider is noted as an intent before it is made, so that after a
-// crash it is known which writes may have happened; and work that was begun is finished although its caller
-// leaves.
+// however often it comes, to whatever process; a write to a provider is noted as an intent before it is made, so
+// that after a crash it is known which writes may have happened; and work that was begun is finished although its
+// caller leaves.
+//
+// Whoever is at work holds a lease on the request's record and on its intents, and renews it until the work is
+// done. What is left behind by a process that died, stood still, or could not store what became of its work, is
+// settled when its lease has run out: by whoever asks for the key, and by every process that looks for such
+// intents now and then.
 package once
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,19 +27,28 @@ import (
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
 )
 
 // Runner runs creating requests.
 type Runner struct {
 	Store   *service.Store
+	Leases  store.Leases
+	Sweeps  store.Sweeps
 	Tenants service.Tenants
 	Clock   service.Clock
 	Log     *slog.Logger
+	// Process names this process among all that share the store, now and ever.
+	Process string
 	// AuditRetention is how old entries of the audit trail become; zero for ever.
 	AuditRetention time.Duration
 
 	turns   coalesce.Turns
 	running sync.WaitGroup
+
+	mu sync.Mutex
+	// owners are those of the attempts that are at work in this process.
+	owners map[string]struct{}
 }
 
 const (
@@ -41,6 +58,11 @@ const (
 	intentsKept = 30 * 24 * time.Hour
 	// writeTimeout bounds a creating request that goes on although its caller left.
 	writeTimeout = 90 * time.Second
+	// leaseTime is how long an attempt's record and intents are left alone without being renewed. It is long against
+	// the difference of two processes' clocks, and bounds how long a key waits for a process that died.
+	leaseTime = 15 * time.Second
+	// renewEvery is how often the leases of what is at work are renewed.
+	renewEvery = leaseTime / 5
 )
 
 // keyed is a request that carries an idempotency key.
@@ -61,36 +83,78 @@ func Do[Req keyed, Resp proto.Message](
 	var none Resp
 	a := &Attempt{
 		Tenant: service.TenantOf(ctx), runner: r, method: method, key: req.GetRequestId(),
-		operation: uuid.NewString(), begun: r.Clock.Now(),
+		owner: r.Process + "/" + uuid.NewString(), begun: r.Clock.Now(),
 	}
 	if a.key == "" {
 		a.key = identity.IdempotencyKey(ctx)
 	}
 	if a.key == "" {
-		return Detached(ctx, r, func(ctx context.Context) (Resp, error) { return work(ctx, a) })
+		return Detached(ctx, r, func(ctx context.Context) (Resp, error) {
+			defer r.enter(a.owner)()
+			return work(ctx, a)
+		})
 	}
-	hash, err := r.requestHash(a.Tenant, req)
+	request, err := r.requestLookup(a.Tenant, req)
 	if err != nil {
 		return none, err
 	}
-	a.hash = hash
+	a.request = request
 	release, err := r.turns.Take(ctx, a.id()) // another call of this process may be at work on the key
 	if err != nil {
 		return none, err
 	}
+	leave := r.enter(a.owner)
 	answer, err := a.begin(ctx)
 	if err != nil || answer != nil {
+		leave()
 		release()
 		return replay[Resp](answer, err)
 	}
 	return Detached(ctx, r, func(ctx context.Context) (Resp, error) {
 		defer release()
+		defer leave()
 		resp, err := work(ctx, a)
 		if err != nil {
-			err = a.failed(ctx, err)
+			err = errTakenOver(a.failed(ctx, err))
 		}
 		return resp, err
 	})
+}
+
+// enter notes that an attempt is at work, so that its leases are renewed until leave is called.
+func (r *Runner) enter(owner string) (leave func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.owners == nil {
+		r.owners = make(map[string]struct{})
+	}
+	r.owners[owner] = struct{}{}
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.owners, owner)
+	}
+}
+
+// atWork lists the owners of the attempts that are at work.
+func (r *Runner) atWork() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.owners))
+}
+
+// lease is one that begins now.
+func (r *Runner) lease(owner string) store.Lease {
+	return store.Lease{Owner: owner, Until: r.Clock.Now().Add(leaseTime)}
+}
+
+// errTakenOver is what the caller of an attempt gets that lost its lease: another process answers the repetition.
+func errTakenOver(err error) error {
+	if !errors.Is(err, store.ErrClaimLost) {
+		return err
+	}
+	return kerr.New(errorv1.Error_STORE_UNAVAILABLE, "another process took the request over; try again",
+		kerr.WithRetry(time.Second))
 }
 
 // Detached runs work that must be finished once it is begun. The caller gets its result, or leaves before.

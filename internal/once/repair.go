@@ -3,6 +3,9 @@ package once
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/status"
@@ -14,96 +17,142 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// Reconcile settles at start what a crash left open, before the first call is taken. A write whose outcome
-// was not stored may or may not have happened; it is not repeated.
-func (r *Runner) Reconcile(ctx context.Context) error {
+// repairEvery is how often a process looks for writes whose process is gone.
+const repairEvery = leaseTime / 2
+
+// batch bounds how many rows one transaction of repair or sweeping takes.
+const batch = 100
+
+// holds tells whether somebody is at work under a lease: another process as long as the lease lasts, and this one as
+// long as it has the attempt.
+func (r *Runner) holds(lease store.Lease) bool {
+	if strings.HasPrefix(lease.Owner, r.Process+"/") {
+		return slices.Contains(r.atWork(), lease.Owner)
+	}
+	return !lease.Over(r.Clock.Now())
+}
+
+// Repair settles the writes whose process is gone, whichever that was: their leases have run out. Such a write may
+// or may not have happened; it is not repeated.
+func (r *Runner) Repair(ctx context.Context) error {
 	for {
-		var open []*store.Intent
-		err := r.Store.Update(ctx, func(tx store.Tx) error {
-			var err error
-			if open, err = tx.OpenIntents(100); err != nil {
-				return err
-			}
-			for _, intent := range open {
-				if err := tx.UpdateIntent(intent.Tenant, intent.ID, store.IntentUnknown, r.Clock.Now()); err != nil {
-					return err
-				}
-				if err := r.pinUnknown(tx, intent); err != nil {
-					return err
-				}
-				if err := tx.AppendAudit(&store.Audit{
-					Time: r.Clock.Now(), Tenant: intent.Tenant, Actor: audit.Kontor, Method: intent.Operation,
-					Resource: intent.Resource,
-					Outcome:  errorv1.Error_OUTCOME_UNKNOWN.String(),
-				}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		expired, err := r.Leases.ExpiredIntents(ctx, r.Clock.Now(), batch)
 		if err != nil {
 			return err
 		}
-		for _, intent := range open {
-			r.Log.WarnContext(ctx, "a write was interrupted", "tenant", intent.Tenant, "provider", intent.Provider,
-				"operation", intent.Operation, "resource", intent.Resource)
+		settled := 0
+		for _, intent := range expired {
+			done, err := r.repair(ctx, intent)
+			if err != nil {
+				return err
+			}
+			if done {
+				settled++
+			}
 		}
-		if len(open) < 100 {
-			break
+		if len(expired) < batch || settled == 0 {
+			return nil
 		}
 	}
-	// Records that are still open waited for nothing that could have happened, or for what the provider
-	// recognises: a repetition goes on.
-	return r.Store.Update(ctx, func(tx store.Tx) error { return tx.ReleaseIdempotency() })
 }
 
-// pinUnknown makes OUTCOME_UNKNOWN the answer of the record that waited for an interrupted write.
-func (r *Runner) pinUnknown(tx store.Tx, intent *store.Intent) error {
-	if intent.IdempotencyKey == "" {
-		return nil
+// repair settles one intent, unless it was settled meanwhile, or its lease was renewed.
+func (r *Runner) repair(ctx context.Context, expired *store.Intent) (done bool, err error) {
+	err = r.Store.Update(ctx, expired.Tenant, func(tx store.Tx) error {
+		done = false
+		intent, err := tx.Intent(expired.ID)
+		if errors.Is(err, store.ErrNotFound) || err == nil && (intent.State != store.IntentOpen || r.holds(intent.Lease)) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var record *store.Idempotency
+		if intent.IdempotencyKey != "" {
+			record, err = tx.Idempotency(intent.IdempotencyMethod, intent.IdempotencyKey)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+		}
+		done = true
+		return r.settle(tx, intent, record)
+	})
+	if done && err == nil {
+		r.Log.WarnContext(ctx, "a write was interrupted", "tenant", expired.Tenant, "provider", expired.Provider,
+			"operation", expired.Operation, "resource", expired.Resource)
 	}
-	record, err := tx.Idempotency(intent.Tenant, intent.IdempotencyMethod, intent.IdempotencyKey)
-	if errors.Is(err, store.ErrNotFound) || err == nil && record.Done {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	unknown := naming(kerr.New(errorv1.Error_OUTCOME_UNKNOWN,
-		"the gateway stopped while the provider was asked; it is not repeated by itself",
-		kerr.WithMetadata(kerr.KeyProvider, intent.Provider), kerr.WithMetadata(kerr.KeyOperation, intent.Operation),
-	), intent.Resource)
-	if record.Failure, err = proto.Marshal(status.Convert(unknown).Proto()); err != nil {
-		return err
-	}
-	record.Done = true
-	return tx.CompleteIdempotency(record)
+	return done, err
 }
 
-// Run forgets what need not be remembered any longer, until the context ends. It returns when the work that
-// was begun is finished.
+// settleRecord settles the writes that wait with an open record whose owner is gone. When there is one, that its
+// outcome is unknown becomes the record's answer, and the record is given. ErrClaimed says that somebody is still at
+// work on one of them.
+func (r *Runner) settleRecord(tx store.Tx, record *store.Idempotency) (*store.Idempotency, error) {
+	open, err := tx.OpenIntents(record.Method, record.Key)
+	if err != nil || len(open) == 0 {
+		return nil, err
+	}
+	for _, intent := range open {
+		if r.holds(intent.Lease) {
+			return nil, store.ErrClaimed
+		}
+	}
+	for _, intent := range open {
+		if err := r.settle(tx, intent, record); err != nil {
+			return nil, err
+		}
+	}
+	return record, nil
+}
+
+// settle notes that the outcome of an interrupted write is unknown, and makes that the answer of the record that
+// waited for it.
+func (r *Runner) settle(tx store.Tx, intent *store.Intent, record *store.Idempotency) error {
+	if err := tx.UpdateIntent(intent.ID, store.IntentUnknown, r.Clock.Now()); err != nil {
+		return err
+	}
+	if record != nil && !record.Done {
+		unknown := naming(kerr.New(errorv1.Error_OUTCOME_UNKNOWN,
+			"the gateway stopped while the provider was asked; it is not repeated by itself",
+			kerr.WithMetadata(kerr.KeyProvider, intent.Provider), kerr.WithMetadata(kerr.KeyOperation, intent.Operation),
+		), intent.Resource)
+		var err error
+		if record.Failure, err = proto.Marshal(status.Convert(unknown).Proto()); err != nil {
+			return err
+		}
+		record.Done, record.CustomerID = true, intent.CustomerID
+		if err := tx.CompleteIdempotency(record); err != nil {
+			return err
+		}
+	}
+	return tx.AppendAudit(&store.Audit{
+		Time: r.Clock.Now(), Tenant: intent.Tenant, Actor: audit.Kontor, Method: intent.Operation,
+		Resource: intent.Resource, Outcome: errorv1.Error_OUTCOME_UNKNOWN.String(),
+	})
+}
+
+// Run keeps the leases of what is at work, settles what others left behind, and forgets what need not be remembered
+// any longer, until the context ends. It returns when the work that was begun is finished.
 func (r *Runner) Run(ctx context.Context) {
-	defer r.running.Wait()
-	ticker := time.NewTicker(time.Hour)
+	var loops sync.WaitGroup
+	// Work that was begun keeps its leases until it is finished.
+	working, finished := context.WithCancel(context.WithoutCancel(ctx))
+	loops.Go(func() { r.every(working, renewEvery, "leases not renewed", r.renew) })
+	loops.Go(func() { r.every(ctx, repairEvery, "repair failed", r.Repair) })
+	loops.Go(func() { r.every(ctx, time.Hour, "sweep failed", r.sweep) })
+	<-ctx.Done()
+	r.running.Wait()
+	finished()
+	loops.Wait()
+}
+
+// every does something at once and then again and again until the context ends. A failure is logged.
+func (r *Runner) every(ctx context.Context, interval time.Duration, failure string, do func(context.Context) error) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		err := r.Store.Update(ctx, func(tx store.Tx) error {
-			if _, err := tx.DeleteIdempotencyBefore(r.Clock.Now().Add(-idempotencyKept)); err != nil {
-				return err
-			}
-			if _, err := tx.DeleteIntentsBefore(r.Clock.Now().Add(-intentsKept)); err != nil {
-				return err
-			}
-			if r.AuditRetention > 0 {
-				if _, err := tx.DeleteAuditBefore(r.Clock.Now().Add(-r.AuditRetention)); err != nil {
-					return err
-				}
-			}
-			_, err := tx.DeleteCallbacksBefore(r.Clock.Now())
-			return err
-		})
-		if err != nil && ctx.Err() == nil {
-			r.Log.WarnContext(ctx, "sweep failed", "error", err.Error())
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			r.Log.WarnContext(ctx, failure, "error", err.Error())
 		}
 		select {
 		case <-ctx.Done():
@@ -111,4 +160,35 @@ func (r *Runner) Run(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// renew extends the leases of what is at work in this process.
+func (r *Runner) renew(ctx context.Context) error {
+	return r.Leases.RenewLeases(ctx, r.atWork(), r.Clock.Now().Add(leaseTime))
+}
+
+// sweep forgets what is old enough.
+func (r *Runner) sweep(ctx context.Context) error {
+	now := r.Clock.Now()
+	type sweep struct {
+		delete func(ctx context.Context, before time.Time, limit int) (int, error)
+		before time.Time
+	}
+	sweeps := []sweep{
+		{r.Sweeps.DeleteIdempotencyBefore, now.Add(-idempotencyKept)},
+		{r.Sweeps.DeleteIntentsBefore, now.Add(-intentsKept)},
+		{r.Sweeps.DeleteCallbacksBefore, now},
+	}
+	if r.AuditRetention > 0 {
+		sweeps = append(sweeps, sweep{r.Sweeps.DeleteAuditBefore, now.Add(-r.AuditRetention)})
+	}
+	for _, sweep := range sweeps {
+		for deleted := batch; deleted == batch; {
+			var err error
+			if deleted, err = sweep.delete(ctx, sweep.before, batch); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -18,7 +18,9 @@ var LiveStatuses = []consentv1.Consent_Status{
 
 // CheckNoLiveConsent refuses a second consent of a customer where the provider knows only one.
 func (l *Loader) CheckNoLiveConsent(ctx context.Context, tenant, customerID, provider string) error {
-	return l.Store.View(ctx, func(r store.Reader) error { return liveConsent(r, tenant, customerID, provider, "") })
+	return l.Store.View(ctx, tenant, func(r store.Reader) error {
+		return liveConsent(r, customerID, provider, "")
+	})
 }
 
 // NoLiveConsent refuses, in the transaction that stores a consent, a second one where the provider knows only
@@ -27,12 +29,12 @@ func NoLiveConsent(tx store.Tx, p *providers.Provider, row *store.Consent) error
 	if !p.OneConsentPerUser {
 		return nil
 	}
-	return liveConsent(tx, row.Tenant, row.CustomerID, p.ID, row.ID)
+	return liveConsent(tx, row.CustomerID, p.ID, row.ID)
 }
 
-func liveConsent(r store.Reader, tenant, customerID, provider, except string) error {
+func liveConsent(r store.Reader, customerID, provider, except string) error {
 	filter := store.ConsentFilter{CustomerID: customerID, Provider: provider, Statuses: LiveStatuses}
-	rows, err := r.Consents(tenant, filter, store.Page{Size: 2})
+	rows, err := r.Consents(filter, store.Page{Size: 2})
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ type Loader struct {
 // something under it.
 func (l *Loader) Consent(ctx context.Context, name string) (*store.Consent, *providers.Provider, error) {
 	var row *store.Consent
-	err := l.Store.View(ctx, func(r store.Reader) (err error) {
-		row, err = r.Consent(TenantOf(ctx), consentSegment(name))
+	err := l.Store.View(ctx, TenantOf(ctx), func(r store.Reader) (err error) {
+		row, err = r.Consent(consentSegment(name))
 		return Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 	})
 	if err != nil {
@@ -32,8 +32,8 @@ func (l *Loader) Consent(ctx context.Context, name string) (*store.Consent, *pro
 // Consents loads all consents that a filter takes.
 func (l *Loader) Consents(ctx context.Context, tenant string, filter store.ConsentFilter) ([]*store.Consent, error) {
 	var all []*store.Consent
-	err := l.Store.View(ctx, func(r store.Reader) (err error) {
-		all, err = AllRows(func(page store.Page) ([]*store.Consent, error) { return r.Consents(tenant, filter, page) },
+	err := l.Store.View(ctx, tenant, func(r store.Reader) (err error) {
+		all, err = AllRows(func(page store.Page) ([]*store.Consent, error) { return r.Consents(filter, page) },
 			func(c *store.Consent) string { return c.ID })
 		return err
 	})
@@ -43,8 +43,8 @@ func (l *Loader) Consents(ctx context.Context, tenant string, filter store.Conse
 // Customer loads a customer of the caller's tenant by name.
 func (l *Loader) Customer(ctx context.Context, name string) (*store.Customer, error) {
 	var row *store.Customer
-	err := l.Store.View(ctx, func(r store.Reader) (err error) {
-		row, err = r.Customer(TenantOf(ctx), LastSegment(name))
+	err := l.Store.View(ctx, TenantOf(ctx), func(r store.Reader) (err error) {
+		row, err = r.Customer(LastSegment(name))
 		return Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
 	})
 	return row, err

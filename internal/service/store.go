@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
@@ -11,29 +12,33 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// Store is the store, whose failures it translates to errors for callers.
+// Store is the store, whose failures it translates to errors for callers. It is the port for one tenant at a time:
+// services that serve callers reach no other.
 type Store struct {
 	store.Store
 
 	Log *slog.Logger
 }
 
-// View reads from the store.
-func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
-	return s.translate(ctx, s.Store.View(ctx, fn))
+// View reads a tenant's rows.
+func (s *Store) View(ctx context.Context, tenant string, fn func(store.Reader) error) error {
+	return s.Translate(ctx, s.Store.View(ctx, tenant, fn))
 }
 
-// Update changes the store.
-func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
-	return s.translate(ctx, s.Store.Update(ctx, fn))
+// Update changes a tenant's rows. fn may run more than once.
+func (s *Store) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
+	return s.Translate(ctx, s.Store.Update(ctx, tenant, fn))
 }
 
-// translate translates a failure of the store. An error with a reason, ErrNotFound, and the end of a context
-// stay as they are.
-func (s *Store) translate(ctx context.Context, err error) error {
+// known are the store's errors that say what its caller must know. They stay as they are.
+var known = []error{store.ErrNotFound, store.ErrExists, store.ErrClaimed, store.ErrClaimLost, store.ErrCursor}
+
+// Translate translates a failure of the store. An error with a reason, what the store documents, and the end of a
+// context stay as they are.
+func (s *Store) Translate(ctx context.Context, err error) error {
 	switch {
 	case err == nil, kerr.Reason(err) != errorv1.Error_REASON_UNSPECIFIED,
-		errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrExists):
+		slices.ContainsFunc(known, func(known error) bool { return errors.Is(err, known) }):
 		return err
 	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 		return ctx.Err()

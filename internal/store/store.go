@@ -1,8 +1,31 @@
 // Package store defines what Kontor keeps, and how: customers, consents with their history, shipments, callback tokens (hashed), idempotency
-// records, intents and the audit trail. It never holds bank data, national ids, PDFs or provider tokens.
+// records, intents and the audit trail. It never holds bank data, national ids, PDFs or provider tokens in clear text.
 //
 // One set of behaviour, several databases: the implementations live in folders below this one, and storetest holds the suite that each must
-// pass. Everything belongs to a tenant, and the tenant is part of every key.
+// pass. Several processes may have one database open at the same time; whatever one of them commits, all of them see.
+//
+// # Two ports
+//
+// Whoever serves callers gets a Store: each View and Update belongs to one tenant, and no method can reach another's rows. Kontor's own work
+// knows no tenant beforehand: it looks for consents that are due, for writes whose process died, for the entries of a log, for what a callback
+// token is for. That is System. It is a value of its own, which only the packages get that do this work.
+//
+// # Who is at work
+//
+// Processes that share a database tell each other through rows who is at work on what. A Lease names an owner and an end. While it lasts, all
+// others leave the row alone; once it ran out, whoever needs the row takes it over. The former owner, if it still lives, learns of it by
+// ErrClaimLost when it wants to write, and has then changed nothing. Leases end by the clocks of the processes: those must agree within a few
+// seconds, and a lease must be long against that.
+//
+//   - A consent that is due is claimed by System.ClaimDue; the claim ends with the UpdateConsent that plans the next poll.
+//   - A creating request is an Idempotency record, and each of its writes to a provider an Intent. Both carry a lease, which its owner renews
+//     while it works (System.RenewLeases).
+//   - Tx.ClaimUser sees to it that only one process makes a customer's user at a provider.
+//
+// # Logs
+//
+// Two logs are followed: that of consents and that of shipments. An entry becomes visible only together with all entries before it, in any
+// process: who has read up to a Cursor and goes on behind it misses nothing, whichever transaction committed first.
 package store
 
 import (
@@ -11,7 +34,6 @@ import (
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/consent"
 )
@@ -22,315 +44,233 @@ var (
 	ErrNotFound = errors.New("store: not found")
 	// ErrExists says that a unique key is taken.
 	ErrExists = errors.New("store: exists already")
-	// ErrConflict says that the row changed since it was read.
+	// ErrConflict says that the row changed since it was read. Update runs its function again before it returns this.
 	ErrConflict = errors.New("store: changed since it was read")
+	// ErrClaimed says that somebody else is at work on the row and their lease has not run out.
+	ErrClaimed = errors.New("store: claimed by another")
+	// ErrClaimLost says that a claim or lease ran out and somebody else has taken the row over.
+	ErrClaimLost = errors.New("store: the claim was lost to another")
+	// ErrCursor says that a cursor does not belong to the log as this database has it.
+	ErrCursor = errors.New("store: not a cursor of this log")
+	// ErrTenant says that no tenant was named, or that a row of another one was handed in. The transaction fails with it.
+	ErrTenant = errors.New("store: no tenant, or a row of another one")
 )
 
-// Store is a transactional store. It is safe for concurrent use.
+// Store is what serves callers: transactions that belong to one tenant. It is safe for concurrent use.
 type Store interface {
-	// View runs fn on one consistent state of the store.
-	View(ctx context.Context, fn func(Reader) error) error
-	// Update runs fn in one transaction: all of its changes become durable together, before Update returns nil, or none does. fn may run more
-	// than once and must have no effect outside the transaction. Transactions that change the same consent, shipment or idempotency record
-	// run one after the other.
-	Update(ctx context.Context, fn func(Tx) error) error
-	// Subscribe returns a channel that receives after changes of a topic were committed, possibly one for several, possibly one too many; a
-	// lost wake-up is impossible as long as the subscriber reads the log after each. cancel ends the subscription.
-	Subscribe(topic Topic) (wake <-chan struct{}, cancel func())
-	// Ping tells whether the store answers.
+	// View runs fn on one consistent state of a tenant's rows.
+	View(ctx context.Context, tenant string, fn func(Reader) error) error
+	// Update runs fn in one transaction: all of its changes become durable together, before Update returns nil, or none does.
+	//
+	// fn may run more than once, also after a run that seemed to succeed, and must have no effect outside the transaction. It must not wait for
+	// anything but the transaction: others may wait for it. When fn gives ErrConflict, it runs again a few times on newer rows; Update returns
+	// ErrConflict when that does not help.
+	//
+	// Transactions that read and change the same row run one after the other, or the later one runs again.
+	//
+	// Several Updates may become durable by one commit. One that fails takes nothing of the others with it. When the context ends, the
+	// transaction fails before its next statement; once fn has succeeded its outcome is waited for, so that it is known.
+	Update(ctx context.Context, tenant string, fn func(Tx) error) error
+}
+
+// Database is an open database.
+type Database interface {
+	Store
+	// System is the port for Kontor's own work on the rows of all tenants.
+	System() System
+	// Ping tells whether the database answers.
 	Ping(ctx context.Context) error
-	// Close releases the store.
+	// Close waits for running transactions and releases the database.
 	Close() error
 }
 
-// Log names one of the two logs that can be watched.
-type Log string
-
-// The logs.
-const (
-	ConsentLog  Log = "consents"
-	ShipmentLog Log = "shipments"
-)
-
-// Topic is what a watcher waits for: one resource's entries in a log, or with an empty ID all of the tenant's.
-type Topic struct {
-	Tenant string
-	Log    Log
-	ID     string
-}
-
-// Page asks for at most Size rows behind the row with the id After, in the order of ids. Ids are UUIDs of version 7: their order is that
-// of creation.
-type Page struct {
-	After string
-	Size  int
-}
-
-// Customer is a customer's row.
-type Customer struct {
-	Tenant, ID string
-	// Resource is what callers see. Reference is its caller's id, unique in the tenant unless empty.
-	Resource *customerv1.Customer
-	// Users are the ids of the customer's users at providers, by provider id.
-	Users map[string]string
-}
-
-// Consent is a consent's row.
-type Consent struct {
-	Tenant, ID string
-	CustomerID string
-	// Provider is the provider's id, ProviderRef the consent's id there; empty while it is being made.
-	Provider, ProviderRef string
-	PartnerBank, Market   string
-	// State is what the adapter must remember to speak about this consent, such as a token of its own. It comes sealed,
-	// and must not be logged.
-	State []byte
-	// ValidUntil is the end that the provider tells, zero for none.
-	ValidUntil time.Time
-	// Redirects are where the caller wants the customer's browser in the end.
-	Redirects *consentv1.Consent_RedirectUris
-	// Flow counts the links that were issued.
-	Flow int
-	// Resource is what callers see, derived from the history.
-	Resource *consentv1.Consent
-	// NextPoll is when the provider should be asked next, zero for not at all; PollStep counts polls without news.
-	NextPoll time.Time
-	PollStep int
-	// Ended says that the consent no longer exists at the provider.
-	Ended bool
-	// Version counts changes; UpdateConsent checks it.
-	Version int64
-}
-
-// ConsentFilter narrows a list of consents; zero fields do not.
-type ConsentFilter struct {
-	CustomerID, Provider, Reference string
-	Statuses                        []consentv1.Consent_Status
-}
-
-// ConsentEntry is one entry of the consent log: an event, with the consent as it stood right after it.
-type ConsentEntry struct {
-	// Position orders all entries of the log, of all tenants; later commits have higher positions.
-	Position  int64
-	Tenant    string
-	ConsentID string
-	Event     consent.Event
-	After     *consentv1.Consent
-}
-
-// Shipment is a shipment's row.
-type Shipment struct {
-	Tenant, ID string
-	CustomerID string
-	Provider   string
-	// Resource is what callers see. Its PDF is never set.
-	Resource *documentsv1.Shipment
-	Version  int64
-}
-
-// ShipmentFilter narrows a list of shipments; zero fields do not.
-type ShipmentFilter struct {
-	CustomerID string
-	Status     documentsv1.Shipment_Status
-}
-
-// ShipmentEntry is one entry of the shipment log: the shipment as it stood after a change.
-type ShipmentEntry struct {
-	Position   int64
-	Tenant     string
-	ShipmentID string
-	After      *documentsv1.Shipment
-}
-
-// CallbackKind tells what a callback token is for.
-type CallbackKind string
-
-// The kinds.
-const (
-	// CallbackRedirect: a customer's browser comes back. Resource is the consent's id.
-	CallbackRedirect CallbackKind = "redirect"
-	// CallbackShipment: the provider reports on a shipment. Resource is the shipment's id.
-	CallbackShipment CallbackKind = "shipment"
-	// CallbackWebhook: the provider says that something changed. Resource is the registration's key.
-	CallbackWebhook CallbackKind = "webhook"
-)
-
-// Callback binds an unguessable token to what it is for. Only the token's hash is kept.
-type Callback struct {
-	// Hash is the SHA-256 of the token.
-	Hash     [32]byte
-	Kind     CallbackKind
-	Tenant   string
-	Provider string
-	Resource string
-	// Flow is the visit that a redirect belongs to.
-	Flow       int
-	CreateTime time.Time
-	// ExpireTime is when it stops being taken, zero for never.
-	ExpireTime time.Time
-}
-
-// Idempotency remembers a creating request and its answer.
-type Idempotency struct {
-	Tenant, Method, Key string
-	// RequestHash is the SHA-256 of the request.
-	RequestHash [32]byte
-	// Operation identifies the attempt that is at work, so that only it can complete the record. Empty once the record was released.
-	Operation string
-	// Done says that Response or Failure holds the answer; until then the request is at work.
-	Done bool
-	// Response is the answer's message in binary form.
-	Response []byte
-	// Failure is the answer's google.rpc.Status in binary form, for an answer that must be repeated although it is an error.
-	Failure    []byte
-	CreateTime time.Time
-}
-
-// IntentState tells how far a write to a provider is.
-type IntentState string
-
-// The states.
-const (
-	// IntentOpen: the write may be under way.
-	IntentOpen IntentState = "open"
-	// IntentDone: it happened and its result is stored.
-	IntentDone IntentState = "done"
-	// IntentFailed: it surely did not happen.
-	IntentFailed IntentState = "failed"
-	// IntentUnknown: it may or may not have happened.
-	IntentUnknown IntentState = "unknown"
-)
-
-// Intent is the note that a write to a provider is about to be made. It is stored before the write; the outcome comes after.
-type Intent struct {
-	Tenant, ID string
-	Provider   string
-	// Operation is what is written, such as "create_consent".
-	Operation string
-	// Resource is the resource name that it is for.
-	Resource string
-	// IdempotencyMethod and IdempotencyKey name the record that waits for it; empty when the caller sent no key.
-	IdempotencyMethod, IdempotencyKey string
-	State                             IntentState
-	CreateTime, UpdateTime            time.Time
-}
-
-// Webhook is a registration of Kontor's address at a provider: once for each credential and address.
-type Webhook struct {
-	// Key identifies tenant, provider, credential and address by a hash.
-	Key              string
-	Tenant, Provider string
-	Registered       bool
-	UpdateTime       time.Time
-}
-
-// Audit is one entry of the audit trail: who did what to which resource, when, from where, with which outcome. It holds no personal data.
-type Audit struct {
-	Position int64 `json:"position"`
-	// Time is when it happened.
-	Time   time.Time `json:"time"`
-	Tenant string    `json:"tenant"`
-	// Actor is the client's id, or "provider:<id>", "customer" or "kontor".
-	Actor string `json:"actor"`
-	// Method is the RPC, or the name of an internal step.
-	Method string `json:"method"`
-	// Resource is the resource name.
-	Resource string `json:"resource,omitempty"`
-	// Peer is the caller's network address.
-	Peer string `json:"peer,omitempty"`
-	// RequestID is the request's id.
-	RequestID string `json:"requestId,omitempty"`
-	// Outcome is "OK" or a reason.
-	Outcome string `json:"outcome"`
-}
-
-// Reader reads. Every method answers ErrNotFound for a row of another tenant as for none. What it returns belongs to the caller.
+// Reader reads the rows of one tenant. Every method answers ErrNotFound for a row of another tenant as for none. What it returns belongs to
+// the caller.
 type Reader interface {
-	Customer(tenant, id string) (*Customer, error)
-	CustomerByReference(tenant, reference string) (*Customer, error)
-	// CustomersByUser finds the customers that have one of the users at a provider, by user id.
-	CustomersByUser(tenant, provider string, users []string) (map[string]string, error)
-	Customers(tenant string, page Page) ([]*Customer, error)
+	CustomerReader
+	ConsentReader
+	ShipmentReader
+	LogReader
+	RequestReader
 
-	// Consent does not find a consent that was deleted.
-	Consent(tenant, id string) (*Consent, error)
-	Consents(tenant string, filter ConsentFilter, page Page) ([]*Consent, error)
-	// ConsentsByProviderRef finds consents of a provider by their ids there.
-	ConsentsByProviderRef(tenant, provider string, refs []string) ([]*Consent, error)
-	// DueConsents lists consents of all tenants whose NextPoll has come, longest due first.
-	DueConsents(now time.Time, limit int) ([]*Consent, error)
-	// Events lists a consent's events behind a sequence, in order.
-	Events(tenant, consentID string, after int64, limit int) ([]consent.Event, error)
-
-	// ConsentEntries lists entries of the tenant's log behind a position, in order; with an id only those of one consent, deleted or not.
-	ConsentEntries(tenant, consentID string, after int64, limit int) ([]ConsentEntry, error)
-	ShipmentEntries(tenant, shipmentID string, after int64, limit int) ([]ShipmentEntry, error)
-	// LastPosition is the position of a log's newest entry, 0 for an empty log.
-	LastPosition(log Log) (int64, error)
-
-	Shipment(tenant, id string) (*Shipment, error)
-	Shipments(tenant string, filter ShipmentFilter, page Page) ([]*Shipment, error)
-
-	// Callback finds a token by its hash.
-	Callback(kind CallbackKind, hash [32]byte) (*Callback, error)
-	Idempotency(tenant, method, key string) (*Idempotency, error)
-	// OpenIntents lists the intents of all tenants in state open, oldest first.
-	OpenIntents(limit int) ([]*Intent, error)
-	Intent(tenant, id string) (*Intent, error)
 	Webhook(key string) (*Webhook, error)
-	// AuditTrail lists entries behind a position, in order; an empty tenant stands for all.
-	AuditTrail(tenant string, after int64, limit int) ([]Audit, error)
+	// AuditTrail lists the tenant's entries behind a position, in order.
+	AuditTrail(after int64, limit int) ([]Audit, error)
 }
 
-// Tx reads and writes within one transaction.
+// CustomerReader reads customers.
+type CustomerReader interface {
+	Customer(id string) (*Customer, error)
+	CustomerByReference(reference Lookup) (*Customer, error)
+	// CustomersByUser finds the customers that have one of the users at a provider, by user id.
+	CustomersByUser(provider string, users []string) (map[string]string, error)
+	Customers(page Page) ([]*Customer, error)
+}
+
+// ConsentReader reads consents and their histories.
+type ConsentReader interface {
+	// Consent does not find a consent that was deleted.
+	Consent(id string) (*Consent, error)
+	Consents(filter ConsentFilter, page Page) ([]*Consent, error)
+	// ConsentsByProviderRef finds consents of a provider by their ids there.
+	ConsentsByProviderRef(provider string, refs []string) ([]*Consent, error)
+	// Events lists a consent's events behind a sequence, in order.
+	Events(consentID string, after int64, limit int) ([]consent.Event, error)
+}
+
+// ShipmentReader reads shipments.
+type ShipmentReader interface {
+	Shipment(id string) (*Shipment, error)
+	Shipments(filter ShipmentFilter, page Page) ([]*Shipment, error)
+}
+
+// LogReader reads the logs. The methods answer ErrCursor for a cursor of another database or log, and for one that lies behind the log's end.
+type LogReader interface {
+	// ConsentEntries lists the tenant's entries behind a cursor, in order; with an id only those of one consent, deleted or not.
+	ConsentEntries(consentID string, after Cursor, limit int) ([]ConsentEntry, error)
+	ShipmentEntries(shipmentID string, after Cursor, limit int) ([]ShipmentEntry, error)
+	// Head is the cursor behind the newest entry of a log. It never goes back, also when the newest entries are deleted.
+	Head(log Log) (Cursor, error)
+}
+
+// RequestReader reads what is remembered of creating requests.
+type RequestReader interface {
+	Idempotency(method, key string) (*Idempotency, error)
+	Intent(id string) (*Intent, error)
+	// OpenIntents lists the intents in state open that wait with an idempotency record.
+	OpenIntents(method, key string) ([]*Intent, error)
+}
+
+// Tx reads and writes the rows of one tenant within one transaction. Rows that are handed in must name that tenant.
 type Tx interface {
 	Reader
+	CustomerWriter
+	ConsentWriter
+	ShipmentWriter
+	RequestWriter
 
+	InsertCallback(callback *Callback) error
+	PutWebhook(webhook *Webhook) error
+	AppendAudit(entry *Audit) error
+}
+
+// CustomerWriter writes customers.
+type CustomerWriter interface {
 	// InsertCustomer answers ErrExists when the reference is taken.
-	InsertCustomer(*Customer) error
+	InsertCustomer(customer *Customer) error
 	// UpdateCustomer answers ErrExists when the new reference is taken.
-	UpdateCustomer(*Customer) error
-	// DeleteCustomer removes the customer with everything of theirs: consents with their histories, shipments, callback tokens, idempotency
-	// records of those, intents. Of the log only the DELETED events stay, stripped to the name, so that watchers learn of them.
-	DeleteCustomer(tenant, id string) error
+	UpdateCustomer(customer *Customer) error
+	// DeleteCustomer removes part of what belongs to a customer: at most limit of their deleted consents with their histories and callback
+	// tokens, of their shipments with theirs, of their intents and idempotency records. When there is nothing left, also no consent that was
+	// not deleted before, it removes the customer and says Done. So a long deletion is one Update after another, each with its own
+	// DeleteConsent calls, until Done; when the process dies in between, the same calls finish it.
+	//
+	// In between, readers find the customer with what is not removed yet. Of the log only the DELETED events stay, stripped to the name, so that
+	// watchers learn of them. It answers ErrNotFound when there is no such customer.
+	DeleteCustomer(id string, limit int) (Removed, error)
 
-	InsertConsent(*Consent) error
-	// UpdateConsent writes a consent whose Version is that of the row, and counts it up; else ErrConflict.
-	UpdateConsent(*Consent) error
-	// DeleteConsent hides a consent from all readers but the log's.
-	DeleteConsent(tenant, id string) error
+	// ClaimUser claims the right to make a customer's user at a provider. While another owner's lease lasts it answers ErrClaimed: wait, and look
+	// whether the user is there. An owner may claim again, for longer.
+	ClaimUser(customerID, provider string, now time.Time, lease Lease) error
+	// ReleaseUser gives the right back, in the transaction that stores the user, or when none was made. It answers ErrClaimLost when the owner
+	// no longer has it.
+	ReleaseUser(customerID, provider, owner string) error
+}
+
+// ConsentWriter writes consents and their histories.
+type ConsentWriter interface {
+	InsertConsent(row *Consent) error
+	// UpdateConsent writes a consent whose Version is that of the row, and counts it up; else ErrConflict. With a Claim in it, it ends that claim;
+	// it answers ErrClaimLost when the consent has been claimed anew since.
+	UpdateConsent(row *Consent) error
+	// DeleteConsent hides a consent from all readers but the log's, and forgets the provider's state of it.
+	DeleteConsent(id string) error
 	// AppendEvent adds the next event of a consent, whose sequence must be one above the newest, with the consent as it stands after it.
-	AppendEvent(tenant, consentID string, event consent.Event, after *consentv1.Consent) error
+	AppendEvent(consentID string, event consent.Event, after *consentv1.Consent) error
+	// PauseProvider has ClaimDue leave out the consents of the tenant's account at a provider until a time. It never shortens a pause.
+	PauseProvider(provider string, until time.Time) error
+}
 
-	InsertShipment(*Shipment) error
+// ShipmentWriter writes shipments.
+type ShipmentWriter interface {
+	InsertShipment(row *Shipment) error
 	// UpdateShipment writes a shipment whose Version is that of the row, and counts it up; else ErrConflict.
-	UpdateShipment(*Shipment) error
+	UpdateShipment(row *Shipment) error
 	// DeleteShipment removes a shipment that was never sent.
-	DeleteShipment(tenant, id string) error
+	DeleteShipment(id string) error
 	// AppendShipment adds an entry to the shipment log.
-	AppendShipment(tenant, shipmentID string, after *documentsv1.Shipment) error
+	AppendShipment(shipmentID string, after *documentsv1.Shipment) error
+}
 
-	InsertCallback(*Callback) error
-	DeleteCallbacksBefore(expired time.Time) (int, error)
-
+// RequestWriter writes what is remembered of creating requests.
+type RequestWriter interface {
 	// InsertIdempotency answers ErrExists when there is a record for the key.
-	InsertIdempotency(*Idempotency) error
-	// CompleteIdempotency stores the answer on a record that the same operation inserted; else ErrConflict.
-	CompleteIdempotency(*Idempotency) error
-	// DeleteIdempotency forgets a record, so that the key can be used again.
-	DeleteIdempotency(tenant, method, key string) error
-	DeleteIdempotencyBefore(created time.Time) (int, error)
-	// ReleaseIdempotency takes the operation off all records without an answer, so that another attempt can take them up. Only for the start
-	// of a process that has the store to itself.
-	ReleaseIdempotency() error
+	InsertIdempotency(record *Idempotency) error
+	// CompleteIdempotency stores answer and customer on the record of the same key; ErrClaimLost unless the record is still open and its owner's.
+	CompleteIdempotency(record *Idempotency) error
+	// TakeOverIdempotency gives an open record a new lease if it still has the one in expired, and writes that into expired; else ErrClaimLost.
+	TakeOverIdempotency(expired *Idempotency, lease Lease) error
+	// DeleteIdempotency forgets an open record, so that the key can be used again; ErrClaimLost unless it is still the owner's.
+	DeleteIdempotency(method, key, owner string) error
 
-	InsertIntent(*Intent) error
-	UpdateIntent(tenant, id string, state IntentState, at time.Time) error
+	InsertIntent(intent *Intent) error
+	UpdateIntent(id string, state IntentState, at time.Time) error
+}
+
+// System is the port for Kontor's own work, which belongs to no tenant. Each call is a transaction of its own. Each package that does such work
+// asks for the part that it needs.
+type System interface {
+	Claims
+	Leases
+	Tails
+	Tokens
+	Sweeps
+
+	// AuditTrail lists the entries of all tenants behind a position, in order.
+	AuditTrail(ctx context.Context, after int64, limit int) ([]Audit, error)
+}
+
+// Claims hands out the consents that are due.
+type Claims interface {
+	// ClaimDue claims consents of all tenants whose NextPoll has come, longest due first, and gives them with their Claim. It leaves out those
+	// that are claimed by somebody whose lease has not run out, and those of provider accounts that are paused: they come due when the pause is
+	// over. No two callers get the same consent at a time.
+	//
+	// A claimed consent's NextPoll is moved to the end of the lease. If it lies earlier when the poll ends, somebody had news meanwhile.
+	ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, limit int) ([]*Consent, error)
+}
+
+// Leases keeps the leases of idempotency records, intents and user claims alive, and finds what their owners left behind.
+type Leases interface {
+	// RenewLeases extends whatever the owners still hold. It never shortens a lease, and takes back none that was lost.
+	RenewLeases(ctx context.Context, owners []string, until time.Time) error
+	// ExpiredIntents lists the intents in state open whose lease has run out, oldest first.
+	ExpiredIntents(ctx context.Context, now time.Time, limit int) ([]*Intent, error)
+}
+
+// Tails reads the logs of all tenants.
+type Tails interface {
+	// TailConsents lists entries of all tenants behind a cursor, in order; ErrCursor as LogReader's methods.
+	TailConsents(ctx context.Context, after Cursor, limit int) ([]ConsentEntry, error)
+	TailShipments(ctx context.Context, after Cursor, limit int) ([]ShipmentEntry, error)
+	// Head is the cursor behind the newest entry of a log.
+	Head(ctx context.Context, log Log) (Cursor, error)
+	// Subscribe returns a channel that receives after entries of a log were committed, by whatever process: possibly once for several, possibly
+	// once too often. No wake-up is lost as long as the subscriber reads the log after each. cancel ends the subscription.
+	Subscribe(log Log) (wake <-chan struct{}, cancel func())
+}
+
+// Tokens finds what callback tokens are for: the tenant is not known before.
+type Tokens interface {
+	// Callback finds a token by its hash.
+	Callback(ctx context.Context, kind CallbackKind, hash [32]byte) (*Callback, error)
+}
+
+// Sweeps forgets what need not be remembered any longer, at most limit rows at a time; it tells how many. Call again while it was limit.
+type Sweeps interface {
+	DeleteCallbacksBefore(ctx context.Context, expired time.Time, limit int) (int, error)
+	DeleteIdempotencyBefore(ctx context.Context, created time.Time, limit int) (int, error)
 	// DeleteIntentsBefore forgets the intents that are not open and have not changed since.
-	DeleteIntentsBefore(updated time.Time) (int, error)
-
-	PutWebhook(*Webhook) error
-
-	AppendAudit(*Audit) error
-	DeleteAuditBefore(before time.Time) (int, error)
+	DeleteIntentsBefore(ctx context.Context, updated time.Time, limit int) (int, error)
+	DeleteAuditBefore(ctx context.Context, before time.Time, limit int) (int, error)
 }

@@ -1,11 +1,13 @@
-// Package watch runs streams. A stream is a cursor in a log of the store: it reads the log itself from where
-// it is, and is merely woken when there is more. So a slow reader delays nobody, and a stream that is resumed
-// behind its cursor misses and repeats nothing. What a stream sends is its service's.
+// Package watch runs streams. A stream is a place in a log of the store. To begin with, and whenever it falls behind,
+// it reads the log itself; once it has caught up, a tailer hands it what is new. There is one tailer for each log in
+// a process: it reads what was added, for all tenants, and makes each message once for all streams that send it. So a
+// slow reader delays nobody, and a stream that is resumed behind its cursor misses and repeats nothing, in whatever
+// process. What a stream sends is its service's.
 package watch
 
 import (
 	"context"
-	"strconv"
+	"errors"
 	"time"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
@@ -24,79 +26,159 @@ type Streams struct {
 	Heartbeat time.Duration
 }
 
-// Batch is how many entries of a log are read at once.
+// Batch is how many entries of a log, or rows of a snapshot, are read at once.
 const Batch = 100
 
-// Log is what Run needs to know about one of the two logs.
-type Log struct {
-	Topic store.Topic
-	// Snapshot sends the present state, with the token on its last message, and gives the position behind
-	// which the events follow. When there is nothing to send it says so, and the token is sent by itself.
-	Snapshot func() (position int64, sent bool, err error)
-	// Next sends entries behind a position and gives the last one's; last says that the stream ends with it.
-	Next func(position int64) (reached int64, count int, last bool, err error)
+// Topic is what a stream is about: one resource, or with an empty ID all of the tenant's.
+type Topic struct{ Tenant, ID string }
+
+// Watched is what Run needs to know about a stream that sends messages M.
+type Watched[M any] struct {
+	Topic Topic
+	Feed  *Feed[M]
+	// Snapshot sends the present state, the token with its last message, and gives the place behind which the events
+	// follow. When there is nothing to send it says so, and the token is sent by itself.
+	Snapshot func() (at store.Cursor, sent bool, err error)
+	// Send sends a message, which other streams share: it must not be changed.
+	Send func(M) error
 	// Heartbeat sends a message that carries nothing but the token.
-	Heartbeat func(position int64) error
+	Heartbeat func(token string) error
 }
 
+// Token makes the token that resumes the stream behind a place.
+func (w *Watched[M]) Token(at store.Cursor) string { return token(w.Feed.log, w.Topic, at) }
+
 // Run runs a stream until the caller leaves, the gateway stops or the log says that it is over.
-func (s *Streams) Run(ctx context.Context, log Log, token string) error {
-	wake, cancel := s.Store.Subscribe(log.Topic)
-	defer cancel()
-	scope := []string{log.Topic.Tenant, string(log.Topic.Log), log.Topic.ID}
+func Run[M any](ctx context.Context, s *Streams, w Watched[M], token string) error {
 	if token == "" {
 		token = identity.LastEventID(ctx)
 	}
-	cursor, err := service.DecodeToken(token, "resumeToken", scope...)
+	at, err := place(w.Feed.log, w.Topic, token)
 	if err != nil {
 		return err
 	}
-	position, err := strconv.ParseInt(cursor, 10, 64)
-	if cursor != "" && err != nil {
-		return kerr.InvalidField("resumeToken", "is not a token of this stream")
-	}
-	if cursor == "" {
+	r := &run[M]{Watched: w, streams: s, at: at, silence: time.NewTimer(s.Heartbeat)}
+	defer r.silence.Stop()
+	if token == "" {
 		var sent bool
-		if position, sent, err = log.Snapshot(); err != nil {
+		if r.at, sent, err = w.Snapshot(); err != nil {
 			return err
 		}
 		if !sent {
-			if err := log.Heartbeat(position); err != nil {
+			if err := w.Heartbeat(w.Token(r.at)); err != nil {
 				return err
 			}
 		}
 	}
-	silence := time.NewTimer(s.Heartbeat)
-	defer silence.Stop()
-	for {
-		reached, count, last, err := log.Next(position)
-		if err != nil || last {
+	// From here on the tailer hands over what is new. What came before is read while catching up.
+	if r.place, err = w.Feed.subscribe(ctx, w.Topic); err != nil {
+		return s.Store.Translate(ctx, err)
+	}
+	defer w.Feed.unsubscribe(r.place)
+	for over := false; !over; {
+		if over, err = r.catchUp(ctx); err == nil && !over {
+			over, err = r.live(ctx)
+		}
+		if err != nil {
 			return err
 		}
-		position = reached
-		if count > 0 {
-			silence.Reset(s.Heartbeat)
+	}
+	return nil
+}
+
+// run is a stream that runs.
+type run[M any] struct {
+	Watched[M]
+
+	streams *Streams
+	place   *subscription[M]
+	// at is the place behind the last entry that was sent.
+	at      store.Cursor
+	silence *time.Timer
+}
+
+// catchUp reads the log up to its end and sends what is there. It tells whether the stream is over with that.
+func (r *run[M]) catchUp(ctx context.Context) (over bool, err error) {
+	for {
+		var page []*entry[M]
+		err := r.streams.Store.View(ctx, r.Topic.Tenant, func(reader store.Reader) (err error) {
+			page, err = r.Feed.read(reader, r.Topic, r.at, Batch)
+			return err
+		})
+		if errors.Is(err, store.ErrCursor) {
+			return false, errForeignToken
 		}
-		if count == Batch {
-			continue
+		if err != nil {
+			return false, err
+		}
+		for _, e := range page {
+			if over, err := r.send(e); over || err != nil {
+				return over, err
+			}
+		}
+		if len(page) < Batch {
+			return false, nil
 		}
 		select {
-		case <-wake:
-		case <-silence.C:
-			if err := log.Heartbeat(position); err != nil {
-				return err
-			}
-			silence.Reset(s.Heartbeat)
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.Stopping:
-			return kerr.New(errorv1.Error_GATEWAY_STOPPING,
-				"the gateway is stopping: resume the stream with its token", kerr.WithRetry(time.Second))
+			return false, ctx.Err()
+		case <-r.streams.Stopping:
+			return false, errStopping
+		default:
 		}
 	}
 }
 
-// Token makes the token that resumes a stream behind a position.
-func Token(topic store.Topic, position int64) string {
-	return service.EncodeToken(strconv.FormatInt(position, 10), topic.Tenant, string(topic.Log), topic.ID)
+// live sends what the tailer hands over, until the stream has fallen behind. It tells whether it is over.
+func (r *run[M]) live(ctx context.Context) (over bool, err error) {
+	for {
+		select {
+		case e := <-r.place.entries:
+			if !e.at.Behind(r.at) {
+				continue // It was read while catching up.
+			}
+			if over, err := r.send(e); over || err != nil {
+				return over, err
+			}
+		case <-r.place.behind:
+			r.Feed.refresh(r.place)
+			return false, nil
+		case <-r.silence.C:
+			if err := r.Heartbeat(r.Token(r.at)); err != nil {
+				return false, err
+			}
+			r.silence.Reset(r.streams.Heartbeat)
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-r.streams.Stopping:
+			return false, errStopping
+		}
+	}
+}
+
+// send sends an entry. It tells whether the stream is over with that.
+func (r *run[M]) send(e *entry[M]) (over bool, err error) {
+	if err := r.Send(e.message(r.Topic)); err != nil {
+		return false, err
+	}
+	r.at = e.at
+	r.silence.Reset(r.streams.Heartbeat)
+	return e.last && r.Topic.ID != "", nil
+}
+
+var (
+	errForeignToken = kerr.InvalidField("resumeToken", "is not a token of this stream")
+	errStopping     = kerr.New(errorv1.Error_GATEWAY_STOPPING,
+		"the gateway is stopping: resume the stream with its token", kerr.WithRetry(time.Second))
+)
+
+// token makes the token that resumes a stream behind a place in its log.
+func token(log store.Log, topic Topic, at store.Cursor) string {
+	return service.EncodeToken(string(at), topic.Tenant, string(log), topic.ID)
+}
+
+// place gives the place that a token stands for.
+func place(log store.Log, topic Topic, token string) (store.Cursor, error) {
+	cursor, err := service.DecodeToken(token, "resumeToken", topic.Tenant, string(log), topic.ID)
+	return store.Cursor(cursor), err
 }

@@ -24,9 +24,24 @@ import (
 // in a bubble of synctest, so that hours pass at once and every time is exact.
 type Gateway struct {
 	*assembly.Services
+	*Provider
 
 	// Ctx is a client's with all scopes.
 	Ctx context.Context //nolint:containedctx // of the one client that calls
+
+	path    string // of the database
+	options assembly.Options
+	stop    func()
+}
+
+// Database is what the services keep their rows in.
+func (p *Gateway) Database() store.Database { return p.options.Store }
+
+// Stop ends what works in the background, as a process does that is told to stop.
+func (p *Gateway) Stop() { p.stop() }
+
+// Provider is what all gateways of a test ask.
+type Provider struct {
 	// Accounts is what the provider answers when accounts are read.
 	Accounts func(context.Context) ([]providers.Account, error)
 	// Asked is the consent that was asked for last.
@@ -39,12 +54,19 @@ type Gateway struct {
 	made  int
 }
 
+// Made counts the consents that were made.
+func (p *Provider) Made() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.made
+}
+
 // played implements the ports; methods that no test needs are nil.
 type played struct {
 	providers.Consents
 	providers.Accounts
 	providers.Session
-	p *Gateway
+	p *Provider
 }
 
 func (s played) CreateConsent(_ context.Context, asked providers.NewConsent) (*providers.CreatedConsent, error) {
@@ -76,12 +98,8 @@ func (s played) ListAccounts(ctx context.Context, _ providers.ConsentRef) ([]pro
 // New makes both and follows consents until the test ends. Changes come before anything runs.
 func New(t *testing.T, changes ...func(*assembly.Options, *providers.Provider)) *Gateway {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), sqlite.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &Gateway{asked: map[string][]time.Time{}}
-	port := played{p: p}
+	p := &Gateway{Provider: &Provider{asked: map[string][]time.Time{}}, path: filepath.Join(t.TempDir(), "kontor.db")}
+	port := played{p: p.Provider}
 	native := providers.Support{Level: providers.Native}
 	provider := &providers.Provider{
 		ID: "fimento", DisplayName: "Fimento", Markets: []providers.Market{providers.MarketSE}, Session: port,
@@ -91,35 +109,90 @@ func New(t *testing.T, changes ...func(*assembly.Options, *providers.Provider)) 
 		},
 	}
 	pepper := sha256.Sum256([]byte("pepper"))
-	options := assembly.Options{
-		Store: db, PublicURL: "https://kontor.example.com",
+	p.options = assembly.Options{
+		PublicURL: "https://kontor.example.com",
 		Tenants: service.Tenants{"default": {
 			Providers: []*providers.Provider{provider}, RedirectURIs: []string{"https://app.example.com/*"},
 			Pepper: pepper[:],
 		}},
 	}
+	p.open(t)
 	for _, change := range changes {
-		change(&options, provider)
+		change(&p.options, provider)
 	}
-	p.Services, err = assembly.New(options)
+	p.begin(t)
+	p.run(t)
+	return p
+}
+
+// Beside gives the services of another process that shares database and provider. They follow consents, too.
+func (p *Gateway) Beside(t *testing.T) *Gateway {
+	t.Helper()
+	other := &Gateway{Provider: p.Provider, path: p.path, options: p.options}
+	other.open(t)
+	other.begin(t)
+	other.run(t)
+	return other
+}
+
+// Dying gives the services of another process of which nothing works in the background: it renews no lease and repairs
+// nothing. To the others it is as one that died, as soon as its leases have run out.
+func (p *Gateway) Dying(t *testing.T) *Gateway {
+	t.Helper()
+	other := &Gateway{Provider: p.Provider, path: p.path, options: p.options}
+	other.open(t)
+	other.begin(t)
+	other.Ctx = client(context.Background())
+	return other
+}
+
+// open opens the database.
+func (p *Gateway) open(t *testing.T) {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), p.path, sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	p.options.Store = db
+	if p.options.Refs != nil { // another process has the same keys, and its own way to the database
+		p.options.Refs = assembly.NewRefs(db, p.options.Refs.Keys, p.options.Logger)
+	}
+}
+
+// begin puts the services together.
+func (p *Gateway) begin(t *testing.T) {
+	t.Helper()
+	var err error
+	if p.Services, err = assembly.New(p.options); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// client is the context of a client with all scopes.
+func client(ctx context.Context) context.Context {
+	return identity.With(ctx, identity.Identity{ClientID: "test", Tenant: "default", Scopes: []string{"*"}})
+}
+
+// run starts what works in the background, until the test ends.
+func (p *Gateway) run(t *testing.T) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan struct{})
 	go func() {
 		defer close(ran)
 		_ = p.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	p.stop = func() {
 		cancel()
 		<-ran
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	p.Ctx = identity.With(ctx, identity.Identity{ClientID: "test", Tenant: "default", Scopes: []string{"*"}})
-	return p
+	}
+	t.Cleanup(p.stop)
+	p.Ctx = client(ctx)
 }
 
 // Create asks for a consent and gives its row.
@@ -149,14 +222,14 @@ func Pass(d time.Duration) {
 }
 
 // Times gives when the provider was asked about a consent.
-func (p *Gateway) Times(row *store.Consent) []time.Time {
+func (p *Provider) Times(row *store.Consent) []time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]time.Time(nil), p.asked[row.ProviderRef]...)
 }
 
 // Report decides what the provider answers when it is asked about a consent.
-func (p *Gateway) Report(state providers.ConsentState, err error) {
+func (p *Provider) Report(state providers.ConsentState, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state, p.err = state, err
@@ -165,8 +238,8 @@ func (p *Gateway) Report(state providers.ConsentState, err error) {
 // HintAt gives a hint as a webhook does, about the consent as it is stored now.
 func (p *Gateway) HintAt(t *testing.T, row *store.Consent) {
 	t.Helper()
-	err := p.Store.View(p.Ctx, func(r store.Reader) (err error) {
-		row, err = r.Consent(row.Tenant, row.ID)
+	err := p.Store.View(p.Ctx, row.Tenant, func(r store.Reader) (err error) {
+		row, err = r.Consent(row.ID)
 		return err
 	})
 	if err != nil {

@@ -178,7 +178,7 @@ func (s *Server) CreateManagementSession(
 		if err != nil {
 			return nil, s.Follower.Explain(ctx, row, err)
 		}
-		err = s.Store.Update(ctx, func(tx store.Tx) error {
+		err = s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
 			if err := s.Sessions.Keep(tx, row, visit, link.TTL); err != nil {
 				return err
 			}

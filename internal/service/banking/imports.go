@@ -60,6 +60,7 @@ func (s *Server) importConnections(
 	ctx context.Context, attempt *once.Attempt, p *providers.Provider, customer *store.Customer,
 	req *bankingv1.ImportConnectionsRequest,
 ) (*bankingv1.ImportConnectionsResponse, error) {
+	attempt.CustomerID = customer.ID
 	row, err := s.importedConsent(ctx, p, customer)
 	if err != nil {
 		return nil, err
@@ -84,7 +85,7 @@ func (s *Server) importConnections(
 		return nil, attempt.Abandon(ctx, err, nil)
 	}
 	resp := &bankingv1.ImportConnectionsResponse{}
-	err = s.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.Store.Update(ctx, customer.Tenant, func(tx store.Tx) error {
 		fresh := *row
 		if fresh.Version == 0 {
 			if err := service.NoLiveConsent(tx, p, &fresh); err != nil {
@@ -93,7 +94,7 @@ func (s *Server) importConnections(
 			if err := s.startImport(tx, &fresh); err != nil {
 				return err
 			}
-		} else if have, err := tx.Consent(row.Tenant, row.ID); err != nil {
+		} else if have, err := tx.Consent(row.ID); err != nil {
 			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 		} else {
 			fresh = *have

@@ -11,6 +11,7 @@ import (
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/once"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
@@ -36,11 +37,13 @@ func (s *Server) ListConsents(
 	ctx context.Context, req *consentv1.ListConsentsRequest,
 ) (*consentv1.ListConsentsResponse, error) {
 	tenant, size := service.TenantOf(ctx), service.PageSize(req.GetPageSize())
-	filter := store.ConsentFilter{Reference: req.GetReference(), Statuses: req.GetStatuses()}
+	filter := store.ConsentFilter{
+		Reference: s.Keys.Lookup(keys.ConsentReference, tenant, req.GetReference()), Statuses: req.GetStatuses(),
+	}
 	if req.GetCustomer() != "" {
 		filter.CustomerID = service.LastSegment(req.GetCustomer())
 	}
-	scope := []string{tenant, "consents", filter.CustomerID, filter.Reference}
+	scope := []string{tenant, "consents", filter.CustomerID, req.GetReference()}
 	for _, status := range filter.Statuses {
 		scope = append(scope, status.String())
 	}
@@ -49,8 +52,8 @@ func (s *Server) ListConsents(
 		return nil, err
 	}
 	resp := &consentv1.ListConsentsResponse{}
-	err = s.Store.View(ctx, func(r store.Reader) error {
-		rows, err := r.Consents(tenant, filter, store.Page{After: after, Size: size + 1})
+	err = s.Store.View(ctx, tenant, func(r store.Reader) error {
+		rows, err := r.Consents(filter, store.Page{After: after, Size: size + 1})
 		if err != nil {
 			return err
 		}
@@ -82,8 +85,8 @@ func (s *Server) ListConsentEvents(
 	after, _ := strconv.ParseInt(cursor, 10, 64)
 	size := service.PageSize(req.GetPageSize())
 	resp := &consentv1.ListConsentEventsResponse{}
-	err = s.Store.View(ctx, func(r store.Reader) error {
-		events, err := r.Events(row.Tenant, row.ID, after, size+1)
+	err = s.Store.View(ctx, row.Tenant, func(r store.Reader) error {
+		events, err := r.Events(row.ID, after, size+1)
 		if err != nil {
 			return err
 		}
@@ -141,8 +144,8 @@ func (s *Server) end(
 			return nil, service.CallError(err)
 		}
 	}
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
-		fresh, err := tx.Consent(row.Tenant, row.ID)
+	err := s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+		fresh, err := tx.Consent(row.ID)
 		if err != nil {
 			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 		}
@@ -154,7 +157,7 @@ func (s *Server) end(
 			return err
 		}
 		if remove {
-			if err := tx.DeleteConsent(fresh.Tenant, fresh.ID); err != nil {
+			if err := tx.DeleteConsent(fresh.ID); err != nil {
 				return err
 			}
 		}

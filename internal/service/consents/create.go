@@ -12,6 +12,7 @@ import (
 	"kontor.dev/kontor/internal/callbacks"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/once"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
@@ -56,7 +57,8 @@ func (s *Server) createConsent(
 			return nil, err
 		}
 	}
-	row := newConsent(attempt.Tenant, p, market, customer, wanted)
+	attempt.CustomerID = customer.ID
+	row := s.newConsent(attempt.Tenant, p, market, customer, wanted)
 	request := providers.NewConsent{
 		Market: market, PartnerBank: row.PartnerBank, Access: row.Resource.GetAccess(),
 		DataCollection: row.Resource.GetDataCollection(),
@@ -87,7 +89,8 @@ func (s *Server) createConsent(
 	if err := s.History.Name(row, created.Ref); err != nil {
 		return nil, attempt.Unrecorded(ctx, p, "create_consent", err)
 	}
-	err = s.Store.Update(ctx, func(tx store.Tx) error {
+	var stored *store.Consent
+	err = s.Store.Update(ctx, attempt.Tenant, func(tx store.Tx) error {
 		if !saved {
 			if err := s.Customers.Insert(ctx, tx, customer); err != nil {
 				return err
@@ -106,7 +109,7 @@ func (s *Server) createConsent(
 		if err := attempt.Done(tx, fresh.Resource); err != nil {
 			return err
 		}
-		row = &fresh
+		stored = &fresh
 		return nil
 	})
 	if kerr.Reason(err) == errorv1.Error_CONSENT_FLOW_ALREADY_OPEN {
@@ -115,18 +118,19 @@ func (s *Server) createConsent(
 	if err != nil {
 		return nil, attempt.Unrecorded(ctx, p, "create_consent", err)
 	}
-	s.Follower.Attend(row)
-	return row.Resource, nil
+	s.Follower.Attend(stored)
+	return stored.Resource, nil
 }
 
 // newConsent makes the row of a consent to ask for.
-func newConsent(
+func (s *Server) newConsent(
 	tenant string, p *providers.Provider, market string, customer *store.Customer, wanted *consentv1.Consent,
 ) *store.Consent {
 	row := &store.Consent{
 		Tenant: tenant, ID: service.NewID(), CustomerID: customer.ID, Provider: p.ID,
 		PartnerBank: service.PartnerBankID(wanted.GetPartnerBank()), Market: market,
 		Redirects: proto.CloneOf(wanted.GetRedirectUris()),
+		Reference: s.Keys.Lookup(keys.ConsentReference, tenant, wanted.GetReference()),
 		Resource: &consentv1.Consent{
 			Customer: customer.Resource.GetName(), CustomerType: customer.Resource.GetType(),
 			Provider: service.ProviderName(p.ID), Market: market,

@@ -42,7 +42,7 @@ func (s *Server) CreatePartnerBank(
 				return nil, attempt.Abandon(ctx, err, nil)
 			}
 			resource := partnerBankResource(p, *bank)
-			err = s.Store.Update(ctx, func(tx store.Tx) error {
+			err = s.Store.Update(ctx, attempt.Tenant, func(tx store.Tx) error {
 				if err := s.Audit.Note(ctx, tx, "CreatePartnerBank", resource.GetName()); err != nil {
 					return err
 				}

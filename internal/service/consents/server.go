@@ -10,6 +10,7 @@ import (
 	"kontor.dev/kontor/internal/callbacks"
 	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/history"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/once"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/service/customers"
@@ -25,6 +26,7 @@ type Server struct {
 	Clock     service.Clock
 	Log       *slog.Logger
 	Load      *service.Loader
+	Keys      *keys.Keys
 	Audit     *audit.Trail
 	History   *history.Writer
 	Follower  *follow.Follower
@@ -32,6 +34,7 @@ type Server struct {
 	Sessions  *callbacks.Sessions
 	Customers *customers.Registry
 	Streams   *watch.Streams
+	Feed      *Feed
 	// Redirects are where consents may send customers back to, by tenant.
 	Redirects RedirectLists
 }

@@ -2,6 +2,7 @@ package consents
 
 import (
 	"context"
+	"log/slog"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -13,101 +14,81 @@ import (
 	"kontor.dev/kontor/internal/watch"
 )
 
+// Feed is the consent log as streams follow it.
+type Feed = watch.Feed[*consentv1.WatchConsentsResponse]
+
+// NewFeed makes the feed of the consent log.
+func NewFeed(tails store.Tails, clock service.Clock, log *slog.Logger) *Feed {
+	return watch.NewFeed(watch.Source[store.ConsentEntry, *consentv1.WatchConsentsResponse]{
+		Log: store.ConsentLog, Tails: tails, Tail: tails.TailConsents, Logger: log,
+		Read: func(r store.Reader, topic watch.Topic, after store.Cursor, limit int) ([]store.ConsentEntry, error) {
+			return r.ConsentEntries(topic.ID, after, limit)
+		},
+		Of: func(e store.ConsentEntry) (watch.Topic, store.Cursor, bool) {
+			about := watch.Topic{Tenant: e.Tenant, ID: e.ConsentID}
+			return about, e.Cursor, e.Event.Type == consentv1.ConsentEvent_DELETED
+		},
+		Message: func(e store.ConsentEntry, token string) *consentv1.WatchConsentsResponse {
+			return &consentv1.WatchConsentsResponse{
+				Kind: consentv1.WatchConsentsResponse_EVENT, Consent: e.After,
+				Event: history.EventResource(e.ConsentID, e.Event), ResumeToken: token,
+				SendTime: timestamppb.New(clock.Now()),
+			}
+		},
+	})
+}
+
 // WatchConsents implements consentv1.ConsentServiceServer.
 func (s *Server) WatchConsents(
 	req *consentv1.WatchConsentsRequest, stream consentv1.ConsentService_WatchConsentsServer,
 ) error {
 	ctx := stream.Context()
-	topic := store.Topic{Tenant: service.TenantOf(ctx), Log: store.ConsentLog}
-	if req.GetConsent() != "" {
-		topic.ID = service.LastSegment(req.GetConsent())
+	w := watch.Watched[*consentv1.WatchConsentsResponse]{
+		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed, Send: stream.Send,
 	}
-	send := func(
-		kind consentv1.WatchConsentsResponse_Kind, resource *consentv1.Consent, event *consentv1.ConsentEvent, token string,
-	) error {
+	if req.GetConsent() != "" {
+		w.Topic.ID = service.LastSegment(req.GetConsent())
+	}
+	state := func(row *store.Consent, token string) error {
 		return stream.Send(&consentv1.WatchConsentsResponse{
-			Kind: kind, Consent: resource, Event: event, ResumeToken: token, SendTime: timestamppb.New(s.Clock.Now()),
+			Kind: consentv1.WatchConsentsResponse_STATE, Consent: row.Resource, ResumeToken: token,
+			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}
-	return s.Streams.Run(ctx, watch.Log{
-		Topic: topic,
-		Snapshot: func() (int64, bool, error) {
-			rows, position, err := s.consentSnapshot(ctx, topic)
-			if err != nil {
-				return 0, false, err
-			}
-			for i, row := range rows {
-				token := ""
-				if i == len(rows)-1 {
-					token = watch.Token(topic, position)
-				}
-				if err := send(consentv1.WatchConsentsResponse_STATE, row.Resource, nil, token); err != nil {
-					return 0, false, err
-				}
-			}
-			if topic.ID != "" {
-				s.Follower.Hint(ctx, rows[0]) // somebody waits for news now
-			}
-			return position, len(rows) > 0, nil
-		},
-		Next: func(position int64) (int64, int, bool, error) {
-			var entries []store.ConsentEntry
-			err := s.Store.View(ctx, func(r store.Reader) (err error) {
-				entries, err = r.ConsentEntries(topic.Tenant, topic.ID, position, watch.Batch)
-				return err
-			})
-			if err != nil {
-				return 0, 0, false, err
-			}
-			for _, e := range entries {
-				position = e.Position
-				event := history.EventResource(e.ConsentID, e.Event)
-				token := watch.Token(topic, position)
-				if err := send(consentv1.WatchConsentsResponse_EVENT, e.After, event, token); err != nil {
-					return 0, 0, false, err
-				}
-				if topic.ID != "" && e.Event.Type == consentv1.ConsentEvent_DELETED {
-					return position, len(entries), true, nil
-				}
-			}
-			return position, len(entries), false, nil
-		},
-		Heartbeat: func(position int64) error {
-			return send(consentv1.WatchConsentsResponse_HEARTBEAT, nil, nil, watch.Token(topic, position))
-		},
-	}, req.GetResumeToken())
+	w.Snapshot = func() (store.Cursor, bool, error) {
+		if w.Topic.ID == "" {
+			return watch.SendAll(ctx, s.Streams, w, func(r store.Reader, page store.Page) ([]*store.Consent, error) {
+				return r.Consents(store.ConsentFilter{}, page)
+			}, func(row *store.Consent) string { return row.ID }, state)
+		}
+		row, at, err := s.consentState(ctx, w.Topic)
+		if err != nil {
+			return "", false, err
+		}
+		if err := state(row, w.Token(at)); err != nil {
+			return "", false, err
+		}
+		s.Follower.Hint(ctx, row) // somebody waits for news now
+		return at, true, nil
+	}
+	w.Heartbeat = func(token string) error {
+		return stream.Send(&consentv1.WatchConsentsResponse{
+			Kind: consentv1.WatchConsentsResponse_HEARTBEAT, ResumeToken: token, SendTime: timestamppb.New(s.Clock.Now()),
+		})
+	}
+	return watch.Run(ctx, s.Streams, w, req.GetResumeToken())
 }
 
-// consentSnapshot reads the present state of what is watched, and the position in the log that it stands for.
-func (s *Server) consentSnapshot(
-	ctx context.Context, topic store.Topic,
-) (rows []*store.Consent, position int64, err error) {
-	err = s.Store.View(ctx, func(r store.Reader) (err error) {
-		rows = nil
-		if position, err = r.LastPosition(store.ConsentLog); err != nil {
+// consentState reads one consent, and the place in the log that it stands for.
+func (s *Server) consentState(
+	ctx context.Context, topic watch.Topic,
+) (row *store.Consent, at store.Cursor, err error) {
+	err = s.Store.View(ctx, topic.Tenant, func(r store.Reader) (err error) {
+		if at, err = r.Head(store.ConsentLog); err != nil {
 			return err
 		}
-		if topic.ID != "" {
-			row, err := r.Consent(topic.Tenant, topic.ID)
-			if err != nil {
-				return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
-			}
-			rows = append(rows, row)
-			return nil
-		}
-		for after := ""; ; {
-			page, err := r.Consents(topic.Tenant, store.ConsentFilter{}, store.Page{
-				After: after, Size: service.MaxPageSize,
-			})
-			if err != nil {
-				return err
-			}
-			rows = append(rows, page...)
-			if len(page) < service.MaxPageSize {
-				return nil
-			}
-			after = page[len(page)-1].ID
-		}
+		row, err = r.Consent(topic.ID)
+		return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 	})
-	return rows, position, err
+	return row, at, err
 }

@@ -33,13 +33,11 @@ func (r *Registry) Delete(ctx context.Context, row *store.Customer) (*customerv1
 	}
 	gone := make(map[string]bool) // at the providers: consents by name, users by provider and id
 	for {
-		consents, shipments, deleted, err := r.deleteHere(ctx, row.Tenant, row.ID, gone)
+		deleted, err := r.deleteHere(ctx, row, gone, note)
 		if err != nil {
 			return nil, err
 		}
 		if deleted {
-			note("kontor", "consent", consents)
-			note("kontor", "shipment", shipments)
 			note("kontor", "customer", 1)
 			receipt.CompleteTime = timestamppb.New(r.Clock.Now())
 			return receipt, nil
@@ -102,49 +100,61 @@ func (r *Registry) deleteThere(
 	return nil
 }
 
-// deleteHere deletes a customer from the store, unless something of theirs is not gone at the providers: that
-// may have been made a moment ago. It counts what it deleted.
+// deletionStep bounds how many rows one transaction of a deletion takes.
+const deletionStep = 50
+
+// deleteHere deletes a customer from the store, a part in each transaction, unless something of theirs is not gone at
+// the providers: that may have been made a moment ago. It counts what it deleted. When the process dies on the way,
+// the customer is there with what is left, and deleting again finishes it.
 func (r *Registry) deleteHere(
-	ctx context.Context, tenant, id string, gone map[string]bool,
-) (consents, shipments int, deleted bool, err error) {
-	err = r.Store.Update(ctx, func(tx store.Tx) error {
-		consents, shipments, deleted = 0, 0, false
-		row, err := tx.Customer(tenant, id)
-		if err != nil {
-			return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
-		}
-		for provider, user := range row.Users {
-			if !gone[provider+"/"+user] {
-				return nil
+	ctx context.Context, customer *store.Customer, gone map[string]bool, note func(place, kind string, count int),
+) (deleted bool, err error) {
+	for {
+		var consents int
+		var removed store.Removed
+		var ready bool
+		err := r.Store.Update(ctx, customer.Tenant, func(tx store.Tx) error {
+			consents, removed, ready = 0, store.Removed{}, false
+			row, err := tx.Customer(customer.ID)
+			if err != nil {
+				return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
 			}
-		}
-		theirs, err := service.AllRows(func(page store.Page) ([]*store.Consent, error) {
-			return tx.Consents(tenant, store.ConsentFilter{CustomerID: id}, page)
-		}, func(c *store.Consent) string { return c.ID })
-		if err != nil {
-			return err
-		}
-		for _, c := range theirs {
-			if !gone[c.Resource.GetName()] {
-				return nil
+			for provider, user := range row.Users {
+				if !gone[provider+"/"+user] {
+					return nil
+				}
 			}
-		}
-		sent, err := service.AllRows(func(page store.Page) ([]*store.Shipment, error) {
-			return tx.Shipments(tenant, store.ShipmentFilter{CustomerID: id}, page)
-		}, func(row *store.Shipment) string { return row.ID })
-		if err != nil {
-			return err
-		}
-		consents, shipments, deleted = len(theirs), len(sent), true
-		for _, c := range theirs {
-			if _, err := r.History.Extend(tx, c, consent.Deleted(c.Flow, r.Clock.Now())); err != nil {
+			live, err := tx.Consents(store.ConsentFilter{CustomerID: row.ID}, store.Page{Size: deletionStep})
+			if err != nil {
 				return err
 			}
+			for _, c := range live {
+				if !gone[c.Resource.GetName()] {
+					return nil
+				}
+			}
+			ready, consents = true, len(live)
+			for _, c := range live {
+				if _, err := r.History.Extend(tx, c, consent.Deleted(c.Flow, r.Clock.Now())); err != nil {
+					return err
+				}
+				if err := tx.DeleteConsent(c.ID); err != nil {
+					return err
+				}
+			}
+			removed, err = tx.DeleteCustomer(row.ID, deletionStep)
+			if err != nil || !removed.Done {
+				return err
+			}
+			return r.Audit.Note(ctx, tx, "DeleteCustomer", row.Resource.GetName())
+		})
+		if err != nil || !ready {
+			return false, err
 		}
-		if err := tx.DeleteCustomer(tenant, id); err != nil {
-			return err
+		note("kontor", "consent", consents)
+		note("kontor", "shipment", removed.Shipments)
+		if removed.Done {
+			return true, nil
 		}
-		return r.Audit.Note(ctx, tx, "DeleteCustomer", row.Resource.GetName())
-	})
-	return consents, shipments, deleted, err
+	}
 }

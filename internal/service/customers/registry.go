@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -13,11 +14,15 @@ import (
 	"kontor.dev/kontor/internal/coalesce"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/once"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
+
+// userWait is how long to wait before looking again whether another process has made a customer's user.
+const userWait = 50 * time.Millisecond
 
 // Registry makes and deletes customers, and their users at providers.
 type Registry struct {
@@ -25,6 +30,7 @@ type Registry struct {
 	Tenants service.Tenants
 	Clock   service.Clock
 	Load    *service.Loader
+	Keys    *keys.Keys
 	Audit   *audit.Trail
 	History *history.Writer
 
@@ -39,13 +45,18 @@ func (r *Registry) New(tenant, id string, wanted *customerv1.Customer) *store.Cu
 		products = []customerv1.Customer_Product{customerv1.Customer_BANKING}
 	}
 	return &store.Customer{
-		Tenant: tenant, ID: id, Users: map[string]string{},
+		Tenant: tenant, ID: id, Reference: r.reference(tenant, wanted.GetReference()), Users: map[string]string{},
 		Resource: &customerv1.Customer{
 			Name: service.CustomerName(id), Type: wanted.GetType(), Reference: wanted.GetReference(),
 			Products:   slices.Clone(products),
 			CreateTime: now, UpdateTime: now,
 		},
 	}
+}
+
+// reference is what a customer is found by in place of its caller's own id.
+func (r *Registry) reference(tenant, reference string) store.Lookup {
+	return r.Keys.Lookup(keys.CustomerReference, tenant, reference)
 }
 
 // Insert stores a new customer.
@@ -74,46 +85,106 @@ func (r *Registry) EnsureUser(
 		return "", err
 	}
 	defer release()
-	if saved { // another request may have made the user meanwhile
-		if row, err = r.Load.Customer(ctx, row.Resource.GetName()); err != nil {
-			return "", err
+	if saved { // another request, of this process or of another, may have made the user meanwhile
+		user, err := r.claimUser(ctx, attempt, p, row)
+		if user != "" || err != nil {
+			return user, err
 		}
 	}
 	if user := row.Users[p.ID]; user != "" {
 		return user, nil
 	}
 	if err := attempt.Intend(ctx, p, "create_user", row.Resource.GetName(), nil); err != nil {
+		r.releaseUser(ctx, attempt, p, row, saved)
 		return "", err
 	}
-	user, err := p.Users.CreateUser(ctx, providers.NewUser{
+	made, err := p.Users.CreateUser(ctx, providers.NewUser{
 		Type: row.Resource.GetType(), Products: row.Resource.GetProducts(),
 	})
 	if err != nil {
-		return "", attempt.Abandon(ctx, err, nil)
+		return "", attempt.Abandon(ctx, err, func(tx store.Tx) error {
+			if !saved {
+				return nil
+			}
+			return lostIsFine(tx.ReleaseUser(row.ID, p.ID, attempt.Owner()))
+		})
 	}
-	row.Users[p.ID] = user
-	err = r.Store.Update(ctx, func(tx store.Tx) error {
+	row.Users[p.ID] = made
+	user := made
+	err = r.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
 		if err := attempt.Settle(tx, store.IntentDone); err != nil {
 			return err
 		}
 		if !saved {
 			return r.Insert(ctx, tx, row)
 		}
-		fresh, err := tx.Customer(row.Tenant, row.ID)
+		if err := lostIsFine(tx.ReleaseUser(row.ID, p.ID, attempt.Owner())); err != nil {
+			return err
+		}
+		fresh, err := tx.Customer(row.ID)
 		if err != nil {
 			return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
 		}
-		if fresh.Users[p.ID] == "" {
-			fresh.Users[p.ID] = user
-			return tx.UpdateCustomer(fresh)
+		if user = fresh.Users[p.ID]; user != "" {
+			// This process stood still for so long that another one took over: the user made here is an orphan,
+			// and listed as such.
+			return nil
 		}
-		// Another request made one meanwhile: the user made here is an orphan, and listed as such.
-		user = fresh.Users[p.ID]
-		return nil
+		user, fresh.Users[p.ID] = made, made
+		return tx.UpdateCustomer(fresh)
 	})
 	if err != nil {
 		return "", attempt.Unrecorded(ctx, p, "create_user", err)
 	}
 	attempt.Settled()
 	return user, nil
+}
+
+// claimUser claims the right to make the customer's user, waiting while another process has it. It gives the user
+// when there is one.
+func (r *Registry) claimUser(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Customer,
+) (user string, err error) {
+	for {
+		err := r.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+			fresh, err := tx.Customer(row.ID)
+			if err != nil {
+				return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
+			}
+			if user = fresh.Users[p.ID]; user != "" {
+				return nil
+			}
+			return tx.ClaimUser(row.ID, p.ID, r.Clock.Now(), attempt.Lease())
+		})
+		if !errors.Is(err, store.ErrClaimed) {
+			return user, err
+		}
+		timer := time.NewTimer(userWait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return "", ctx.Err()
+		}
+	}
+}
+
+// releaseUser gives the right back before anything happened. If that fails, it ends with its lease.
+func (r *Registry) releaseUser(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Customer, saved bool,
+) {
+	if !saved {
+		return
+	}
+	_ = r.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+		return tx.ReleaseUser(row.ID, p.ID, attempt.Owner())
+	})
+}
+
+// lostIsFine takes a claim that was lost for one that was given back.
+func lostIsFine(err error) error {
+	if errors.Is(err, store.ErrClaimLost) {
+		return nil
+	}
+	return err
 }

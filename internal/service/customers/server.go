@@ -44,7 +44,8 @@ func (s *Server) CreateCustomer(
 	return once.Do(ctx, s.Once, "CreateCustomer", req,
 		func(ctx context.Context, attempt *once.Attempt) (*customerv1.Customer, error) {
 			row := s.Customers.New(attempt.Tenant, attempt.NewID(), req.GetCustomer())
-			err := s.Store.Update(ctx, func(tx store.Tx) error {
+			attempt.CustomerID = row.ID
+			err := s.Store.Update(ctx, attempt.Tenant, func(tx store.Tx) error {
 				if err := s.Customers.Insert(ctx, tx, row); err != nil {
 					return err
 				}
@@ -77,9 +78,9 @@ func (s *Server) ListCustomers(
 		return nil, err
 	}
 	resp := &customerv1.ListCustomersResponse{}
-	err = s.Store.View(ctx, func(r store.Reader) error {
+	err = s.Store.View(ctx, tenant, func(r store.Reader) error {
 		if req.GetReference() != "" {
-			row, err := r.CustomerByReference(tenant, req.GetReference())
+			row, err := r.CustomerByReference(s.Customers.reference(tenant, req.GetReference()))
 			if errors.Is(err, store.ErrNotFound) {
 				return nil
 			}
@@ -89,7 +90,7 @@ func (s *Server) ListCustomers(
 			resp.Customers = append(resp.Customers, row.Resource)
 			return nil
 		}
-		rows, err := r.Customers(tenant, store.Page{After: after, Size: size + 1})
+		rows, err := r.Customers(store.Page{After: after, Size: size + 1})
 		if err != nil {
 			return err
 		}
@@ -149,13 +150,14 @@ func (s *Server) UpdateCustomer(
 		if failure == nil {
 			products = changed.GetProducts()
 		}
-		err := s.Store.Update(ctx, func(tx store.Tx) error {
-			fresh, err := tx.Customer(row.Tenant, row.ID)
+		err := s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+			fresh, err := tx.Customer(row.ID)
 			if err != nil {
 				return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
 			}
 			if failure == nil {
 				fresh.Resource.Reference = changed.GetReference()
+				fresh.Reference = s.Customers.reference(fresh.Tenant, changed.GetReference())
 			}
 			fresh.Resource.Products, fresh.Resource.UpdateTime = products, timestamppb.New(s.Clock.Now())
 			if err := tx.UpdateCustomer(fresh); err != nil {

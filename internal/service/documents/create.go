@@ -48,6 +48,7 @@ func (s *Server) createShipment(
 ) (*documentsv1.Shipment, error) {
 	row, report := s.newShipment(attempt.Tenant, p.ID, wanted), s.Reports.New()
 	name := row.Resource.GetName()
+	attempt.CustomerID = row.CustomerID
 	err := attempt.Intend(ctx, p, "send_shipment", name, func(tx store.Tx) error {
 		fresh := *row
 		if err := tx.InsertShipment(&fresh); err != nil {
@@ -65,7 +66,7 @@ func (s *Server) createShipment(
 	switch {
 	case failure != nil && !service.MayHaveHappened(failure):
 		return nil, attempt.Abandon(ctx, failure, func(tx store.Tx) error {
-			return tx.DeleteShipment(row.Tenant, row.ID)
+			return tx.DeleteShipment(row.ID)
 		})
 	case failure != nil:
 		return nil, attempt.Abandon(ctx, failure, func(tx store.Tx) error {
@@ -75,7 +76,7 @@ func (s *Server) createShipment(
 			return s.Audit.NoteOutcome(ctx, tx, "CreateShipment", name, errorv1.Error_OUTCOME_UNKNOWN.String())
 		})
 	}
-	err = s.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
 		if err := s.advanceShipment(tx, row, documentsv1.Shipment_SUBMITTED); err != nil {
 			return err
 		}
@@ -106,7 +107,7 @@ func (s *Server) newShipment(tenant, provider string, wanted *documentsv1.Shipme
 
 // advanceShipment notes how handing over ended. The provider's report may have come before; it goes before.
 func (s *Server) advanceShipment(tx store.Tx, row *store.Shipment, status documentsv1.Shipment_Status) error {
-	fresh, err := tx.Shipment(row.Tenant, row.ID)
+	fresh, err := tx.Shipment(row.ID)
 	if err != nil {
 		return err
 	}

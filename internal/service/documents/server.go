@@ -27,6 +27,7 @@ type Server struct {
 	Once    *once.Runner
 	Reports *callbacks.Reports
 	Streams *watch.Streams
+	Feed    *Feed
 }
 
 // GetShipment implements documentsv1.DocumentServiceServer.
@@ -35,8 +36,8 @@ func (s *Server) GetShipment(ctx context.Context, req *documentsv1.GetShipmentRe
 		return nil, err
 	}
 	var row *store.Shipment
-	err := s.Store.View(ctx, func(r store.Reader) (err error) {
-		row, err = r.Shipment(service.TenantOf(ctx), service.LastSegment(req.GetName()))
+	err := s.Store.View(ctx, service.TenantOf(ctx), func(r store.Reader) (err error) {
+		row, err = r.Shipment(service.LastSegment(req.GetName()))
 		return service.Found(err, errorv1.Error_SHIPMENT_NOT_FOUND, "shipment")
 	})
 	if err != nil {
@@ -62,8 +63,8 @@ func (s *Server) ListShipments(
 		return nil, err
 	}
 	resp := &documentsv1.ListShipmentsResponse{}
-	err = s.Store.View(ctx, func(r store.Reader) error {
-		rows, err := r.Shipments(tenant, filter, store.Page{After: after, Size: size + 1})
+	err = s.Store.View(ctx, tenant, func(r store.Reader) error {
+		rows, err := r.Shipments(filter, store.Page{After: after, Size: size + 1})
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package documents
 
 import (
 	"context"
+	"log/slog"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -12,6 +13,28 @@ import (
 	"kontor.dev/kontor/internal/watch"
 )
 
+// Feed is the shipment log as streams follow it.
+type Feed = watch.Feed[*documentsv1.WatchShipmentsResponse]
+
+// NewFeed makes the feed of the shipment log.
+func NewFeed(tails store.Tails, clock service.Clock, log *slog.Logger) *Feed {
+	return watch.NewFeed(watch.Source[store.ShipmentEntry, *documentsv1.WatchShipmentsResponse]{
+		Log: store.ShipmentLog, Tails: tails, Tail: tails.TailShipments, Logger: log,
+		Read: func(r store.Reader, topic watch.Topic, after store.Cursor, limit int) ([]store.ShipmentEntry, error) {
+			return r.ShipmentEntries(topic.ID, after, limit)
+		},
+		Of: func(e store.ShipmentEntry) (watch.Topic, store.Cursor, bool) {
+			return watch.Topic{Tenant: e.Tenant, ID: e.ShipmentID}, e.Cursor, false
+		},
+		Message: func(e store.ShipmentEntry, token string) *documentsv1.WatchShipmentsResponse {
+			return &documentsv1.WatchShipmentsResponse{
+				Kind: documentsv1.WatchShipmentsResponse_EVENT, Shipment: e.After, ResumeToken: token,
+				SendTime: timestamppb.New(clock.Now()),
+			}
+		},
+	})
+}
+
 // WatchShipments implements documentsv1.DocumentServiceServer.
 func (s *Server) WatchShipments(
 	req *documentsv1.WatchShipmentsRequest, stream documentsv1.DocumentService_WatchShipmentsServer,
@@ -20,87 +43,49 @@ func (s *Server) WatchShipments(
 	if _, err := s.Tenants.Offering(service.TenantOf(ctx), "", "WatchShipments"); err != nil {
 		return err
 	}
-	topic := store.Topic{Tenant: service.TenantOf(ctx), Log: store.ShipmentLog}
-	if req.GetShipment() != "" {
-		topic.ID = service.LastSegment(req.GetShipment())
+	w := watch.Watched[*documentsv1.WatchShipmentsResponse]{
+		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed, Send: stream.Send,
 	}
-	send := func(kind documentsv1.WatchShipmentsResponse_Kind, resource *documentsv1.Shipment, token string) error {
+	if req.GetShipment() != "" {
+		w.Topic.ID = service.LastSegment(req.GetShipment())
+	}
+	state := func(row *store.Shipment, token string) error {
 		return stream.Send(&documentsv1.WatchShipmentsResponse{
-			Kind: kind, Shipment: resource, ResumeToken: token, SendTime: timestamppb.New(s.Clock.Now()),
+			Kind: documentsv1.WatchShipmentsResponse_STATE, Shipment: row.Resource, ResumeToken: token,
+			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}
-	return s.Streams.Run(ctx, watch.Log{
-		Topic: topic,
-		Snapshot: func() (int64, bool, error) {
-			rows, position, err := s.shipmentSnapshot(ctx, topic)
-			if err != nil {
-				return 0, false, err
-			}
-			for i, row := range rows {
-				token := ""
-				if i == len(rows)-1 {
-					token = watch.Token(topic, position)
-				}
-				if err := send(documentsv1.WatchShipmentsResponse_STATE, row.Resource, token); err != nil {
-					return 0, false, err
-				}
-			}
-			return position, len(rows) > 0, nil
-		},
-		Next: func(position int64) (int64, int, bool, error) {
-			var entries []store.ShipmentEntry
-			err := s.Store.View(ctx, func(r store.Reader) (err error) {
-				entries, err = r.ShipmentEntries(topic.Tenant, topic.ID, position, watch.Batch)
-				return err
-			})
-			if err != nil {
-				return 0, 0, false, err
-			}
-			for _, e := range entries {
-				position = e.Position
-				token := watch.Token(topic, position)
-				if err := send(documentsv1.WatchShipmentsResponse_EVENT, e.After, token); err != nil {
-					return 0, 0, false, err
-				}
-			}
-			return position, len(entries), false, nil
-		},
-		Heartbeat: func(position int64) error {
-			return send(documentsv1.WatchShipmentsResponse_HEARTBEAT, nil, watch.Token(topic, position))
-		},
-	}, req.GetResumeToken())
+	w.Snapshot = func() (store.Cursor, bool, error) {
+		if w.Topic.ID == "" {
+			return watch.SendAll(ctx, s.Streams, w, func(r store.Reader, page store.Page) ([]*store.Shipment, error) {
+				return r.Shipments(store.ShipmentFilter{}, page)
+			}, func(row *store.Shipment) string { return row.ID }, state)
+		}
+		row, at, err := s.shipmentState(ctx, w.Topic)
+		if err != nil {
+			return "", false, err
+		}
+		return at, true, state(row, w.Token(at))
+	}
+	w.Heartbeat = func(token string) error {
+		return stream.Send(&documentsv1.WatchShipmentsResponse{
+			Kind: documentsv1.WatchShipmentsResponse_HEARTBEAT, ResumeToken: token,
+			SendTime: timestamppb.New(s.Clock.Now()),
+		})
+	}
+	return watch.Run(ctx, s.Streams, w, req.GetResumeToken())
 }
 
-// shipmentSnapshot reads the present state of what is watched, and the position in the log that it stands for.
-func (s *Server) shipmentSnapshot(
-	ctx context.Context, topic store.Topic,
-) (rows []*store.Shipment, position int64, err error) {
-	err = s.Store.View(ctx, func(r store.Reader) (err error) {
-		rows = nil
-		if position, err = r.LastPosition(store.ShipmentLog); err != nil {
+// shipmentState reads one shipment, and the place in the log that it stands for.
+func (s *Server) shipmentState(
+	ctx context.Context, topic watch.Topic,
+) (row *store.Shipment, at store.Cursor, err error) {
+	err = s.Store.View(ctx, topic.Tenant, func(r store.Reader) (err error) {
+		if at, err = r.Head(store.ShipmentLog); err != nil {
 			return err
 		}
-		if topic.ID != "" {
-			row, err := r.Shipment(topic.Tenant, topic.ID)
-			if err != nil {
-				return service.Found(err, errorv1.Error_SHIPMENT_NOT_FOUND, "shipment")
-			}
-			rows = append(rows, row)
-			return nil
-		}
-		for after := ""; ; {
-			page, err := r.Shipments(topic.Tenant, store.ShipmentFilter{}, store.Page{
-				After: after, Size: service.MaxPageSize,
-			})
-			if err != nil {
-				return err
-			}
-			rows = append(rows, page...)
-			if len(page) < service.MaxPageSize {
-				return nil
-			}
-			after = page[len(page)-1].ID
-		}
+		row, err = r.Shipment(topic.ID)
+		return service.Found(err, errorv1.Error_SHIPMENT_NOT_FOUND, "shipment")
 	})
-	return rows, position, err
+	return row, at, err
 }

@@ -109,8 +109,8 @@ func (s *Server) ListProviderUsers(
 		resp.NextPageToken = service.OffsetToken(page, scope...)
 	}
 	var customers map[string]string
-	err = s.Store.View(ctx, func(r store.Reader) (err error) {
-		customers, err = r.CustomersByUser(tenant, p.ID, ids)
+	err = s.Store.View(ctx, service.TenantOf(ctx), func(r store.Reader) (err error) {
+		customers, err = r.CustomersByUser(p.ID, ids)
 		return err
 	})
 	if err != nil {

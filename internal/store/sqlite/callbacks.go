@@ -1,10 +1,6 @@
 package sqlite
 
-import (
-	"time"
-
-	"kontor.dev/kontor/internal/store"
-)
+import "kontor.dev/kontor/internal/store"
 
 func scanCallback(row row) (*store.Callback, error) {
 	var c store.Callback
@@ -18,13 +14,17 @@ func scanCallback(row row) (*store.Callback, error) {
 	return &c, nil
 }
 
-func (r *reader) Callback(kind store.CallbackKind, hash [32]byte) (*store.Callback, error) {
+// callback finds a token of any tenant.
+func (r *reader) callback(kind store.CallbackKind, hash [32]byte) (*store.Callback, error) {
 	return one(r, scanCallback, `
 		SELECT hash, kind, tenant, provider, resource, flow, create_time, expire_time FROM callbacks WHERE hash = ? AND kind = ?`,
 		hash[:], string(kind))
 }
 
 func (t *tx) InsertCallback(c *store.Callback) error {
+	if err := t.own(c.Tenant); err != nil {
+		return err
+	}
 	_, err := t.exec(`
 		INSERT INTO callbacks (hash, kind, tenant, provider, resource, flow, create_time, expire_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		c.Hash[:], string(c.Kind), c.Tenant, c.Provider, c.Resource, c.Flow, micros(c.CreateTime), micros(c.ExpireTime))
@@ -33,7 +33,3 @@ func (t *tx) InsertCallback(c *store.Callback) error {
 
 // deleteCallbacks removes what is bound to a consent or shipment. Their ids are unique, so the kind need not be asked.
 const deleteCallbacks = "DELETE FROM callbacks WHERE tenant = ? AND resource = ?"
-
-func (t *tx) DeleteCallbacksBefore(expired time.Time) (int, error) {
-	return t.exec("DELETE FROM callbacks WHERE expire_time <> 0 AND expire_time < ?", micros(expired))
-}

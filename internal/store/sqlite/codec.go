@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+
+	"kontor.dev/kontor/internal/store"
 )
 
 // micros is how an instant is kept: microseconds since 1970, 0 for the zero time.
@@ -22,6 +24,17 @@ func instant(micros int64) time.Time {
 	}
 	return time.UnixMicro(micros).UTC()
 }
+
+// lookup is how what a row is found by is kept: NULL for nothing, which equals nothing.
+func lookup(l store.Lookup) []byte {
+	if len(l) == 0 {
+		return nil
+	}
+	return l
+}
+
+// blob is how bytes that may be absent are kept.
+func blob(b []byte) []byte { return lookup(b) }
 
 // encode is how a message is kept. A message without content, or none, is an empty blob, never NULL.
 func encode(m proto.Message) ([]byte, error) {

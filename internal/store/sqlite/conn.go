@@ -19,18 +19,24 @@ import (
 // pragma is a setting of a connection: how it is set, and how it reads when it is.
 type pragma struct{ name, set, want string }
 
-// busyTimeout, in milliseconds, is how long to wait for another program that uses the file in spite of the lock, such as a backup.
+// busyTimeout, in milliseconds, is how long a reader waits for another process that restores the write-ahead log of one that was killed.
 const busyTimeout = "5000"
 
-// settings must hold on every connection. busy_timeout comes first: setting journal_mode may have to wait.
+// settings must hold on every connection.
 var settings = []pragma{
-	{"busy_timeout", busyTimeout, busyTimeout},
 	{"journal_mode", "WAL", "wal"},
 	{"synchronous", "FULL", "2"},
 	{"foreign_keys", "ON", "1"},
 	{"secure_delete", "ON", "1"},
 	{"trusted_schema", "OFF", "0"},
 }
+
+// What the two kinds of connection have beside settings. A writer does not wait within SQLite, which would take its time between two attempts:
+// see writer.begin.
+var (
+	readerSettings = append([]pragma{{"busy_timeout", busyTimeout, busyTimeout}, {"query_only", "ON", "1"}}, settings...)
+	writerSettings = append([]pragma{{"busy_timeout", "0", "0"}}, settings...)
+)
 
 // connector opens connections and refuses those that have not taken a setting: SQLite ignores what it cannot do.
 type connector struct {
@@ -55,8 +61,17 @@ func newConnector(file string, settings []pragma) (*connector, error) {
 	return &connector{Connector: base, settings: settings}, nil
 }
 
-// Connect implements driver.Connector.
+// Connect implements driver.Connector. While another process makes the file, or restores its log, it waits.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	var conn driver.Conn
+	err := whileBusy(ctx, func() (err error) {
+		conn, err = c.connect(ctx)
+		return err
+	})
+	return conn, err
+}
+
+func (c *connector) connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -117,12 +132,29 @@ func (c *conn) exec(ctx context.Context, query string, args ...any) (sql.Result,
 	return s.ExecContext(ctx, args...)
 }
 
+// begin opens a transaction that writes. While another process writes it waits, and is not interrupted once it has begun.
+func (c *conn) begin(ctx context.Context) error {
+	err := whileBusy(ctx, func() error {
+		_, err := c.exec(context.Background(), "BEGIN IMMEDIATE")
+		return err
+	})
+	if err != nil && code(err)&0xff != sqlite3.SQLITE_BUSY && ctx.Err() == nil {
+		c.broken = true
+	}
+	return err
+}
+
 // rollback ends a transaction without its changes. Where SQLite has ended it already, which it does on some errors, and in doubt, the
 // connection is given up.
 func (c *conn) rollback() {
 	if _, err := c.exec(context.Background(), "ROLLBACK"); err != nil {
 		c.broken = true
 	}
+}
+
+// epoch reads what the cursors of this database carry.
+func (c *conn) epoch(ctx context.Context) (epoch string, err error) {
+	return epoch, c.sql.QueryRowContext(ctx, "SELECT value FROM epoch").Scan(&epoch)
 }
 
 // check reads the whole file and compares what it finds with itself.
@@ -138,7 +170,7 @@ func (c *conn) check(ctx context.Context) error {
 }
 
 // truncateLog moves the write-ahead log into the file and empties it, once no reader needs it; for that it waits no longer than given. It tells
-// whether it could.
+// whether it could. It is for the writer's connection.
 func (c *conn) truncateLog(wait time.Duration) bool {
 	ctx := context.Background()
 	if _, err := c.sql.ExecContext(ctx, fmt.Sprint("PRAGMA busy_timeout = ", wait.Milliseconds())); err != nil {
@@ -147,7 +179,7 @@ func (c *conn) truncateLog(wait time.Duration) bool {
 	}
 	var busy, pages, moved int
 	err := c.sql.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
-	if _, err := c.sql.ExecContext(ctx, "PRAGMA busy_timeout = "+busyTimeout); err != nil {
+	if _, err := c.sql.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
 		c.broken = true
 	}
 	return err == nil && busy == 0
@@ -169,13 +201,32 @@ type pool struct {
 	closed chan struct{}
 }
 
-func newPool(file string, size int, settings []pragma) (*pool, error) {
+// newDB gives what opens connections to a file.
+func newDB(file string, settings []pragma) (*sql.DB, error) {
 	connector, err := newConnector(file, settings)
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{db: sql.OpenDB(connector), free: make(chan *conn, size), closed: make(chan struct{})}
-	p.db.SetMaxIdleConns(-1) // What is closed here is closed: the idle ones are in free.
+	db := sql.OpenDB(connector)
+	db.SetMaxIdleConns(-1) // What is closed here is closed: the pools keep those that nobody uses.
+	return db, nil
+}
+
+// newConn opens a connection.
+func newConn(ctx context.Context, db *sql.DB) (*conn, error) {
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: open a connection: %w", err)
+	}
+	return &conn{sql: c, statements: map[string]*sql.Stmt{}}, nil
+}
+
+func newPool(file string, size int, settings []pragma) (*pool, error) {
+	db, err := newDB(file, settings)
+	if err != nil {
+		return nil, err
+	}
+	p := &pool{db: db, free: make(chan *conn, size), closed: make(chan struct{})}
 	for range size {
 		p.free <- nil
 	}
@@ -201,34 +252,12 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 		if c != nil {
 			return c, nil
 		}
-		conn, err := p.open(ctx)
+		conn, err := newConn(ctx, p.db)
 		if err != nil {
 			p.free <- nil
-			return nil, fmt.Errorf("sqlite: open a connection: %w", err)
 		}
-		return conn, nil
+		return conn, err
 	}
-}
-
-// tryGet returns an open connection if one is free.
-func (p *pool) tryGet() *conn {
-	select {
-	case c := <-p.free:
-		if c == nil {
-			p.free <- nil
-		}
-		return c
-	default:
-		return nil
-	}
-}
-
-func (p *pool) open(ctx context.Context) (*conn, error) {
-	c, err := p.db.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &conn{sql: c, statements: map[string]*sql.Stmt{}}, nil
 }
 
 // put gives a connection back.
@@ -250,6 +279,32 @@ func (p *pool) close() error {
 		}
 	}
 	return errors.Join(append(errs, p.db.Close())...)
+}
+
+// Another process that has the file's lock is asked again soon at first, then less often, so that whoever waits finds the short time between
+// two transactions of a busy one.
+const (
+	busyFirst, busyMost = 200 * time.Microsecond, 2 * time.Millisecond
+	// busyLimit is how long is waited for a lock at most.
+	busyLimit = 10 * time.Second
+)
+
+// whileBusy runs do again until it no longer fails because another process has the file, within busyLimit and the context.
+func whileBusy(ctx context.Context, do func() error) error {
+	limit := time.Now().Add(busyLimit)
+	for wait := busyFirst; ; wait = min(wait*3/2, busyMost) {
+		err := do()
+		if code(err)&0xff != sqlite3.SQLITE_BUSY || time.Now().After(limit) {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
 }
 
 // code is SQLite's code for an error, 0 for an error that is not SQLite's.

@@ -10,20 +10,20 @@ import (
 )
 
 const selectConsents = `
-	SELECT tenant, id, customer_id, provider, provider_ref, partner_bank, market, state, valid_until, redirects, flow, resource,
-		next_poll, poll_step, ended, version
+	SELECT tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, redirects, flow, reference, resource,
+		next_poll, poll_step, last_poll, ended, version
 	FROM consents `
 
 func scanConsent(row row) (*store.Consent, error) {
 	var c store.Consent
 	var redirects, resource []byte
-	var nextPoll, validUntil int64
-	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.PartnerBank, &c.Market, &c.State, &validUntil, &redirects,
-		&c.Flow, &resource, &nextPoll, &c.PollStep, &c.Ended, &c.Version)
+	var validUntil, nextPoll, lastPoll int64
+	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market, &c.State, &validUntil,
+		&redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll, &c.PollStep, &lastPoll, &c.Ended, &c.Version)
 	if err != nil {
 		return nil, err
 	}
-	c.NextPoll, c.ValidUntil = instant(nextPoll), instant(validUntil)
+	c.ValidUntil, c.NextPoll, c.LastPoll = instant(validUntil), instant(nextPoll), instant(lastPoll)
 	if redirects != nil {
 		if c.Redirects, err = decode[consentv1.Consent_RedirectUris](redirects); err != nil {
 			return nil, err
@@ -46,25 +46,26 @@ func consentColumns(c *store.Consent) ([]any, error) {
 		}
 	}
 	return []any{
-		c.CustomerID, c.Provider, c.ProviderRef, c.PartnerBank, c.Market, c.State, micros(c.ValidUntil), redirects, c.Flow, c.Resource.GetReference(), int32(c.Resource.GetStatus()),
-		resource, micros(c.NextPoll), c.PollStep, c.Ended,
+		c.CustomerID, c.Provider, c.ProviderRef, c.UserID, c.PartnerBank, c.Market, blob(c.State), micros(c.ValidUntil), redirects, c.Flow,
+		lookup(c.Reference), int32(c.Resource.GetStatus()), resource, micros(c.NextPoll), c.PollStep,
+		micros(c.LastPoll), c.Ended,
 	}, nil
 }
 
-func (r *reader) Consent(tenant, id string) (*store.Consent, error) {
-	return one(r, scanConsent, selectConsents+"WHERE tenant = ? AND id = ? AND deleted = 0", tenant, id)
+func (r *reader) Consent(id string) (*store.Consent, error) {
+	return one(r, scanConsent, selectConsents+"WHERE tenant = ? AND id = ? AND deleted = 0", r.tenant, id)
 }
 
-func (r *reader) Consents(tenant string, filter store.ConsentFilter, page store.Page) ([]*store.Consent, error) {
+func (r *reader) Consents(filter store.ConsentFilter, page store.Page) ([]*store.Consent, error) {
 	where := "WHERE tenant = ? AND deleted = 0 AND id > ?"
-	args := []any{tenant, page.After}
+	args := []any{r.tenant, page.After}
 	if filter.CustomerID != "" {
 		where += " AND customer_id = ?"
 		args = append(args, filter.CustomerID)
 	}
-	if filter.Reference != "" {
-		where += " AND reference = ? AND reference <> ''"
-		args = append(args, filter.Reference)
+	if len(filter.Reference) > 0 {
+		where += " AND reference = ?"
+		args = append(args, lookup(filter.Reference))
 	}
 	// A plus keeps SQLite from using a column's index, where it would have to sort or there is a better one.
 	if filter.Provider != "" {
@@ -72,7 +73,7 @@ func (r *reader) Consents(tenant string, filter store.ConsentFilter, page store.
 		args = append(args, filter.Provider)
 	}
 	switch statuses := filter.Statuses; {
-	case len(statuses) == 1 && filter.CustomerID == "" && filter.Reference == "":
+	case len(statuses) == 1 && filter.CustomerID == "" && len(filter.Reference) == 0:
 		where += " AND status = ?"
 		args = append(args, int32(statuses[0]))
 	case len(statuses) > 0:
@@ -86,33 +87,31 @@ func (r *reader) Consents(tenant string, filter store.ConsentFilter, page store.
 	return all(r, scanConsent, selectConsents+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
 }
 
-func (r *reader) ConsentsByProviderRef(tenant, provider string, refs []string) ([]*store.Consent, error) {
+func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store.Consent, error) {
 	values, err := list(refs)
 	if err != nil {
 		return nil, r.fail(err)
 	}
 	found, err := all(r, scanConsent, selectConsents+`
 		WHERE tenant = ? AND provider = ? AND provider_ref <> '' AND provider_ref IN (SELECT value FROM json_each(?)) AND deleted = 0`,
-		tenant, provider, values)
+		r.tenant, provider, values)
 	slices.SortFunc(found, func(a, b *store.Consent) int { return cmp.Compare(a.ID, b.ID) })
 	return found, err
 }
 
-func (r *reader) DueConsents(now time.Time, limit int) ([]*store.Consent, error) {
-	return all(r, scanConsent, selectConsents+"WHERE next_poll <> 0 AND next_poll <= ? AND deleted = 0 ORDER BY next_poll LIMIT ?",
-		micros(now), max(limit, 0))
-}
-
 func (t *tx) InsertConsent(c *store.Consent) error {
+	if err := t.own(c.Tenant); err != nil {
+		return err
+	}
 	columns, err := consentColumns(c)
 	if err != nil {
 		return t.fail(err)
 	}
 	_, err = t.exec(`
 		INSERT INTO consents (
-			customer_id, provider, provider_ref, partner_bank, market, state, valid_until, redirects, flow, reference, status,
-			resource, next_poll, poll_step, ended, tenant, id
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(columns, c.Tenant, c.ID)...)
+			customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, redirects, flow,
+			reference, status, resource, next_poll, poll_step, last_poll, ended, tenant, id
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(columns, c.Tenant, c.ID)...)
 	if err == nil {
 		c.Version = 1
 	}
@@ -120,15 +119,23 @@ func (t *tx) InsertConsent(c *store.Consent) error {
 }
 
 func (t *tx) UpdateConsent(c *store.Consent) error {
+	if err := t.own(c.Tenant); err != nil {
+		return err
+	}
 	columns, err := consentColumns(c)
 	if err != nil {
 		return t.fail(err)
 	}
+	if c.Claim != (store.Claim{}) {
+		if err := t.endClaim(c); err != nil {
+			return err
+		}
+	}
 	changed, err := t.exec(`
 		UPDATE consents SET
-			customer_id = ?, provider = ?, provider_ref = ?, partner_bank = ?, market = ?, state = ?, valid_until = ?, redirects = ?,
-			flow = ?, reference = ?, status = ?,
-			resource = ?, next_poll = ?, poll_step = ?, ended = ?, version = version + 1
+			customer_id = ?, provider = ?, provider_ref = ?, user_id = ?, partner_bank = ?, market = ?, state = ?, valid_until = ?, redirects = ?,
+			flow = ?, reference = ?, status = ?, resource = ?, next_poll = ?, poll_step = ?, last_poll = ?, ended = ?,
+			version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`, append(columns, c.Tenant, c.ID, c.Version)...)
 	if err != nil {
 		return err
@@ -137,6 +144,7 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 		return t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 0", c.Tenant, c.ID)
 	}
 	c.Version++
+	c.Claim = store.Claim{}
 	return nil
 }
 
@@ -152,11 +160,19 @@ func (t *tx) missingOrConflict(query string, args ...any) error {
 	}
 }
 
-func (t *tx) DeleteConsent(tenant, id string) error {
+func (t *tx) DeleteConsent(id string) error {
 	changed, err := t.exec(`
-		UPDATE consents SET deleted = 1, next_poll = 0, state = NULL, version = version + 1 WHERE tenant = ? AND id = ? AND deleted = 0`, tenant, id)
+		UPDATE consents SET deleted = 1, next_poll = 0, state = NULL, version = version + 1
+		WHERE tenant = ? AND id = ? AND deleted = 0`, t.tenant, id)
 	if err == nil && changed == 0 {
 		err = store.ErrNotFound
 	}
+	return err
+}
+
+func (t *tx) PauseProvider(provider string, until time.Time) error {
+	_, err := t.exec(`
+		INSERT INTO provider_pauses (tenant, provider, until) VALUES (?, ?, ?)
+		ON CONFLICT (tenant, provider) DO UPDATE SET until = max(until, excluded.until)`, t.tenant, provider, micros(until))
 	return err
 }

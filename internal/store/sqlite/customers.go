@@ -2,13 +2,14 @@ package sqlite
 
 import (
 	"encoding/json"
+	"time"
 
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/store"
 )
 
 const selectCustomers = `
-	SELECT tenant, id, resource, (
+	SELECT tenant, id, reference, resource, (
 		SELECT json_group_object(provider, user_id) FROM customer_users u WHERE u.tenant = c.tenant AND u.customer_id = c.id
 	) FROM customers c `
 
@@ -16,7 +17,7 @@ func scanCustomer(row row) (*store.Customer, error) {
 	var c store.Customer
 	var resource []byte
 	var users string
-	if err := row.Scan(&c.Tenant, &c.ID, &resource, &users); err != nil {
+	if err := row.Scan(&c.Tenant, &c.ID, (*[]byte)(&c.Reference), &resource, &users); err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal([]byte(users), &c.Users); err != nil {
@@ -27,15 +28,15 @@ func scanCustomer(row row) (*store.Customer, error) {
 	return &c, err
 }
 
-func (r *reader) Customer(tenant, id string) (*store.Customer, error) {
-	return one(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND id = ?", tenant, id)
+func (r *reader) Customer(id string) (*store.Customer, error) {
+	return one(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND id = ?", r.tenant, id)
 }
 
-func (r *reader) CustomerByReference(tenant, reference string) (*store.Customer, error) {
-	return one(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND reference = ? AND reference <> ''", tenant, reference)
+func (r *reader) CustomerByReference(reference store.Lookup) (*store.Customer, error) {
+	return one(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND reference = ?", r.tenant, lookup(reference))
 }
 
-func (r *reader) CustomersByUser(tenant, provider string, users []string) (map[string]string, error) {
+func (r *reader) CustomersByUser(provider string, users []string) (map[string]string, error) {
 	ids, err := list(users)
 	if err != nil {
 		return nil, r.fail(err)
@@ -43,7 +44,7 @@ func (r *reader) CustomersByUser(tenant, provider string, users []string) (map[s
 	type pair struct{ user, customer string }
 	found, err := all(r, func(row row) (p pair, err error) { return p, row.Scan(&p.user, &p.customer) }, `
 		SELECT user_id, customer_id FROM customer_users
-		WHERE tenant = ? AND provider = ? AND user_id IN (SELECT value FROM json_each(?))`, tenant, provider, ids)
+		WHERE tenant = ? AND provider = ? AND user_id IN (SELECT value FROM json_each(?))`, r.tenant, provider, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -54,29 +55,35 @@ func (r *reader) CustomersByUser(tenant, provider string, users []string) (map[s
 	return customers, nil
 }
 
-func (r *reader) Customers(tenant string, page store.Page) ([]*store.Customer, error) {
-	return all(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", tenant, page.After, max(page.Size, 0))
+func (r *reader) Customers(page store.Page) ([]*store.Customer, error) {
+	return all(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", r.tenant, page.After, max(page.Size, 0))
 }
 
 func (t *tx) InsertCustomer(c *store.Customer) error {
+	if err := t.own(c.Tenant); err != nil {
+		return err
+	}
 	resource, err := encode(c.Resource)
 	if err != nil {
 		return t.fail(err)
 	}
 	const insert = "INSERT INTO customers (tenant, id, reference, resource) VALUES (?, ?, ?, ?)"
-	if _, err := t.exec(insert, c.Tenant, c.ID, c.Resource.GetReference(), resource); err != nil {
+	if _, err := t.exec(insert, c.Tenant, c.ID, lookup(c.Reference), resource); err != nil {
 		return err
 	}
 	return t.putUsers(c)
 }
 
 func (t *tx) UpdateCustomer(c *store.Customer) error {
+	if err := t.own(c.Tenant); err != nil {
+		return err
+	}
 	resource, err := encode(c.Resource)
 	if err != nil {
 		return t.fail(err)
 	}
 	const update = "UPDATE customers SET reference = ?, resource = ? WHERE tenant = ? AND id = ?"
-	changed, err := t.exec(update, c.Resource.GetReference(), resource, c.Tenant, c.ID)
+	changed, err := t.exec(update, lookup(c.Reference), resource, c.Tenant, c.ID)
 	if err != nil {
 		return err
 	}
@@ -97,4 +104,25 @@ func (t *tx) putUsers(c *store.Customer) error {
 		}
 	}
 	return nil
+}
+
+func (t *tx) ClaimUser(customerID, provider string, now time.Time, lease store.Lease) error {
+	claimed, err := t.exec(`
+		INSERT INTO user_claims (tenant, customer_id, provider, owner, lease_until) VALUES (?1, ?2, ?3, ?4, ?5)
+		ON CONFLICT (tenant, customer_id, provider) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
+		WHERE owner = excluded.owner OR lease_until <= ?6`,
+		t.tenant, customerID, provider, lease.Owner, micros(lease.Until), micros(now))
+	if err == nil && claimed == 0 {
+		err = store.ErrClaimed
+	}
+	return err
+}
+
+func (t *tx) ReleaseUser(customerID, provider, owner string) error {
+	released, err := t.exec("DELETE FROM user_claims WHERE tenant = ? AND customer_id = ? AND provider = ? AND owner = ?",
+		t.tenant, customerID, provider, owner)
+	if err == nil && released == 0 {
+		err = store.ErrClaimLost
+	}
+	return err
 }

@@ -8,83 +8,75 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// DeleteCustomer removes in the order in which rows refer to each other. Idempotency records carry no reference to a customer; those of the
-// customer are found by what they answer, in which the customer, a consent or a shipment is named, and by the intents that wait with them.
-func (t *tx) DeleteCustomer(tenant, id string) error {
-	found, err := t.exists("SELECT 1 FROM customers WHERE tenant = ? AND id = ?", tenant, id)
+// DeleteCustomer removes in the order in which rows refer to each other, as much as the limit allows.
+func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err error) {
+	found, err := t.exists("SELECT 1 FROM customers WHERE tenant = ? AND id = ?", t.tenant, id)
 	if err != nil {
-		return err
+		return removed, err
 	}
 	if !found {
-		return store.ErrNotFound
-	}
-	consents, err := all(&t.reader, column[string], "SELECT id FROM consents WHERE tenant = ? AND customer_id = ?", tenant, id)
-	if err != nil {
-		return err
-	}
-	shipments, err := all(&t.reader, column[string], "SELECT id FROM shipments WHERE tenant = ? AND customer_id = ?", tenant, id)
-	if err != nil {
-		return err
+		return removed, store.ErrNotFound
 	}
 	t.purge = true
-	names := []string{"customers/" + id}
-	for _, consent := range consents {
-		names = append(names, "consents/"+consent)
-		if err := t.stripLog(tenant, consent); err != nil {
-			return err
-		}
-		if _, err := t.exec(deleteCallbacks, tenant, consent); err != nil {
-			return err
-		}
-	}
-	for _, shipment := range shipments {
-		names = append(names, "shipments/"+shipment)
-		if err := t.DeleteShipment(tenant, shipment); err != nil {
-			return err
-		}
-	}
-	for _, name := range names {
-		if err := t.deleteRequests(tenant, name); err != nil {
-			return err
-		}
-	}
-	answered, err := list(names)
-	if err != nil {
-		return t.fail(err)
-	}
-	for _, statement := range []struct {
-		query string
-		args  []any
+	left := max(limit, 1)
+	for _, kind := range []struct {
+		list   string
+		delete func(id string) error
+		count  *int
 	}{
-		{`DELETE FROM idempotency WHERE tenant = ? AND EXISTS (
-			SELECT 1 FROM json_each(?) WHERE instr(response, CAST(value AS BLOB)) > 0 OR instr(failure, CAST(value AS BLOB)) > 0
-		)`, []any{tenant, answered}},
-		{"DELETE FROM consents WHERE tenant = ? AND customer_id = ?", []any{tenant, id}},
-		{"DELETE FROM customers WHERE tenant = ? AND id = ?", []any{tenant, id}},
+		{"SELECT id FROM consents WHERE tenant = ? AND customer_id = ? AND deleted = 1 ORDER BY id LIMIT ?", t.eraseConsent, &removed.Consents},
+		{"SELECT id FROM shipments WHERE tenant = ? AND customer_id = ? ORDER BY id LIMIT ?", t.DeleteShipment, &removed.Shipments},
+		{"SELECT id FROM intents WHERE tenant = ? AND customer_id = ? AND customer_id <> '' LIMIT ?", t.deleteIntent, new(int)},
+		{"SELECT rowid FROM idempotency WHERE tenant = ? AND customer_id = ? AND customer_id <> '' LIMIT ?", t.deleteRecord, new(int)},
 	} {
-		if _, err := t.exec(statement.query, statement.args...); err != nil {
-			return err
+		ids, err := all(&t.reader, column[string], kind.list, t.tenant, id, left)
+		if err != nil {
+			return removed, err
+		}
+		for _, row := range ids {
+			if err := kind.delete(row); err != nil {
+				return removed, err
+			}
+		}
+		*kind.count = len(ids)
+		if left -= len(ids); left == 0 {
+			return removed, nil // There may be more.
 		}
 	}
-	return nil
+	if live, err := t.exists("SELECT 1 FROM consents WHERE tenant = ? AND customer_id = ?", t.tenant, id); live || err != nil {
+		return removed, err
+	}
+	_, err = t.exec("DELETE FROM customers WHERE tenant = ? AND id = ?", t.tenant, id)
+	removed.Done = err == nil
+	return removed, err
 }
 
-// deleteRequests removes the intents for a resource, or for one within it, and the idempotency records that wait for them.
-func (t *tx) deleteRequests(tenant, name string) error {
-	// Behind "name/" and before "name0" is what lies within the name: 0 follows the slash.
-	for _, of := range []struct {
-		where string
-		args  []any
-	}{
-		{"tenant = ? AND resource = ?", []any{tenant, name}},
-		{"tenant = ? AND resource > ? AND resource < ?", []any{tenant, name + "/", name + "0"}},
-	} {
-		_, err := t.exec(`DELETE FROM idempotency WHERE (tenant, method, key) IN (
-			SELECT tenant, idempotency_method, idempotency_key FROM intents WHERE `+of.where+`)`, of.args...)
-		if err != nil {
-			return err
-		}
-		if _, err := t.exec("DELETE FROM intents WHERE "+of.where, of.args...); err != nil {
+// deleteIntent removes an intent and the idempotency record that waits for it.
+func (t *tx) deleteIntent(id string) error {
+	_, err := t.exec(`
+		DELETE FROM idempotency WHERE (tenant, method, key) IN (
+			SELECT tenant, idempotency_method, idempotency_key FROM intents WHERE tenant = ? AND id = ?
+		)`, t.tenant, id)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec("DELETE FROM intents WHERE tenant = ? AND id = ?", t.tenant, id)
+	return err
+}
+
+// deleteRecord removes an idempotency record by its number in the table.
+func (t *tx) deleteRecord(rowid string) error {
+	_, err := t.exec("DELETE FROM idempotency WHERE rowid = CAST(? AS INTEGER)", rowid)
+	return err
+}
+
+// eraseConsent removes a consent with all that is about it.
+func (t *tx) eraseConsent(id string) error {
+	if err := t.stripLog(id); err != nil {
+		return err
+	}
+	for _, query := range []string{deleteCallbacks, "DELETE FROM consents WHERE tenant = ? AND id = ?"} {
+		if _, err := t.exec(query, t.tenant, id); err != nil {
 			return err
 		}
 	}
@@ -92,28 +84,28 @@ func (t *tx) deleteRequests(tenant, name string) error {
 }
 
 // stripLog removes a consent's entries from the log, but for that of its deletion, of which it leaves the name and the times.
-func (t *tx) stripLog(tenant, consentID string) error {
+func (t *tx) stripLog(consentID string) error {
 	const deleted = int32(consentv1.ConsentEvent_DELETED)
-	if _, err := t.exec("DELETE FROM consent_log WHERE tenant = ? AND consent_id = ? AND type <> ?", tenant, consentID, deleted); err != nil {
+	if _, err := t.exec("DELETE FROM consent_log WHERE tenant = ? AND consent_id = ? AND type <> ?", t.tenant, consentID, deleted); err != nil {
 		return err
 	}
-	left, err := all(&t.reader, scanConsentEntry,
-		"SELECT position, tenant, consent_id, event, resource FROM consent_log WHERE tenant = ? AND consent_id = ?", tenant, consentID)
+	left, err := all(&t.reader, t.scanConsentEntry, selectConsentLog+"WHERE tenant = ? AND consent_id = ?", t.tenant, consentID)
 	if err != nil {
 		return err
 	}
-	for _, entry := range left {
+	for _, e := range left {
 		event, err := json.Marshal(consent.Event{
-			Sequence: entry.Event.Sequence, Type: entry.Event.Type, EventTime: entry.Event.EventTime, ReceiveTime: entry.Event.ReceiveTime,
+			Sequence: e.Event.Sequence, Type: e.Event.Type, EventTime: e.Event.EventTime, ReceiveTime: e.Event.ReceiveTime,
 		})
 		if err != nil {
 			return t.fail(err)
 		}
-		resource, err := encode(&consentv1.Consent{Name: entry.After.GetName()})
+		resource, err := encode(&consentv1.Consent{Name: e.After.GetName()})
 		if err != nil {
 			return t.fail(err)
 		}
-		if _, err := t.exec("UPDATE consent_log SET event = ?, resource = ? WHERE position = ?", string(event), resource, entry.Position); err != nil {
+		const strip = "UPDATE consent_log SET event = ?, resource = ? WHERE tenant = ? AND consent_id = ? AND sequence = ?"
+		if _, err := t.exec(strip, string(event), resource, t.tenant, consentID, e.Event.Sequence); err != nil {
 			return err
 		}
 	}

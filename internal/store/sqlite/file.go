@@ -8,7 +8,7 @@ import (
 )
 
 // prepareFile makes the file and its folder where they do not exist, sees to it that only the owner can read the file, and returns its one
-// path, so that whoever comes by another way finds the same lock. SQLite gives the files that it makes beside it the mode of the file.
+// path, so that whoever comes by another way finds the same file. SQLite gives the files that it makes beside it the mode of the file.
 func prepareFile(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("the path is empty")
@@ -28,7 +28,7 @@ func prepareFile(path string) (string, error) {
 		if err == nil {
 			err = file.Close()
 		}
-		if err != nil && !errors.Is(err, fs.ErrExist) { // Another process was faster: the lock tells which of the two goes on.
+		if err != nil && !errors.Is(err, fs.ErrExist) { // Another process may be faster.
 			return "", err
 		}
 	case err != nil:

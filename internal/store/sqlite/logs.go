@@ -17,63 +17,118 @@ func scanEvent(row row) (event consent.Event, err error) {
 	return event, json.Unmarshal([]byte(text), &event)
 }
 
-func scanConsentEntry(row row) (e store.ConsentEntry, err error) {
+// Both logs are read by these columns. One entry is scanned with the epoch, which its cursor carries.
+const (
+	selectConsentLog  = "SELECT position, tenant, consent_id, event, resource FROM consent_log "
+	selectShipmentLog = "SELECT position, tenant, shipment_id, resource FROM shipment_log "
+)
+
+func (r *reader) scanConsentEntry(row row) (e store.ConsentEntry, err error) {
+	var position int64
 	var event string
 	var resource []byte
-	if err := row.Scan(&e.Position, &e.Tenant, &e.ConsentID, &event, &resource); err != nil {
+	if err := row.Scan(&position, &e.Tenant, &e.ConsentID, &event, &resource); err != nil {
 		return e, err
 	}
 	if err := json.Unmarshal([]byte(event), &e.Event); err != nil {
 		return e, err
 	}
+	e.Cursor = store.NewCursor(store.ConsentLog, r.epoch, position)
 	e.After, err = decode[consentv1.Consent](resource)
 	return e, err
 }
 
-func scanShipmentEntry(row row) (e store.ShipmentEntry, err error) {
+func (r *reader) scanShipmentEntry(row row) (e store.ShipmentEntry, err error) {
+	var position int64
 	var resource []byte
-	if err := row.Scan(&e.Position, &e.Tenant, &e.ShipmentID, &resource); err != nil {
+	if err := row.Scan(&position, &e.Tenant, &e.ShipmentID, &resource); err != nil {
 		return e, err
 	}
+	e.Cursor = store.NewCursor(store.ShipmentLog, r.epoch, position)
 	e.After, err = decode[documentsv1.Shipment](resource)
 	return e, err
 }
 
-func (r *reader) Events(tenant, consentID string, after int64, limit int) ([]consent.Event, error) {
+func (r *reader) Events(consentID string, after int64, limit int) ([]consent.Event, error) {
 	return all(r, scanEvent, `
 		SELECT event FROM consent_log
 		WHERE tenant = ?1 AND consent_id = ?2 AND sequence > ?3
 			AND EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0)
-		ORDER BY sequence LIMIT ?4`, tenant, consentID, after, max(limit, 0))
+		ORDER BY sequence LIMIT ?4`, r.tenant, consentID, after, max(limit, 0))
 }
 
-func (r *reader) ConsentEntries(tenant, consentID string, after int64, limit int) ([]store.ConsentEntry, error) {
-	const query = "SELECT position, tenant, consent_id, event, resource FROM consent_log WHERE tenant = ? AND "
+func (r *reader) ConsentEntries(consentID string, after store.Cursor, limit int) ([]store.ConsentEntry, error) {
+	position, err := r.position(store.ConsentLog, after)
+	if err != nil {
+		return nil, err
+	}
 	if consentID == "" {
-		return all(r, scanConsentEntry, query+"position > ? ORDER BY position LIMIT ?", tenant, after, max(limit, 0))
+		return all(r, r.scanConsentEntry, selectConsentLog+"WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?",
+			r.tenant, position, max(limit, 0))
 	}
 	// Within a consent the order of sequences is that of positions, and there is an index for it; the plus keeps SQLite from taking another.
-	return all(r, scanConsentEntry, query+"consent_id = ? AND +position > ? ORDER BY sequence LIMIT ?", tenant, consentID, after, max(limit, 0))
+	return all(r, r.scanConsentEntry, selectConsentLog+"WHERE tenant = ? AND consent_id = ? AND +position > ? ORDER BY sequence LIMIT ?",
+		r.tenant, consentID, position, max(limit, 0))
 }
 
-func (r *reader) ShipmentEntries(tenant, shipmentID string, after int64, limit int) ([]store.ShipmentEntry, error) {
-	const query = "SELECT position, tenant, shipment_id, resource FROM shipment_log WHERE tenant = ? AND position > ? "
+func (r *reader) ShipmentEntries(shipmentID string, after store.Cursor, limit int) ([]store.ShipmentEntry, error) {
+	position, err := r.position(store.ShipmentLog, after)
+	if err != nil {
+		return nil, err
+	}
+	const query = selectShipmentLog + "WHERE tenant = ? AND position > ? "
 	if shipmentID == "" {
-		return all(r, scanShipmentEntry, query+"ORDER BY position LIMIT ?", tenant, after, max(limit, 0))
+		return all(r, r.scanShipmentEntry, query+"ORDER BY position LIMIT ?", r.tenant, position, max(limit, 0))
 	}
-	return all(r, scanShipmentEntry, query+"AND shipment_id = ? ORDER BY position LIMIT ?", tenant, after, shipmentID, max(limit, 0))
+	return all(r, r.scanShipmentEntry, query+"AND shipment_id = ? ORDER BY position LIMIT ?", r.tenant, position, shipmentID, max(limit, 0))
 }
 
-// LastPosition is the highest position ever committed, so that it never goes back, also when the newest entry was deleted with its customer.
-func (r *reader) LastPosition(log store.Log) (int64, error) {
-	table := "consent_log"
-	if log == store.ShipmentLog {
-		table = "shipment_log"
+// tailConsents lists the entries of all tenants.
+func (r *reader) tailConsents(after store.Cursor, limit int) ([]store.ConsentEntry, error) {
+	position, err := r.position(store.ConsentLog, after)
+	if err != nil {
+		return nil, err
 	}
-	return one(r, column[int64], "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)", table)
+	return all(r, r.scanConsentEntry, selectConsentLog+"WHERE position > ? ORDER BY position LIMIT ?", position, max(limit, 0))
 }
 
-func (t *tx) AppendEvent(tenant, consentID string, event consent.Event, after *consentv1.Consent) error {
+// tailShipments lists the entries of all tenants.
+func (r *reader) tailShipments(after store.Cursor, limit int) ([]store.ShipmentEntry, error) {
+	position, err := r.position(store.ShipmentLog, after)
+	if err != nil {
+		return nil, err
+	}
+	return all(r, r.scanShipmentEntry, selectShipmentLog+"WHERE position > ? ORDER BY position LIMIT ?", position, max(limit, 0))
+}
+
+// position gives the position that a cursor stands for. One behind the log's end was made before the file was replaced by an older copy of it:
+// its holder has seen entries that are no longer there, and others may have come in their places.
+func (r *reader) position(log store.Log, cursor store.Cursor) (int64, error) {
+	position, err := cursor.Position(log, r.epoch)
+	if err != nil || position == 0 {
+		return 0, err
+	}
+	head, err := r.head(log)
+	if err == nil && position > head {
+		err = store.ErrCursor
+	}
+	return position, err
+}
+
+func (r *reader) Head(log store.Log) (store.Cursor, error) {
+	position, err := r.head(log)
+	return store.NewCursor(log, r.epoch, position), err
+}
+
+// head is the highest position ever committed, so that it never goes back, also when the newest entry was deleted with its customer.
+func (r *reader) head(log store.Log) (int64, error) {
+	return one(r, column[int64], "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)", logTables[log])
+}
+
+// logTables are the tables of the logs.
+var logTables = map[store.Log]string{store.ConsentLog: "consent_log", store.ShipmentLog: "shipment_log"}
+
+func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1.Consent) error {
 	text, err := json.Marshal(event)
 	if err != nil {
 		return t.fail(err)
@@ -87,31 +142,31 @@ func (t *tx) AppendEvent(tenant, consentID string, event consent.Event, after *c
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6
 		WHERE EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0)
 			AND ?3 = 1 + (SELECT coalesce(max(sequence), 0) FROM consent_log WHERE tenant = ?1 AND consent_id = ?2)`,
-		tenant, consentID, event.Sequence, int32(event.Type), string(text), resource)
+		t.tenant, consentID, event.Sequence, int32(event.Type), string(text), resource)
 	if err != nil {
 		return err
 	}
 	if appended == 0 {
-		return t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 0", tenant, consentID)
+		return t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 0", t.tenant, consentID)
 	}
-	t.touch(store.ConsentLog, tenant, consentID)
+	t.touched[store.ConsentLog] = true
 	return nil
 }
 
-func (t *tx) AppendShipment(tenant, shipmentID string, after *documentsv1.Shipment) error {
+func (t *tx) AppendShipment(shipmentID string, after *documentsv1.Shipment) error {
 	resource, err := encode(withoutPDF(after))
 	if err != nil {
 		return t.fail(err)
 	}
 	appended, err := t.exec(`
 		INSERT INTO shipment_log (tenant, shipment_id, resource)
-		SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM shipments WHERE tenant = ?1 AND id = ?2)`, tenant, shipmentID, resource)
+		SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM shipments WHERE tenant = ?1 AND id = ?2)`, t.tenant, shipmentID, resource)
 	if err != nil {
 		return err
 	}
 	if appended == 0 {
 		return store.ErrNotFound
 	}
-	t.touch(store.ShipmentLog, tenant, shipmentID)
+	t.touched[store.ShipmentLog] = true
 	return nil
 }

@@ -50,12 +50,22 @@ func loadMigrations(files fs.FS) ([]migration, error) {
 	return steps, nil
 }
 
-// migrate applies the steps that are missing, each in a transaction of its own, and refuses a file whose history differs.
-func migrate(ctx context.Context, c *conn, files fs.FS) error {
+// migrate applies the steps that are missing, wholly or not at all, and refuses a file whose history differs. Of several processes that open
+// a file at the same time, one makes the tables and the others find them.
+func migrate(ctx context.Context, c *conn, files fs.FS) (err error) {
 	steps, err := loadMigrations(files)
 	if err != nil {
 		return err
 	}
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			c.rollback()
+		}
+	}()
 	applied, err := appliedChecksums(ctx, c)
 	if err != nil {
 		return err
@@ -73,7 +83,9 @@ func migrate(ctx context.Context, c *conn, files fs.FS) error {
 			return fmt.Errorf("migration %s: %w", step.name, err)
 		}
 	}
-	return nil
+	_, err = c.exec(context.Background(), "COMMIT")
+	committed = err == nil
+	return err
 }
 
 // appliedChecksums lists the checksums of the steps that the file has been through.
@@ -106,19 +118,17 @@ func appliedChecksums(ctx context.Context, c *conn) ([]string, error) {
 		}
 		applied = append(applied, checksum)
 	}
-	return applied, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if len(applied) == 0 {
+		return nil, fmt.Errorf("%w: migration 1 is missing", ErrSchema)
+	}
+	return applied, nil
 }
 
-// apply takes the step, wholly or not at all.
-func (m migration) apply(ctx context.Context, c *conn) (err error) {
-	if _, err := c.sql.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			c.rollback()
-		}
-	}()
+// apply takes the step, within the transaction of all steps.
+func (m migration) apply(ctx context.Context, c *conn) error {
 	const history = `CREATE TABLE IF NOT EXISTS schema_migrations (
 		version    INTEGER PRIMARY KEY,
 		name       TEXT NOT NULL,
@@ -138,9 +148,6 @@ func (m migration) apply(ctx context.Context, c *conn) (err error) {
 		return err
 	}
 	const record = "INSERT INTO schema_migrations (version, name, checksum, apply_time) VALUES (?, ?, ?, ?)"
-	if _, err := c.sql.ExecContext(ctx, record, m.version, m.name, m.checksum, micros(time.Now())); err != nil {
-		return err
-	}
-	_, err = c.sql.ExecContext(ctx, "COMMIT")
+	_, err := c.sql.ExecContext(ctx, record, m.version, m.name, m.checksum, micros(time.Now()))
 	return err
 }

@@ -21,7 +21,7 @@ func stepsOf(scripts ...string) fstest.MapFS {
 // migrateFile migrates a file with the steps given, and closes it.
 func migrateFile(t *testing.T, path string, files fstest.MapFS) error {
 	t.Helper()
-	p, err := newPool(path, 1, settings)
+	p, err := newPool(path, 1, writerSettings)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ const (
 	childRole = "KONTOR_TEST_CHILD"
 	childPath = "KONTOR_TEST_PATH"
 
-	roleOpen  = "open"
+	roleLock  = "lock"
 	roleWrite = "write"
 	roleFill  = "fill"
 )
@@ -42,14 +42,21 @@ var childConsents = []string{"a", "b", "c"}
 
 // runChild is the child's main.
 func runChild(role, path string) int {
+	if role == roleLock {
+		lock, err := Lock(path)
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		_ = lock.Close()
+		return 0
+	}
 	s, err := Open(context.Background(), path, Options{})
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
 	switch role {
-	case roleOpen:
-		err = s.Close()
 	case roleWrite:
 		writeUntilKilled(s)
 	case roleFill:
@@ -77,12 +84,15 @@ func startChild(t *testing.T, role, path string) (*exec.Cmd, io.Reader) {
 	return cmd, out
 }
 
-// TestOneProcess starts a second process on the file, by all ways that lead to it.
-func TestOneProcess(t *testing.T) {
+// TestLock starts a second process that wants the lock, by all ways that lead to the file.
+func TestLock(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "data", "kontor.db")
-	s := openAt(t, path)
+	lock, err := Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Symlink(filepath.Join(dir, "data"), filepath.Join(dir, "folder")); err != nil {
 		t.Fatal(err)
 	}
@@ -90,26 +100,26 @@ func TestOneProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, way := range []string{path, filepath.Join(dir, "folder", "kontor.db"), filepath.Join(dir, "file.db")} {
-		cmd, out := startChild(t, roleOpen, way)
+		cmd, out := startChild(t, roleLock, way)
 		said, _ := io.ReadAll(out)
 		if err := cmd.Wait(); err == nil || !strings.Contains(string(said), ErrLocked.Error()) || !strings.Contains(string(said), way) {
 			t.Errorf("a second process ended with %v and said %q, want a refusal", err, said)
 		}
-		if second, err := Open(t.Context(), way, Options{}); !errors.Is(err, ErrLocked) {
-			t.Errorf("a second store in the same process: error %v, want %v", err, ErrLocked)
+		if second, err := Lock(way); !errors.Is(err, ErrLocked) {
+			t.Errorf("a second lock in the same process: error %v, want %v", err, ErrLocked)
 			if err == nil {
 				second.Close()
 			}
 		}
+		openAt(t, way) // It keeps nobody from opening the file.
 	}
-	setUp(t, s, "consent") // The first is as it was.
-	if err := s.Close(); err != nil {
+	if err := lock.Close(); err != nil {
 		t.Fatal(err)
 	}
-	cmd, out := startChild(t, roleOpen, path)
+	cmd, out := startChild(t, roleLock, path)
 	said, _ := io.ReadAll(out)
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("after Close another process cannot open the file: %v, %s", err, said)
+		t.Errorf("another process cannot have the lock that was given back: %v, %s", err, said)
 	}
 }
 

@@ -10,10 +10,15 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// reader is a store.Reader within one transaction.
+// reader is a store.Reader within one transaction, and what System's methods read with.
 type reader struct {
-	ctx context.Context // The transaction's, whose life it shares.
+	ctx context.Context // The transaction's, whose life it shares: without it nothing more is done.
+	run context.Context // What statements run with: ctx, or one that does not end.
 	c   *conn
+	// tenant is whose rows these are; empty for System's own work.
+	tenant string
+	// epoch is that of the logs.
+	epoch string
 	// failed is the first error other than those that store documents. After it nothing more is done: SQLite may have ended the transaction
 	// by itself, and what followed would be committed statement by statement.
 	failed error
@@ -22,8 +27,8 @@ type reader struct {
 // tx is a store.Tx.
 type tx struct {
 	reader
-	// touched are the topics to wake.
-	touched map[store.Topic]struct{}
+	// touched are the logs whose followers to wake.
+	touched map[store.Log]bool
 	// purge says that rows were deleted that must not stay in the write-ahead log.
 	purge bool
 }
@@ -36,18 +41,30 @@ func (r *reader) fail(err error) error {
 	return r.failed
 }
 
-// touch has a topic woken after the commit, and with it that of the whole tenant.
-func (t *tx) touch(log store.Log, tenant, id string) {
-	t.touched[store.Topic{Tenant: tenant, Log: log, ID: id}] = struct{}{}
-	t.touched[store.Topic{Tenant: tenant, Log: log}] = struct{}{}
+// ready tells whether there may be a further statement.
+func (r *reader) ready() error {
+	if r.failed == nil {
+		if err := r.ctx.Err(); err != nil {
+			return r.fail(err)
+		}
+	}
+	return r.failed
+}
+
+// own refuses a row of another tenant.
+func (t *tx) own(tenant string) error {
+	if t.failed == nil && tenant != t.tenant {
+		return t.fail(store.ErrTenant)
+	}
+	return t.failed
 }
 
 // exec runs a statement and returns how many rows it changed. A violated constraint undoes the statement alone, so the transaction can go on.
 func (r *reader) exec(query string, args ...any) (int, error) {
-	if r.failed != nil {
-		return 0, r.failed
+	if err := r.ready(); err != nil {
+		return 0, err
 	}
-	result, err := r.c.exec(r.ctx, query, args...)
+	result, err := r.c.exec(r.run, query, args...)
 	switch code(err) {
 	case sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE:
 		return 0, store.ErrExists
@@ -69,14 +86,14 @@ type row interface{ Scan(dest ...any) error }
 
 // all returns what scan makes of each row.
 func all[T any](r *reader, scan func(row) (T, error), query string, args ...any) ([]T, error) {
-	if r.failed != nil {
-		return nil, r.failed
+	if err := r.ready(); err != nil {
+		return nil, err
 	}
-	statement, err := r.c.prepare(r.ctx, query)
+	statement, err := r.c.prepare(r.run, query)
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	rows, err := statement.QueryContext(r.ctx, args...)
+	rows, err := statement.QueryContext(r.run, args...)
 	if err != nil {
 		return nil, r.fail(err)
 	}

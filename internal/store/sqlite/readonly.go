@@ -7,17 +7,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"kontor.dev/kontor/internal/store"
 )
 
-// ReadOnly reads a store's file beside the process that has it: for exports and backups. It takes no part in the lock, changes nothing, and
+// ReadOnly reads a store's file beside the processes that have it: for exports and backups. It takes no part in the lock, changes nothing, and
 // keeps nobody from writing.
 type ReadOnly struct {
-	file    string
 	readers *pool
+	epoch   string
 }
+
+var _ store.Archive = (*ReadOnly)(nil)
 
 // OpenReadOnly opens the file at path, which must exist and have the tables that this version of Kontor makes.
 func OpenReadOnly(ctx context.Context, path string) (_ *ReadOnly, err error) {
@@ -36,11 +37,11 @@ func OpenReadOnly(ctx context.Context, path string) (_ *ReadOnly, err error) {
 		return nil, errors.New("not a file")
 	}
 	// Not SQLite's own mode=ro: the write-ahead log of a gateway that was killed can only be read by who may restore its index.
-	readers, err := newPool(file, 1, append(slices.Clone(settings), pragma{"query_only", "ON", "1"}))
+	readers, err := newPool(file, 1, readerSettings)
 	if err != nil {
 		return nil, err
 	}
-	r := &ReadOnly{file: file, readers: readers}
+	r := &ReadOnly{readers: readers}
 	if err := r.sameSchema(ctx); err != nil {
 		return nil, errors.Join(err, readers.close())
 	}
@@ -70,12 +71,29 @@ func (r *ReadOnly) sameSchema(ctx context.Context) error {
 			return fmt.Errorf("%w: it was made by another form of migration %s", ErrSchema, steps[i].name)
 		}
 	}
-	return nil
+	r.epoch, err = c.epoch(ctx)
+	return err
 }
 
-// View runs fn on one consistent state of the store.
-func (r *ReadOnly) View(ctx context.Context, fn func(store.Reader) error) error {
-	return viewOn(ctx, r.readers, fn)
+// View runs fn on one consistent state of a tenant's rows.
+func (r *ReadOnly) View(ctx context.Context, tenant string, fn func(store.Reader) error) error {
+	if tenant == "" {
+		return store.ErrTenant
+	}
+	return viewOn(ctx, r.readers, reader{tenant: tenant, epoch: r.epoch}, func(r *reader) error { return fn(r) })
+}
+
+// AuditTrail implements store.Archive.
+func (r *ReadOnly) AuditTrail(ctx context.Context, tenant string, after int64, limit int) (found []store.Audit, err error) {
+	err = viewOn(ctx, r.readers, reader{tenant: tenant, epoch: r.epoch}, func(r *reader) (err error) {
+		if tenant == "" {
+			found, err = r.everyAudit(after, limit)
+		} else {
+			found, err = r.AuditTrail(after, limit)
+		}
+		return err
+	})
+	return found, err
 }
 
 // Backup writes the store as it stands at one moment into a new file at path, with mode 0600. The file is whole and on the disk when Backup

@@ -29,7 +29,7 @@ func openReadOnly(t *testing.T, path string) *ReadOnly {
 func appendAudit(t *testing.T, s *Store, method string) {
 	t.Helper()
 	inUpdate(t, s, func(tx store.Tx) error {
-		return tx.AppendAudit(&store.Audit{Time: time.Now(), Tenant: "t", Method: method, Outcome: "OK"})
+		return tx.AppendAudit(&store.Audit{Time: time.Now(), Tenant: tenant, Method: method, Outcome: "OK"})
 	})
 }
 
@@ -37,7 +37,7 @@ func appendAudit(t *testing.T, s *Store, method string) {
 func methods(t *testing.T, view func(func(store.Reader) error) error) (found []string) {
 	t.Helper()
 	if err := view(func(r store.Reader) error {
-		entries, err := r.AuditTrail("", 0, 100)
+		entries, err := r.AuditTrail(0, 100)
 		for _, e := range entries {
 			found = append(found, e.Method)
 		}
@@ -56,7 +56,7 @@ func TestReadOnlyBesideTheWriter(t *testing.T) {
 	defer s.Close()
 	appendAudit(t, s, "first")
 	r := openReadOnly(t, path)
-	view := func(fn func(store.Reader) error) error { return r.View(t.Context(), fn) }
+	view := func(fn func(store.Reader) error) error { return r.View(t.Context(), tenant, fn) }
 	if got := methods(t, view); len(got) != 1 {
 		t.Errorf("read %v", got)
 	}
@@ -104,14 +104,11 @@ func TestReadOnlyRefuses(t *testing.T) {
 	}
 	path := filepath.Join(dir, "newer.db")
 	s := openAt(t, path)
-	c, err := s.writer.get(t.Context())
-	if err != nil {
+	turn := s.writer.tryAcquire()
+	if _, err := turn.conn.exec(t.Context(), "INSERT INTO schema_migrations (version, name, checksum, apply_time) SELECT max(version) + 1, 'next', 'x', 0 FROM schema_migrations"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.exec(t.Context(), "INSERT INTO schema_migrations (version, name, checksum, apply_time) SELECT max(version) + 1, 'next', 'x', 0 FROM schema_migrations"); err != nil {
-		t.Fatal(err)
-	}
-	s.writer.put(c)
+	turn.pass()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -147,12 +144,20 @@ func TestBackup(t *testing.T) {
 	}
 	restored := openAt(t, to)
 	defer restored.Close()
-	got := methods(t, func(fn func(store.Reader) error) error { return restored.View(t.Context(), fn) })
+	// Cursors stay valid in the copy.
+	cursor, err := s.System().Head(t.Context(), store.ConsentLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := restored.System().TailConsents(t.Context(), cursor, 1); err != nil {
+		t.Errorf("a cursor in the backup: %v", err)
+	}
+	got := methods(t, func(fn func(store.Reader) error) error { return restored.View(t.Context(), tenant, fn) })
 	if len(got) != 1 || got[0] != "kept" {
 		t.Errorf("the backup has %v", got)
 	}
 	// The reader reads on, and writes as little as before.
-	if got := methods(t, func(fn func(store.Reader) error) error { return r.View(t.Context(), fn) }); len(got) != 2 {
+	if got := methods(t, func(fn func(store.Reader) error) error { return r.View(t.Context(), tenant, fn) }); len(got) != 2 {
 		t.Errorf("after a backup: %v", got)
 	}
 }

@@ -30,13 +30,13 @@ func withoutPDF(s *documentsv1.Shipment) *documentsv1.Shipment {
 	return s
 }
 
-func (r *reader) Shipment(tenant, id string) (*store.Shipment, error) {
-	return one(r, scanShipment, selectShipments+"WHERE tenant = ? AND id = ?", tenant, id)
+func (r *reader) Shipment(id string) (*store.Shipment, error) {
+	return one(r, scanShipment, selectShipments+"WHERE tenant = ? AND id = ?", r.tenant, id)
 }
 
-func (r *reader) Shipments(tenant string, filter store.ShipmentFilter, page store.Page) ([]*store.Shipment, error) {
+func (r *reader) Shipments(filter store.ShipmentFilter, page store.Page) ([]*store.Shipment, error) {
 	where := "WHERE tenant = ? AND id > ?"
-	args := []any{tenant, page.After}
+	args := []any{r.tenant, page.After}
 	if filter.CustomerID != "" {
 		where += " AND customer_id = ?"
 		args = append(args, filter.CustomerID)
@@ -53,6 +53,9 @@ func (r *reader) Shipments(tenant string, filter store.ShipmentFilter, page stor
 }
 
 func (t *tx) InsertShipment(s *store.Shipment) error {
+	if err := t.own(s.Tenant); err != nil {
+		return err
+	}
 	resource, err := encode(withoutPDF(s.Resource))
 	if err != nil {
 		return t.fail(err)
@@ -66,6 +69,9 @@ func (t *tx) InsertShipment(s *store.Shipment) error {
 }
 
 func (t *tx) UpdateShipment(s *store.Shipment) error {
+	if err := t.own(s.Tenant); err != nil {
+		return err
+	}
 	resource, err := encode(withoutPDF(s.Resource))
 	if err != nil {
 		return t.fail(err)
@@ -85,8 +91,8 @@ func (t *tx) UpdateShipment(s *store.Shipment) error {
 }
 
 // DeleteShipment removes a shipment's callback tokens and log entries with it: nothing else would find them afterwards.
-func (t *tx) DeleteShipment(tenant, id string) error {
-	changed, err := t.exec("DELETE FROM shipments WHERE tenant = ? AND id = ?", tenant, id)
+func (t *tx) DeleteShipment(id string) error {
+	changed, err := t.exec("DELETE FROM shipments WHERE tenant = ? AND id = ?", t.tenant, id)
 	if err != nil {
 		return err
 	}
@@ -94,7 +100,7 @@ func (t *tx) DeleteShipment(tenant, id string) error {
 		return store.ErrNotFound
 	}
 	for _, query := range []string{deleteCallbacks, "DELETE FROM shipment_log WHERE tenant = ? AND shipment_id = ?"} {
-		if _, err := t.exec(query, tenant, id); err != nil {
+		if _, err := t.exec(query, t.tenant, id); err != nil {
 			return err
 		}
 	}

@@ -1,5 +1,5 @@
-// Package sqlite keeps the store in one SQLite file: the embedded default, for one process. What must hold for every store is in the suite of
-// package storetest; this package documents only what is SQLite's own.
+// Package sqlite keeps the store in one SQLite file: the embedded default. What must hold for every store is in the suite of package storetest;
+// this package documents only what is SQLite's own.
 //
 // # Durability
 //
@@ -10,11 +10,13 @@
 //
 // # Concurrency
 //
-// One process has the file at a time, held by a lock on a file beside it (suffix ".lock"). Updates run one after the other on one connection;
-// Views run beside them on others, each on the state of one moment. A View or Update must not be started within the function of an Update,
-// nor a View within that of a View: it may wait for the connection that its own caller holds.
+// Updates run one after the other on one connection, and share commits: see writer.go. Views run beside them on others, each on the state of one
+// moment. A View or Update must not be started within the function of an Update, nor a View within that of a View: it may wait for the
+// connection that its own caller holds.
 //
-// A program that only reads, such as an export or a backup, may come beside that process: see OpenReadOnly.
+// Several stores, in one process or in several on one machine, may have the file open: SQLite's lock lets one of them write at a time, and each
+// looks several times a second whether the others added to a log. It works, but SQLite is made for one: whoever serves takes Lock first. A
+// program that only reads, such as an export or a backup, comes beside them: see OpenReadOnly.
 //
 // # Deletion
 //
@@ -31,7 +33,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"slices"
@@ -42,9 +43,9 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// Errors of Open. Each comes wrapped, with the path.
+// Errors of Open and Lock. Each comes wrapped, with the path.
 var (
-	// ErrLocked says that another process has the file.
+	// ErrLocked says that another process has taken the file's lock.
 	ErrLocked = errors.New("in use by another process")
 	// ErrCorrupt says that the file is no database, or a damaged one.
 	ErrCorrupt = errors.New("not an intact SQLite database")
@@ -68,12 +69,13 @@ type Options struct {
 	Readers int
 }
 
-// Store is a store.Store in a file.
+// Store is a store.Database in a file.
 type Store struct {
-	file            string
-	writer, readers *pool
-	lock            io.Closer
-	hub             hub
+	file    string
+	epoch   string
+	writer  *writer
+	readers *pool
+	hub     hub
 	// purgeDue says that a customer was deleted and the write-ahead log may still hold their rows.
 	purgeDue atomic.Bool
 	// logLimit is the size, in bytes, that the write-ahead log should not exceed by much, truncateAt that at which it is emptied. Whoever has the
@@ -82,7 +84,7 @@ type Store struct {
 	close                func() error
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.Database = (*Store)(nil)
 
 // Open opens the store in the file at path, makes it (mode 0600) and its folder (mode 0700) when they do not exist, checks its integrity, and
 // brings its tables up to date. It reads the whole file.
@@ -99,55 +101,61 @@ func open(ctx context.Context, path string, opts Options, extra []pragma) (_ *St
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %s: %w", path, err)
 	}
-	lock, err := lockFile(file + ".lock")
-	if err != nil {
-		return nil, fmt.Errorf("sqlite: %s: %w", path, err)
-	}
-	s := &Store{file: file, lock: lock, logLimit: logLimit, truncateAt: logLimit}
+	s := &Store{file: file, logLimit: logLimit, truncateAt: logLimit}
 	s.close = sync.OnceValue(s.release)
+	s.hub.heads = s.heads
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("sqlite: %s: %w", path, err), s.Close())
 		}
 	}()
-	if s.writer, err = newPool(file, 1, slices.Concat(settings, extra)); err != nil {
+	if s.writer, err = newWriter(file, slices.Concat(writerSettings, extra), s.boundLog); err != nil {
 		return nil, err
 	}
-	if s.readers, err = newPool(file, opts.Readers, append(slices.Clone(settings), pragma{"query_only", "ON", "1"})); err != nil {
+	if s.readers, err = newPool(file, opts.Readers, readerSettings); err != nil {
 		return nil, err
 	}
-	c, err := s.writer.get(ctx)
+	t, err := s.writer.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer t.pass()
+	c, err := t.connect(ctx)
 	if err != nil {
 		return nil, asCorrupt(err)
 	}
-	defer s.writer.put(c)
 	if err := c.check(ctx); err != nil {
 		return nil, asCorrupt(err)
 	}
 	if err := migrate(ctx, c, migrationFiles); err != nil {
 		return nil, err
 	}
-	return s, nil
+	s.epoch, err = c.epoch(ctx)
+	return s, err
 }
 
 // View implements store.Store.
-func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
-	err := s.view(ctx, fn)
+func (s *Store) View(ctx context.Context, tenant string, fn func(store.Reader) error) error {
+	if tenant == "" {
+		return store.ErrTenant
+	}
+	return s.read(ctx, tenant, func(r *reader) error { return fn(r) })
+}
+
+// read runs fn in a transaction that reads.
+func (s *Store) read(ctx context.Context, tenant string, fn func(*reader) error) error {
+	err := viewOn(ctx, s.readers, reader{tenant: tenant, epoch: s.epoch}, fn)
 	s.purge()
 	return err
 }
 
-func (s *Store) view(ctx context.Context, fn func(store.Reader) error) error {
-	return viewOn(ctx, s.readers, fn)
-}
-
 // viewOn runs fn in a transaction that reads, on one of the readers.
-func viewOn(ctx context.Context, readers *pool, fn func(store.Reader) error) error {
+func viewOn(ctx context.Context, readers *pool, r reader, fn func(*reader) error) error {
 	c, err := readers.get(ctx)
 	if err != nil {
 		return err
 	}
-	r := &reader{ctx: ctx, c: c}
+	r.ctx, r.run, r.c = ctx, ctx, c
 	defer func() {
 		r.failed = errEnded
 		c.rollback()
@@ -156,58 +164,44 @@ func viewOn(ctx context.Context, readers *pool, fn func(store.Reader) error) err
 	if _, err := r.exec("BEGIN"); err != nil {
 		return err
 	}
-	if err := fn(r); err != nil {
+	if err := fn(&r); err != nil {
 		return err
 	}
 	return r.failed
 }
 
-// Update implements store.Store. fn runs once.
-func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
-	touched, err := s.update(ctx, fn)
-	// The writer is free by now: however many wait for the news, nobody's transaction does.
-	s.hub.wake(touched)
-	s.purge()
-	return err
+// conflictTries is how often an Update whose function meets a conflict is run.
+const conflictTries = 4
+
+// Update implements store.Store. Two transactions never overlap here, so a conflict is with something that was read before.
+func (s *Store) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
+	if tenant == "" {
+		return store.ErrTenant
+	}
+	for try := 1; ; try++ {
+		err := s.write(ctx, tenant, func(t *tx) error { return fn(t) })
+		if !errors.Is(err, store.ErrConflict) || try == conflictTries {
+			return err
+		}
+	}
 }
 
-func (s *Store) update(ctx context.Context, fn func(store.Tx) error) (map[store.Topic]struct{}, error) {
-	c, err := s.writer.get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	t := &tx{reader: reader{ctx: ctx, c: c}, touched: map[store.Topic]struct{}{}}
-	committed := false
-	defer func() { // also when fn panics
-		t.failed = errEnded
-		if !committed {
-			c.rollback()
+// write runs fn in a transaction that writes.
+func (s *Store) write(ctx context.Context, tenant string, fn func(*tx) error) error {
+	t, err := s.writer.write(ctx, func(c *conn) *tx {
+		// A statement that is interrupted could end the transaction for all who share it.
+		run := context.WithoutCancel(ctx)
+		return &tx{reader: reader{ctx: ctx, run: run, c: c, tenant: tenant, epoch: s.epoch}, touched: map[store.Log]bool{}}
+	}, fn)
+	if err == nil {
+		// The writer is free by now: however many wait for the news, nobody's transaction does.
+		s.hub.wake(t.touched)
+		if t.purge {
+			s.purgeDue.Store(true)
 		}
-		s.writer.put(c)
-	}()
-	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
-		return nil, err
 	}
-	if err := fn(t); err != nil {
-		return nil, err
-	}
-	// A statement that failed may have ended the transaction, whatever fn made of it.
-	if t.failed != nil {
-		return nil, t.failed
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	// Not to be interrupted: its outcome must be known.
-	if _, err := c.exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
-		return nil, fmt.Errorf("sqlite: commit: %w", err)
-	}
-	committed = true
-	if t.purge {
-		s.purgeDue.Store(true)
-	}
-	s.boundLog(c)
-	return t.touched, nil
+	s.purge()
+	return err
 }
 
 // purge empties the write-ahead log if a deletion asks for it and nobody is using it. Whoever is, tries again when done.
@@ -215,12 +209,12 @@ func (s *Store) purge() {
 	if !s.purgeDue.Load() {
 		return
 	}
-	c := s.writer.tryGet()
-	if c == nil {
+	t := s.writer.tryAcquire()
+	if t == nil {
 		return
 	}
-	defer s.writer.put(c)
-	if c.truncateLog(0) {
+	defer t.pass()
+	if c, err := t.connect(context.Background()); err == nil && c.truncateLog(0) {
 		s.purgeDue.Store(false)
 	}
 }
@@ -238,17 +232,29 @@ func (s *Store) boundLog(c *conn) {
 	}
 }
 
-// Subscribe implements store.Store. The channel is never closed.
-func (s *Store) Subscribe(topic store.Topic) (<-chan struct{}, func()) {
-	return s.hub.subscribe(topic)
+// EndLeases ends all leases and claims, so that what their owners left behind is settled and polled at once. It is for who has the lock: all
+// owners are gone.
+func (s *Store) EndLeases(ctx context.Context) error {
+	return s.write(ctx, "", func(t *tx) error {
+		for _, statement := range []string{
+			"UPDATE idempotency SET lease_until = 0 WHERE done = 0",
+			"UPDATE intents SET lease_until = 0 WHERE state = 'open'",
+			"DELETE FROM user_claims",
+			// A claimed consent was due when it was claimed, and is again.
+			"UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE next_poll <> 0 AND claim_until <> 0",
+		} {
+			if _, err := t.exec(statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-// Ping implements store.Store.
+// Ping implements store.Database.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.view(ctx, func(r store.Reader) error {
-		_, err := r.LastPosition(store.ConsentLog)
-		return err
-	})
+	_, err := s.heads(ctx)
+	return err
 }
 
 // Close waits for running transactions and closes the file. Later calls of View and Update return an error; Close itself may be repeated.
@@ -257,12 +263,14 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) release() error {
+	s.hub.close()
 	var errs []error
 	// The writer last: the last connection to close moves the write-ahead log into the file.
-	for _, p := range []*pool{s.readers, s.writer} {
-		if p != nil {
-			errs = append(errs, p.close())
-		}
+	if s.readers != nil {
+		errs = append(errs, s.readers.close())
 	}
-	return errors.Join(append(errs, s.lock.Close())...)
+	if s.writer != nil {
+		errs = append(errs, s.writer.close())
+	}
+	return errors.Join(errs...)
 }

@@ -43,8 +43,8 @@ func setUp(tb testing.TB, s *Store, consents ...string) {
 
 // appendNext appends an event to a consent and returns its sequence. The detail makes the event unique.
 func appendNext(ctx context.Context, s *Store, consentID, detail string) (sequence int64, err error) {
-	err = s.Update(ctx, func(tx store.Tx) error {
-		c, err := tx.Consent(tenant, consentID)
+	err = s.Update(ctx, tenant, func(tx store.Tx) error {
+		c, err := tx.Consent(consentID)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func appendNext(ctx context.Context, s *Store, consentID, detail string) (sequen
 			return err
 		}
 		event := consent.Event{Sequence: sequence, Key: detail, Type: consentv1.ConsentEvent_LINK_OPENED, ReceiveTime: time.Unix(1, 0)}
-		return tx.AppendEvent(tenant, consentID, event, c.Resource)
+		return tx.AppendEvent(consentID, event, c.Resource)
 	})
 	return sequence, err
 }
@@ -62,12 +62,12 @@ func appendNext(ctx context.Context, s *Store, consentID, detail string) (sequen
 // events returns all of a consent's events, after it checked that the sequences have no gap and that the consent counts them.
 func events(tb testing.TB, s *Store, consentID string) (events []consent.Event) {
 	tb.Helper()
-	err := s.View(context.Background(), func(r store.Reader) (err error) {
-		c, err := r.Consent(tenant, consentID)
+	err := s.View(context.Background(), tenant, func(r store.Reader) (err error) {
+		c, err := r.Consent(consentID)
 		if err != nil {
 			return err
 		}
-		events, err = r.Events(tenant, consentID, 0, 1_000_000)
+		events, err = r.Events(consentID, 0, 1_000_000)
 		for i, event := range events {
 			if event.Sequence != int64(i)+1 {
 				tb.Errorf("event %d of %s has sequence %d", i, consentID, event.Sequence)
@@ -92,27 +92,35 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	want := map[string]string{
-		"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000", "secure_delete": "1", "trusted_schema": "0",
+	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "secure_delete": "1", "trusted_schema": "0"}
+	check := func(name string, c *conn) {
+		for setting, value := range want {
+			var got string
+			if err := c.sql.QueryRowContext(t.Context(), "PRAGMA "+setting).Scan(&got); err != nil || got != value {
+				t.Errorf("%s: %s is %q (%v), want %q", name, setting, got, err, value)
+			}
+		}
 	}
-	for name, p := range map[string]*pool{"writer": s.writer, "reader": s.readers} {
-		want["query_only"] = map[string]string{"writer": "0", "reader": "1"}[name]
-		if size := map[string]int{"writer": 1, "reader": 3}[name]; cap(p.free) != size {
-			t.Errorf("there are %d connections of the %s, want %d", cap(p.free), name, size)
+	if size := cap(s.readers.free); size != 3 {
+		t.Errorf("there are %d readers, want 3", size)
+	}
+	want["query_only"], want["busy_timeout"] = "1", "5000"
+	for n := range cap(s.readers.free) {
+		c, err := s.readers.get(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-		for n := range cap(p.free) {
-			c, err := p.get(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.put(c)
-			for setting, value := range want {
-				var got string
-				if err := c.sql.QueryRowContext(t.Context(), "PRAGMA "+setting).Scan(&got); err != nil || got != value {
-					t.Errorf("%s %d: %s is %q (%v), want %q", name, n, setting, got, err, value)
-				}
-			}
+		defer s.readers.put(c)
+		check(fmt.Sprint("reader ", n), c)
+	}
+	want["query_only"], want["busy_timeout"] = "0", "0"
+	for range 2 { // also after the log was emptied
+		turn := s.writer.tryAcquire()
+		check("writer", turn.conn)
+		if !turn.conn.truncateLog(time.Second) {
+			t.Error("the log was not emptied")
 		}
+		turn.pass()
 	}
 }
 
@@ -159,6 +167,11 @@ func TestFiles(t *testing.T) {
 	}
 	wantMode(filepath.Dir(dir), 0o700)
 	wantMode(dir, 0o700)
+	lock, err := Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
 	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
 		wantMode(path+suffix, 0o600)
 	}
@@ -241,15 +254,15 @@ func TestCorruptFiles(t *testing.T) {
 	}
 }
 
-// TestOpenGivesUpTheLock opens a file again that could not be opened before.
-func TestOpenGivesUpTheLock(t *testing.T) {
+// TestOpenAfterFailures opens a file that could not be opened before.
+func TestOpenAfterFailures(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kontor.db")
 	if err := os.WriteFile(path, []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, ErrCorrupt) || errors.Is(err, ErrLocked) {
+		if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("error %v, want %v", err, ErrCorrupt)
 		}
 	}
@@ -257,6 +270,38 @@ func TestOpenGivesUpTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	openAt(t, path)
+}
+
+// TestOpenAtOnce opens a file that does not exist from many sides at the same time: one makes it, and all have the same.
+func TestOpenAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "data", "kontor.db")
+	const stores = 8
+	var opened [stores]*Store
+	var group sync.WaitGroup
+	for n := range stores {
+		group.Go(func() {
+			s, err := Open(t.Context(), path, Options{Readers: 1})
+			if err != nil {
+				t.Errorf("Open: %v", err)
+				return
+			}
+			opened[n] = s
+		})
+	}
+	group.Wait()
+	for n, s := range opened {
+		if s == nil {
+			t.FailNow()
+		}
+		defer s.Close()
+		if s.epoch == "" || s.epoch != opened[0].epoch {
+			t.Errorf("store %d has the epoch %q, the first %q", n, s.epoch, opened[0].epoch)
+		}
+		inUpdate(t, s, func(tx store.Tx) error {
+			return tx.InsertCustomer(&store.Customer{Tenant: tenant, ID: fmt.Sprint(n), Resource: &customerv1.Customer{}})
+		})
+	}
 }
 
 // TestFullFile lets the file grow to a limit: what is acknowledged is there, what is refused is not, and the store goes on.
@@ -295,17 +340,17 @@ func TestFullFile(t *testing.T) {
 		t.Errorf("Ping: %v", err)
 	}
 	// An error of the database ends the transaction, also when the function takes no notice.
-	if err := s.Update(t.Context(), func(tx store.Tx) error {
+	if err := s.Update(t.Context(), tenant, func(tx store.Tx) error {
 		for n := range 200 {
 			_ = tx.InsertConsent(newConsent(fmt.Sprint("unnoticed ", n)))
-			_ = tx.AppendEvent(tenant, fmt.Sprint("unnoticed ", n), consent.Event{Sequence: 1, Key: strings.Repeat(" ", 3000)}, nil)
+			_ = tx.AppendEvent(fmt.Sprint("unnoticed ", n), consent.Event{Sequence: 1, Key: strings.Repeat(" ", 3000)}, nil)
 		}
 		return nil
 	}); err == nil {
 		t.Error("an Update whose writes failed was acknowledged")
 	}
-	if err := s.View(t.Context(), func(r store.Reader) error {
-		found, err := r.Consents(tenant, store.ConsentFilter{}, store.Page{Size: 1000})
+	if err := s.View(t.Context(), tenant, func(r store.Reader) error {
+		found, err := r.Consents(store.ConsentFilter{}, store.Page{Size: 1000})
 		if len(found) != 1 {
 			t.Errorf("%d consents, want 1", len(found))
 		}
@@ -330,22 +375,21 @@ func TestFullFile(t *testing.T) {
 func TestWakeUpsFollowCommits(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
-	setUp(t, s, "a", "b")
-	subscribe := func(tenant, id string) <-chan struct{} {
-		wake, cancel := s.Subscribe(store.Topic{Tenant: tenant, Log: store.ConsentLog, ID: id})
-		t.Cleanup(cancel)
-		return wake
-	}
-	one, all, other, foreign := subscribe(tenant, "a"), subscribe(tenant, ""), subscribe(tenant, "b"), subscribe("stranger", "")
+	setUp(t, s, "a")
+	s.hub.close() // Nobody looks for commits of others.
+	consents, cancelConsents := s.System().Subscribe(store.ConsentLog)
+	defer cancelConsents()
+	shipments, cancelShipments := s.System().Subscribe(store.ShipmentLog)
+	defer cancelShipments()
 	undo := errors.New("undo")
-	err := s.Update(t.Context(), func(tx store.Tx) error {
-		return errors.Join(undo, tx.AppendEvent(tenant, "a", consent.Event{Sequence: 1}, nil))
+	err := s.Update(t.Context(), tenant, func(tx store.Tx) error {
+		return errors.Join(undo, tx.AppendEvent("a", consent.Event{Sequence: 1}, nil))
 	})
 	if !errors.Is(err, undo) {
 		t.Fatal(err)
 	}
-	pending := func() [4]int { return [4]int{len(one), len(all), len(other), len(foreign)} }
-	if got := pending(); got != [4]int{} {
+	pending := func() [2]int { return [2]int{len(consents), len(shipments)} }
+	if got := pending(); got != [2]int{} {
 		t.Errorf("after a rollback there are wake-ups: %v", got)
 	}
 	for range 3 {
@@ -353,8 +397,8 @@ func TestWakeUpsFollowCommits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := pending(); got != [4]int{1, 1, 0, 0} {
-		t.Errorf("after three commits the wake-ups are %v, want one for each that it concerns", got)
+	if got := pending(); got != [2]int{1, 0} {
+		t.Errorf("after three commits the wake-ups are %v, want one for the log that it concerns", got)
 	}
 }
 
@@ -368,9 +412,9 @@ func TestWakingDoesNotHoldTheWriter(t *testing.T) {
 	entered := make(chan struct{}, 2)
 	for _, id := range []string{"a", "b"} {
 		group.Go(func() {
-			err := s.Update(t.Context(), func(tx store.Tx) error {
+			err := s.Update(t.Context(), tenant, func(tx store.Tx) error {
 				entered <- struct{}{}
-				return tx.AppendEvent(tenant, id, consent.Event{Sequence: 1}, nil)
+				return tx.AppendEvent(id, consent.Event{Sequence: 1}, nil)
 			})
 			if err != nil {
 				t.Errorf("Update: %v", err)
@@ -392,19 +436,22 @@ func TestWakingDoesNotHoldTheWriter(t *testing.T) {
 func TestUnsubscribed(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
-	var cancels []func()
-	for n := range 100 {
-		_, cancel := s.Subscribe(store.Topic{Tenant: tenant, Log: store.ConsentLog, ID: fmt.Sprint(n % 10)})
-		cancels = append(cancels, cancel)
-	}
-	if got := len(s.hub.subscribers); got != 10 {
-		t.Errorf("there are %d topics, want 10", got)
-	}
-	for _, cancel := range cancels {
-		cancel()
-	}
-	if got := len(s.hub.subscribers); got != 0 {
-		t.Errorf("%d topics are left", got)
+	for range 2 {
+		var cancels []func()
+		for n := range 100 {
+			_, cancel := s.System().Subscribe([]store.Log{store.ConsentLog, store.ShipmentLog}[n%2])
+			cancels = append(cancels, cancel)
+		}
+		if got := len(s.hub.subscribers); got != 2 || s.hub.stop == nil {
+			t.Errorf("there are %d logs, want 2, and somebody who looks for commits of others", got)
+		}
+		for _, cancel := range cancels {
+			cancel()
+		}
+		if got := len(s.hub.subscribers); got != 0 || s.hub.stop != nil {
+			t.Errorf("%d logs are left, or somebody who looks", got)
+		}
+		s.hub.looks.Wait()
 	}
 }
 
@@ -422,16 +469,17 @@ func TestDeletionReachesTheFile(t *testing.T) {
 	insert := func(id, mark string) {
 		inUpdate(t, s, func(tx store.Tx) error {
 			c := newConsent(id)
-			c.CustomerID, c.Resource.Reference, c.ProviderRef = id, mark, mark
+			c.CustomerID, c.Resource.Reference, c.ProviderRef, c.State, c.Reference = id, mark, mark, []byte(mark), store.Lookup(mark)
 			err := errors.Join(
 				tx.InsertCustomer(&store.Customer{
 					Tenant: tenant, ID: id, Resource: &customerv1.Customer{Reference: mark}, Users: map[string]string{"finoos": mark},
 				}),
 				tx.InsertConsent(c))
 			for sequence := range int64(20) {
-				err = errors.Join(err, tx.AppendEvent(tenant, id, consent.Event{Sequence: sequence + 1, Key: mark}, c.Resource))
+				err = errors.Join(err, tx.AppendEvent(id, consent.Event{Sequence: sequence + 1, Key: mark}, c.Resource))
 			}
-			return errors.Join(err, tx.InsertIdempotency(&store.Idempotency{Tenant: tenant, Key: mark, Response: []byte("customers/" + id)}))
+			return errors.Join(err, tx.InsertIdempotency(&store.Idempotency{Tenant: tenant, Key: mark, CustomerID: id, Response: []byte(mark)}),
+				tx.ClaimUser(id, "finoos", time.Time{}, store.Lease{Owner: mark}))
 		})
 	}
 	for n := range 30 {
@@ -462,15 +510,15 @@ func TestDeletionReachesTheFile(t *testing.T) {
 		t.Fatal("the files do not hold the customer: the test proves nothing")
 	}
 	// A reader that began before the deletion may still need the former pages.
-	err := s.View(t.Context(), func(r store.Reader) error {
-		if _, err := r.Customer(tenant, "goner"); err != nil {
+	err := s.View(t.Context(), tenant, func(r store.Reader) error {
+		if _, err := r.Customer("goner"); err != nil {
 			return err
 		}
-		inUpdate(t, s, func(tx store.Tx) error { return tx.DeleteCustomer(tenant, "goner") })
+		deleteCustomer(t, s, "goner")
 		if len(holders()) == 0 {
 			t.Error("nothing of the customer is left while a reader can still see them")
 		}
-		_, err := r.Consent(tenant, "goner")
+		_, err := r.Consent("goner")
 		return err
 	})
 	if err != nil {
@@ -484,18 +532,31 @@ func TestDeletionReachesTheFile(t *testing.T) {
 	if len(holders()) == 0 {
 		t.Fatal("the files do not hold the customer: the test proves nothing")
 	}
-	inUpdate(t, s, func(tx store.Tx) error { return tx.DeleteCustomer(tenant, "goner") })
+	deleteCustomer(t, s, "goner")
 	if left := holders(); len(left) != 0 {
 		t.Errorf("the deleted customer is still in %q", left)
 	}
-	if err := s.View(t.Context(), func(r store.Reader) error {
-		found, err := r.Customers(tenant, store.Page{Size: 100})
+	if err := s.View(t.Context(), tenant, func(r store.Reader) error {
+		found, err := r.Customers(store.Page{Size: 100})
 		if len(found) != 60 {
 			t.Errorf("%d customers are left, want 60", len(found))
 		}
 		return err
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// deleteCustomer deletes a customer who has one consent, of the same id, in pieces.
+func deleteCustomer(t *testing.T, s *Store, id string) {
+	t.Helper()
+	inUpdate(t, s, func(tx store.Tx) error { return tx.DeleteConsent(id) })
+	for done := false; !done; {
+		inUpdate(t, s, func(tx store.Tx) error {
+			removed, err := tx.DeleteCustomer(id, 1)
+			done = removed.Done
+			return err
+		})
 	}
 }
 
@@ -536,8 +597,8 @@ func TestLogIsBounded(t *testing.T) {
 		t.Errorf("the log grew to %d bytes, want about %d", largest, limit)
 	}
 	// A View that lasts lets the log grow, and is not waited for at each commit.
-	err := s.View(t.Context(), func(r store.Reader) error {
-		if _, err := r.LastPosition(store.ConsentLog); err != nil {
+	err := s.View(t.Context(), tenant, func(r store.Reader) error {
+		if _, err := r.Head(store.ConsentLog); err != nil {
 			return err
 		}
 		if largest := write(30); largest < 2*limit {
@@ -565,10 +626,10 @@ func TestCloseWaits(t *testing.T) {
 	s := openAt(t, path)
 	setUp(t, s, "consent")
 	closed := make(chan error, 1)
-	err := s.Update(t.Context(), func(tx store.Tx) error {
+	err := s.Update(t.Context(), tenant, func(tx store.Tx) error {
 		go func() { closed <- s.Close() }()
 		<-s.readers.closed // Close is under way.
-		return tx.AppendEvent(tenant, "consent", consent.Event{Sequence: 1}, &consentv1.Consent{})
+		return tx.AppendEvent("consent", consent.Event{Sequence: 1}, &consentv1.Consent{})
 	})
 	if err != nil {
 		t.Errorf("Update: %v", err)
@@ -585,8 +646,8 @@ func TestCloseWaits(t *testing.T) {
 		}
 	}
 	reopened := openAt(t, path)
-	if err := reopened.View(t.Context(), func(r store.Reader) error {
-		found, err := r.Events(tenant, "consent", 0, 9)
+	if err := reopened.View(t.Context(), tenant, func(r store.Reader) error {
+		found, err := r.Events("consent", 0, 9)
 		if len(found) != 1 {
 			t.Errorf("%d events, want 1", len(found))
 		}
@@ -602,7 +663,7 @@ func TestConnectionInDoubt(t *testing.T) {
 	s := openNew(t)
 	setUp(t, s, "consent")
 	var before, after *conn
-	if err := s.Update(t.Context(), func(x store.Tx) error {
+	if err := s.Update(t.Context(), tenant, func(x store.Tx) error {
 		before = x.(*tx).c
 		_, err := before.exec(t.Context(), "ROLLBACK")
 		return err
@@ -622,7 +683,7 @@ func TestConnectionInDoubt(t *testing.T) {
 func TestReadersDoNotWrite(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
-	err := s.View(t.Context(), func(r store.Reader) error {
+	err := s.View(t.Context(), tenant, func(r store.Reader) error {
 		if _, ok := r.(store.Tx); ok {
 			t.Error("the Reader of a View is a Tx")
 		}
@@ -654,7 +715,7 @@ func BenchmarkAppendEvent(b *testing.B) {
 	for b.Loop() {
 		sequence++
 		inUpdate(b, s, func(tx store.Tx) error {
-			return tx.AppendEvent(tenant, "consent", consent.Event{Sequence: sequence, Type: consentv1.ConsentEvent_LINK_OPENED}, after)
+			return tx.AppendEvent("consent", consent.Event{Sequence: sequence, Type: consentv1.ConsentEvent_LINK_OPENED}, after)
 		})
 	}
 }
@@ -666,23 +727,85 @@ func BenchmarkConsentEntries(b *testing.B) {
 	const entries, page = 10_000, 100
 	inUpdate(b, s, func(tx store.Tx) (err error) {
 		for sequence := range int64(entries) {
-			err = errors.Join(err, tx.AppendEvent(tenant, "consent", consent.Event{Sequence: sequence + 1}, &consentv1.Consent{Name: "consents/consent"}))
+			err = errors.Join(err, tx.AppendEvent("consent", consent.Event{Sequence: sequence + 1}, &consentv1.Consent{Name: "consents/consent"}))
 		}
 		return err
 	})
 	b.ReportAllocs()
-	after := int64(0)
-	for b.Loop() {
-		err := s.View(b.Context(), func(r store.Reader) error {
-			found, err := r.ConsentEntries(tenant, "", after%entries, page)
+	after := store.Cursor("")
+	for n := 1; b.Loop(); n++ {
+		err := s.View(b.Context(), tenant, func(r store.Reader) error {
+			found, err := r.ConsentEntries("", after, page)
 			if len(found) != page {
 				b.Errorf("%d entries, want %d", len(found), page)
 			}
+			after = found[len(found)-1].Cursor
 			return err
 		})
 		if err != nil {
 			b.Fatal(err)
 		}
-		after += page
+		if n%(entries/page) == 0 {
+			after = ""
+		}
 	}
+}
+
+// TestEndLeases ends what a former process held, and nothing that is settled.
+func TestEndLeases(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	setUp(t, s, "due", "later", "never")
+	now := time.Now()
+	lease := store.Lease{Owner: "former/1", Until: now.Add(time.Hour)}
+	inUpdate(t, s, func(tx store.Tx) error {
+		var err error
+		for id, next := range map[string]time.Time{"due": now.Add(-time.Minute), "later": now.Add(time.Minute)} {
+			c, e := tx.Consent(id)
+			if e != nil {
+				return e
+			}
+			c.NextPoll = next
+			err = errors.Join(err, tx.UpdateConsent(c))
+		}
+		return errors.Join(err, tx.ClaimUser("customer", "finoos", now, lease),
+			tx.InsertIdempotency(&store.Idempotency{Tenant: tenant, Key: "open", Lease: lease}),
+			tx.InsertIntent(&store.Intent{Tenant: tenant, ID: "open", State: store.IntentOpen, Lease: lease}),
+			tx.InsertIntent(&store.Intent{Tenant: tenant, ID: "done", State: store.IntentDone, Lease: lease}))
+	})
+	claimed, err := s.System().ClaimDue(t.Context(), now, "former", time.Hour, 9)
+	if err != nil || len(claimed) != 1 {
+		t.Fatalf("%d are claimed, %v", len(claimed), err)
+	}
+	if err := s.EndLeases(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.System().ClaimDue(t.Context(), now, "present", time.Hour, 9)
+	if err != nil || len(again) != 1 || again[0].ID != "due" {
+		t.Errorf("claimed again are %v, %v", again, err)
+	}
+	expired, err := s.System().ExpiredIntents(t.Context(), now, 9)
+	if err != nil || len(expired) != 1 || expired[0].ID != "open" {
+		t.Errorf("the intents that have run out are %v, %v", expired, err)
+	}
+	inUpdate(t, s, func(tx store.Tx) error {
+		record, err := tx.Idempotency("", "open")
+		if err != nil || !record.Lease.Over(now) {
+			t.Errorf("the record's lease is %+v, %v", record, err)
+		}
+		return errors.Join(err, tx.TakeOverIdempotency(record, lease),
+			tx.ClaimUser("customer", "finoos", now, store.Lease{Owner: "present/1", Until: now.Add(time.Hour)}))
+	})
+	// The former process lives after all: it has lost its claim.
+	inUpdate(t, s, func(tx store.Tx) error {
+		c, err := tx.Consent("due")
+		if err != nil {
+			return err
+		}
+		c.Claim = claimed[0].Claim
+		if err := tx.UpdateConsent(c); !errors.Is(err, store.ErrClaimLost) {
+			t.Errorf("a claim that was ended: %v, want %v", err, store.ErrClaimLost)
+		}
+		return nil
+	})
 }

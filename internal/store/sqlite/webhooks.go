@@ -13,14 +13,18 @@ func scanWebhook(row row) (*store.Webhook, error) {
 }
 
 func (r *reader) Webhook(key string) (*store.Webhook, error) {
-	return one(r, scanWebhook, "SELECT key, tenant, provider, registered, update_time FROM webhooks WHERE key = ?", key)
+	const query = "SELECT key, tenant, provider, registered, update_time FROM webhooks WHERE tenant = ? AND key = ?"
+	return one(r, scanWebhook, query, r.tenant, key)
 }
 
 func (t *tx) PutWebhook(w *store.Webhook) error {
+	if err := t.own(w.Tenant); err != nil {
+		return err
+	}
 	_, err := t.exec(`
 		INSERT INTO webhooks (key, tenant, provider, registered, update_time) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (key) DO UPDATE SET
-			tenant = excluded.tenant, provider = excluded.provider, registered = excluded.registered, update_time = excluded.update_time`,
+		ON CONFLICT (tenant, key) DO UPDATE SET
+			provider = excluded.provider, registered = excluded.registered, update_time = excluded.update_time`,
 		w.Key, w.Tenant, w.Provider, w.Registered, micros(w.UpdateTime))
 	return err
 }

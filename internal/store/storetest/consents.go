@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -13,14 +14,14 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-func testConsents(t *testing.T, s store.Store) {
+func testConsents(t *testing.T, s *spread) {
 	full, bare := newConsent(hansa, 2, id(1)), &store.Consent{Tenant: hansa, ID: id(3), CustomerID: id(1)}
 	update(t, s, func(tx store.Tx) error {
 		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(full), tx.InsertConsent(bare))
 	})
 	bare.Resource = &consentv1.Consent{}
 	for _, want := range []*store.Consent{full, bare} {
-		got := read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(hansa, want.ID) })
+		got := read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(want.ID) })
 		wantEqual(t, "the consent", got, want)
 		if got.Version != 1 {
 			t.Errorf("a new consent has version %d, want 1", got.Version)
@@ -28,25 +29,26 @@ func testConsents(t *testing.T, s store.Store) {
 	}
 	full.Provider, full.ProviderRef, full.PartnerBank, full.Market = finoos, "user", "", "DE"
 	full.Redirects, full.Flow, full.NextPoll, full.PollStep, full.Ended = nil, 3, time.Time{}, 0, true
+	full.UserID, full.State, full.ValidUntil, full.LastPoll, full.Reference = "", nil, time.Time{}, noon, nil
 	full.Resource.Status = consentv1.Consent_REVOKED
 	update(t, s, func(tx store.Tx) error { return tx.UpdateConsent(full) })
-	wantEqual(t, "the changed consent", read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(hansa, full.ID) }), full)
+	wantEqual(t, "the changed consent", read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(full.ID) }), full)
 
-	wantError(t, "an id that is taken", s.Update(t.Context(), func(tx store.Tx) error {
+	wantError(t, "an id that is taken", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.InsertConsent(newConsent(hansa, 2, id(1)))
 	}), store.ErrExists)
-	wantError(t, "a customer who does not exist", s.Update(t.Context(), func(tx store.Tx) error {
+	wantError(t, "a customer who does not exist", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.InsertConsent(newConsent(hansa, 4, id(9)))
 	}), store.ErrNotFound)
 }
 
-func testConsentVersions(t *testing.T, s store.Store) {
+func testConsentVersions(t *testing.T, s *spread) {
 	c := newConsent(hansa, 2, id(1))
 	c.Version = 77 // What is new begins at 1 whatever the caller says.
 	update(t, s, func(tx store.Tx) error {
 		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(c))
 	})
-	get := func(r store.Reader) (*store.Consent, error) { return r.Consent(hansa, id(2)) }
+	get := func(r store.Reader) (*store.Consent, error) { return r.Consent(id(2)) }
 	first, second := read(t, s, get), read(t, s, get)
 	first.Flow = 5
 	update(t, s, func(tx store.Tx) error {
@@ -62,18 +64,18 @@ func testConsentVersions(t *testing.T, s store.Store) {
 	wantEqual(t, "the consent after two changes", read(t, s, get), first)
 
 	second.Flow = 7
-	wantError(t, "a change of what changed", s.Update(t.Context(), func(tx store.Tx) error { return tx.UpdateConsent(second) }), store.ErrConflict)
+	wantError(t, "a change of what changed", s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateConsent(second) }), store.ErrConflict)
 	if second.Version != 1 {
 		t.Errorf("a conflict left version %d in the caller's consent, want 1", second.Version)
 	}
 	wantEqual(t, "the consent after a conflict", read(t, s, get), first)
-	wantError(t, "a change of none", s.Update(t.Context(), func(tx store.Tx) error {
+	wantError(t, "a change of none", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.UpdateConsent(newConsent(hansa, 3, id(1)))
 	}), store.ErrNotFound)
 }
 
 // testConsentLists compares lists under all combinations of filters with what picking by hand gives.
-func testConsentLists(t *testing.T, s store.Store) {
+func testConsentLists(t *testing.T, s *spread) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -81,24 +83,26 @@ func testConsentLists(t *testing.T, s store.Store) {
 	providers := []string{fimento, finoos}
 	statuses := []consentv1.Consent_Status{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Consent_AUTHORIZED, consentv1.Consent_REVOKED}
 	var all []*store.Consent
-	update(t, s, func(tx store.Tx) error {
-		for _, customer := range []*store.Customer{newCustomer(hansa, 1, ""), newCustomer(hansa, 2, ""), newCustomer(stranger, 1, "")} {
-			if err := tx.InsertCustomer(customer); err != nil {
-				return err
-			}
+	updateOf(t, s, stranger, func(tx store.Tx) error {
+		err := tx.InsertCustomer(newCustomer(stranger, 1, ""))
+		for n := 0; n < 80; n += 10 {
+			err = errors.Join(err, tx.InsertConsent(newConsent(stranger, 100+n, id(1))))
 		}
+		return err
+	})
+	update(t, s, func(tx store.Tx) error {
+		if err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertCustomer(newCustomer(hansa, 2, ""))); err != nil {
+			return err
+		}
+		all = nil
 		for _, n := range random.Perm(80) {
-			tenant := hansa
 			if n%10 == 0 {
-				tenant = stranger
+				continue
 			}
-			customer := 1
-			if tenant == hansa {
-				customer += random.IntN(2)
-			}
-			c := newConsent(tenant, 100+n, id(customer))
+			customer := 1 + random.IntN(2)
+			c := newConsent(hansa, 100+n, id(customer))
 			c.Provider = providers[random.IntN(2)]
-			c.Resource.Reference = references[random.IntN(3)]
+			c.Reference = lookup(references[random.IntN(3)])
 			c.Resource.Status = statuses[random.IntN(3)]
 			if err := tx.InsertConsent(c); err != nil {
 				return err
@@ -110,7 +114,7 @@ func testConsentLists(t *testing.T, s store.Store) {
 				}
 			}
 			if random.IntN(8) == 0 {
-				if err := tx.DeleteConsent(tenant, c.ID); err != nil {
+				if err := tx.DeleteConsent(c.ID); err != nil {
 					return err
 				}
 				continue
@@ -125,17 +129,17 @@ func testConsentLists(t *testing.T, s store.Store) {
 		for _, provider := range []string{"", fimento, "none"} {
 			for _, reference := range []string{"", "loan-1", "none"} {
 				for _, some := range [][]consentv1.Consent_Status{nil, statuses[:1], statuses[1:], {consentv1.Consent_FAILED}} {
-					filter := store.ConsentFilter{CustomerID: customer, Provider: provider, Reference: reference, Statuses: some}
+					filter := store.ConsentFilter{CustomerID: customer, Provider: provider, Reference: lookup(reference), Statuses: some}
 					var want []*store.Consent
 					for _, c := range all {
-						if c.Tenant == hansa && (customer == "" || c.CustomerID == customer) && (provider == "" || c.Provider == provider) &&
-							(reference == "" || c.Resource.GetReference() == reference) && (some == nil || slices.Contains(some, c.Resource.GetStatus())) {
+						if (customer == "" || c.CustomerID == customer) && (provider == "" || c.Provider == provider) &&
+							(reference == "" || bytes.Equal(c.Reference, lookup(reference))) && (some == nil || slices.Contains(some, c.Resource.GetStatus())) {
 							want = append(want, c)
 						}
 					}
-					t.Run(fmt.Sprintf("%+v", filter), func(t *testing.T) {
+					t.Run(fmt.Sprint(customer, provider, reference, some), func(t *testing.T) {
 						got := read(t, s, func(r store.Reader) ([]*store.Consent, error) {
-							return r.Consents(hansa, filter, store.Page{Size: 1000})
+							return r.Consents(filter, store.Page{Size: 1000})
 						})
 						wantEqual(t, "the list", got, want)
 						numbers := make([]int, len(want))
@@ -145,7 +149,7 @@ func testConsentLists(t *testing.T, s store.Store) {
 							}
 						}
 						wantPages(t, s, numbers, func(r store.Reader, page store.Page) ([]*store.Consent, error) {
-							return r.Consents(hansa, filter, page)
+							return r.Consents(filter, page)
 						}, func(c *store.Consent) string { return c.ID })
 					})
 				}
@@ -154,26 +158,29 @@ func testConsentLists(t *testing.T, s store.Store) {
 	}
 }
 
-func testConsentsByProviderRef(t *testing.T, s store.Store) {
+func testConsentsByProviderRef(t *testing.T, s *spread) {
+	updateOf(t, s, stranger, func(tx store.Tx) error {
+		row := newConsent(stranger, 14, id(1))
+		row.Provider, row.ProviderRef = finoos, "user-1"
+		return errors.Join(tx.InsertCustomer(newCustomer(stranger, 1, "")), tx.InsertConsent(row))
+	})
 	update(t, s, func(tx store.Tx) error {
-		if err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertCustomer(newCustomer(stranger, 1, ""))); err != nil {
+		if err := tx.InsertCustomer(newCustomer(hansa, 1, "")); err != nil {
 			return err
 		}
 		for _, c := range []struct {
-			tenant        string
 			n             int
 			provider, ref string
 		}{
-			{hansa, 10, finoos, "user-1"}, {hansa, 11, finoos, "user-2"}, {hansa, 12, finoos, "user-1"}, {hansa, 13, fimento, "user-1"},
-			{stranger, 14, finoos, "user-1"}, {hansa, 15, finoos, ""}, {hansa, 16, finoos, "user-1"},
+			{10, finoos, "user-1"}, {11, finoos, "user-2"}, {12, finoos, "user-1"}, {13, fimento, "user-1"}, {15, finoos, ""}, {16, finoos, "user-1"},
 		} {
-			row := newConsent(c.tenant, c.n, id(1))
+			row := newConsent(hansa, c.n, id(1))
 			row.Provider, row.ProviderRef = c.provider, c.ref
 			if err := tx.InsertConsent(row); err != nil {
 				return err
 			}
 		}
-		return tx.DeleteConsent(hansa, id(16))
+		return tx.DeleteConsent(id(16))
 	})
 	for _, test := range []struct {
 		refs []string
@@ -187,7 +194,7 @@ func testConsentsByProviderRef(t *testing.T, s store.Store) {
 	} {
 		var got []string
 		for _, c := range read(t, s, func(r store.Reader) ([]*store.Consent, error) {
-			return r.ConsentsByProviderRef(hansa, finoos, test.refs)
+			return r.ConsentsByProviderRef(finoos, test.refs)
 		}) {
 			got = append(got, c.ID)
 		}
@@ -195,73 +202,24 @@ func testConsentsByProviderRef(t *testing.T, s store.Store) {
 	}
 }
 
-func testDueConsents(t *testing.T, s store.Store) {
-	minute := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
-	polls := map[int]time.Time{10: minute(3), 11: minute(1), 12: {}, 13: minute(2), 14: minute(4), 15: minute(0)}
-	update(t, s, func(tx store.Tx) error {
-		if err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertCustomer(newCustomer(stranger, 1, ""))); err != nil {
-			return err
-		}
-		for n, at := range polls {
-			tenant := hansa
-			if n%2 == 1 {
-				tenant = stranger
-			}
-			c := newConsent(tenant, n, id(1))
-			c.NextPoll = at
-			if err := tx.InsertConsent(c); err != nil {
-				return err
-			}
-		}
-		return tx.DeleteConsent(stranger, id(15))
-	})
-	due := func(now time.Time, limit int) (ids []string) {
-		for _, c := range read(t, s, func(r store.Reader) ([]*store.Consent, error) { return r.DueConsents(now, limit) }) {
-			ids = append(ids, c.ID)
-		}
-		return ids
-	}
-	wantEqual(t, "due before the first", due(minute(1).Add(-time.Microsecond), 10), nil)
-	wantEqual(t, "due at the first", due(minute(1), 10), []string{id(11)})
-	wantEqual(t, "due at the third", due(minute(3), 10), []string{id(11), id(13), id(10)})
-	wantEqual(t, "due in the end, two", due(minute(99), 2), []string{id(11), id(13)})
-	wantEqual(t, "due, none asked for", due(minute(99), 0), nil)
-
-	update(t, s, func(tx store.Tx) error {
-		later, err := tx.Consent(stranger, id(11))
-		if err != nil {
-			return err
-		}
-		later.NextPoll = minute(5)
-		never, err := tx.Consent(hansa, id(10))
-		if err != nil {
-			return err
-		}
-		never.NextPoll = time.Time{}
-		return errors.Join(tx.UpdateConsent(later), tx.UpdateConsent(never))
-	})
-	wantEqual(t, "due after changes", due(minute(99), 10), []string{id(13), id(14), id(11)})
-}
-
-func testDeletedConsents(t *testing.T, s store.Store) {
+func testDeletedConsents(t *testing.T, s *spread) {
 	c := newConsent(hansa, 2, id(1))
 	update(t, s, func(tx store.Tx) error {
 		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(c),
-			tx.AppendEvent(hansa, c.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1)),
-			tx.AppendEvent(hansa, c.ID, newEvent(2, consentv1.ConsentEvent_DELETED), consentAfter(c, 2)),
-			tx.DeleteConsent(hansa, c.ID))
+			tx.AppendEvent(c.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1)),
+			tx.AppendEvent(c.ID, newEvent(2, consentv1.ConsentEvent_DELETED), consentAfter(c, 2)),
+			tx.DeleteConsent(c.ID))
 	})
 	view(t, s, func(r store.Reader) error {
-		_, err := r.Consent(hansa, c.ID)
+		_, err := r.Consent(c.ID)
 		wantError(t, "Consent", err, store.ErrNotFound)
 		lists := map[string]func() (int, error){
-			"Consents": func() (int, error) { return rows(r.Consents(hansa, store.ConsentFilter{}, store.Page{Size: 9})) },
+			"Consents": func() (int, error) { return rows(r.Consents(store.ConsentFilter{}, store.Page{Size: 9})) },
 			"Consents of the customer": func() (int, error) {
-				return rows(r.Consents(hansa, store.ConsentFilter{CustomerID: id(1)}, store.Page{Size: 9}))
+				return rows(r.Consents(store.ConsentFilter{CustomerID: id(1)}, store.Page{Size: 9}))
 			},
-			"ConsentsByProviderRef": func() (int, error) { return rows(r.ConsentsByProviderRef(hansa, fimento, []string{c.ProviderRef})) },
-			"DueConsents":           func() (int, error) { return rows(r.DueConsents(noon.AddDate(1, 0, 0), 9)) },
-			"Events":                func() (int, error) { return rows(r.Events(hansa, c.ID, 0, 9)) },
+			"ConsentsByProviderRef": func() (int, error) { return rows(r.ConsentsByProviderRef(fimento, []string{c.ProviderRef})) },
+			"Events":                func() (int, error) { return rows(r.Events(c.ID, 0, 9)) },
 		}
 		for method, list := range lists {
 			if n, err := list(); n != 0 || err != nil {
@@ -269,22 +227,25 @@ func testDeletedConsents(t *testing.T, s store.Store) {
 			}
 		}
 		for _, consentID := range []string{"", c.ID} {
-			entries, err := r.ConsentEntries(hansa, consentID, 0, 9)
+			entries, err := r.ConsentEntries(consentID, "", 9)
 			if err != nil || len(entries) != 2 || entries[1].Event.Type != consentv1.ConsentEvent_DELETED {
 				t.Errorf("the log of %q has %d entries (%v), want 2 that end with the deletion", consentID, len(entries), err)
 			}
 		}
 		return nil
 	})
+	if claimed, err := s.System().ClaimDue(t.Context(), noon.AddDate(1, 0, 0), "owner-1", time.Minute, 9); len(claimed) != 0 || err != nil {
+		t.Errorf("ClaimDue claims %d (%v)", len(claimed), err)
+	}
 	// Nothing follows the deletion.
 	for what, change := range map[string]func(store.Tx) error{
 		"UpdateConsent": func(tx store.Tx) error { return tx.UpdateConsent(c) },
-		"DeleteConsent": func(tx store.Tx) error { return tx.DeleteConsent(hansa, c.ID) },
+		"DeleteConsent": func(tx store.Tx) error { return tx.DeleteConsent(c.ID) },
 		"AppendEvent": func(tx store.Tx) error {
-			return tx.AppendEvent(hansa, c.ID, newEvent(3, consentv1.ConsentEvent_APPROVED), consentAfter(c, 3))
+			return tx.AppendEvent(c.ID, newEvent(3, consentv1.ConsentEvent_APPROVED), consentAfter(c, 3))
 		},
 	} {
-		wantError(t, what, s.Update(t.Context(), change), store.ErrNotFound)
+		wantError(t, what, s.Update(t.Context(), hansa, change), store.ErrNotFound)
 	}
-	wantError(t, "its id again", s.Update(t.Context(), func(tx store.Tx) error { return tx.InsertConsent(newConsent(hansa, 2, id(1))) }), store.ErrExists)
+	wantError(t, "its id again", s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.InsertConsent(newConsent(hansa, 2, id(1))) }), store.ErrExists)
 }

@@ -8,10 +8,10 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-func testCustomers(t *testing.T, s store.Store) {
+func testCustomers(t *testing.T, s *spread) {
 	c := newCustomer(hansa, 1, "reference-1")
 	update(t, s, func(tx store.Tx) error { return tx.InsertCustomer(c) })
-	get := func(r store.Reader) (*store.Customer, error) { return r.Customer(hansa, id(1)) }
+	get := func(r store.Reader) (*store.Customer, error) { return r.Customer(id(1)) }
 	wantEqual(t, "the customer", read(t, s, get), c)
 
 	c.Resource.Products = []customerv1.Customer_Product{customerv1.Customer_IMPORT}
@@ -27,35 +27,33 @@ func testCustomers(t *testing.T, s store.Store) {
 		t.Error("Users is nil, so that a user cannot be added")
 	}
 
-	wantError(t, "an id that is taken", s.Update(t.Context(), func(tx store.Tx) error {
+	wantError(t, "an id that is taken", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.InsertCustomer(newCustomer(hansa, 1, "another"))
 	}), store.ErrExists)
-	wantError(t, "a change of none", s.Update(t.Context(), func(tx store.Tx) error {
+	wantError(t, "a change of none", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.UpdateCustomer(newCustomer(hansa, 2, ""))
 	}), store.ErrNotFound)
-	wantError(t, "a deletion of none", s.Update(t.Context(), func(tx store.Tx) error {
-		return tx.DeleteCustomer(hansa, id(2))
+	wantError(t, "a deletion of none", s.Update(t.Context(), hansa, func(tx store.Tx) error {
+		_, err := tx.DeleteCustomer(id(2), many)
+		return err
 	}), store.ErrNotFound)
 }
 
-func testCustomerReferences(t *testing.T, s store.Store) {
+func testCustomerReferences(t *testing.T, s *spread) {
 	insert := func(tenant string, n int, reference string) error {
-		return s.Update(t.Context(), func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(tenant, n, reference)) })
+		return s.Update(t.Context(), tenant, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(tenant, n, reference)) })
 	}
 	change := func(n int, reference string) error {
-		return s.Update(t.Context(), func(tx store.Tx) error { return tx.UpdateCustomer(newCustomer(hansa, n, reference)) })
+		return s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateCustomer(newCustomer(hansa, n, reference)) })
 	}
 	find := func(tenant, reference string) string {
-		var found string
-		view(t, s, func(r store.Reader) error {
-			c, err := r.CustomerByReference(tenant, reference)
+		return readOf(t, s, tenant, func(r store.Reader) (string, error) {
+			c, err := r.CustomerByReference(lookup(reference))
 			if errors.Is(err, store.ErrNotFound) {
-				return nil
+				return "", nil
 			}
-			found = c.ID
-			return err
+			return c.ID, err
 		})
-		return found
 	}
 	wantError(t, "the first", insert(hansa, 1, "a"), nil)
 	wantError(t, "the same reference", insert(hansa, 2, "a"), store.ErrExists)
@@ -77,16 +75,23 @@ func testCustomerReferences(t *testing.T, s store.Store) {
 	if got := find(stranger, "a"); got != id(1) {
 		t.Errorf("the other tenant's reference finds %q", got)
 	}
-	update(t, s, func(tx store.Tx) error { return tx.DeleteCustomer(hansa, id(3)) })
+	update(t, s, func(tx store.Tx) error {
+		removed, err := tx.DeleteCustomer(id(3), many)
+		if !removed.Done {
+			t.Error("a customer without anything is not deleted at once")
+		}
+		return err
+	})
 	wantError(t, "one that became free by a deletion", insert(hansa, 5, "a"), nil)
 }
 
-func testCustomerUsers(t *testing.T, s store.Store) {
+func testCustomerUsers(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error {
 		both := newCustomer(hansa, 2, "")
 		both.Users[fimento] = "user-hansa-1"
-		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertCustomer(both), tx.InsertCustomer(newCustomer(stranger, 3, "")))
+		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertCustomer(both))
 	})
+	updateOf(t, s, stranger, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(stranger, 3, "")) })
 	for _, test := range []struct {
 		what, provider string
 		users          []string
@@ -99,7 +104,7 @@ func testCustomerUsers(t *testing.T, s store.Store) {
 		{"none", finoos, nil, nil},
 	} {
 		got := read(t, s, func(r store.Reader) (map[string]string, error) {
-			return r.CustomersByUser(hansa, test.provider, test.users)
+			return r.CustomersByUser(test.provider, test.users)
 		})
 		wantEqual(t, test.what, got, test.want)
 	}
@@ -108,28 +113,29 @@ func testCustomerUsers(t *testing.T, s store.Store) {
 	odd.Users = map[string]string{finoos: awkward}
 	update(t, s, func(tx store.Tx) error { return tx.InsertCustomer(odd) })
 	view(t, s, func(r store.Reader) error {
-		found, err := r.CustomersByUser(hansa, finoos, []string{awkward})
+		found, err := r.CustomersByUser(finoos, []string{awkward})
 		wantEqual(t, "an awkward id", found, map[string]string{awkward: id(4)})
 		if err != nil {
 			return err
 		}
-		c, err := r.Customer(hansa, id(4))
+		c, err := r.Customer(id(4))
 		wantEqual(t, "its customer", c, odd)
 		return err
 	})
 }
 
-func testCustomerPages(t *testing.T, s store.Store) {
+func testCustomerPages(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error {
 		for _, n := range []int{3, 1, 5, 2, 4} { // The order is that of ids.
 			if err := tx.InsertCustomer(newCustomer(hansa, n, "")); err != nil {
 				return err
 			}
 		}
-		return tx.InsertCustomer(newCustomer(stranger, 6, ""))
+		return nil
 	})
+	updateOf(t, s, stranger, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(stranger, 6, "")) })
 	wantPages(t, s, []int{1, 2, 3, 4, 5}, func(r store.Reader, page store.Page) ([]*store.Customer, error) {
-		return r.Customers(hansa, page)
+		return r.Customers(page)
 	}, func(c *store.Customer) string { return c.ID })
 }
 

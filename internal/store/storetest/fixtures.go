@@ -3,7 +3,7 @@ package storetest
 import (
 	"crypto/sha256"
 	"fmt"
-	"slices"
+	"testing"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -31,9 +31,21 @@ func id(n int) string { return fmt.Sprintf("01981234-5678-7000-8000-%012d", n) }
 
 func hash(text string) [32]byte { return sha256.Sum256([]byte(text)) }
 
+// lookup stands for what services compute of a reference or a request.
+func lookup(text string) store.Lookup {
+	if text == "" {
+		return nil
+	}
+	sum := hash(text)
+	return sum[:]
+}
+
+// lease is one that lasts for a minute from noon on.
+func lease(owner string) store.Lease { return store.Lease{Owner: owner, Until: noon.Add(time.Minute)} }
+
 func newCustomer(tenant string, n int, reference string) *store.Customer {
 	return &store.Customer{
-		Tenant: tenant, ID: id(n),
+		Tenant: tenant, ID: id(n), Reference: lookup(reference),
 		Resource: &customerv1.Customer{
 			Name: "customers/" + id(n), Type: customerv1.Customer_COMPANY, Reference: reference,
 			Products:   []customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_CONTRACTS},
@@ -46,15 +58,15 @@ func newCustomer(tenant string, n int, reference string) *store.Customer {
 func newConsent(tenant string, n int, customerID string) *store.Consent {
 	return &store.Consent{
 		Tenant: tenant, ID: id(n), CustomerID: customerID,
-		Provider: fimento, ProviderRef: fmt.Sprintf("process-%d", n), PartnerBank: "lubeck", Market: "SE",
+		Provider: fimento, ProviderRef: fmt.Sprintf("process-%d", n), UserID: "user", PartnerBank: "lubeck", Market: "SE",
+		State: []byte("sealed"), ValidUntil: noon.AddDate(0, 6, 0), Reference: lookup(fmt.Sprintf("loan-%d", n)),
 		Redirects: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
-		State:     []byte("sealed"), ValidUntil: noon.AddDate(0, 3, 0),
-		Flow: 2,
+		Flow:      2,
 		Resource: &consentv1.Consent{
 			Name: "consents/" + id(n), Customer: "customers/" + customerID, Reference: fmt.Sprintf("loan-%d", n),
 			Status: consentv1.Consent_AWAITING_AUTHORIZATION, CreateTime: timestamppb.New(noon),
 		},
-		NextPoll: noon.Add(time.Duration(n) * time.Minute), PollStep: 3,
+		NextPoll: noon.Add(time.Duration(n) * time.Minute), PollStep: 3, LastPoll: noon.Add(-time.Hour),
 	}
 }
 
@@ -99,13 +111,13 @@ func newCallback(tenant string, kind store.CallbackKind, token, resource string)
 }
 
 func newIdempotency(tenant, method, key string) *store.Idempotency {
-	return &store.Idempotency{Tenant: tenant, Method: method, Key: key, RequestHash: hash("request"), Operation: "operation-1", CreateTime: noon}
+	return &store.Idempotency{Tenant: tenant, Method: method, Key: key, Request: lookup("request"), Lease: lease("owner-1"), CreateTime: noon}
 }
 
 func newIntent(tenant string, n int, resource string) *store.Intent {
 	return &store.Intent{
 		Tenant: tenant, ID: id(n), Provider: finoos, Operation: "create_consent", Resource: resource, State: store.IntentOpen,
-		CreateTime: noon.Add(time.Duration(n) * time.Second), UpdateTime: noon,
+		Lease: lease("owner-1"), CreateTime: noon.Add(time.Duration(n) * time.Second), UpdateTime: noon,
 	}
 }
 
@@ -133,17 +145,17 @@ func seed(tx store.Tx, tenant string) error {
 		func() error { return tx.InsertConsent(consentRow) },
 		func() error { return tx.InsertConsent(deleted) },
 		func() error {
-			return tx.AppendEvent(tenant, consentRow.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(consentRow, 1))
+			return tx.AppendEvent(consentRow.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(consentRow, 1))
 		},
 		func() error {
-			return tx.AppendEvent(tenant, deleted.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(deleted, 1))
+			return tx.AppendEvent(deleted.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(deleted, 1))
 		},
 		func() error {
-			return tx.AppendEvent(tenant, deleted.ID, newEvent(2, consentv1.ConsentEvent_DELETED), consentAfter(deleted, 2))
+			return tx.AppendEvent(deleted.ID, newEvent(2, consentv1.ConsentEvent_DELETED), consentAfter(deleted, 2))
 		},
-		func() error { return tx.DeleteConsent(tenant, deleted.ID) },
+		func() error { return tx.DeleteConsent(deleted.ID) },
 		func() error { return tx.InsertShipment(shipment) },
-		func() error { return tx.AppendShipment(tenant, shipment.ID, shipment.Resource) },
+		func() error { return tx.AppendShipment(shipment.ID, shipment.Resource) },
 		func() error {
 			return tx.InsertCallback(newCallback(tenant, store.CallbackRedirect, "r "+tenant, id(seedConsent)))
 		},
@@ -151,7 +163,11 @@ func seed(tx store.Tx, tenant string) error {
 			return tx.InsertCallback(newCallback(tenant, store.CallbackShipment, "s "+tenant, id(seedShipment)))
 		},
 		func() error { return tx.InsertIdempotency(newIdempotency(tenant, "CreateConsent", "key-1")) },
-		func() error { return tx.InsertIntent(newIntent(tenant, seedIntent, "consents/"+id(seedConsent))) },
+		func() error {
+			intent := newIntent(tenant, seedIntent, "consents/"+id(seedConsent))
+			intent.IdempotencyMethod, intent.IdempotencyKey = "CreateConsent", "key-1"
+			return tx.InsertIntent(intent)
+		},
 		func() error {
 			return tx.PutWebhook(&store.Webhook{Key: "webhook " + tenant, Tenant: tenant, Provider: fimento, UpdateTime: noon})
 		},
@@ -164,29 +180,31 @@ func seed(tx store.Tx, tenant string) error {
 	return nil
 }
 
-// state is what a store holds for a tenant, as far as seed and the writes of this suite can change it.
+// state is what readers find of a tenant, as far as seed and the writes of this suite can change it.
 type state struct {
 	Customers       []*store.Customer
 	ByReference     map[string]*store.Customer
 	ByUser          map[string]string
 	Consents        []*store.Consent
-	Due             []*store.Consent
 	Events          []consent.Event
 	ConsentEntries  []store.ConsentEntry
 	Shipments       []*store.Shipment
 	ShipmentEntries []store.ShipmentEntry
-	Callbacks       []*store.Callback
 	Idempotency     []*store.Idempotency
 	Intents         []*store.Intent
 	OpenIntents     []*store.Intent
 	Webhooks        []*store.Webhook
 	Audit           []store.Audit
-	LastPositions   [2]int64
+	Heads           [2]store.Cursor
+	// Callbacks are found by System.
+	Callbacks []*store.Callback
 }
 
-// dump reads a tenant's state.
+// many is more rows than any of these tests makes.
+const many = 1000
+
+// dump reads the state of the reader's tenant, but for what only System finds.
 func dump(r store.Reader, tenant string) (*state, error) {
-	const many = 1000
 	s := &state{ByReference: map[string]*store.Customer{}}
 	var err error
 	keep := func(e error) {
@@ -194,59 +212,62 @@ func dump(r store.Reader, tenant string) (*state, error) {
 			err = e
 		}
 	}
-	s.Customers, err = r.Customers(tenant, store.Page{Size: many})
+	s.Customers, err = r.Customers(store.Page{Size: many})
 	for _, c := range s.Customers {
-		if reference := c.Resource.GetReference(); reference != "" {
-			found, e := r.CustomerByReference(tenant, reference)
+		if len(c.Reference) > 0 {
+			found, e := r.CustomerByReference(c.Reference)
 			keep(e)
-			s.ByReference[reference] = found
+			s.ByReference[string(c.Reference)] = found
 		}
-		found, e := r.CustomersByUser(tenant, finoos, []string{c.Users[finoos]})
+		found, e := r.CustomersByUser(finoos, []string{c.Users[finoos]})
 		keep(e)
 		s.ByUser = found
 	}
 	var e error
-	s.Consents, e = r.Consents(tenant, store.ConsentFilter{}, store.Page{Size: many})
+	s.Consents, e = r.Consents(store.ConsentFilter{}, store.Page{Size: many})
 	keep(e)
-	due, e := r.DueConsents(noon.AddDate(1, 0, 0), many)
+	s.Events, e = r.Events(id(seedConsent), 0, many)
 	keep(e)
-	s.Due = slices.DeleteFunc(due, func(c *store.Consent) bool { return c.Tenant != tenant })
-	s.Events, e = r.Events(tenant, id(seedConsent), 0, many)
+	s.ConsentEntries, e = r.ConsentEntries("", "", many)
 	keep(e)
-	s.ConsentEntries, e = r.ConsentEntries(tenant, "", 0, many)
+	s.Shipments, e = r.Shipments(store.ShipmentFilter{}, store.Page{Size: many})
 	keep(e)
-	s.Shipments, e = r.Shipments(tenant, store.ShipmentFilter{}, store.Page{Size: many})
+	s.ShipmentEntries, e = r.ShipmentEntries("", "", many)
 	keep(e)
-	s.ShipmentEntries, e = r.ShipmentEntries(tenant, "", 0, many)
-	keep(e)
-	for _, kind := range []store.CallbackKind{store.CallbackRedirect, store.CallbackShipment, store.CallbackWebhook} {
-		for _, token := range []string{"r " + tenant, "s " + tenant, "new"} {
-			if c, e := r.Callback(kind, hash(token)); e == nil && c.Tenant == tenant {
-				s.Callbacks = append(s.Callbacks, c)
-			}
-		}
-	}
 	for _, key := range []string{"key-1", "key-2"} {
-		if i, e := r.Idempotency(tenant, "CreateConsent", key); e == nil {
+		if i, e := r.Idempotency("CreateConsent", key); e == nil {
 			s.Idempotency = append(s.Idempotency, i)
 		}
 	}
 	for n := range 10 {
-		if i, e := r.Intent(tenant, id(n)); e == nil {
+		if i, e := r.Intent(id(n)); e == nil {
 			s.Intents = append(s.Intents, i)
 		}
 	}
-	open, e := r.OpenIntents(many)
+	s.OpenIntents, e = r.OpenIntents("CreateConsent", "key-1")
 	keep(e)
-	s.OpenIntents = slices.DeleteFunc(open, func(i *store.Intent) bool { return i.Tenant != tenant })
 	if w, e := r.Webhook("webhook " + tenant); e == nil {
 		s.Webhooks = append(s.Webhooks, w)
 	}
-	s.Audit, e = r.AuditTrail(tenant, 0, many)
+	s.Audit, e = r.AuditTrail(0, many)
 	keep(e)
 	for i, log := range []store.Log{store.ConsentLog, store.ShipmentLog} {
-		s.LastPositions[i], e = r.LastPosition(log)
+		s.Heads[i], e = r.Head(log)
 		keep(e)
 	}
 	return s, err
+}
+
+// dumpAll reads a tenant's state from outside.
+func dumpAll(t *testing.T, s store.Database, tenant string) *state {
+	t.Helper()
+	all := readOf(t, s, tenant, func(r store.Reader) (*state, error) { return dump(r, tenant) })
+	for _, kind := range []store.CallbackKind{store.CallbackRedirect, store.CallbackShipment, store.CallbackWebhook} {
+		for _, token := range []string{"r " + tenant, "s " + tenant, "new"} {
+			if c, err := s.System().Callback(t.Context(), kind, hash(token)); err == nil && c.Tenant == tenant {
+				all.Callbacks = append(all.Callbacks, c)
+			}
+		}
+	}
+	return all
 }

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,17 +15,17 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-func testEvents(t *testing.T, s store.Store) {
+func testEvents(t *testing.T, s *spread) {
 	c, other := newConsent(hansa, 2, id(1)), newConsent(hansa, 3, id(1))
 	bare := consent.Event{Sequence: 2, Type: consentv1.ConsentEvent_APPROVED}
 	update(t, s, func(tx store.Tx) error {
 		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(c), tx.InsertConsent(other),
-			tx.AppendEvent(hansa, c.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1)),
-			tx.AppendEvent(hansa, other.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(other, 1)),
-			tx.AppendEvent(hansa, c.ID, bare, consentAfter(c, 2)))
+			tx.AppendEvent(c.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1)),
+			tx.AppendEvent(other.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(other, 1)),
+			tx.AppendEvent(c.ID, bare, consentAfter(c, 2)))
 	})
 	update(t, s, func(tx store.Tx) error {
-		return tx.AppendEvent(hansa, c.ID, newEvent(3, consentv1.ConsentEvent_COMPLETED), consentAfter(c, 3))
+		return tx.AppendEvent(c.ID, newEvent(3, consentv1.ConsentEvent_COMPLETED), consentAfter(c, 3))
 	})
 	all := []consent.Event{newEvent(1, consentv1.ConsentEvent_CREATED), bare, newEvent(3, consentv1.ConsentEvent_COMPLETED)}
 	for _, test := range []struct {
@@ -34,24 +33,24 @@ func testEvents(t *testing.T, s store.Store) {
 		limit int
 		want  []consent.Event
 	}{{0, 10, all}, {0, 2, all[:2]}, {1, 10, all[1:]}, {1, 1, all[1:2]}, {3, 10, nil}, {0, 0, nil}} {
-		got := read(t, s, func(r store.Reader) ([]consent.Event, error) { return r.Events(hansa, c.ID, test.after, test.limit) })
+		got := read(t, s, func(r store.Reader) ([]consent.Event, error) { return r.Events(c.ID, test.after, test.limit) })
 		wantEqual(t, fmt.Sprintf("the events behind %d, at most %d", test.after, test.limit), got, test.want)
 	}
 	for _, sequence := range []int64{-1, 0, 1, 3, 5} {
-		wantError(t, fmt.Sprintf("sequence %d after 3", sequence), s.Update(t.Context(), func(tx store.Tx) error {
-			return tx.AppendEvent(hansa, c.ID, newEvent(sequence, consentv1.ConsentEvent_APPROVED), consentAfter(c, sequence))
+		wantError(t, fmt.Sprintf("sequence %d after 3", sequence), s.Update(t.Context(), hansa, func(tx store.Tx) error {
+			return tx.AppendEvent(c.ID, newEvent(sequence, consentv1.ConsentEvent_APPROVED), consentAfter(c, sequence))
 		}), store.ErrConflict)
 	}
-	wantError(t, "an event of none", s.Update(t.Context(), func(tx store.Tx) error {
-		return tx.AppendEvent(hansa, id(9), newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1))
+	wantError(t, "an event of none", s.Update(t.Context(), hansa, func(tx store.Tx) error {
+		return tx.AppendEvent(id(9), newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1))
 	}), store.ErrNotFound)
 }
 
-func testConsentLog(t *testing.T, s store.Store) {
+func testConsentLog(t *testing.T, s *spread) {
 	var want []store.ConsentEntry
 	rowOf := map[string]*store.Consent{}
-	update(t, s, func(tx store.Tx) error {
-		for _, tenant := range []string{hansa, stranger} {
+	for _, tenant := range []string{hansa, stranger} {
+		updateOf(t, s, tenant, func(tx store.Tx) error {
 			if err := tx.InsertCustomer(newCustomer(tenant, 1, "")); err != nil {
 				return err
 			}
@@ -62,35 +61,36 @@ func testConsentLog(t *testing.T, s store.Store) {
 					return err
 				}
 			}
-		}
-		return nil
-	})
+			return nil
+		})
+	}
 	for sequence := int64(1); sequence <= 3; sequence++ {
 		for _, consentID := range []string{id(3), id(2)} {
 			for _, tenant := range []string{hansa, stranger} {
 				event, after := newEvent(sequence, consentv1.ConsentEvent_LINK_OPENED), consentAfter(rowOf[tenant+consentID], sequence)
-				update(t, s, func(tx store.Tx) error { return tx.AppendEvent(tenant, consentID, event, after) })
+				updateOf(t, s, tenant, func(tx store.Tx) error { return tx.AppendEvent(consentID, event, after) })
 				if tenant == hansa {
 					want = append(want, store.ConsentEntry{Tenant: tenant, ConsentID: consentID, Event: event, After: after})
 				}
 			}
 		}
 	}
-	got := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(hansa, "", 0, 100) })
+	got := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", "", many) })
 	if len(got) != len(want) {
 		t.Fatalf("the log has %d entries, want %d", len(got), len(want))
 	}
+	last := store.Cursor("")
 	for i := range got {
-		if got[i].Position <= 0 || i > 0 && got[i].Position <= got[i-1].Position {
-			t.Errorf("entry %d has position %d", i, got[i].Position)
+		if !got[i].Cursor.Behind(last) {
+			t.Errorf("entry %d has the cursor %s behind %s", i, got[i].Cursor, last)
 		}
-		want[i].Position = got[i].Position
+		last, want[i].Cursor = got[i].Cursor, got[i].Cursor
 	}
 	wantEqual(t, "the tenant's log", got, want)
-	last := read(t, s, func(r store.Reader) (int64, error) { return r.LastPosition(store.ConsentLog) })
-	others := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(stranger, "", 0, 100) })
-	if newest := others[len(others)-1].Position; last != newest {
-		t.Errorf("the last position is %d, that of the newest entry %d", last, newest)
+	head := read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(store.ConsentLog) })
+	others := readOf(t, s, stranger, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", "", many) })
+	if newest := others[len(others)-1].Cursor; head != newest {
+		t.Errorf("the log's end is %s, the newest entry's %s", head, newest)
 	}
 
 	for _, consentID := range []string{"", id(2), id(3), id(4), id(9)} {
@@ -100,29 +100,27 @@ func testConsentLog(t *testing.T, s store.Store) {
 				of = append(of, entry)
 			}
 		}
-		for _, after := range []int64{0, want[0].Position, want[2].Position, last} {
+		for _, after := range []store.Cursor{"", want[0].Cursor, want[2].Cursor, others[2].Cursor, head} {
 			for _, limit := range []int{0, 1, 2, 100} {
 				var page []store.ConsentEntry
 				for _, entry := range of {
-					if entry.Position > after && len(page) < limit {
+					if entry.Cursor.Behind(after) && len(page) < limit {
 						page = append(page, entry)
 					}
 				}
-				got := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) {
-					return r.ConsentEntries(hansa, consentID, after, limit)
-				})
-				wantEqual(t, fmt.Sprintf("the log of %q behind %d, at most %d", consentID, after, limit), got, page)
+				got := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(consentID, after, limit) })
+				wantEqual(t, fmt.Sprintf("the log of %q behind %s, at most %d", consentID, after, limit), got, page)
 			}
 		}
 	}
 }
 
-func testShipmentLog(t *testing.T, s store.Store) {
+func testShipmentLog(t *testing.T, s *spread) {
 	var want []store.ShipmentEntry
 	update(t, s, func(tx store.Tx) error {
-		return errors.Join(tx.InsertShipment(newShipment(hansa, 2, "")), tx.InsertShipment(newShipment(hansa, 3, "")),
-			tx.InsertShipment(newShipment(stranger, 2, "")))
+		return errors.Join(tx.InsertShipment(newShipment(hansa, 2, "")), tx.InsertShipment(newShipment(hansa, 3, "")))
 	})
+	updateOf(t, s, stranger, func(tx store.Tx) error { return tx.InsertShipment(newShipment(stranger, 2, "")) })
 	for _, status := range []documentsv1.Shipment_Status{documentsv1.Shipment_SUBMITTED, documentsv1.Shipment_DELIVERED} {
 		for _, key := range []struct {
 			tenant string
@@ -130,42 +128,159 @@ func testShipmentLog(t *testing.T, s store.Store) {
 		}{{hansa, 3}, {stranger, 2}, {hansa, 2}} {
 			after := newShipment(key.tenant, key.n, "").Resource
 			after.Status = status
-			update(t, s, func(tx store.Tx) error { return tx.AppendShipment(key.tenant, id(key.n), after) })
+			updateOf(t, s, key.tenant, func(tx store.Tx) error { return tx.AppendShipment(id(key.n), after) })
 			if key.tenant == hansa {
 				want = append(want, store.ShipmentEntry{Tenant: hansa, ShipmentID: id(key.n), After: after})
 			}
 		}
 	}
-	got := read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) { return r.ShipmentEntries(hansa, "", 0, 100) })
+	got := read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) { return r.ShipmentEntries("", "", many) })
 	if len(got) != len(want) {
 		t.Fatalf("the log has %d entries, want %d", len(got), len(want))
 	}
+	last := store.Cursor("")
 	for i := range got {
-		if got[i].Position <= 0 || i > 0 && got[i].Position <= got[i-1].Position {
-			t.Errorf("entry %d has position %d", i, got[i].Position)
+		if !got[i].Cursor.Behind(last) {
+			t.Errorf("entry %d has the cursor %s behind %s", i, got[i].Cursor, last)
 		}
-		want[i].Position = got[i].Position
+		last, want[i].Cursor = got[i].Cursor, got[i].Cursor
 	}
 	wantEqual(t, "the tenant's log", got, want)
-	if last := read(t, s, func(r store.Reader) (int64, error) { return r.LastPosition(store.ShipmentLog) }); last != got[len(got)-1].Position {
-		t.Errorf("the last position is %d, that of the newest entry %d", last, got[len(got)-1].Position)
+	if head := read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(store.ShipmentLog) }); head != last {
+		t.Errorf("the log's end is %s, the newest entry's %s", head, last)
 	}
-	if last := read(t, s, func(r store.Reader) (int64, error) { return r.LastPosition(store.ConsentLog) }); last != 0 {
-		t.Errorf("the last position of the other log is %d, want 0", last)
-	}
-	behind := want[1].Position
-	wantEqual(t, "the log behind a position, one", read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) {
-		return r.ShipmentEntries(hansa, "", behind, 1)
+	empty := read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(store.ConsentLog) })
+	wantEqual(t, "what lies behind the end of the other log, which is empty", read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) {
+		return r.ConsentEntries("", empty, many)
+	}), nil)
+	behind := want[1].Cursor
+	wantEqual(t, "the log behind a cursor, one", read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) {
+		return r.ShipmentEntries("", behind, 1)
 	}), want[2:3])
-	wantEqual(t, "the log of one shipment behind a position", read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) {
-		return r.ShipmentEntries(hansa, id(2), behind, 9)
+	wantEqual(t, "the log of one shipment behind a cursor", read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) {
+		return r.ShipmentEntries(id(2), behind, 9)
 	}), want[3:])
 	wantEqual(t, "the log, none asked for", read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) {
-		return r.ShipmentEntries(hansa, "", 0, 0)
+		return r.ShipmentEntries("", "", 0)
 	}), nil)
-	wantError(t, "an entry of none", s.Update(t.Context(), func(tx store.Tx) error {
-		return tx.AppendShipment(hansa, id(9), want[0].After)
+	wantError(t, "an entry of none", s.Update(t.Context(), hansa, func(tx store.Tx) error {
+		return tx.AppendShipment(id(9), want[0].After)
 	}), store.ErrNotFound)
+}
+
+// testTails follows both logs of all tenants.
+func testTails(t *testing.T, s *spread) {
+	for n, tenant := range []string{hansa, stranger, hansa} {
+		updateOf(t, s, tenant, func(tx store.Tx) error {
+			err := errors.Join(tx.InsertCustomer(newCustomer(tenant, 10+n, "")), tx.InsertConsent(newConsent(tenant, 20+n, id(10+n))),
+				tx.InsertShipment(newShipment(tenant, 30+n, "")))
+			for sequence := range int64(2) {
+				err = errors.Join(err, tx.AppendEvent(id(20+n), newEvent(sequence+1, consentv1.ConsentEvent_LINK_OPENED), &consentv1.Consent{}),
+					tx.AppendShipment(id(30+n), &documentsv1.Shipment{}))
+			}
+			return err
+		})
+	}
+	system := s.System()
+	var consents, shipments []string
+	after := store.Cursor("")
+	for {
+		page, err := system.TailConsents(t.Context(), after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range page {
+			after = e.Cursor
+			consents = append(consents, fmt.Sprint(e.Tenant, e.ConsentID, e.Event.Sequence))
+			own := readOf(t, s, e.Tenant, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(e.ConsentID, "", many) })
+			wantEqual(t, "the entry, as its tenant reads it", e, own[e.Event.Sequence-1])
+		}
+		if len(page) < 2 {
+			break
+		}
+	}
+	if head := headOf(t, s, store.ConsentLog); head != after {
+		t.Errorf("the log's end is %s, the last entry's %s", head, after)
+	}
+	after = ""
+	entries, err := system.TailShipments(t.Context(), "", many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		after = e.Cursor
+		shipments = append(shipments, e.Tenant+e.ShipmentID)
+	}
+	if head := headOf(t, s, store.ShipmentLog); head != after {
+		t.Errorf("the log's end is %s, the last entry's %s", head, after)
+	}
+	var wantConsents, wantShipments []string
+	for n, tenant := range []string{hansa, stranger, hansa} {
+		wantConsents = append(wantConsents, fmt.Sprint(tenant, id(20+n), 1), fmt.Sprint(tenant, id(20+n), 2))
+		wantShipments = append(wantShipments, tenant+id(30+n), tenant+id(30+n))
+	}
+	wantEqual(t, "the consent log", consents, wantConsents)
+	wantEqual(t, "the shipment log", shipments, wantShipments)
+	if none, err := system.TailShipments(t.Context(), "", 0); len(none) > 0 || err != nil {
+		t.Errorf("%d entries (%v), none asked for", len(none), err)
+	}
+}
+
+// testCursors resumes at what is not, or not yet, a place in the log.
+func testCursors(t *testing.T, s *spread) {
+	update(t, s, func(tx store.Tx) error { return seed(tx, hansa) })
+	heads := map[store.Log]store.Cursor{}
+	for _, log := range []store.Log{store.ConsentLog, store.ShipmentLog} {
+		heads[log] = read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(log) })
+	}
+	refuse := func(what string, log store.Log, cursor store.Cursor) {
+		t.Helper()
+		if log == store.ConsentLog {
+			wantError(t, what, readError(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", cursor, 1) }), store.ErrCursor)
+			_, err := s.System().TailConsents(t.Context(), cursor, 1)
+			wantError(t, what+", of all tenants", err, store.ErrCursor)
+			return
+		}
+		wantError(t, what, readError(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) { return r.ShipmentEntries("", cursor, 1) }), store.ErrCursor)
+		_, err := s.System().TailShipments(t.Context(), cursor, 1)
+		wantError(t, what+", of all tenants", err, store.ErrCursor)
+	}
+	for log, head := range heads {
+		refuse("a word", log, "word")
+		refuse("a number", log, "7")
+		refuse("one cut off", log, head[:len(head)-1])
+		refuse("one made longer", log, head+"0")
+		refuse("a digit in the wrong case", log, head[:len(head)-1]+"A")
+	}
+	refuse("a cursor of the other log", store.ConsentLog, heads[store.ShipmentLog])
+	refuse("a cursor of the other log", store.ShipmentLog, heads[store.ConsentLog])
+	// One that lies behind the end was given out by the database as it stood before an older copy took its place.
+	for log, head := range heads {
+		refuse("one behind the log's end", log, head[:len(head)-4]+"ffff")
+	}
+}
+
+// testForeignCursors resumes at a cursor of another database.
+func testForeignCursors(t *testing.T, s, other store.Database) {
+	for _, one := range []store.Database{s, other} {
+		update(t, one, func(tx store.Tx) error { return seed(tx, hansa) })
+	}
+	for _, log := range []store.Log{store.ConsentLog, store.ShipmentLog} {
+		own, foreign := headOf(t, s, log), headOf(t, other, log)
+		if own.Behind(foreign) || foreign.Behind(own) {
+			t.Error("cursors of two databases lie behind each other")
+		}
+		for cursor, want := range map[store.Cursor]error{own: nil, foreign: store.ErrCursor} {
+			wantError(t, "a cursor of "+string(log), s.View(t.Context(), hansa, func(r store.Reader) (err error) {
+				if log == store.ConsentLog {
+					_, err = r.ConsentEntries("", cursor, 1)
+				} else {
+					_, err = r.ShipmentEntries("", cursor, 1)
+				}
+				return err
+			}), want)
+		}
+	}
 }
 
 // logWriters append to the consents of one tenant until each has done its share, some of it in vain.
@@ -176,18 +291,24 @@ const (
 	logResumes        = 1000
 )
 
-// testLogUnderLoad has writers append at the same time while readers follow the log in small steps, each of them a new subscription that
-// resumes behind the last entry that was read. In the end every reader must have read what the log holds: no gap, no repeat, the same order.
-func testLogUnderLoad(t *testing.T, s store.Store) {
-	randomSeed := rand.Uint64()
-	t.Logf("seed %d", randomSeed)
+// insertLogConsents makes the consents that are written to.
+func insertLogConsents(t *testing.T, s store.Store, consents int) {
+	t.Helper()
 	update(t, s, func(tx store.Tx) error {
 		err := tx.InsertCustomer(newCustomer(hansa, 1, ""))
-		for n := range logConsents {
+		for n := range consents {
 			err = errors.Join(err, tx.InsertConsent(newConsent(hansa, 10+n, id(1))))
 		}
 		return err
 	})
+}
+
+// testLogUnderLoad has writers append at the same time while readers follow the log in small steps, each of them a new subscription that
+// resumes behind the last entry that was read. In the end every reader must have read what the log holds: no gap, no repeat, the same order.
+func testLogUnderLoad(t *testing.T, s *spread) {
+	randomSeed := rand.Uint64()
+	t.Logf("seed %d", randomSeed)
+	insertLogConsents(t, s, logConsents)
 
 	var writers, readers sync.WaitGroup
 	finished := make(chan struct{})
@@ -196,27 +317,36 @@ func testLogUnderLoad(t *testing.T, s store.Store) {
 	}
 	type reading struct {
 		consentID string
+		all       bool // tenants
 		entries   []store.ConsentEntry
 		resumes   int
 	}
-	readings := []*reading{{}, {}, {consentID: id(10)}, {consentID: id(11)}}
+	readings := []*reading{{}, {all: true}, {consentID: id(10)}, {consentID: id(11)}}
 	for _, reading := range readings {
-		readers.Go(func() {
-			reading.entries, reading.resumes = followLog(t, s, reading.consentID, finished)
-		})
+		next := func(after store.Cursor) (page []store.ConsentEntry, err error) {
+			if reading.all {
+				return s.System().TailConsents(t.Context(), after, 1)
+			}
+			err = s.View(t.Context(), hansa, func(r store.Reader) (err error) {
+				page, err = r.ConsentEntries(reading.consentID, after, 1)
+				return err
+			})
+			return page, err
+		}
+		readers.Go(func() { reading.entries, reading.resumes = followLog(t, s, next, finished) })
 	}
 	writers.Wait()
 	close(finished)
 	readers.Wait()
 
-	all := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(hansa, "", 0, 1_000_000) })
+	all := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", "", 1_000_000) })
 	if want := logWriters * logEventsByWriter; len(all) != want {
 		t.Errorf("the log has %d entries, want %d", len(all), want)
 	}
 	next := map[string]int64{}
 	for i, entry := range all {
-		if i > 0 && entry.Position <= all[i-1].Position {
-			t.Fatalf("position %d follows %d", entry.Position, all[i-1].Position)
+		if i > 0 && !entry.Cursor.Behind(all[i-1].Cursor) {
+			t.Fatalf("cursor %s follows %s", entry.Cursor, all[i-1].Cursor)
 		}
 		next[entry.ConsentID]++
 		if entry.Event.Sequence != next[entry.ConsentID] || int64(entry.After.GetEventCount()) != entry.Event.Sequence {
@@ -228,12 +358,17 @@ func testLogUnderLoad(t *testing.T, s store.Store) {
 		if reading.consentID != "" {
 			want = slices.DeleteFunc(slices.Clone(all), func(e store.ConsentEntry) bool { return e.ConsentID != reading.consentID })
 		}
-		if !slices.EqualFunc(reading.entries, want, func(a, b store.ConsentEntry) bool { return a.Position == b.Position }) {
-			t.Errorf("reader %d read %d entries, not the %d of the log in their order", n, len(reading.entries), len(want))
-		}
+		wantSameEntries(t, fmt.Sprint("reader ", n), reading.entries, want)
 		if reading.resumes < logResumes {
 			t.Errorf("reader %d resumed %d times, want at least %d", n, reading.resumes, logResumes)
 		}
+	}
+}
+
+func wantSameEntries(t *testing.T, who string, got, want []store.ConsentEntry) {
+	t.Helper()
+	if !slices.EqualFunc(got, want, func(a, b store.ConsentEntry) bool { return a.Cursor == b.Cursor }) {
+		t.Errorf("%s read %d entries, not the %d of the log in their order", who, len(got), len(want))
 	}
 }
 
@@ -243,18 +378,9 @@ func appendEvents(t *testing.T, s store.Store, random *rand.Rand) {
 		chosen := random.Perm(logConsents)[:min(left, 1+random.IntN(2))]
 		slices.Sort(chosen) // Two transactions that lock two consents do it in one order.
 		giveUp := random.IntN(7) == 0
-		err := s.Update(t.Context(), func(tx store.Tx) error {
+		err := s.Update(t.Context(), hansa, func(tx store.Tx) error {
 			for _, n := range chosen {
-				c, err := tx.Consent(hansa, id(10+n))
-				if err != nil {
-					return err
-				}
-				c.Resource.EventCount++
-				if err := tx.UpdateConsent(c); err != nil {
-					return err
-				}
-				event := newEvent(int64(c.Resource.GetEventCount()), consentv1.ConsentEvent_LINK_OPENED)
-				if err := tx.AppendEvent(hansa, c.ID, event, c.Resource); err != nil {
+				if err := appendNext(tx, id(10+n)); err != nil {
 					return err
 				}
 			}
@@ -273,23 +399,32 @@ func appendEvents(t *testing.T, s store.Store, random *rand.Rand) {
 	}
 }
 
-// followLog reads the log entry by entry, until the writers have finished and there is no more.
-func followLog(t *testing.T, s store.Store, consentID string, finished <-chan struct{}) (entries []store.ConsentEntry, resumes int) {
-	var position int64
+// appendNext appends the next event to a consent, which counts them.
+func appendNext(tx store.Tx, consentID string) error {
+	c, err := tx.Consent(consentID)
+	if err != nil {
+		return err
+	}
+	c.Resource.EventCount++
+	if err := tx.UpdateConsent(c); err != nil {
+		return err
+	}
+	return tx.AppendEvent(c.ID, newEvent(int64(c.Resource.GetEventCount()), consentv1.ConsentEvent_LINK_OPENED), c.Resource)
+}
+
+// followLog reads a log entry by entry, until the writers have finished and there is no more.
+func followLog(t *testing.T, s store.Database, next func(store.Cursor) ([]store.ConsentEntry, error), finished <-chan struct{}) (entries []store.ConsentEntry, resumes int) {
+	var after store.Cursor
 	for last := false; ; resumes++ {
-		wake, cancel := s.Subscribe(store.Topic{Tenant: hansa, Log: store.ConsentLog, ID: consentID})
-		var page []store.ConsentEntry
-		err := s.View(t.Context(), func(r store.Reader) (err error) {
-			page, err = r.ConsentEntries(hansa, consentID, position, 1)
-			return err
-		})
+		wake, cancel := s.System().Subscribe(store.ConsentLog)
+		page, err := next(after)
 		if err != nil {
-			t.Errorf("View: %v", err)
+			t.Errorf("read: %v", err)
 			cancel()
 			return entries, resumes
 		}
 		for _, entry := range page {
-			entries, position = append(entries, entry), entry.Position
+			entries, after = append(entries, entry), entry.Cursor
 		}
 		switch {
 		case len(page) > 0:
@@ -302,7 +437,7 @@ func followLog(t *testing.T, s store.Store, consentID string, finished <-chan st
 			case <-finished:
 				last = true
 			case <-time.After(10 * time.Second):
-				t.Errorf("no wake-up behind position %d", position)
+				t.Errorf("no wake-up behind %s", after)
 				cancel()
 				return entries, resumes
 			}
@@ -311,82 +446,152 @@ func followLog(t *testing.T, s store.Store, consentID string, finished <-chan st
 	}
 }
 
-// testSubscribe sees that each topic that a change concerns is woken.
-func testSubscribe(t *testing.T, s store.Store) {
+// testLateCommits has transactions append to the log and then dally, while others that began later append and commit, as far as the store lets
+// them. Readers that look all the time must see every entry in the log's order: whoever has seen one has seen all before it.
+func testLateCommits(t *testing.T, s *spread) {
+	const rounds, writers = 12, 3
+	const dally = 20 * time.Millisecond
+	insertLogConsents(t, s, writers)
+	finished := make(chan struct{})
+	tail := func() (seen []store.ConsentEntry) {
+		var after store.Cursor
+		for last := false; ; {
+			page, err := s.System().TailConsents(t.Context(), after, many)
+			if err != nil {
+				t.Errorf("TailConsents: %v", err)
+				return seen
+			}
+			for _, entry := range page {
+				seen, after = append(seen, entry), entry.Cursor
+			}
+			if last {
+				return seen
+			}
+			select {
+			case <-finished:
+				last = true
+			default:
+			}
+		}
+	}
+	var readers, group sync.WaitGroup
+	var seen [2][]store.ConsentEntry
+	for n := range seen {
+		readers.Go(func() { seen[n] = tail() })
+	}
+	for range rounds {
+		// The first to append commits last, unless a store lets the others wait for it.
+		appended, others := make(chan struct{}, writers), make(chan struct{})
+		var quick sync.WaitGroup
+		group.Go(func() {
+			err := s.Update(t.Context(), hansa, func(tx store.Tx) error {
+				if err := appendNext(tx, id(10)); err != nil {
+					return err
+				}
+				appended <- struct{}{}
+				select {
+				case <-others:
+				case <-time.After(dally):
+				}
+				return nil
+			})
+			if err != nil {
+				t.Errorf("Update: %v", err)
+			}
+		})
+		<-appended
+		for n := 1; n < writers; n++ {
+			quick.Go(func() {
+				if err := s.Update(t.Context(), hansa, func(tx store.Tx) error { return appendNext(tx, id(10+n)) }); err != nil {
+					t.Errorf("Update: %v", err)
+				}
+			})
+		}
+		quick.Wait()
+		close(others)
+		group.Wait()
+	}
+	close(finished)
+	readers.Wait()
+	all, err := s.System().TailConsents(t.Context(), "", 1_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := rounds * writers; len(all) != want {
+		t.Errorf("the log has %d entries, want %d", len(all), want)
+	}
+	for n := range seen {
+		wantSameEntries(t, fmt.Sprint("reader ", n), seen[n], all)
+	}
+}
+
+// testSubscribe sees that whoever follows a log is woken, by whatever store the change was made.
+func testSubscribe(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error {
 		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(newConsent(hansa, 2, id(1))),
 			tx.InsertShipment(newShipment(hansa, 2, "")))
 	})
-	for _, log := range []store.Log{store.ConsentLog, store.ShipmentLog} {
-		for _, topicID := range []string{"", id(2)} {
-			t.Run(fmt.Sprintf("%s %q", log, topicID), func(t *testing.T) {
-				wake, cancel := s.Subscribe(store.Topic{Tenant: hansa, Log: log, ID: topicID})
-				defer cancel()
-				for range 3 {
-					update(t, s, func(tx store.Tx) error {
-						if log == store.ShipmentLog {
-							return tx.AppendShipment(hansa, id(2), newShipment(hansa, 2, "").Resource)
-						}
-						events, err := tx.Events(hansa, id(2), 0, 100)
-						if err != nil {
-							return err
-						}
-						return tx.AppendEvent(hansa, id(2), newEvent(int64(len(events))+1, consentv1.ConsentEvent_LINK_OPENED), &consentv1.Consent{})
-					})
-					select {
-					case <-wake:
-					case <-time.After(10 * time.Second):
-						t.Fatal("no wake-up")
+	appendTo := map[store.Log]func(store.Tx) error{
+		store.ConsentLog:  func(tx store.Tx) error { return appendNext(tx, id(2)) },
+		store.ShipmentLog: func(tx store.Tx) error { return tx.AppendShipment(id(2), newShipment(hansa, 2, "").Resource) },
+	}
+	await := func(t *testing.T, wake <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-wake:
+		case <-time.After(10 * time.Second):
+			t.Fatal("no wake-up")
+		}
+	}
+	for log, change := range appendTo {
+		for n, subscribed := range s.stores {
+			for m, writing := range s.stores {
+				t.Run(fmt.Sprintf("%s of store %d, written by %d", log, n, m), func(t *testing.T) {
+					wake, cancel := subscribed.System().Subscribe(log)
+					defer cancel()
+					for range 3 {
+						update(t, writing, change)
+						await(t, wake) // It may be one too many; none may be missing.
 					}
-				}
-			})
+				})
+			}
 		}
 	}
 	// A subscription that has ended, twice, leaves the others alone.
-	wake, cancel := s.Subscribe(store.Topic{Tenant: hansa, Log: store.ShipmentLog})
+	wake, cancel := s.System().Subscribe(store.ShipmentLog)
 	defer cancel()
-	_, ended := s.Subscribe(store.Topic{Tenant: hansa, Log: store.ShipmentLog})
+	_, ended := s.stores[0].System().Subscribe(store.ShipmentLog)
 	ended()
 	ended()
-	update(t, s, func(tx store.Tx) error { return tx.AppendShipment(hansa, id(2), newShipment(hansa, 2, "").Resource) })
-	select {
-	case <-wake:
-	case <-time.After(10 * time.Second):
-		t.Fatal("no wake-up")
-	}
+	update(t, s, appendTo[store.ShipmentLog])
+	await(t, wake)
 }
 
 // testSubscribeUnderLoad has subscribers who read only when they are woken: one lost wake-up and they wait for ever.
-func testSubscribeUnderLoad(t *testing.T, s store.Store) {
+func testSubscribeUnderLoad(t *testing.T, s *spread) {
 	const consents, events, subscribers = 3, 60, 12
-	update(t, s, func(tx store.Tx) error {
-		err := tx.InsertCustomer(newCustomer(hansa, 1, ""))
-		for n := range consents {
-			err = errors.Join(err, tx.InsertConsent(newConsent(hansa, 10+n, id(1))))
-		}
-		return err
-	})
+	insertLogConsents(t, s, consents)
 	var group sync.WaitGroup
 	for n := range subscribers {
-		topic, want := store.Topic{Tenant: hansa, Log: store.ConsentLog}, consents*events
+		consentID, want := "", consents*events
 		if n%2 == 0 {
-			topic.ID, want = id(10+n%consents), events
+			consentID, want = id(10+n%consents), events
 		}
-		wake, cancel := s.Subscribe(topic)
+		wake, cancel := s.System().Subscribe(store.ConsentLog)
 		group.Go(func() {
 			defer cancel()
-			for position, seen := int64(0), 0; seen < want; {
+			after := store.Cursor("")
+			for seen := 0; seen < want; {
 				select {
 				case <-wake:
 				case <-time.After(10 * time.Second):
 					t.Errorf("subscriber %d has seen %d of %d and waits", n, seen, want)
 					return
 				}
-				err := s.View(t.Context(), func(r store.Reader) error {
-					page, err := r.ConsentEntries(hansa, topic.ID, position, 1000)
+				err := s.View(t.Context(), hansa, func(r store.Reader) error {
+					page, err := r.ConsentEntries(consentID, after, many)
 					if len(page) > 0 {
-						seen += len(page)
-						position = slices.MaxFunc(page, func(a, b store.ConsentEntry) int { return cmp.Compare(a.Position, b.Position) }).Position
+						seen, after = seen+len(page), page[len(page)-1].Cursor
 					}
 					return err
 				})
@@ -400,8 +605,8 @@ func testSubscribeUnderLoad(t *testing.T, s store.Store) {
 	for n := range consents {
 		group.Go(func() {
 			for sequence := int64(1); sequence <= events; sequence++ {
-				err := s.Update(t.Context(), func(tx store.Tx) error {
-					return tx.AppendEvent(hansa, id(10+n), newEvent(sequence, consentv1.ConsentEvent_LINK_OPENED), &consentv1.Consent{})
+				err := s.Update(t.Context(), hansa, func(tx store.Tx) error {
+					return tx.AppendEvent(id(10+n), newEvent(sequence, consentv1.ConsentEvent_LINK_OPENED), &consentv1.Consent{})
 				})
 				if err != nil {
 					t.Errorf("Update: %v", err)

@@ -9,13 +9,13 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-func testShipments(t *testing.T, s store.Store) {
+func testShipments(t *testing.T, s *spread) {
 	owned, free := newShipment(hansa, 2, id(1)), newShipment(hansa, 3, "")
 	update(t, s, func(tx store.Tx) error {
 		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertShipment(owned), tx.InsertShipment(free))
 	})
 	get := func(id string) *store.Shipment {
-		return read(t, s, func(r store.Reader) (*store.Shipment, error) { return r.Shipment(hansa, id) })
+		return read(t, s, func(r store.Reader) (*store.Shipment, error) { return r.Shipment(id) })
 	}
 	wantEqual(t, "a customer's shipment", get(owned.ID), owned)
 	wantEqual(t, "a shipment without customer", get(free.ID), free)
@@ -30,14 +30,14 @@ func testShipments(t *testing.T, s store.Store) {
 		t.Errorf("a changed shipment has version %d, want 2", owned.Version)
 	}
 	wantEqual(t, "the changed shipment", get(owned.ID), owned)
-	wantError(t, "a change of what changed", s.Update(t.Context(), func(tx store.Tx) error { return tx.UpdateShipment(stale) }), store.ErrConflict)
-	wantError(t, "a change of none", s.Update(t.Context(), func(tx store.Tx) error {
+	wantError(t, "a change of what changed", s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateShipment(stale) }), store.ErrConflict)
+	wantError(t, "a change of none", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.UpdateShipment(newShipment(hansa, 9, ""))
 	}), store.ErrNotFound)
-	wantError(t, "an id that is taken", s.Update(t.Context(), func(tx store.Tx) error {
+	wantError(t, "an id that is taken", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.InsertShipment(newShipment(hansa, 2, ""))
 	}), store.ErrExists)
-	wantError(t, "a customer who does not exist", s.Update(t.Context(), func(tx store.Tx) error {
+	wantError(t, "a customer who does not exist", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.InsertShipment(newShipment(hansa, 4, id(9)))
 	}), store.ErrNotFound)
 
@@ -45,23 +45,22 @@ func testShipments(t *testing.T, s store.Store) {
 	document := newShipment(hansa, 5, "")
 	document.Resource.Pdf = []byte("%PDF")
 	update(t, s, func(tx store.Tx) error {
-		return errors.Join(tx.InsertShipment(document), tx.AppendShipment(hansa, document.ID, document.Resource), tx.UpdateShipment(document))
+		return errors.Join(tx.InsertShipment(document), tx.AppendShipment(document.ID, document.Resource), tx.UpdateShipment(document))
 	})
 	if string(document.Resource.GetPdf()) != "%PDF" {
 		t.Error("the caller's shipment was changed")
 	}
 	entries := read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) {
-		return r.ShipmentEntries(hansa, document.ID, 0, 9)
+		return r.ShipmentEntries(document.ID, "", 9)
 	})
 	if get(document.ID).Resource.GetPdf() != nil || entries[0].After.GetPdf() != nil {
 		t.Error("a document is kept")
 	}
 }
 
-func testShipmentLists(t *testing.T, s store.Store) {
+func testShipmentLists(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error {
-		err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertCustomer(newCustomer(hansa, 2, "")),
-			tx.InsertCustomer(newCustomer(stranger, 1, "")), tx.InsertShipment(newShipment(stranger, 30, id(1))))
+		err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertCustomer(newCustomer(hansa, 2, "")))
 		for _, n := range []int{24, 21, 22, 20, 23, 25} {
 			shipment := newShipment(hansa, n, []string{"", id(1), id(2)}[n%3])
 			if n >= 23 {
@@ -70,6 +69,9 @@ func testShipmentLists(t *testing.T, s store.Store) {
 			err = errors.Join(err, tx.InsertShipment(shipment))
 		}
 		return err
+	})
+	updateOf(t, s, stranger, func(tx store.Tx) error {
+		return errors.Join(tx.InsertCustomer(newCustomer(stranger, 1, "")), tx.InsertShipment(newShipment(stranger, 30, id(1))))
 	})
 	for _, test := range []struct {
 		filter store.ShipmentFilter
@@ -84,43 +86,43 @@ func testShipmentLists(t *testing.T, s store.Store) {
 	} {
 		t.Run(fmt.Sprintf("%+v", test.filter), func(t *testing.T) {
 			wantPages(t, s, test.want, func(r store.Reader, page store.Page) ([]*store.Shipment, error) {
-				return r.Shipments(hansa, test.filter, page)
+				return r.Shipments(test.filter, page)
 			}, func(s *store.Shipment) string { return s.ID })
 		})
 	}
 }
 
-func testDeletedShipments(t *testing.T, s store.Store) {
+func testDeletedShipments(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error {
 		if err := seed(tx, hansa); err != nil {
 			return err
 		}
-		return errors.Join(tx.InsertShipment(newShipment(hansa, 50, "")), tx.AppendShipment(hansa, id(50), &documentsv1.Shipment{}),
+		return errors.Join(tx.InsertShipment(newShipment(hansa, 50, "")), tx.AppendShipment(id(50), &documentsv1.Shipment{}),
 			tx.InsertCallback(newCallback(hansa, store.CallbackShipment, "of the deleted", id(50))))
 	})
-	before := read(t, s, func(r store.Reader) (int64, error) { return r.LastPosition(store.ShipmentLog) })
-	update(t, s, func(tx store.Tx) error { return tx.DeleteShipment(hansa, id(50)) })
+	before := headOf(t, s, store.ShipmentLog)
+	update(t, s, func(tx store.Tx) error { return tx.DeleteShipment(id(50)) })
 	view(t, s, func(r store.Reader) error {
-		_, err := r.Shipment(hansa, id(50))
+		_, err := r.Shipment(id(50))
 		wantError(t, "the shipment", err, store.ErrNotFound)
-		_, err = r.Callback(store.CallbackShipment, hash("of the deleted"))
-		wantError(t, "its token", err, store.ErrNotFound)
-		if n, err := rows(r.ShipmentEntries(hansa, id(50), 0, 9)); n != 0 || err != nil {
+		if n, err := rows(r.ShipmentEntries(id(50), "", 9)); n != 0 || err != nil {
 			t.Errorf("its log has %d entries (%v)", n, err)
 		}
-		_, err = r.Shipment(hansa, id(seedShipment))
+		_, err = r.Shipment(id(seedShipment))
 		wantError(t, "another shipment", err, nil)
-		_, err = r.Callback(store.CallbackShipment, hash("s "+hansa))
-		wantError(t, "another token", err, nil)
-		if n, err := rows(r.ShipmentEntries(hansa, "", 0, 9)); n != 1 || err != nil {
+		if n, err := rows(r.ShipmentEntries("", "", 9)); n != 1 || err != nil {
 			t.Errorf("the tenant's log has %d entries (%v), want 1", n, err)
 		}
 		return nil
 	})
-	wantError(t, "again", s.Update(t.Context(), func(tx store.Tx) error { return tx.DeleteShipment(hansa, id(50)) }), store.ErrNotFound)
-	update(t, s, func(tx store.Tx) error { return tx.AppendShipment(hansa, id(seedShipment), &documentsv1.Shipment{}) })
-	entries := read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) { return r.ShipmentEntries(hansa, "", before, 9) })
+	for token, want := range map[string]error{"of the deleted": store.ErrNotFound, "s " + hansa: nil} {
+		_, err := s.System().Callback(t.Context(), store.CallbackShipment, hash(token))
+		wantError(t, "the token "+token, err, want)
+	}
+	wantError(t, "again", s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.DeleteShipment(id(50)) }), store.ErrNotFound)
+	update(t, s, func(tx store.Tx) error { return tx.AppendShipment(id(seedShipment), &documentsv1.Shipment{}) })
+	entries := read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) { return r.ShipmentEntries("", before, 9) })
 	if len(entries) != 1 {
-		t.Errorf("behind the former last position there are %d new entries, want 1: a position was given twice", len(entries))
+		t.Errorf("behind the former end there are %d new entries, want 1: a position was given twice", len(entries))
 	}
 }

@@ -13,12 +13,43 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// Run runs the suite. open returns an empty store of the test's own, which it closes when the test ends. Tests run in parallel.
-func Run(t *testing.T, open func(t *testing.T) store.Store) {
-	for _, test := range []struct {
-		name string
-		run  func(*testing.T, store.Store)
-	}{
+// Run runs the suite, on one store, and on two that have one database open, as two processes have: there each call goes to the other one than
+// the call before, so that what one wrote the other must find. prepare makes an empty database of the test's own and gives what opens it, as
+// often as it is called; the stores are closed when the test ends. Tests run in parallel.
+func Run(t *testing.T, prepare func(t *testing.T) (open func() store.Database)) {
+	for _, mode := range []struct {
+		name   string
+		stores int
+	}{{"one store", 1}, {"two stores", 2}} {
+		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
+			for _, test := range tests() {
+				t.Run(test.name, func(t *testing.T) {
+					t.Parallel()
+					open := prepare(t)
+					s := &spread{}
+					for range mode.stores {
+						s.stores = append(s.stores, open())
+					}
+					test.run(t, s)
+				})
+			}
+		})
+	}
+	t.Run("Copies of a database", func(t *testing.T) {
+		t.Parallel()
+		testForeignCursors(t, prepare(t)(), prepare(t)())
+	})
+}
+
+// suiteTest is one of the tests. It has an empty database.
+type suiteTest struct {
+	name string
+	run  func(*testing.T, *spread)
+}
+
+func tests() []suiteTest {
+	return []suiteTest{
 		{"Customers", testCustomers},
 		{"CustomerReferences", testCustomerReferences},
 		{"CustomerUsers", testCustomerUsers},
@@ -27,11 +58,18 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"ConsentVersions", testConsentVersions},
 		{"ConsentLists", testConsentLists},
 		{"ConsentsByProviderRef", testConsentsByProviderRef},
-		{"DueConsents", testDueConsents},
+		{"ClaimDue", testClaimDue},
+		{"ClaimDueOnce", testClaimDueOnce},
+		{"ClaimsEnd", testClaimsEnd},
+		{"NewsDuringClaims", testNewsDuringClaims},
+		{"Pauses", testPauses},
 		{"DeletedConsents", testDeletedConsents},
 		{"Events", testEvents},
 		{"ConsentLog", testConsentLog},
 		{"LogUnderLoad", testLogUnderLoad},
+		{"LateCommits", testLateCommits},
+		{"Tails", testTails},
+		{"Cursors", testCursors},
 		{"Shipments", testShipments},
 		{"ShipmentLists", testShipmentLists},
 		{"ShipmentLog", testShipmentLog},
@@ -40,65 +78,96 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Idempotency", testIdempotency},
 		{"IdempotencyRace", testIdempotencyRace},
 		{"IdempotencyCleanup", testIdempotencyCleanup},
+		{"TakeOvers", testTakeOvers},
+		{"TakeOverRace", testTakeOverRace},
 		{"Intents", testIntents},
+		{"Leases", testLeases},
+		{"UserClaims", testUserClaims},
+		{"UserClaimRace", testUserClaimRace},
 		{"Webhooks", testWebhooks},
 		{"Audit", testAudit},
 		{"Times", testTimes},
 		{"Empty", testEmpty},
 		{"Isolation", testIsolation},
+		{"OtherTenantsRows", testOtherTenantsRows},
+		{"NoTenant", testNoTenant},
+		{"EveryMethod", testEveryMethod},
 		{"Rollback", testRollback},
 		{"Panic", testPanic},
+		{"Goexit", testGoexit},
 		{"ErrorsLeaveTransactionUsable", testErrorsLeaveTransactionUsable},
 		{"Snapshot", testSnapshot},
 		{"LostUpdates", testLostUpdates},
+		{"Conflicts", testConflicts},
+		{"FailuresBesideOthers", testFailuresBesideOthers},
 		{"Context", testContext},
 		{"Ended", testEnded},
 		{"Copies", testCopies},
 		{"Subscribe", testSubscribe},
 		{"SubscribeUnderLoad", testSubscribeUnderLoad},
 		{"DeleteCustomer", testDeleteCustomer},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			test.run(t, open(t))
-		})
+		{"DeleteCustomerInPieces", testDeleteCustomerInPieces},
 	}
 }
 
-// update runs a transaction that must succeed.
+// update runs a transaction of the tenant hansa that must succeed.
 func update(t *testing.T, s store.Store, fn func(store.Tx) error) {
 	t.Helper()
-	if err := s.Update(t.Context(), fn); err != nil {
+	updateOf(t, s, hansa, fn)
+}
+
+// updateOf runs a transaction of a tenant that must succeed.
+func updateOf(t *testing.T, s store.Store, tenant string, fn func(store.Tx) error) {
+	t.Helper()
+	if err := s.Update(t.Context(), tenant, fn); err != nil {
 		t.Fatalf("Update: %v", err)
 	}
 }
 
-// view reads; it must succeed.
+// view reads what hansa has; it must succeed.
 func view(t *testing.T, s store.Store, fn func(store.Reader) error) {
 	t.Helper()
-	if err := s.View(t.Context(), fn); err != nil {
+	if err := s.View(t.Context(), hansa, fn); err != nil {
 		t.Fatalf("View: %v", err)
 	}
 }
 
-// read returns the result of one read that must succeed.
+// read returns the result of one read of hansa's that must succeed.
 func read[T any](t *testing.T, s store.Store, fn func(store.Reader) (T, error)) T {
 	t.Helper()
-	var result T
-	view(t, s, func(r store.Reader) (err error) {
+	return readOf(t, s, hansa, fn)
+}
+
+// readOf returns the result of one read of a tenant's that must succeed.
+func readOf[T any](t *testing.T, s store.Store, tenant string, fn func(store.Reader) (T, error)) (result T) {
+	t.Helper()
+	err := s.View(t.Context(), tenant, func(r store.Reader) (err error) {
 		result, err = fn(r)
 		return err
 	})
+	if err != nil {
+		t.Fatalf("View: %v", err)
+	}
 	return result
 }
 
 // readError returns the error of one read.
 func readError[T any](t *testing.T, s store.Store, fn func(store.Reader) (T, error)) error {
 	t.Helper()
-	return s.View(t.Context(), func(r store.Reader) error {
+	return s.View(t.Context(), hansa, func(r store.Reader) error {
 		_, err := fn(r)
 		return err
 	})
+}
+
+// headOf is the end of a log.
+func headOf(t *testing.T, s store.Database, log store.Log) store.Cursor {
+	t.Helper()
+	head, err := s.System().Head(t.Context(), log)
+	if err != nil {
+		t.Fatalf("Head: %v", err)
+	}
+	return head
 }
 
 // wantError checks an error by errors.Is; nil wants none.

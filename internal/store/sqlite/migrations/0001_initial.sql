@@ -1,18 +1,27 @@
 -- Conventions, for this file and those that follow it:
---   * Every table's key begins with tenant, but for what is looked up before the tenant is known (callbacks, webhooks) and the logs, whose
---     position orders them across tenants.
+--   * Every table's key begins with tenant, but for what is looked up before the tenant is known (callbacks) and the logs, whose position orders
+--     them across tenants.
 --   * resource is the message that callers see, in binary protobuf. What is searched for has a column of its own beside it.
+--   * reference is a keyed hash of what the caller named the row; NULL for none. request, in idempotency, is one of the whole request.
 --   * Instants are microseconds since 1970 in UTC; 0 stands for none.
 --   * An id is a UUID of version 7, so that the order of ids is that of creation.
+--   * owner and lease_until say who is at work on a row, and until when others leave it alone.
+
+-- The one row's value is made with the database and goes into every copy of it. Cursors carry it.
+CREATE TABLE epoch (
+  id    INTEGER PRIMARY KEY CHECK (id = 1),
+  value TEXT NOT NULL
+) STRICT;
+INSERT INTO epoch (id, value) VALUES (1, lower(hex(randomblob(8))));
 
 CREATE TABLE customers (
   tenant    TEXT NOT NULL,
   id        TEXT NOT NULL,
-  reference TEXT NOT NULL,
+  reference BLOB,
   resource  BLOB NOT NULL,
   PRIMARY KEY (tenant, id)
 ) STRICT;
-CREATE UNIQUE INDEX customers_by_reference ON customers (tenant, reference) WHERE reference <> '';
+CREATE UNIQUE INDEX customers_by_reference ON customers (tenant, reference) WHERE reference IS NOT NULL;
 
 CREATE TABLE customer_users (
   tenant      TEXT NOT NULL,
@@ -24,38 +33,68 @@ CREATE TABLE customer_users (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX customer_users_by_user ON customer_users (tenant, provider, user_id, customer_id);
 
+-- Who is making a customer's user at a provider. A row whose lease is over claims nothing.
+CREATE TABLE user_claims (
+  tenant      TEXT NOT NULL,
+  customer_id TEXT NOT NULL,
+  provider    TEXT NOT NULL,
+  owner       TEXT NOT NULL,
+  lease_until INTEGER NOT NULL,
+  PRIMARY KEY (tenant, customer_id, provider),
+  FOREIGN KEY (tenant, customer_id) REFERENCES customers (tenant, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX user_claims_by_owner ON user_claims (owner);
+
 -- A deleted consent stays, hidden, until its customer is deleted: its entries in the log belong to it.
+--
+-- While a consent is claimed, claim_owner and claim_until say by whom, and next_poll is moved to the claim's end. claim_number counts the claims,
+-- so that an owner whose claim ran out is told from the next.
 CREATE TABLE consents (
   tenant       TEXT NOT NULL,
   id           TEXT NOT NULL,
   customer_id  TEXT NOT NULL,
   provider     TEXT NOT NULL,
   provider_ref TEXT NOT NULL,
+  user_id      TEXT NOT NULL,
   partner_bank TEXT NOT NULL,
   market       TEXT NOT NULL,
   state        BLOB,
   valid_until  INTEGER NOT NULL,
   redirects    BLOB,
   flow         INTEGER NOT NULL,
-  reference    TEXT NOT NULL,
+  reference    BLOB,
   status       INTEGER NOT NULL,
   resource     BLOB NOT NULL,
   next_poll    INTEGER NOT NULL,
   poll_step    INTEGER NOT NULL,
+  last_poll    INTEGER NOT NULL,
   ended        INTEGER NOT NULL,
+  claim_owner  TEXT NOT NULL DEFAULT '',
+  claim_until  INTEGER NOT NULL DEFAULT 0,
+  claim_number INTEGER NOT NULL DEFAULT 0,
   deleted      INTEGER NOT NULL DEFAULT 0,
   version      INTEGER NOT NULL DEFAULT 1,
   PRIMARY KEY (tenant, id),
   FOREIGN KEY (tenant, customer_id) REFERENCES customers (tenant, id)
 ) STRICT;
 CREATE INDEX consents_by_customer ON consents (tenant, customer_id, id);
-CREATE INDEX consents_by_reference ON consents (tenant, reference, id) WHERE reference <> '';
+CREATE INDEX consents_by_reference ON consents (tenant, reference, id) WHERE reference IS NOT NULL;
 CREATE INDEX consents_by_status ON consents (tenant, status, id);
 CREATE INDEX consents_by_provider_ref ON consents (tenant, provider, provider_ref) WHERE provider_ref <> '';
 CREATE INDEX consents_by_next_poll ON consents (next_poll) WHERE next_poll <> 0;
 
--- AUTOINCREMENT: a position is never given twice, not even after the newest entries were deleted. There is one writer at a time, so the order
--- of positions is that of commits.
+-- Provider accounts that asked to be left alone.
+CREATE TABLE provider_pauses (
+  tenant   TEXT NOT NULL,
+  provider TEXT NOT NULL,
+  until    INTEGER NOT NULL,
+  PRIMARY KEY (tenant, provider)
+) STRICT, WITHOUT ROWID;
+
+-- AUTOINCREMENT: a position is never given twice, not even after the newest entries were deleted.
+--
+-- A reader who has seen a position has seen all lower ones that will ever be there: SQLite has one writer at a time, whatever number of
+-- processes has the file open, so a transaction gets its positions after all that committed before, and is visible as a whole.
 CREATE TABLE consent_log (
   position   INTEGER PRIMARY KEY AUTOINCREMENT,
   tenant     TEXT NOT NULL,
@@ -105,19 +144,22 @@ CREATE INDEX callbacks_by_resource ON callbacks (tenant, resource);
 CREATE INDEX callbacks_by_expire_time ON callbacks (expire_time) WHERE expire_time <> 0;
 
 CREATE TABLE idempotency (
-  tenant       TEXT NOT NULL,
-  method       TEXT NOT NULL,
-  key          TEXT NOT NULL,
-  request_hash BLOB NOT NULL,
-  operation    TEXT NOT NULL,
-  done         INTEGER NOT NULL,
-  response     BLOB,
-  failure      BLOB,
-  create_time  INTEGER NOT NULL,
+  tenant      TEXT NOT NULL,
+  method      TEXT NOT NULL,
+  key         TEXT NOT NULL,
+  request     BLOB NOT NULL,
+  owner       TEXT NOT NULL,
+  lease_until INTEGER NOT NULL,
+  done        INTEGER NOT NULL,
+  customer_id TEXT NOT NULL,
+  response    BLOB,
+  failure     BLOB,
+  create_time INTEGER NOT NULL,
   PRIMARY KEY (tenant, method, key)
 ) STRICT;
 CREATE INDEX idempotency_by_create_time ON idempotency (create_time);
-CREATE INDEX idempotency_open ON idempotency (done) WHERE done = 0;
+CREATE INDEX idempotency_by_customer ON idempotency (tenant, customer_id) WHERE customer_id <> '';
+CREATE INDEX idempotency_open ON idempotency (owner) WHERE done = 0;
 
 CREATE TABLE intents (
   tenant             TEXT NOT NULL,
@@ -125,22 +167,29 @@ CREATE TABLE intents (
   provider           TEXT NOT NULL,
   operation          TEXT NOT NULL,
   resource           TEXT NOT NULL,
+  customer_id        TEXT NOT NULL,
   idempotency_method TEXT NOT NULL,
   idempotency_key    TEXT NOT NULL,
   state              TEXT NOT NULL,
+  owner              TEXT NOT NULL,
+  lease_until        INTEGER NOT NULL,
   create_time        INTEGER NOT NULL,
   update_time        INTEGER NOT NULL,
   PRIMARY KEY (tenant, id)
 ) STRICT;
-CREATE INDEX intents_by_resource ON intents (tenant, resource);
-CREATE INDEX intents_open ON intents (create_time, id) WHERE state = 'open';
+CREATE INDEX intents_by_customer ON intents (tenant, customer_id) WHERE customer_id <> '';
+CREATE INDEX intents_open_by_owner ON intents (owner) WHERE state = 'open';
+CREATE INDEX intents_open_by_lease ON intents (lease_until) WHERE state = 'open';
+CREATE INDEX intents_open_by_record ON intents (tenant, idempotency_method, idempotency_key) WHERE state = 'open';
+CREATE INDEX intents_closed ON intents (update_time) WHERE state <> 'open';
 
 CREATE TABLE webhooks (
-  key         TEXT NOT NULL PRIMARY KEY,
   tenant      TEXT NOT NULL,
+  key         TEXT NOT NULL,
   provider    TEXT NOT NULL,
   registered  INTEGER NOT NULL,
-  update_time INTEGER NOT NULL
+  update_time INTEGER NOT NULL,
+  PRIMARY KEY (tenant, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit (

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/sqlite"
+)
+
+// stores are the kinds of database that the gateway can use, by the scheme of their address. A further one is one
+// more entry.
+var stores = []store.Driver{
+	{
+		Scheme: "sqlite", Form: "sqlite:<path>", Check: checkSQLite, Open: openSQLite,
+		OpenArchive: func(ctx context.Context, path string) (store.Archive, error) {
+			return sqlite.OpenReadOnly(ctx, filepath.FromSlash(path))
+		},
+	},
+}
+
+// driver finds the kind of database that an address names, and gives what stands behind the scheme.
+func driver(address string) (store.Driver, string, error) {
+	scheme, rest, _ := strings.Cut(address, ":")
+	var forms []string
+	for _, d := range stores {
+		if d.Scheme == scheme {
+			return d, rest, d.Check(rest)
+		}
+		forms = append(forms, d.Form)
+	}
+	return store.Driver{}, "", fmt.Errorf("must be %s", strings.Join(forms, " or "))
+}
+
+// openStore opens the store that the configuration names.
+func openStore(ctx context.Context, cfg *config.Config) (store.Database, error) {
+	d, rest, err := driver(cfg.Store.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	db, err := d.Open(ctx, rest)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return db, nil
+}
+
+// openArchive opens the store of a configuration for reading.
+func openArchive(ctx context.Context, path string) (store.Archive, error) {
+	cfg, err := config.Load(path, kinds)
+	if err != nil {
+		return nil, err
+	}
+	d, rest, err := driver(cfg.Store.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	archive, err := d.OpenArchive(ctx, rest)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return archive, nil
+}
+
+func checkSQLite(path string) error {
+	if path == "" || strings.HasPrefix(path, "//") {
+		return errors.New("must be sqlite:<path>")
+	}
+	return nil
+}
+
+// alone is a SQLite file that this process has to itself.
+type alone struct {
+	*sqlite.Store
+
+	lock io.Closer
+}
+
+// openSQLite opens a file and keeps other gateways from it. Who has the lock knows that everybody is gone who was at
+// work on the file before, so what they left behind is settled at once.
+func openSQLite(ctx context.Context, path string) (store.Database, error) {
+	path = filepath.FromSlash(path)
+	lock, err := sqlite.Lock(path)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqlite.Open(ctx, path, sqlite.Options{})
+	if err == nil {
+		if err = db.EndLeases(ctx); err == nil {
+			return &alone{Store: db, lock: lock}, nil
+		}
+		err = errors.Join(err, db.Close())
+	}
+	return nil, errors.Join(err, lock.Close())
+}
+
+// Close closes the file, then lets others have it.
+func (a *alone) Close() error { return errors.Join(a.Store.Close(), a.lock.Close()) }

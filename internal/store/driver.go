@@ -1,0 +1,26 @@
+package store
+
+import "context"
+
+// Driver opens the databases whose address begins with a scheme. The program has a list of them: a further kind of database is one more entry.
+type Driver struct {
+	// Scheme is what stands before the first colon of an address, such as "sqlite".
+	Scheme string
+	// Form is how an address looks, for people, such as "sqlite:<path>".
+	Form string
+	// Check says what is wrong with an address, of which it gets what stands behind the colon. The error never quotes it: it may hold a password.
+	Check func(rest string) error
+	// Open opens the database for this process. Where a database is not made for several, it refuses one that another process has.
+	Open func(ctx context.Context, rest string) (Database, error)
+	// OpenArchive opens it for reading alone, beside whatever processes have it.
+	OpenArchive func(ctx context.Context, rest string) (Archive, error)
+}
+
+// Archive reads a database for exports and backups. It changes nothing, and keeps nobody from writing.
+type Archive interface {
+	// AuditTrail lists entries behind a position, in order; an empty tenant stands for all.
+	AuditTrail(ctx context.Context, tenant string, after int64, limit int) ([]Audit, error)
+	// Backup writes the database as it stands at one moment into a new file.
+	Backup(ctx context.Context, path string) error
+	Close() error
+}

@@ -1,0 +1,99 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"kontor.dev/kontor/internal/store"
+)
+
+// spread is several stores of one database as one: each call goes to the next of them.
+type spread struct {
+	stores []store.Database
+	turn   atomic.Int64
+}
+
+var (
+	_ store.Database = (*spread)(nil)
+	_ store.System   = (*spreadSystem)(nil)
+)
+
+func (s *spread) next() store.Database { return s.stores[int(s.turn.Add(1))%len(s.stores)] }
+
+func (s *spread) View(ctx context.Context, tenant string, fn func(store.Reader) error) error {
+	return s.next().View(ctx, tenant, fn)
+}
+
+func (s *spread) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
+	return s.next().Update(ctx, tenant, fn)
+}
+
+func (s *spread) Ping(ctx context.Context) error { return s.next().Ping(ctx) }
+
+func (s *spread) Close() error {
+	var errs []error
+	for _, one := range s.stores {
+		errs = append(errs, one.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *spread) System() store.System { return spreadSystem{s} }
+
+type spreadSystem struct{ *spread }
+
+func (s spreadSystem) next() store.System { return s.spread.next().System() }
+
+func (s spreadSystem) ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, limit int) ([]*store.Consent, error) {
+	return s.next().ClaimDue(ctx, now, owner, lease, limit)
+}
+
+func (s spreadSystem) RenewLeases(ctx context.Context, owners []string, until time.Time) error {
+	return s.next().RenewLeases(ctx, owners, until)
+}
+
+func (s spreadSystem) ExpiredIntents(ctx context.Context, now time.Time, limit int) ([]*store.Intent, error) {
+	return s.next().ExpiredIntents(ctx, now, limit)
+}
+
+func (s spreadSystem) TailConsents(ctx context.Context, after store.Cursor, limit int) ([]store.ConsentEntry, error) {
+	return s.next().TailConsents(ctx, after, limit)
+}
+
+func (s spreadSystem) TailShipments(ctx context.Context, after store.Cursor, limit int) ([]store.ShipmentEntry, error) {
+	return s.next().TailShipments(ctx, after, limit)
+}
+
+func (s spreadSystem) Head(ctx context.Context, log store.Log) (store.Cursor, error) {
+	return s.next().Head(ctx, log)
+}
+
+func (s spreadSystem) Callback(ctx context.Context, kind store.CallbackKind, hash [32]byte) (*store.Callback, error) {
+	return s.next().Callback(ctx, kind, hash)
+}
+
+func (s spreadSystem) AuditTrail(ctx context.Context, after int64, limit int) ([]store.Audit, error) {
+	return s.next().AuditTrail(ctx, after, limit)
+}
+
+func (s spreadSystem) DeleteCallbacksBefore(ctx context.Context, expired time.Time, limit int) (int, error) {
+	return s.next().DeleteCallbacksBefore(ctx, expired, limit)
+}
+
+func (s spreadSystem) DeleteIdempotencyBefore(ctx context.Context, created time.Time, limit int) (int, error) {
+	return s.next().DeleteIdempotencyBefore(ctx, created, limit)
+}
+
+func (s spreadSystem) DeleteIntentsBefore(ctx context.Context, updated time.Time, limit int) (int, error) {
+	return s.next().DeleteIntentsBefore(ctx, updated, limit)
+}
+
+func (s spreadSystem) DeleteAuditBefore(ctx context.Context, before time.Time, limit int) (int, error) {
+	return s.next().DeleteAuditBefore(ctx, before, limit)
+}
+
+func (s spreadSystem) Subscribe(log store.Log) (wake <-chan struct{}, cancel func()) {
+	return s.next().Subscribe(log)
+}

@@ -1,0 +1,242 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"kontor.dev/kontor/internal/store"
+)
+
+const (
+	// buffered is how many entries the tailer keeps for a stream that does not take them. One that has more to come
+	// reads the log itself.
+	buffered = 64
+	// tailBatch is how many entries the tailer reads at once.
+	tailBatch = 256
+	// tailRetry is how long the tailer waits when the store does not answer.
+	tailRetry = time.Second
+)
+
+// Source tells how the entries E of a log are read, and what streams send of them, messages M.
+type Source[E, M any] struct {
+	Log store.Log
+	// Tails wakes the tailer and tells where the log ends.
+	Tails store.Tails
+	// Tail reads entries of all tenants, Read those of a topic.
+	Tail func(ctx context.Context, after store.Cursor, limit int) ([]E, error)
+	Read func(r store.Reader, topic Topic, after store.Cursor, limit int) ([]E, error)
+	// Of tells what an entry is about and the place behind it; last says that nothing follows about that resource.
+	Of func(E) (about Topic, at store.Cursor, last bool)
+	// Message makes what is sent of an entry. It is sent by many streams, and not changed any more.
+	Message func(e E, token string) M
+	// Logger is where the tailer says that it cannot read.
+	Logger *slog.Logger
+}
+
+// Feed is a log as streams follow it. While there are streams, a tailer reads what is added and hands it to those
+// whom it concerns.
+type Feed[M any] struct {
+	log    store.Log
+	tails  store.Tails
+	tail   func(ctx context.Context, after store.Cursor, limit int) ([]*entry[M], error)
+	read   func(r store.Reader, topic Topic, after store.Cursor, limit int) ([]*entry[M], error)
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	streams map[Topic]map[*subscription[M]]struct{}
+	// tailer is the one that is at work, nil for none.
+	tailer *tailer
+}
+
+// entry is an entry of the log, with its messages.
+type entry[M any] struct {
+	about Topic
+	at    store.Cursor
+	last  bool
+	// one and all are the messages for those who watch the one resource, or all of the tenant's: each is made when the
+	// first of them sends it. Their tokens differ.
+	one, all func() M
+}
+
+func (e *entry[M]) message(topic Topic) M {
+	if topic.ID == "" {
+		return e.all()
+	}
+	return e.one()
+}
+
+// subscription is a stream's place in the feed.
+type subscription[M any] struct {
+	topic   Topic
+	entries chan *entry[M]
+	// behind receives when entries were left out because the stream did not take those that it had.
+	behind chan struct{}
+	// stale says so, too, until the stream begins anew; the feed's lock guards it.
+	stale bool
+}
+
+// tailer is one life of the goroutine that reads the log.
+type tailer struct{ stop context.CancelFunc }
+
+// NewFeed makes the feed of a log.
+func NewFeed[E, M any](s Source[E, M]) *Feed[M] {
+	entries := func(page []E, err error) ([]*entry[M], error) {
+		out := make([]*entry[M], len(page))
+		for i, e := range page {
+			about, at, last := s.Of(e)
+			make := func(topic Topic) func() M {
+				return sync.OnceValue(func() M { return s.Message(e, token(s.Log, topic, at)) })
+			}
+			out[i] = &entry[M]{
+				about: about, at: at, last: last, one: make(about), all: make(Topic{Tenant: about.Tenant}),
+			}
+		}
+		return out, err
+	}
+	return &Feed[M]{
+		log: s.Log, tails: s.Tails, logger: s.Logger,
+		tail: func(ctx context.Context, after store.Cursor, limit int) ([]*entry[M], error) {
+			return entries(s.Tail(ctx, after, limit))
+		},
+		read: func(r store.Reader, topic Topic, after store.Cursor, limit int) ([]*entry[M], error) {
+			return entries(s.Read(r, topic, after, limit))
+		},
+		streams: make(map[Topic]map[*subscription[M]]struct{}),
+	}
+}
+
+// subscribe has the tailer hand over the topic's entries: all those that are visible in the log only after it returns,
+// and perhaps some before them.
+func (f *Feed[M]) subscribe(ctx context.Context, topic Topic) (*subscription[M], error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.tailer == nil {
+		// The place is taken before the stream reads the log, so that nothing falls in between.
+		at, err := f.tails.Head(ctx, f.log)
+		if err != nil {
+			return nil, err
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		f.tailer = &tailer{stop: stop}
+		go f.follow(ctx, f.tailer, at)
+	}
+	s := &subscription[M]{topic: topic, entries: make(chan *entry[M], buffered), behind: make(chan struct{}, 1)}
+	if f.streams[topic] == nil {
+		f.streams[topic] = make(map[*subscription[M]]struct{})
+	}
+	f.streams[topic][s] = struct{}{}
+	return s, nil
+}
+
+// unsubscribe ends a stream's place. The tailer stops with the last one.
+func (f *Feed[M]) unsubscribe(s *subscription[M]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.streams[s.topic], s)
+	if len(f.streams[s.topic]) == 0 {
+		delete(f.streams, s.topic)
+	}
+	if len(f.streams) == 0 && f.tailer != nil {
+		f.tailer.stop()
+		f.tailer = nil
+	}
+}
+
+// refresh empties the place of a stream that fell behind, before it reads the log itself.
+func (f *Feed[M]) refresh(s *subscription[M]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(s.entries) > 0 {
+		<-s.entries
+	}
+	s.stale = false
+}
+
+// follow is the tailer: it reads what is added to the log behind a place, and hands it over.
+func (f *Feed[M]) follow(ctx context.Context, t *tailer, at store.Cursor) {
+	wake, cancel := f.tails.Subscribe(f.log)
+	defer cancel()
+	for {
+		page, err := f.tail(ctx, at, tailBatch)
+		if errors.Is(err, store.ErrCursor) {
+			f.giveUp(t)
+			return
+		}
+		if err != nil && ctx.Err() == nil {
+			f.logger.WarnContext(ctx, "cannot follow a log", "log", string(f.log), "error", err.Error())
+		}
+		if len(page) > 0 {
+			at = page[len(page)-1].at
+			f.deliver(t, page)
+		}
+		if len(page) == tailBatch {
+			continue
+		}
+		var retry <-chan time.Time
+		if err != nil {
+			retry = time.After(tailRetry)
+		}
+		select {
+		case <-wake:
+		case <-retry:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// deliver hands entries to the streams that they concern, and waits for none.
+func (f *Feed[M]) deliver(t *tailer, page []*entry[M]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.tailer != t {
+		return // Another one is at work for other streams.
+	}
+	for _, e := range page {
+		for _, topic := range []Topic{e.about, {Tenant: e.about.Tenant}} {
+			for s := range f.streams[topic] {
+				f.hand(s, e)
+			}
+		}
+	}
+}
+
+func (f *Feed[M]) hand(s *subscription[M], e *entry[M]) {
+	if s.stale {
+		return
+	}
+	select {
+	case s.entries <- e:
+	default:
+		s.fallBehind()
+	}
+}
+
+// fallBehind has the stream read the log itself. The feed's lock is held.
+func (s *subscription[M]) fallBehind() {
+	s.stale = true
+	select {
+	case s.behind <- struct{}{}:
+	default:
+	}
+}
+
+// giveUp ends the tailer whose place is no longer one of the log, since another database took this one's place. The
+// streams find out by themselves.
+func (f *Feed[M]) giveUp(t *tailer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.tailer != t {
+		return
+	}
+	t.stop()
+	f.tailer = nil
+	for _, streams := range f.streams {
+		for s := range streams {
+			s.fallBehind()
+		}
+	}
+}

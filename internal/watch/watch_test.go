@@ -1,0 +1,497 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/sqlite"
+)
+
+const tenant = "hansa"
+
+// message is what streams send here: the subject of a shipment, which the tests count up.
+type message struct{ subject, token string }
+
+// world is a database with a shipment log, and a process that follows it.
+type world struct {
+	db      *sqlite.Store
+	path    string
+	streams *Streams
+	stop    chan struct{} // ends the streams
+	feed    *Feed[*message]
+	// made counts the messages that were made, tails the tailers that are at work.
+	made, tails *atomic.Int32
+}
+
+// counted counts subscriptions.
+type counted struct {
+	store.Tails
+
+	tails *atomic.Int32
+}
+
+func (c counted) Subscribe(log store.Log) (<-chan struct{}, func()) {
+	wake, cancel := c.Tails.Subscribe(log)
+	c.tails.Add(1)
+	return wake, func() {
+		c.tails.Add(-1)
+		cancel()
+	}
+}
+
+func newWorld(t *testing.T, path string) *world {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w := &world{db: db, path: path, made: &atomic.Int32{}, tails: &atomic.Int32{}, stop: make(chan struct{})}
+	log := slog.New(slog.DiscardHandler)
+	w.streams = &Streams{
+		Store: &service.Store{Store: db, Log: log}, Stopping: w.stop, Heartbeat: time.Hour,
+	}
+	w.feed = NewFeed(Source[store.ShipmentEntry, *message]{
+		Log: store.ShipmentLog, Tails: counted{db.System(), w.tails}, Tail: db.System().TailShipments, Logger: log,
+		Read: func(r store.Reader, topic Topic, after store.Cursor, limit int) ([]store.ShipmentEntry, error) {
+			return r.ShipmentEntries(topic.ID, after, limit)
+		},
+		Of: func(e store.ShipmentEntry) (Topic, store.Cursor, bool) {
+			over := e.After.GetStatus() == documentsv1.Shipment_FAILED
+			return Topic{Tenant: e.Tenant, ID: e.ShipmentID}, e.Cursor, over
+		},
+		Message: func(e store.ShipmentEntry, token string) *message {
+			w.made.Add(1)
+			return &message{subject: e.After.GetSubject(), token: token}
+		},
+	})
+	return w
+}
+
+func newOne(t *testing.T) *world {
+	t.Helper()
+	return newWorld(t, filepath.Join(t.TempDir(), "kontor.db"))
+}
+
+// insert makes shipments.
+func (w *world) insert(t *testing.T, ids ...string) {
+	t.Helper()
+	w.update(t, func(tx store.Tx) error {
+		for _, id := range ids {
+			row := &store.Shipment{Tenant: tenant, ID: id, Resource: &documentsv1.Shipment{}}
+			if err := tx.InsertShipment(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (w *world) update(t *testing.T, fn func(store.Tx) error) {
+	t.Helper()
+	if err := w.db.Update(context.Background(), tenant, fn); err != nil {
+		t.Errorf("Update: %v", err)
+	}
+}
+
+// append adds an entry to the log.
+func (w *world) append(t *testing.T, id, subject string) {
+	t.Helper()
+	w.update(t, func(tx store.Tx) error { return tx.AppendShipment(id, &documentsv1.Shipment{Subject: subject}) })
+}
+
+// stream is a caller's stream: what it received comes through messages, whose reader may be slow.
+type stream struct {
+	messages chan *message
+	ended    chan error
+	cancel   context.CancelFunc
+}
+
+// watch begins a stream. Its state is a message without a subject.
+func (w *world) watch(t *testing.T, id, token string) *stream {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &stream{messages: make(chan *message), ended: make(chan error, 1), cancel: cancel}
+	send := func(m *message) error {
+		select {
+		case s.messages <- m:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	watched := Watched[*message]{
+		Topic: Topic{Tenant: tenant, ID: id}, Feed: w.feed, Send: send,
+		Heartbeat: func(token string) error { return send(&message{token: token}) },
+		Snapshot: func() (at store.Cursor, sent bool, err error) {
+			at, err = w.db.System().Head(ctx, store.ShipmentLog)
+			return at, false, err
+		},
+	}
+	go func() { s.ended <- Run(ctx, w.streams, watched, token) }()
+	t.Cleanup(func() { s.end(t) })
+	return s
+}
+
+// end ends a stream as its caller does.
+func (s *stream) end(t *testing.T) {
+	t.Helper()
+	s.cancel()
+	for {
+		select {
+		case <-s.messages:
+		case err := <-s.ended:
+			s.ended <- err
+			if err != nil && !errors.Is(err, context.Canceled) && kerr.Reason(err) == errorv1.Error_REASON_UNSPECIFIED {
+				t.Errorf("a stream ended with %v", err)
+			}
+			return
+		}
+	}
+}
+
+// next gives the next message.
+func (s *stream) next(t *testing.T) *message {
+	t.Helper()
+	select {
+	case m := <-s.messages:
+		return m
+	case err := <-s.ended:
+		s.ended <- err
+		t.Fatalf("the stream ended with %v", err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the stream is silent")
+	}
+	return nil
+}
+
+// want reads messages with these subjects.
+func (s *stream) want(t *testing.T, subjects ...string) (last *message) {
+	t.Helper()
+	for _, want := range subjects {
+		if last = s.next(t); last.subject != want {
+			t.Fatalf("received %q, want %q", last.subject, want)
+		}
+	}
+	return last
+}
+
+func numbers(from, to int) (subjects []string) {
+	for n := from; n < to; n++ {
+		subjects = append(subjects, fmt.Sprint(n))
+	}
+	return subjects
+}
+
+// TestOneTailerMakesMessagesOnce has many streams of two kinds.
+func TestOneTailerMakesMessagesOnce(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	w.insert(t, "a", "b")
+	var all, one []*stream
+	for range 10 {
+		all, one = append(all, w.watch(t, "", "")), append(one, w.watch(t, "a", ""))
+	}
+	for _, s := range slices.Concat(all, one) {
+		s.want(t, "") // the state; the stream follows from here on
+	}
+	// A stream that has not caught up yet makes its own messages. All have when the first entry came by the tailer.
+	for n := 0; ; n++ {
+		w.made.Store(0)
+		w.append(t, "a", fmt.Sprint(n))
+		seen := map[*message]bool{}
+		for _, s := range slices.Concat(all, one) {
+			seen[s.want(t, fmt.Sprint(n))] = true
+		}
+		if len(seen) == 2 && w.made.Load() == 2 {
+			break
+		}
+		if n == 100 {
+			t.Fatalf("20 streams of two kinds sent %d different messages, and %d were made; want 2", len(seen), w.made.Load())
+		}
+	}
+	if tails := w.tails.Load(); tails != 1 {
+		t.Errorf("%d tailers are at work, want 1", tails)
+	}
+	w.append(t, "b", "of another")
+	for _, s := range all {
+		s.want(t, "of another")
+	}
+	for _, s := range slices.Concat(all, one) {
+		s.end(t)
+	}
+	for limit := time.Now().Add(10 * time.Second); w.tails.Load() != 0; {
+		if time.Now().After(limit) {
+			t.Fatal("a tailer is left when all streams have ended")
+		}
+	}
+	// It comes back with the next stream, and what happened meanwhile is not lost.
+	resumed := w.watch(t, "", "")
+	token := resumed.want(t, "").token
+	resumed.end(t)
+	w.append(t, "a", "meanwhile")
+	again := w.watch(t, "", token)
+	again.want(t, "meanwhile")
+	w.append(t, "a", "later")
+	again.want(t, "later")
+}
+
+// TestSlowStream has one stream that does not read, while another one reads more than is kept for the first. In the end it reads all, too.
+func TestSlowStream(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	w.insert(t, "a")
+	slow, fast := w.watch(t, "", ""), w.watch(t, "", "")
+	slow.want(t, "")
+	fast.want(t, "")
+	const entries = 5 * buffered
+	for n := range entries {
+		w.append(t, "a", fmt.Sprint(n))
+		fast.want(t, fmt.Sprint(n))
+	}
+	slow.want(t, numbers(0, entries)...)
+	// It follows again, and may fall behind again.
+	for n := entries; n < 2*entries; n++ {
+		w.append(t, "a", fmt.Sprint(n))
+	}
+	slow.want(t, numbers(entries, 2*entries)...)
+	fast.want(t, numbers(entries, 2*entries)...)
+}
+
+// TestEveryStreamSeesAll has writers in two processes, and streams in both that end and resume at random, some of them slow: each sees every
+// entry once, in the order of the log.
+func TestEveryStreamSeesAll(t *testing.T) {
+	t.Parallel()
+	randomSeed := rand.Uint64()
+	t.Logf("seed %d", randomSeed)
+	w := newOne(t)
+	both := []*world{w, newWorld(t, w.path)}
+	w.insert(t, "a", "b", "c")
+	ids := []string{"a", "b", "c"}
+	start := w.watch(t, "", "")
+	token := start.want(t, "").token
+	tokens := map[string]string{"": token}
+	for _, id := range ids {
+		s := w.watch(t, id, "")
+		tokens[id] = s.want(t, "").token
+		s.end(t)
+	}
+	start.end(t)
+
+	const each, writers = 150, 4
+	var group sync.WaitGroup
+	for n := range writers {
+		group.Go(func() {
+			for i := range each {
+				both[n%2].append(t, ids[(n+i)%len(ids)], fmt.Sprintf("%d-%d", n, i))
+			}
+		})
+	}
+	want := map[string]int{"": writers * each, "a": writers * each / 3, "b": writers * each / 3, "c": writers * each / 3}
+	results := make([][]string, 12)
+	topics := make([]string, len(results))
+	for n := range results {
+		random := rand.New(rand.NewPCG(randomSeed, uint64(n)))
+		id := []string{"", "a", "", "b"}[n%4]
+		topics[n] = id
+		group.Go(func() {
+			token := tokens[id]
+			for len(results[n]) < want[id] {
+				s := both[random.IntN(2)].watch(t, id, token)
+				for left := 1 + random.IntN(2*buffered); left > 0 && len(results[n]) < want[id]; left-- {
+					m := s.next(t)
+					results[n], token = append(results[n], m.subject), m.token
+					if random.IntN(40) == 0 { // slow for a moment
+						<-time.After(3 * time.Millisecond)
+					}
+				}
+				s.end(t)
+			}
+		})
+	}
+	group.Wait()
+	for id := range want {
+		var log []string
+		err := w.db.View(t.Context(), tenant, func(r store.Reader) error {
+			entries, err := r.ShipmentEntries(id, "", 1_000_000)
+			for _, e := range entries {
+				log = append(log, e.After.GetSubject())
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, seen := range results {
+			if topics[n] == id && !slices.Equal(seen, log) {
+				t.Errorf("stream %d of %q saw %d entries, not the %d of the log in their order", n, id, len(seen), len(log))
+			}
+		}
+	}
+}
+
+// TestSnapshotInPages sends the state of many resources, with changes on the way.
+func TestSnapshotInPages(t *testing.T) {
+	t.Parallel()
+	for _, rows := range []int{0, 1, Batch - 1, Batch, Batch + 1, 3*Batch + 7} {
+		t.Run(fmt.Sprint(rows), func(t *testing.T) {
+			t.Parallel()
+			w := newOne(t)
+			var ids []string
+			for n := range rows {
+				ids = append(ids, fmt.Sprintf("%06d", n))
+			}
+			w.insert(t, ids...)
+			watched := Watched[*message]{Topic: Topic{Tenant: tenant}, Feed: w.feed}
+			var seen, tokens []string
+			pages, held := 0, 0
+			at, sent, err := SendAll(t.Context(), w.streams, watched, func(r store.Reader, page store.Page) ([]*store.Shipment, error) {
+				pages++
+				list, err := r.Shipments(store.ShipmentFilter{}, page)
+				held += len(list)
+				return list, err
+			}, func(row *store.Shipment) string { return row.ID }, func(row *store.Shipment, token string) error {
+				if most := Batch + 1; held > most {
+					t.Errorf("%d rows are held, want at most %d", held, most)
+				}
+				held--
+				seen, tokens = append(seen, row.ID), append(tokens, token)
+				if len(seen) == 1 { // A change while the snapshot is under way comes behind it.
+					w.append(t, row.ID, "change")
+				}
+				return nil
+			})
+			if err != nil || sent != (rows > 0) || !slices.Equal(seen, ids) {
+				t.Fatalf("%d of %d rows were sent, %t, %v", len(seen), rows, sent, err)
+			}
+			if want := rows/Batch + 1; pages != want {
+				t.Errorf("%d pages were read, want %d", pages, want)
+			}
+			for i, token := range tokens {
+				if want := i == rows-1; (token != "") != want {
+					t.Errorf("message %d of %d has the token %q", i, rows, token)
+				}
+			}
+			if rows == 0 {
+				return
+			}
+			if tokens[rows-1] != watched.Token(at) {
+				t.Error("the token stands for another place than the events follow from")
+			}
+			w.watch(t, "", tokens[rows-1]).want(t, "change")
+		})
+	}
+}
+
+// TestEnds ends streams in all ways but the caller's.
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	w.insert(t, "a", "b")
+	one, all := w.watch(t, "a", ""), w.watch(t, "", "")
+	early := one.want(t, "").token
+	token := all.want(t, "").token
+	over := func(tx store.Tx) error {
+		return tx.AppendShipment("a", &documentsv1.Shipment{Subject: "over", Status: documentsv1.Shipment_FAILED})
+	}
+	w.update(t, over)
+	one.want(t, "over")
+	if err := <-one.ended; err != nil {
+		t.Errorf("a stream that is over ended with %v", err)
+	} else {
+		one.ended <- nil
+	}
+	all.want(t, "over")
+	w.append(t, "b", "after")
+	all.want(t, "after")
+	late := w.watch(t, "a", early)
+	late.want(t, "over")
+	if err := <-late.ended; err != nil {
+		t.Errorf("a stream that was over already ended with %v", err)
+	} else {
+		late.ended <- nil
+	}
+	foreign := w.watch(t, "a", token)
+	if err := <-foreign.ended; kerr.Reason(err) != errorv1.Error_INVALID_FIELD {
+		t.Errorf("a token of another stream: %v", err)
+	} else {
+		foreign.ended <- err
+	}
+	for _, bad := range []string{"word", token + "A", newOne(t).token(t)} {
+		s := w.watch(t, "", bad)
+		if err := <-s.ended; kerr.Reason(err) != errorv1.Error_INVALID_FIELD {
+			t.Errorf("the token %q: %v", bad, err)
+		} else {
+			s.ended <- err
+		}
+	}
+	s := w.watch(t, "", "")
+	s.want(t, "")
+	close(w.stop)
+	if err := <-s.ended; kerr.Reason(err) != errorv1.Error_GATEWAY_STOPPING {
+		t.Errorf("a gateway that stops: %v", err)
+	} else {
+		s.ended <- err
+	}
+}
+
+// token is one of this world's, for the same topic as another world's.
+func (w *world) token(t *testing.T) string {
+	t.Helper()
+	at, err := w.db.System().Head(t.Context(), store.ShipmentLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token(store.ShipmentLog, Topic{Tenant: tenant}, at)
+}
+
+// TestStoreThatDoesNotAnswer has the tailer fail for some time: nothing is lost.
+func TestStoreThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	w.insert(t, "a")
+	var broken atomic.Bool
+	var tried atomic.Int32
+	tail := w.feed.tail
+	w.feed.tail = func(ctx context.Context, after store.Cursor, limit int) ([]*entry[*message], error) {
+		tried.Add(1)
+		if broken.Load() {
+			return nil, errors.New("the store does not answer")
+		}
+		return tail(ctx, after, limit)
+	}
+	s := w.watch(t, "", "")
+	s.want(t, "")
+	w.append(t, "a", "before")
+	s.want(t, "before")
+	broken.Store(true)
+	before := tried.Load()
+	w.append(t, "a", "meanwhile")
+	for limit := time.Now().Add(10 * time.Second); tried.Load() == before; {
+		if time.Now().After(limit) {
+			t.Fatal("the tailer was not woken")
+		}
+	}
+	broken.Store(false)
+	s.want(t, "meanwhile")
+	w.append(t, "a", "after")
+	s.want(t, "after")
+}
