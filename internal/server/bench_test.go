@@ -42,15 +42,16 @@ func (c tokenCheck) Authenticate(_ context.Context, authorization []string) (ide
 	return identity.Identity{ClientID: "all", Tenant: "one", Scopes: []string{"*"}}, nil
 }
 
-// BenchmarkREST sends requests to the HTTP handler, without a socket. What is measured is the way from a request to the service and back.
+// BenchmarkREST sends requests to the HTTP handler, without a socket. What is measured is the way from a request to
+// the service and back.
 func BenchmarkREST(b *testing.B) {
 	const messages = 1000
 	pdf := strings.Repeat("JVBERi0x", 1<<17) // 1 MiB of base64
 	consents := make([]*consentv1.Consent, 100)
 	for i := range consents {
 		consents[i] = &consentv1.Consent{
-			Name: "consents/" + strconv.Itoa(i), Customer: "customers/1", Market: "SE", Status: consentv1.Consent_AUTHORIZED,
-			Link: &typev1.Link{Uri: "https://bank.example.com/consent/1"},
+			Name: "consents/" + strconv.Itoa(i), Customer: "customers/1", Market: "SE",
+			Status: consentv1.Consent_AUTHORIZED, Link: &typev1.Link{Uri: "https://bank.example.com/consent/1"},
 		}
 	}
 	for _, c := range []struct {
@@ -60,10 +61,13 @@ func BenchmarkREST(b *testing.B) {
 		{"get", http.MethodGet, "/v1/consents/1", "", false},
 		{"get-with-token", http.MethodGet, "/v1/consents/1", "", true},
 		{"list-100", http.MethodGet, "/v1/consents", "", false},
-		{"create", http.MethodPost, "/v1/consents", `{"consent": {"market": "SE", "customer": "customers/1"}, "requestId": "5f0c1a52-6a3f-4d0a-9a53-0c2f6f1f8f11"}`, false},
+		{"create", http.MethodPost, "/v1/consents",
+			`{"consent": {"market": "SE", "customer": "customers/1"},` +
+				`"requestId": "5f0c1a52-6a3f-4d0a-9a53-0c2f6f1f8f11"}`, false},
 		{"create-bare", http.MethodPost, "/v1/consents", `{"market": "SE", "customer": "customers/1"}`, false},
-		{"create-1MiB", http.MethodPost, "/v1/shipments", `{"shipment": {"channel": "FAX", "recipient": "+49", "subject": "s",` +
-			`"address": {"city": "Berlin", "countryCode": "DE"}, "pdf": "` + pdf + `"}}`, false},
+		{"create-1MiB", http.MethodPost, "/v1/shipments",
+			`{"shipment": {"channel": "FAX", "recipient": "+49", "subject": "s",` +
+				`"address": {"city": "Berlin", "countryCode": "DE"}, "pdf": "` + pdf + `"}}`, false},
 		{"update", http.MethodPatch, "/v1/partnerBanks/1", `{"displayName": "B", "broker": true}`, false},
 		{"stream-1000", http.MethodGet, "/v1/consents:watch", "", false},
 	} {
@@ -78,15 +82,22 @@ func BenchmarkREST(b *testing.B) {
 				options.Authenticator = newTokenCheck(b)
 			}
 			h.consents.quiet = true
-			h.consents.list = func(context.Context, *consentv1.ListConsentsRequest) (*consentv1.ListConsentsResponse, error) {
+			h.consents.list = func(
+				context.Context, *consentv1.ListConsentsRequest,
+			) (*consentv1.ListConsentsResponse, error) {
 				return &consentv1.ListConsentsResponse{Consents: consents}, nil
 			}
-			h.consents.update = func(_ context.Context, r *consentv1.UpdatePartnerBankRequest) (*consentv1.PartnerBank, error) {
+			h.consents.update = func(
+				_ context.Context, r *consentv1.UpdatePartnerBankRequest,
+			) (*consentv1.PartnerBank, error) {
 				return r.GetPartnerBank(), nil
 			}
-			h.consents.watch = func(_ *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer) error {
+			h.consents.watch = func(
+				_ *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer,
+			) error {
+				message := &consentv1.WatchConsentsResponse{ResumeToken: "token", Consent: consents[0]}
 				for range messages {
-					if err := s.Send(&consentv1.WatchConsentsResponse{ResumeToken: "token", Consent: consents[0]}); err != nil {
+					if err := s.Send(message); err != nil {
 						return err
 					}
 				}

@@ -19,11 +19,12 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 )
 
-// The gateway keeps its parser in a variable of its package, although it looks like an option of one mux: it is set once, before any runs.
+// The gateway keeps its parser in a variable of its package, although it looks like an option of one mux: it is set
+// once, before any runs.
 var _ = runtime.NewServeMux(runtime.SetQueryParameterParser(queryParser{}))
 
-// queryParser reads query parameters. The gateway's own passes over parameters that it does not know, and quotes values that it does not
-// understand.
+// queryParser reads query parameters. The gateway's own passes over parameters that it does not know, and quotes
+// values that it does not understand.
 type queryParser struct{ gateway runtime.DefaultQueryParser }
 
 // Parse implements runtime.QueryParameterParser.
@@ -51,7 +52,8 @@ func (p queryParser) Parse(message proto.Message, values url.Values, filter *uti
 	return nil
 }
 
-// maskNames brings a field mask from JSON names into proto names, as protojson does in a body. The gateway takes it as it is.
+// maskNames brings a field mask from JSON names into proto names, as protojson does in a body. The gateway takes it
+// as it is.
 func maskNames(message protoreflect.Message, field protoreflect.FieldDescriptor) error {
 	mask, ok := message.Get(field).Message().Interface().(*fieldmaskpb.FieldMask)
 	if !ok {
@@ -72,7 +74,9 @@ func maskNames(message protoreflect.Message, field protoreflect.FieldDescriptor)
 }
 
 // resourceOf finds what a mask of an updating request is about: the request's other message (AIP-134).
-func resourceOf(request protoreflect.MessageDescriptor, mask protoreflect.FieldDescriptor) protoreflect.MessageDescriptor {
+func resourceOf(
+	request protoreflect.MessageDescriptor, mask protoreflect.FieldDescriptor,
+) protoreflect.MessageDescriptor {
 	for i := range request.Fields().Len() {
 		if field := request.Fields().Get(i); field != mask && field.Message() != nil {
 			return field.Message()
