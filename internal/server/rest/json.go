@@ -72,6 +72,9 @@ func (j *plainJSON) message(message proto.Message) ([]byte, error) {
 // NewDecoder implements runtime.Marshaler.
 func (j *plainJSON) NewDecoder(r io.Reader) runtime.Decoder {
 	return runtime.DecoderFunc(func(v any) error {
+		if b, ok := r.(*body); ok {
+			return b.decode(v)
+		}
 		text, err := io.ReadAll(r)
 		if err != nil {
 			return &fieldError{"body", "cannot be read"}

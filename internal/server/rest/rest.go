@@ -5,7 +5,7 @@
 // offending field and never a word of its value, unknown fields and parameters included; no header becomes metadata
 // but those of a short list; Server-Sent Events are spoken where the caller accepts them.
 //
-// What is more lenient, all in lenient.go: creating requests also take the bare resource, and changing requests the
+// What is more lenient, all in forms.go: creating requests also take the bare resource, and updating requests the
 // wrapped one.
 package rest
 
@@ -15,6 +15,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
@@ -44,6 +45,10 @@ var forwarded = map[string]string{
 
 // New builds the handler of everything below /v1/.
 func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http.Handler, error) {
+	routes, err := newRoutes()
+	if err != nil {
+		return nil, err
+	}
 	plain := newJSON()
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, plain),
@@ -63,7 +68,7 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
 		runtime.WithForwardResponseOption(streamHeaders),
-		runtime.WithMiddlewares(admit(o)),
+		runtime.WithMiddlewares(admit(routes, o)),
 	)
 	for _, service := range api.Services() {
 		if err := service.RouteREST(ctx, mux, channel); err != nil {
@@ -73,9 +78,11 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 	return prepare(mux), nil
 }
 
-// admit lets a request in and brings its body into form, in this order.
-func admit(o Options) runtime.Middleware {
+// admit lets a request in and reads its body, in this order.
+func admit(routes map[string]route, o Options) runtime.Middleware {
 	return func(next runtime.HandlerFunc) runtime.HandlerFunc {
+		// The mux makes a handler for each mapping, but tells which it is with a request only.
+		var found atomic.Pointer[route]
 		return func(w http.ResponseWriter, r *http.Request, parameters map[string]string) {
 			if o.Admit != nil {
 				ctx, err := o.Admit(r)
@@ -85,11 +92,18 @@ func admit(o Options) runtime.Middleware {
 				}
 				r = r.WithContext(ctx)
 			}
-			if err := bareQuery(r); err != nil {
+			at := found.Load()
+			if at == nil {
+				pattern, _ := runtime.HTTPPattern(r.Context())
+				mapping := routes[r.Method+" "+pattern.String()]
+				at = &mapping
+				found.Store(at)
+			}
+			if err := bareQuery(r, at); err != nil {
 				WriteError(w, r, err)
 				return
 			}
-			if err := prepareBody(w, r, o.MaxBody); err != nil {
+			if err := readBody(w, r, at, o.MaxBody); err != nil {
 				WriteError(w, r, err)
 				return
 			}
