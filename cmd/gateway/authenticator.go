@@ -6,16 +6,16 @@ import (
 	"slices"
 
 	"kontor.dev/kontor/internal/config"
-	"kontor.dev/kontor/internal/server"
+	"kontor.dev/kontor/internal/server/guard"
 )
 
 // authenticator makes what finds out who calls: keys, then tokens.
-func authenticator(cfg *config.Config, log *slog.Logger) server.Authenticator {
-	keys := server.NewKeys(cfg.Clients)
+func authenticator(cfg *config.Config, log *slog.Logger) guard.Authenticator {
+	keys := guard.NewKeys(cfg.Clients)
 	if len(cfg.OIDC) == 0 {
 		return keys
 	}
-	return server.AnyOf{keys, server.NewOIDC(server.OIDCOptions{
+	return guard.AnyOf{keys, guard.NewOIDC(guard.OIDCOptions{
 		Issuers: cfg.OIDC, Tenants: slices.Collect(maps.Keys(cfg.Tenants)), Logger: log,
 	})}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
@@ -84,6 +85,16 @@ type Servers struct {
 	Insights  insightsv1.InsightsServiceServer
 	Documents documentsv1.DocumentServiceServer
 	Provider  providerv1.ProviderServiceServer
+}
+
+// Register hands over what answers each service of package api. The server does not start without one of them.
+func (s Servers) Register(to grpc.ServiceRegistrar) {
+	customerv1.RegisterCustomerServiceServer(to, s.Customer)
+	consentv1.RegisterConsentServiceServer(to, s.Consent)
+	bankingv1.RegisterBankingServiceServer(to, s.Banking)
+	insightsv1.RegisterInsightsServiceServer(to, s.Insights)
+	documentsv1.RegisterDocumentServiceServer(to, s.Documents)
+	providerv1.RegisterProviderServiceServer(to, s.Provider)
 }
 
 // NewRefs makes what keeps how providers name consents. It comes before New, since adapters are opened with it.

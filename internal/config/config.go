@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"kontor.dev/kontor/internal/api"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/secret"
 )
@@ -212,10 +213,4 @@ const (
 )
 
 // Scopes lists the scopes that a client can have.
-func Scopes() []string {
-	scopes := []string{"*"}
-	for _, service := range []string{"customers", "consents", "banking", "insights", "documents", "providers"} {
-		scopes = append(scopes, service+".read", service+".write")
-	}
-	return scopes
-}
+func Scopes() []string { return api.Scopes() }

@@ -25,8 +25,8 @@ type readiness struct {
 	draining *atomic.Bool
 }
 
-// failing runs all checks at once and gives the names of those that fail, in order. Why is in the log of whoever failed: an error may hold more
-// than a probe should see.
+// failing runs all checks at once and gives the names of those that fail, in order. Why is in the log of whoever
+// failed: an error may hold more than a probe should see.
 func (r readiness) failing(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -53,7 +53,9 @@ func (r readiness) failing(ctx context.Context) []string {
 func admin(t *telemetry.Telemetry, ready readiness) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, map[string]any{"status": "ok"}) })
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]any{"status": "ok"})
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if failing := ready.failing(r.Context()); len(failing) > 0 {
 			answer(w, http.StatusServiceUnavailable, map[string]any{"status": "not ready", "failing": failing})

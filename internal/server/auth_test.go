@@ -48,7 +48,8 @@ func methods() (all []method) {
 				d := descriptors.Get(j)
 				mapping := proto.GetExtension(d.Options(), annotations.E_Http).(*annotations.HttpRule)
 				for _, m := range append([]*annotations.HttpRule{mapping}, mapping.GetAdditionalBindings()...) {
-					one := method{full: "/" + string(d.Parent().FullName()) + "/" + string(d.Name()), stream: d.IsStreamingServer(), body: m.GetBody() != ""}
+					one := method{full: "/" + string(d.Parent().FullName()) + "/" + string(d.Name()),
+						stream: d.IsStreamingServer(), body: m.GetBody() != ""}
 					switch p := m.GetPattern().(type) {
 					case *annotations.HttpRule_Get:
 						one.verb, one.path = http.MethodGet, p.Get
@@ -134,10 +135,12 @@ func TestAccessMatrix(t *testing.T) {
 			readsConsents := m.verb == http.MethodGet && strings.Contains(m.full, "ConsentService")
 			if lacks := kerr.Reason(err) == errorv1.Error_SCOPE_MISSING; lacks == readsConsents {
 				t.Errorf("%s %s, wrong scope: %v", transport, m.full, err)
-			} else if lacks && (status.Code(err) != codes.PermissionDenied || !strings.Contains(kerr.Metadata(err)["scope"], ".")) {
+			} else if lacks && (status.Code(err) != codes.PermissionDenied ||
+				!strings.Contains(kerr.Metadata(err)["scope"], ".")) {
 				t.Errorf("%s %s: the scope is not named: %v", transport, m.full, err)
 			}
-			if err := call(m, allKey); status.Code(err) == codes.PermissionDenied || status.Code(err) == codes.Unauthenticated {
+			if err := call(m, allKey); status.Code(err) == codes.PermissionDenied ||
+				status.Code(err) == codes.Unauthenticated {
 				t.Errorf("%s %s, right key: %v", transport, m.full, err)
 			}
 		}
@@ -163,8 +166,10 @@ func TestKeys(t *testing.T) {
 		t.Errorf("the service sees %v", id)
 	}
 	for _, bad := range [][]string{
-		{allKey}, {"Basic " + allKey}, {"Bearer"}, {"Bearer "}, {"Bearer  " + allKey}, {"Bearer " + allKey + " x"}, {"Bearer " + allKey + "," + allKey},
-		{"Bearer " + strings.ToUpper(allKey)}, {"Bearer " + allKey + strings.Repeat("x", 9000)}, {"Bearer " + allKey, "Bearer " + allKey},
+		{allKey}, {"Basic " + allKey}, {"Bearer"}, {"Bearer "}, {"Bearer  " + allKey}, {"Bearer " + allKey + " x"},
+		{"Bearer " + allKey + "," + allKey},
+		{"Bearer " + strings.ToUpper(allKey)}, {"Bearer " + allKey + strings.Repeat("x", 9000)},
+		{"Bearer " + allKey, "Bearer " + allKey},
 		{"Bearer " + nobodyKey, "Bearer " + allKey}, {""}, {"Bearer " + string([]byte(allKey)[:6])},
 	} {
 		if err := get(bad...); kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED {
@@ -192,7 +197,8 @@ func TestQuota(t *testing.T) {
 			return false
 		}
 		for _, detail := range status.Convert(err).Details() {
-			if retry, ok := detail.(*errdetails.RetryInfo); ok && retry.GetRetryDelay().AsDuration() > 0 && retry.GetRetryDelay().AsDuration() <= 2*time.Second {
+			if retry, ok := detail.(*errdetails.RetryInfo); ok && retry.GetRetryDelay().AsDuration() > 0 &&
+				retry.GetRetryDelay().AsDuration() <= 2*time.Second {
 				return status.Code(err) == codes.ResourceExhausted
 			}
 		}
@@ -210,7 +216,8 @@ func TestQuota(t *testing.T) {
 	if err := get(spareKey); !limited(err) {
 		t.Errorf("beyond the quota, with the client's other key: %v", err)
 	}
-	if r := h.do(t, http.MethodGet, "/v1/consents/1", allKey, ""); r.status != http.StatusTooManyRequests || !limited(r.err(t)) {
+	if r := h.do(t, http.MethodGet, "/v1/consents/1", allKey, ""); r.status != http.StatusTooManyRequests ||
+		!limited(r.err(t)) {
 		t.Errorf("REST has a quota of its own: %d %s", r.status, r.body)
 	}
 	if err := get(readerKey); err != nil {

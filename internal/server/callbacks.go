@@ -8,15 +8,18 @@ import (
 	"net/url"
 
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/server/guard"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
-// Callbacks takes what comes back from providers and from customers' browsers. The token in the path is all that vouches for it. An error that
-// is kerr.ErrUnknownCallback is answered with 404, any other with 503, so that a sender who repeats does so.
+// Callbacks takes what comes back from providers and from customers' browsers. The token in the path is all that
+// vouches for it. An error that is kerr.ErrUnknownCallback is answered with 404, any other with 503, so that a sender
+// who repeats does so.
 type Callbacks interface {
 	// Webhook takes a provider's hint that something changed.
 	Webhook(ctx context.Context, provider, token string, header http.Header, body []byte) error
-	// Redirect takes a browser that a provider sent back, with outcome success, error or exit, and gives the address to send it on to.
+	// Redirect takes a browser that a provider sent back, with outcome success, error or exit, and gives the address
+	// to send it on to.
 	Redirect(ctx context.Context, token, outcome string, query url.Values) (location string, err error)
 	// ShipmentReport takes a provider's report on a shipment.
 	ShipmentReport(ctx context.Context, token string, query url.Values, body []byte) error
@@ -46,22 +49,23 @@ func callbacks(mux *http.ServeMux, c Callbacks, t *telemetry.Telemetry) {
 			case errors.Is(err, kerr.ErrUnknownCallback):
 				w.WriteHeader(http.StatusNotFound)
 			default:
-				t.Logger.WarnContext(r.Context(), "a callback failed", "route", pattern, "cause", causeText(err))
+				t.Logger.WarnContext(r.Context(), "a callback failed", "route", pattern, "cause", guard.CauseText(err))
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}
 		})
 	}
-	handle("POST /callbacks/{provider}/webhook/{token}", func(w http.ResponseWriter, r *http.Request, token string) error {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
-		if err != nil {
-			return err
-		}
-		if err := c.Webhook(r.Context(), r.PathValue("provider"), token, r.Header, body); err != nil {
-			return err
-		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	})
+	handle("POST /callbacks/{provider}/webhook/{token}",
+		func(w http.ResponseWriter, r *http.Request, token string) error {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
+			if err != nil {
+				return err
+			}
+			if err := c.Webhook(r.Context(), r.PathValue("provider"), token, r.Header, body); err != nil {
+				return err
+			}
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		})
 	handle("POST /callbacks/shipments/{token}", func(w http.ResponseWriter, r *http.Request, token string) error {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
 		if err != nil {
@@ -73,18 +77,19 @@ func callbacks(mux *http.ServeMux, c Callbacks, t *telemetry.Telemetry) {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	})
-	handle("GET /callbacks/redirects/{token}/{outcome}", func(w http.ResponseWriter, r *http.Request, token string) error {
-		outcome := r.PathValue("outcome")
-		if outcome != "success" && outcome != "error" && outcome != "exit" {
-			return kerr.ErrUnknownCallback
-		}
-		location, err := c.Redirect(r.Context(), token, outcome, r.URL.Query())
-		if err != nil {
-			return err
-		}
-		// http.Redirect would write the address into a body, too.
-		w.Header().Set("Location", location)
-		w.WriteHeader(http.StatusSeeOther)
-		return nil
-	})
+	handle("GET /callbacks/redirects/{token}/{outcome}",
+		func(w http.ResponseWriter, r *http.Request, token string) error {
+			outcome := r.PathValue("outcome")
+			if outcome != "success" && outcome != "error" && outcome != "exit" {
+				return kerr.ErrUnknownCallback
+			}
+			location, err := c.Redirect(r.Context(), token, outcome, r.URL.Query())
+			if err != nil {
+				return err
+			}
+			// http.Redirect would write the address into a body, too.
+			w.Header().Set("Location", location)
+			w.WriteHeader(http.StatusSeeOther)
+			return nil
+		})
 }

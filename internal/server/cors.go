@@ -9,13 +9,15 @@ import (
 // What web pages may send and read, beyond what browsers allow anyway.
 const (
 	corsMethods = "GET, POST, PATCH, DELETE"
-	corsHeaders = "authorization, content-type, idempotency-key, last-event-id, psu-ip-address, traceparent, x-request-id"
+	corsHeaders = "authorization, content-type, idempotency-key, last-event-id, psu-ip-address, traceparent, " +
+		"x-request-id"
 	corsExposed = "x-request-id, retry-after"
 	corsMaxAge  = "600" // seconds
 )
 
-// cors lets pages of some origins call the API from a browser. Browsers send no cookies along, since none is ever asked for: a page needs a key
-// or token like anybody else. Everything but the API, callbacks above all, stays closed to pages.
+// cors lets pages of some origins call the API from a browser. Browsers send no cookies along, since none is ever
+// asked for: a page needs a key or token like anybody else. Everything but the API, callbacks above all, stays closed
+// to pages.
 func cors(next http.Handler, origins []string) http.Handler {
 	if len(origins) == 0 {
 		return next

@@ -11,11 +11,13 @@ func TestCORS(t *testing.T) {
 	const app = "https://app.example.com"
 	h := start(t, func(o *server.Options) { o.CORS.AllowedOrigins = []string{app, "http://localhost:3000"} })
 	preflight := func(path, origin string) reply {
-		return h.do(t, "OPTIONS", path, "", "", "Origin", origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization")
+		return h.do(t, "OPTIONS", path, "", "", "Origin", origin, "Access-Control-Request-Method", "POST",
+			"Access-Control-Request-Headers", "authorization")
 	}
 	for _, origin := range []string{app, "http://localhost:3000"} {
 		r := preflight("/v1/consents", origin)
-		if r.status != 204 || r.header.Get("Access-Control-Allow-Origin") != origin || r.header.Get("Access-Control-Allow-Methods") == "" ||
+		if r.status != 204 || r.header.Get("Access-Control-Allow-Origin") != origin ||
+			r.header.Get("Access-Control-Allow-Methods") == "" ||
 			r.header.Get("Access-Control-Allow-Headers") == "" || r.header.Get("Vary") != "Origin" {
 			t.Errorf("%s: %d %v", origin, r.status, r.header)
 		}
@@ -29,9 +31,12 @@ func TestCORS(t *testing.T) {
 			t.Error("cookies are asked for")
 		}
 	}
-	for _, origin := range []string{"https://evil.example", "null", "*", app + ".evil.example", "http://app.example.com", app + "/", "HTTPS://APP.EXAMPLE.COM"} {
-		for _, r := range []reply{preflight("/v1/consents", origin), h.do(t, "GET", "/v1/consents/1", allKey, "", "Origin", origin)} {
-			if r.header.Get("Access-Control-Allow-Origin") != "" || r.header.Get("Access-Control-Allow-Methods") != "" || r.header.Get("Vary") != "Origin" {
+	for _, origin := range []string{"https://evil.example", "null", "*", app + ".evil.example",
+		"http://app.example.com", app + "/", "HTTPS://APP.EXAMPLE.COM"} {
+		for _, r := range []reply{preflight("/v1/consents", origin),
+			h.do(t, "GET", "/v1/consents/1", allKey, "", "Origin", origin)} {
+			if r.header.Get("Access-Control-Allow-Origin") != "" ||
+				r.header.Get("Access-Control-Allow-Methods") != "" || r.header.Get("Vary") != "Origin" {
 				t.Errorf("%s: %d %v", origin, r.status, r.header)
 			}
 		}

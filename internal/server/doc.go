@@ -1,10 +1,9 @@
-// Package server is the outside of Kontor: the listeners (gRPC, HTTP, admin), who may call what, how fast and with which requests, and what
-// leaves as an error. REST lives in package rest below it and calls the same guarded services through an in-process channel, so whatever
-// holds for gRPC holds for REST.
+// Package server is the outside of Kontor: the listeners (gRPC, HTTP, admin) and what is answered on them beside the API:
+// callbacks, the API's description, metrics and probes.
 //
-// One thing guards every call: guard, which wraps the service descriptions before anything registers them. It goes, always in this order,
-// through: recover, request id, access log, metrics and span, authentication, scope, quota, limits, unknown fields, validation, deadline, the
-// service, and at the end the error's reason.
+// The API itself is served in three steps, each in a package of its own. Package guard stands before every method: who
+// may call, how fast, with which requests. Package rest is the JSON front; it calls the guarded services through a channel
+// of package inproc, so whatever holds for gRPC holds for REST. Which services there are is in internal/api.
 //
-// What a call does is none of this package's business; it takes the services as interfaces.
+// What a call does is none of this package's business; it takes implementations of the services.
 package server

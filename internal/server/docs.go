@@ -19,7 +19,8 @@ import (
 var docsPage string
 
 // style is the page's own; the policy names its hash, so that nothing else is let in.
-const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
+const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;` +
+	`margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
 h2{margin-top:2.5rem;border-bottom:1px solid #d0d7de}
 article{margin:1.25rem 0}
 code{font:14px/1.5 ui-monospace,monospace}
@@ -66,14 +67,16 @@ type openAPIOperation struct {
 	Parameters  []docsParameter `json:"parameters"`
 }
 
-// docs serves the API's description: the document itself, and a page that lists its operations. The page has no script and loads nothing.
+// docs serves the API's description: the document itself, and a page that lists its operations. The page has no
+// script and loads nothing.
 func docs(mux *http.ServeMux, document []byte) error {
 	page, err := renderDocs(document)
 	if err != nil {
 		return err
 	}
 	sum := sha256.Sum256([]byte(style))
-	policy := "default-src 'none'; frame-ancestors 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	policy := "default-src 'none'; frame-ancestors 'none'; style-src 'sha256-" +
+		base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "public, max-age=300")
@@ -144,13 +147,15 @@ func docsGroups(api openAPI) ([]docsGroup, error) {
 				tag = operation.Tags[0]
 			}
 			description := cmp.Or(operation.Description, operation.Summary)
-			operation.Parameters = slices.DeleteFunc(operation.Parameters, func(p docsParameter) bool { return p.In != "query" })
-			operations[tag] = append(operations[tag], docsOperation{strings.ToUpper(verb), path, description, operation.Parameters})
+			parameters := slices.DeleteFunc(operation.Parameters, func(p docsParameter) bool { return p.In != "query" })
+			operations[tag] = append(operations[tag],
+				docsOperation{strings.ToUpper(verb), path, description, parameters})
 		}
 	}
 	var groups []docsGroup
 	for _, tag := range api.Tags {
-		groups = append(groups, docsGroup{Name: tag.Name, Description: tag.Description, Operations: operations[tag.Name]})
+		groups = append(groups,
+			docsGroup{Name: tag.Name, Description: tag.Description, Operations: operations[tag.Name]})
 		delete(operations, tag.Name)
 	}
 	for tag, rest := range operations {

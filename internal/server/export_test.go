@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/http"
 	"testing"
 	"time"
 )
@@ -12,3 +13,6 @@ func ShortenTimeouts(t *testing.T, body, write time.Duration) {
 	bodyTimeout, writeTimeout = body, write
 	t.Cleanup(func() { bodyTimeout, writeTimeout = oldBody, oldWrite })
 }
+
+// Handler gives what answers requests of the HTTP listener.
+func (s *Server) Handler() http.Handler { return s.http.Handler }

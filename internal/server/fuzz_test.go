@@ -44,8 +44,8 @@ func startForFuzzing(f *testing.F) *harness {
 	return h
 }
 
-// FuzzREST sends any bytes as the head and body of a request. Whatever comes: HTTP is answered, an error of the API is a Status that has a
-// reason and is no fault of the server's, nobody is sent elsewhere, and nothing panics.
+// FuzzREST sends any bytes as the head and body of a request. Whatever comes: HTTP is answered, an error of the API
+// is a Status that has a reason and is no fault of the server's, nobody is sent elsewhere, and nothing panics.
 func FuzzREST(f *testing.F) {
 	for _, seed := range []struct{ line, header, body string }{
 		{"GET /v1/consents/1 HTTP/1.1", "", ""},
@@ -78,7 +78,8 @@ func FuzzREST(f *testing.F) {
 		if len(header) > 0 {
 			head += string(header) + "\r\n"
 		}
-		// A server that has seen enough may answer and hang up before all is written. What a request lacks never comes: it ends here.
+		// A server that has seen enough may answer and hang up before all is written. What a request lacks never
+		// comes: it ends here.
 		_, _ = io.WriteString(conn, head+"\r\n"+string(body))
 		_ = conn.(*net.TCPConn).CloseWrite()
 		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -87,10 +88,12 @@ func FuzzREST(f *testing.F) {
 		}
 		defer answer.Body.Close()
 		text, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
-		if answer.StatusCode == http.StatusInternalServerError || answer.StatusCode >= 300 && answer.StatusCode < 400 && answer.StatusCode != http.StatusNotModified {
+		if answer.StatusCode == http.StatusInternalServerError || answer.StatusCode >= 300 &&
+			answer.StatusCode < 400 && answer.StatusCode != http.StatusNotModified {
 			t.Errorf("%d %v %s", answer.StatusCode, answer.Header, text)
 		}
-		if answer.StatusCode >= 400 && strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json") && len(text) > 0 {
+		if answer.StatusCode >= 400 && strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json") &&
+			len(text) > 0 {
 			var st spb.Status
 			if err := protojson.Unmarshal(text, &st); err != nil || kerr.Reason(status.FromProto(&st).Err()) == 0 {
 				t.Errorf("%d with no Status that has a reason: %v %s", answer.StatusCode, err, text)
@@ -103,8 +106,8 @@ func FuzzREST(f *testing.F) {
 	})
 }
 
-// FuzzGRPC sends any bytes as the message of any method. Whatever comes, an error has a reason and is no fault of the server's, and nothing
-// panics.
+// FuzzGRPC sends any bytes as the message of any method. Whatever comes, an error has a reason and is no fault of the
+// server's, and nothing panics.
 func FuzzGRPC(f *testing.F) {
 	h := startForFuzzing(f)
 	var methods []string
@@ -127,11 +130,13 @@ func FuzzGRPC(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which uint8, message []byte, psu, key string) {
 		ctx := as(t.Context(), allKey)
 		for name, value := range map[string]string{"psu-ip-address": psu, "idempotency-key": key} {
-			if value != "" && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) { // the library refuses to send others
+			if value != "" && !strings.ContainsFunc(value,
+				func(r rune) bool { return r < ' ' || r > '~' }) { // the library refuses to send others
 				ctx = metadata.AppendToOutgoingContext(ctx, name, value)
 			}
 		}
-		stream, err := h.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, methods[int(which)%len(methods)], grpc.ForceCodecV2(anyBytes{}))
+		stream, err := h.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, methods[int(which)%len(methods)],
+			grpc.ForceCodecV2(anyBytes{}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +163,8 @@ type anyBytes struct{}
 
 // Marshal implements encoding.CodecV2.
 func (anyBytes) Marshal(v any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(bytes.Clone(v.([]byte)))}, nil //nolint:forcetypeassert // only bytes are sent
+	return mem.BufferSlice{mem.SliceBuffer(bytes.Clone(v.([]byte)))},
+		nil //nolint:forcetypeassert // only bytes are sent
 }
 
 // Unmarshal implements encoding.CodecV2.

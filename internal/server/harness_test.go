@@ -35,6 +35,7 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/server"
+	"kontor.dev/kontor/internal/server/guard"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -68,11 +69,15 @@ type consents struct {
 	update func(context.Context, *consentv1.UpdatePartnerBankRequest) (*consentv1.PartnerBank, error)
 	watch  func(*consentv1.WatchConsentsRequest, consentv1.ConsentService_WatchConsentsServer) error
 	list   func(context.Context, *consentv1.ListConsentsRequest) (*consentv1.ListConsentsResponse, error)
+	quiet  bool // keeps no calls
 	mu     sync.Mutex
 	calls  []seen
 }
 
 func (c *consents) note(ctx context.Context) {
+	if c.quiet {
+		return
+	}
 	s := seen{
 		identity: identity.From(ctx), call: providers.CallOf(ctx), requestID: identity.RequestID(ctx),
 		idempotencyKey: identity.IdempotencyKey(ctx), lastEventID: identity.LastEventID(ctx),
@@ -118,12 +123,16 @@ func (c *consents) CreateConsent(ctx context.Context, r *consentv1.CreateConsent
 	return r.GetConsent(), nil
 }
 
-func (c *consents) UpdatePartnerBank(ctx context.Context, r *consentv1.UpdatePartnerBankRequest) (*consentv1.PartnerBank, error) {
+func (c *consents) UpdatePartnerBank(
+	ctx context.Context, r *consentv1.UpdatePartnerBankRequest,
+) (*consentv1.PartnerBank, error) {
 	c.note(ctx)
 	return c.update(ctx, r)
 }
 
-func (c *consents) ListConsents(ctx context.Context, r *consentv1.ListConsentsRequest) (*consentv1.ListConsentsResponse, error) {
+func (c *consents) ListConsents(
+	ctx context.Context, r *consentv1.ListConsentsRequest,
+) (*consentv1.ListConsentsResponse, error) {
 	c.note(ctx)
 	if c.list != nil {
 		return c.list(ctx, r)
@@ -131,7 +140,9 @@ func (c *consents) ListConsents(ctx context.Context, r *consentv1.ListConsentsRe
 	return &consentv1.ListConsentsResponse{}, nil
 }
 
-func (c *consents) WatchConsents(r *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer) error {
+func (c *consents) WatchConsents(
+	r *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer,
+) error {
 	c.note(s.Context())
 	return c.watch(r, s)
 }
@@ -141,7 +152,9 @@ type documents struct {
 	documentsv1.UnimplementedDocumentServiceServer
 }
 
-func (documents) CreateShipment(_ context.Context, r *documentsv1.CreateShipmentRequest) (*documentsv1.Shipment, error) {
+func (documents) CreateShipment(
+	_ context.Context, r *documentsv1.CreateShipmentRequest,
+) (*documentsv1.Shipment, error) {
 	shipment := r.GetShipment()
 	shipment.Pdf = nil
 	return shipment, nil
@@ -233,12 +246,16 @@ func prepare(t testing.TB) (*harness, server.Options) {
 	return h, server.Options{
 		Listen: config.Listen{GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0"},
 		Limits: limits, Shutdown: config.Shutdown{Timeout: 5 * time.Second}, Reflection: true,
-		Services: server.Services{
-			Customer: customerv1.UnimplementedCustomerServiceServer{}, Consent: h.consents, Banking: bankingv1.UnimplementedBankingServiceServer{},
-			Insights: insightsv1.UnimplementedInsightsServiceServer{}, Documents: documents{}, Provider: providerv1.UnimplementedProviderServiceServer{},
+		Services: func(to grpc.ServiceRegistrar) {
+			customerv1.RegisterCustomerServiceServer(to, customerv1.UnimplementedCustomerServiceServer{})
+			consentv1.RegisterConsentServiceServer(to, h.consents)
+			bankingv1.RegisterBankingServiceServer(to, bankingv1.UnimplementedBankingServiceServer{})
+			insightsv1.RegisterInsightsServiceServer(to, insightsv1.UnimplementedInsightsServiceServer{})
+			documentsv1.RegisterDocumentServiceServer(to, documents{})
+			providerv1.RegisterProviderServiceServer(to, providerv1.UnimplementedProviderServiceServer{})
 		},
 		Callbacks: h.callbacks, Telemetry: tel, OpenAPI: kontor.OpenAPI, Stopping: h.stopping,
-		Authenticator: server.NewKeys([]config.Client{
+		Authenticator: guard.NewKeys([]config.Client{
 			{ID: "all", Tenant: "one", Keys: [][32]byte{sum(allKey), sum(spareKey)}, Scopes: []string{"*"}},
 			{ID: "reader", Tenant: "two", Keys: [][32]byte{sum(readerKey)}, Scopes: []string{"consents.read"}},
 		}),

@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"path"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/server/guard"
 	"kontor.dev/kontor/internal/server/rest"
 	"kontor.dev/kontor/internal/telemetry"
 )
@@ -27,7 +27,7 @@ const (
 // Bounds of how long callers may take. Tests shorten them.
 var (
 	bodyTimeout  = time.Minute      // of a body, from the end of the header to its last byte
-	writeTimeout = 30 * time.Second // of one write to a stream, and of a whole answer beyond the time that its making may take
+	writeTimeout = 30 * time.Second // of one write to a stream, and of an answer beyond the time to make it
 )
 
 // exchange is one HTTP request and its answer.
@@ -35,9 +35,9 @@ type exchange struct {
 	http.ResponseWriter
 	controller *http.ResponseController
 	status     int
-	from       string // the network address of whoever sent the request
-	// rpc says that the guard has the request and writes its line in the access log; streaming, that the answer is a stream.
-	rpc, streaming atomic.Bool
+	// rpc says that the guard has the request and writes its line in the access log; streaming, that the answer is a
+	// stream.
+	rpc, streaming bool
 }
 
 type exchangeKey struct{}
@@ -48,18 +48,16 @@ func exchangeOf(ctx context.Context) *exchange {
 	return e
 }
 
-// handled notes that the guard took the request over, and tells where it came from. A stream has no end to wait for, so no deadline for it
-// either.
-func (e *exchange) handled(stream bool) (from string) {
+// handled notes that the guard takes the request over. A stream has no end to wait for, so no deadline for it either.
+func (e *exchange) handled(stream bool) {
 	if e == nil {
-		return ""
+		return
 	}
-	e.rpc.Store(true)
+	e.rpc = true
 	if stream {
-		e.streaming.Store(true)
+		e.streaming = true
 		_ = e.controller.SetWriteDeadline(time.Time{})
 	}
-	return e.from
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -89,7 +87,7 @@ func (e *exchange) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
 // bounded gives each write of a stream a deadline of its own, so that a reader who stopped reading is let go.
 func bounded(e *exchange, write func() (int, error)) (int, error) {
-	if !e.streaming.Load() {
+	if !e.streaming {
 		return write()
 	}
 	_ = e.controller.SetWriteDeadline(time.Now().Add(writeTimeout))
@@ -98,16 +96,17 @@ func bounded(e *exchange, write func() (int, error)) (int, error) {
 	return n, err
 }
 
-// front stands before everything on the HTTP listener: recover, request id, security headers, deadlines, and the access log of whatever is no
-// call. Routes are logged as patterns, since a path may hold a token.
-func front(next http.Handler, t *telemetry.Telemetry, answer time.Duration) http.Handler {
+// entrance stands before everything on the HTTP listener: recover, request id, security headers, deadlines, and the
+// access log of whatever is no call. Routes are logged as patterns, since a path may hold a token.
+func entrance(next http.Handler, t *telemetry.Telemetry, answer time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
-		id := requestID(r.Header.Values("X-Request-Id"))
-		e := &exchange{ResponseWriter: w, controller: http.NewResponseController(w), from: r.RemoteAddr}
+		id := guard.RequestID(r.Header.Values("X-Request-Id"))
+		e := &exchange{ResponseWriter: w, controller: http.NewResponseController(w)}
 		_ = e.controller.SetWriteDeadline(begun.Add(answer + writeTimeout))
 		if r.ContentLength != 0 {
-			// Also for a body that nobody reads here: net/http reads it before it answers. It takes the deadline away at the body's end.
+			// Also for a body that nobody reads here: net/http reads it before it answers. It takes the deadline away
+			// at the body's end.
 			_ = e.controller.SetReadDeadline(begun.Add(bodyTimeout))
 		}
 
@@ -126,20 +125,21 @@ func front(next http.Handler, t *telemetry.Telemetry, answer time.Duration) http
 		r = r.WithContext(ctx)
 		defer func() {
 			panicked := recover()
-			if panicked == http.ErrAbortHandler { //nolint:errorlint,err113 // the sentinel is compared by identity, as net/http does
+			if panicked == http.ErrAbortHandler { //nolint:errorlint,err113 // compared by identity, as net/http does
 				panic(panicked)
 			}
 			if panicked != nil {
-				t.Logger.ErrorContext(ctx, "a request panicked", "request_id", id, "route", route(r), "panic", panicText(panicked),
-					"stack", string(debug.Stack()))
+				t.Logger.ErrorContext(ctx, "a request panicked", "request_id", id, "route", route(r),
+					"panic", guard.PanicText(panicked), "stack", string(debug.Stack()))
 				if e.status == 0 {
 					rest.WriteError(e, r, kerr.New(errorv1.Error_INTERNAL, "internal error"))
 				}
 			}
-			if !e.rpc.Load() {
+			if !e.rpc {
 				t.HTTP.Done(route(r), e.status)
-				t.Logger.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("route", route(r)), slog.Int("status", e.status),
-					slog.Float64("duration_ms", milliseconds(time.Since(begun))), slog.String("request_id", id))
+				t.Logger.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("route", route(r)),
+					slog.Int("status", e.status),
+					slog.Float64("duration_ms", guard.Milliseconds(time.Since(begun))), slog.String("request_id", id))
 			}
 		}()
 		next.ServeHTTP(e, r)
@@ -154,13 +154,8 @@ func route(r *http.Request) string {
 	return "none"
 }
 
-// errUnauthenticated says nothing of why.
-func errUnauthenticated() error {
-	return kerr.New(errorv1.Error_UNAUTHENTICATED, "send authorization: Bearer <key> with a valid key")
-}
-
-// exactPaths answers a path with empty, "." or ".." segments as one that does not exist. http.ServeMux would send the caller on to the cleaned
-// path, and quote the address in doing so.
+// exactPaths answers a path with empty, "." or ".." segments as one that does not exist. http.ServeMux would send the
+// caller on to the cleaned path, and quote the address in doing so.
 func exactPaths(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := r.URL.EscapedPath()

@@ -54,19 +54,24 @@ func TestCallbacks(t *testing.T) {
 	}
 	post := func(path, body string) reply { return h.do(t, "POST", path, "", body) }
 
-	if r := post("/callbacks/fimento/webhook/"+token, "hint "+canary); r.status != 204 || r.body != "" || got != "fimento "+token+" hint "+canary {
+	if r := post("/callbacks/fimento/webhook/"+token, "hint "+canary); r.status != 204 || r.body != "" ||
+		got != "fimento "+token+" hint "+canary {
 		t.Errorf("webhook: %d %q, got %q", r.status, r.body, got)
 	}
-	if r := post("/callbacks/shipments/"+token+"?requestid=1&success=true", ""); r.status != 204 || got != token+" requestid=1&success=true" {
+	if r := post("/callbacks/shipments/"+token+"?requestid=1&success=true", ""); r.status != 204 ||
+		got != token+" requestid=1&success=true" {
 		t.Errorf("report: %d, got %q", r.status, got)
 	}
 	r := h.do(t, "GET", "/callbacks/redirects/"+token+"/success?userID=u", "", "")
-	if r.status != 303 || r.header.Get("Location") != "https://app.example.com/done?a=b#c" || r.header.Get("Referrer-Policy") != "no-referrer" ||
+	if r.status != 303 || r.header.Get("Location") != "https://app.example.com/done?a=b#c" ||
+		r.header.Get("Referrer-Policy") != "no-referrer" ||
 		r.header.Get("Cache-Control") != "no-store" || r.body != "" || got != token+" success userID=u" {
 		t.Errorf("redirect: %d %v %q, got %q", r.status, r.header, r.body, got)
 	}
 	got = ""
-	for _, path := range []string{"/callbacks/redirects/" + token + "/elsewhere", "/callbacks/redirects/" + strings.Repeat("t", 201) + "/success"} {
+	for _, path := range []string{
+		"/callbacks/redirects/" + token + "/elsewhere", "/callbacks/redirects/" + strings.Repeat("t", 201) + "/success",
+	} {
 		if r := h.do(t, "GET", path, "", ""); r.status != 404 || got != "" {
 			t.Errorf("%s: %d %s", path, r.status, got)
 		}
@@ -75,7 +80,8 @@ func TestCallbacks(t *testing.T) {
 		t.Errorf("a large webhook: %d", r.status)
 	}
 	for _, c := range []struct{ verb, path string }{
-		{"GET", "/callbacks/fimento/webhook/" + token}, {"GET", "/callbacks/shipments/" + token}, {"POST", "/callbacks/redirects/" + token + "/success"},
+		{"GET", "/callbacks/fimento/webhook/" + token}, {"GET", "/callbacks/shipments/" + token},
+		{"POST", "/callbacks/redirects/" + token + "/success"},
 		{"GET", "/callbacks/"}, {"POST", "/callbacks/" + token}, {"POST", "/callbacks/a/b/" + token},
 	} {
 		if r := h.do(t, c.verb, c.path, "", ""); r.status != 404 || got != "" || strings.Contains(r.body, token) {
@@ -85,7 +91,8 @@ func TestCallbacks(t *testing.T) {
 
 	// A token that nobody knows, and a failure.
 	unknown := func() error { return fmt.Errorf("%s: %w", canary, kerr.ErrUnknownCallback) }
-	for want, fail := range map[int]func() error{404: unknown, 503: func() error { return errors.New("the store is down") }} {
+	down := func() error { return errors.New("the store is down") }
+	for want, fail := range map[int]func() error{404: unknown, 503: down} {
 		h.callbacks.webhook = func(string, string, []byte) error { return fail() }
 		h.callbacks.report = func(string, url.Values) error { return fail() }
 		h.callbacks.redirect = func(string, string, url.Values) (string, error) { return "", fail() }
@@ -104,7 +111,8 @@ func TestCallbacks(t *testing.T) {
 	if text := h.log.String(); strings.Contains(text, token) || strings.Contains(text, canary) {
 		t.Error("a token, or a body, is in the log")
 	}
-	if lines := h.log.lines(t, "request"); len(lines) == 0 || lines[0]["route"] != "POST /callbacks/{provider}/webhook/{token}" || lines[0]["status"] != 204.0 {
+	if lines := h.log.lines(t, "request"); len(lines) == 0 ||
+		lines[0]["route"] != "POST /callbacks/{provider}/webhook/{token}" || lines[0]["status"] != 204.0 {
 		t.Errorf("the access log has %v", lines)
 	}
 }
@@ -113,7 +121,8 @@ func TestCallbackPanics(t *testing.T) {
 	h := start(t)
 	h.callbacks.webhook = func(string, string, []byte) error { panic(canary) }
 	r := h.do(t, "POST", "/callbacks/fimento/webhook/t", "", "")
-	if err := r.err(t); r.status != 500 || kerr.Reason(err) != errorv1.Error_INTERNAL || strings.Contains(r.body, canary) {
+	if err := r.err(t); r.status != 500 || kerr.Reason(err) != errorv1.Error_INTERNAL ||
+		strings.Contains(r.body, canary) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	if len(h.log.lines(t, "a request panicked")) != 1 || strings.Contains(h.log.String(), canary) {
@@ -125,11 +134,13 @@ func TestDocs(t *testing.T) {
 	h := start(t)
 	r := h.do(t, "GET", "/openapi.json", "", "")
 	var document struct{ Paths map[string]map[string]any }
-	if err := json.Unmarshal([]byte(r.body), &document); r.status != 200 || err != nil || r.body != string(kontor.OpenAPI) || r.header.Get("Content-Type") != "application/json" {
+	if err := json.Unmarshal([]byte(r.body), &document); r.status != 200 || err != nil ||
+		r.body != string(kontor.OpenAPI) || r.header.Get("Content-Type") != "application/json" {
 		t.Fatalf("%d, %v", r.status, err)
 	}
 	r = h.do(t, "GET", "/docs", "", "")
-	if r.status != 200 || !strings.HasPrefix(r.header.Get("Content-Type"), "text/html") || !strings.Contains(r.header.Get("Content-Security-Policy"), "default-src 'none'") {
+	if r.status != 200 || !strings.HasPrefix(r.header.Get("Content-Type"), "text/html") ||
+		!strings.Contains(r.header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Fatalf("%d %v", r.status, r.header)
 	}
 	if strings.Contains(r.body, "<script") || strings.Contains(r.body, "//cdn") || strings.Contains(r.body, "src=") {
@@ -152,7 +163,8 @@ func TestDocs(t *testing.T) {
 		if m.stream {
 			continue
 		}
-		if r := h.do(t, m.verb, m.path, allKey, ""); r.status == 404 && strings.Contains(r.body, "there is no such path") || strings.Contains(r.body, "does not take this method") {
+		if r := h.do(t, m.verb, m.path, allKey, ""); r.status == 404 &&
+			strings.Contains(r.body, "there is no such path") || strings.Contains(r.body, "does not take this method") {
 			t.Errorf("%s %s is not served: %s", m.verb, m.path, r.body)
 		}
 	}
@@ -167,29 +179,46 @@ func TestWhatStopsTheStart(t *testing.T) {
 		}
 	}
 	_, options := prepare(t)
-	options.Services.Insights = nil
+	all := options.Services
+	options.Services = func(to grpc.ServiceRegistrar) { all(without{to, "kontor.insights.v1.InsightsService"}) }
 	if _, err := server.New(options); err == nil || !strings.Contains(err.Error(), "InsightsService") {
 		t.Errorf("a missing service: %v", err)
 	}
 }
 
+// without is a registrar that passes over one service.
+type without struct {
+	grpc.ServiceRegistrar
+	name string
+}
+
+// RegisterService implements grpc.ServiceRegistrar.
+func (w without) RegisterService(desc *grpc.ServiceDesc, service any) {
+	if desc.ServiceName != w.name {
+		w.ServiceRegistrar.RegisterService(desc, service)
+	}
+}
+
 func TestSecurityHeaders(t *testing.T) {
 	h := start(t)
-	for _, path := range []string{"/v1/consents/1", "/v1/nowhere", "/nowhere", "/docs", "/openapi.json", "/callbacks/redirects/t/success"} {
+	for _, path := range []string{"/v1/consents/1", "/v1/nowhere", "/nowhere", "/docs", "/openapi.json",
+		"/callbacks/redirects/t/success"} {
 		r := h.do(t, "GET", path, allKey, "", "Origin", "https://evil.example")
 		for name, want := range map[string]string{
-			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer", "Access-Control-Allow-Origin": "",
-			"Server": "", "Strict-Transport-Security": "",
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+			"Access-Control-Allow-Origin": "", "Server": "", "Strict-Transport-Security": "",
 		} {
 			if got := r.header.Get(name); got != want {
 				t.Errorf("%s: %s is %q", path, name, got)
 			}
 		}
-		if !strings.Contains(r.header.Get("Content-Security-Policy"), "default-src 'none'") || r.header.Get("X-Request-Id") == "" {
+		if !strings.Contains(r.header.Get("Content-Security-Policy"), "default-src 'none'") ||
+			r.header.Get("X-Request-Id") == "" {
 			t.Errorf("%s: %v", path, r.header)
 		}
 	}
-	r := h.do(t, "OPTIONS", "/v1/consents", "", "", "Origin", "https://evil.example", "Access-Control-Request-Method", "POST")
+	r := h.do(t, "OPTIONS", "/v1/consents", "", "", "Origin", "https://evil.example", "Access-Control-Request-Method",
+		"POST")
 	if r.status < 400 || r.header.Get("Access-Control-Allow-Methods") != "" {
 		t.Errorf("CORS is on: %d %v", r.status, r.header)
 	}
@@ -232,7 +261,8 @@ func TestAdmin(t *testing.T) {
 		t.Errorf("readyz: %d %s", r.status, r.body)
 	}
 	down = errors.New(canary)
-	if r := h.adminGet(t, "/readyz"); r.status != 503 || strings.TrimSpace(r.body) != `{"failing":["fimento","finoos"],"status":"not ready"}` {
+	if r := h.adminGet(t, "/readyz"); r.status != 503 ||
+		strings.TrimSpace(r.body) != `{"failing":["fimento","finoos"],"status":"not ready"}` {
 		t.Errorf("readyz: %d %s", r.status, r.body)
 	}
 	if r := h.adminGet(t, "/livez"); r.status != 200 {
@@ -244,9 +274,11 @@ func TestAdmin(t *testing.T) {
 	h.do(t, "POST", "/callbacks/fimento/webhook/"+canary, "", "")
 	_, _ = h.client.GetConsent(as(t.Context(), allKey), &consentv1.GetConsentRequest{Name: "bad"})
 	r := h.adminGet(t, "/metrics")
+	const of = `service="kontor.consent.v1.ConsentService"`
 	for _, want := range []string{
-		`kontor_rpc_requests_total{code="OK",method="GetConsent",reason="",service="kontor.consent.v1.ConsentService",transport="rest"} 1`,
-		`kontor_rpc_requests_total{code="InvalidArgument",method="GetConsent",reason="INVALID_FIELD",service="kontor.consent.v1.ConsentService",transport="grpc"} 1`,
+		`kontor_rpc_requests_total{code="OK",method="GetConsent",reason="",` + of + `,transport="rest"} 1`,
+		`kontor_rpc_requests_total{code="InvalidArgument",method="GetConsent",reason="INVALID_FIELD",` + of +
+			`,transport="grpc"} 1`,
 		`kontor_http_requests_total{route="GET /docs",status="200"} 1`,
 		`kontor_http_requests_total{route="POST /callbacks/{provider}/webhook/{token}",status="404"} 1`,
 		`kontor_http_requests_total{route="/v1/",status="401"} 1`,
@@ -272,8 +304,10 @@ func TestAdmin(t *testing.T) {
 func TestHealthAndReflection(t *testing.T) {
 	for _, on := range []bool{true, false} {
 		h := start(t, func(o *server.Options) { o.Reflection = on })
-		for _, service := range []string{"", "kontor.consent.v1.ConsentService", "kontor.documents.v1.DocumentService"} {
-			answer, err := healthpb.NewHealthClient(h.conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: service})
+		for _, service := range []string{"", "kontor.consent.v1.ConsentService",
+			"kontor.documents.v1.DocumentService"} {
+			answer, err := healthpb.NewHealthClient(h.conn).Check(t.Context(),
+				&healthpb.HealthCheckRequest{Service: service})
 			if err != nil || answer.GetStatus() != healthpb.HealthCheckResponse_SERVING {
 				t.Errorf("health of %q: %v, %v", service, answer, err)
 			}
@@ -282,9 +316,12 @@ func TestHealthAndReflection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}})
+		_ = stream.Send(&reflectionpb.ServerReflectionRequest{
+			MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{},
+		})
 		answer, err := stream.Recv()
-		if names := answer.GetListServicesResponse().String(); on != (err == nil && strings.Contains(names, "kontor.consent.v1.ConsentService")) {
+		if names := answer.GetListServicesResponse().String(); on != (err == nil &&
+			strings.Contains(names, "kontor.consent.v1.ConsentService")) {
 			t.Errorf("reflection %t: %s, %v", on, names, err)
 		}
 	}
@@ -297,7 +334,8 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -312,7 +350,8 @@ func TestTLS(t *testing.T) {
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
 	pool.AppendCertsFromPEM(text)
 	if err := errors.Join(os.WriteFile(files.CertFile, text, 0o600),
-		os.WriteFile(files.KeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600)); err != nil {
+		os.WriteFile(files.KeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+			0o600)); err != nil {
 		t.Fatal(err)
 	}
 	server.ShortenTimeouts(t, time.Minute, 50*time.Millisecond)
@@ -323,7 +362,8 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := consentv1.NewConsentServiceClient(conn).GetConsent(as(t.Context(), allKey), &consentv1.GetConsentRequest{Name: "consents/1"}); err != nil {
+	if _, err := consentv1.NewConsentServiceClient(conn).GetConsent(as(t.Context(), allKey),
+		&consentv1.GetConsentRequest{Name: "consents/1"}); err != nil {
 		t.Errorf("grpc: %v", err)
 	}
 	for _, http2 := range []bool{false, true} {
@@ -337,7 +377,8 @@ func TestTLS(t *testing.T) {
 				next <- struct{}{}
 			}
 		}()
-		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+h.Addresses().HTTP+"/v1/consents:watch", nil)
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+h.Addresses().HTTP+"/v1/consents:watch",
+			nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -346,7 +387,8 @@ func TestTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if response.StatusCode != 200 || response.Header.Get("Strict-Transport-Security") == "" || (response.ProtoMajor == 2) != http2 {
+		if response.StatusCode != 200 || response.Header.Get("Strict-Transport-Security") == "" ||
+			(response.ProtoMajor == 2) != http2 {
 			t.Errorf("HTTP/2 %t: %s %v", http2, response.Proto, response.Header)
 		}
 		if text, err := io.ReadAll(response.Body); err != nil || strings.Count(string(text), "\n") != 3 {
@@ -395,11 +437,13 @@ func TestAddressInUse(t *testing.T) {
 func TestUncleanPaths(t *testing.T) {
 	h := start(t)
 	for _, path := range []string{
-		"/v1//consents?x=" + canary, "//v1/consents/" + canary, "/v1/../" + canary, "/v1/./consents/" + canary, "//?" + canary, "/docs/../" + canary,
+		"/v1//consents?x=" + canary, "//v1/consents/" + canary, "/v1/../" + canary, "/v1/./consents/" + canary,
+		"//?" + canary, "/docs/../" + canary,
 		"/v1/consents//?" + canary, "/callbacks//redirects/" + canary + "/success",
 	} {
 		r := h.do(t, "GET", path, allKey, "")
-		if r.status != 404 || r.header.Get("Location") != "" || strings.Contains(r.body, canary) || kerr.Reason(r.err(t)).String() != "ROUTE_NOT_FOUND" {
+		if r.status != 404 || r.header.Get("Location") != "" || strings.Contains(r.body, canary) ||
+			kerr.Reason(r.err(t)).String() != "ROUTE_NOT_FOUND" {
 			t.Errorf("%s: %d %v %s", path, r.status, r.header, r.body)
 		}
 	}

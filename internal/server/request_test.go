@@ -73,34 +73,54 @@ func TestValidation(t *testing.T) {
 		body       string
 		field      string
 	}{
-		{"no consent", func() error { _, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{}); return err },
+		{"no consent", func() error {
+			_, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{})
+			return err
+		},
 			"POST", "/v1/consents", `{}`, "consent"},
 		{"redirect", func() error {
-			_, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{Consent: &consentv1.Consent{RedirectUris: &consentv1.Consent_RedirectUris{Error: canary + " :"}}})
+			_, err := h.client.CreateConsent(ctx,
+				&consentv1.CreateConsentRequest{Consent: &consentv1.Consent{
+					RedirectUris: &consentv1.Consent_RedirectUris{Error: canary + " :"},
+				}})
 			return err
-		}, "POST", "/v1/consents", `{"consent": {"redirectUris": {"error": "` + canary + ` :"}}}`, "consent.redirectUris.error"},
+		}, "POST", "/v1/consents", `{"consent": {"redirectUris": {"error": "` + canary + ` :"}}}`,
+			"consent.redirectUris.error"},
 		{"request id", func() error {
-			_, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{Consent: &consentv1.Consent{}, RequestId: canary})
+			_, err := h.client.CreateConsent(ctx,
+				&consentv1.CreateConsentRequest{Consent: &consentv1.Consent{}, RequestId: canary})
 			return err
 		}, "POST", "/v1/consents", `{"consent": {}, "requestId": "` + canary + `"}`, "requestId"},
 		{"personal id too long", func() error {
-			_, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{Consent: &consentv1.Consent{}, Psu: &consentv1.Psu{NationalId: strings.Repeat(canary, 5)}})
+			_, err := h.client.CreateConsent(ctx,
+				&consentv1.CreateConsentRequest{Consent: &consentv1.Consent{},
+					Psu: &consentv1.Psu{NationalId: strings.Repeat(canary, 5)}})
 			return err
-		}, "POST", "/v1/consents", `{"consent": {}, "psu": {"nationalId": "` + strings.Repeat(canary, 5) + `"}}`, "psu.nationalId"},
+		}, "POST", "/v1/consents", `{"consent": {}, "psu": {"nationalId": "` + strings.Repeat(canary, 5) + `"}}`,
+			"psu.nationalId"},
 		{"bare consent", func() error {
-			_, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{Consent: &consentv1.Consent{Market: canary}})
+			_, err := h.client.CreateConsent(ctx,
+				&consentv1.CreateConsentRequest{Consent: &consentv1.Consent{Market: canary}})
 			return err
 		}, "POST", "/v1/consents", `{"market": "` + canary + `"}`, "consent.market"},
 		{"in a list", func() error {
-			_, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{Consent: &consentv1.Consent{BrokerBanks: []*consentv1.Consent_BrokerBank{{}, {Id: strings.Repeat(canary, 20)}}}})
+			_, err := h.client.CreateConsent(ctx,
+				&consentv1.CreateConsentRequest{Consent: &consentv1.Consent{
+					BrokerBanks: []*consentv1.Consent_BrokerBank{{}, {Id: strings.Repeat(canary, 20)}},
+				}})
 			return err
-		}, "POST", "/v1/consents", `{"consent": {"brokerBanks": [{}, {"id": "` + strings.Repeat(canary, 20) + `"}]}}`, "consent.brokerBanks[1].id"},
+		}, "POST", "/v1/consents", `{"consent": {"brokerBanks": [{}, {"id": "` + strings.Repeat(canary, 20) + `"}]}}`,
+			"consent.brokerBanks[1].id"},
 		{"no subject", func() error {
-			_, err := documents.CreateShipment(ctx, &documentsv1.CreateShipmentRequest{Shipment: &documentsv1.Shipment{Channel: documentsv1.Shipment_FAX, Recipient: canary, Address: address}})
+			_, err := documents.CreateShipment(ctx,
+				&documentsv1.CreateShipmentRequest{Shipment: &documentsv1.Shipment{Channel: documentsv1.Shipment_FAX,
+					Recipient: canary, Address: address}})
 			return err
-		}, "POST", "/v1/shipments", `{"shipment": {"channel": "FAX", "recipient": "` + canary + `", "address": {"city": "Berlin", "countryCode": "DE"}}}`, "shipment.subject"},
+		}, "POST", "/v1/shipments", `{"shipment": {"channel": "FAX", "recipient": "` + canary +
+			`", "address": {"city": "Berlin", "countryCode": "DE"}}}`, "shipment.subject"},
 		{"undefined enum", func() error {
-			_, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{Consent: &consentv1.Consent{Access: 77}})
+			_, err := h.client.CreateConsent(ctx,
+				&consentv1.CreateConsentRequest{Consent: &consentv1.Consent{Access: 77}})
 			return err
 		}, "POST", "/v1/consents", `{"consent": {"access": 77}}`, "consent.access"},
 		{"page size", func() error {
@@ -143,7 +163,9 @@ func field(number protowire.Number, value []byte) []byte {
 
 func TestUnknownFieldsOverGRPC(t *testing.T) {
 	h := start(t)
-	h.consents.watch = func(*consentv1.WatchConsentsRequest, consentv1.ConsentService_WatchConsentsServer) error { return nil }
+	h.consents.watch = func(*consentv1.WatchConsentsRequest, consentv1.ConsentService_WatchConsentsServer) error {
+		return nil
+	}
 	const create = "/kontor.consent.v1.ConsentService/CreateConsent"
 	stranger := field(999, []byte(canary))
 	for path, message := range map[string][]byte{
@@ -157,7 +179,8 @@ func TestUnknownFieldsOverGRPC(t *testing.T) {
 		invalid(t, path, err, path)
 	}
 	// Streams have requests, too.
-	stream, err := h.conn.NewStream(as(t.Context(), allKey), &grpc.StreamDesc{ServerStreams: true}, "/kontor.consent.v1.ConsentService/WatchConsents")
+	stream, err := h.conn.NewStream(as(t.Context(), allKey), &grpc.StreamDesc{ServerStreams: true},
+		"/kontor.consent.v1.ConsentService/WatchConsents")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +190,8 @@ func TestUnknownFieldsOverGRPC(t *testing.T) {
 
 	// What is no message at all, or has text that is no text.
 	for _, bytes := range [][]byte{{0xff, 0xff, 0xff}, field(1, field(5, []byte("\xff"+canary)))} {
-		err := h.conn.Invoke(as(t.Context(), allKey), create, wrapperspb.Bytes(nil), &consentv1.Consent{}, grpc.ForceCodec(fixedCodec(bytes)))
+		err := h.conn.Invoke(as(t.Context(), allKey), create, wrapperspb.Bytes(nil), &consentv1.Consent{},
+			grpc.ForceCodec(fixedCodec(bytes)))
 		invalid(t, "garbage", err, "request")
 	}
 	if h.consents.count() != 0 {
@@ -184,7 +208,8 @@ func (c fixedCodec) Unmarshal(data []byte, v any) error {
 }
 func (c fixedCodec) Name() string { return "proto" }
 
-// TestStrictREST is a corpus of requests that do not fit. Each must name the field and never the value, in the answer and in the log.
+// TestStrictREST is a corpus of requests that do not fit. Each must name the field and never the value, in the answer
+// and in the log.
 func TestStrictREST(t *testing.T) {
 	h := start(t)
 	for _, c := range []struct{ verb, path, body, field string }{
@@ -211,7 +236,9 @@ func TestStrictREST(t *testing.T) {
 		{"PATCH", "/v1/customers/1", `{"customer": {"nope": "` + canary + `"}}`, "nope"},
 		{"POST", "/v1/consents/1:simulateDecision", `{"decision": "` + canary + `"}`, "decision"},
 		{"POST", "/v1/companyLogos:search", `{"queries": [{"iban": 1}, {}]}`, "queries[0].iban"},
-		{"POST", "/v1/customers/1:importConnections", `{"connections": [{"accounts": [{"balance": {"value": 1.5}}]}]}`, "connections[0].accounts[0].balance.value"},
+		{"POST", "/v1/customers/1:importConnections",
+			`{"connections": [{"accounts": [{"balance": {"value": 1.5}}]}]}`,
+			"connections[0].accounts[0].balance.value"},
 		{"GET", "/v1/consents?pageSize=" + canary, "", "pageSize"},
 		{"GET", "/v1/consents?page_size=1&pageSize=2", "", "pageSize"},
 		{"GET", "/v1/consents?nope=" + canary, "", "nope"},
@@ -251,9 +278,11 @@ func TestBothFormsOfABody(t *testing.T) {
 		created = r
 		return r.GetConsent(), nil
 	}
-	for _, body := range []string{`{"market": "SE", "customer": "customers/1"}`, `{"consent": {"market": "SE", "customer": "customers/1"}}`} {
+	for _, body := range []string{`{"market": "SE", "customer": "customers/1"}`,
+		`{"consent": {"market": "SE", "customer": "customers/1"}}`} {
 		created = nil
-		if r := h.do(t, "POST", "/v1/consents", allKey, body); r.status != 200 || created.GetConsent().GetMarket() != "SE" || created.GetConsent().GetCustomer() != "customers/1" {
+		if r := h.do(t, "POST", "/v1/consents", allKey, body); r.status != 200 ||
+			created.GetConsent().GetMarket() != "SE" || created.GetConsent().GetCustomer() != "customers/1" {
 			t.Errorf("%s: %d %s", body, r.status, r.body)
 		}
 	}
@@ -265,16 +294,20 @@ func TestBothFormsOfABody(t *testing.T) {
 	for body, mask := range map[string][]string{
 		`{"displayName": "B", "broker": true}`:  {"broker", "display_name"},
 		`{"partnerBank": {"displayName": "B"}}`: {"display_name"},
-		`{"partnerBank": {"displayName": "B", "broker": true, "logoUri": "x"}, "updateMask": "displayName"}`: {"display_name"},
+		`{"partnerBank": {"displayName": "B", "broker": true, "logoUri": "x"}, "updateMask": "displayName"}`: {
+			"display_name",
+		},
 	} {
 		updated = nil
 		r := h.do(t, "PATCH", "/v1/partnerBanks/b1", allKey, body)
-		if r.status != 200 || updated.GetPartnerBank().GetDisplayName() != "B" || updated.GetPartnerBank().GetName() != "partnerBanks/b1" ||
+		if r.status != 200 || updated.GetPartnerBank().GetDisplayName() != "B" ||
+			updated.GetPartnerBank().GetName() != "partnerBanks/b1" ||
 			!slices.Equal(updated.GetUpdateMask().GetPaths(), mask) {
 			t.Errorf("%s: %d %s, mask %v", body, r.status, r.body, updated.GetUpdateMask().GetPaths())
 		}
 	}
-	if r := h.do(t, "PATCH", "/v1/partnerBanks/b1?updateMask=displayName", allKey, `{"displayName": "B"}`); r.status != 200 ||
+	if r := h.do(t, "PATCH", "/v1/partnerBanks/b1?updateMask=displayName", allKey,
+		`{"displayName": "B"}`); r.status != 200 ||
 		!slices.Equal(updated.GetUpdateMask().GetPaths(), []string{"display_name"}) {
 		t.Errorf("mask in the query: %d %s, %v", r.status, r.body, updated.GetUpdateMask())
 	}
@@ -283,29 +316,37 @@ func TestBothFormsOfABody(t *testing.T) {
 func TestAnswersOverREST(t *testing.T) {
 	h := start(t)
 	r := h.do(t, "GET", "/v1/consents", allKey, "")
-	if r.status != 200 || r.body != `{"consents":[],"nextPageToken":""}` || r.header.Get("Content-Type") != "application/json" {
+	if r.status != 200 || r.body != `{"consents":[],"nextPageToken":""}` ||
+		r.header.Get("Content-Type") != "application/json" {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	r = h.do(t, "GET", "/v1/consents/1", allKey, "")
-	if !strings.Contains(r.body, `"status":"AUTHORIZED"`) || !strings.Contains(r.body, `"connections":[]`) || strings.Contains(r.body, "brokerBanks") ||
+	if !strings.Contains(r.body, `"status":"AUTHORIZED"`) || !strings.Contains(r.body, `"connections":[]`) ||
+		strings.Contains(r.body, "brokerBanks") ||
 		strings.Contains(r.body, `"link"`) {
 		t.Errorf("%s", r.body)
 	}
 	r = h.do(t, "POST", "/v1/shipments", allKey,
-		`{"channel": "FAX", "recipient": ",\"pdf\":\"\"", "subject": "s", "address": {"city": "Berlin", "countryCode": "DE"}, "pdf": "JVBERg=="}`)
-	if r.status != 200 || strings.Contains(r.body, `"pdf":`) || !strings.Contains(r.body, `"recipient":",\"pdf\":\"\""`) {
+		`{"channel": "FAX", "recipient": ",\"pdf\":\"\"", "subject": "s", "pdf": "JVBERg==",`+
+			`"address": {"city": "Berlin", "countryCode": "DE"}}`)
+	if r.status != 200 || strings.Contains(r.body, `"pdf":`) ||
+		!strings.Contains(r.body, `"recipient":",\"pdf\":\"\""`) {
 		t.Errorf("an input comes back, or more is gone than that: %s", r.body)
 	}
 }
 
-// TestSpoofedHeaders sends what a caller might try to pass for metadata. Only the short list comes through, and only as what it is.
+// TestSpoofedHeaders sends what a caller might try to pass for metadata. Only the short list comes through, and only
+// as what it is.
 func TestSpoofedHeaders(t *testing.T) {
 	h := start(t)
 	names := []string{
-		"authorization", "psu-ip-address", "idempotency-key", "x-request-id", "last-event-id", "x-forwarded-for", "x-kontor-client", "x-kontor-tenant",
-		"grpcgateway-authorization", "kontor-identity", "tenant", "client-id", "grpc-timeout", ":authority", "x-real-ip",
+		"authorization", "psu-ip-address", "idempotency-key", "x-request-id", "last-event-id", "x-forwarded-for",
+		"x-kontor-client", "x-kontor-tenant",
+		"grpcgateway-authorization", "kontor-identity", "tenant", "client-id", "grpc-timeout", ":authority",
+		"x-real-ip",
 	}
-	prefixes := []string{"Grpc-Metadata-", "grpc-metadata-", "GRPC-METADATA-", "Grpcgateway-", "Grpc-Metadata-Grpcgateway-"}
+	prefixes := []string{"Grpc-Metadata-", "grpc-metadata-", "GRPC-METADATA-", "Grpcgateway-",
+		"Grpc-Metadata-Grpcgateway-"}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -321,7 +362,8 @@ func TestSpoofedHeaders(t *testing.T) {
 				continue
 			}
 			s := h.consents.last(t)
-			if s.identity.ClientID != "reader" || s.identity.Tenant != "two" || s.call.PSUIP != "" || s.idempotencyKey != "" || s.lastEventID != "" ||
+			if s.identity.ClientID != "reader" || s.identity.Tenant != "two" || s.call.PSUIP != "" ||
+				s.idempotencyKey != "" || s.lastEventID != "" ||
 				s.requestID == value || s.deadline < 30*time.Second {
 				t.Errorf("%s%s got through: %+v", prefix, name, s)
 			}
@@ -336,7 +378,8 @@ func TestSpoofedHeaders(t *testing.T) {
 		t.Errorf("only %d spoofs", spoofs)
 	}
 	// A key that travels as anything but authorization is none.
-	for _, name := range []string{"Grpc-Metadata-Authorization", "X-Api-Key", "Proxy-Authorization", "Grpcgateway-Authorization"} {
+	for _, name := range []string{"Grpc-Metadata-Authorization", "X-Api-Key", "Proxy-Authorization",
+		"Grpcgateway-Authorization"} {
 		if r := h.do(t, "GET", "/v1/consents/1", "", "", name, "Bearer "+allKey); r.status != http.StatusUnauthorized {
 			t.Errorf("%s authenticates", name)
 		}
@@ -347,7 +390,8 @@ func TestCompanions(t *testing.T) {
 	h := start(t)
 	over := map[string]func(pairs ...string) error{
 		"grpc": func(pairs ...string) error {
-			_, err := h.client.GetConsent(as(t.Context(), allKey, pairs...), &consentv1.GetConsentRequest{Name: "consents/1"})
+			_, err := h.client.GetConsent(as(t.Context(), allKey, pairs...),
+				&consentv1.GetConsentRequest{Name: "consents/1"})
 			return err
 		},
 		"rest": func(pairs ...string) error {
@@ -359,33 +403,39 @@ func TestCompanions(t *testing.T) {
 	}
 	for transport, call := range over {
 		t.Run(transport, func(t *testing.T) {
-			if err := call("psu-ip-address", "2001:db8::1", "idempotency-key", "key-1", "last-event-id", "token-1", "x-request-id", "mine"); err != nil {
+			if err := call("psu-ip-address", "2001:db8::1", "idempotency-key", "key-1", "last-event-id", "token-1",
+				"x-request-id", "mine"); err != nil {
 				t.Fatal(err)
 			}
 			s := h.consents.last(t)
-			if s.call.PSUIP != "2001:db8::1" || s.call.RequestID != "mine" || s.requestID != "mine" || s.idempotencyKey != "key-1" || s.lastEventID != "token-1" {
+			if s.call.PSUIP != "2001:db8::1" || s.call.RequestID != "mine" || s.requestID != "mine" ||
+				s.idempotencyKey != "key-1" || s.lastEventID != "token-1" {
 				t.Errorf("got %+v", s)
 			}
 			if err := call(); err != nil {
 				t.Fatal(err)
 			}
-			if s = h.consents.last(t); s.call.PSUIP != "" || s.idempotencyKey != "" || s.lastEventID != "" || len(s.requestID) != 36 || s.call.RequestID != s.requestID {
+			if s = h.consents.last(t); s.call.PSUIP != "" || s.idempotencyKey != "" || s.lastEventID != "" ||
+				len(s.requestID) != 36 || s.call.RequestID != s.requestID {
 				t.Errorf("from nothing came %+v", s)
 			}
-			if err := call("psu-ip-address", "::ffff:192.0.2.1"); err != nil || h.consents.last(t).call.PSUIP != "192.0.2.1" {
+			if err := call("psu-ip-address", "::ffff:192.0.2.1"); err != nil ||
+				h.consents.last(t).call.PSUIP != "192.0.2.1" {
 				t.Errorf("a mapped address: %v, %+v", err, h.consents.last(t).call)
 			}
 			for _, bad := range []string{canary, "1.2.3", "1.2.3.4:80", "fe80::1%eth0", "1.2.3.4,5.6.7.8", "01.2.3.4"} {
 				invalid(t, bad, call("psu-ip-address", bad), "psu-ip-address")
 			}
-			invalid(t, "two addresses", call("psu-ip-address", "192.0.2.1", "psu-ip-address", "192.0.2.2"), "psu-ip-address")
+			invalid(t, "two addresses", call("psu-ip-address", "192.0.2.1", "psu-ip-address", "192.0.2.2"),
+				"psu-ip-address")
 			invalid(t, "long key", call("idempotency-key", strings.Repeat("k", 256)), "idempotency-key")
 			invalid(t, "two keys", call("idempotency-key", "a", "idempotency-key", "b"), "idempotency-key")
 			invalid(t, "blank in key", call("idempotency-key", "a "+canary), "idempotency-key")
 			invalid(t, "long event id", call("last-event-id", strings.Repeat("k", 501)), "last-event-id")
 		})
 	}
-	if strings.Contains(h.log.String(), canary) || strings.Contains(h.log.String(), "192.0.2") || strings.Contains(h.log.String(), "2001:db8") {
+	if strings.Contains(h.log.String(), canary) || strings.Contains(h.log.String(), "192.0.2") ||
+		strings.Contains(h.log.String(), "2001:db8") {
 		t.Error("an address or key is in the log")
 	}
 }
@@ -408,7 +458,8 @@ func TestRequestIDs(t *testing.T) {
 		if given != "" {
 			ctx = as(t.Context(), allKey, "x-request-id", given)
 		}
-		if _, err := h.client.GetConsent(ctx, &consentv1.GetConsentRequest{Name: "consents/1"}, grpc.Header(&header)); err != nil {
+		if _, err := h.client.GetConsent(ctx, &consentv1.GetConsentRequest{Name: "consents/1"},
+			grpc.Header(&header)); err != nil {
 			t.Fatal(err)
 		}
 		if ids := header.Get("x-request-id"); len(ids) != 1 {
@@ -428,7 +479,8 @@ func TestRequestIDs(t *testing.T) {
 		want(r.header.Get("X-Request-Id"), "without a route")
 		want(kerr.Metadata(r.err(t))["requestId"], "in the error")
 	}
-	if r := h.do(t, "GET", "/v1/consents/1", allKey, "", "X-Request-Id", "a", "X-Request-Id", "b"); !uuid.MatchString(r.header.Get("X-Request-Id")) {
+	if r := h.do(t, "GET", "/v1/consents/1", allKey, "", "X-Request-Id", "a", "X-Request-Id",
+		"b"); !uuid.MatchString(r.header.Get("X-Request-Id")) {
 		t.Error("of two ids one is believed")
 	}
 }
@@ -441,19 +493,24 @@ func TestErrors(t *testing.T) {
 		reason errorv1.Error_Reason
 		http   int
 	}{
-		"plain":        {errors.New(canary), errorv1.Error_INTERNAL, 500},
-		"status":       {status.Error(codes.NotFound, canary), errorv1.Error_INTERNAL, 500},
-		"own":          {kerr.New(errorv1.Error_DATA_NOT_READY, "wait"), errorv1.Error_DATA_NOT_READY, 400},
-		"not found":    {kerr.New(errorv1.Error_CONSENT_NOT_FOUND, "no"), errorv1.Error_CONSENT_NOT_FOUND, 404},
-		"conflict":     {kerr.New(errorv1.Error_IDEMPOTENCY_KEY_REUSED, "no"), errorv1.Error_IDEMPOTENCY_KEY_REUSED, 409},
-		"unavailable":  {kerr.New(errorv1.Error_PROVIDER_UNAVAILABLE, "no", kerr.WithRetry(time.Second)), errorv1.Error_PROVIDER_UNAVAILABLE, 503},
-		"unknown":      {kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "no"), errorv1.Error_OUTCOME_UNKNOWN, 409},
-		"unsupported":  {kerr.New(errorv1.Error_CAPABILITY_UNSUPPORTED, "no"), errorv1.Error_CAPABILITY_UNSUPPORTED, 501},
+		"plain":     {errors.New(canary), errorv1.Error_INTERNAL, 500},
+		"status":    {status.Error(codes.NotFound, canary), errorv1.Error_INTERNAL, 500},
+		"own":       {kerr.New(errorv1.Error_DATA_NOT_READY, "wait"), errorv1.Error_DATA_NOT_READY, 400},
+		"not found": {kerr.New(errorv1.Error_CONSENT_NOT_FOUND, "no"), errorv1.Error_CONSENT_NOT_FOUND, 404},
+		"conflict": {kerr.New(errorv1.Error_IDEMPOTENCY_KEY_REUSED, "no"), errorv1.Error_IDEMPOTENCY_KEY_REUSED,
+			409},
+		"unavailable": {kerr.New(errorv1.Error_PROVIDER_UNAVAILABLE, "no", kerr.WithRetry(time.Second)),
+			errorv1.Error_PROVIDER_UNAVAILABLE, 503},
+		"unknown": {kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "no"), errorv1.Error_OUTCOME_UNKNOWN, 409},
+		"unsupported": {kerr.New(errorv1.Error_CAPABILITY_UNSUPPORTED, "no"), errorv1.Error_CAPABILITY_UNSUPPORTED,
+			501},
 		"deadline":     {context.DeadlineExceeded, errorv1.Error_DEADLINE_EXCEEDED, 504},
 		"wrapped gone": {fmt.Errorf("%s: %w", canary, context.Canceled), errorv1.Error_CANCELLED, 499},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h.consents.get = func(context.Context, *consentv1.GetConsentRequest) (*consentv1.Consent, error) { return nil, c.err }
+			h.consents.get = func(context.Context, *consentv1.GetConsentRequest) (*consentv1.Consent, error) {
+				return nil, c.err
+			}
 			check := func(err error) {
 				t.Helper()
 				if kerr.Reason(err) != c.reason || kerr.Metadata(err)["requestId"] != "r-1" {
@@ -463,7 +520,8 @@ func TestErrors(t *testing.T) {
 					t.Errorf("the cause is shown: %v", err)
 				}
 			}
-			_, err := h.client.GetConsent(as(t.Context(), allKey, "x-request-id", "r-1"), &consentv1.GetConsentRequest{Name: "consents/1"})
+			_, err := h.client.GetConsent(as(t.Context(), allKey, "x-request-id", "r-1"),
+				&consentv1.GetConsentRequest{Name: "consents/1"})
 			check(err)
 			r := h.do(t, "GET", "/v1/consents/1", allKey, "", "X-Request-Id", "r-1")
 			check(r.err(t))
@@ -473,14 +531,17 @@ func TestErrors(t *testing.T) {
 		})
 	}
 	lines := h.log.lines(t, "call")
-	if !slices.ContainsFunc(lines, func(l map[string]any) bool { return l["cause"] == canary && l["level"] == "ERROR" }) {
+	if !slices.ContainsFunc(lines, func(l map[string]any) bool {
+		return l["cause"] == canary && l["level"] == "ERROR"
+	}) {
 		t.Error("the log lacks the cause")
 	}
 }
 
 func TestAccessLog(t *testing.T) {
 	h := start(t)
-	_, _ = h.client.GetConsent(as(t.Context(), readerKey, "x-request-id", "r-1"), &consentv1.GetConsentRequest{Name: "consents/" + canary})
+	_, _ = h.client.GetConsent(as(t.Context(), readerKey, "x-request-id", "r-1"),
+		&consentv1.GetConsentRequest{Name: "consents/" + canary})
 	h.do(t, "GET", "/v1/consents/"+canary+"?refresh=true", readerKey, "", "X-Request-Id", "r-2")
 	h.do(t, "POST", "/v1/consents", readerKey, `{"consent": {"reference": "`+canary+`"}}`, "X-Request-Id", "r-3")
 	lines := h.log.lines(t, "call")
@@ -490,14 +551,16 @@ func TestAccessLog(t *testing.T) {
 	for i, want := range []map[string]any{
 		{"transport": "grpc", "method": "GetConsent", "code": "OK", "reason": nil, "request_id": "r-1"},
 		{"transport": "rest", "method": "GetConsent", "code": "OK", "reason": nil, "request_id": "r-2"},
-		{"transport": "rest", "method": "CreateConsent", "code": "PermissionDenied", "reason": "SCOPE_MISSING", "request_id": "r-3"},
+		{"transport": "rest", "method": "CreateConsent", "code": "PermissionDenied", "reason": "SCOPE_MISSING",
+			"request_id": "r-3"},
 	} {
 		for key, value := range want {
 			if lines[i][key] != value {
 				t.Errorf("line %d: %s is %v, want %v", i, key, lines[i][key], value)
 			}
 		}
-		if lines[i]["client"] != "reader" || lines[i]["tenant"] != "two" || lines[i]["service"] != "kontor.consent.v1.ConsentService" {
+		if lines[i]["client"] != "reader" || lines[i]["tenant"] != "two" ||
+			lines[i]["service"] != "kontor.consent.v1.ConsentService" {
 			t.Errorf("line %d: %v", i, lines[i])
 		}
 		if _, ok := lines[i]["duration_ms"].(float64); !ok {
@@ -520,7 +583,8 @@ func TestPanics(t *testing.T) {
 	}
 	internal := func(what string, err error) {
 		t.Helper()
-		if kerr.Reason(err) != errorv1.Error_INTERNAL || status.Code(err) != codes.Internal || status.Convert(err).Message() != "internal error" {
+		if kerr.Reason(err) != errorv1.Error_INTERNAL || status.Code(err) != codes.Internal ||
+			status.Convert(err).Message() != "internal error" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -538,7 +602,8 @@ func TestPanics(t *testing.T) {
 	internal("rest stream", r.err(t))
 
 	h.consents.get = nil
-	if _, err := h.client.GetConsent(as(t.Context(), allKey), &consentv1.GetConsentRequest{Name: "consents/1"}); err != nil {
+	if _, err := h.client.GetConsent(as(t.Context(), allKey),
+		&consentv1.GetConsentRequest{Name: "consents/1"}); err != nil {
 		t.Errorf("the server does not live on: %v", err)
 	}
 	lines := h.log.lines(t, "a call panicked")
@@ -568,14 +633,16 @@ func TestDeadlines(t *testing.T) {
 	if kerr.Reason(err) != errorv1.Error_DEADLINE_EXCEEDED {
 		t.Errorf("grpc: %v", err)
 	}
-	if r := h.do(t, "GET", "/v1/consents/1", allKey, ""); r.status != http.StatusGatewayTimeout || kerr.Reason(r.err(t)) != errorv1.Error_DEADLINE_EXCEEDED {
+	if r := h.do(t, "GET", "/v1/consents/1", allKey, ""); r.status != http.StatusGatewayTimeout ||
+		kerr.Reason(r.err(t)) != errorv1.Error_DEADLINE_EXCEEDED {
 		t.Errorf("rest: %d %s", r.status, r.body)
 	}
 	// A caller's own deadline counts, a longer one as well.
 	h.consents.get = nil
 	ctx, cancel := context.WithTimeout(as(t.Context(), allKey), time.Hour)
 	defer cancel()
-	if _, err := h.client.GetConsent(ctx, &consentv1.GetConsentRequest{Name: "consents/1"}); err != nil || h.consents.last(t).deadline < 30*time.Minute {
+	if _, err := h.client.GetConsent(ctx, &consentv1.GetConsentRequest{Name: "consents/1"}); err != nil ||
+		h.consents.last(t).deadline < 30*time.Minute {
 		t.Errorf("%v, %s", err, h.consents.last(t).deadline)
 	}
 }
@@ -595,7 +662,8 @@ func TestSlots(t *testing.T) {
 	}
 	results := make(chan error, 2)
 	go func() {
-		_, err := h.client.GetConsent(as(context.Background(), allKey), &consentv1.GetConsentRequest{Name: "consents/1"})
+		_, err := h.client.GetConsent(as(context.Background(), allKey),
+			&consentv1.GetConsentRequest{Name: "consents/1"})
 		results <- err
 	}()
 	stream, err := h.client.WatchConsents(as(t.Context(), allKey), &consentv1.WatchConsentsRequest{})
@@ -604,7 +672,8 @@ func TestSlots(t *testing.T) {
 	}
 	<-entered
 	<-entered
-	if r := h.do(t, "GET", "/v1/consents/1", allKey, ""); r.status != http.StatusTooManyRequests || kerr.Reason(r.err(t)) != errorv1.Error_GATEWAY_RATE_LIMITED ||
+	if r := h.do(t, "GET", "/v1/consents/1", allKey, ""); r.status != http.StatusTooManyRequests ||
+		kerr.Reason(r.err(t)) != errorv1.Error_GATEWAY_RATE_LIMITED ||
 		!strings.Contains(r.body, "retryDelay") {
 		t.Errorf("beyond the slots: %d %s", r.status, r.body)
 	}
@@ -615,7 +684,8 @@ func TestSlots(t *testing.T) {
 	if _, err := second.Recv(); kerr.Reason(err) != errorv1.Error_GATEWAY_RATE_LIMITED {
 		t.Errorf("beyond the streams: %v", err)
 	}
-	if answer, err := healthpb.NewHealthClient(h.conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil || answer.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+	if answer, err := healthpb.NewHealthClient(h.conn).Check(t.Context(),
+		&healthpb.HealthCheckRequest{}); err != nil || answer.GetStatus() != healthpb.HealthCheckResponse_SERVING {
 		t.Errorf("health under load: %v, %v", answer, err)
 	}
 	close(leave)
@@ -635,11 +705,13 @@ func TestOversize(t *testing.T) {
 	h := start(t, func(o *server.Options) { o.Limits.MaxRequestBytes = 64 << 10 })
 	big := `{"consent": {"reference": "` + strings.Repeat("x", 65<<10) + `"}}`
 	r := h.do(t, "POST", "/v1/consents", allKey, big)
-	if err := r.err(t); r.status != http.StatusRequestEntityTooLarge || status.Code(err) != codes.ResourceExhausted || kerr.Reason(err) != errorv1.Error_GATEWAY_RATE_LIMITED {
+	if err := r.err(t); r.status != http.StatusRequestEntityTooLarge || status.Code(err) != codes.ResourceExhausted ||
+		kerr.Reason(err) != errorv1.Error_GATEWAY_RATE_LIMITED {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	// Without a length in the header.
-	request, err := http.NewRequestWithContext(t.Context(), "POST", h.base+"/v1/consents", struct{ *strings.Reader }{strings.NewReader(big)})
+	request, err := http.NewRequestWithContext(t.Context(), "POST", h.base+"/v1/consents",
+		struct{ *strings.Reader }{strings.NewReader(big)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -660,9 +732,11 @@ func TestOversize(t *testing.T) {
 
 func TestUnknownMethods(t *testing.T) {
 	h := start(t)
-	for _, name := range []string{"/kontor.consent.v1.ConsentService/" + canary, "/" + canary + "/Get", "/kontor.consent.v2.ConsentService/GetConsent"} {
+	for _, name := range []string{"/kontor.consent.v1.ConsentService/" + canary, "/" + canary + "/Get",
+		"/kontor.consent.v2.ConsentService/GetConsent"} {
 		err := h.conn.Invoke(as(t.Context(), allKey), name, &consentv1.GetConsentRequest{}, &consentv1.Consent{})
-		if status.Code(err) != codes.Unimplemented || kerr.Reason(err) != errorv1.Error_ROUTE_NOT_FOUND || kerr.Metadata(err)["requestId"] == "" {
+		if status.Code(err) != codes.Unimplemented || kerr.Reason(err) != errorv1.Error_ROUTE_NOT_FOUND ||
+			kerr.Metadata(err)["requestId"] == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -685,12 +759,14 @@ func TestUnknownMethods(t *testing.T) {
 		{"GET", "/v1/consents/a%2Fb/c", 404, codes.NotFound},
 	} {
 		r := h.do(t, c.verb, c.path, allKey, "")
-		if err := r.err(t); r.status != c.status || status.Code(err) != c.code || kerr.Reason(err) != errorv1.Error_ROUTE_NOT_FOUND {
+		if err := r.err(t); r.status != c.status || status.Code(err) != c.code ||
+			kerr.Reason(err) != errorv1.Error_ROUTE_NOT_FOUND {
 			t.Errorf("%s %s: %d %s", c.verb, c.path, r.status, r.body)
 		}
 	}
 	// POST is POST, whatever a header or a form says.
-	r := h.do(t, "POST", "/v1/consents/1", allKey, "", "X-HTTP-Method-Override", "DELETE", "Content-Type", "application/x-www-form-urlencoded")
+	r := h.do(t, "POST", "/v1/consents/1", allKey, "", "X-HTTP-Method-Override", "DELETE", "Content-Type",
+		"application/x-www-form-urlencoded")
 	if r.status != 405 {
 		t.Errorf("the method is overridden: %d %s", r.status, r.body)
 	}

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -21,36 +20,13 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
-	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
-	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
-	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
-	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
-	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/internal/api"
 	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/server/guard"
+	"kontor.dev/kontor/internal/server/inproc"
 	"kontor.dev/kontor/internal/server/rest"
 	"kontor.dev/kontor/internal/telemetry"
 )
-
-// Services are the RPC services to serve. All must be set.
-type Services struct {
-	Customer  customerv1.CustomerServiceServer
-	Consent   consentv1.ConsentServiceServer
-	Banking   bankingv1.BankingServiceServer
-	Insights  insightsv1.InsightsServiceServer
-	Documents documentsv1.DocumentServiceServer
-	Provider  providerv1.ProviderServiceServer
-}
-
-// register hands every service with its description to add.
-func (s Services) register(add func(*grpc.ServiceDesc, any)) {
-	add(&customerv1.CustomerService_ServiceDesc, s.Customer)
-	add(&consentv1.ConsentService_ServiceDesc, s.Consent)
-	add(&bankingv1.BankingService_ServiceDesc, s.Banking)
-	add(&insightsv1.InsightsService_ServiceDesc, s.Insights)
-	add(&documentsv1.DocumentService_ServiceDesc, s.Documents)
-	add(&providerv1.ProviderService_ServiceDesc, s.Provider)
-}
 
 // Options are what a server is made of.
 type Options struct {
@@ -61,14 +37,14 @@ type Options struct {
 	TLS        *config.TLS
 	CORS       config.CORS
 	Reflection bool
-	// Services answer the calls.
-	Services Services
+	// Services registers what answers the calls, as one would with a gRPC server: one implementation for each service
+	// of package api.
+	Services func(grpc.ServiceRegistrar)
 	// Callbacks takes what comes back from providers and browsers.
 	Callbacks Callbacks
-	// Authenticator finds out who calls; see NewKeys.
-	Authenticator Authenticator
-	// Audit notes a change, a read of bank data, or a call without the scope for it, that was refused or failed. Resource is the name that the
-	// caller gave, which may be none of Kontor's. May be nil.
+	// Authenticator finds out who calls.
+	Authenticator guard.Authenticator
+	// Audit notes calls that were refused or failed; see guard.Options. May be nil.
 	Audit func(ctx context.Context, method, resource string, failure error)
 	// Telemetry records what happens.
 	Telemetry *telemetry.Telemetry
@@ -76,8 +52,8 @@ type Options struct {
 	OpenAPI []byte
 	// Ready has the checks of /readyz by what they check.
 	Ready map[string]func(context.Context) error
-	// Degraded names what does not work although the gateway does, such as one provider, with a reason. It keeps nobody from being ready: one
-	// provider's trouble must not take the others' callers away. May be nil.
+	// Degraded names what does not work although the gateway does, such as one provider, with a reason. It keeps
+	// nobody from being ready: one provider's trouble must not take the others' callers away. May be nil.
 	Degraded func() map[string]string
 	// Stopping is closed by Stop, once, when streams must end: the services get the same channel. Made by New when nil.
 	Stopping chan struct{}
@@ -86,7 +62,7 @@ type Options struct {
 // Server serves Kontor's API on three listeners.
 type Server struct {
 	options      Options
-	guard        *guard
+	guard        *guard.Guard
 	grpc         *grpc.Server
 	health       *health.Server
 	http         *http.Server
@@ -101,23 +77,17 @@ type Server struct {
 // New builds a server. Nothing listens before Start.
 func New(o Options) (*Server, error) {
 	o.Stopping = cmp.Or(o.Stopping, make(chan struct{}))
-	var services []*grpc.ServiceDesc
-	var missing error
-	o.Services.register(func(service *grpc.ServiceDesc, implementation any) {
-		services = append(services, service)
-		if implementation == nil {
-			missing = fmt.Errorf("server: %s is not set", service.ServiceName)
-		}
-	})
-	if missing != nil {
-		return nil, missing
-	}
-	guard, err := newGuard(o.Authenticator, o.Limits, o.Telemetry, services)
+	services, err := api.Implementations(o.Services)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("server: %w", err)
 	}
-	guard.audit = o.Audit
-	s := &Server{options: o, guard: guard, health: health.NewServer(), failed: make(chan error, 3)}
+	g, err := guard.New(guard.Options{
+		Services: services, Authenticator: o.Authenticator, Limits: o.Limits, Telemetry: o.Telemetry, Audit: o.Audit,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	s := &Server{options: o, guard: g, health: health.NewServer(), failed: make(chan error, 3)}
 	if o.TLS != nil {
 		if s.certificates, err = newCertificates(*o.TLS, o.Telemetry.Logger, time.Now); err != nil {
 			return nil, err
@@ -141,27 +111,29 @@ const (
 
 func (s *Server) newGRPC() {
 	options := []grpc.ServerOption{
-		grpc.ForceServerCodecV2(newCodec()),
+		grpc.ForceServerCodecV2(guard.Codec()),
 		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
 		grpc.MaxRecvMsgSize(s.options.Limits.MaxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeader),
 		grpc.ConnectionTimeout(connectTimeout),
-		grpc.UnknownServiceHandler(s.guard.unknown),
+		grpc.UnknownServiceHandler(s.guard.Unknown),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			// The library takes zero for "for ever", and spreads the age by a tenth.
-			MaxConnectionAge: s.options.Limits.ConnectionAge, MaxConnectionAgeGrace: s.options.Limits.ConnectionAgeGrace,
-			Time: pingAfter, Timeout: pingTimeout,
+			MaxConnectionAge:      s.options.Limits.ConnectionAge,
+			MaxConnectionAgeGrace: s.options.Limits.ConnectionAgeGrace,
+			Time:                  pingAfter,
+			Timeout:               pingTimeout,
 		}),
 	}
 	if s.certificates != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(s.certificates.forGRPC())))
 	}
 	s.grpc = grpc.NewServer(options...)
-	s.options.Services.register(func(service *grpc.ServiceDesc, implementation any) {
-		s.grpc.RegisterService(s.guard.wrap(service), implementation)
-		s.health.SetServingStatus(service.ServiceName, healthpb.HealthCheckResponse_SERVING)
-	})
+	s.guard.Register(s.grpc)
+	for _, service := range api.Services() {
+		s.health.SetServingStatus(service.Desc.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	}
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	if s.options.Reflection {
 		reflection.Register(s.grpc)
@@ -169,32 +141,31 @@ func (s *Server) newGRPC() {
 }
 
 func (s *Server) newHTTP() error {
-	channel := &inprocgrpc.Channel{}
-	s.options.Services.register(func(service *grpc.ServiceDesc, implementation any) {
-		channel.RegisterService(s.guard.wrap(service), implementation)
-	})
-	api, err := rest.New(context.Background(), channel, rest.Options{
+	channel := inproc.New(func(ctx context.Context, stream bool) { exchangeOf(ctx).handled(stream) })
+	s.guard.Register(channel)
+	front, err := rest.New(context.Background(), channel, rest.Options{
 		MaxBody: int64(s.options.Limits.MaxRequestBytes),
-		Admit: func(r *http.Request) error {
-			if _, err := s.options.Authenticator.Authenticate(r.Context(), r.Header.Values("Authorization")); err != nil {
-				return errUnauthenticated()
-			}
-			return nil
+		Admit: func(r *http.Request) (context.Context, error) {
+			ctx, err := s.guard.Admit(r.Context(), r.RemoteAddr, r.Header.Values("Authorization"))
+			r.Header.Del("Authorization") // the admission stands for it, and no service needs to see a key
+			return ctx, err
 		},
 	})
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", api)
+	mux.Handle("/v1/", front)
 	mux.HandleFunc("/", notFound)
 	mux.HandleFunc("/v1", notFound) // or it would be sent on to /v1/
 	callbacks(mux, s.options.Callbacks, s.options.Telemetry)
 	if err := docs(mux, s.options.OpenAPI); err != nil {
 		return err
 	}
-	s.http = newHTTPServer(front(cors(exactPaths(mux), s.options.CORS.AllowedOrigins), s.options.Telemetry, s.options.Limits.Timeout))
-	s.admin = newHTTPServer(admin(s.options.Telemetry, readiness{checks: s.options.Ready, degraded: s.options.Degraded, draining: &s.draining}))
+	public := cors(exactPaths(mux), s.options.CORS.AllowedOrigins)
+	s.http = newHTTPServer(entrance(public, s.options.Telemetry, s.options.Limits.Timeout))
+	ready := readiness{checks: s.options.Ready, degraded: s.options.Degraded, draining: &s.draining}
+	s.admin = newHTTPServer(admin(s.options.Telemetry, ready))
 	return nil
 }
 
@@ -225,7 +196,8 @@ func (s *Server) Start() error {
 	}
 	serve := func(run func() error) {
 		go func() {
-			if err := run(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
+			err := run()
+			if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
 				s.failed <- err
 			}
 		}()
@@ -253,15 +225,17 @@ func (s *Server) closeListeners() {
 // Addresses gives the addresses that Start bound, with the ports that it found.
 func (s *Server) Addresses() config.Listen {
 	return config.Listen{
-		GRPC: s.listeners.grpc.Addr().String(), HTTP: s.listeners.http.Addr().String(), Admin: s.listeners.admin.Addr().String(),
+		GRPC: s.listeners.grpc.Addr().String(), HTTP: s.listeners.http.Addr().String(),
+		Admin: s.listeners.admin.Addr().String(),
 	}
 }
 
 // Failed gives the error of a listener that broke while serving.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// Stop ends serving: readiness and health go off, after Shutdown.Delay streams end and no connection is taken any more, calls under way have
-// Shutdown.Timeout, or until the context ends, to finish, and what is left then is cut off. It returns when no call is under way.
+// Stop ends serving: readiness and health go off, after Shutdown.Delay streams end and no connection is taken any
+// more, calls under way have Shutdown.Timeout, or until the context ends, to finish, and what is left then is cut
+// off. It returns when no call is under way.
 func (s *Server) Stop(ctx context.Context) error {
 	var err error
 	s.stop.Do(func() { err = s.shutDown(ctx) })

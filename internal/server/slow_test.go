@@ -33,7 +33,8 @@ func (h *harness) dial(t *testing.T, head, key string) net.Conn {
 func TestSlowBody(t *testing.T) {
 	server.ShortenTimeouts(t, 100*time.Millisecond, 30*time.Second)
 	h := start(t)
-	for path, key := range map[string]string{"/v1/consents": allKey, "/v1/customers": nobodyKey, "/callbacks/fimento/webhook/t": "", "/nowhere": ""} {
+	for path, key := range map[string]string{"/v1/consents": allKey, "/v1/customers": nobodyKey,
+		"/callbacks/fimento/webhook/t": "", "/nowhere": ""} {
 		conn := h.dial(t, "POST "+path+" HTTP/1.1", key)
 		if _, err := io.WriteString(conn, "Content-Length: 100\r\n\r\n{"); err != nil {
 			t.Fatal(err)
@@ -70,7 +71,8 @@ func TestSlowCall(t *testing.T) {
 	}
 }
 
-// TestIdleStream keeps a stream silent for longer than an answer or a body may take, after a request that had a body on the same connection.
+// TestIdleStream keeps a stream silent for longer than an answer or a body may take, after a request that had a body
+// on the same connection.
 func TestIdleStream(t *testing.T) {
 	server.ShortenTimeouts(t, 50*time.Millisecond, 50*time.Millisecond)
 	h := start(t, func(o *server.Options) { o.Limits.Timeout = 50 * time.Millisecond })

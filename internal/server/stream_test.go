@@ -31,11 +31,14 @@ func line(t *testing.T, r *bufio.Reader) string {
 }
 
 // story sends what a watch may send, each message only when the test asks for it.
-func story(next <-chan struct{}, end error) func(*consentv1.WatchConsentsRequest, consentv1.ConsentService_WatchConsentsServer) error {
+func story(next <-chan struct{}, end error) func(*consentv1.WatchConsentsRequest,
+	consentv1.ConsentService_WatchConsentsServer) error {
 	return func(_ *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer) error {
 		for _, message := range []*consentv1.WatchConsentsResponse{
-			{Kind: consentv1.WatchConsentsResponse_STATE, Consent: &consentv1.Consent{Name: "consents/1", Reference: "line\nbreak"}},
-			{Kind: consentv1.WatchConsentsResponse_EVENT, ResumeToken: "token-2", Consent: &consentv1.Consent{Name: "consents/1"}},
+			{Kind: consentv1.WatchConsentsResponse_STATE,
+				Consent: &consentv1.Consent{Name: "consents/1", Reference: "line\nbreak"}},
+			{Kind: consentv1.WatchConsentsResponse_EVENT, ResumeToken: "token-2",
+				Consent: &consentv1.Consent{Name: "consents/1"}},
 			{Kind: consentv1.WatchConsentsResponse_HEARTBEAT, ResumeToken: "token-2"},
 		} {
 			select {
@@ -63,11 +66,13 @@ func TestLines(t *testing.T) {
 	h.consents.watch = story(next, nil)
 	next <- struct{}{}
 	response, r := h.open(t, "/v1/consents:watch")
-	if response.StatusCode != 200 || response.Header.Get("Cache-Control") != "no-store" || response.Header.Get("X-Accel-Buffering") != "no" ||
+	if response.StatusCode != 200 || response.Header.Get("Cache-Control") != "no-store" ||
+		response.Header.Get("X-Accel-Buffering") != "no" ||
 		response.Header.Get("X-Request-Id") == "" {
 		t.Errorf("%d %v", response.StatusCode, response.Header)
 	}
-	if got := line(t, r); !strings.HasPrefix(got, `{"result":{"kind":"STATE","consent":{"name":"consents/1",`) || !strings.Contains(got, `"reference":"line\nbreak"`) ||
+	if got := line(t, r); !strings.HasPrefix(got, `{"result":{"kind":"STATE","consent":{"name":"consents/1",`) ||
+		!strings.Contains(got, `"reference":"line\nbreak"`) ||
 		strings.Contains(got, "brokerBanks") {
 		t.Errorf("got %s", got)
 	}
@@ -92,14 +97,16 @@ func TestEvents(t *testing.T) {
 	h.consents.watch = story(next, kerr.New(errorv1.Error_GATEWAY_STOPPING, "stopping", kerr.WithRetry(time.Second)))
 	next <- struct{}{}
 	response, r := h.open(t, "/v1/consents/1:watch", "Accept", "text/event-stream", "Last-Event-ID", "token-1")
-	if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" || response.Header.Get("Cache-Control") != "no-store" ||
+	if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" ||
+		response.Header.Get("Cache-Control") != "no-store" ||
 		response.Header.Get("X-Accel-Buffering") != "no" {
 		t.Errorf("%d %v", response.StatusCode, response.Header)
 	}
 	if s := h.consents.last(t); s.lastEventID != "token-1" {
 		t.Errorf("the service sees %q", s.lastEventID)
 	}
-	if got := line(t, r); !strings.HasPrefix(got, `data: {"kind":"STATE","consent":{`) { // no id: the state is not complete yet
+	if got := line(t, r); !strings.HasPrefix(got,
+		`data: {"kind":"STATE","consent":{`) { // no id: the state is not complete yet
 		t.Errorf("got %s", got)
 	}
 	if got := line(t, r); got != "" {
@@ -118,7 +125,8 @@ func TestEvents(t *testing.T) {
 	for text := line(t, r); text != ""; text = line(t, r) {
 		event = append(event, text)
 	}
-	if len(event) != 3 || event[0] != "event: heartbeat" || event[1] != "id: token-2" || !strings.HasPrefix(event[2], `data: {"kind":"HEARTBEAT"`) {
+	if len(event) != 3 || event[0] != "event: heartbeat" || event[1] != "id: token-2" ||
+		!strings.HasPrefix(event[2], `data: {"kind":"HEARTBEAT"`) {
 		t.Errorf("got %q", event)
 	}
 	next <- struct{}{}
@@ -131,7 +139,8 @@ func TestEvents(t *testing.T) {
 		t.Fatalf("got %q", event)
 	}
 	var st spb.Status
-	if err := protojson.Unmarshal([]byte(data), &st); err != nil || kerr.Reason(status.FromProto(&st).Err()) != errorv1.Error_GATEWAY_STOPPING {
+	if err := protojson.Unmarshal([]byte(data), &st); err != nil ||
+		kerr.Reason(status.FromProto(&st).Err()) != errorv1.Error_GATEWAY_STOPPING {
 		t.Errorf("got %s, %v", data, err)
 	}
 }
@@ -148,7 +157,8 @@ func TestLinesEndWithAnError(t *testing.T) {
 	for range 3 {
 		line(t, r)
 	}
-	if got := line(t, r); !strings.HasPrefix(got, `{"error":{"code":14,"message":"later","details":[`) || !strings.Contains(got, "STORE_UNAVAILABLE") ||
+	if got := line(t, r); !strings.HasPrefix(got, `{"error":{"code":14,"message":"later","details":[`) ||
+		!strings.Contains(got, "STORE_UNAVAILABLE") ||
 		!strings.Contains(got, "requestId") {
 		t.Errorf("got %s", got)
 	}
@@ -162,11 +172,15 @@ func TestErrorBeforeTheFirstMessage(t *testing.T) {
 	}
 	for _, accept := range []string{"", "text/event-stream", "application/json, text/event-stream;q=0.5"} {
 		r := h.do(t, "GET", "/v1/consents/1:watch", allKey, "", "Accept", accept)
-		if err := r.err(t); r.status != 404 || kerr.Reason(err) != errorv1.Error_CONSENT_NOT_FOUND || r.header.Get("Content-Type") != "application/json" {
+		if err := r.err(t); r.status != 404 || kerr.Reason(err) != errorv1.Error_CONSENT_NOT_FOUND ||
+			r.header.Get("Content-Type") != "application/json" {
 			t.Errorf("%q: %d %v %s", accept, r.status, r.header, r.body)
 		}
 	}
-	h.consents.watch = func(*consentv1.WatchConsentsRequest, consentv1.ConsentService_WatchConsentsServer) error { return nil }
+	h.consents.watch = func(*consentv1.WatchConsentsRequest,
+		consentv1.ConsentService_WatchConsentsServer) error {
+		return nil
+	}
 	if r := h.do(t, "GET", "/v1/consents:watch", allKey, ""); r.status != 200 || r.body != "" {
 		t.Errorf("an empty stream: %d %s", r.status, r.body)
 	}
@@ -224,7 +238,8 @@ func TestStreamOverGRPC(t *testing.T) {
 		next <- struct{}{}
 	}
 	h.consents.watch = story(next, nil)
-	stream, err := h.client.WatchConsents(as(t.Context(), allKey, "x-request-id", "r-1", "last-event-id", "token-1"), &consentv1.WatchConsentsRequest{})
+	stream, err := h.client.WatchConsents(as(t.Context(), allKey, "x-request-id", "r-1", "last-event-id", "token-1"),
+		&consentv1.WatchConsentsRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +252,8 @@ func TestStreamOverGRPC(t *testing.T) {
 		t.Errorf("at the end: %v", err)
 	}
 	var header metadata.MD
-	if header, err = stream.Header(); err != nil || len(header.Get("x-request-id")) != 1 || header.Get("x-request-id")[0] != "r-1" {
+	if header, err = stream.Header(); err != nil || len(header.Get("x-request-id")) != 1 ||
+		header.Get("x-request-id")[0] != "r-1" {
 		t.Errorf("header %v, %v", header, err)
 	}
 	if s := h.consents.last(t); s.lastEventID != "token-1" || s.identity.ClientID != "all" || s.deadline != 0 {

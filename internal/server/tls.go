@@ -17,9 +17,9 @@ import (
 // certificatesAge is how long certificate files are not looked at again.
 const certificatesAge = time.Second
 
-// certificates are what the listeners present, and whom they trust, from files that may change at any time. Handshakes look at the files
-// again, at most once in certificatesAge; files that do not fit together keep what was there before, and are logged once. Connections that are
-// open stay as they are.
+// certificates are what the listeners present, and whom they trust, from files that may change at any time.
+// Handshakes look at the files again, at most once in certificatesAge; files that do not fit together keep what was
+// there before, and are logged once. Connections that are open stay as they are.
 type certificates struct {
 	files config.TLS
 	log   *slog.Logger
@@ -61,8 +61,9 @@ func (c *certificates) load() (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("server: load the certificate: %w", err)
 	}
-	web := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	grpc := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}}
+	web := grpc.Clone()
+	web.NextProtos = []string{"h2", "http/1.1"}
 	if c.files.ClientCAFile != "" {
 		grpc.ClientCAs, grpc.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 		if !grpc.ClientCAs.AppendCertsFromPEM(read[2]) {
@@ -91,11 +92,15 @@ func (c *certificates) current() (web, grpc *tls.Config) {
 	return c.web, c.grpc
 }
 
-// forWeb is the configuration of the HTTP listener. It asks for no client certificate: browsers and providers come there.
+// forWeb is the configuration of the HTTP listener. It asks for no client certificate: browsers and providers come
+// there.
 func (c *certificates) forWeb() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { web, _ := c.current(); return web, nil },
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			web, _ := c.current()
+			return web, nil
+		},
 	}
 }
 
@@ -103,6 +108,9 @@ func (c *certificates) forWeb() *tls.Config {
 func (c *certificates) forGRPC() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { _, grpc := c.current(); return grpc, nil },
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			_, grpc := c.current()
+			return grpc, nil
+		},
 	}
 }

@@ -83,7 +83,8 @@ func (a *authority) issue(t *testing.T, serial int64, end time.Duration) (certif
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})
 }
 
 func (a *authority) client(t *testing.T, end time.Duration) []tls.Certificate {
@@ -103,12 +104,14 @@ type certificateFiles struct {
 func newCertificateFiles(t *testing.T) *certificateFiles {
 	t.Helper()
 	dir := t.TempDir()
-	return &certificateFiles{config.TLS{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key")}}
+	return &certificateFiles{config.TLS{CertFile: filepath.Join(dir, "tls.crt"),
+		KeyFile: filepath.Join(dir, "tls.key")}}
 }
 
 func (f *certificateFiles) write(t *testing.T, certificate, private []byte) {
 	t.Helper()
-	if err := errors.Join(os.WriteFile(f.CertFile, certificate, 0o600), os.WriteFile(f.KeyFile, private, 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(f.CertFile, certificate, 0o600),
+		os.WriteFile(f.KeyFile, private, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -153,11 +156,13 @@ func TestCertificatesReload(t *testing.T) {
 	_, other := a.issue(t, 4, time.Hour)
 	files.write(t, certificate, other)
 	const refused = "the certificates' files cannot be used; the ones before stay"
-	eventually(t, "a word on files that do not fit", func() bool { return both() == [2]int64{2, 2} && len(h.log.lines(t, refused)) == 1 })
+	eventually(t, "a word on files that do not fit",
+		func() bool { return both() == [2]int64{2, 2} && len(h.log.lines(t, refused)) == 1 })
 	if err := os.Remove(files.KeyFile); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a word on a file that is missing", func() bool { return both() == [2]int64{2, 2} && len(h.log.lines(t, refused)) == 2 })
+	eventually(t, "a word on a file that is missing",
+		func() bool { return both() == [2]int64{2, 2} && len(h.log.lines(t, refused)) == 2 })
 	if strings.Contains(h.log.String(), "PRIVATE KEY") {
 		t.Error("a key stands in the log")
 	}
@@ -165,7 +170,8 @@ func TestCertificatesReload(t *testing.T) {
 	eventually(t, "the fifth certificate", func() bool { return both() == [2]int64{5, 5} })
 }
 
-// TestClientCertificates: with client_ca_file, gRPC demands a certificate of that authority beside the key, and HTTP does not.
+// TestClientCertificates: with client_ca_file, gRPC demands a certificate of that authority beside the key, and HTTP
+// does not.
 func TestClientCertificates(t *testing.T) {
 	t.Parallel()
 	a, trusted, files := newAuthority(t), newAuthority(t), newCertificateFiles(t)
@@ -176,12 +182,15 @@ func TestClientCertificates(t *testing.T) {
 	}
 	h := start(t, func(o *server.Options) { o.TLS = &files.TLS })
 	call := func(key string, certificates []tls.Certificate) codes.Code {
-		conn, err := grpc.NewClient(h.Addresses().GRPC, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: a.pool(), Certificates: certificates})))
+		conn, err := grpc.NewClient(h.Addresses().GRPC,
+			grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: a.pool(),
+				Certificates: certificates})))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_, err = consentv1.NewConsentServiceClient(conn).GetConsent(as(t.Context(), key), &consentv1.GetConsentRequest{Name: "consents/1"})
+		_, err = consentv1.NewConsentServiceClient(conn).GetConsent(as(t.Context(), key),
+			&consentv1.GetConsentRequest{Name: "consents/1"})
 		return status.Code(err)
 	}
 	for what, c := range map[string]struct {

@@ -12,7 +12,8 @@ import (
 	"kontor.dev/kontor/internal/server"
 )
 
-// TestTraces makes sure that a call is one span of the caller's trace over both transports, and that nothing of the request is in it.
+// TestTraces makes sure that a call is one span of the caller's trace over both transports, and that nothing of the
+// request is in it.
 func TestTraces(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	h := start(t, func(o *server.Options) {
@@ -24,13 +25,15 @@ func TestTraces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := h.do(t, "GET", "/v1/consents/"+canary+"?refresh=true", allKey, "", "Traceparent", parent, "Psu-Ip-Address", "192.0.2.77", "Baggage", "id="+canary); r.status != 200 {
+	if r := h.do(t, "GET", "/v1/consents/"+canary+"?refresh=true", allKey, "", "Traceparent", parent,
+		"Psu-Ip-Address", "192.0.2.77", "Baggage", "id="+canary); r.status != 200 {
 		t.Fatal(r.body)
 	}
 	h.do(t, "POST", "/callbacks/fimento/webhook/"+canary, "", canary)
 	eventually(t, "both calls have a span", func() bool { return len(recorder.Ended()) == 2 })
 	for _, span := range recorder.Ended() {
-		if span.Name() != "kontor.consent.v1.ConsentService/GetConsent" || span.SpanContext().TraceID().String() != parent[3:35] ||
+		if span.Name() != "kontor.consent.v1.ConsentService/GetConsent" ||
+			span.SpanContext().TraceID().String() != parent[3:35] ||
 			span.Parent().SpanID().String() != parent[36:52] {
 			t.Errorf("got %s of %s", span.Name(), span.SpanContext().TraceID())
 		}

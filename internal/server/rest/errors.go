@@ -32,7 +32,9 @@ func own(err error) error {
 }
 
 // writeError implements runtime.ErrorHandlerFunc: the body is the google.rpc.Status itself.
-func writeError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+func writeError(
+	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error,
+) {
 	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
 		if id := md.HeaderMD.Get("x-request-id"); len(id) > 0 {
 			w.Header().Set("X-Request-Id", id[0])
@@ -41,7 +43,8 @@ func writeError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w
 	WriteError(w, r, err)
 }
 
-// WriteError answers a request with an error: its google.rpc.Status as JSON, and the HTTP status that belongs to its code.
+// WriteError answers a request with an error: its google.rpc.Status as JSON, and the HTTP status that belongs to its
+// code.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	id := w.Header().Get("X-Request-Id")
 	if id == "" {
@@ -80,9 +83,12 @@ func streamError(_ context.Context, err error) *status.Status {
 }
 
 // routingError answers a path or method that does not exist.
-func routingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
+func routingError(
+	_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int,
+) {
 	if code == http.StatusMethodNotAllowed {
-		WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "the path does not take this method", kerr.WithCode(codes.Unimplemented)))
+		WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "the path does not take this method",
+			kerr.WithCode(codes.Unimplemented)))
 		return
 	}
 	WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such path"))

@@ -10,9 +10,10 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Fields that are INPUT_ONLY are empty in every answer, and an empty PDF would only puzzle. protojson cannot leave a single field out, so
-// they are cut out of its text: `,"pdf":""`. Such text cannot stand within a string, where the quotes would be escaped, and a field that is
-// the first of its message would have no comma; a test holds the API to that.
+// Fields that are INPUT_ONLY are empty in every answer. A caller who saw `"pdf":""` would take the document for lost.
+// protojson cannot leave a single field out, so they are cut out of its text, comma included: `,"pdf":""`. Such text
+// cannot stand within a string, where the quotes would be escaped, and a field that is the first of its message would
+// have no comma; a test holds the API to that.
 
 // inputsOf has, by message name, what to cut out of a message's JSON.
 var inputsOf sync.Map // protoreflect.FullName to [][]byte

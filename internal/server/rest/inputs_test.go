@@ -12,8 +12,9 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 )
 
-// TestInputsCanBeCut holds the API to what withoutInputs relies on: in what a method answers, an INPUT_ONLY field is of a kind whose empty form
-// is known, stands behind another field that is always written, and no other field shares its name.
+// TestInputsCanBeCut holds the API to what withoutInputs relies on: in what a method answers, an INPUT_ONLY field is
+// of a kind whose empty form is known, stands behind another field that is always written, and no other field shares
+// its name.
 func TestInputsCanBeCut(t *testing.T) {
 	found := 0
 	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
@@ -38,7 +39,8 @@ func TestInputsCanBeCut(t *testing.T) {
 					if emptyJSON(field) == "" {
 						t.Errorf("%s: its empty form is not known", field.FullName())
 					}
-					if first := field.Parent().(protoreflect.MessageDescriptor).Fields().Get(0); first == field || first.HasPresence() {
+					if first := field.Parent().(protoreflect.MessageDescriptor).Fields().Get(0); first == field ||
+						first.HasPresence() {
 						t.Errorf("%s: may be the first that is written", field.FullName())
 					}
 				})
@@ -59,7 +61,8 @@ func TestInputsCanBeCut(t *testing.T) {
 func TestInputsAreCut(t *testing.T) {
 	consent := &consentv1.Consent{Name: "consents/1", Reference: `,"brokerBanks":[]`}
 	for _, v := range []any{
-		consent, &consentv1.ListConsentsResponse{Consents: []*consentv1.Consent{consent, consent}}, map[string]any{"result": consent},
+		consent, &consentv1.ListConsentsResponse{Consents: []*consentv1.Consent{consent, consent}},
+		map[string]any{"result": consent},
 		&documentsv1.Shipment{Name: "shipments/1"},
 	} {
 		text, err := newJSON().Marshal(v)

@@ -20,7 +20,8 @@ const (
 	lines       = "application/x-ndjson"
 )
 
-// plainJSON writes protojson with all fields that have a default, so that an empty list is a list, and reads it strictly.
+// plainJSON writes protojson with all fields that have a default, so that an empty list is a list, and reads it
+// strictly.
 type plainJSON struct{ runtime.JSONPb }
 
 func newJSON() *plainJSON {
@@ -71,6 +72,9 @@ func (j *plainJSON) message(message proto.Message) ([]byte, error) {
 // NewDecoder implements runtime.Marshaler.
 func (j *plainJSON) NewDecoder(r io.Reader) runtime.Decoder {
 	return runtime.DecoderFunc(func(v any) error {
+		if b, ok := r.(*body); ok {
+			return b.decode(v)
+		}
 		text, err := io.ReadAll(r)
 		if err != nil {
 			return &fieldError{"body", "cannot be read"}
@@ -91,11 +95,16 @@ func decode(text []byte, v any) error {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
-	if err := (protojson.UnmarshalOptions{}).Unmarshal(text, message); err != nil {
+	if parse(text, message) != nil {
 		// protojson quotes what it does not understand: find the place, and say that.
 		return locate(text, message.ProtoReflect().Descriptor())
 	}
 	return nil
+}
+
+// parse reads JSON into a message. The error quotes the text.
+func parse(text []byte, message proto.Message) error {
+	return protojson.UnmarshalOptions{}.Unmarshal(text, message)
 }
 
 // target gives the message to decode into.
@@ -134,12 +143,14 @@ func (e *events) Marshal(v any) ([]byte, error) {
 	return e.plainJSON.Marshal(v)
 }
 
-// event writes one message of a stream. Its resume token becomes the event's id, which a browser sends back as Last-Event-ID.
+// event writes one message of a stream. Its resume token becomes the event's id, which a browser sends back as
+// Last-Event-ID.
 func (e *events) event(message proto.Message) ([]byte, error) {
 	kind := ""
 	fields := message.ProtoReflect()
 	if field := fields.Descriptor().Fields().ByName("kind"); field != nil && field.Kind() == protoreflect.EnumKind {
-		if value := field.Enum().Values().ByNumber(fields.Get(field).Enum()); value != nil && value.Name() == "HEARTBEAT" {
+		value := field.Enum().Values().ByNumber(fields.Get(field).Enum())
+		if value != nil && value.Name() == "HEARTBEAT" {
 			kind = "heartbeat" // a browser's onmessage does not see it
 		}
 	}

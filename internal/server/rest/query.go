@@ -6,24 +6,22 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
-	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"kontor.dev/kontor/internal/kerr"
 )
 
-// The gateway keeps its parser in a variable of its package, although it looks like an option of one mux: it is set once, before any runs.
+// The gateway keeps its parser in a variable of its package, although it looks like an option of one mux: it is set
+// once, before any runs.
 var _ = runtime.NewServeMux(runtime.SetQueryParameterParser(queryParser{}))
 
-// queryParser reads query parameters. The gateway's own passes over parameters that it does not know, and quotes values that it does not
-// understand.
+// queryParser reads query parameters. The gateway's own passes over parameters that it does not know, and quotes
+// values that it does not understand.
 type queryParser struct{ gateway runtime.DefaultQueryParser }
 
 // Parse implements runtime.QueryParameterParser.
@@ -51,7 +49,8 @@ func (p queryParser) Parse(message proto.Message, values url.Values, filter *uti
 	return nil
 }
 
-// maskNames brings a field mask from JSON names into proto names, as protojson does in a body. The gateway takes it as it is.
+// maskNames brings a field mask from JSON names into proto names, as protojson does in a body. The gateway takes it
+// as it is.
 func maskNames(message protoreflect.Message, field protoreflect.FieldDescriptor) error {
 	mask, ok := message.Get(field).Message().Interface().(*fieldmaskpb.FieldMask)
 	if !ok {
@@ -72,7 +71,9 @@ func maskNames(message protoreflect.Message, field protoreflect.FieldDescriptor)
 }
 
 // resourceOf finds what a mask of an updating request is about: the request's other message (AIP-134).
-func resourceOf(request protoreflect.MessageDescriptor, mask protoreflect.FieldDescriptor) protoreflect.MessageDescriptor {
+func resourceOf(
+	request protoreflect.MessageDescriptor, mask protoreflect.FieldDescriptor,
+) protoreflect.MessageDescriptor {
 	for i := range request.Fields().Len() {
 		if field := request.Fields().Get(i); field != mask && field.Message() != nil {
 			return field.Message()
@@ -82,9 +83,8 @@ func resourceOf(request protoreflect.MessageDescriptor, mask protoreflect.FieldD
 }
 
 // bareQuery refuses parameters where the gateway passes over them: where the path and the body hold the whole request.
-func bareQuery(r *http.Request) error {
-	pattern, _ := runtime.HTTPPattern(r.Context())
-	if r.URL.RawQuery == "" || queried()[r.Method+" "+pattern.String()] {
+func bareQuery(r *http.Request, at *route) error {
+	if r.URL.RawQuery == "" || at.query {
 		return nil
 	}
 	name := "?" // a query that cannot be read
@@ -92,56 +92,6 @@ func bareQuery(r *http.Request) error {
 		name = printable(keys[0])
 	}
 	return kerr.InvalidField(name, "is not a parameter of the request")
-}
-
-// queried has the routes, such as "GET /v1/consents", whose requests have fields that only a query can hold.
-var queried = sync.OnceValue(func() map[string]bool {
-	routes := map[string]bool{}
-	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		for i := range file.Services().Len() {
-			methods := file.Services().Get(i).Methods()
-			for j := range methods.Len() {
-				mapping, _ := proto.GetExtension(methods.Get(j).Options(), annotations.E_Http).(*annotations.HttpRule)
-				for _, binding := range append(mapping.GetAdditionalBindings(), mapping) {
-					if verb, path := route(binding); hasQuery(methods.Get(j).Input(), path, binding.GetBody()) {
-						routes[verb+" "+path] = true
-					}
-				}
-			}
-		}
-		return true
-	})
-	return routes
-})
-
-func route(binding *annotations.HttpRule) (verb, path string) {
-	switch p := binding.GetPattern().(type) {
-	case *annotations.HttpRule_Get:
-		return http.MethodGet, p.Get
-	case *annotations.HttpRule_Put:
-		return http.MethodPut, p.Put
-	case *annotations.HttpRule_Post:
-		return http.MethodPost, p.Post
-	case *annotations.HttpRule_Delete:
-		return http.MethodDelete, p.Delete
-	case *annotations.HttpRule_Patch:
-		return http.MethodPatch, p.Patch
-	}
-	return "", ""
-}
-
-// hasQuery tells whether a request has fields beyond those of its path and body.
-func hasQuery(request protoreflect.MessageDescriptor, path, body string) bool {
-	if body == "*" {
-		return false
-	}
-	for i := range request.Fields().Len() {
-		name := string(request.Fields().Get(i).Name())
-		if name != body && !strings.Contains(path, "{"+name+"=") {
-			return true
-		}
-	}
-	return false
 }
 
 // fieldAt follows a path of field names, JSON or proto.

@@ -1,11 +1,12 @@
-// Package rest is the JSON front of Kontor's API: grpc-gateway's mapping, made strict. Requests go through the channel that New is given, so
-// whatever guards that channel guards REST as well.
+// Package rest is the JSON front of Kontor's API: grpc-gateway's mapping, made strict. Requests go through the
+// channel that New is given, so whatever guards that channel guards REST as well.
 //
-// What is stricter here than in grpc-gateway: a body or query that does not fit is refused with the name of the first offending field and
-// never a word of its value, unknown fields and parameters included; no header becomes metadata but those of a short list; Server-Sent Events
-// are spoken where the caller accepts them.
+// What is stricter here than in grpc-gateway: a body or query that does not fit is refused with the name of the first
+// offending field and never a word of its value, unknown fields and parameters included; no header becomes metadata
+// but those of a short list; Server-Sent Events are spoken where the caller accepts them.
 //
-// What is more lenient, all in lenient.go: creating requests also take the bare resource, and changing requests the wrapped one.
+// What is more lenient, all in forms.go: creating requests also take the bare resource, and updating requests the
+// wrapped one.
 package rest
 
 import (
@@ -14,28 +15,25 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 
-	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
-	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
-	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
-	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
-	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/internal/api"
 )
 
 // Options tune the front.
 type Options struct {
 	// MaxBody is the size of the largest request body in bytes.
 	MaxBody int64
-	// Admit decides, once a route is found, whether a request is read any further. Nil admits all: the channel's guard has the last word.
-	Admit func(*http.Request) error
+	// Admit decides, once a route is found, whether a request is read any further, and gives the context in which its
+	// call is made. Nil admits all; the guard behind the channel then authenticates by what the call carries.
+	Admit func(*http.Request) (context.Context, error)
 }
 
-// forwarded are the headers that become metadata, by their canonical names. Anything else, Grpc-Metadata-* included, stays outside; but for
-// Authorization, which the gateway itself hands on.
+// forwarded are the headers that become metadata, by their canonical names. Anything else, Grpc-Metadata-* included,
+// stays outside; but for Authorization, which the gateway itself hands on.
 var forwarded = map[string]string{
 	"Psu-Ip-Address":  "psu-ip-address",
 	"Idempotency-Key": "idempotency-key",
@@ -47,6 +45,10 @@ var forwarded = map[string]string{
 
 // New builds the handler of everything below /v1/.
 func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http.Handler, error) {
+	routes, err := newRoutes()
+	if err != nil {
+		return nil, err
+	}
 	plain := newJSON()
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, plain),
@@ -66,51 +68,42 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
 		runtime.WithForwardResponseOption(streamHeaders),
-		runtime.WithMiddlewares(admit(o)),
+		runtime.WithMiddlewares(admit(routes, o)),
 	)
-	channel = peekingChannel{channel}
-	for _, register := range []func() error{
-		func() error {
-			return customerv1.RegisterCustomerServiceHandlerClient(ctx, mux, customerv1.NewCustomerServiceClient(channel))
-		},
-		func() error {
-			return consentv1.RegisterConsentServiceHandlerClient(ctx, mux, consentv1.NewConsentServiceClient(channel))
-		},
-		func() error {
-			return bankingv1.RegisterBankingServiceHandlerClient(ctx, mux, bankingv1.NewBankingServiceClient(channel))
-		},
-		func() error {
-			return insightsv1.RegisterInsightsServiceHandlerClient(ctx, mux, insightsv1.NewInsightsServiceClient(channel))
-		},
-		func() error {
-			return documentsv1.RegisterDocumentServiceHandlerClient(ctx, mux, documentsv1.NewDocumentServiceClient(channel))
-		},
-		func() error {
-			return providerv1.RegisterProviderServiceHandlerClient(ctx, mux, providerv1.NewProviderServiceClient(channel))
-		},
-	} {
-		if err := register(); err != nil {
+	for _, service := range api.Services() {
+		if err := service.RouteREST(ctx, mux, channel); err != nil {
 			return nil, fmt.Errorf("rest: %w", err)
 		}
 	}
 	return prepare(mux), nil
 }
 
-// admit lets a request in and brings its body into form, in this order.
-func admit(o Options) runtime.Middleware {
+// admit lets a request in and reads its body, in this order.
+func admit(routes map[string]route, o Options) runtime.Middleware {
 	return func(next runtime.HandlerFunc) runtime.HandlerFunc {
+		// The mux makes a handler for each mapping, but tells which it is with a request only.
+		var found atomic.Pointer[route]
 		return func(w http.ResponseWriter, r *http.Request, parameters map[string]string) {
 			if o.Admit != nil {
-				if err := o.Admit(r); err != nil {
+				ctx, err := o.Admit(r)
+				if err != nil {
 					WriteError(w, r, err)
 					return
 				}
+				r = r.WithContext(ctx)
 			}
-			if err := bareQuery(r); err != nil {
+			at := found.Load()
+			if at == nil {
+				pattern, _ := runtime.HTTPPattern(r.Context())
+				mapping := routes[r.Method+" "+pattern.String()]
+				at = &mapping
+				found.Store(at)
+			}
+			if err := bareQuery(r, at); err != nil {
 				WriteError(w, r, err)
 				return
 			}
-			if err := prepareBody(w, r, o.MaxBody); err != nil {
+			if err := readBody(w, r, at, o.MaxBody); err != nil {
 				WriteError(w, r, err)
 				return
 			}

@@ -28,14 +28,14 @@ func (s *Server) shutDown(ctx context.Context) error {
 	fronts.Go(s.grpc.GracefulStop)
 	fronts.Go(func() { _ = s.http.Shutdown(ctx) }) // an error says that time is up, which shows below
 	var err error
-	if !done(ctx, func() { fronts.Wait(); s.guard.running.wait() }) {
+	if !done(ctx, func() { fronts.Wait(); s.guard.Wait() }) {
 		err = errCutOff
 		s.grpc.Stop()
 		_ = s.http.Close()
-		// Their contexts have ended. A call that does not care must not keep the process.
+		// Their contexts have ended. A call that ignores that must not keep the process alive.
 		abandoned, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
 		defer cancel()
-		done(abandoned, s.guard.running.wait)
+		done(abandoned, s.guard.Wait)
 	}
 	_ = s.admin.Close() // probes are answered to the end
 	return err

@@ -19,9 +19,11 @@ import (
 )
 
 // watchUntilStopped is a watch as the services have it: it ends when the gateway stops.
-func watchUntilStopped(h *harness) func(*consentv1.WatchConsentsRequest, consentv1.ConsentService_WatchConsentsServer) error {
+func watchUntilStopped(h *harness) func(*consentv1.WatchConsentsRequest,
+	consentv1.ConsentService_WatchConsentsServer) error {
 	return func(_ *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer) error {
-		if err := s.Send(&consentv1.WatchConsentsResponse{Kind: consentv1.WatchConsentsResponse_STATE, ResumeToken: "token-1"}); err != nil {
+		if err := s.Send(&consentv1.WatchConsentsResponse{Kind: consentv1.WatchConsentsResponse_STATE,
+			ResumeToken: "token-1"}); err != nil {
 			return err
 		}
 		select {
@@ -33,7 +35,8 @@ func watchUntilStopped(h *harness) func(*consentv1.WatchConsentsRequest, consent
 	}
 }
 
-// TestStop stops a server with streams open and calls under way: streams end with a reason, calls finish, and nobody is cut off.
+// TestStop stops a server with streams open and calls under way: streams end with a reason, calls finish, and nobody
+// is cut off.
 func TestStop(t *testing.T) {
 	h := start(t)
 	h.consents.watch = watchUntilStopped(h)
@@ -54,7 +57,8 @@ func TestStop(t *testing.T) {
 	line(t, lines)
 	overGRPC, overREST := make(chan error, 1), make(chan reply, 1)
 	go func() {
-		_, err := h.client.GetConsent(as(context.Background(), allKey), &consentv1.GetConsentRequest{Name: "consents/1"})
+		_, err := h.client.GetConsent(as(context.Background(), allKey),
+			&consentv1.GetConsentRequest{Name: "consents/1"})
 		overGRPC <- err
 	}()
 	go func() { overREST <- h.do(t, "GET", "/v1/consents/1", allKey, "") }()
@@ -64,10 +68,12 @@ func TestStop(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- h.Stop(context.Background()) }()
 
-	if _, err := stream.Recv(); status.Code(err) != codes.Unavailable || kerr.Reason(err) != errorv1.Error_GATEWAY_STOPPING {
+	if _, err := stream.Recv(); status.Code(err) != codes.Unavailable ||
+		kerr.Reason(err) != errorv1.Error_GATEWAY_STOPPING {
 		t.Errorf("the gRPC stream ends with %v", err)
 	}
-	if got := line(t, lines); !strings.HasPrefix(got, `{"error":{"code":14,`) || !strings.Contains(got, "GATEWAY_STOPPING") {
+	if got := line(t, lines); !strings.HasPrefix(got, `{"error":{"code":14,`) ||
+		!strings.Contains(got, "GATEWAY_STOPPING") {
 		t.Errorf("the REST stream ends with %s", got)
 	}
 	if rest, err := io.ReadAll(lines); err != nil || len(rest) > 0 {
@@ -121,7 +127,8 @@ func TestDrain(t *testing.T) {
 	if r := h.adminGet(t, "/livez"); r.status != 200 {
 		t.Errorf("liveness while draining: %d", r.status)
 	}
-	if _, err := h.client.GetConsent(as(t.Context(), allKey), &consentv1.GetConsentRequest{Name: "consents/1"}); err != nil {
+	if _, err := h.client.GetConsent(as(t.Context(), allKey),
+		&consentv1.GetConsentRequest{Name: "consents/1"}); err != nil {
 		t.Errorf("a call while draining: %v", err)
 	}
 	select {
@@ -145,7 +152,8 @@ func TestStopIsBounded(t *testing.T) {
 	}
 	results := make(chan error, 2)
 	go func() {
-		_, err := h.client.GetConsent(as(context.Background(), allKey), &consentv1.GetConsentRequest{Name: "consents/1"})
+		_, err := h.client.GetConsent(as(context.Background(), allKey),
+			&consentv1.GetConsentRequest{Name: "consents/1"})
 		results <- err
 	}()
 	go func() {
@@ -174,7 +182,8 @@ func TestStopIsBounded(t *testing.T) {
 	}
 }
 
-// TestStopWaitsForAbandonedCalls stops a server while a call goes on whose caller has left: what it uses must not be taken away under it.
+// TestStopWaitsForAbandonedCalls stops a server while a call goes on whose caller has left: what it uses must not be
+// taken away under it.
 func TestStopWaitsForAbandonedCalls(t *testing.T) {
 	h := start(t)
 	entered, leave := make(chan struct{}), make(chan struct{})

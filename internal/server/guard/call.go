@@ -1,18 +1,14 @@
-package server
+package guard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
 
-	"github.com/fullstorydev/grpchan/inprocgrpc"
-	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
 	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
@@ -27,6 +23,7 @@ import (
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/server/inproc"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -41,17 +38,17 @@ const (
 
 // Longest values that are taken.
 const (
-	maxRequestID      = 128
 	maxIdempotencyKey = 255
 	maxLastEventID    = 500
 )
 
 // call is one call on its way through the guard.
 type call struct {
-	guard     *guard
+	guard     *Guard
 	rule      rule
 	transport string
 	requestID string
+	admission *admission // of the request that the call was made for; nil for a call of gRPC
 	client    identity.Identity
 	begun     time.Time
 	span      trace.Span
@@ -64,35 +61,39 @@ type call struct {
 }
 
 // begin starts a call: from here on it is counted, and its end is logged.
-func (g *guard) begin(ctx context.Context, r rule) *call {
+func (g *Guard) begin(ctx context.Context, r rule) *call {
 	md, _ := metadata.FromIncomingContext(ctx)
 	c := &call{guard: g, rule: r, transport: "grpc", md: md, begun: g.clock()}
 	parent := telemetry.Propagator.Extract(ctx, carrier(md))
 	var from string
-	if client := inprocgrpc.ClientContext(ctx); client != nil {
+	if caller := inproc.Caller(ctx); caller != nil {
 		c.transport = "rest"
-		c.requestID = identity.RequestID(client)
-		from = exchangeOf(client).handled(r.stream)
+		c.requestID = identity.RequestID(caller)
+		if c.admission = g.admissionOf(caller); c.admission != nil {
+			from = c.admission.peer
+		}
 	} else if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
 		from = p.Addr.String()
 	}
 	if c.requestID == "" {
-		c.requestID = requestID(md.Get(keyRequestID))
+		c.requestID = RequestID(md.Get(keyRequestID))
 	}
 	c.measured = g.telemetry.RPC.Start(r.service, r.method, c.transport, r.stream)
-	ctx, c.span = g.telemetry.Tracer.Start(parent, r.service+"/"+r.method, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		attribute.String("rpc.system.name", "grpc"), attribute.String("rpc.service", r.service), attribute.String("rpc.method", r.method),
-		attribute.String("kontor.transport", c.transport), attribute.String("kontor.request_id", c.requestID),
-	))
+	ctx, c.span = g.telemetry.Tracer.Start(parent, r.service+"/"+r.method, trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(
+			attribute.String("rpc.system.name", "grpc"),
+			attribute.String("rpc.service", r.service), attribute.String("rpc.method", r.method),
+			attribute.String("kontor.transport", c.transport), attribute.String("kontor.request_id", c.requestID),
+		))
 	c.ctx = identity.WithTrail(identity.WithPeer(identity.WithRequestID(ctx, c.requestID), from))
 	return c
 }
 
 // admit finds out who calls and whether they may, and takes over what came with the call.
 func (c *call) admit() error {
-	client, err := c.guard.authenticator.Authenticate(c.ctx, c.md.Get(keyAuthorization))
+	client, err := c.authenticate()
 	if err != nil {
-		return errUnauthenticated()
+		return err
 	}
 	c.client = client
 	c.ctx = identity.With(c.ctx, client)
@@ -101,7 +102,8 @@ func (c *call) admit() error {
 		return err
 	}
 	if !client.Allows(c.rule.scope) {
-		return kerr.New(errorv1.Error_SCOPE_MISSING, "the client lacks the scope "+c.rule.scope, kerr.WithMetadata(kerr.KeyScope, c.rule.scope))
+		return kerr.New(errorv1.Error_SCOPE_MISSING, "the client lacks the scope "+c.rule.scope,
+			kerr.WithMetadata(kerr.KeyScope, c.rule.scope))
 	}
 	return c.companions()
 }
@@ -137,14 +139,16 @@ func resourceOf(request protoreflect.Message) string {
 	return ""
 }
 
-// record puts a call that was refused or failed into the audit: every change, every read of bank data, and whatever a client has no scope for.
-// What only read Kontor's own state is in the access log, as is who could not show who they are, and who asked too often.
+// record puts a call that was refused or failed into the audit: every change, every read of bank data, and whatever a
+// client has no scope for. Other failed reads, wrong keys and used up quotas are in the access log alone.
 func (c *call) record(failure error) {
 	reason := kerr.Reason(failure)
 	service := strings.Split(c.rule.scope, ".")
 	switch {
-	case c.guard.audit == nil || failure == nil || c.client.ClientID == "" || len(service) != 2 || reason == errorv1.Error_GATEWAY_RATE_LIMITED:
-	case service[1] == "write", service[0] == "banking", service[0] == "insights", reason == errorv1.Error_SCOPE_MISSING:
+	case c.guard.audit == nil || failure == nil || c.client.ClientID == "" || len(service) != 2 ||
+		reason == errorv1.Error_GATEWAY_RATE_LIMITED:
+	case service[1] == "write", service[0] == "banking", service[0] == "insights",
+		reason == errorv1.Error_SCOPE_MISSING:
 		c.guard.audit(c.ctx, c.rule.method, c.resource, failure)
 	}
 }
@@ -197,8 +201,9 @@ func (c *call) one(key string, longest int) (string, error) {
 // end logs, counts and finishes a call. Panicked is what recover gave.
 func (c *call) end(panicked any, err error) error {
 	if panicked != nil {
-		c.guard.telemetry.Logger.ErrorContext(c.ctx, "a call panicked", "request_id", c.requestID, "method", c.rule.method,
-			"panic", panicText(panicked), "stack", string(debug.Stack()))
+		c.guard.telemetry.Logger.ErrorContext(c.ctx, "a call panicked",
+			"request_id", c.requestID, "method", c.rule.method,
+			"panic", PanicText(panicked), "stack", string(debug.Stack()))
 		err = kerr.New(errorv1.Error_INTERNAL, "internal error")
 	}
 	finished, cause := kerr.Finish(err, c.requestID)
@@ -209,7 +214,8 @@ func (c *call) end(panicked any, err error) error {
 	c.record(finished)
 	c.measured(code.String(), reason)
 	c.log(code, reason, cause)
-	c.span.SetAttributes(attribute.String("rpc.response.status_code", code.String()), attribute.String("kontor.client", c.client.ClientID))
+	c.span.SetAttributes(attribute.String("rpc.response.status_code", code.String()),
+		attribute.String("kontor.client", c.client.ClientID))
 	if finished != nil {
 		c.span.SetAttributes(attribute.String("kontor.reason", reason))
 		if serverFault(code) {
@@ -230,8 +236,9 @@ func (c *call) log(code codes.Code, reason string, cause error) {
 		level = slog.LevelError
 	}
 	attrs := []slog.Attr{
-		slog.String("service", c.rule.service), slog.String("method", c.rule.method), slog.String("transport", c.transport),
-		slog.String("code", code.String()), slog.Float64("duration_ms", milliseconds(c.guard.clock().Sub(c.begun))), slog.String("request_id", c.requestID),
+		slog.String("service", c.rule.service), slog.String("method", c.rule.method),
+		slog.String("transport", c.transport), slog.String("code", code.String()),
+		slog.Float64("duration_ms", Milliseconds(c.guard.clock().Sub(c.begun))), slog.String("request_id", c.requestID),
 	}
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", reason))
@@ -240,7 +247,7 @@ func (c *call) log(code codes.Code, reason string, cause error) {
 		attrs = append(attrs, slog.String("client", c.client.ClientID), slog.String("tenant", c.client.Tenant))
 	}
 	if cause != nil {
-		attrs = append(attrs, slog.String("cause", causeText(cause)))
+		attrs = append(attrs, slog.String("cause", CauseText(cause)))
 	}
 	c.guard.telemetry.Logger.LogAttrs(c.ctx, level, "call", attrs...)
 }
@@ -253,31 +260,6 @@ func serverFault(code codes.Code) bool {
 	default:
 		return false
 	}
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// panicText describes a panic without its value, unless the runtime made it: a value may hold anything.
-func panicText(value any) string {
-	var fault runtime.Error
-	if err, ok := value.(error); ok && errors.As(err, &fault) {
-		return fault.Error()
-	}
-	return fmt.Sprintf("%T", value)
-}
-
-// causeText keeps a cause short; it is for operators and never leaves the log.
-func causeText(cause error) string {
-	text := cause.Error()
-	return text[:min(len(text), 500)]
-}
-
-// requestID takes over the caller's id of a request, or makes one.
-func requestID(values []string) string {
-	if len(values) == 1 && values[0] != "" && len(values[0]) <= maxRequestID && printable(values[0]) {
-		return values[0]
-	}
-	return uuid.NewString()
 }
 
 // printable tells whether a text has only printable ASCII, blanks aside.

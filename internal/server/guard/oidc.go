@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"cmp"
@@ -36,17 +36,20 @@ const (
 // maxClientID is the length of the longest client id that is taken from a token.
 const maxClientID = 200
 
-// signatures are the algorithms by which a token may be signed: with a key pair each, never with a shared secret, and never not at all.
+// signatures are the algorithms by which a token may be signed. Each needs a key pair: a token that is signed with a
+// shared secret, or not signed, is refused.
 var signatures = []string{
-	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
+	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512,
+	oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
 }
 
-// OIDC authenticates clients by JWTs of the configured issuers, sent as `Bearer <token>`. Issuer, audience, time and signature must be right,
-// and the claims must name a client and a tenant that there is.
+// OIDC authenticates clients by JWTs of the configured issuers, sent as `Bearer <token>`. Issuer, audience, time and
+// signature must be right, and the claims must name a client and a tenant that there is.
 //
-// An issuer is found (OpenID Connect Discovery) when its first token comes, so that the gateway starts without it; while it cannot be reached,
-// it is asked again with growing pauses. Its keys are kept, and read again when a token names one that is not among them, but not more often
-// than every keysInterval: tokens that somebody makes up cost the issuer nothing.
+// An issuer is found (OpenID Connect Discovery) when its first token comes, so that the gateway starts without it;
+// while it cannot be reached, it is asked again with growing pauses. Its keys are kept, and read again when a token
+// names one that is not among them, but not more often than every keysInterval: tokens that somebody makes up cost
+// the issuer nothing.
 type OIDC struct {
 	issuers map[string]*issuer
 	now     func() time.Time
@@ -72,7 +75,8 @@ func NewOIDC(o OIDCOptions) *OIDC {
 	a := &OIDC{issuers: map[string]*issuer{}, now: o.Now}
 	for _, c := range o.Issuers {
 		a.issuers[c.Issuer] = &issuer{
-			config: c, tenants: o.Tenants, log: o.Logger, now: o.Now, keys: rate.NewLimiter(rate.Every(keysInterval), keysBurst),
+			config: c, tenants: o.Tenants, log: o.Logger, now: o.Now,
+			keys: rate.NewLimiter(rate.Every(keysInterval), keysBurst),
 		}
 	}
 	return a
@@ -187,7 +191,8 @@ func (i *issuer) find(ctx context.Context, asking chan struct{}) {
 		if unreachable := new(url.Error); errors.As(err, &unreachable) {
 			cause = "it does not answer"
 		}
-		i.log.WarnContext(ctx, "an issuer of tokens cannot be found", "issuer", i.config.Issuer, "cause", cause, "retry_in", i.backOff.String())
+		i.log.WarnContext(ctx, "an issuer of tokens cannot be found", "issuer", i.config.Issuer, "cause", cause,
+			"retry_in", i.backOff.String())
 		return
 	}
 	i.verifier = provider.VerifierContext(oidc.ClientContext(context.Background(), i.http(i.keys)), &oidc.Config{

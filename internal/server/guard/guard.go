@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"context"
@@ -14,52 +14,76 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/api"
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
-// guard stands before every method of the API, whatever the call came through. It wraps service descriptions instead of being an
-// interceptor, since interceptors come too late for one thing: a request is read only after its sender was let in.
-type guard struct {
+// Options are what a guard is made of.
+type Options struct {
+	// Services are the services that it stands before.
+	Services []api.Implementation
+	// Authenticator finds out who calls; see NewKeys.
+	Authenticator Authenticator
+	// Limits bound what callers can use up.
+	Limits config.Limits
+	// Telemetry records what happens.
+	Telemetry *telemetry.Telemetry
+	// Audit notes a change, a read of bank data, or a call without the scope for it, that was refused or failed.
+	// Resource is the name that the caller gave, which may be none of Kontor's. May be nil.
+	Audit func(ctx context.Context, method, resource string, failure error)
+}
+
+// Guard stands before every method of the API. It wraps service descriptions instead of being an interceptor, since
+// interceptors come too late for one thing: a request is read only after its sender was let in.
+type Guard struct {
+	services      []api.Implementation
 	rules         map[string]rule
 	authenticator Authenticator
 	quotas        quotas
 	calls         slots
 	streams       slots
 	timeout       time.Duration
-	checker       *checker
+	validation    *validation
 	telemetry     *telemetry.Telemetry
 	clock         func() time.Time
-	// audit notes a call that was refused or failed; see Options.
-	audit func(ctx context.Context, method, resource string, failure error)
+	audit         func(ctx context.Context, method, resource string, failure error)
 	// running counts calls under way, so that a stop can wait for them.
 	running tally
 }
 
-func newGuard(authenticator Authenticator, limits config.Limits, t *telemetry.Telemetry, services []*grpc.ServiceDesc) (*guard, error) {
-	rules, err := newRules(services...)
+// New makes a guard. A method that gives no rule is an error: nothing is served by default.
+func New(o Options) (*Guard, error) {
+	rules, requests, err := newRules(o.Services)
 	if err != nil {
 		return nil, err
 	}
-	requests, err := requestsOf(rules)
+	validation, err := newValidation(requests)
 	if err != nil {
 		return nil, err
 	}
-	checker, err := newChecker(requests)
-	if err != nil {
-		return nil, err
-	}
-	return &guard{
-		rules: rules, authenticator: authenticator, checker: checker, telemetry: t, clock: time.Now, timeout: limits.Timeout,
-		quotas:  quotas{perSecond: rate.Limit(limits.RequestsPerSecond), burst: limits.Burst},
-		calls:   slots{max: int64(limits.MaxInFlight)},
-		streams: slots{max: int64(limits.MaxStreams)},
+	return &Guard{
+		services: o.Services, rules: rules, authenticator: o.Authenticator, validation: validation,
+		telemetry: o.Telemetry, clock: time.Now, timeout: o.Limits.Timeout, audit: o.Audit,
+		quotas:  quotas{perSecond: rate.Limit(o.Limits.RequestsPerSecond), burst: o.Limits.Burst},
+		calls:   slots{max: int64(o.Limits.MaxInFlight)},
+		streams: slots{max: int64(o.Limits.MaxStreams)},
 	}, nil
 }
 
+// Register gives a server, or a channel, the services with every method guarded.
+func (g *Guard) Register(to grpc.ServiceRegistrar) {
+	for _, s := range g.services {
+		to.RegisterService(g.wrap(s.Desc), s.Server)
+	}
+}
+
+// Wait returns once no call is under way.
+func (g *Guard) Wait() { g.running.wait() }
+
 // wrap gives a service's description with every method guarded.
-func (g *guard) wrap(service *grpc.ServiceDesc) *grpc.ServiceDesc {
+func (g *Guard) wrap(service *grpc.ServiceDesc) *grpc.ServiceDesc {
 	wrapped := *service
 	wrapped.Methods, wrapped.Streams = slices.Clone(service.Methods), slices.Clone(service.Streams)
 	for i := range wrapped.Methods {
@@ -73,8 +97,10 @@ func (g *guard) wrap(service *grpc.ServiceDesc) *grpc.ServiceDesc {
 	return &wrapped
 }
 
-func (g *guard) unary(r rule, method grpc.MethodHandler) grpc.MethodHandler {
-	return func(service any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (reply any, err error) {
+func (g *Guard) unary(r rule, method grpc.MethodHandler) grpc.MethodHandler {
+	return func(
+		service any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor,
+	) (reply any, err error) {
 		defer g.running.add()()
 		c := g.begin(ctx, r)
 		defer func() {
@@ -102,7 +128,7 @@ func (g *guard) unary(r rule, method grpc.MethodHandler) grpc.MethodHandler {
 	}
 }
 
-func (g *guard) stream(r rule, method grpc.StreamHandler) grpc.StreamHandler {
+func (g *Guard) stream(r rule, method grpc.StreamHandler) grpc.StreamHandler {
 	return func(service any, stream grpc.ServerStream) (err error) {
 		defer g.running.add()()
 		c := g.begin(stream.Context(), r)
@@ -134,15 +160,16 @@ func (g *guard) stream(r rule, method grpc.StreamHandler) grpc.StreamHandler {
 // errExpired ends the streams of a caller whose token ends.
 var errExpired = errors.New("the caller's token expired")
 
-// unknown answers a method that is not in the API.
-func (g *guard) unknown(_ any, stream grpc.ServerStream) error {
+// Unknown answers a method that is not in the API.
+func (g *Guard) Unknown(_ any, stream grpc.ServerStream) error {
 	c := g.begin(stream.Context(), rule{service: "unknown", method: "unknown", stream: true})
 	_ = stream.SetHeader(metadata.Pairs(keyRequestID, c.requestID)) // fails only once headers are sent
-	return c.end(nil, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such method", kerr.WithCode(codes.Unimplemented)))
+	return c.end(nil, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such method",
+		kerr.WithCode(codes.Unimplemented)))
 }
 
 // read reads a request and refuses one that does not fit.
-func (g *guard) read(request any, decode func(any) error) error {
+func (g *Guard) read(request any, decode func(any) error) error {
 	if err := decode(request); err != nil {
 		return err
 	}
@@ -150,7 +177,7 @@ func (g *guard) read(request any, decode func(any) error) error {
 	if !ok {
 		return errors.New("the request is no message")
 	}
-	return g.checker.check(message)
+	return g.validation.check(message)
 }
 
 // tally counts what is under way. Unlike a sync.WaitGroup it may be added to while somebody waits.

@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"sync"
@@ -11,7 +11,8 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 )
 
-// quotas bound how many requests each client sends over time. There is one for each client that ever authenticated, which is a short list.
+// quotas bound how many requests each client sends over time. There is one for each client that ever authenticated,
+// which is a short list.
 type quotas struct {
 	perSecond rate.Limit
 	burst     int
@@ -46,7 +47,8 @@ const busyRetry = time.Second
 func (s *slots) take() (release func(), err error) {
 	if s.used.Add(1) > s.max {
 		s.used.Add(-1)
-		return nil, kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED, "the gateway has too many calls under way", kerr.WithRetry(busyRetry))
+		return nil, kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED, "the gateway has too many calls under way",
+			kerr.WithRetry(busyRetry))
 	}
 	return func() { s.used.Add(-1) }, nil
 }

@@ -17,7 +17,8 @@ import (
 // maxDepth bounds how deep a body is nested.
 const maxDepth = 32
 
-// fieldError names an offending field. It travels through grpc-gateway, which keeps only an error's text: see parseFieldError.
+// fieldError names an offending field. It travels through grpc-gateway, which keeps only an error's text: see
+// parseFieldError.
 type fieldError struct{ path, description string }
 
 const fieldMark = "kontor-field\x00"
@@ -207,8 +208,8 @@ func locateScalar(d *json.Decoder, message protoreflect.MessageDescriptor, path 
 
 var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]{0,63}$`)
 
-// printable keeps a caller's field name short and free of anything that could break a line; a name that is not a plain word is left out, since
-// it may be a value in the wrong place, such as a national id.
+// printable keeps a caller's field name short and free of anything that could break a line; a name that is not a
+// plain word is left out, since it may be a value in the wrong place, such as a national id.
 func printable(name string) string {
 	if !plainName.MatchString(name) {
 		return "?"

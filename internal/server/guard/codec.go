@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"google.golang.org/grpc/encoding"
@@ -9,11 +9,13 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// patientCodec is the ordinary codec, but for messages that cannot be read: grpc-go answers those by itself, with an error that has no reason
-// and no request id. They come through as empty messages with a mark, and the guard refuses the mark.
+// patientCodec is the ordinary codec, but for messages that cannot be read: grpc-go answers those by itself, with an
+// error that has no reason and no request id. They come through as empty messages with a mark, and the guard refuses
+// the mark.
 type patientCodec struct{ encoding.CodecV2 }
 
-func newCodec() encoding.CodecV2 { return patientCodec{encoding.GetCodecV2("proto")} }
+// Codec makes the codec of a gRPC server whose services are guarded.
+func Codec() encoding.CodecV2 { return patientCodec{encoding.GetCodecV2("proto")} }
 
 // Unmarshal implements encoding.CodecV2.
 func (c patientCodec) Unmarshal(data mem.BufferSlice, v any) error {
@@ -27,4 +29,5 @@ func (c patientCodec) Unmarshal(data mem.BufferSlice, v any) error {
 }
 
 // unreadable is the mark: a field of the highest number, which no message has.
-var unreadable = protoreflect.RawFields(protowire.AppendVarint(protowire.AppendTag(nil, protowire.MaxValidNumber, protowire.VarintType), 1))
+var unreadable = protoreflect.RawFields(
+	protowire.AppendVarint(protowire.AppendTag(nil, protowire.MaxValidNumber, protowire.VarintType), 1))

@@ -5,13 +5,14 @@ import (
 
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/server"
+	"kontor.dev/kontor/internal/server/guard"
 )
 
 // TestQuotasOfTenants: a client cannot use up the quota of another tenant's client of the same name.
 func TestQuotasOfTenants(t *testing.T) {
 	h := start(t, func(o *server.Options) {
 		o.Limits.RequestsPerSecond, o.Limits.Burst = 1, 1
-		o.Authenticator = server.NewKeys([]config.Client{
+		o.Authenticator = guard.NewKeys([]config.Client{
 			{ID: "same", Tenant: "one", Keys: [][32]byte{sum(allKey)}, Scopes: []string{"*"}},
 			{ID: "same", Tenant: "two", Keys: [][32]byte{sum(readerKey)}, Scopes: []string{"*"}},
 		})

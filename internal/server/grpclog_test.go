@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestLibrariesLogNothing runs itself in a process of its own, with the libraries' logging turned all the way up, and reads what that process
-// prints: what libraries say of a caller's headers quotes them.
+// TestLibrariesLogNothing runs itself in a process of its own, with the libraries' logging turned all the way up, and
+// reads what that process prints: what libraries say of a caller's headers quotes them.
 func TestLibrariesLogNothing(t *testing.T) {
 	const child = "KONTOR_TEST_CHILD"
 	if os.Getenv(child) != "" {

@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"bytes"
@@ -17,29 +17,30 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 )
 
-// checker refuses requests that do not fit the API's description.
-type checker struct {
+// validation refuses requests that do not fit the API's description.
+type validation struct {
 	validator protovalidate.Validator
 }
 
-// newChecker compiles the rules of all requests, so that no call pays for it.
-func newChecker(requests []proto.Message) (*checker, error) {
+// newValidation compiles the rules of all requests, so that no call pays for it.
+func newValidation(requests []proto.Message) (*validation, error) {
 	validator, err := protovalidate.New(protovalidate.WithMessages(requests...), protovalidate.WithDisableLazy())
 	if err != nil {
-		return nil, fmt.Errorf("server: compile validation rules: %w", err)
+		return nil, fmt.Errorf("guard: compile validation rules: %w", err)
 	}
-	return &checker{validator}, nil
+	return &validation{validator}, nil
 }
 
 // check refuses unknown fields and values that break a rule, with INVALID_FIELD and the fields' JSON paths.
-func (c *checker) check(request proto.Message) error {
+func (v *validation) check(request proto.Message) error {
 	if bytes.Equal(request.ProtoReflect().GetUnknown(), unreadable) {
-		return kerr.New(errorv1.Error_INVALID_FIELD, "the request cannot be read", kerr.WithField("request", "is not the message of this method"))
+		return kerr.New(errorv1.Error_INVALID_FIELD, "the request cannot be read",
+			kerr.WithField("request", "is not the message of this method"))
 	}
 	if path, ok := unknownField(request.ProtoReflect(), ""); ok {
 		return kerr.InvalidField(path, "is not a field of the request")
 	}
-	err := c.validator.Validate(request)
+	err := v.validator.Validate(request)
 	if err == nil {
 		return nil
 	}

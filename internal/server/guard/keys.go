@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 
 // Authenticator finds out who calls.
 type Authenticator interface {
-	// Authenticate gives the client for the values of the metadata or header `authorization`. Whatever its error says stays inside: the
-	// caller sees UNAUTHENTICATED.
+	// Authenticate gives the client for the values of the metadata or header `authorization`. Whatever its error says
+	// stays inside: the caller sees UNAUTHENTICATED.
 	Authenticate(ctx context.Context, authorization []string) (identity.Identity, error)
 }
 

@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"slices"
@@ -14,24 +14,28 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 
-	"kontor.dev/kontor/internal/config"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/api"
 )
 
 func served(t *testing.T) map[string]rule {
 	t.Helper()
-	var services []*grpc.ServiceDesc
-	Services{}.register(func(service *grpc.ServiceDesc, _ any) { services = append(services, service) })
-	rules, err := newRules(services...)
+	var services []api.Implementation
+	for _, s := range api.Services() {
+		services = append(services, api.Implementation{Service: s})
+	}
+	rules, _, err := newRules(services)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return rules
 }
 
-// TestEveryMethodHasARule goes through all services that the API defines, so that one which nobody registers shows as well.
+// TestEveryMethodHasARule goes through all services that the API defines, so that one which nobody registers shows as
+// well.
 func TestEveryMethodHasARule(t *testing.T) {
 	rules := served(t)
-	known := config.Scopes()
+	known := api.Scopes()
 	count := 0
 	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
 		if !strings.HasPrefix(string(file.Package()), "kontor.") {
@@ -90,23 +94,41 @@ func TestEveryMethodHasARule(t *testing.T) {
 
 // TestNoRuleIsAnError makes sure that a service or method without a rule stops the start.
 func TestNoRuleIsAnError(t *testing.T) {
-	if _, err := newRules(&healthpb.Health_ServiceDesc); err == nil || !strings.Contains(err.Error(), "has no scope") {
-		t.Errorf("a service of no scope: %v", err)
+	more := consentv1.ConsentService_ServiceDesc
+	more.Methods = append(slices.Clone(more.Methods), grpc.MethodDesc{MethodName: "New"})
+	for want, service := range map[string]api.Service{
+		"has no scope":      {Desc: &healthpb.Health_ServiceDesc},
+		"HTTP mapping":      {Desc: &healthpb.Health_ServiceDesc, Scope: "health"},
+		"has no descriptor": {Desc: &grpc.ServiceDesc{ServiceName: "nobody.v1.Knows"}, Scope: "nobody"},
+		"has no rule":       {Desc: &more, Scope: "consents"},
+	} {
+		if _, _, err := newRules([]api.Implementation{{Service: service}}); err == nil ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
 	}
-	if _, err := newRules(&grpc.ServiceDesc{ServiceName: "nobody.v1.Knows"}); err == nil {
-		t.Error("a service without a descriptor is served")
-	}
+	mapped := &descriptorpb.MethodOptions{}
+	proto.SetExtension(mapped, annotations.E_Http,
+		&annotations.HttpRule{Pattern: &annotations.HttpRule_Post{Post: "/v1/send"}})
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
 		Name: new("t.proto"), Package: new("kontor.consent.v1"), Syntax: new("proto3"),
 		MessageType: []*descriptorpb.DescriptorProto{{Name: new("M")}},
-		Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("ConsentService"), Method: []*descriptorpb.MethodDescriptorProto{
-			{Name: new("New"), InputType: new(".kontor.consent.v1.M"), OutputType: new(".kontor.consent.v1.M")},
-		}}},
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("ConsentService"),
+			Method: []*descriptorpb.MethodDescriptorProto{
+				{Name: new("New"), InputType: new(".kontor.consent.v1.M"), OutputType: new(".kontor.consent.v1.M")},
+				{Name: new("Send"), InputType: new(".kontor.consent.v1.M"), OutputType: new(".kontor.consent.v1.M"),
+					ClientStreaming: new(true), Options: mapped},
+			}}},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ruleOf(file.Services().Get(0).Methods().Get(0)); err == nil || !strings.Contains(err.Error(), "HTTP mapping") {
+	if _, err := ruleOf("consents", file.Services().Get(0).Methods().Get(0)); err == nil ||
+		!strings.Contains(err.Error(), "HTTP mapping") {
 		t.Errorf("a method without an HTTP mapping: %v", err)
+	}
+	if _, err := ruleOf("consents", file.Services().Get(0).Methods().Get(1)); err == nil ||
+		!strings.Contains(err.Error(), "stream") {
+		t.Errorf("a request that is a stream: %v", err)
 	}
 }

@@ -1,0 +1,219 @@
+package guard
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+	"reflect"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/api"
+	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/server/inproc"
+	"kontor.dev/kontor/internal/telemetry"
+)
+
+const bearerKey = "Bearer key"
+
+// consents keeps the context of the last call.
+type consents struct {
+	consentv1.UnimplementedConsentServiceServer
+	last context.Context
+}
+
+func (c *consents) GetConsent(ctx context.Context, _ *consentv1.GetConsentRequest) (*consentv1.Consent, error) {
+	c.last = ctx
+	return &consentv1.Consent{}, nil
+}
+
+// counted authenticates the one key and counts how often it is asked.
+type counted struct {
+	Authenticator
+	expires time.Time
+	asked   int
+}
+
+func (c *counted) Authenticate(ctx context.Context, authorization []string) (identity.Identity, error) {
+	c.asked++
+	id, err := c.Authenticator.Authenticate(ctx, authorization)
+	id.Expires = c.expires
+	return id, err
+}
+
+// guarded is a guard with its services behind a channel.
+type guarded struct {
+	*Guard
+	consents      *consents
+	authenticator *counted
+	channel       *inproc.Channel
+}
+
+func newGuarded(t *testing.T) *guarded {
+	t.Helper()
+	tel, err := telemetry.New(t.Context(), telemetry.Options{Log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &guarded{consents: &consents{}, channel: inproc.New(nil)}
+	g.authenticator = &counted{Authenticator: NewKeys([]config.Client{
+		{ID: "reader", Tenant: "one", Keys: [][sha256.Size]byte{sha256.Sum256([]byte("key"))},
+			Scopes: []string{"consents.read"}},
+	})}
+	var services []api.Implementation
+	for _, s := range api.Services() {
+		implementation := api.Implementation{Service: s, Server: nobody{}}
+		if reflect.TypeOf(g.consents).Implements(reflect.TypeOf(s.Desc.HandlerType).Elem()) {
+			implementation.Server = g.consents
+		}
+		services = append(services, implementation)
+	}
+	g.Guard, err = New(Options{Services: services, Authenticator: g.authenticator, Limits: config.Defaults().Limits,
+		Telemetry: tel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Register(g.channel)
+	return g
+}
+
+// nobody implements nothing: who reaches it panics.
+type nobody struct{}
+
+// get makes a call through the channel.
+func (g *guarded) get(ctx context.Context) error {
+	_, err := consentv1.NewConsentServiceClient(g.channel).GetConsent(ctx,
+		&consentv1.GetConsentRequest{Name: "consents/1"})
+	return err
+}
+
+// TestAdmissionIsBelieved: who was let in once is not asked again, and is who the service sees.
+func TestAdmissionIsBelieved(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	ctx, err := g.Admit(t.Context(), "192.0.2.1:5", []string{bearerKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.get(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if g.authenticator.asked != 1 {
+		t.Errorf("the caller was authenticated %d times", g.authenticator.asked)
+	}
+	if id := identity.From(g.consents.last); id.ClientID != "reader" || id.Tenant != "one" ||
+		identity.Peer(g.consents.last) != "192.0.2.1:5" {
+		t.Errorf("the service sees %+v from %s", id, identity.Peer(g.consents.last))
+	}
+	// It is who they are, not what they may do.
+	_, err = consentv1.NewConsentServiceClient(g.channel).RevokeConsent(ctx,
+		&consentv1.RevokeConsentRequest{Name: "consents/1"})
+	if kerr.Reason(err) != errorv1.Error_SCOPE_MISSING {
+		t.Errorf("without the scope: %v", err)
+	}
+}
+
+// TestWhatIsNoAdmission: nothing else that a context or its metadata may hold lets anybody in.
+func TestWhatIsNoAdmission(t *testing.T) {
+	t.Parallel()
+	g, other := newGuarded(t), newGuarded(t)
+	elsewhere, err := other.Admit(t.Context(), "", []string{bearerKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, err := g.Admit(t.Context(), "", []string{bearerKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused, err := g.Admit(t.Context(), "", []string{"Bearer other"})
+	if kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED || refused != nil {
+		t.Errorf("a wrong key gives %v, %v", refused, err)
+	}
+	id := identity.Identity{ClientID: "reader", Tenant: "one", Scopes: []string{"*"}}
+	type admissionKey struct{} // of another package it would be another type as well
+	for what, ctx := range map[string]context.Context{
+		"nothing":         t.Context(),
+		"another guard's": elsewhere,
+		"an identity":     identity.With(t.Context(), id),
+		"a value":         context.WithValue(t.Context(), admissionKey{}, &admission{g.Guard, id, ""}),
+		"metadata of a name": metadata.AppendToOutgoingContext(t.Context(), "admission", "reader", "client",
+			"reader"),
+		"a received admission":  metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", bearerKey)),
+		"a wrong key":           metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer other"),
+		"an admission and more": metadata.AppendToOutgoingContext(elsewhere, "authorization", "Bearer other"),
+	} {
+		if err := g.get(ctx); kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if g.consents.last != nil {
+		t.Error("the service was called")
+	}
+	if err := g.get(metadata.AppendToOutgoingContext(t.Context(), "authorization", bearerKey)); err != nil {
+		t.Errorf("without an admission the key alone: %v", err)
+	}
+	if err := g.get(late); err != nil {
+		t.Errorf("a later call: %v", err)
+	}
+}
+
+// TestAdmissionEnds: a token that ended while its bearer's body arrived lets nobody in.
+func TestAdmissionEnds(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	now := time.Now()
+	g.clock, g.authenticator.expires = func() time.Time { return now }, now.Add(time.Minute)
+	ctx, err := g.Admit(t.Context(), "", []string{bearerKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Minute)
+	if err := g.get(ctx); err != nil {
+		t.Errorf("in the last moment: %v", err)
+	}
+	now = now.Add(time.Second)
+	if err := g.get(ctx); kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// TestNothingPassesTheGuard calls every method of every service through the channel without showing who calls.
+func TestNothingPassesTheGuard(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	count := 0
+	for _, service := range api.Services() {
+		methods, err := service.Methods()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range methods {
+			count++
+			if !method.IsStreamingServer() {
+				err = g.channel.Invoke(t.Context(), api.FullName(method), &emptypb.Empty{}, &emptypb.Empty{})
+			} else {
+				var stream grpc.ClientStream
+				if stream, err = g.channel.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true},
+					api.FullName(method)); err == nil {
+					if err = stream.SendMsg(&emptypb.Empty{}); err == nil {
+						err = stream.RecvMsg(&emptypb.Empty{})
+					}
+				}
+			}
+			if kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED {
+				t.Errorf("%s: %v", method.FullName(), err)
+			}
+		}
+	}
+	if count < 30 || g.authenticator.asked != count {
+		t.Errorf("%d methods, %d authentications", count, g.authenticator.asked)
+	}
+}

@@ -1,0 +1,95 @@
+package guard
+
+import (
+	"fmt"
+	"net/http"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"kontor.dev/kontor/internal/api"
+)
+
+// rule tells who may call a method.
+type rule struct {
+	// service and method are the RPC's names, such as "kontor.consent.v1.ConsentService" and "GetConsent".
+	service, method string
+	// scope is what the client must have, such as "consents.read".
+	scope string
+	// stream tells that the answer is a stream.
+	stream bool
+}
+
+// reads are the methods that only read although HTTP has them as POST: their requests do not fit into a URL.
+var reads = map[protoreflect.FullName]bool{
+	"kontor.insights.v1.InsightsService.SearchCompanyLogos": true,
+}
+
+// newRules makes the table of rules, by full method such as "/kontor.consent.v1.ConsentService/GetConsent", from the
+// services' descriptors, and an empty request of every method. A method that gives no rule is an error.
+func newRules(services []api.Implementation) (map[string]rule, []proto.Message, error) {
+	rules := map[string]rule{}
+	var requests []proto.Message
+	for _, service := range services {
+		methods, err := service.Methods()
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, method := range methods {
+			made, err := ruleOf(service.Scope, method)
+			if err != nil {
+				return nil, nil, err
+			}
+			request, err := protoregistry.GlobalTypes.FindMessageByName(method.Input().FullName())
+			if err != nil {
+				return nil, nil, fmt.Errorf("guard: %s has no Go type", method.Input().FullName())
+			}
+			rules[api.FullName(method)] = made
+			requests = append(requests, request.New().Interface())
+		}
+		if err := complete(rules, service.Desc); err != nil {
+			return nil, nil, err
+		}
+	}
+	return rules, requests, nil
+}
+
+// complete makes sure that whatever gRPC would serve of a service has a rule.
+func complete(rules map[string]rule, desc *grpc.ServiceDesc) error {
+	served := make([]string, 0, len(desc.Methods)+len(desc.Streams))
+	for _, m := range desc.Methods {
+		served = append(served, m.MethodName)
+	}
+	for _, s := range desc.Streams {
+		served = append(served, s.StreamName)
+	}
+	for _, name := range served {
+		if _, ok := rules["/"+desc.ServiceName+"/"+name]; !ok {
+			return fmt.Errorf("guard: %s/%s has no rule", desc.ServiceName, name)
+		}
+	}
+	return nil
+}
+
+// ruleOf gives the rule of a method whose service has a word in scopes.
+func ruleOf(scope string, method protoreflect.MethodDescriptor) (rule, error) {
+	bindings := api.Bindings(method)
+	switch {
+	case scope == "":
+		return rule{}, fmt.Errorf("guard: %s has no scope", method.Parent().FullName())
+	case len(bindings) == 0:
+		return rule{}, fmt.Errorf("guard: %s has no HTTP mapping to tell reading from writing", method.FullName())
+	case method.IsStreamingClient():
+		return rule{}, fmt.Errorf("guard: the request of %s is a stream, which REST cannot express", method.FullName())
+	}
+	access := "write"
+	if bindings[0].Verb == http.MethodGet || reads[method.FullName()] {
+		access = "read"
+	}
+	return rule{
+		service: string(method.Parent().FullName()), method: string(method.Name()), scope: scope + "." + access,
+		stream: method.IsStreamingServer(),
+	}, nil
+}
