@@ -32,7 +32,8 @@ func options(t *testing.T) config.Options {
 	}
 }
 
-// TestExample holds the example to what can be set: it parses, also with what is commented out, and has every key of every kind.
+// TestExample holds the example to what can be set: it parses, also with what is commented out, and has every key of
+// every kind.
 func TestExample(t *testing.T) {
 	data, err := os.ReadFile("../../kontor.example.yaml")
 	if err != nil {
@@ -44,7 +45,8 @@ func TestExample(t *testing.T) {
 	var open []string
 	for line := range strings.Lines(string(data)) {
 		trimmed := strings.TrimLeft(line, " ")
-		if rest, ok := strings.CutPrefix(trimmed, "# "); ok && strings.Contains(rest, ":") && rest[0] >= 'a' && rest[0] <= 'z' {
+		if rest, ok := strings.CutPrefix(trimmed, "# "); ok && strings.Contains(rest, ":") && rest[0] >= 'a' &&
+			rest[0] <= 'z' {
 			line = strings.Repeat(" ", len(line)-len(trimmed)) + rest
 		} else if rest, ok := strings.CutPrefix(trimmed, "#   "); ok {
 			line = strings.Repeat(" ", len(line)-len(trimmed)) + "  " + rest
@@ -112,7 +114,10 @@ clients: [{id: c, tenant: default, key_sha256: 9f86d081884c7d659a2feaa0c55ad015a
 	_, problems := config.Parse("kontor.yaml", []byte(text), options(t))
 	var got []string
 	for _, p := range problems {
-		got = append(got, fmt.Sprintf("%d %s: %s", p.Line, strings.TrimPrefix(p.Path, "tenants.default.providers."), p.Message))
+		got = append(
+			got,
+			fmt.Sprintf("%d %s: %s", p.Line, strings.TrimPrefix(p.Path, "tenants.default.providers."), p.Message),
+		)
 	}
 	want := `7 fimento.base_url: must be https, except on this machine
 9 fimento.password: is missing

@@ -168,8 +168,8 @@ type Polling struct {
 	MinInterval time.Duration
 	// MaxInterval is how far polling backs off without news.
 	MaxInterval time.Duration
-	// IdleInterval is the time between two reads of a consent that stands and of which no news is expected. Zero, when it is not set: a day,
-	// or longer where the provider's adapter says so.
+	// IdleInterval is the time between two reads of a consent that stands and of which no news is expected. Zero,
+	// when it is not set: a day, or longer where the provider's adapter says so.
 	IdleInterval time.Duration
 }
 

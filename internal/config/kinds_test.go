@@ -92,7 +92,12 @@ var kinds = []providers.Kind{
 		{Name: "login", Method: "POST", Path: "/auth", Effect: providers.Idempotent},
 		{Name: "read", Method: "GET", Path: "/read/{id}", Effect: providers.Read},
 	}, func(context.Context, north, providers.Deps) (*providers.Provider, error) { return nil, nil }),
-	providers.NewKind("south", "South", nil, func(context.Context, south, providers.Deps) (*providers.Provider, error) { return nil, nil }),
+	providers.NewKind(
+		"south",
+		"South",
+		nil,
+		func(context.Context, south, providers.Deps) (*providers.Provider, error) { return nil, nil },
+	),
 }
 
 // parse parses with the test's kinds, environment and files.

@@ -9,8 +9,8 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// Load reads a configuration from a file. Paths that are not absolute start at the file's folder. When something is wrong, the error is of
-// type Problems.
+// Load reads a configuration from a file. Paths that are not absolute start at the file's folder. When something is
+// wrong, the error is of type Problems.
 func Load(path string, kinds []providers.Kind) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -38,7 +38,8 @@ type Options struct {
 	ReadFile func(path string) ([]byte, error)
 }
 
-// Parse reads a configuration from data. Name is how problems call it. The Config is only of use when there are no problems.
+// Parse reads a configuration from data. Name is how problems call it. The Config is only of use when there are no
+// problems.
 func Parse(name string, data []byte, o Options) (*Config, Problems) {
 	if o.Env == nil {
 		o.Env = os.LookupEnv

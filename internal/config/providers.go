@@ -69,7 +69,8 @@ func (v value) settings(settings providers.Settings) {
 	}
 }
 
-// overlaps tells whether one of the problems is about a value, something above it, or something in it: then one fault is enough.
+// overlaps tells whether one of the problems is about a value, something above it, or something in it: then one fault
+// is enough.
 func (v value) overlaps(problems Problems) bool {
 	for _, p := range problems {
 		if within(p.Path, v.path) || within(v.path, p.Path) {
@@ -83,7 +84,8 @@ func within(path, above string) bool {
 	return path == above || strings.HasPrefix(path, above+".") || strings.HasPrefix(path, above+"[")
 }
 
-// find gives what stands at a path below a value. Of what is missing it has the path, and the line of what is there above it.
+// find gives what stands at a path below a value. Of what is missing it has the path, and the line of what is there
+// above it.
 func (v value) find(path string) value {
 	for _, key := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
 		next := value{parser: v.parser, node: v.node, path: join(v.path, key)}

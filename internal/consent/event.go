@@ -41,8 +41,8 @@ type Event struct {
 	Link *Link `json:"link,omitempty"`
 	// SyncTime is when the provider last fetched data, for events of connections whose provider tells.
 	SyncTime time.Time `json:"syncTime,omitzero"`
-	// Stage is how far the data of the connection had come when the provider told of it; unspecified where the type of
-	// the event says it all.
+	// Stage is how far the data of the connection had come when the provider told of it; unspecified where the type
+	// of the event says it all.
 	Stage consentv1.Consent_DataStage `json:"stage,omitempty"`
 	// Lapsed says that the permission ended by itself, at a time that the provider had told.
 	Lapsed bool `json:"lapsed,omitempty"`

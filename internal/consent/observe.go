@@ -66,8 +66,8 @@ func Approved(flow int, description string, now time.Time) Event {
 // in a later flow brings it back.
 func Expired(flow int, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/lapsed", flow), Type: consentv1.ConsentEvent_PROVIDER_STATUS, EventTime: now,
-		ReceiveTime: now, Description: "The permission's time ran out.", Lapsed: true,
+		Flow: flow, Key: fmt.Sprintf("flow/%d/lapsed", flow), Type: consentv1.ConsentEvent_PROVIDER_STATUS,
+		EventTime: now, ReceiveTime: now, Description: "The permission's time ran out.", Lapsed: true,
 	}
 }
 
@@ -134,7 +134,7 @@ func Observe(history []Event, report providers.ConsentState, now time.Time) []Ev
 		events = append(events, transitions(history, report, flow, now)...)
 	}
 	added := Add(history, events...)
-	known := append(history[:len(history):len(history)], added...)
+	known := slices.Concat(history, added)
 	return append(added, Add(known, standing(known, report, flow, now)...)...)
 }
 
@@ -179,23 +179,10 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 		if c.Stage == consentv1.Consent_DATA_STAGE_UNSPECIFIED {
 			c.Stage = consentv1.Consent_READY // a provider that does not tell has the data with the bank
 		}
-		fresh := !ok || have.Status == consentv1.Connection_DISCONNECTED
-		switch {
-		case fresh:
-			events = append(events, note(consentv1.ConsentEvent_BANK_AUTHORIZED, c))
-			gained = true
-			if !c.Active {
-				events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
-			}
-			if have.Stage = consentv1.Consent_NOT_STARTED; c.Stage == consentv1.Consent_READY {
-				have.Stage = consentv1.Consent_READY // nothing came in between that could be told
-			}
-		case !c.Active && have.Status != consentv1.Connection_REAUTHORIZATION_REQUIRED:
-			events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
-		case c.Active && (have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED || c.SyncTime.After(have.SyncTime)):
-			events = append(events, note(consentv1.ConsentEvent_SYNC_COMPLETED, c))
+		if !ok || have.Status == consentv1.Connection_DISCONNECTED {
+			have, gained = Connection{Status: consentv1.Connection_DISCONNECTED}, true
 		}
-		events = append(events, fetched(have.Stage, c, note)...)
+		events = append(events, progress(have, c, note)...)
 		active = active || c.Active
 		ready = ready || c.Stage == consentv1.Consent_READY
 	}
@@ -206,7 +193,7 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 	}
 	if report.Stage != consentv1.Consent_DATA_STAGE_UNSPECIFIED {
 		ready = report.Stage == consentv1.Consent_READY
-		if t := evaluations[report.Stage]; state.DataStage < report.Stage && t != consentv1.ConsentEvent_TYPE_UNSPECIFIED {
+		if t, ok := evaluations[report.Stage]; ok && state.DataStage < report.Stage {
 			events = append(events, note(t, providers.ConnectionState{}))
 		}
 	}
@@ -221,8 +208,30 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 	return events
 }
 
-// fetched gives the events by which a bank's data comes on. It does not go back: newer data that is being fetched takes
-// nothing away.
+// progress gives the events of one bank, which so far stood as have says: disconnected, when it is new.
+func progress(
+	have Connection, c providers.ConnectionState, note func(consentv1.ConsentEvent_Type, providers.ConnectionState) Event,
+) (events []Event) {
+	waiting := have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED
+	switch {
+	case have.Status == consentv1.Connection_DISCONNECTED:
+		events = append(events, note(consentv1.ConsentEvent_BANK_AUTHORIZED, c))
+		if !c.Active {
+			events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
+		}
+		if c.Stage == consentv1.Consent_READY {
+			return events // nothing came in between that could be told
+		}
+	case !c.Active && !waiting:
+		events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
+	case c.Active && (waiting || c.SyncTime.After(have.SyncTime)):
+		events = append(events, note(consentv1.ConsentEvent_SYNC_COMPLETED, c))
+	}
+	return append(events, fetched(have.Stage, c, note)...)
+}
+
+// fetched gives the events by which a bank's data comes on. It does not go back: newer data that is being fetched
+// takes nothing away.
 func fetched(
 	have consentv1.Consent_DataStage, c providers.ConnectionState,
 	note func(consentv1.ConsentEvent_Type, providers.ConnectionState) Event,
@@ -244,8 +253,8 @@ var evaluations = map[consentv1.Consent_DataStage]consentv1.ConsentEvent_Type{
 	consentv1.Consent_GENERATING_INSIGHTS: consentv1.ConsentEvent_INSIGHTS_STARTED,
 }
 
-// prolonged tells whether a permission that had ended by itself stands again: the customer was at the provider's pages
-// since, and the provider tells of an end to come.
+// prolonged tells whether a permission that had ended by itself stands again: the customer was at the provider's
+// pages since, and the provider tells of an end to come.
 func prolonged(history []Event, report providers.ConsentState, flow int, now time.Time) bool {
 	before, lapsed, renewed := lapsedFlow(history)
 	return lapsed && !renewed && flow > before && report.ValidUntil.After(now)

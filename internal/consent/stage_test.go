@@ -18,7 +18,10 @@ func bank(id string, stage consentv1.Consent_DataStage) providers.ConnectionStat
 }
 
 // reported gives a history after reports, and the types of the events that each added.
-func reported(history []consent.Event, reports ...providers.ConsentState) ([]consent.Event, [][]consentv1.ConsentEvent_Type) {
+func reported(
+	history []consent.Event,
+	reports ...providers.ConsentState,
+) ([]consent.Event, [][]consentv1.ConsentEvent_Type) {
 	var added [][]consentv1.ConsentEvent_Type
 	for i, report := range reports {
 		report.Stateful = true
@@ -61,7 +64,10 @@ func TestDataComesOn(t *testing.T) {
 		return []providers.ConnectionState{bank("a", stage)}
 	}
 	for name, steps := range map[string][]step{
-		"not told":      {{none, one(none), types{authorized, approved, completed}, ready}, {none, one(none), nil, ready}},
+		"not told": {
+			{none, one(none), types{authorized, approved, completed}, ready},
+			{none, one(none), nil, ready},
+		},
 		"ready at once": {{none, one(ready), types{authorized, approved, completed}, ready}},
 		"step by step": {
 			{none, one(waiting), types{authorized, approved}, waiting},
@@ -108,7 +114,14 @@ func TestDataComesOn(t *testing.T) {
 				history, added = reported(history, providers.ConsentState{Stage: step.whole, Connections: step.banks})
 				got := consent.Derive(categorisation, history)
 				if !slices.Equal(added[0], step.adds) || got.DataStage != step.stage {
-					t.Fatalf("step %d adds %v, data %s; want %v, %s", i, added[0], got.DataStage, step.adds, step.stage)
+					t.Fatalf(
+						"step %d adds %v, data %s; want %v, %s",
+						i,
+						added[0],
+						got.DataStage,
+						step.adds,
+						step.stage,
+					)
 				}
 				for j, c := range step.banks {
 					want := ready
@@ -133,7 +146,8 @@ func issue(flow int) consent.Event {
 	return consent.LinkIssued(flow, "https://bank.example/again", kontorStart.Add(24*time.Hour), kontorStart)
 }
 
-// A permission that ended by itself is EXPIRED, whatever order its events come in, until the customer approves in a later flow.
+// A permission that ended by itself is EXPIRED, whatever order its events come in, until the customer approves in a
+// later flow.
 func TestPermissionsEndByThemselves(t *testing.T) {
 	completed := consent.Completed(1, kontorStart)
 	for name, c := range map[string]struct {
@@ -155,7 +169,10 @@ func TestPermissionsEndByThemselves(t *testing.T) {
 			consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Decision_UNDECIDED, consentv1.Consent_NOT_STARTED,
 		},
 		"asked anew in vain": {
-			[]consent.Event{approve(1), completed, consent.Expired(1, kontorStart), issue(2), consent.LinkExpired(2, kontorStart)},
+			[]consent.Event{
+				approve(1), completed, consent.Expired(1, kontorStart),
+				issue(2), consent.LinkExpired(2, kontorStart),
+			},
 			consentv1.Consent_EXPIRED, consentv1.Decision_UNDECIDED, consentv1.Consent_NOT_STARTED,
 		},
 		"approved anew": {
@@ -163,11 +180,17 @@ func TestPermissionsEndByThemselves(t *testing.T) {
 			consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, consentv1.Consent_READY,
 		},
 		"over once more": {
-			[]consent.Event{approve(1), completed, consent.Expired(1, kontorStart), issue(2), approve(2), consent.Expired(2, kontorStart)},
+			[]consent.Event{
+				approve(1), completed, consent.Expired(1, kontorStart),
+				issue(2), approve(2), consent.Expired(2, kontorStart),
+			},
 			consentv1.Consent_EXPIRED, consentv1.Decision_APPROVED, consentv1.Consent_NOT_STARTED,
 		},
 		"revoked by the caller": {
-			[]consent.Event{approve(1), completed, consent.Expired(1, kontorStart), consent.RevokedByCaller(1, kontorStart)},
+			[]consent.Event{
+				approve(1), completed, consent.Expired(1, kontorStart),
+				consent.RevokedByCaller(1, kontorStart),
+			},
 			consentv1.Consent_REVOKED, consentv1.Decision_REVOKED, consentv1.Consent_NOT_STARTED,
 		},
 	} {
@@ -182,30 +205,43 @@ func TestPermissionsEndByThemselves(t *testing.T) {
 	}
 }
 
-// A provider without a history shows by a later end that the customer prolonged the permission. Without a visit of the customer's it is not
-// believed.
+// A provider without a history shows by a later end that the customer prolonged the permission. Without a visit of
+// the customer's it is not believed.
 func TestProlongedPermissions(t *testing.T) {
 	at := func(d time.Duration) providers.ConsentState {
-		return providers.ConsentState{ValidUntil: kontorStart.Add(d), Connections: []providers.ConnectionState{bank("a", 0)}}
+		return providers.ConsentState{
+			ValidUntil:  kontorStart.Add(d),
+			Connections: []providers.ConnectionState{bank("a", 0)},
+		}
 	}
 	history, _ := reported(begun(), at(time.Hour))
 	history = append(history, consent.Add(history, consent.Expired(1, kontorStart.Add(time.Hour)))...)
 	later := at(90 * 24 * time.Hour)
-	if history, _ = reported(history, later, at(0)); consent.Derive(categorisation, history).Status != consentv1.Consent_EXPIRED {
+	if history, _ = reported(history, later, at(0)); consent.Derive(
+		categorisation,
+		history,
+	).Status != consentv1.Consent_EXPIRED {
 		t.Error("a report alone prolonged the permission")
 	}
 	history = append(history, consent.Add(history, issue(2))...)
 	for name, report := range map[string]providers.ConsentState{
-		"an end in the past": at(0), "no end": {Connections: later.Connections}, "no bank": {ValidUntil: later.ValidUntil},
-		"a bank that waits": {ValidUntil: later.ValidUntil, Connections: []providers.ConnectionState{{ID: "a"}}},
+		"an end in the past": at(0),
+		"no end":             {Connections: later.Connections},
+		"no bank":            {ValidUntil: later.ValidUntil},
+		"a bank that waits":  {ValidUntil: later.ValidUntil, Connections: []providers.ConnectionState{{ID: "a"}}},
 	} {
-		if got, _ := reported(slices.Clone(history), report); consent.Derive(categorisation, got).Status != consentv1.Consent_AWAITING_AUTHORIZATION {
+		if got, _ := reported(slices.Clone(history), report); consent.Derive(
+			categorisation,
+			got,
+		).Status != consentv1.Consent_AWAITING_AUTHORIZATION {
 			t.Errorf("%s prolonged the permission", name)
 		}
 	}
 	history, added := reported(history, later, later)
-	if got := consent.Derive(categorisation, history); got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.Consent_READY ||
-		!slices.Equal(added[0], []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_APPROVED}) || added[1] != nil {
+	got := consent.Derive(categorisation, history)
+	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.Consent_READY ||
+		!slices.Equal(added[0], []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_APPROVED}) ||
+		added[1] != nil {
 		t.Errorf("prolonged it is %s, data %s, by %v", got.Status, got.DataStage, added)
 	}
 }

@@ -17,10 +17,12 @@ const (
 	OutcomeExit    Outcome = "exit"
 )
 
-// Callbacks read what comes back from a provider: each verifies what can be verified and translates the provider's fields. Which consent or
-// shipment it is about is known before, by the unguessable token in the address. A nil func: the provider sends no such thing.
+// Callbacks read what comes back from a provider: each verifies what can be verified and translates the provider's
+// fields. Which consent or shipment it is about is known before, by the unguessable token in the address. A nil func:
+// the provider sends no such thing.
 //
-// An error says that the call is about something else, or forged. It is answered as an unknown address, and changes nothing.
+// An error says that the call is about something else, or forged. It is answered as an unknown address, and changes
+// nothing.
 type Callbacks struct {
 	// Redirect reads the query with which the provider's page returned the customer. When nil, every query is taken.
 	Redirect func(ctx context.Context, ref ConsentRef, outcome Outcome, query url.Values) (Return, error)

@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// Observer sees what goes over the wire, for metrics and traces. Its methods must be quick and safe for concurrent use.
+// Observer sees what goes over the wire, for metrics and traces. Its methods must be quick and safe for concurrent
+// use.
 type Observer interface {
-	// Start sees an attempt begin. The attempt runs under the context that it returns, and ends with one call of the returned function.
+	// Start sees an attempt begin. The attempt runs under the context that it returns, and ends with one call of the
+	// returned function.
 	Start(ctx context.Context, call CallInfo) (context.Context, func(CallOutcome))
 	// BreakerChanged sees the circuit breaker change.
 	BreakerChanged(provider string, from, to BreakerState)
@@ -61,7 +63,8 @@ type Limits struct {
 	Stall time.Duration
 	// Call is for everything, retries included, when the caller has no deadline. Default 60 s.
 	Call time.Duration
-	// BodyBytes is the size of a body for Do, and of one value within a body for Stream, after decompression. Default 64 MiB.
+	// BodyBytes is the size of a body for Do, and of one value within a body for Stream, after decompression. Default
+	// 64 MiB.
 	BodyBytes int64
 	// StreamBytes is the size of a body for Stream, after decompression. Default 512 MiB.
 	StreamBytes int64
@@ -77,15 +80,18 @@ type Limits struct {
 type Policy struct {
 	// Retries is how often a failed read is sent again, at most and within the budget. Default 2, negative for never.
 	Retries int
-	// MinBackoff and MaxBackoff bound the pause before a retry, which doubles and is cut randomly by up to half. Defaults 100 ms and 2 s.
+	// MinBackoff and MaxBackoff bound the pause before a retry, which doubles and is cut randomly by up to half.
+	// Defaults 100 ms and 2 s.
 	MinBackoff, MaxBackoff time.Duration
 	// MaxConcurrent is how many requests may be under way; more wait, by their own context. Default 256.
 	MaxConcurrent int
-	// BreakerWindow, BreakerCalls and BreakerRate say when the circuit breaker opens: when in the last BreakerWindow there were at least
-	// BreakerCalls requests and the share BreakerRate of them failed. Defaults 10 s, 100 and 0.8; negative BreakerCalls for never.
+	// BreakerWindow, BreakerCalls and BreakerRate say when the circuit breaker opens: when in the last BreakerWindow
+	// there were at least BreakerCalls requests and the share BreakerRate of them failed. Defaults 10 s, 100 and 0.8;
+	// negative BreakerCalls for never.
 	//
-	// It is for a provider that is down. In a brownout the retry budget bounds the load, and every answer that gets through counts. With fewer
-	// than 10 requests a second even a provider that hangs until Limits.Header cannot fill the bulkhead, so that there is nothing to protect.
+	// It is for a provider that is down. In a brownout the retry budget bounds the load, and every answer that gets
+	// through counts. With fewer than 10 requests a second even a provider that hangs until Limits.Header cannot fill
+	// the bulkhead, so that there is nothing to protect.
 	BreakerWindow time.Duration
 	BreakerCalls  int
 	BreakerRate   float64

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// ErrorKind classifies a failed provider operation. Adapters classify; what the caller then sees is decided once, in the service.
+// ErrorKind classifies a failed provider operation. Adapters classify; what the caller then sees is decided once, in
+// the service.
 type ErrorKind int
 
 // The kinds of failure.
@@ -37,11 +38,11 @@ const (
 	KindDeadline
 	// KindCanceled: the caller went away.
 	KindCanceled
-	// KindConsentEnded: the provider says that this consent is over, or no longer good for what was asked. It says nothing about the provider
-	// or our credentials.
+	// KindConsentEnded: the provider says that this consent is over, or no longer good for what was asked. It says
+	// nothing about the provider or our credentials.
 	KindConsentEnded
-	// KindAccessExceeded: this consent was read too often. RetryAfter says when to come back, where the provider told. Other consents can be
-	// read.
+	// KindAccessExceeded: this consent was read too often. RetryAfter says when to come back, where the provider
+	// told. Other consents can be read.
 	KindAccessExceeded
 )
 

@@ -43,7 +43,8 @@ type Operation struct {
 	Standing Standing
 	// Effect tells what repeating it would do.
 	Effect Effect
-	// Optional are those {parameters} of the path that an override may leave out, since the adapter can put them elsewhere.
+	// Optional are those {parameters} of the path that an override may leave out, since the adapter can put them
+	// elsewhere.
 	Optional []string
 	// Overridden says that configuration replaced method and path.
 	Overridden bool
@@ -55,7 +56,8 @@ type Table map[string]Operation
 var overridePattern = regexp.MustCompile(`^(GET|POST|PUT|PATCH|DELETE) (/[^\s?#]*)$`)
 var parameterPattern = regexp.MustCompile(`\{[a-zA-Z]+\}`)
 
-// NewTable builds a table with the overrides of the configuration applied. Its error is of type Faults, and has the operations' names as keys.
+// NewTable builds a table with the overrides of the configuration applied. Its error is of type Faults, and has the
+// operations' names as keys.
 func NewTable(operations []Operation, overrides Overrides) (Table, error) {
 	table := make(Table, len(operations))
 	for _, op := range operations {

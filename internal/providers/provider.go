@@ -41,7 +41,8 @@ type Provider struct {
 	OneConsentPerUser bool
 	// NeedsRedirects says that the provider needs an address for success, error and exit each.
 	NeedsRedirects bool
-	// ReadsOneAccount says that Transactions heeds Query.AccountID, so that it pays to find out the account's id first.
+	// ReadsOneAccount says that Transactions heeds Query.AccountID, so that it pays to find out the account's id
+	// first.
 	ReadsOneAccount bool
 	// KeepsState says that the adapter remembers something of each consent: ConsentRef.State, and Deps.State.
 	KeepsState bool
@@ -205,15 +206,17 @@ type ConsentRef struct {
 	PartnerBank string
 	// Market is the market's code.
 	Market string
-	// State is what the adapter wants to know again about this consent, as it gave it last: a token of the consent's own, say. Kontor does
-	// not look into it; it is sealed where it is stored, and nothing prints it. Empty for adapters that do not say KeepsState.
+	// State is what the adapter wants to know again about this consent, as it gave it last: a token of the consent's
+	// own, say. Kontor does not look into it; it is sealed where it is stored, and nothing prints it. Empty for
+	// adapters that do not say KeepsState.
 	State secret.String
 }
 
-// StateKeeper keeps what an adapter must remember of a consent when it changes during a call whose result has no place for it, such as a
-// token that was refreshed to read accounts.
+// StateKeeper keeps what an adapter must remember of a consent when it changes during a call whose result has no
+// place for it, such as a token that was refreshed to read accounts.
 type StateKeeper interface {
-	// KeepState keeps state in place of the one before. It is durable when KeepState returns; it outlives the call that it belongs to.
+	// KeepState keeps state in place of the one before. It is durable when KeepState returns; it outlives the call
+	// that it belongs to.
 	KeepState(ctx context.Context, ref ConsentRef, state secret.String) error
 }
 
@@ -276,8 +279,8 @@ type ConsentState struct {
 	Stateful bool
 	// ValidUntil is when the permission ends by itself, as the provider tells; zero when it does not.
 	ValidUntil time.Time
-	// Stage says how far the data under the consent has come, for a provider that reports connections and tells. Unspecified: the data is
-	// there as soon as a bank is connected.
+	// Stage says how far the data under the consent has come, for a provider that reports connections and tells.
+	// Unspecified: the data is there as soon as a bank is connected.
 	Stage consentv1.Consent_DataStage
 	// Ref is set when reading gave the consent a new state or id.
 	Ref *ConsentRef
@@ -316,7 +319,8 @@ type ConnectionState struct {
 
 // Manners is how a provider wants to be asked about consents that stand. Zero values: no opinion.
 type Manners struct {
-	// IdleInterval is the shortest time between two reads of a consent that is approved and of which no news is expected.
+	// IdleInterval is the shortest time between two reads of a consent that is approved and of which no news is
+	// expected.
 	IdleInterval time.Duration
 	// ReadsPerDay is how many reads of one consent in a day the provider allows while its customer is away.
 	ReadsPerDay int
@@ -428,13 +432,13 @@ type Security struct {
 type Accounts interface {
 	// ListAccounts reads all accounts under a consent.
 	ListAccounts(ctx context.Context, ref ConsentRef) ([]Account, error)
-	// Transactions reads the transactions under a consent, each once, in the provider's order, as far as the caller iterates. An error ends
-	// the sequence. It may give more than query asks for.
+	// Transactions reads the transactions under a consent, each once, in the provider's order, as far as the caller
+	// iterates. An error ends the sequence. It may give more than query asks for.
 	Transactions(ctx context.Context, ref ConsentRef, query Query) iter.Seq2[Transaction, error]
 }
 
-// Query narrows a read of transactions. An adapter passes on what its provider can do and ignores the rest: the caller filters all the same.
-// Zero values: no bound.
+// Query narrows a read of transactions. An adapter passes on what its provider can do and ignores the rest: the
+// caller filters all the same. Zero values: no bound.
 type Query struct {
 	// AccountID is the provider's id of the one account, as in Account.ID.
 	AccountID string

@@ -21,8 +21,8 @@ import (
 	"kontor.dev/kontor/internal/secret"
 )
 
-// Settings is one provider's block of configuration: the Config of its adapter, and how it is opened. Whoever reads a configuration fills in
-// Target, asks Check, and then may Open.
+// Settings is one provider's block of configuration: the Config of its adapter, and how it is opened. Whoever reads a
+// configuration fills in Target, asks Check, and then may Open.
 type Settings struct {
 	config     any
 	operations []Operation
@@ -51,7 +51,7 @@ func (s Settings) Keys() []string {
 func (s Settings) Secrets() []secret.String {
 	var secrets []secret.String
 	walk("", reflect.ValueOf(s.config).Elem(), func(_ string, v reflect.Value, _ tag) bool {
-		if text, ok := v.Interface().(secret.String); ok && !text.IsZero() {
+		if text, ok := reflect.TypeAssert[secret.String](v); ok && !text.IsZero() {
 			secrets = append(secrets, text)
 		}
 		return true
@@ -63,14 +63,12 @@ func (s Settings) Secrets() []secret.String {
 func (s Settings) Fingerprint() string {
 	sum := sha256.New()
 	walk("", reflect.ValueOf(s.config).Elem(), func(key string, v reflect.Value, _ tag) bool {
-		text := ""
-		switch {
-		case v.Type() == secretType:
-			text = v.Interface().(secret.String).Reveal() //nolint:forcetypeassert // asked the line before
-		case scalar(v.Type()):
-			text = fmt.Sprint(v.Interface())
-		default:
+		if !scalar(v.Type()) {
 			return true
+		}
+		text := fmt.Sprint(v.Interface())
+		if hidden, ok := reflect.TypeAssert[secret.String](v); ok {
+			text = hidden.Reveal()
 		}
 		for _, part := range []string{key, text} {
 			// Lengths stand before the texts, so that no two configurations run together into one.
@@ -112,9 +110,10 @@ func (f Faults) Err() error {
 	return f
 }
 
-// Check finds what is wrong with an adapter's configuration, a struct or a pointer to one: what is required and missing, what the Check
-// methods of its values and of itself say, and what Overrides do not fit the operations. The methods have the form Check() error. Their errors
-// say what is wrong without quoting it; one of type Faults has keys below the value's own. Values that are not set are not asked.
+// Check finds what is wrong with an adapter's configuration, a struct or a pointer to one: what is required and
+// missing, what the Check methods of its values and of itself say, and what Overrides do not fit the operations. The
+// methods have the form Check() error. Their errors say what is wrong without quoting it; one of type Faults has keys
+// below the value's own. Values that are not set are not asked.
 func Check(config any, operations []Operation) error { return checkSettings(config, operations).Err() }
 
 func checkSettings(config any, operations []Operation) Faults {
@@ -145,12 +144,12 @@ func checkSettings(config any, operations []Operation) Faults {
 		if v.IsZero() && key != "" {
 			return false
 		}
-		if overrides, ok := v.Interface().(Overrides); ok {
+		if overrides, ok := reflect.TypeAssert[Overrides](v); ok {
 			_, err := NewTable(operations, overrides)
 			add(key, err)
 			return false
 		}
-		if checker, ok := v.Addr().Interface().(interface{ Check() error }); ok {
+		if checker, ok := reflect.TypeAssert[interface{ Check() error }](v.Addr()); ok {
 			add(key, checker.Check())
 		}
 		return true
@@ -163,7 +162,7 @@ func blank(v reflect.Value) bool {
 	if v.Kind() == reflect.String {
 		return strings.TrimSpace(v.String()) == ""
 	}
-	if text, ok := v.Interface().(secret.String); ok {
+	if text, ok := reflect.TypeAssert[secret.String](v); ok {
 		return strings.TrimSpace(text.Reveal()) == ""
 	}
 	return v.IsZero()
@@ -216,8 +215,8 @@ func scalar(t reflect.Type) bool {
 	return t == secretType || readsItself(t)
 }
 
-// walk visits a configuration's values, each with its key and tag: a struct before its fields, a list before its items. visit tells whether to
-// go on below.
+// walk visits a configuration's values, each with its key and tag: a struct before its fields, a list before its
+// items. visit tells whether to go on below.
 func walk(key string, v reflect.Value, visit func(key string, v reflect.Value, t tag) bool) {
 	walkTagged(key, v, tag{}, visit)
 }
@@ -253,7 +252,8 @@ func walkTagged(key string, v reflect.Value, t tag, visit func(string, reflect.V
 
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
 
-// plainName gives a name from the configuration as faults show it: what is no plain word might be a value in the wrong place.
+// plainName gives a name from the configuration as faults show it: what is no plain word might be a value in the
+// wrong place.
 func plainName(name string) string {
 	if !plainKey.MatchString(name) {
 		return "(key)"
@@ -275,7 +275,8 @@ func mustBeSettings[C any]() {
 	}
 }
 
-// badSettings tells what keeps a type from being read from a configuration. taken are keys that are not the adapter's to use.
+// badSettings tells what keeps a type from being read from a configuration. taken are keys that are not the adapter's
+// to use.
 func badSettings(t reflect.Type, taken map[string]bool) string {
 	switch {
 	case scalar(t):
@@ -293,8 +294,7 @@ func badSettings(t reflect.Type, taken map[string]bool) string {
 	if seen == nil {
 		seen = map[string]bool{}
 	}
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
 		tag, ok := tagOf(field)
 		switch {
 		case !field.IsExported() || !ok || tag.key == "":
@@ -325,8 +325,8 @@ func (b BaseURL) Check() error {
 func (b BaseURL) Parse() (*url.URL, error) {
 	u, err := url.Parse(string(b))
 	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "" || u.User != nil ||
-		strings.ContainsAny(string(b), "?#"):
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "" ||
+		u.User != nil || strings.ContainsAny(string(b), "?#"):
 		return nil, errors.New("must be an https address without credentials, query or fragment")
 	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):
 		return nil, errors.New("must spell its host in ASCII")

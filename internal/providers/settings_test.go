@@ -41,12 +41,17 @@ var testOperations = []Operation{
 }
 
 func testKind() Kind {
-	return NewKind("test", "Test", testOperations, func(_ context.Context, c testConfig, deps Deps) (*Provider, error) {
-		if deps.Clock == nil || deps.Logger == nil {
-			return nil, errors.New("no defaults")
-		}
-		return &Provider{ID: deps.ID, DisplayName: c.Name}, nil
-	})
+	return NewKind(
+		"test",
+		"Test",
+		testOperations,
+		func(_ context.Context, c testConfig, deps Deps) (*Provider, error) {
+			if deps.Clock == nil || deps.Logger == nil {
+				return nil, errors.New("no defaults")
+			}
+			return &Provider{ID: deps.ID, DisplayName: c.Name}, nil
+		},
+	)
 }
 
 func goodConfig() testConfig {
@@ -75,15 +80,33 @@ func TestCheck(t *testing.T) {
 		"base_url: is missing": func(c *testConfig) { c.BaseURL = "" },
 		"name: is missing":     func(c *testConfig) { c.Name = " \t" },
 		"secret: is missing":   func(c *testConfig) { c.Secret = secret.New(" ") },
-		"base_url: must be an https address without credentials, query or fragment": func(c *testConfig) { c.BaseURL = "https://canary@bank.example" },
-		"base_url: must be https, except on this machine":                           func(c *testConfig) { c.BaseURL = "http://canary.example" },
-		"base_url: must spell its host in ASCII":                                    func(c *testConfig) { c.BaseURL = "https://bänk.example" },
-		"extra: must be plain text, as it goes into a header":                       func(c *testConfig) { c.Extra = "canary\r\nX: y" },
-		"extra: must be plain text, as it goes into a header ":                      func(c *testConfig) { c.Extra = "  " },
-		"name: is bad\ninner.pin: is bad as well":                                   func(c *testConfig) { c.Name = "bad" },
-		"operations.(key): there is no such operation":                              func(c *testConfig) { c.Operations = Overrides{"canary a.b": "GET /"} },
-		`operations.get: must be of the form "METHOD /path"`:                        func(c *testConfig) { c.Operations = Overrides{"get": "canary"} },
-		"operations.get: {id} is missing":                                           func(c *testConfig) { c.Operations = Overrides{"get": "GET /get"} },
+		"base_url: must be an https address without credentials, query or fragment": func(c *testConfig) {
+			c.BaseURL = "https://canary@bank.example"
+		},
+		"base_url: must be https, except on this machine": func(c *testConfig) {
+			c.BaseURL = "http://canary.example"
+		},
+		"base_url: must spell its host in ASCII": func(c *testConfig) {
+			c.BaseURL = "https://bänk.example"
+		},
+		"extra: must be plain text, as it goes into a header": func(c *testConfig) {
+			c.Extra = "canary\r\nX: y"
+		},
+		"extra: must be plain text, as it goes into a header ": func(c *testConfig) {
+			c.Extra = "  "
+		},
+		"name: is bad\ninner.pin: is bad as well": func(c *testConfig) {
+			c.Name = "bad"
+		},
+		"operations.(key): there is no such operation": func(c *testConfig) {
+			c.Operations = Overrides{"canary a.b": "GET /"}
+		},
+		`operations.get: must be of the form "METHOD /path"`: func(c *testConfig) {
+			c.Operations = Overrides{"get": "canary"}
+		},
+		"operations.get: {id} is missing": func(c *testConfig) {
+			c.Operations = Overrides{"get": "GET /get"}
+		},
 		"operations.get: has a {parameter} that this operation does not have": func(c *testConfig) {
 			c.Operations = Overrides{"get": "GET /get/{id}/{canary}"}
 		},
@@ -117,7 +140,10 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("the secrets are %q", got)
 	}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		if printed := fmt.Sprintf(format, settings) + fmt.Sprintf(format, struct{ s Settings }{settings}); strings.Contains(printed, "canary") {
+		if printed := fmt.Sprintf(format, settings) + fmt.Sprintf(format, struct{ s Settings }{settings}); strings.Contains(
+			printed,
+			"canary",
+		) {
 			t.Errorf("%s shows a secret: %s", format, printed)
 		}
 	}
@@ -142,25 +168,25 @@ func TestFingerprintChangesWithEverything(t *testing.T) {
 	} {
 		config := goodConfig()
 		change(&config)
-		print := testKind().With(config).Fingerprint()
-		if other, ok := seen[print]; ok || strings.Contains(print, "canary") {
+		fingerprint := testKind().With(config).Fingerprint()
+		if other, ok := seen[fingerprint]; ok || strings.Contains(fingerprint, "canary") {
 			t.Errorf("%s and %s have the same fingerprint", what, other)
 		}
-		seen[print] = what
-		if again := testKind().With(config).Fingerprint(); again != print {
+		seen[fingerprint] = what
+		if again := testKind().With(config).Fingerprint(); again != fingerprint {
 			t.Errorf("%s: the fingerprint is another when made again", what)
 		}
 	}
 }
 
 func TestWhatCannotBeAConfiguration(t *testing.T) {
-	panics := func(what string, make func()) {
+	panics := func(what string, do func()) {
 		defer func() {
 			if recover() == nil {
 				t.Errorf("%s is taken", what)
 			}
 		}()
-		make()
+		do()
 	}
 	panics("a field without a key", func() { mustBeSettings[struct{ A string }]() })
 	panics("the key kind", func() {
@@ -195,7 +221,9 @@ func TestTLSFilesAreChecked(t *testing.T) {
 		"ca_file: must hold certificates":  {CAFile: "tls.go"},
 	} {
 		err := files.Check()
-		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(got, want)) || strings.Contains(got, "canary") {
+		if got := fmt.Sprint(err); want == "" && err != nil ||
+			want != "" && (err == nil || !strings.HasPrefix(got, want)) ||
+			strings.Contains(got, "canary") {
 			t.Errorf("%+v: %v, want %s", files, err, want)
 		}
 	}

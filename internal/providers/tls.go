@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// TLS is how a provider and Kontor show each other who they are, beyond what every https address does. The zero value adds nothing. Adapters
-// have it in their Config under a key of their own, most often `tls`, and hand it to upstream.
+// TLS is how a provider and Kontor show each other who they are, beyond what every https address does. The zero value
+// adds nothing. Adapters have it in their Config under a key of their own, most often `tls`, and hand it to upstream.
 type TLS struct {
-	// CertFile and KeyFile are the client certificate with its chain, and its private key, as PEM. They are read again when they change.
+	// CertFile and KeyFile are the client certificate with its chain, and its private key, as PEM. They are read
+	// again when they change.
 	CertFile File `config:"cert_file"`
 	KeyFile  File `config:"key_file"`
-	// CAFile has the authorities that the provider's certificate may come from, as PEM, in place of those that the machine trusts. It is read at
-	// the start.
+	// CAFile has the authorities that the provider's certificate may come from, as PEM, in place of those that the
+	// machine trusts. It is read at the start.
 	CAFile File `config:"ca_file"`
 }
 
@@ -55,8 +56,8 @@ func (t TLS) RootCAs() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// ClientCertificate gives the client certificate whenever a provider asks for one; nil without one. While the files hold no pair that fits,
-// as between the two steps of replacing them, the last good one serves.
+// ClientCertificate gives the client certificate whenever a provider asks for one; nil without one. While the files
+// hold no pair that fits, as between the two steps of replacing them, the last good one serves.
 func (t TLS) ClientCertificate() (func(*tls.CertificateRequestInfo) (*tls.Certificate, error), error) {
 	if t.CertFile == "" {
 		return nil, nil //nolint:nilnil // as crypto/tls has it
@@ -83,7 +84,8 @@ func (t TLS) ClientCertificate() (func(*tls.CertificateRequestInfo) (*tls.Certif
 func (t TLS) load() (*tls.Certificate, error) {
 	certificate, err := tls.LoadX509KeyPair(string(t.CertFile), string(t.KeyFile))
 	if err != nil {
-		return nil, errors.New("must be a certificate as PEM that fits the key in key_file") // the error could quote a path
+		// The error could quote a path.
+		return nil, errors.New("must be a certificate as PEM that fits the key in key_file")
 	}
 	return &certificate, nil
 }

@@ -19,7 +19,9 @@ const (
 type request = upstream.Request
 
 // newClient makes the one HTTP client of the adapter. Fimento documents no header for the request's id.
-func newClient(cfg Config, deps providers.Deps, table providers.Table, login upstream.LoginFunc) (*upstream.Client, error) {
+func newClient(
+	cfg Config, deps providers.Deps, table providers.Table, login upstream.LoginFunc,
+) (*upstream.Client, error) {
 	return upstream.New(upstream.Config{
 		Provider:   deps.ID,
 		BaseURL:    string(cfg.BaseURL),

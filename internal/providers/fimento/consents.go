@@ -51,7 +51,9 @@ func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*pr
 }
 
 // RenewLink issues another link. The process keeps its redirect address: Fimento takes none here.
-func (a *adapter) RenewLink(ctx context.Context, ref providers.ConsentRef, _ providers.Flow) (*providers.Issued, error) {
+func (a *adapter) RenewLink(
+	ctx context.Context, ref providers.ConsentRef, _ providers.Flow,
+) (*providers.Issued, error) {
 	return a.link(ctx, opNewConsentLink, ref)
 }
 

@@ -51,8 +51,8 @@ func Operations() []providers.Operation {
 		{Name: opDeleteProcess, Method: "DELETE", Path: "/process/{processId}", Standing: hi, Effect: idempotent},
 		{Name: opAddWebhook, Method: "POST", Path: "/webhook", Standing: low, Effect: idempotent},
 		{
-			Name: opTestDecision, Method: "POST", Path: "/process/{processId}/consent/{status}", Standing: low, Effect: idempotent,
-			Optional: []string{"{" + paramStatus + "}"},
+			Name: opTestDecision, Method: "POST", Path: "/process/{processId}/consent/{status}", Standing: low,
+			Effect: idempotent, Optional: []string{"{" + paramStatus + "}"},
 		},
 		{Name: opVisualisationLink, Method: "GET", Path: "/insights/{processId}/visualisation", Standing: low, Effect: read},
 		{Name: opInsights, Method: "GET", Path: "/insights/{processId}", Standing: low, Effect: read},

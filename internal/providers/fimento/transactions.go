@@ -12,10 +12,13 @@ import (
 // maxPages caps the pages of transactions: an end that does not come is a fault, and told as one.
 const maxPages = 10_000
 
-// Transactions reads all transactions, a page at a time and only when the iteration comes to it. Which number the first page has, how many
-// transactions it holds and what follows the last one is not documented: pages count from 1, and one that is empty, or holds only what came
-// before, is taken for the end. A transaction that moves to the next page in the meantime still comes once. Fimento cannot narrow the read.
-func (a *adapter) Transactions(ctx context.Context, ref providers.ConsentRef, _ providers.Query) iter.Seq2[providers.Transaction, error] {
+// Transactions reads all transactions, a page at a time and only when the iteration comes to it. Which number the
+// first page has, how many transactions it holds and what follows the last one is not documented: pages count from 1,
+// and one that is empty, or holds only what came before, is taken for the end. A transaction that moves to the next
+// page in the meantime still comes once. Fimento cannot narrow the read.
+func (a *adapter) Transactions(
+	ctx context.Context, ref providers.ConsentRef, _ providers.Query,
+) iter.Seq2[providers.Transaction, error] {
 	return func(yield func(providers.Transaction, error) bool) {
 		market := marketOf(ref)
 		seen := map[text]bool{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -22,11 +23,12 @@ const (
 	longestID = 128
 )
 
-// webhook gives the words in a body that could be ids of processes, those called _id or processId first. A body that is not JSON names none.
+// webhook gives the words in a body that could be ids of processes, those called _id or processId first. A body that
+// is not JSON names none.
 func webhook(_ context.Context, _ http.Header, body []byte) ([]string, error) {
 	var document any
 	if json.Unmarshal(body, &document) != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // whatever it is, it names no process
 	}
 	var first, rest []string
 	var walk func(key string, value any, depth int)
@@ -54,6 +56,6 @@ func webhook(_ context.Context, _ http.Header, body []byte) ([]string, error) {
 		}
 	}
 	walk("", document, 0)
-	ids := append(first, rest...)
+	ids := slices.Concat(first, rest)
 	return ids[:min(len(ids), webhookIDs)], nil
 }

@@ -8,9 +8,12 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// redirect reads the query with which finoOS's pages return the customer: `userID` is added to it. Anybody could write it there, so it proves
-// nothing, but another user's is not let pass. Whether it always comes is not documented: without it, the token in the address is the proof.
-func redirect(_ context.Context, ref providers.ConsentRef, _ providers.Outcome, query url.Values) (providers.Return, error) {
+// redirect reads the query with which finoOS's pages return the customer: `userID` is added to it. Anybody could
+// write it there, so it proves nothing, but another user's is not let pass. Whether it always comes is not
+// documented: without it, the token in the address is the proof.
+func redirect(
+	_ context.Context, ref providers.ConsentRef, _ providers.Outcome, query url.Values,
+) (providers.Return, error) {
 	if user, ok := param(query, "userID"); !ok || user != "" && user != ref.ID {
 		return providers.Return{}, providers.ErrForeign
 	}
@@ -33,8 +36,8 @@ func report(_ context.Context, shipmentID string, query url.Values, _ []byte) (d
 	return false, providers.ErrForeign
 }
 
-// param finds a query parameter whatever its letters' case: finoOS spells ids in several ways. It is not ok when it comes with several
-// values.
+// param finds a query parameter whatever its letters' case: finoOS spells ids in several ways. It is not ok when it
+// comes with several values.
 func param(query url.Values, name string) (value string, ok bool) {
 	for key, values := range query {
 		if !strings.EqualFold(key, name) {

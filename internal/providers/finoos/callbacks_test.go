@@ -8,7 +8,8 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// The page adds userID to the address; who wrote it there cannot be told. Another user's is refused however it is spelled, and none is taken.
+// The page adds userID to the address; who wrote it there cannot be told. Another user's is refused however it is
+// spelled, and none is taken.
 func TestRedirectsAreOfTheirUser(t *testing.T) {
 	callbacks := newFake(t).provider().Callbacks
 	if callbacks.Webhook != nil {

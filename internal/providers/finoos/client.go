@@ -19,7 +19,9 @@ const (
 type request = upstream.Request
 
 // newClient makes the one HTTP client of the adapter.
-func newClient(cfg Config, deps providers.Deps, table providers.Table, login upstream.LoginFunc) (*upstream.Client, error) {
+func newClient(
+	cfg Config, deps providers.Deps, table providers.Table, login upstream.LoginFunc,
+) (*upstream.Client, error) {
 	fixed := http.Header{}
 	if cfg.APIVersion != "" {
 		fixed.Set(headerAPIVersion, string(cfg.APIVersion))
@@ -83,7 +85,8 @@ func (a *adapter) do(ctx context.Context, r request, out answer) error {
 // invalidResponse is an answer that arrived whole and is not what finoOS documents.
 func (a *adapter) invalidResponse(operation string, response *upstream.Response, cause error) *providers.Error {
 	return &providers.Error{
-		Kind: providers.KindInvalidResponse, Provider: a.id, Operation: operation, Status: response.Status, RequestID: response.RequestID,
+		Kind: providers.KindInvalidResponse, Provider: a.id, Operation: operation, Status: response.Status,
+		RequestID:       response.RequestID,
 		MayHaveHappened: a.table[operation].Effect == providers.Creating, Err: cause,
 	}
 }

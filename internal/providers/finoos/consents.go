@@ -42,12 +42,16 @@ func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*pr
 }
 
 // RenewLink opens another session.
-func (a *adapter) RenewLink(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Issued, error) {
+func (a *adapter) RenewLink(
+	ctx context.Context, ref providers.ConsentRef, flow providers.Flow,
+) (*providers.Issued, error) {
 	return issued(a.connect(ctx, ref.ID, flow))
 }
 
 // AddBank opens a session of the Banking UI at the place where a bank is added.
-func (a *adapter) AddBank(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Issued, error) {
+func (a *adapter) AddBank(
+	ctx context.Context, ref providers.ConsentRef, flow providers.Flow,
+) (*providers.Issued, error) {
 	return issued(a.overview(ctx, ref, flow, true))
 }
 

@@ -18,7 +18,9 @@ import (
 // of one login, wait until their ids come.
 //
 // finoOS cannot narrow the read.
-func (a *adapter) Transactions(ctx context.Context, ref providers.ConsentRef, _ providers.Query) iter.Seq2[providers.Transaction, error] {
+func (a *adapter) Transactions(
+	ctx context.Context, ref providers.ConsentRef, _ providers.Query,
+) iter.Seq2[providers.Transaction, error] {
 	return func(yield func(providers.Transaction, error) bool) {
 		logins, err := a.logins(ctx, ref)
 		if err != nil {

@@ -165,7 +165,8 @@ func (e *exchanged) refused(answer *http.Response, cancel context.CancelCauseFun
 	f.err.Code = code
 	e.bytes = b.wire.count
 	f.err.RetryAfter, f.told = retryAfter(answer.Header, c.cfg.Clock())
-	f.retryable = kind == providers.KindUnavailable && retryableStatus(e.status) || kind == providers.KindRateLimited && f.told
+	f.retryable = kind == providers.KindUnavailable && retryableStatus(e.status) ||
+		kind == providers.KindRateLimited && f.told
 	if e.status < 500 && kind != providers.KindCredentials {
 		c.tokens.accepted(e.lease)
 	}

@@ -30,8 +30,8 @@ func tppCode(_ int, body []byte) string {
 	return e.Code
 }
 
-// What the adapter knows to be about one consent costs neither the token nor the provider's health, breaker or retries; what it does not know
-// is as ever.
+// What the adapter knows to be about one consent costs neither the token nor the provider's health, breaker or
+// retries; what it does not know is as ever.
 func TestClassified(t *testing.T) {
 	for _, test := range []struct {
 		status   int
@@ -59,7 +59,12 @@ func TestClassified(t *testing.T) {
 			b := &bank{life: time.Hour, handle: func(r *http.Request) (*http.Response, error) {
 				sent++
 				tokens[r.Header.Get("Authorization")] = true
-				return reply(test.status, fmt.Sprintf(`{"code": %q, "message": %q}`, test.code, canary), "Retry-After", "0"), nil
+				return reply(
+					test.status,
+					fmt.Sprintf(`{"code": %q, "message": %q}`, test.code, canary),
+					"Retry-After",
+					"0",
+				), nil
 			}}
 			c := b.client(t, nil, func(cfg *Config) {
 				cfg.Classify, cfg.ErrorCode = consentCodes, tppCode
@@ -126,7 +131,8 @@ func TestLoginsAreNotClassified(t *testing.T) {
 	wantKind(t, err, providers.KindCredentials)
 }
 
-// A request may bring a token of its own. It needs no login, and what becomes of it says nothing about the client's token.
+// A request may bring a token of its own. It needs no login, and what becomes of it says nothing about the client's
+// token.
 func TestTokensOfRequests(t *testing.T) {
 	own := func(token string) Request {
 		r := get("1")
@@ -134,10 +140,14 @@ func TestTokensOfRequests(t *testing.T) {
 		return r
 	}
 	var seen []string
-	b := &bank{life: time.Hour, valid: map[string]bool{"of-consent": true}, handle: func(r *http.Request) (*http.Response, error) {
-		seen = append(seen, r.Header.Get("Authorization"))
-		return reply(200, `{}`), nil
-	}}
+	b := &bank{
+		life:  time.Hour,
+		valid: map[string]bool{"of-consent": true},
+		handle: func(r *http.Request) (*http.Response, error) {
+			seen = append(seen, r.Header.Get("Authorization"))
+			return reply(200, `{}`), nil
+		},
+	}
 	c := b.client(t, nil, nil)
 	if _, err := c.Do(t.Context(), own("of-consent"), nil); err != nil || b.logins.Load() != 0 {
 		t.Fatalf("%v, after %d logins", err, b.logins.Load())
@@ -169,7 +179,8 @@ func TestTokensOfRequests(t *testing.T) {
 	wantKind(t, err, providers.KindInternal)
 }
 
-// A provider that says that a consent is over has taken the token: when it refuses the token later, a login is worth its while.
+// A provider that says that a consent is over has taken the token: when it refuses the token later, a login is worth
+// its while.
 func TestEndedConsentsShowThatTheTokenWasTaken(t *testing.T) {
 	b := &bank{life: time.Hour}
 	c := b.client(t, nil, func(cfg *Config) { cfg.Classify, cfg.ErrorCode = consentCodes, tppCode })

@@ -26,17 +26,18 @@ type Config struct {
 	Authorize func(h http.Header, token string)
 	// Encoder writes the bodies of requests that do not name another; nil for JSON.
 	Encoder Encoder
-	// Sign is called last before each attempt, with the request as it is sent and the exact bytes of its body; it may add headers. When it
-	// fails nothing is sent. Nil: nothing is signed.
+	// Sign is called last before each attempt, with the request as it is sent and the exact bytes of its body; it may
+	// add headers. When it fails nothing is sent. Nil: nothing is signed.
 	Sign func(request *http.Request, body []byte) error
 	// TLS is the client certificate and the authorities to trust.
 	TLS providers.TLS
 	// ErrorCode finds the provider's own error code in an error body of at most Limits.ErrorBytes; "" for none. Anything but a short plain
 	// token is dropped. Nil means that there are no codes. Nothing else ever sees the body.
 	ErrorCode func(status int, body []byte) string
-	// Classify has the last word on a status from 400 up that is not accepted, where it says ok: above all, that an answer is about one consent
-	// (KindConsentEnded, KindAccessExceeded) and not about the provider or our credentials. Code is ErrorCode's. Such an answer costs no token,
-	// marks neither health nor breaker, and is not asked for again. Logins are not classified. Nil: the status decides.
+	// Classify has the last word on a status from 400 up that is not accepted, where it says ok: above all, that an
+	// answer is about one consent (KindConsentEnded, KindAccessExceeded) and not about the provider or our
+	// credentials. Code is ErrorCode's. Such an answer costs no token, marks neither health nor breaker, and is not
+	// asked for again. Logins are not classified. Nil: the status decides.
 	Classify func(operation string, status int, code string) (kind providers.ErrorKind, ok bool)
 	// RequestIDHeader names the header that carries the request's id both ways; "" for none. Requests carry the caller's request id
 	// (providers.CallOf), or a fresh UUID.

@@ -19,9 +19,10 @@ type Encoder interface {
 var (
 	// JSON writes what encoding/json does, without escaping for HTML. It is what requests have when nothing is said.
 	JSON Encoder = jsonEncoder{}
-	// Form writes application/x-www-form-urlencoded, in the order of the keys. A body is url.Values, or a struct whose fields say their keys in
-	// a tag such as `form:"grant_type"`; `form:"scope,omitempty"` leaves an empty field out. A field is a text, a bool, a whole number, a list
-	// of these, or a pointer to one, which is left out when nil.
+	// Form writes application/x-www-form-urlencoded, in the order of the keys. A body is url.Values, or a struct
+	// whose fields say their keys in a tag such as `form:"grant_type"`; `form:"scope,omitempty"` leaves an empty
+	// field out. A field is a text, a bool, a whole number, a list of these, or a pointer to one, which is left out
+	// when nil.
 	Form Encoder = formEncoder{}
 )
 

@@ -28,7 +28,9 @@ func recordSent(t *testing.T, all *[]sent, statuses ...int) string {
 	return serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		*all = append(*all, sent{
-			r.Header.Get("Content-Type"), string(body), r.Header.Get("Signature"), r.Header.Get("Authorization"), r.ContentLength,
+			r.Header.Get(
+				"Content-Type",
+			), string(body), r.Header.Get("Signature"), r.Header.Get("Authorization"), r.ContentLength,
 		})
 		if n := len(*all); n <= len(statuses) {
 			w.WriteHeader(statuses[n-1])
@@ -54,12 +56,18 @@ func TestEncoders(t *testing.T) {
 		body            any
 		want            sent
 	}{
-		"JSON unless told": {nil, nil, map[string]string{"a": "<&>"}, sent{mediaType: "application/json", body: `{"a":"<&>"}`}},
+		"JSON unless told": {
+			nil, nil, map[string]string{"a": "<&>"},
+			sent{mediaType: "application/json", body: `{"a":"<&>"}`},
+		},
 		"values as a form": {
 			nil, Form, url.Values{"b": {"2", "x y"}, "a": {"1&"}},
 			sent{mediaType: "application/x-www-form-urlencoded", body: "a=1%26&b=2&b=x+y"},
 		},
-		"the client's encoder":      {Form, nil, url.Values{"a": {"1"}}, sent{mediaType: "application/x-www-form-urlencoded", body: "a=1"}},
+		"the client's encoder": {
+			Form, nil, url.Values{"a": {"1"}},
+			sent{mediaType: "application/x-www-form-urlencoded", body: "a=1"},
+		},
 		"JSON in a client of forms": {Form, JSON, 1, sent{mediaType: "application/json", body: `1`}},
 		"a struct as a form": {
 			nil, Form, &tokenForm{GrantType: "authorization_code", Scope: []string{"a", "b"}, Life: -5, Verifier: &verifier},
@@ -69,7 +77,8 @@ func TestEncoders(t *testing.T) {
 			},
 		},
 		"what is nil is left out": {
-			nil, Form, tokenForm{Code: "x"}, sent{mediaType: "application/x-www-form-urlencoded", body: "code=x&grant_type=&life=0&offline=false"},
+			nil, Form, tokenForm{Code: "x"},
+			sent{mediaType: "application/x-www-form-urlencoded", body: "code=x&grant_type=&life=0&offline=false"},
 		},
 		"an empty form": {nil, Form, url.Values{}, sent{mediaType: "application/x-www-form-urlencoded"}},
 	} {
@@ -77,7 +86,8 @@ func TestEncoders(t *testing.T) {
 			t.Parallel()
 			var all []sent
 			c := newTestClient(t, recordSent(t, &all), func(cfg *Config) { cfg.Encoder = test.config })
-			if _, err := c.Do(t.Context(), Request{Operation: "create", Body: test.body, Encoder: test.request}, nil); err != nil {
+			r := Request{Operation: "create", Body: test.body, Encoder: test.request}
+			if _, err := c.Do(t.Context(), r, nil); err != nil {
 				t.Fatal(err)
 			}
 			test.want.length = int64(len(test.want.body))
@@ -114,7 +124,8 @@ func TestBodiesThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// Whoever signs sees what is sent: all headers, the token among them, and the bytes of the body; and signs each attempt.
+// Whoever signs sees what is sent: all headers, the token among them, and the bytes of the body; and signs each
+// attempt.
 func TestSignatures(t *testing.T) {
 	var all []sent
 	signed := 0
@@ -124,7 +135,16 @@ func TestSignatures(t *testing.T) {
 		cfg.Header = http.Header{"X-Fixed": {"1"}}
 		cfg.Sign = func(r *http.Request, body []byte) error {
 			signed++
-			sum := sha256.Sum256(fmt.Append(body, r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Get("X-Fixed"), r.Header.Get("Authorization")))
+			sum := sha256.Sum256(
+				fmt.Append(
+					body,
+					r.Method,
+					r.URL.Path,
+					r.URL.RawQuery,
+					r.Header.Get("X-Fixed"),
+					r.Header.Get("Authorization"),
+				),
+			)
 			r.Header.Set("Signature", fmt.Sprint(signed, hex.EncodeToString(sum[:])))
 			return nil
 		}
@@ -158,7 +178,8 @@ func TestWhatCannotBeSignedIsNotSent(t *testing.T) {
 			c := newTestClient(t, recordSent(t, &all), func(cfg *Config) { cfg.Sign = sign })
 			for _, r := range []Request{create(), get("1")} {
 				_, err := c.Do(t.Context(), r, nil)
-				if e := wantKind(t, err, providers.KindInternal); e.MayHaveHappened || strings.Contains(e.Error(), canary) {
+				if e := wantKind(t, err, providers.KindInternal); e.MayHaveHappened ||
+					strings.Contains(e.Error(), canary) {
 					t.Errorf("error = %v", e)
 				}
 			}

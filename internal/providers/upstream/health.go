@@ -75,7 +75,8 @@ func (h *health) note(at time.Time, err error) {
 		case providers.KindUnavailable, providers.KindDeadline, providers.KindInvalidResponse:
 			failed = true
 		}
-		if e.Kind != providers.KindConsentEnded && e.Kind != providers.KindAccessExceeded { // which are answers about a consent
+		// Answers about one consent say nothing about the provider.
+		if e.Kind != providers.KindConsentEnded && e.Kind != providers.KindAccessExceeded {
 			kind := e.Kind
 			h.now.LastError, h.now.LastErrorTime = &kind, at
 		}

@@ -18,9 +18,13 @@ func (noObserver) BreakerChanged(string, providers.BreakerState, providers.Break
 // observe begins the observation of an attempt. The returned function ends it.
 func (c *Client) observe(ctx context.Context, x *exchange, attempt int) (context.Context, func(failed *failure, status int, requestID string, bytes int64)) {
 	started := time.Now()
-	ctx, end := c.cfg.Observer.Start(ctx, providers.CallInfo{Provider: c.cfg.Provider, Operation: x.op.Name, Method: x.op.Method, Attempt: attempt})
+	ctx, end := c.cfg.Observer.Start(ctx, providers.CallInfo{
+		Provider: c.cfg.Provider, Operation: x.op.Name, Method: x.op.Method, Attempt: attempt,
+	})
 	return ctx, func(failed *failure, status int, requestID string, bytes int64) {
-		o := providers.CallOutcome{OK: failed == nil, Status: status, Duration: time.Since(started), Bytes: bytes, RequestID: requestID}
+		o := providers.CallOutcome{
+			OK: failed == nil, Status: status, Duration: time.Since(started), Bytes: bytes, RequestID: requestID,
+		}
 		if failed == nil {
 			end(o)
 			return

@@ -33,8 +33,8 @@ type Request struct {
 	Body any
 	// Encoder writes the body; nil for Config.Encoder.
 	Encoder Encoder
-	// Token is put on the request in place of the client's own, for providers that give a token for each consent. A 401 is then about this
-	// token: KindConsentEnded, unless Config.Classify knows better.
+	// Token is put on the request in place of the client's own, for providers that give a token for each consent. A
+	// 401 is then about this token: KindConsentEnded, unless Config.Classify knows better.
 	Token secret.String
 	// NoAuth sends no token. It marks the requests of a login: they are never retried, and 400, 401 and 403 mean bad credentials.
 	NoAuth bool

@@ -62,7 +62,9 @@ func (a *authority) issue(t *testing.T, name string) (certificate, private []byt
 		t.Fatal(err)
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(
+			time.Now().UnixNano(),
+		), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, a.certificate, &key.PublicKey, a.key)
@@ -73,7 +75,11 @@ func (a *authority) issue(t *testing.T, name string) (certificate, private []byt
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	return pem.EncodeToMemory(
+			&pem.Block{Type: "CERTIFICATE", Bytes: raw},
+		), pem.EncodeToMemory(
+			&pem.Block{Type: "PRIVATE KEY", Bytes: der},
+		)
 }
 
 // demanding is a server that demands a client certificate of an authority, and tells whose came.
@@ -90,7 +96,11 @@ func (a *authority) demanding(t *testing.T, names *[]string) *httptest.Server {
 		*names = append(*names, r.TLS.PeerCertificates[0].Subject.CommonName)
 	}))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients}
+	s.TLS = &tls.Config{
+		Certificates: []tls.Certificate{pair},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    clients,
+	}
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
@@ -141,8 +151,11 @@ func TestClientCertificates(t *testing.T) {
 	_, err := client(providers.TLS{CAFile: in("ca")}).Do(t.Context(), get("1"), nil)
 	wantKind(t, err, providers.KindUnavailable)
 	for _, ca := range []providers.File{"", in("other")} {
-		_, err := client(providers.TLS{CertFile: in("crt"), KeyFile: in("key"), CAFile: ca}).Do(t.Context(), create(), nil)
-		if e := wantKind(t, err, providers.KindUnavailable); e.MayHaveHappened || e.Err.Error() != string(errCertificate) {
+		_, err := client(
+			providers.TLS{CertFile: in("crt"), KeyFile: in("key"), CAFile: ca},
+		).Do(t.Context(), create(), nil)
+		if e := wantKind(t, err, providers.KindUnavailable); e.MayHaveHappened ||
+			e.Err.Error() != string(errCertificate) {
 			t.Errorf("error = %+v", e)
 		}
 	}

@@ -43,7 +43,9 @@ func newTransports(cfg *Config, base *url.URL) (reads, writes *http.Transport, e
 				}
 				return &conn{Conn: raw, stall: cfg.Limits.Stall}, nil
 			},
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, GetClientCertificate: certificate, RootCAs: roots},
+			TLSClientConfig: &tls.Config{
+				MinVersion: tls.VersionTLS12, GetClientCertificate: certificate, RootCAs: roots,
+			},
 			TLSHandshakeTimeout:    cfg.Limits.Dial,
 			ResponseHeaderTimeout:  cfg.Limits.Header,
 			MaxResponseHeaderBytes: cfg.Limits.HeaderBytes,

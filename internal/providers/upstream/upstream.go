@@ -1,10 +1,10 @@
-// Package upstream is the one HTTP client under the adapters: it sends an operation of a provider's table and decodes the answer, with the
-// token, the limits and the one resilience policy that every provider call gets.
+// Package upstream is the one HTTP client under the adapters: it sends an operation of a provider's table and decodes
+// the answer, with the token, the limits and the one resilience policy that every provider call gets.
 //
-// What lives here: transports, deadlines, sizes, encodings, tokens, retries with their budget, circuit breaker, bulkhead, the table from HTTP statuses to
-// kinds, and what is noted for logs, metrics and health. What does not: paths and bodies of a provider (its adapter), mapping to neutral
-// resources (its adapter), statuses that callers see (the service), and retries of anything but reads (the service, which stores the intent
-// first).
+// What lives here: transports, deadlines, sizes, encodings, tokens, retries with their budget, circuit breaker,
+// bulkhead, the table from HTTP statuses to kinds, and what is noted for logs, metrics and health. What does not:
+// paths and bodies of a provider (its adapter), mapping to neutral resources (its adapter), statuses that callers see
+// (the service), and retries of anything but reads (the service, which stores the intent first).
 //
 // Three rules shape it:
 //
@@ -13,8 +13,9 @@
 //   - Nothing that a provider sends goes into an error or a log, except a status, a short code and a request id, each of a checked form.
 //   - Everything ends: by the caller's deadline, and by limits of our own for connecting, for the header and for the body.
 //
-// The circuit breaker and the bulkhead are failsafe-go's. The retry loop is not: failsafe's replaces the result of an attempt by the context's
-// error when both end together, which would lose MayHaveHappened, and its budget limits how many retries run at once, not how many are sent.
+// The circuit breaker and the bulkhead are failsafe-go's. The retry loop is not: failsafe's replaces the result of an
+// attempt by the context's error when both end together, which would lose MayHaveHappened, and its budget limits how
+// many retries run at once, not how many are sent.
 package upstream
 
 import (
