@@ -123,6 +123,14 @@ func TestAFurtherMarketNeedsNothingElse(t *testing.T) {
 	addMarket(m)
 	defer delete(markets, "ZZ")
 
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("two markets have one code")
+			}
+		}()
+		addMarket(m)
+	}()
 	if lacks := lacks(markets["ZZ"]); len(lacks) > 0 {
 		t.Errorf("it lacks: %v", lacks)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kontor.dev/kontor/internal/sandbox"
@@ -223,33 +225,69 @@ func TestCallbackModes(t *testing.T) {
 	}
 }
 
-// TestCloseEndsCallbacks: Close waits for a callback under way, and none comes later.
+// carrier delivers callbacks in place of the network.
+type carrier func(*http.Request) (*http.Response, error)
+
+func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) { return c(r) }
+
+// TestCloseEndsCallbacks: Close waits for a callback under way, unless its context ends, and none comes later.
 func TestCloseEndsCallbacks(t *testing.T) {
-	h, rec := setup(t, finoos.Config{}), receive(t)
-	called, answer := make(chan struct{}), make(chan struct{})
-	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		close(called)
-		<-answer
-	}))
-	t.Cleanup(slow.Close)
-	h.call("POST", "/documentshipment/fax", shipment("slow", "callbackURL", slow.URL)).done()
-	advanced := make(chan struct{})
-	go func() {
-		defer close(advanced)
-		h.clock.Advance(time.Second)
-	}()
-	<-called
-	h.sendFax(rec, "late")
-	soon, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := h.fino.Close(soon); !errors.Is(err, context.Canceled) {
-		t.Errorf("closed while a callback is under way: %v", err)
-	}
-	close(answer)
-	if err := h.fino.Close(t.Context()); err != nil {
-		t.Errorf("closed: %v", err)
-	}
-	<-advanced
-	h.clock.Advance(time.Hour)
-	expect(t, rec)
+	synctest.Test(t, func(t *testing.T) {
+		started, answered := 0, make(chan struct{})
+		core := sandbox.NewCore(sandbox.Options{Seed: seed, Step: time.Second, CallbackClient: &http.Client{
+			Transport: carrier(func(r *http.Request) (*http.Response, error) {
+				started++
+				<-answered
+				return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
+			}),
+		}})
+		fino := finoos.New(core, finoos.Config{})
+		var pair tokens
+		ask := func(path string, body object) {
+			t.Helper()
+			r := httptest.NewRequest(http.MethodPost, path, jsonBody(t, body))
+			r.Header.Set("Authorization", pair.AccessToken)
+			w := httptest.NewRecorder()
+			fino.ServeHTTP(w, r)
+			if w.Code/100 != 2 {
+				t.Fatalf("%s: status %d: %s", path, w.Code, w.Body)
+			}
+			if w.Body.Len() > 0 {
+				if err := json.Unmarshal(w.Body.Bytes(), &pair); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		ask("/auth", object{"name": finoos.DemoName, "secret": finoos.DemoSecret})
+		ask("/documentshipment/fax", shipment("under way"))
+		time.Sleep(time.Second)
+		ask("/documentshipment/fax", shipment("late"))
+		synctest.Wait()
+
+		soon, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := fino.Close(soon); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("closed while a callback is under way: %v", err)
+		}
+		closed := false
+		go func() {
+			if err := fino.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+			closed = true
+		}()
+		synctest.Wait()
+		if closed {
+			t.Error("Close does not wait for a callback under way")
+		}
+		close(answered)
+		synctest.Wait()
+		if !closed {
+			t.Error("Close waits although no callback is under way")
+		}
+		time.Sleep(time.Hour)
+		if synctest.Wait(); started != 1 {
+			t.Errorf("%d callbacks, want none after Close", started-1)
+		}
+	})
 }
