@@ -24,7 +24,7 @@ func runCheck(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return errUsage
 	}
-	cfg, err := config.Load(*path, kinds)
+	cfg, err := config.Load(*path, known)
 	if err != nil {
 		return err
 	}

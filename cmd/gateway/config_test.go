@@ -18,8 +18,8 @@ func options(t *testing.T) config.Options {
 		t.Fatal(err)
 	}
 	return config.Options{
-		Kinds: kinds,
-		Env:   func(name string) (string, bool) { return "secret", name == "FINOOS_SECRET" },
+		Kinds: kinds, Store: known.Store,
+		Env: func(name string) (string, bool) { return "secret", name == "FINOOS_SECRET" },
 		ReadFile: func(path string) ([]byte, error) {
 			switch path {
 			case "/run/secrets/fimento":

@@ -31,7 +31,7 @@ func runOperations(ctx context.Context, args []string, out, errOut io.Writer) er
 		}
 		return nil
 	}
-	cfg, err := config.Load(*path, kinds)
+	cfg, err := config.Load(*path, known)
 	if err != nil {
 		return err
 	}

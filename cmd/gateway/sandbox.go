@@ -185,7 +185,7 @@ func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*con
 	if err != nil {
 		return nil, err
 	}
-	cfg, problems := config.Parse("sandbox", text, config.Options{Kinds: kinds})
+	cfg, problems := config.Parse("sandbox", text, known)
 	if len(problems) > 0 {
 		return nil, problems
 	}

@@ -30,7 +30,7 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return errUsage
 	}
-	cfg, err := config.Load(*path, kinds)
+	cfg, err := config.Load(*path, known)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,12 @@ var stores = []store.Driver{
 	},
 }
 
+// known is what configurations can name: the kinds of providers and of stores.
+var known = config.Options{Kinds: kinds, Store: func(address string) error {
+	_, _, err := driver(address)
+	return err
+}}
+
 // driver finds the kind of database that an address names, and gives what stands behind the scheme.
 func driver(address string) (store.Driver, string, error) {
 	scheme, rest, _ := strings.Cut(address, ":")
@@ -52,7 +58,7 @@ func openStore(ctx context.Context, cfg *config.Config) (store.Database, error) 
 
 // openArchive opens the store of a configuration for reading.
 func openArchive(ctx context.Context, path string) (store.Archive, error) {
-	cfg, err := config.Load(path, kinds)
+	cfg, err := config.Load(path, known)
 	if err != nil {
 		return nil, err
 	}

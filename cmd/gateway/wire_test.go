@@ -27,7 +27,7 @@ clients: [{id: c, tenant: default, key_sha256: 9f86d081884c7d659a2feaa0c55ad015a
 
 func wiredFrom(t *testing.T, text string, kinds []providers.Kind, storeKey secret.String) (wired, error) {
 	t.Helper()
-	cfg, problems := config.Parse("kontor.yaml", []byte(text), config.Options{Kinds: kinds})
+	cfg, problems := config.Parse("kontor.yaml", []byte(text), config.Options{Kinds: kinds, Store: known.Store})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

@@ -490,3 +490,92 @@ func TestWatchAtTheOtherProcess(t *testing.T) {
 		}
 	})
 }
+
+// mortal is a database that dies with its process after a number of Updates.
+type mortal struct {
+	store.Database
+
+	left *atomic.Int32
+}
+
+func (m mortal) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
+	if m.left.Add(-1) < 0 {
+		return errors.New("the process is dead")
+	}
+	return m.Database.Update(ctx, tenant, fn)
+}
+
+// A process dies in the middle of a customer's deletion. The customer is there with what is left, and deleting again,
+// at the other process, finishes it.
+func TestDeletionOfADeadProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) { p.Consents = gone{p.Consents} })
+		customer, err := p.Servers.Customer.CreateCustomer(p.Ctx, &customerv1.CreateCustomerRequest{
+			Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const consents = 120
+		for n := range consents {
+			request := consentRequest(fmt.Sprint("key-", n), customer.GetName())
+			if _, err := p.Servers.Consent.CreateConsent(p.Ctx, request); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all := watchAt(t, p, "", "")
+		for range consents {
+			<-all.messages
+		}
+		list := func() int {
+			resp, err := p.Servers.Consent.ListConsents(p.Ctx, &consentv1.ListConsentsRequest{
+				Customer: customer.GetName(), PageSize: 1000,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(resp.GetConsents())
+		}
+
+		dead := p.Dying(t)
+		left := &atomic.Int32{}
+		left.Store(2) // One finds what is not gone at the provider yet, the next deletes the first part.
+		dead.Store.Store = mortal{Database: dead.Database(), left: left}
+		deletion := &customerv1.DeleteCustomerRequest{Name: customer.GetName()}
+		if _, err := dead.Servers.Customer.DeleteCustomer(dead.Ctx, deletion); err == nil {
+			t.Fatal("a deletion was acknowledged by a process that died")
+		}
+		between := list()
+		if between == 0 || between == consents {
+			t.Fatalf("%d consents are left when the process has died, want some of %d", between, consents)
+		}
+		if _, err := p.Servers.Customer.GetCustomer(p.Ctx, &customerv1.GetCustomerRequest{Name: customer.GetName()}); err != nil {
+			t.Errorf("the customer in between: %v", err)
+		}
+		receipt, err := p.Servers.Customer.DeleteCustomer(p.Ctx, deletion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := list(); n != 0 {
+			t.Errorf("%d consents are left", n)
+		}
+		counted := map[string]int32{}
+		for _, e := range receipt.GetEntries() {
+			counted[e.GetPlace()+" "+e.GetKind()] = e.GetCount()
+		}
+		if counted["kontor consent"] != int32(between) || counted["kontor customer"] != 1 {
+			t.Errorf("the receipt has %v", counted)
+		}
+		deleted := map[string]bool{}
+		for len(deleted) < consents {
+			if m := all.next(); m.GetEvent().GetType() == consentv1.ConsentEvent_DELETED {
+				deleted[m.GetConsent().GetName()] = true
+			}
+		}
+	})
+}
+
+// gone are consents that can be revoked.
+type gone struct{ providers.Consents }
+
+func (gone) RevokeConsent(context.Context, providers.ConsentRef) error { return nil }

@@ -191,7 +191,7 @@ func TestLoad(t *testing.T) {
 	}
 	write("key.txt", "s3cret\n")
 	path := write("kontor.yaml", strings.Replace(least, "secret: s", `secret: "${file:key.txt}", identity: {cert_file: a.crt, key_file: /b.key}`, 1)+"tls: {cert_file: a.crt, key_file: /b.key, client_ca_file: ca.pem}\n")
-	c, err := config.Load(path, kinds)
+	c, err := config.Load(path, config.Options{Kinds: kinds})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,16 +206,16 @@ func TestLoad(t *testing.T) {
 		t.Errorf("tls is %v", c.TLS)
 	}
 
-	_, err = config.Load(filepath.Join(dir, "none.yaml"), kinds)
+	_, err = config.Load(filepath.Join(dir, "none.yaml"), config.Options{Kinds: kinds})
 	var problems config.Problems
 	if !errors.As(err, &problems) || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("a missing file gives %v", err)
 	}
-	if _, err = config.Load(dir, kinds); err == nil {
+	if _, err = config.Load(dir, config.Options{Kinds: kinds}); err == nil {
 		t.Error("a folder is no file")
 	}
 	broken := write("broken.yaml", strings.Replace(least, "scopes", "scope", 1))
-	if _, err = config.Load(broken, kinds); err == nil || !strings.HasPrefix(err.Error(), broken+":3: clients[0].scope: there is no such key\n") {
+	if _, err = config.Load(broken, config.Options{Kinds: kinds}); err == nil || !strings.HasPrefix(err.Error(), broken+":3: clients[0].scope: there is no such key\n") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"kontor.dev/kontor/internal/config"
@@ -100,7 +101,17 @@ var kinds = []providers.Kind{
 	),
 }
 
+// checkStore knows one form of address.
+func checkStore(address string) error {
+	if !strings.HasPrefix(address, "sqlite:/var/") {
+		return errors.New("must be sqlite:/var/<path>")
+	}
+	return nil
+}
+
 // parse parses with the test's kinds, environment and files.
 func parse(text string) (*config.Config, config.Problems) {
-	return config.Parse("kontor.yaml", []byte(text), config.Options{Kinds: kinds, Env: env, ReadFile: readFile})
+	return config.Parse("kontor.yaml", []byte(text), config.Options{
+		Kinds: kinds, Store: checkStore, Env: env, ReadFile: readFile,
+	})
 }

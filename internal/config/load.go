@@ -11,7 +11,7 @@ import (
 
 // Load reads a configuration from a file. Paths that are not absolute start at the file's folder. When something is
 // wrong, the error is of type Problems.
-func Load(path string, kinds []providers.Kind) (*Config, error) {
+func Load(path string, o Options) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		message := "cannot be read"
@@ -20,7 +20,8 @@ func Load(path string, kinds []providers.Kind) (*Config, error) {
 		}
 		return nil, Problems{{File: path, Message: message}}
 	}
-	config, problems := Parse(path, data, Options{Kinds: kinds, Folder: filepath.Dir(path)})
+	o.Folder = filepath.Dir(path)
+	config, problems := Parse(path, data, o)
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -31,6 +32,8 @@ func Load(path string, kinds []providers.Kind) (*Config, error) {
 type Options struct {
 	// Kinds are the kinds of providers that there are.
 	Kinds []providers.Kind
+	// Store says what is wrong with the address of a store, without quoting it; nil takes any.
+	Store func(address string) error
 	// Folder is where paths start that are not absolute; empty for the folder that the process runs in.
 	Folder string
 	// Env and ReadFile resolve ${env:...} and ${file:...}; nil for the process's own environment and files.

@@ -26,7 +26,7 @@ func (p *parser) config(root value, c *Config) {
 	root.object(fields{
 		"listen":     func(v value) { listen(v, &c.Listen) },
 		"public_url": scalar(&c.PublicURL, publicURL),
-		"store":      scalar(&c.Store, storeAddress),
+		"store":      scalar(&c.Store, p.storeAddress),
 		"store_key":  scalar(&c.StoreKey, storeKey),
 		"tenants":    func(v value) { c.Tenants = tenants(v) },
 		"clients":    func(v value) { c.Clients = clients(v) },
@@ -277,15 +277,14 @@ func address(text string) (string, error) {
 	return text, nil
 }
 
-func storeAddress(text string) (secret.String, error) {
-	scheme, rest, _ := strings.Cut(text, ":")
-	switch {
-	case scheme == "sqlite" && rest != "" && !strings.HasPrefix(rest, "//"):
-		return secret.New(text), nil
-	case scheme == "postgres" || scheme == "postgresql":
-		return secret.String{}, errors.New("PostgreSQL is not supported yet: use sqlite:<path>")
+// storeAddress leaves it to who opens stores what an address may be.
+func (p *parser) storeAddress(text string) (secret.String, error) {
+	if p.options.Store != nil {
+		if err := p.options.Store(text); err != nil {
+			return secret.String{}, err
+		}
 	}
-	return secret.String{}, errors.New("must be sqlite:<path>")
+	return secret.New(text), nil
 }
 
 func storeKey(text string) (secret.String, error) {

@@ -87,11 +87,11 @@ func NewFeed[E, M any](s Source[E, M]) *Feed[M] {
 		out := make([]*entry[M], len(page))
 		for i, e := range page {
 			about, at, last := s.Of(e)
-			make := func(topic Topic) func() M {
+			once := func(topic Topic) func() M {
 				return sync.OnceValue(func() M { return s.Message(e, token(s.Log, topic, at)) })
 			}
 			out[i] = &entry[M]{
-				about: about, at: at, last: last, one: make(about), all: make(Topic{Tenant: about.Tenant}),
+				about: about, at: at, last: last, one: once(about), all: once(Topic{Tenant: about.Tenant}),
 			}
 		}
 		return out, err

@@ -110,51 +110,61 @@ func (r *Registry) deleteHere(
 	ctx context.Context, customer *store.Customer, gone map[string]bool, note func(place, kind string, count int),
 ) (deleted bool, err error) {
 	for {
-		var consents int
-		var removed store.Removed
-		var ready bool
-		err := r.Store.Update(ctx, customer.Tenant, func(tx store.Tx) error {
-			consents, removed, ready = 0, store.Removed{}, false
-			row, err := tx.Customer(customer.ID)
-			if err != nil {
-				return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
-			}
-			for provider, user := range row.Users {
-				if !gone[provider+"/"+user] {
-					return nil
-				}
-			}
-			live, err := tx.Consents(store.ConsentFilter{CustomerID: row.ID}, store.Page{Size: deletionStep})
-			if err != nil {
+		var did step
+		err := r.Store.Update(ctx, customer.Tenant, func(tx store.Tx) (err error) {
+			did, err = r.deleteStep(tx, customer.ID, gone)
+			if err != nil || !did.removed.Done {
 				return err
 			}
-			for _, c := range live {
-				if !gone[c.Resource.GetName()] {
-					return nil
-				}
-			}
-			ready, consents = true, len(live)
-			for _, c := range live {
-				if _, err := r.History.Extend(tx, c, consent.Deleted(c.Flow, r.Clock.Now())); err != nil {
-					return err
-				}
-				if err := tx.DeleteConsent(c.ID); err != nil {
-					return err
-				}
-			}
-			removed, err = tx.DeleteCustomer(row.ID, deletionStep)
-			if err != nil || !removed.Done {
-				return err
-			}
-			return r.Audit.Note(ctx, tx, "DeleteCustomer", row.Resource.GetName())
+			return r.Audit.Note(ctx, tx, "DeleteCustomer", customer.Resource.GetName())
 		})
-		if err != nil || !ready {
+		if err != nil || !did.ready {
 			return false, err
 		}
-		note("kontor", "consent", consents)
-		note("kontor", "shipment", removed.Shipments)
-		if removed.Done {
+		note("kontor", "consent", did.consents)
+		note("kontor", "shipment", did.removed.Shipments)
+		if did.removed.Done {
 			return true, nil
 		}
 	}
+}
+
+// step is what one transaction of a deletion did.
+type step struct {
+	// ready says that all that it looked at is gone at the providers; else it did nothing.
+	ready    bool
+	consents int
+	removed  store.Removed
+}
+
+// deleteStep deletes a part of what is a customer's: consents, each with the event that says so, then the rest.
+func (r *Registry) deleteStep(tx store.Tx, id string, gone map[string]bool) (step, error) {
+	row, err := tx.Customer(id)
+	if err != nil {
+		return step{}, service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
+	}
+	for provider, user := range row.Users {
+		if !gone[provider+"/"+user] {
+			return step{}, nil
+		}
+	}
+	live, err := tx.Consents(store.ConsentFilter{CustomerID: id}, store.Page{Size: deletionStep})
+	if err != nil {
+		return step{}, err
+	}
+	for _, c := range live {
+		if !gone[c.Resource.GetName()] {
+			return step{}, nil
+		}
+	}
+	for _, c := range live {
+		if _, err := r.History.Extend(tx, c, consent.Deleted(c.Flow, r.Clock.Now())); err != nil {
+			return step{}, err
+		}
+		if err := tx.DeleteConsent(c.ID); err != nil {
+			return step{}, err
+		}
+	}
+	removed, err := tx.DeleteCustomer(id, deletionStep)
+	return step{ready: true, consents: len(live), removed: removed}, err
 }

@@ -156,7 +156,7 @@ func testFailuresBesideOthers(t *testing.T, s *spread) {
 						if panics {
 							panic("boom")
 						}
-						if want == context.Canceled {
+						if errors.Is(want, context.Canceled) {
 							cancel()
 							return nil
 						}
