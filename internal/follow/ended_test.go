@@ -92,16 +92,20 @@ func TestReadsOfAnEndedConsentTellWhatHolds(t *testing.T) {
 	}
 }
 
-// A consent that nobody approved does not end by such an answer.
+// A consent that nobody approved does not end by such an answer: it can still be approved.
 func TestWhatNobodyApprovedDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := assemblytest.New(t)
 		row := p.Create(t)
 		p.Report(providers.ConsentState{}, consentError(providers.KindConsentEnded))
 		assemblytest.Pass(time.Minute)
-		fresh, _, err := p.Load.Consent(p.Ctx, row.Resource.GetName())
-		if err != nil || fresh.Resource.GetStatus() != consentv1.Consent_AWAITING_AUTHORIZATION {
-			t.Errorf("it is %s, %v", fresh.Resource.GetStatus(), err)
+		if got := statusOf(t, p, row); got != consentv1.Consent_AWAITING_AUTHORIZATION {
+			t.Errorf("it is %s", got)
+		}
+		p.Report(ready, nil)
+		assemblytest.Pass(5 * time.Minute)
+		if got := statusOf(t, p, row); got != consentv1.Consent_AUTHORIZED {
+			t.Errorf("approved it is %s", got)
 		}
 	})
 }

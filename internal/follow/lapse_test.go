@@ -5,12 +5,17 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
+	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -118,4 +123,23 @@ func TestReadsAfterTheEndAreRefused(t *testing.T) {
 			t.Errorf("its data gives %s", got)
 		}
 	})
+}
+
+// A further link that nobody used does not hide when a permission ends.
+func TestPlanOfTheEnd(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	plan := follow.NewPlan(follow.Polling{}, service.Tenants{}, func() time.Time { return now })
+	for _, link := range []typev1.Link_Status{typev1.Link_COMPLETED, typev1.Link_EXPIRED, typev1.Link_PENDING} {
+		for wait, want := range map[time.Duration]time.Duration{
+			time.Hour: time.Hour, 0: 5 * time.Second, -time.Hour: 5 * time.Second,
+		} {
+			due := plan.Next(&store.Consent{ValidUntil: now.Add(wait), Resource: &consentv1.Consent{
+				Status: consentv1.Consent_AUTHORIZED, DataStage: consentv1.Consent_READY,
+				Link: &typev1.Link{Status: link, ExpireTime: timestamppb.New(now.Add(-48 * time.Hour))},
+			}}).Sub(now)
+			if due < want || due > want+want/5 {
+				t.Errorf("with a link that is %s, %s before the end, the next read is in %s", link, wait, due)
+			}
+		}
+	}
 }

@@ -63,11 +63,7 @@ func (p *Plan) at(row *store.Consent, now time.Time) time.Time {
 	switch {
 	case underway(row), p.lapses(row):
 	case approved(row):
-		due := later(now, max(p.idleOf(row), p.rest(row)), 10)
-		if end := row.ValidUntil; !end.IsZero() && end.Before(due) {
-			return end // to see whether it was prolonged
-		}
-		return due
+		return p.idling(row, now)
 	default:
 		return time.Time{}
 	}
@@ -75,13 +71,23 @@ func (p *Plan) at(row *store.Consent, now time.Time) time.Time {
 	link := row.Resource.GetLink()
 	if over := link.GetExpireTime().AsTime(); link != nil && link.GetStatus() != typev1.Link_COMPLETED {
 		switch {
+		case p.lapses(row):
 		case now.After(over.Add(followGrace)) && approved(row):
-			return later(now, max(p.idleOf(row), p.rest(row)), 10) // a further link was left unused
+			return p.idling(row, now) // a further link was left unused
 		case now.After(over.Add(followGrace)):
 			return time.Time{}
 		case now.Before(over) && due.After(over):
 			due = over // to note that it ran out
 		}
+	}
+	return due
+}
+
+// idling tells when a consent that stands should be read again, of which no news is expected.
+func (p *Plan) idling(row *store.Consent, now time.Time) time.Time {
+	due := later(now, max(p.idleOf(row), p.rest(row)), 10)
+	if end := row.ValidUntil; end.After(now) && end.Before(due) {
+		return end // to see whether it was prolonged
 	}
 	return due
 }
