@@ -549,6 +549,11 @@ func TestTurnsOfOtherStores(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kontor.db")
 	busy, other := openAt(t, path), openAt(t, path)
+	turns, committed := map[time.Time]bool{}, busy.writer.committed
+	busy.writer.committed = func(c *conn) {
+		turns[busy.writer.since] = true
+		committed(c)
+	}
 	var group sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())
 	defer group.Wait()
@@ -563,7 +568,7 @@ func TestTurnsOfOtherStores(t *testing.T) {
 			}
 		})
 	}
-	longest := time.Duration(0)
+	longest, began := time.Duration(0), time.Now()
 	for n := range 20 {
 		for before := busy.writer.commits.Load(); busy.writer.commits.Load() < before+5; {
 			runtime.Gosched()
@@ -572,9 +577,15 @@ func TestTurnsOfOtherStores(t *testing.T) {
 		inUpdate(t, other, func(tx store.Tx) error { return insert(tx, fmt.Sprint("other-", n)) })
 		longest = max(longest, time.Since(begin))
 	}
-	t.Logf("the other store waited at most %v", longest)
-	if longest > 3*time.Second {
+	took := time.Since(began)
+	stop()
+	group.Wait()
+	t.Logf("the other store waited at most %v; the busy one took %d turns in %v", longest, len(turns), took)
+	if longest > 5*time.Second {
 		t.Errorf("the other store waited %v", longest)
+	}
+	if want := int(took / (4 * turnLength)); len(turns) < want {
+		t.Errorf("the busy store took %d turns in %v, want at least %d", len(turns), took, want)
 	}
 }
 
