@@ -2,6 +2,7 @@ package consent
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
@@ -94,7 +95,7 @@ func standing(history []Event, report providers.ConsentState, flow int, now time
 		Flow: standsSince(history, report.Decision, flow), Key: fmt.Sprintf("decision/%d", len(history)), Type: kind,
 		ProviderCode: report.DecisionCode, Description: descriptions[kind], ReceiveTime: now, Standing: report.Decision,
 	}
-	if decide(append(history[:len(history):len(history)], event)) == decide(history) {
+	if decide(append(slices.Clip(history), event)) == decide(history) {
 		return nil
 	}
 	return []Event{event}
@@ -103,11 +104,11 @@ func standing(history []Event, report providers.ConsentState, flow int, now time
 // standsSince gives the flow in which a standing decision was first seen, the current one for a decision that has just
 // changed. Each event remembers which decision stood when Kontor learnt of it.
 func standsSince(history []Event, decision consentv1.Decision_Value, flow int) int {
-	for i := len(history) - 1; i >= 0; i-- { // newest first
-		switch history[i].Standing {
+	for _, e := range slices.Backward(history) {
+		switch e.Standing {
 		case consentv1.Decision_VALUE_UNSPECIFIED: // Kontor's own event
 		case decision:
-			flow = history[i].Flow
+			flow = e.Flow
 		default:
 			return flow
 		}

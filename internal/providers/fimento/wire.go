@@ -350,9 +350,7 @@ func (d wireDecision) known() bool {
 // not go unheard.
 func (d *wireDecision) UnmarshalJSON(data []byte) error {
 	var decision string
-	if json.Unmarshal(data, &decision) != nil {
-		return nil
-	}
+	_ = json.Unmarshal(data, &decision) // what is no string is no decision
 	decision = strings.TrimSpace(decision)
 	switch {
 	case strings.EqualFold(decision, "null"):
