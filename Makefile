@@ -78,6 +78,10 @@ generate: ## Make gen/ from proto/
 verify-generate: ## Fail when gen/ is not what proto/ makes
 	scripts/generate.sh --verify
 
+.PHONY: quotes
+quotes: ## Take anew the code that documents quote
+	go -C tools run ./quotes -write ..
+
 .PHONY: lint
 lint: ## Run all linters, and look for breaking changes of the API
 	scripts/lint.sh

@@ -19,13 +19,13 @@ func options(t *testing.T) config.Options {
 	}
 	return config.Options{
 		Kinds: kinds, Store: known.Store,
-		Env: func(name string) (string, bool) { return "secret", name == "FINOOS_SECRET" },
+		Env: func(name string) (string, bool) { return "secret", strings.HasSuffix(name, "_SECRET") },
 		ReadFile: func(path string) ([]byte, error) {
-			switch path {
-			case "/run/secrets/fimento":
-				return []byte("secret"), nil
-			case "/run/secrets/kontor-store":
+			switch {
+			case path == "/run/secrets/kontor-store":
 				return []byte(storeKey.Reveal()), nil
+			case strings.HasPrefix(path, "/run/secrets/"):
+				return []byte("secret"), nil
 			}
 			return nil, os.ErrNotExist
 		},

@@ -70,6 +70,50 @@ func TestAdaptersReadRedirects(t *testing.T) {
 	})
 }
 
+// What fails at the provider while a return is read does not strand the customer, and what came with the browser is
+// read to its end when the browser leaves.
+func TestReturnsThatCannotBeUsedLeadOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fail error
+		browser, leave := context.WithCancel(t.Context())
+		defer leave()
+		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
+			p.Callbacks.Redirect = func(
+				ctx context.Context, ref providers.ConsentRef, _ providers.Outcome, _ url.Values,
+			) (providers.Return, error) {
+				if leave(); ctx.Err() != nil {
+					t.Error("the context ended with the browser's")
+				}
+				ref.ID = "renamed"
+				return providers.Return{Ref: &ref}, fail
+			}
+		})
+		row := p.Create(t)
+		synctest.Wait()
+		_, rest, _ := strings.Cut(p.Asked.Redirects.Success, "/callbacks/redirects/")
+		token := strings.TrimSuffix(rest, "/success")
+		fail = &providers.Error{Kind: providers.KindUnavailable, Provider: "fimento"}
+		location, err := p.Callbacks.Redirect(browser, token, "success", nil)
+		if err != nil || location != "https://app.example.com/done" {
+			t.Errorf("%s, %v", location, err)
+		}
+		second, leaveAgain := context.WithCancel(t.Context())
+		defer leaveAgain()
+		browser, leave = second, leaveAgain
+		fresh, _, err := p.Load.Consent(p.Ctx, row.Resource.GetName())
+		if err != nil || fresh.ProviderRef != row.ProviderRef {
+			t.Errorf("a return that failed was taken over: %s, %v", fresh.ProviderRef, err)
+		}
+		fail = nil
+		if _, err := p.Callbacks.Redirect(browser, token, "success", nil); err != nil {
+			t.Error(err)
+		}
+		if fresh, _, err = p.Load.Consent(p.Ctx, row.Resource.GetName()); err != nil || fresh.ProviderRef != "renamed" {
+			t.Errorf("what came back is lost: %s, %v", fresh.ProviderRef, err)
+		}
+	})
+}
+
 // hooked registers webhooks, and remembers where.
 type hooked struct{ address string }
 

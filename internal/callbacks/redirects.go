@@ -14,6 +14,9 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
+// redirectTimeout bounds how long the adapter takes to read a return, calls at the provider included.
+const redirectTimeout = 10 * time.Second
+
 // redirectRefresh bounds how long a customer's browser waits while the consent is read.
 const redirectRefresh = 3 * time.Second
 
@@ -47,21 +50,43 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 	if err != nil {
 		return location, nil //nolint:nilerr // the tenant left the provider; its customer is led on all the same
 	}
-	var back providers.Return
-	if p.Callbacks.Redirect != nil {
-		ref, err := c.History.Ref(ctx, row)
-		if err != nil {
-			return "", err
-		}
-		if back, err = p.Callbacks.Redirect(ctx, ref, how, query); err != nil {
-			return "", kerr.ErrUnknownCallback
-		}
+	// A browser that leaves must not take along what came with it: a code, say, can be exchanged once only.
+	ctx = context.WithoutCancel(ctx)
+	back, err := c.readReturn(ctx, p, row, how, query)
+	if err != nil {
+		return "", err
 	}
 	if err := c.returned(ctx, cb, p, row, how, back); err != nil {
 		// The customer must not suffer from it; polling makes up for it.
 		c.Log.WarnContext(ctx, "a redirect could not be noted", "consent", row.Resource.GetName(), "error", err.Error())
 	}
 	return location, nil
+}
+
+// readReturn lets the adapter read how the customer came back. When that fails at the provider, the customer is led on
+// all the same: whether they approved is read from the provider.
+func (c *Callbacks) readReturn(
+	ctx context.Context, p *providers.Provider, row *store.Consent, how providers.Outcome, query url.Values,
+) (providers.Return, error) {
+	if p.Callbacks.Redirect == nil {
+		return providers.Return{}, nil
+	}
+	ref, err := c.History.Ref(ctx, row)
+	if err != nil {
+		return providers.Return{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, redirectTimeout)
+	defer cancel()
+	back, err := p.Callbacks.Redirect(ctx, ref, how, query)
+	switch {
+	case errors.Is(err, providers.ErrForeign):
+		return providers.Return{}, kerr.ErrUnknownCallback
+	case err != nil:
+		c.Log.WarnContext(ctx, "what a customer came back with could not be used", "consent", row.Resource.GetName(),
+			"error", err.Error())
+		return providers.Return{}, nil
+	}
+	return back, nil
 }
 
 // returned notes how a visit ended. What the customer did is read from the provider.
@@ -81,13 +106,7 @@ func (c *Callbacks) returned(
 		}
 		row = fresh
 	}
-	readCtx, cancel := context.WithTimeout(ctx, redirectRefresh)
-	defer cancel()
-	if fresh, err := c.Follower.Refresh(readCtx, row); err == nil {
-		row = fresh
-	} else {
-		c.Follower.Hint(ctx, row)
-	}
+	row = c.read(ctx, row, back)
 	if cb.Flow == NoFlow {
 		return nil
 	}
@@ -114,6 +133,20 @@ func (c *Callbacks) returned(
 		return c.Audit.NoteSelf(tx, fresh.Tenant, audit.Customer, "Redirect", fresh.Resource.GetName())
 	})
 	return err
+}
+
+// read reads the consent of a visit, as far as that can be done at once. Whoever has the address can open it as often as
+// they like, so where the provider counts reads and no news is awaited, a visit is only a hint.
+func (c *Callbacks) read(ctx context.Context, row *store.Consent, back providers.Return) *store.Consent {
+	if back.Ref != nil || !c.Follower.Counted(row) {
+		ctx, cancel := context.WithTimeout(ctx, redirectRefresh)
+		defer cancel()
+		if fresh, err := c.Follower.Refresh(ctx, row); err == nil {
+			return fresh
+		}
+	}
+	c.Follower.Hint(ctx, row)
+	return row
 }
 
 // confirms tells whether a successful return stands for the customer's approval: where the provider keeps no

@@ -78,6 +78,9 @@ func dueBy(row *store.Consent, t time.Time) bool {
 
 func key(row *store.Consent) string { return row.Tenant + "\x00" + row.ID }
 
+// Counted tells whether the provider counts the reads of a consent of which no news is awaited.
+func (f *Follower) Counted(row *store.Consent) bool { return f.Plan.rest(row) > 0 }
+
 // leastPrune is how many reads are remembered before old ones are looked for.
 const leastPrune = 10_000
 

@@ -54,7 +54,7 @@ func TestPlanOfStandingConsents(t *testing.T) {
 		},
 		"data is coming": {stage: consentv1.Consent_FETCHING, want: 5 * time.Second},
 		"data is coming, and counts": {
-			manners: providers.Manners{ReadsPerDay: 4}, stage: consentv1.Consent_FETCHING, want: 6 * time.Hour,
+			manners: providers.Manners{ReadsPerDay: 4}, stage: consentv1.Consent_FETCHING, want: 5 * time.Second,
 		},
 		"the customer is about": {
 			manners: providers.Manners{ReadsPerDay: 4}, link: typev1.Link_OPENED, want: 5 * time.Second,

@@ -112,10 +112,12 @@ func (p *Plan) idleOf(row *store.Consent) time.Duration {
 }
 
 // rest is the shortest time between two reads of a consent that stands while its customer is away: providers count
-// them. While a link is open the customer is about.
+// them. While a link is open the customer is about, and until the data is there they have just been: without the reads
+// that tell how far it is, nobody would learn for hours that it can be read.
 func (p *Plan) rest(row *store.Consent) time.Duration {
 	reads := p.manners(row).ReadsPerDay
-	if reads <= 0 || !approved(row) || linkOpen(row) || p.lapses(row) {
+	coming := row.Resource.GetDataStage() != consentv1.Consent_READY
+	if reads <= 0 || !approved(row) || linkOpen(row) || coming || p.lapses(row) {
 		return 0
 	}
 	return 24 * time.Hour / time.Duration(reads)

@@ -39,6 +39,10 @@ type Provider struct {
 	ConsentOrigin consentv1.Consent_Origin
 	// OneConsentPerUser says that a customer can have only one live consent at the provider.
 	OneConsentPerUser bool
+	// RepeatsConsents says that the provider recognises a repetition of CreateConsent, by IdempotencyKey or by the user,
+	// and makes nothing new then. Without it a consent that may have been made is never asked for again with the same key
+	// of the caller's.
+	RepeatsConsents bool
 	// NeedsRedirects says that the provider needs an address for success, error and exit each.
 	NeedsRedirects bool
 	// ReadsOneAccount says that Transactions heeds Query.AccountID, so that it pays to find out the account's id
@@ -322,7 +326,8 @@ type Manners struct {
 	// IdleInterval is the shortest time between two reads of a consent that is approved and of which no news is
 	// expected.
 	IdleInterval time.Duration
-	// ReadsPerDay is how many reads of one consent in a day the provider allows while its customer is away.
+	// ReadsPerDay is how many reads of one consent in a day the provider allows while its customer is away, once its
+	// data is there.
 	ReadsPerDay int
 }
 

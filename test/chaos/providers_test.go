@@ -23,6 +23,9 @@ type provider struct {
 	polls bool
 	// approvesAlone says that no fault stands between the customer and their approval.
 	approvesAlone bool
+	// ownTokens says that reads of data are made with a token of the consent's own, and lead to a login only when that
+	// must be renewed.
+	ownTokens bool
 	// write keeps writing what only this provider takes while the mix runs, at a steady pace. Optional.
 	write func(m *mix)
 	// effects counts what such writes did, by what tells one from another. Optional.

@@ -1,49 +1,48 @@
-// Package conformance runs the suite of the seam over every adapter, in front of the providers as the sandbox plays
-// them. Each adapter has a file of its own with its harness; what they share is here.
+// Package conformance runs the suite of the seam over every adapter, in front of the provider as the sandbox plays it.
+// Each provider has a file of its own, which states facts about it and lets the played one misbehave.
 package conformance
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
-	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/providers/providertest"
 	"kontor.dev/kontor/internal/sandbox"
-	"kontor.dev/kontor/internal/sandbox/sandboxes"
 )
 
 const seed = 1
 
-// noRetries shows each fault as it is.
-var noRetries = providers.Policy{Retries: -1}
-
-// play plays one provider.
-func play(t *testing.T, d sandbox.Dialect) *sandboxes.Played {
+// play serves a played provider until the test ends, with statuses that follow each other quickly. A nil clock is the
+// machine's.
+func play[P http.Handler](
+	t *testing.T, clock sandbox.Clock, player func(core *sandbox.Core) P,
+) (p P, core *sandbox.Core, url string) {
 	t.Helper()
-	running, err := sandboxes.Start(t.Context(), sandboxes.Options{
-		Options: sandbox.Options{Seed: seed, Step: time.Millisecond}, Dialects: []sandbox.Dialect{d},
-	})
-	if err != nil {
-		t.Fatal(err)
+	core = sandbox.NewCore(sandbox.Options{Seed: seed, Step: time.Millisecond, Clock: clock})
+	p = player(core)
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	if closer, ok := any(p).(interface {
+		Close(ctx context.Context) error
+	}); ok {
+		t.Cleanup(func() { _ = closer.Close(context.WithoutCancel(t.Context())) })
 	}
-	t.Cleanup(func() { _ = running.Close() })
-	return running.Played[d.ID]
+	return p, core, server.URL
 }
 
-// controls fills in what the suite does to a played provider.
-func controls(core *sandbox.Core, h providertest.Harness) providertest.Harness {
-	inject := func(t *testing.T, fault sandbox.Fault) func() {
-		t.Helper()
-		id := core.Faults.Add(fault)
-		return func() { core.Faults.Remove(id) }
+// withFaults gives a harness the controls that every played provider has.
+func withFaults(core *sandbox.Core, h providertest.Harness) providertest.Harness {
+	h.Fail = func(_ testing.TB, operation string, status int) func() {
+		return inject(core, sandbox.Fault{Operation: operation, Status: status})
 	}
-	h.Fail = func(t *testing.T, operation string, status int) func() {
-		t.Helper()
-		return inject(t, sandbox.Fault{Operation: operation, Status: status})
+	h.Garble = func(_ testing.TB, operation string) func() {
+		return inject(core, sandbox.Fault{Operation: operation, Malformed: true})
 	}
-	h.Garble = func(t *testing.T, operation string) func() {
-		t.Helper()
-		return inject(t, sandbox.Fault{Operation: operation, Malformed: true})
+	h.Cut = func(_ testing.TB, operation string) func() {
+		return inject(core, sandbox.Fault{Operation: operation, HangUp: sandbox.HangUpAfter})
 	}
 	h.Calls = func(operation string) int {
 		if operation != "" {
@@ -58,4 +57,9 @@ func controls(core *sandbox.Core, h providertest.Harness) providertest.Harness {
 		return total
 	}
 	return h
+}
+
+func inject(core *sandbox.Core, fault sandbox.Fault) (undo func()) {
+	id := core.Faults.Add(fault)
+	return func() { core.Faults.Remove(id) }
 }

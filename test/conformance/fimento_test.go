@@ -1,48 +1,79 @@
 package conformance
 
 import (
+	"fmt"
+	"net/http"
 	"testing"
+	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/providers/fimento"
 	"kontor.dev/kontor/internal/providers/providertest"
 	"kontor.dev/kontor/internal/sandbox"
-	playedfimento "kontor.dev/kontor/internal/sandbox/fimento"
+	played "kontor.dev/kontor/internal/sandbox/fimento"
 	"kontor.dev/kontor/internal/secret"
 )
 
 func TestFimento(t *testing.T) {
 	t.Parallel()
+	t.Run("Person", func(t *testing.T) {
+		t.Parallel()
+		runFimento(t, "SE", false, &consentv1.Psu{NationalId: sandbox.GoodNationalID})
+	})
+	t.Run("Company", func(t *testing.T) {
+		t.Parallel()
+		runFimento(t, "FI", true, &consentv1.Psu{CompanyId: sandbox.FinnishCompanyID})
+	})
+}
+
+func runFimento(t *testing.T, market string, company bool, psu *consentv1.Psu) {
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
-		played := play(t, playedfimento.Dialect(playedfimento.Config{}))
-		settings := played.Player.Settings()
-		p, err := fimento.Kind.With(fimento.Config{
-			BaseURL: providers.BaseURL(settings["base_url"]), Username: settings["username"],
-			Password: secret.New(settings["password"]), PartnerBank: providers.HeaderText(settings["partner_bank"]),
-		}).Open(t.Context(), providers.Deps{Policy: noRetries})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return controls(played.Core, providertest.Harness{
-			Provider: p, Market: "SE", Psu: &consentv1.Psu{NationalId: sandbox.GoodNationalID},
-			Approve: func(t *testing.T, ref providers.ConsentRef) {
-				t.Helper()
-				if err := p.Simulator.SimulateDecision(t.Context(), ref, true); err != nil {
-					t.Fatal(err)
-				}
-				for { // bounded by the test's context
-					state, err := p.Consents.GetConsent(t.Context(), ref)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for _, o := range state.Observations {
-						if o.Type == consentv1.ConsentEvent_COMPLETED {
-							return
-						}
-					}
-				}
+		_, core, url := play(t, nil, func(core *sandbox.Core) *played.Server {
+			return played.New(core, played.Config{})
+		})
+		const denied = `{"code": "customerDeniedConsent"}`
+		later := time.Now().Add(time.Minute).Format(time.RFC3339)
+		return withFaults(core, providertest.Harness{
+			Settings: fimento.Kind.With(fimento.Config{
+				BaseURL: providers.BaseURL(url), Username: played.DefaultName,
+				Password: secret.New(played.DefaultPassword), PartnerBank: played.DefaultPartnerBankID,
+			}),
+			Market: market, Company: company, Psu: psu,
+			Has: &providertest.Has{
+				Login: []string{"login"}, ReadConsent: []string{"get_process"}, ReadAccounts: []string{"insights"},
+				ReadTransactions: []string{"transactions"}, Accounts: 3, Transactions: 100,
+			},
+			Withdraw: map[string]func(testing.TB, providers.ConsentRef) func(){
+				"a status with a time": told(core, `"consentFlowStatus": {"current": %s, "history": [%[1]s]}`,
+					`{"code": "customerDeniedConsent", "timestamp": "`+later+`"}`),
+				"a status without a time": told(core,
+					`"consentFlowStatus": {"current": %s, "history": [%[1]s]}`, denied),
+				"a plain list": told(core, `"consentFlowStatus": [%s]`, denied),
+				"an error": told(core, `"consentFlowStatus": [%s]`,
+					`{"code": "customerDeniedConsent", "isError": true}`),
+				"the process's own field": told(core, `"consent": %s`, `"revoked"`),
+				"the flow's own field":    told(core, `"consentFlowStatus": {"consent": %s}`, `"revoked"`),
+				"the field, and no status": told(core,
+					`"consentFlowStatus": {"history": [], "consent": %s}`, `"revoked"`),
+				"one field of two": told(core, `"consent": "approved", "consentFlowStatus": {"consent": %s}`,
+					`"revoked"`),
+			},
+			Except: map[string]string{
+				"Expiry":           "Fimento tells no end of a consent",
+				"ConsentEnded":     "Fimento has no answer that is about one consent alone",
+				"AccessExceeded":   "Fimento does not limit the reads of one consent",
+				"Reauthentication": "Fimento does not tell that a bank wants the customer again",
+				"StateRenewed":     "the adapter remembers nothing of a consent",
 			},
 		})
 	})
+}
+
+// told lets Fimento tell of a withdrawal: it answers with a process that has the fields, in which word stands for %s.
+func told(core *sandbox.Core, fields, word string) func(testing.TB, providers.ConsentRef) func() {
+	return func(_ testing.TB, ref providers.ConsentRef) func() {
+		body := fmt.Sprintf(`{"_id": %q, %s}`, ref.ID, fmt.Sprintf(fields, word))
+		return inject(core, sandbox.Fault{Operation: "get_process", Status: http.StatusOK, Body: body})
+	}
 }

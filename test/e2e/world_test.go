@@ -30,6 +30,7 @@ type worldOptions struct {
 	step  time.Duration        // between two statuses that come by themselves at a provider
 	clock *sandbox.ManualClock // of the providers; nil for the real one
 	still bool                 // no webhooks, and next to no polling
+	idle  time.Duration        // between two reads of a consent that stands; zero for the default
 	// played replaces providers' dialects, by id.
 	played []sandbox.Dialect
 }
@@ -156,7 +157,11 @@ func (w *world) config() worldtest.Config {
 	if w.options.still {
 		cfg.More += "webhooks: false\npolling: {min_interval: 1h, max_interval: 1h}\n"
 	} else {
-		cfg.More += "polling: {min_interval: 50ms, max_interval: 1s}\n"
+		polling := "min_interval: 50ms, max_interval: 1s"
+		if w.options.idle > 0 {
+			polling += ", idle_interval: " + w.options.idle.String()
+		}
+		cfg.More += "polling: {" + polling + "}\n"
 	}
 	return cfg
 }
@@ -190,8 +195,11 @@ func (w *world) stop() error {
 
 // leaks looks for secrets in what the gateway left behind.
 func (w *world) leaks(metrics []byte) error {
-	// The unguessable parts of the addresses that the gateway gave the providers.
+	// The unguessable parts of the addresses that the gateway gave the providers, and the tokens that they gave it.
 	for _, call := range worldtest.Calls(w.Running) {
+		if fields := strings.Fields(call.Header.Get("Authorization")); len(fields) > 0 {
+			w.secret(fields[len(fields)-1], "a provider's token")
+		}
 		for _, match := range worldtest.CallbackAddress.FindAllSubmatch(call.Body, -1) {
 			w.secret(string(match[1]), "a callback's token")
 		}

@@ -217,25 +217,18 @@ func TestCanaries(t *testing.T) {
 // panicking builds a gateway in which one call panics with its request.
 func panicking(t *testing.T) string {
 	t.Helper()
-	root := must(filepath.Abs(filepath.Join("..", "..")))(t)
-	file := filepath.Join(root, "internal", "service", "insights", "server.go")
-	source := string(must(os.ReadFile(file))(t))
-	signature := regexp.MustCompile(`(?ms)^func \(s \*Server\) SearchCompanyLogos\(.*?\{$`).FindString(source)
-	if signature == "" {
-		t.Fatal("there is no such method to panic in")
-	}
-	dir := t.TempDir()
-	changed := filepath.Join(dir, "server.go")
-	source = strings.Replace(
-		source, signature, signature+"\n\tif ctx != nil {\n\t\tpanic(\"lost: \" + req.String())\n\t}", 1,
-	)
-	overlay := filepath.Join(dir, "overlay.json")
-	if err := errors.Join(os.WriteFile(changed, []byte(source), 0o600),
-		os.WriteFile(overlay, marshal(t, object{"Replace": object{file: changed}}), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "gateway")
-	if err := worldtest.Build(path, "-overlay", overlay); err != nil {
+	path := filepath.Join(t.TempDir(), "gateway")
+	err := worldtest.Build(path, map[string]worldtest.Edit{
+		"internal/service/insights/server.go": func(source string) (string, error) {
+			begin := regexp.MustCompile(`(?ms)^func \(s \*Server\) SearchCompanyLogos\(.*?\{$`).FindStringIndex(source)
+			if begin == nil {
+				return "", errors.New("there is no such method to panic in")
+			}
+			lost := "\n\tif ctx != nil {\n\t\tpanic(\"lost: \" + req.String())\n\t}"
+			return source[:begin[1]] + lost + source[begin[1]:], nil
+		},
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path

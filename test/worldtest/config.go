@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
 )
 
@@ -108,7 +109,10 @@ store: "sqlite:%s"
 		references[secret] = "${file:" + name + ".secret}"
 		return references[secret], os.WriteFile(filepath.Join(dir, name+".secret"), []byte(secret+"\n"), 0o600)
 	}
-	text.WriteString("tenants:\n")
+	if err := writeStoreKey(filepath.Join(dir, "store_key.secret")); err != nil {
+		return nil, err
+	}
+	text.WriteString("store_key: \"${file:store_key.secret}\"\ntenants:\n")
 	for _, tenant := range c.Tenants {
 		fmt.Fprintf(&text, "  %s:\n    redirect_uris: [%q]\n    providers:\n", tenant.ID, tenant.Redirects)
 		for _, block := range tenant.Providers {
@@ -133,6 +137,18 @@ store: "sqlite:%s"
 	}
 	text.WriteString(c.More)
 	return env, os.WriteFile(filepath.Join(dir, "kontor.yaml"), []byte(text.String()), 0o600)
+}
+
+// writeStoreKey makes a store key, unless there is one from an earlier configuration of the same gateway.
+func writeStoreKey(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	key, err := keys.New()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(key.Reveal()+"\n"), 0o600)
 }
 
 // HoldsSecrets tells whether a file of a gateway's folder is meant to hold secrets.

@@ -1,6 +1,7 @@
 package worldtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ func Main(m *testing.M, suite string, binary *string, race bool, after func() er
 		if race && raceDetector {
 			flags = append(flags, "-race")
 		}
-		err = Build(*binary, flags...)
+		err = Build(*binary, nil, flags...)
 	}
 	if err != nil {
 		return fail(err)
@@ -51,10 +52,54 @@ func Main(m *testing.M, suite string, binary *string, race bool, after func() er
 	return code
 }
 
-// Build builds the gateway. The working directory is that of a suite.
-func Build(path string, flags ...string) error {
-	build := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "./cmd/gateway")...)
-	build.Dir = filepath.Join("..", "..")
+// Edit changes a file of the repository for one build, and fails when the file is not what it expects.
+type Edit func(source string) (string, error)
+
+// edits are those for all gateways that tests build, by the file's path from the root: a provider that is in no other
+// gateway is wired by them.
+var edits = map[string]Edit{}
+
+// editEverywhere adds to them.
+func editEverywhere(place string, edit Edit) struct{} {
+	edits[place] = edit
+	return struct{}{}
+}
+
+// Build builds the gateway, with edits of its own besides those for all. The working directory is that of a suite.
+func Build(path string, own map[string]Edit, flags ...string) error {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		return err
+	}
+	replace := map[string]string{} // as -overlay takes it
+	for _, all := range []map[string]Edit{edits, own} {
+		for place, edit := range all {
+			file := filepath.Join(root, filepath.FromSlash(place))
+			source, err := os.ReadFile(cmp.Or(replace[file], file))
+			if err != nil {
+				return err
+			}
+			changed, err := edit(string(source))
+			if err != nil {
+				return fmt.Errorf("%s: %w", place, err)
+			}
+			replace[file] = path + "." + strings.ReplaceAll(place, "/", "-")
+			if err := os.WriteFile(replace[file], []byte(changed), 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return err
+	}
+	overlay := path + ".overlay.json"
+	if err := os.WriteFile(overlay, text, 0o600); err != nil {
+		return err
+	}
+	args := append([]string{"build", "-o", path, "-overlay", overlay}, flags...)
+	build := exec.Command("go", append(args, "./cmd/gateway")...)
+	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build ./cmd/gateway: %w\n%s", err, out)
 	}

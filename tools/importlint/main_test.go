@@ -18,6 +18,7 @@ func TestCheck(t *testing.T) {
 		helpers = "test helpers stay out of production code"
 		status  = "adapters classify errors"
 		pure    = "the rule of a consent's status is pure"
+		tests   = "what lives in the tests is no part of the gateway"
 		nothing = ""
 	)
 	for _, tc := range []struct {
@@ -112,6 +113,23 @@ func TestCheck(t *testing.T) {
 		{"internal/consent/rule.go", "kontor.dev/kontor/internal/history", pure},
 		{"internal/consent/rule.go", "time", nothing},
 		{"internal/consent/rule_test.go", "os", nothing},
+
+		// The example in the tests is held to the same, and never part of the gateway.
+		{"cmd/gateway/wire.go", "kontor.dev/kontor/test/example/provider", tests},
+		{"internal/service/consent_test.go", "kontor.dev/kontor/test/example/provider", blind},
+		{"internal/sandbox/sandboxes/sandboxes.go", "kontor.dev/kontor/test/example/played", tests},
+		{"test/example/provider/client.go", "kontor.dev/kontor/internal/providers/finoos", apart},
+		{"test/example/provider/client.go", "kontor.dev/kontor/internal/sandbox", http},
+		{"test/example/provider/client.go", "kontor.dev/kontor/test/example/played", http},
+		{"test/example/provider/client.go", "google.golang.org/grpc/codes", status},
+		{"test/example/provider/client.go", "kontor.dev/kontor/internal/providers/upstream", nothing},
+		{"test/example/provider/quirks_test.go", "kontor.dev/kontor/test/example/played", nothing},
+		{"test/example/played/server.go", "kontor.dev/kontor/internal/sandbox", nothing},
+		{"test/example/played/server.go", "kontor.dev/kontor/internal/sandbox/finoos", dialect},
+		{"test/example/played/server.go", "kontor.dev/kontor/test/example/provider", reading},
+		{"test/example/played/server.go", "kontor.dev/kontor/internal/providers", reading},
+		{"test/conformance/example_test.go", "kontor.dev/kontor/test/example/provider", nothing},
+		{"test/conformance/example.go", "kontor.dev/kontor/test/example/provider", wire},
 
 		// Not ours to judge.
 		{"tools/importlint/main.go", "kontor.dev/kontor/internal/providers/fimento", nothing},

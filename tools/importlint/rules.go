@@ -39,6 +39,9 @@ func (f file) helper() bool { return testHelper(f.dir) }
 const (
 	providers = "internal/providers"
 	sandbox   = "internal/sandbox"
+	// An adapter and a dialect live in the tests, to show what these are made of. The rules hold for them, too.
+	exampleAdapter = "test/example/provider"
+	exampleDialect = "test/example/played"
 )
 
 // services are the RPC services and the rooms that work for them.
@@ -50,6 +53,9 @@ var services = []string{
 // adapter gives the folder of the adapter that a package belongs to, "" for none. Each folder below internal/providers is one, but for the HTTP
 // client that they share and for test helpers.
 func adapter(pkg string) string {
+	if within(pkg, exampleAdapter) {
+		return exampleAdapter
+	}
 	dir := child(providers, pkg)
 	if dir == providers+"/upstream" || testHelper(dir) {
 		return ""
@@ -60,6 +66,9 @@ func adapter(pkg string) string {
 // dialect gives the folder of the dialect that a package belongs to, "" for none. Each folder below internal/sandbox plays one provider, but for
 // the one that starts them all.
 func dialect(pkg string) string {
+	if within(pkg, exampleDialect) {
+		return exampleDialect
+	}
 	dir := child(sandbox, pkg)
 	if dir == sandbox+"/sandboxes" || testHelper(dir) {
 		return ""
@@ -87,8 +96,8 @@ var rules = []rule{
 	},
 	{
 		why:     "the sandbox reads the documentation alone: sharing the gateway's code would share its misreading",
-		file:    func(f file) bool { return f.in(sandbox) },
-		imports: under(append([]string{providers}, services...)...),
+		file:    func(f file) bool { return f.in(sandbox) || dialect(f.dir) != "" },
+		imports: under(append([]string{providers, exampleAdapter}, services...)...),
 	},
 	{
 		why:     "an adapter knows nothing of another one",
@@ -104,7 +113,12 @@ var rules = []rule{
 		// The adapters' own tests run against the sandbox.
 		why:     "an adapter speaks to a provider over HTTP, whoever plays it",
 		file:    func(f file) bool { return adapter(f.dir) != "" && !f.test() },
-		imports: under(sandbox),
+		imports: under(sandbox, exampleDialect),
+	},
+	{
+		why:     "what lives in the tests is no part of the gateway",
+		file:    func(f file) bool { return !f.in("test") },
+		imports: under("test"),
 	},
 	{
 		// End-to-end tests (test/, cmd/gateway) put the whole gateway together.
@@ -117,8 +131,10 @@ var rules = []rule{
 		imports: adapters,
 	},
 	{
-		why:     "only the gateway's sandbox command and tests play providers",
-		file:    func(f file) bool { return !f.in("cmd/gateway", sandbox) && !f.test() && !f.helper() },
+		why: "only the gateway's sandbox command and tests play providers",
+		file: func(f file) bool {
+			return !f.in("cmd/gateway", sandbox) && dialect(f.dir) == "" && !f.test() && !f.helper()
+		},
 		imports: under(sandbox),
 	},
 	{
@@ -130,7 +146,7 @@ var rules = []rule{
 	},
 	{
 		why:     "adapters classify errors; internal/service makes gRPC statuses of them",
-		file:    func(f file) bool { return f.in(providers) && !f.test() },
+		file:    func(f file) bool { return (f.in(providers) || adapter(f.dir) != "") && !f.test() },
 		imports: under("google.golang.org/grpc"),
 	},
 	{

@@ -94,23 +94,24 @@ func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provid
 		return nil, err
 	}
 	return &providers.Provider{
-		ID:             deps.ID,
-		DisplayName:    displayName,
-		Markets:        markets,
-		Capabilities:   capabilities(),
-		Operations:     table.List(),
-		ConsentOrigin:  consentv1.Consent_NATIVE,
-		Callbacks:      providers.Callbacks{Webhook: webhook},
-		Session:        a,
-		Consents:       a,
-		Links:          a,
-		Banks:          a,
-		Simulator:      a,
-		PartnerBanks:   a,
-		Webhooks:       a,
-		Accounts:       a,
-		Insights:       a,
-		Visualizations: a,
+		ID:              deps.ID,
+		DisplayName:     displayName,
+		Markets:         markets,
+		Capabilities:    capabilities(),
+		Operations:      table.List(),
+		ConsentOrigin:   consentv1.Consent_NATIVE,
+		RepeatsConsents: true, // by its idempotency-key
+		Callbacks:       providers.Callbacks{Webhook: webhook},
+		Session:         a,
+		Consents:        a,
+		Links:           a,
+		Banks:           a,
+		Simulator:       a,
+		PartnerBanks:    a,
+		Webhooks:        a,
+		Accounts:        a,
+		Insights:        a,
+		Visualizations:  a,
 	}, nil
 }
 

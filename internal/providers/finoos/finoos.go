@@ -132,6 +132,7 @@ func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provid
 		Operations:        table.List(),
 		ConsentOrigin:     consentv1.Consent_SYNTHESISED,
 		OneConsentPerUser: true,
+		RepeatsConsents:   true, // a second session for the same user replaces nothing
 		NeedsRedirects:    true,
 		Callbacks:         providers.Callbacks{Redirect: redirect, Report: report},
 		Session:           a,

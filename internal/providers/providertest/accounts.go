@@ -2,122 +2,186 @@ package providertest
 
 import (
 	"regexp"
-	"testing"
-	"time"
+	"slices"
 
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/providers"
 )
 
-var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
 var isoDate = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 
-func wantMoney(t *testing.T, what string, m *typev1.Money) {
-	t.Helper()
+func (s *suite) wantMoney(what string, m *typev1.Money) {
+	s.Helper()
 	if _, err := money.Parse(m.GetValue()); err != nil || len(m.GetCurrencyCode()) != 3 {
-		t.Errorf("%s is %v", what, m)
+		s.Errorf("%s is %v", what, m)
 	}
 }
 
-func (h Harness) accounts(t *testing.T, ref providers.ConsentRef) map[string]providers.Account {
-	t.Helper()
-	accounts, err := h.Provider.Accounts.ListAccounts(call(t), ref)
+// accounts reads the accounts of a consent, by id.
+func (s *suite) accounts(ref providers.ConsentRef) map[string]providers.Account {
+	s.Helper()
+	accounts, err := s.provider.Accounts.ListAccounts(s.ctx(), ref)
 	if err != nil {
-		t.Fatalf("list accounts: %v", err)
+		s.Fatalf("list accounts: %v", s.hear(err))
 	}
 	byID := make(map[string]providers.Account)
 	for _, a := range accounts {
 		if _, twice := byID[a.ID]; twice || a.ID == "" {
-			t.Errorf("the account id %q is empty or there twice", a.ID)
+			s.Errorf("the account id %q is empty or there twice", a.ID)
 		}
 		byID[a.ID] = a
 	}
 	return byID
 }
 
-func testAccounts(t *testing.T, h Harness) {
-	ref := h.approved(t)
-	first, second := h.accounts(t, ref), h.accounts(t, ref)
-	if len(first) < 3 {
-		t.Fatalf("%d accounts", len(first))
+// txKey identifies a transaction under a consent.
+type txKey struct{ account, id string }
+
+// transactions reads transactions of a consent, each of which must be there once.
+func (s *suite) transactions(ref providers.ConsentRef, query providers.Query) map[txKey]providers.Transaction {
+	s.Helper()
+	found := make(map[txKey]providers.Transaction)
+	for tx, err := range s.provider.Accounts.Transactions(s.ctx(), ref, query) {
+		if err != nil {
+			s.Fatalf("read transactions: %v", s.hear(err))
+		}
+		key := txKey{tx.AccountID, tx.ID}
+		if _, twice := found[key]; twice || tx.ID == "" {
+			s.Fatalf("transaction %v is there twice, or has no id", key)
+		}
+		found[key] = tx
+	}
+	return found
+}
+
+func testAccounts(s *suite) {
+	ref := s.approved()
+	first, second := s.accounts(ref), s.accounts(ref)
+	if len(first) < max(s.has.Accounts, 1) {
+		s.Errorf("%d accounts", len(first))
 	}
 	for id, a := range first {
 		if _, ok := second[id]; !ok {
-			t.Errorf("account %s has another id when read again", id)
+			s.Errorf("account %s has another id when read again", id)
 		}
-		wantMoney(t, "a balance", a.GetBalance())
+		s.wantMoney("a balance", a.GetBalance())
 		if a.Name != "" || a.Connection != "" {
-			t.Errorf("account %s has a name: names are the service's", id)
+			s.Errorf("account %s has a name: names are the service's", id)
 		}
 		if a.GetType() == 0 || a.GetCurrencyCode() == "" {
-			t.Errorf("account %s has type %s, currency %q", id, a.GetType(), a.GetCurrencyCode())
+			s.Errorf("account %s has type %s, currency %q", id, a.GetType(), a.GetCurrencyCode())
 		}
 	}
 }
 
-func testTransactions(t *testing.T, h Harness) {
-	ref := h.approved(t)
-	accounts := h.accounts(t, ref)
-	seen := make(map[[2]string]bool)
-	for tx, err := range h.Provider.Accounts.Transactions(call(t), ref, providers.Query{}) {
-		if err != nil {
-			t.Fatal(err)
+func testTransactions(s *suite) {
+	ref := s.approved()
+	accounts := s.accounts(ref)
+	found := s.transactions(ref, providers.Query{})
+	pending := 0
+	for key, tx := range found {
+		if _, ok := accounts[key.account]; !ok {
+			s.Errorf("transaction %v is on an account that is not listed", key)
 		}
-		key := [2]string{tx.AccountID, tx.ID}
-		if seen[key] || tx.ID == "" {
-			t.Fatalf("transaction %v is there twice, or has no id", key)
-		}
-		seen[key] = true
-		if _, ok := accounts[tx.AccountID]; !ok {
-			t.Errorf("transaction %v is on an account that is not listed", key)
-		}
-		wantMoney(t, "an amount", tx.GetAmount())
+		s.wantMoney("an amount", tx.GetAmount())
 		if !isoDate.MatchString(tx.GetBookingDate()) || tx.GetStatus() == 0 {
-			t.Errorf("transaction %v is booked %q, status %s", key, tx.GetBookingDate(), tx.GetStatus())
+			s.Errorf("transaction %v is booked %q, status %s", key, tx.GetBookingDate(), tx.GetStatus())
+		}
+		if tx.GetStatus() == bankingv1.Transaction_PENDING {
+			pending++
+		}
+		if tx.Name != "" || tx.Account != "" {
+			s.Errorf("transaction %v has a name: names are the service's", key)
 		}
 	}
-	if len(seen) < 100 {
-		t.Errorf("%d transactions", len(seen))
+	if len(found) < max(s.has.Transactions, 1) {
+		s.Errorf("%d transactions", len(found))
+	}
+	if s.h.Has != nil && s.has.Pending != (pending > 0) {
+		s.Errorf("%d transactions are pending", pending)
+	}
+	for key := range s.transactions(ref, providers.Query{}) {
+		if _, ok := found[key]; !ok {
+			s.Errorf("transaction %v has another id when read again", key)
+		}
 	}
 }
 
-func testStopEarly(t *testing.T, h Harness) {
-	ref := h.approved(t)
+// testQuery: a narrowed read leaves out nothing that was asked for.
+func testQuery(s *suite) {
+	ref := s.approved()
+	all := s.transactions(ref, providers.Query{})
+	var dates []string
+	for _, tx := range all {
+		dates = append(dates, tx.GetBookingDate())
+	}
+	slices.Sort(dates)
+	from, to := dates[len(dates)/3], dates[len(dates)*2/3]
+	for account := range s.accounts(ref) {
+		for _, query := range []providers.Query{
+			{AccountID: account}, {From: from}, {To: to}, {From: from, To: to}, {AccountID: account, From: from, To: to},
+		} {
+			s.wantNarrowed(all, s.transactions(ref, query), query)
+		}
+	}
+}
+
+func (s *suite) wantNarrowed(all, got map[txKey]providers.Transaction, query providers.Query) {
+	s.Helper()
+	for key, tx := range all {
+		date := tx.GetBookingDate()
+		asked := (query.AccountID == "" || key.account == query.AccountID) &&
+			(query.From == "" || date >= query.From) && (query.To == "" || date <= query.To)
+		if _, ok := got[key]; asked && !ok {
+			s.Errorf("%+v leaves out transaction %v of %s", query, key, date)
+		}
+	}
+	for key := range got {
+		if _, ok := all[key]; !ok {
+			s.Errorf("%+v has transaction %v, which the whole list has not", query, key)
+		}
+		if s.provider.ReadsOneAccount && query.AccountID != "" && key.account != query.AccountID {
+			s.Errorf("%+v has transaction %v of another account, and ReadsOneAccount is said", query, key)
+		}
+	}
+}
+
+func testStopEarly(s *suite) {
+	ref := s.approved()
 	count := 0
-	for _, err := range h.Provider.Accounts.Transactions(call(t), ref, providers.Query{}) {
+	for _, err := range s.provider.Accounts.Transactions(s.ctx(), ref, providers.Query{}) {
 		if err != nil {
-			t.Fatal(err)
+			s.Fatal(s.hear(err))
 		}
 		if count++; count == 5 {
 			break
 		}
 	}
 	// What was left must not have been taken for a failure of the provider.
-	if h := h.Provider.Session.Health(); h.LastError != nil {
-		t.Errorf("stopping early counts as %s", *h.LastError)
+	if h := s.provider.Session.Health(); h.LastError != nil {
+		s.Errorf("stopping early counts as %s", *h.LastError)
 	}
 }
 
-func testHoldings(t *testing.T, h Harness) {
-	if h.Provider.Holdings == nil {
-		unsupported(t, h.Provider, "ListStandingOrders", "ListSecurities")
+func testHoldings(s *suite) {
+	if s.provider.Holdings == nil {
 		return
 	}
-	ref := h.approved(t)
-	accounts := h.accounts(t, ref)
-	orders, err := h.Provider.Holdings.ListStandingOrders(call(t), ref)
+	ref := s.approved()
+	accounts := s.accounts(ref)
+	orders, err := s.provider.Holdings.ListStandingOrders(s.ctx(), ref)
 	if err != nil || len(orders) == 0 {
-		t.Fatalf("%d standing orders, %v", len(orders), err)
+		s.Fatalf("%d standing orders, %v", len(orders), s.hear(err))
 	}
 	for _, o := range orders {
 		if _, ok := accounts[o.AccountID]; !ok || o.ID == "" {
-			t.Errorf("standing order %q is on account %q", o.ID, o.AccountID)
+			s.Errorf("standing order %q is on account %q", o.ID, o.AccountID)
 		}
-		wantMoney(t, "a standing order", o.GetAmount())
+		s.wantMoney("a standing order", o.GetAmount())
 	}
-	if _, err := h.Provider.Holdings.ListSecurities(call(t), ref); err != nil {
-		t.Error(err)
+	if _, err := s.provider.Holdings.ListSecurities(s.ctx(), ref); err != nil {
+		s.Error(s.hear(err))
 	}
 }

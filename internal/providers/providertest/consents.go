@@ -1,125 +1,205 @@
 package providertest
 
 import (
+	"net/http"
 	"net/url"
-	"testing"
+	"slices"
+	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/providers"
 )
 
-// follow gives what follows from reports, as the service sees it.
-func follow(reports ...providers.ConsentState) consent.State {
-	history := consent.Add(nil, consent.Created(start, "made"), consent.LinkIssued(1, "https://bank.example.com", start, start))
+// history gives the history that reports lead to, as the service keeps it.
+func (s *suite) history(reports ...providers.ConsentState) []consent.Event {
+	now := s.now()
+	link := consent.LinkIssued(1, "https://bank.example.com", now.Add(time.Hour), now)
+	events := consent.Add(nil, consent.Created(now, "made"), link)
 	for i, report := range reports {
-		history = append(history, consent.Observe(history, report, start.AddDate(0, 0, i+1))...)
+		events = append(events, consent.Observe(events, report, now.Add(time.Duration(i)*time.Second))...)
 	}
-	return consent.Derive(consentv1.Consent_TRANSACTION_CATEGORISATION, history)
+	return events
 }
 
-func (h Harness) state(t *testing.T, ref providers.ConsentRef) providers.ConsentState {
-	t.Helper()
-	state, err := h.Provider.Consents.GetConsent(call(t), ref)
-	if err != nil {
-		t.Fatalf("get the consent: %v", err)
-	}
-	return *state
+// follow gives what follows from reports, as the service sees it.
+func (s *suite) follow(reports ...providers.ConsentState) consent.State {
+	return consent.Derive(consentv1.Consent_TRANSACTION_CATEGORISATION, s.history(reports...))
 }
 
-func wantLink(t *testing.T, link *providers.Link) {
-	t.Helper()
+func (s *suite) wantLink(link *providers.Link) {
+	s.Helper()
 	if link == nil {
-		t.Fatal("there is no link")
+		s.Fatal("there is no link")
 	}
 	if u, err := url.Parse(link.URI); err != nil || u.Host == "" || link.TTL <= 0 {
-		t.Errorf("the link is %+v", link)
+		s.Errorf("the link is %+v", link)
 	}
 }
 
-func testConsents(t *testing.T, h Harness) {
-	created := h.create(t)
-	if created.Ref.ID == "" || created.Ref.Market != h.Market {
-		t.Errorf("the reference is %+v", created.Ref)
+func testConsents(s *suite) {
+	created := s.create()
+	if created.Ref.ID == "" || created.Ref.Market != s.h.Market {
+		s.Errorf("the reference is %+v", created.Ref)
 	}
-	wantLink(t, &created.Link)
-	if got := follow(created.State, h.state(t, created.Ref)); got.Status != consentv1.Consent_AWAITING_AUTHORIZATION {
-		t.Errorf("a new consent is %s", got.Status)
+	s.wantLink(&created.Link)
+	if got := s.follow(created.State, s.state(created.Ref)); got.Status != consentv1.Consent_AWAITING_AUTHORIZATION {
+		s.Errorf("a new consent is %s", got.Status)
 	}
-	h.Approve(t, created.Ref)
-	first, second := h.state(t, created.Ref), h.state(t, created.Ref)
-	got := follow(created.State, first, second)
-	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.Consent_READY || len(got.Connections) == 0 {
-		t.Errorf("an approved consent is %s, %s, with %d connections", got.Status, got.DataStage, len(got.Connections))
+	ref := s.approve(created.Ref)
+	if s.has.Collects && !s.collected {
+		s.Error("the data of an approved consent was ready at once, and Has says that it is collected for a while")
+	}
+	first, second := s.state(ref), s.state(ref)
+	got := s.follow(created.State, first, second)
+	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.Consent_READY ||
+		len(got.Connections) == 0 {
+		s.Errorf("an approved consent is %s, %s, with %d connections", got.Status, got.DataStage, len(got.Connections))
 	}
 	for _, c := range got.Connections {
 		if c.Bank == nil || c.Bank.DisplayName == "" {
-			t.Errorf("connection %s has no bank", c.ID)
+			s.Errorf("connection %s has no bank", c.ID)
 		}
 	}
 	// Reading again tells nothing new.
-	history := consent.Add(nil, consent.Created(start, "made"))
-	history = append(history, consent.Observe(history, first, start)...)
-	if again := consent.Observe(history, second, start.AddDate(0, 0, 1)); len(again) != 0 {
-		t.Errorf("reading again gave %d new events, such as %s", len(again), again[0].Type)
+	events := s.history(first)
+	if again := consent.Observe(events, second, s.now().AddDate(0, 0, 1)); len(again) != 0 {
+		s.Errorf("reading again gave %d new events, such as %s", len(again), again[0].Type)
 	}
 }
 
-func testLinks(t *testing.T, h Harness) {
-	ref := h.create(t).Ref
-	if h.Provider.Links == nil {
-		unsupported(t, h.Provider, "RenewConsentLink")
-	} else {
-		renewed, err := h.Provider.Links.RenewLink(call(t), ref, flow)
+// testRepetition: whether a consent that may have been made can be asked for again is a fact about the provider.
+func testRepetition(s *suite) {
+	request := s.newConsent()
+	var ids []string
+	for range 2 {
+		created, err := s.provider.Consents.CreateConsent(s.ctx(), request)
 		if err != nil {
-			t.Fatalf("renew the link: %v", err)
+			s.Fatalf("create a consent: %v", s.hear(err))
 		}
-		wantLink(t, &renewed.Link)
-		ref = newer(ref, renewed.Ref)
+		ids = append(ids, created.Ref.ID)
 	}
-	if h.Provider.Banks == nil {
-		unsupported(t, h.Provider, "AddBank")
+	if same := ids[0] == ids[1]; same != s.provider.RepeatsConsents {
+		s.Errorf("asked for twice, the consent is the same: %t; the adapter says %t", same, s.provider.RepeatsConsents)
+	}
+}
+
+// testRedirects: the adapter refuses a return that is about another customer's consent.
+func testRedirects(s *suite) {
+	redirect := s.provider.Callbacks.Redirect
+	if redirect == nil {
 		return
 	}
-	h.Approve(t, ref)
-	added, err := h.Provider.Banks.AddBank(call(t), ref, flow)
+	ref, other := s.create().Ref, s.create().Ref
+	query := s.decide(ref)
+	if len(query) == 0 {
+		s.Fatal("the adapter reads how the customer comes back, and Approve gives no query")
+	}
+	if _, err := redirect(s.ctx(), other, providers.OutcomeSuccess, query); err == nil {
+		s.Error("one consent's return is taken for another's")
+	}
+	for _, outcome := range []providers.Outcome{providers.OutcomeError, providers.OutcomeExit} {
+		back, err := redirect(s.ctx(), other, outcome, url.Values{})
+		if s.hear(err) == nil && s.newer(other, back.Ref).ID != other.ID {
+			s.Errorf("coming back with %s gives the consent another id", outcome)
+		}
+	}
+	s.returned(ref, query)
+}
+
+// testWebhooks: a webhook comes from anybody.
+func testWebhooks(s *suite) {
+	webhook := s.provider.Callbacks.Webhook
+	if s.provider.Webhooks != nil && webhook == nil {
+		s.Error("the adapter registers webhooks and reads none")
+	}
+	if webhook == nil {
+		return
+	}
+	for _, body := range []string{"", "{", "null", "[]", `"x"`, "\xff\xfe", `{"id": {"id": [[[[null]]]]}}`} {
+		if ids, err := webhook(s.ctx(), http.Header{}, []byte(body)); s.hear(err) == nil && slices.Contains(ids, "") {
+			s.Errorf("the body %q names a consent without an id", body)
+		}
+	}
+}
+
+func testLinks(s *suite) {
+	if s.provider.Links == nil {
+		return
+	}
+	ref := s.create().Ref
+	renewed, err := s.provider.Links.RenewLink(s.ctx(), ref, flow)
 	if err != nil {
-		t.Fatalf("add a bank: %v", err)
+		s.Fatalf("renew the link: %v", s.hear(err))
 	}
-	wantLink(t, &added.Link)
-}
-
-// newer gives how a consent is named after a call that may have changed it.
-func newer(ref providers.ConsentRef, changed *providers.ConsentRef) providers.ConsentRef {
-	if changed != nil {
-		return *changed
+	s.wantLink(&renewed.Link)
+	ref = s.newer(ref, renewed.Ref)
+	if got := s.follow(s.state(ref)); got.Status != consentv1.Consent_AWAITING_AUTHORIZATION {
+		s.Errorf("with a new link the consent is %s", got.Status)
 	}
-	return ref
-}
-
-func testRevoke(t *testing.T, h Harness) {
-	ref := h.approved(t)
-	for range 2 { // the second finds it gone, which is no error
-		if err := h.Provider.Consents.RevokeConsent(call(t), ref); err != nil {
-			t.Fatalf("revoke: %v", err)
-		}
+	ref = s.approve(ref)
+	before := s.state(ref)
+	if got := s.follow(before); got.Status != consentv1.Consent_AUTHORIZED {
+		s.Errorf("approved by the new link the consent is %s", got.Status)
 	}
-	accounts, err := h.Provider.Accounts.ListAccounts(call(t), ref)
-	if err == nil && len(accounts) > 0 {
-		t.Errorf("%d accounts can still be read", len(accounts))
-	}
-}
-
-func testSimulator(t *testing.T, h Harness) {
-	if h.Provider.Simulator == nil {
-		unsupported(t, h.Provider, "SimulateDecision")
+	// A link for a consent that stands takes nothing away, whether the customer uses it or not. A provider may refuse.
+	if renewed, err = s.provider.Links.RenewLink(s.ctx(), ref, flow); err != nil {
+		s.failure(err)
 		return
 	}
-	created := h.create(t)
-	if err := h.Provider.Simulator.SimulateDecision(call(t), created.Ref, true); err != nil {
-		t.Fatal(err)
+	ref = s.newer(ref, renewed.Ref)
+	meanwhile := s.state(ref)
+	if got := s.follow(before, meanwhile).Status; got != consentv1.Consent_AUTHORIZED || len(s.accounts(ref)) == 0 {
+		s.Errorf("with a further link the consent is %s", got)
 	}
-	if got := follow(created.State, h.state(t, created.Ref)).Decision; got != consentv1.Decision_APPROVED {
-		t.Errorf("after an approval the decision is %s", got)
+	ref = s.approve(ref)
+	got := s.follow(before, meanwhile, s.state(ref)).Status
+	if got != consentv1.Consent_AUTHORIZED || len(s.accounts(ref)) == 0 {
+		s.Errorf("approved again the consent is %s", got)
+	}
+}
+
+func testBanks(s *suite) {
+	if s.provider.Banks == nil {
+		return
+	}
+	ref := s.approved()
+	added, err := s.provider.Banks.AddBank(s.ctx(), ref, flow)
+	if err != nil {
+		s.Fatalf("add a bank: %v", s.hear(err))
+	}
+	s.wantLink(&added.Link)
+	if got := s.follow(s.state(s.newer(ref, added.Ref))); got.Status != consentv1.Consent_AUTHORIZED {
+		s.Errorf("while a bank is added the consent is %s", got.Status)
+	}
+}
+
+func testRevoke(s *suite) {
+	ref := s.approved()
+	for range 2 { // the second finds it gone, which is no error
+		if err := s.provider.Consents.RevokeConsent(s.ctx(), ref); err != nil {
+			s.Fatalf("revoke: %v", s.hear(err))
+		}
+	}
+	accounts, err := s.provider.Accounts.ListAccounts(s.ctx(), ref)
+	if s.hear(err) == nil && len(accounts) > 0 {
+		s.Errorf("%d accounts can still be read", len(accounts))
+	}
+}
+
+func testSimulator(s *suite) {
+	if s.provider.Simulator == nil {
+		return
+	}
+	for approve, want := range map[bool]consentv1.Decision_Value{
+		true: consentv1.Decision_APPROVED, false: consentv1.Decision_REVOKED,
+	} {
+		created := s.create()
+		if err := s.provider.Simulator.SimulateDecision(s.ctx(), created.Ref, approve); err != nil {
+			s.Fatal(s.hear(err))
+		}
+		if got := s.follow(created.State, s.state(created.Ref)).Decision; got != want {
+			s.Errorf("approved %t: the decision is %s", approve, got)
+		}
 	}
 }

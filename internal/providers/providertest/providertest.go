@@ -1,178 +1,281 @@
-// Package providertest is the conformance suite of the seam: what every adapter must do, whatever its provider speaks. It runs against a
-// played provider through a Harness, one file for each port. What is peculiar to a provider is tested beside its adapter.
+// Package providertest is the conformance suite of the seam: what every adapter must do, whatever its provider speaks.
+// It runs an adapter against a played provider, which a Harness describes. What is peculiar to a provider is tested
+// beside its adapter.
 //
-// The suite asserts both ways: a port that is set works, and what is not offered is declared so.
+// A new adapter begins with Basic: a Harness of Settings, Market and Approve is enough for it. Run is the whole suite:
+// the harness states facts about what is played (Has), brings the controls by which the suite makes the provider
+// misbehave, and declares with a reason what cannot hold for the provider (Except). A test that is excepted and would
+// pass fails, so that no exception outlives its reason.
+//
+// The suite asserts both ways: a port that is set works, and what is not offered is declared so. Effects are counted at
+// the played provider.
 package providertest
 
 import (
-	"context"
-	"errors"
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/providers"
-	"kontor.dev/kontor/internal/service"
 )
 
-// Harness is an adapter in front of a played provider.
+// Harness is an adapter's configuration for a played provider, and what can be done there. Settings, Market and Approve
+// are enough for Basic. Functions fail the test when they cannot do what they are asked for.
 type Harness struct {
-	// Provider is the adapter's.
-	Provider *providers.Provider
-	// Market is one of its markets, Company tells whether consents are for companies.
-	Market  string
-	Company bool
+	// Settings is the configuration with which the suite opens the adapter, several times where it needs to.
+	Settings providers.Settings
+	// Market is the market to ask for consents in.
+	Market string
+	// Approve lets the customer of a consent approve it and come back, and gives the query with which the provider's
+	// page returned the browser. Nil lets the adapter's Simulator approve.
+	Approve func(t testing.TB, ref providers.ConsentRef) url.Values
+
 	// Psu is the identity to ask for consent with; nil where the provider takes none.
 	Psu *consentv1.Psu
-	// Approve lets the customer of a consent approve, and waits until the data is ready.
-	Approve func(t *testing.T, ref providers.ConsentRef)
-	// Expire makes the banks ask for a new authentication; nil where they never do.
-	Expire func(t *testing.T, ref providers.ConsentRef)
-	// Fail makes the provider answer an operation with a status until undo.
-	Fail func(t *testing.T, operation string, status int) (undo func())
-	// Garble makes the provider answer an operation with a body that is not JSON until undo.
-	Garble func(t *testing.T, operation string) (undo func())
-	// Calls counts the calls of an operation that reached the provider; "" counts all.
-	Calls func(operation string) int
-	// CallbackURL is an address that takes a shipment's report.
+	// Company tells that customers are companies.
+	Company bool
+	// CallbackURL is an address that takes a shipment's report, for a provider with shipments.
 	CallbackURL string
+	// Clock is the played provider's time; nil for the real one.
+	Clock func() time.Time
+	// Has states facts about the provider and about what is played; nil states none.
+	Has *Has
+
+	// Calls counts the calls of an operation that reached the provider; "" counts all. When it is nil, Basic counts
+	// what the adapter's HTTP client says that it sends.
+	Calls func(operation string) int
+	// Fail makes the provider answer an operation with a status, without doing anything, until undo.
+	Fail func(t testing.TB, operation string, status int) (undo func())
+	// Garble makes the provider answer an operation with a body that is not what it documents, until undo.
+	Garble func(t testing.TB, operation string) (undo func())
+	// Cut makes the provider do what an operation asks for and close the connection instead of answering, until undo.
+	Cut func(t testing.TB, operation string) (undo func())
+	// Withdraw are the ways in which the provider can tell that the customer withdrew an approval, by name. Each lets
+	// the customer of an approved consent withdraw, and tells so until undo. One without a time must be among them,
+	// where the provider can leave it out.
+	Withdraw map[string]func(t testing.TB, ref providers.ConsentRef) (undo func())
+	// Lapse lets the time of an approved consent run out at the provider, and moves Clock with it.
+	Lapse func(t testing.TB, ref providers.ConsentRef)
+	// End makes the provider refuse to read data under one consent because that consent is over.
+	End func(t testing.TB, ref providers.ConsentRef)
+	// Exceed makes the provider refuse to read data under one consent because that was done too often, until undo.
+	Exceed func(t testing.TB, ref providers.ConsentRef) (undo func())
+	// Reauthenticate makes the banks under a consent ask the customer to authenticate again.
+	Reauthenticate func(t testing.TB, ref providers.ConsentRef)
+	// Age makes what the adapter remembers of a consent (ConsentRef.State) too old to be used as it is.
+	Age func(t testing.TB, ref providers.ConsentRef)
+
+	// Except has a reason for each test that cannot hold for this provider, by the test's name.
+	Except map[string]string
 }
 
-// address is an end user's, from the range for documentation.
-const address = "203.0.113.7"
+// Has states facts about the provider, and about what an approved consent of the played one holds.
+type Has struct {
+	// Login are the operations of one login, in order; empty for an adapter that never logs in.
+	Login []string
+	// ReadConsent, ReadAccounts and ReadTransactions are the operations by which the adapter does these reads, each
+	// once or more often, without those of a login.
+	ReadConsent, ReadAccounts, ReadTransactions []string
+	// Accounts and Transactions are how many there are at least; zero stands for one.
+	Accounts, Transactions int
+	// Pending tells that some transactions are not booked yet. Without it, none may be pending.
+	Pending bool
+	// Collects tells that data under a consent is still being collected when it has just been approved.
+	Collects bool
+	// Addresses are the capabilities that the provider refuses without the end user's address.
+	Addresses []providers.Capability
+}
 
-// Run runs the suite. open makes a fresh harness for each test.
+// test is one test of the suite.
+type test struct {
+	run func(*suite)
+	// needs are the optional parts of the harness without which it cannot run.
+	needs []string
+}
+
+var tests = map[string]test{
+	"Wiring":           {run: testWiring},
+	"Unsupported":      {run: testUnsupported},
+	"Instances":        {run: testInstances},
+	"Session":          {run: testSession},
+	"Login":            {run: testLogin, needs: []string{"Has", "Calls"}},
+	"Reads":            {run: testReads, needs: []string{"Has", "Calls"}},
+	"Consents":         {run: testConsents},
+	"Repetition":       {run: testRepetition},
+	"Redirects":        {run: testRedirects},
+	"Webhooks":         {run: testWebhooks},
+	"Links":            {run: testLinks},
+	"Banks":            {run: testBanks},
+	"Revoke":           {run: testRevoke},
+	"Simulator":        {run: testSimulator},
+	"Accounts":         {run: testAccounts},
+	"Transactions":     {run: testTransactions},
+	"Query":            {run: testQuery},
+	"StopEarly":        {run: testStopEarly},
+	"Holdings":         {run: testHoldings},
+	"Insights":         {run: testInsights},
+	"Visualizations":   {run: testVisualizations},
+	"PaymentPartners":  {run: testPaymentPartners},
+	"Users":            {run: testUsers},
+	"PartnerBanks":     {run: testPartnerBanks},
+	"Connections":      {run: testConnections},
+	"Logos":            {run: testLogos},
+	"Shipments":        {run: testShipments},
+	"State":            {run: testState},
+	"Context":          {run: testContext},
+	"Addresses":        {run: testAddresses, needs: []string{"Has"}},
+	"Errors":           {run: testErrors, needs: []string{"Has", "Fail", "Garble"}},
+	"Outcomes":         {run: testOutcomes, needs: []string{"Calls", "Fail", "Garble", "Cut"}},
+	"Withdrawal":       {run: testWithdrawal, needs: []string{"Withdraw"}},
+	"Expiry":           {run: testExpiry, needs: []string{"Lapse"}},
+	"ConsentEnded":     {run: testConsentEnded, needs: []string{"Has", "Calls", "End"}},
+	"AccessExceeded":   {run: testAccessExceeded, needs: []string{"Has", "Calls", "Exceed"}},
+	"Reauthentication": {run: testReauthentication, needs: []string{"Reauthenticate"}},
+	"StateRenewed":     {run: testStateRenewed, needs: []string{"Age"}},
+}
+
+// controls tells which of its optional parts the harness has.
+func (h Harness) controls() map[string]bool {
+	return map[string]bool{
+		"Has": h.Has != nil, "Calls": h.Calls != nil, "Fail": h.Fail != nil, "Garble": h.Garble != nil,
+		"Cut": h.Cut != nil, "Withdraw": len(h.Withdraw) > 0, "Lapse": h.Lapse != nil, "End": h.End != nil,
+		"Exceed": h.Exceed != nil, "Reauthenticate": h.Reauthenticate != nil, "Age": h.Age != nil,
+	}
+}
+
+// missing are the parts that a test needs and the harness does not have.
+func (h Harness) missing(test test) []string {
+	have := h.controls()
+	return slices.DeleteFunc(slices.Clone(test.needs), func(name string) bool { return have[name] })
+}
+
+// Basic runs the tests for which the harness has all that they need. open makes a fresh harness for each.
+func Basic(t *testing.T, open func(t *testing.T) Harness) {
+	run(t, open, func(t *testing.T, name string, missing []string) {
+		t.Helper()
+		t.Logf("left out: %s needs %s", name, strings.Join(missing, ", "))
+	})
+}
+
+// Run runs the whole suite. A test that cannot run, since the harness lacks something, must be declared in Except. open
+// makes a fresh harness for each test.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	for name, test := range map[string]func(*testing.T, Harness){
-		"Wiring":          testWiring,
-		"Session":         testSession,
-		"Consents":        testConsents,
-		"Links":           testLinks,
-		"Revoke":          testRevoke,
-		"Accounts":        testAccounts,
-		"Transactions":    testTransactions,
-		"StopEarly":       testStopEarly,
-		"Holdings":        testHoldings,
-		"Insights":        testInsights,
-		"Visualizations":  testVisualizations,
-		"PaymentPartners": testPaymentPartners,
-		"Users":           testUsers,
-		"PartnerBanks":    testPartnerBanks,
-		"Connections":     testConnections,
-		"Simulator":       testSimulator,
-		"Logos":           testLogos,
-		"Shipments":       testShipments,
-		"Errors":          testErrors,
-		"PSUIP":           testPSUIP,
-		"Context":         testContext,
-	} {
+	run(t, open, func(t *testing.T, name string, missing []string) {
+		t.Helper()
+		t.Errorf("%s needs %s: bring it, or say in Except why there is none", name, strings.Join(missing, ", "))
+	})
+}
+
+func run(t *testing.T, open func(t *testing.T) Harness, incomplete func(t *testing.T, name string, missing []string)) {
+	for _, name := range open(t).unknown() {
+		t.Errorf("there is no test %s to except", name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(tests)) {
+		test := tests[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, open(t))
+			h := open(t)
+			_, excepted := h.Except[name]
+			missing := h.missing(test)
+			switch {
+			case excepted:
+				if problem := h.exception(t, name, test); problem != "" {
+					t.Error(problem)
+				}
+			case len(missing) > 0:
+				incomplete(t, name, missing)
+			default:
+				test.run(newSuite(t, h))
+			}
 		})
 	}
 }
 
-// call is the context of a call on behalf of an end user.
-func call(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	return providers.WithCall(ctx, providers.Call{PSUIP: address, RequestID: "providertest"})
+// unknown are the exceptions from tests that do not exist.
+func (h Harness) unknown() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(h.Except)), func(name string) bool {
+		return tests[name].run != nil
+	})
 }
 
-// redirects are addresses that the provider may send the customer back to.
-var redirects = providers.Redirects{
-	Success: "https://kontor.example.com/callbacks/redirects/t/success?keep=1", Error: "https://kontor.example.com/callbacks/redirects/t/error",
-	Exit: "https://kontor.example.com/callbacks/redirects/t/exit",
+// exception tells what is wrong with an exception, "" when it is justified. A test whose controls are missing cannot
+// show that it would pass.
+func (h Harness) exception(tb testing.TB, name string, test test) (problem string) {
+	reason := strings.TrimSpace(h.Except[name])
+	if reason == "" {
+		return "an exception without a reason"
+	}
+	tb.Logf("excepted: %s", reason)
+	if len(h.missing(test)) > 0 {
+		return ""
+	}
+	failure := failureOf(tb, func(tb testing.TB) { test.run(newSuite(tb, h)) })
+	if failure == "" {
+		return "is excepted, and passes: take the exception out"
+	}
+	tb.Logf("fails as expected: %s", failure)
+	return ""
 }
 
-var flow = providers.Flow{Access: consentv1.Consent_RECURRING, Redirects: redirects}
-
-// create asks for a consent, with a user where the provider keeps such.
-func (h Harness) create(t *testing.T) *providers.CreatedConsent {
-	t.Helper()
-	request := providers.NewConsent{
-		Market: h.Market, Access: consentv1.Consent_RECURRING, DataCollection: consentv1.Consent_TRANSACTION_CATEGORISATION, Psu: h.Psu,
-		Redirects: redirects, IdempotencyKey: t.Name(),
+// Failure runs one test of the suite by its name, and gives its first failure, "" when it passes. It is for tests of
+// the suite itself: of an adapter that is wrong, the suite must say so.
+func Failure(tb testing.TB, name string, h Harness) string {
+	tb.Helper()
+	test, ok := tests[name]
+	if !ok {
+		tb.Fatalf("there is no test %s", name)
 	}
-	if h.Provider.Users != nil {
-		request.UserID = h.user(t)
-	}
-	created, err := h.Provider.Consents.CreateConsent(call(t), request)
-	if err != nil {
-		t.Fatalf("create a consent: %v", err)
-	}
-	return created
+	return failureOf(tb, func(tb testing.TB) {
+		s := newSuite(tb, h)
+		test.run(s)
+		s.wantNothingSaid()
+	})
 }
 
-// user makes a user with all products that tests need.
-func (h Harness) user(t *testing.T) string {
-	t.Helper()
-	user := providers.NewUser{Type: customerv1.Customer_PERSON, Products: []customerv1.Customer_Product{customerv1.Customer_BANKING}}
-	if h.Company {
-		user.Type = customerv1.Customer_COMPANY
-		user.Products = append(user.Products, customerv1.Customer_PAYMENT_PARTNER_ANALYSIS)
-	}
-	id, err := h.Provider.Users.CreateUser(call(t), user)
-	if err != nil {
-		t.Fatalf("create a user: %v", err)
-	}
-	return id
+// failureOf runs a test that is expected to fail, and gives its first failure, "" when it passes.
+func failureOf(tb testing.TB, test func(testing.TB)) string {
+	trial := &trial{TB: tb}
+	done := make(chan struct{})
+	go func() { // a failing test ends its goroutine
+		defer close(done)
+		test(trial)
+	}()
+	<-done
+	return trial.failure
 }
 
-// approved makes a consent whose data is ready.
-func (h Harness) approved(t *testing.T) providers.ConsentRef {
-	t.Helper()
-	ref := h.create(t).Ref
-	h.Approve(t, ref)
-	return ref
+// trial is a test whose failures are only noted. Everything else is done by the test around it.
+type trial struct {
+	testing.TB
+
+	failure string
 }
 
-// failure gives the adapter's error, which must be the one type that adapters return.
-func failure(t *testing.T, err error) *providers.Error {
-	t.Helper()
-	var e *providers.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("the error is %v, want a *providers.Error", err)
-	}
-	return e
+func (t *trial) note(message string) { t.failure = cmp.Or(t.failure, message, "failed") }
+
+func (t *trial) Error(args ...any)                 { t.note(strings.TrimSpace(fmt.Sprintln(args...))) }
+func (t *trial) Errorf(format string, args ...any) { t.note(fmt.Sprintf(format, args...)) }
+func (t *trial) Fail()                             { t.note("") }
+func (t *trial) Failed() bool                      { return t.failure != "" }
+
+func (t *trial) Fatal(args ...any) {
+	t.Error(args...)
+	runtime.Goexit()
 }
 
-// unsupported asserts that RPCs without a port are declared so, with a reason.
-func unsupported(t *testing.T, p *providers.Provider, capabilities ...providers.Capability) {
-	t.Helper()
-	for _, capability := range capabilities {
-		if s := p.Supports(capability); s.Level != providers.Unsupported || s.Reason == "" {
-			t.Errorf("%s has no port and is declared %+v", capability, s)
-		}
-	}
+func (t *trial) Fatalf(format string, args ...any) {
+	t.Errorf(format, args...)
+	runtime.Goexit()
 }
 
-func testWiring(t *testing.T, h Harness) {
-	if err := service.Validate(h.Provider); err != nil {
-		t.Error(err)
-	}
-	for capability, support := range h.Provider.Capabilities {
-		if support.Level == providers.Emulated && support.Reason == "" {
-			t.Errorf("%s is emulated without a reason", capability)
-		}
-	}
-	for _, op := range h.Provider.Operations {
-		if op.Name == "" || op.Method == "" || op.Path == "" || op.Standing == "" || op.Effect == "" {
-			t.Errorf("an operation is incomplete: %+v", op)
-		}
-	}
-}
-
-func testSession(t *testing.T, h Harness) {
-	for range 3 {
-		if err := h.Provider.Session.Check(call(t)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := h.Calls(""); got != 1 {
-		t.Errorf("three checks made %d calls, want one login", got)
-	}
+func (t *trial) FailNow() {
+	t.Fail()
+	runtime.Goexit()
 }

@@ -72,9 +72,7 @@ func (s *Server) createConsent(
 		}
 		saved = true
 	}
-	// A provider that takes an idempotency key recognises the repetition after a lost answer; one with users
-	// makes nothing new.
-	attempt.Repeatable = true
+	attempt.Repeatable = p.RepeatsConsents
 	if err := attempt.Intend(ctx, p, "create_consent", service.ConsentName(row.ID), nil); err != nil {
 		return nil, err
 	}
