@@ -74,7 +74,8 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 		}
 	}()
 	g.telemetry, err = telemetry.New(ctx, telemetry.Options{
-		Log: logTo, Level: cfg.Log.Level, Format: cfg.Log.Format, OTLPEndpoint: cfg.Telemetry.OTLPEndpoint, Version: version(),
+		Log: logTo, Level: cfg.Log.Level, Format: cfg.Log.Format, OTLPEndpoint: cfg.Telemetry.OTLPEndpoint,
+		Version: version(),
 	})
 	if err != nil {
 		return g, err
@@ -94,7 +95,8 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	}
 	stopping := make(chan struct{})
 	services, err := assembly.New(assembly.Options{
-		Store: g.store, Tenants: wired.tenants, Refs: refs, Keys: sealing, PublicURL: cfg.PublicURL, Logger: log, Stopping: stopping,
+		Store: g.store, Tenants: wired.tenants, Refs: refs, Keys: sealing, PublicURL: cfg.PublicURL, Logger: log,
+		Stopping:  stopping,
 		Heartbeat: cfg.Heartbeat,
 		Polling: follow.Polling{
 			MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval,
@@ -109,8 +111,9 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 		return g, fmt.Errorf("settle what the last run left open: %w", err)
 	}
 	srv, err := server.New(server.Options{
-		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, CORS: cfg.CORS, Reflection: cfg.Reflection,
-		Services: services.Servers.Register, Callbacks: services.Callbacks, Authenticator: authenticator(cfg, log),
+		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, CORS: cfg.CORS,
+		Reflection: cfg.Reflection,
+		Services:   services.Servers.Register, Callbacks: services.Callbacks, Authenticator: authenticator(cfg, log),
 		Audit: services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
 		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Tenants.Down,
 	})

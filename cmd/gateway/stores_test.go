@@ -23,7 +23,8 @@ func TestStoreOfOneGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openStore(t.Context(), cfg); !errors.Is(err, sqlite.ErrLocked) || !strings.Contains(err.Error(), path) {
+	if _, err := openStore(t.Context(),
+		cfg); !errors.Is(err, sqlite.ErrLocked) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a second gateway: %v, want %v and the file", err, sqlite.ErrLocked)
 	}
 	later := time.Now().Add(time.Hour)
@@ -64,7 +65,9 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 }
 
 func TestStoreAddresses(t *testing.T) {
-	for _, address := range []string{"", "postgres://u:secret@h/db", "sqlite", "sqlite:", "sqlite://secret", "SQLITE:secret", "file:secret"} {
+	for _, address := range []string{
+		"", "postgres://u:secret@h/db", "sqlite", "sqlite:", "sqlite://secret", "SQLITE:secret", "file:secret",
+	} {
 		_, err := openStore(t.Context(), &config.Config{Store: secret.New(address)})
 		if err == nil || !strings.Contains(err.Error(), "sqlite:<path>") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", address, err)

@@ -35,8 +35,8 @@ func wiredFrom(t *testing.T, text string, kinds []providers.Kind, storeKey secre
 	return wire(t.Context(), cfg, wiring{})
 }
 
-// Each block becomes a provider with its own id, in the order of the file; what identifies credentials changes with them,
-// and is the same at each start.
+// Each block becomes a provider with its own id, in the order of the file; what identifies credentials changes with
+// them, and is the same at each start.
 func TestWiring(t *testing.T) {
 	open := func(password string) wired {
 		t.Helper()
@@ -76,7 +76,9 @@ func TestWhatIsKeptNeedsAStoreKey(t *testing.T) {
 	text := strings.Replace(twoAccounts, "alpha: {kind: finoos, name: n, secret: s}", "beta: {kind: keeping}", 1)
 	text = fmt.Sprintf(text, "p")
 	all := append([]providers.Kind{keeping}, kinds...)
-	if _, err := wiredFrom(t, text, all, secret.String{}); err == nil || !strings.Contains(err.Error(), "store_key: is needed by tenants.default.providers.beta") {
+	if _, err := wiredFrom(t, text, all,
+		secret.String{}); err == nil || !strings.Contains(err.Error(),
+		"store_key: is needed by tenants.default.providers.beta") {
 		t.Errorf("without a key: %v", err)
 	}
 	key, err := keys.New()

@@ -133,7 +133,8 @@ func New(o Options) (*Services, error) {
 	plan := follow.NewPlan(o.Polling, tenants, clock)
 	writer := &history.Writer{Store: db, Refs: o.Refs, Clock: clock, NextPoll: plan.Next}
 	follower := follow.New(follow.Deps{
-		Store: db, Claims: system, Tenants: tenants, Clock: clock, Log: log, History: writer, Plan: plan, Process: process,
+		Store: db, Claims: system, Tenants: tenants, Clock: clock, Log: log, History: writer, Plan: plan,
+		Process: process,
 	})
 	runner := &once.Runner{
 		Store: db, Leases: system, Sweeps: system, Tenants: tenants, Clock: clock, Log: log, Process: process,

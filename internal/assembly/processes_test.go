@@ -144,7 +144,8 @@ func TestOneUserAtTwoProcesses(t *testing.T) {
 		for n := range callers {
 			group.Go(func() {
 				at := both[n%2]
-				_, err := at.Servers.Consent.CreateConsent(at.Ctx, consentRequest(fmt.Sprint("key-", n), customer.GetName()))
+				_, err := at.Servers.Consent.CreateConsent(at.Ctx,
+					consentRequest(fmt.Sprint("key-", n), customer.GetName()))
 				if err != nil {
 					t.Errorf("caller %d: %v", n, err)
 				}
@@ -177,7 +178,8 @@ func TestUserOfADeadProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := p.Store.Update(p.Ctx, row.Tenant, func(tx store.Tx) error {
-			return tx.ClaimUser(row.ID, "fimento", time.Now(), store.Lease{Owner: "dead/1", Until: time.Now().Add(10 * time.Second)})
+			return tx.ClaimUser(row.ID, "fimento", time.Now(),
+				store.Lease{Owner: "dead/1", Until: time.Now().Add(10 * time.Second)})
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -339,15 +341,16 @@ func TestWriteOfADeadProcess(t *testing.T) {
 				ask(p)
 				ask(dead)
 				if calls := provider.calls.Load(); calls != 1 || unknown() != 1 {
-					t.Errorf("the provider was asked %d times, and %d entries say that the outcome is unknown", calls, unknown())
+					t.Errorf("the provider was asked %d times, and %d entries say that the outcome is unknown", calls,
+						unknown())
 				}
 			})
 		})
 	}
 }
 
-// A process dies while a provider is asked for what the provider recognises. The repetition goes on at another one, with
-// the same key there; and what the first one still does, should it only have stood still, changes nothing.
+// A process dies while a provider is asked for what the provider recognises. The repetition goes on at another one,
+// with the same key there; and what the first one still does, should it only have stood still, changes nothing.
 func TestRepeatableWriteOfADeadProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider := &slow{hold: make(chan struct{})}
@@ -549,7 +552,8 @@ func TestDeletionOfADeadProcess(t *testing.T) {
 		if between == 0 || between == consents {
 			t.Fatalf("%d consents are left when the process has died, want some of %d", between, consents)
 		}
-		if _, err := p.Servers.Customer.GetCustomer(p.Ctx, &customerv1.GetCustomerRequest{Name: customer.GetName()}); err != nil {
+		if _, err := p.Servers.Customer.GetCustomer(p.Ctx,
+			&customerv1.GetCustomerRequest{Name: customer.GetName()}); err != nil {
 			t.Errorf("the customer in between: %v", err)
 		}
 		receipt, err := p.Servers.Customer.DeleteCustomer(p.Ctx, deletion)

@@ -13,7 +13,8 @@ func TestRecordable(t *testing.T) {
 		"consents/" + id + "/accounts/-":      "consents/" + id + "/accounts/-",
 		"consents/" + id + "/insights":        "consents/" + id,
 		"consents/" + id + "/accounts/SE4550": "consents/" + id,
-		"consents/" + id + "/accounts/abcdefghijklmnopqrstuvwx": "consents/" + id + "/accounts/abcdefghijklmnopqrstuvwx",
+		"consents/" + id + "/accounts/abcdefghijklmnopqrstuvwx": "consents/" + id +
+			"/accounts/abcdefghijklmnopqrstuvwx",
 		"consents/" + id + "x":                  "",
 		"partnerBanks/605c6c479691950d359bb0e9": "partnerBanks/605c6c479691950d359bb0e9",
 		"providers/finoos":                      "providers/finoos",

@@ -31,7 +31,9 @@ func TestConcurrentReadsShareOneCall(t *testing.T) {
 			mu.Unlock()
 			select {
 			case <-time.After(time.Second):
-				return []providers.Account{{ID: "account", Account: &bankingv1.Account{DisplayName: fmt.Sprint("of call ", call)}}}, nil
+				return []providers.Account{
+					{ID: "account", Account: &bankingv1.Account{DisplayName: fmt.Sprint("of call ", call)}},
+				}, nil
 			case <-ctx.Done():
 				return nil, &providers.Error{Kind: providers.KindCanceled, Provider: "fimento", Err: ctx.Err()}
 			}

@@ -186,9 +186,11 @@ func TestAdaptersReadReports(t *testing.T) {
 		made, err := p.Servers.Documents.CreateShipment(
 			p.Ctx,
 			&documentsv1.CreateShipmentRequest{Shipment: &documentsv1.Shipment{
-				Channel: documentsv1.Shipment_FAX, Recipient: "Torben Mais", Subject: "Your loan", Pdf: []byte("%PDF-1.4"),
+				Channel: documentsv1.Shipment_FAX, Recipient: "Torben Mais", Subject: "Your loan",
+				Pdf: []byte("%PDF-1.4"),
 				Address: &documentsv1.Shipment_Address{
-					Street: "Universitätsplatz", HouseNumber: "12", Postcode: "34127", City: "Kassel", CountryCode: "DE",
+					Street: "Universitätsplatz", HouseNumber: "12", Postcode: "34127", City: "Kassel",
+					CountryCode: "DE",
 				},
 			}},
 		)

@@ -135,8 +135,8 @@ func (c *Callbacks) returned(
 	return err
 }
 
-// read reads the consent of a visit, as far as that can be done at once. Whoever has the address can open it as often as
-// they like, so where the provider counts reads and no news is awaited, a visit is only a hint.
+// read reads the consent of a visit, as far as that can be done at once. Whoever has the address can open it as often
+// as they like, so where the provider counts reads and no news is awaited, a visit is only a hint.
 func (c *Callbacks) read(ctx context.Context, row *store.Consent, back providers.Return) *store.Consent {
 	if back.Ref != nil || !c.Follower.Counted(row) {
 		ctx, cancel := context.WithTimeout(ctx, redirectRefresh)

@@ -28,7 +28,8 @@ func TestGroupShares(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			began := time.Now()
-			if _, err := g.Do(first, "a", fn); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 500*time.Millisecond {
+			if _, err := g.Do(first, "a",
+				fn); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 500*time.Millisecond {
 				t.Errorf("the first caller: %v after %v", err, time.Since(began))
 			}
 		})
@@ -97,7 +98,8 @@ func TestGroupPassesPanicsOn(t *testing.T) {
 		if got := recover(); got != "boom" {
 			t.Errorf("recovered %v", got)
 		}
-		if got, err := g.Do(t.Context(), "a", func(context.Context) (int, error) { return 1, nil }); got != 1 || err != nil {
+		if got, err := g.Do(t.Context(), "a",
+			func(context.Context) (int, error) { return 1, nil }); got != 1 || err != nil {
 			t.Errorf("Do = %d, %v", got, err)
 		}
 	}()

@@ -1,5 +1,6 @@
-// Package config reads kontor.yaml. It is strict: an unknown key, a key that appears twice, a value that is missing or bad and a secret that
-// cannot be read are all found in one pass, and each is named with its key and line and never with its value.
+// Package config reads kontor.yaml. It is strict: an unknown key, a key that appears twice, a value that is missing or
+// bad and a secret that cannot be read are all found in one pass, and each is named with its key and line and never
+// with its value.
 //
 // What a provider's block may hold is its adapter's to say (providers.Kind). Nothing here knows an adapter.
 package config
@@ -95,9 +96,11 @@ type Client struct {
 	Scopes []string
 }
 
-// OIDC is an issuer of bearer tokens, which are signed JWTs. A token's claims tell who calls, for which tenant and with which scopes.
+// OIDC is an issuer of bearer tokens, which are signed JWTs. A token's claims tell who calls, for which tenant and with
+// which scopes.
 type OIDC struct {
-	// Issuer is the issuer's address, exactly as the tokens have it in `iss`. Its keys are found by OpenID Connect Discovery.
+	// Issuer is the issuer's address, exactly as the tokens have it in `iss`. Its keys are found by OpenID Connect
+	// Discovery.
 	Issuer string
 	// Audience must be among a token's audiences: the name that the issuer knows Kontor by.
 	Audience string
@@ -105,8 +108,8 @@ type OIDC struct {
 	Tenant string
 	// TenantClaim is the claim with the tenant's id. Empty when Tenant tells.
 	TenantClaim string
-	// ScopesClaim is the claim with the scopes, as a list or as one text with blanks between them. Words that are none of Scopes() are passed
-	// over, since issuers have other services, too.
+	// ScopesClaim is the claim with the scopes, as a list or as one text with blanks between them. Words that are none
+	// of Scopes() are passed over, since issuers have other services, too.
 	ScopesClaim string
 	// ClientIDClaim is the claim with the client's id.
 	ClientIDClaim string
@@ -118,7 +121,8 @@ type TLS struct {
 	CertFile string
 	// KeyFile has the private key.
 	KeyFile string
-	// ClientCAFile has the authorities whose certificates gRPC callers must present, beside what authenticates them. Empty: none is asked for.
+	// ClientCAFile has the authorities whose certificates gRPC callers must present, beside what authenticates them.
+	// Empty: none is asked for.
 	ClientCAFile string
 }
 
@@ -150,7 +154,8 @@ type Limits struct {
 	MaxRequestBytes int
 	// Timeout is the deadline of a call whose caller sets none, streams aside.
 	Timeout time.Duration
-	// ConnectionAge is how long a gRPC connection lasts, give or take a tenth, so that callers spread over replicas. Zero: for ever.
+	// ConnectionAge is how long a gRPC connection lasts, give or take a tenth, so that callers spread over replicas.
+	// Zero: for ever.
 	ConnectionAge time.Duration
 	// ConnectionAgeGrace is how long calls on such a connection may still take.
 	ConnectionAgeGrace time.Duration
@@ -158,7 +163,8 @@ type Limits struct {
 
 // Telemetry tells where traces go.
 type Telemetry struct {
-	// OTLPEndpoint is an OTLP gRPC endpoint, such as http://collector:4317. Empty: what OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere.
+	// OTLPEndpoint is an OTLP gRPC endpoint, such as http://collector:4317. Empty: what OTEL_EXPORTER_OTLP_ENDPOINT
+	// says, or nowhere.
 	OTLPEndpoint string
 }
 

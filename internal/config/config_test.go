@@ -36,7 +36,9 @@ var storeKey = func() secret.String {
 }()
 
 func env(name string) (string, bool) {
-	found, ok := map[string]string{"SOUTH_SECRET": envSecret, "SUFFIX": "x", "EMPTY": "", "STORE_KEY": storeKey.Reveal()}[name]
+	found, ok := map[string]string{
+		"SOUTH_SECRET": envSecret, "SUFFIX": "x", "EMPTY": "", "STORE_KEY": storeKey.Reveal(),
+	}[name]
 	return found, ok
 }
 
@@ -78,15 +80,18 @@ func TestEverythingSet(t *testing.T) {
 	targets := checkProviders(t, c.Tenants["default"].Providers, want)
 	f, _ := targets[0].(*north)
 	if diff := cmp.Diff(&north{
-		BaseURL: "https://north.example.com/api/", Username: "lender", Password: secret.New(fileSecret), Bank: "62a1f0c7",
+		BaseURL: "https://north.example.com/api/", Username: "lender", Password: secret.New(fileSecret),
+		Bank:       "62a1f0c7",
 		Operations: providers.Overrides{"login": "POST /auth/login2"},
 	}, f); diff != "" {
 		t.Errorf("north (-want +got):\n%s", diff)
 	}
 	s, _ := targets[1].(*south)
 	if diff := cmp.Diff(&south{
-		BaseURL: "http://127.0.0.1:9999/api/v1", Name: "12345", Secret: secret.New(envSecret), Version: "2020-06-16", Colour: 2,
-		Wait: 90 * time.Second, Reads: 4, Fast: true, Tags: []tag{"one", "two"}, Extra: map[string]language{"sv": "fi"},
+		BaseURL: "http://127.0.0.1:9999/api/v1", Name: "12345", Secret: secret.New(envSecret), Version: "2020-06-16",
+		Colour: 2,
+		Wait:   90 * time.Second, Reads: 4, Fast: true, Tags: []tag{"one", "two"},
+		Extra:    map[string]language{"sv": "fi"},
 		Identity: &identity{CertFile: "south.crt", KeyFile: "/etc/kontor/south.key"},
 	}, s); diff != "" {
 		t.Errorf("south (-want +got):\n%s", diff)
@@ -100,30 +105,46 @@ func TestEverythingSet(t *testing.T) {
 	if one, _ := targets[1].(*south); one.Name != "b" || one.Secret.Reveal() != "c" {
 		t.Errorf("south: %+v", one)
 	}
-	if uris := c.Tenants["default"].RedirectURIs; !slices.Equal(uris, []string{"https://app.example.com/*", "http://127.0.0.1:3000/done"}) {
+	if uris := c.Tenants["default"].RedirectURIs; !slices.Equal(uris,
+		[]string{"https://app.example.com/*", "http://127.0.0.1:3000/done"}) {
 		t.Errorf("redirect_uris: %v", uris)
 	}
 	clients := []config.Client{
-		{ID: "lending", Tenant: "default", Keys: [][32]byte{sha256.Sum256([]byte("test"))}, Scopes: []string{"consents.write", "banking.read"}},
-		{ID: "ops", Tenant: "other", Keys: [][32]byte{sha256.Sum256([]byte("test2")), sha256.Sum256([]byte("test3"))}, Scopes: []string{"*"}},
+		{
+			ID: "lending", Tenant: "default", Keys: [][32]byte{sha256.Sum256([]byte("test"))},
+			Scopes: []string{"consents.write", "banking.read"},
+		},
+		{
+			ID: "ops", Tenant: "other",
+			Keys: [][32]byte{sha256.Sum256([]byte("test2")), sha256.Sum256([]byte("test3"))}, Scopes: []string{"*"},
+		},
 	}
 	if !reflect.DeepEqual(c.Clients, clients) {
 		t.Errorf("clients: %v", c.Clients)
 	}
 	if !slices.Equal(c.OIDC, []config.OIDC{
-		{Issuer: "https://login.example.com/realms/a", Audience: "kontor", Tenant: "default", ScopesClaim: "scope", ClientIDClaim: "sub"},
-		{Issuer: "http://127.0.0.1:9998", Audience: "api://kontor", TenantClaim: "org", ScopesClaim: "roles", ClientIDClaim: "azp"},
+		{
+			Issuer: "https://login.example.com/realms/a", Audience: "kontor", Tenant: "default", ScopesClaim: "scope",
+			ClientIDClaim: "sub",
+		},
+		{
+			Issuer: "http://127.0.0.1:9998", Audience: "api://kontor", TenantClaim: "org", ScopesClaim: "roles",
+			ClientIDClaim: "azp",
+		},
 	}) {
 		t.Errorf("oidc: %+v", c.OIDC)
 	}
 	if !slices.Equal(c.CORS.AllowedOrigins, []string{"https://app.example.com", "http://localhost:3000"}) {
 		t.Errorf("cors: %v", c.CORS)
 	}
-	if *c.TLS != (config.TLS{CertFile: "tls.crt", KeyFile: "/etc/kontor/tls.key", ClientCAFile: "clients.pem"}) || c.Log != (config.Log{Level: slog.LevelDebug, Format: "text"}) {
+	if *c.TLS != (config.TLS{
+		CertFile: "tls.crt", KeyFile: "/etc/kontor/tls.key", ClientCAFile: "clients.pem",
+	}) || c.Log != (config.Log{Level: slog.LevelDebug, Format: "text"}) {
 		t.Errorf("tls %v, log %v", c.TLS, c.Log)
 	}
 	if c.Limits != (config.Limits{
-		RequestsPerSecond: 10, Burst: 20, MaxInFlight: 30, MaxStreams: 40, MaxRequestBytes: 1 << 20, Timeout: 30 * time.Second,
+		RequestsPerSecond: 10, Burst: 20, MaxInFlight: 30, MaxStreams: 40, MaxRequestBytes: 1 << 20,
+		Timeout:       30 * time.Second,
 		ConnectionAge: 10 * time.Minute, ConnectionAgeGrace: time.Minute,
 	}) {
 		t.Errorf("limits: %+v", c.Limits)
@@ -131,13 +152,19 @@ func TestEverythingSet(t *testing.T) {
 	if c.Audit.Retention != 90*24*time.Hour {
 		t.Errorf("audit: %v", c.Audit)
 	}
-	if c.Telemetry.OTLPEndpoint != "http://collector:4317" || c.Heartbeat != 5*time.Second || c.Webhooks || c.Reflection ||
-		c.Polling != (config.Polling{MinInterval: time.Second, MaxInterval: time.Minute, IdleInterval: 6 * time.Hour}) ||
+	if c.Telemetry.OTLPEndpoint != "http://collector:4317" || c.Heartbeat != 5*time.Second || c.Webhooks ||
+		c.Reflection ||
+		c.Polling != (config.Polling{
+			MinInterval: time.Second, MaxInterval: time.Minute, IdleInterval: 6 * time.Hour,
+		}) ||
 		c.Shutdown != (config.Shutdown{Delay: 2 * time.Second, Timeout: 10 * time.Second}) {
 		t.Errorf("got %+v", c)
 	}
 	for _, format := range []string{"%v", "%+v", "%#v"} {
-		if out := fmt.Sprintf(format, c) + fmt.Sprintf(format, *c) + fmt.Sprintf(format, f) + fmt.Sprintf(format, s); strings.Contains(out, "canary") || strings.Contains(out, storeKey.Reveal()) {
+		if out := fmt.Sprintf(format,
+			c) + fmt.Sprintf(format,
+			*c) + fmt.Sprintf(format,
+			f) + fmt.Sprintf(format, s); strings.Contains(out, "canary") || strings.Contains(out, storeKey.Reveal()) {
 			t.Errorf("%s shows a secret", format)
 		}
 	}
@@ -173,8 +200,10 @@ func TestDefaults(t *testing.T) {
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got %+v", c)
 	}
-	if c.Store.Reveal() != "sqlite:./data/kontor.db" || c.Listen.GRPC != "127.0.0.1:9090" || c.Listen.HTTP != "127.0.0.1:8080" ||
-		c.Listen.Admin != "127.0.0.1:8081" || c.Heartbeat != 15*time.Second || !c.Webhooks || !c.Reflection || c.TLS != nil ||
+	if c.Store.Reveal() != "sqlite:./data/kontor.db" || c.Listen.GRPC != "127.0.0.1:9090" ||
+		c.Listen.HTTP != "127.0.0.1:8080" ||
+		c.Listen.Admin != "127.0.0.1:8081" || c.Heartbeat != 15*time.Second || !c.Webhooks || !c.Reflection ||
+		c.TLS != nil ||
 		c.Audit.Retention != 365*24*time.Hour {
 		t.Errorf("defaults differ from the design: %+v", c)
 	}
@@ -190,7 +219,9 @@ func TestLoad(t *testing.T) {
 		return path
 	}
 	write("key.txt", "s3cret\n")
-	path := write("kontor.yaml", strings.Replace(least, "secret: s", `secret: "${file:key.txt}", identity: {cert_file: a.crt, key_file: /b.key}`, 1)+"tls: {cert_file: a.crt, key_file: /b.key, client_ca_file: ca.pem}\n")
+	path := write("kontor.yaml",
+		strings.Replace(least, "secret: s", `secret: "${file:key.txt}", identity: {cert_file: a.crt, key_file: /b.key}`,
+			1)+"tls: {cert_file: a.crt, key_file: /b.key, client_ca_file: ca.pem}\n")
 	c, err := config.Load(path, config.Options{Kinds: kinds})
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +233,8 @@ func TestLoad(t *testing.T) {
 	if s.Identity.CertFile != providers.File(filepath.Join(dir, "a.crt")) || s.Identity.KeyFile != "/b.key" {
 		t.Errorf("the identity is %v", s.Identity)
 	}
-	if c.TLS.CertFile != filepath.Join(dir, "a.crt") || c.TLS.KeyFile != "/b.key" || c.TLS.ClientCAFile != filepath.Join(dir, "ca.pem") {
+	if c.TLS.CertFile != filepath.Join(dir,
+		"a.crt") || c.TLS.KeyFile != "/b.key" || c.TLS.ClientCAFile != filepath.Join(dir, "ca.pem") {
 		t.Errorf("tls is %v", c.TLS)
 	}
 
@@ -215,7 +247,9 @@ func TestLoad(t *testing.T) {
 		t.Error("a folder is no file")
 	}
 	broken := write("broken.yaml", strings.Replace(least, "scopes", "scope", 1))
-	if _, err = config.Load(broken, config.Options{Kinds: kinds}); err == nil || !strings.HasPrefix(err.Error(), broken+":3: clients[0].scope: there is no such key\n") {
+	if _, err = config.Load(broken,
+		config.Options{Kinds: kinds}); err == nil || !strings.HasPrefix(err.Error(),
+		broken+":3: clients[0].scope: there is no such key\n") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -63,9 +63,15 @@ func mutations(text string) (all []mutation) {
 	}
 	for _, m := range keysOf(text) {
 		i, line := m.line-1, lines[m.line-1]
-		open := strings.ContainsAny(m.path, ".") && (parentOf(m.path) == "tenants" || strings.HasSuffix(parentOf(m.path), "operations") || strings.HasSuffix(parentOf(m.path), "extra") || strings.Contains(line, "kind:"))
+		open := strings.ContainsAny(m.path,
+			".") && (parentOf(m.path) == "tenants" || strings.HasSuffix(parentOf(m.path),
+			"operations") || strings.HasSuffix(parentOf(m.path), "extra") || strings.Contains(line, "kind:"))
 		if !open {
-			all = append(all, mutation{"unknown " + m.path, with(i, strings.Replace(line, m.name+":", m.name+"x:", 1)), sibling(m.path, m.name+"x"), m.line})
+			all = append(all,
+				mutation{
+					"unknown " + m.path, with(i, strings.Replace(line, m.name+":", m.name+"x:", 1)),
+					sibling(m.path, m.name+"x"), m.line,
+				})
 		}
 		if strings.HasSuffix(line, ":") || strings.HasSuffix(line, "}") {
 			continue // has more keys in it
@@ -79,7 +85,10 @@ func mutations(text string) (all []mutation) {
 			mutation{"bad reference " + m.path, with(i, head+` "${canary}"`), m.path, m.line},
 			mutation{"open reference " + m.path, with(i, head+` "${env:canary"`), m.path, m.line},
 			mutation{"unreadable " + m.path, with(i, head+` "${file:/canary}"`), m.path, m.line},
-			mutation{"twice " + m.path, with(i, line, strings.Repeat(" ", len(head)-len(m.name)-1)+m.name+": canary"), m.path, m.line + 1},
+			mutation{
+				"twice " + m.path, with(i, line, strings.Repeat(" ", len(head)-len(m.name)-1)+m.name+": canary"),
+				m.path, m.line + 1,
+			},
 		)
 	}
 	return all
@@ -92,22 +101,35 @@ func badValues(text string) (all []mutation) {
 		line := strings.Count(before, "\n") + 1
 		all = append(all, mutation{replacement, strings.Replace(text, old, replacement, 1), path, line})
 	}
-	for _, bad := range []string{"127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:080", "a b:1", "http://canary:1/", "1:2:3"} {
+	for _, bad := range []string{
+		"127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:080", "a b:1", "http://canary:1/",
+		"1:2:3",
+	} {
 		add("grpc: 127.0.0.1:0", "grpc: "+bad, "listen.grpc")
 		add("admin: :8081", "admin: "+bad, "listen.admin")
 	}
-	for _, bad := range []string{"kontor.example.com", "ftp://canary", "https://u:canary@host", "https://h?q=canary", "https://h/#canary", "https://", "https://h?", "'%zz://'"} {
+	for _, bad := range []string{
+		"kontor.example.com", "ftp://canary", "https://u:canary@host", "https://h?q=canary", "https://h/#canary",
+		"https://", "https://h?", "'%zz://'",
+	} {
 		add("public_url: https://kontor.example.com/base/", "public_url: "+bad, "public_url")
 		add("base_url: https://north.example.com/api/", "base_url: "+bad, "tenants.default.providers.north.base_url")
 	}
-	add("base_url: http://127.0.0.1:9999/api/v1", "base_url: http://canary.example/api", "tenants.default.providers.south.base_url")
-	for _, bad := range []string{"kontor.db", "'sqlite:'", "sqlite://canary", "mysql://canary", "postgres://u:canary@h/db", "postgresql://u:canary@h/db"} {
+	add("base_url: http://127.0.0.1:9999/api/v1", "base_url: http://canary.example/api",
+		"tenants.default.providers.south.base_url")
+	for _, bad := range []string{
+		"kontor.db", "'sqlite:'", "sqlite://canary", "mysql://canary", "postgres://u:canary@h/db",
+		"postgresql://u:canary@h/db",
+	} {
 		add("store: sqlite:/var/lib/kontor/kontor.db", "store: "+bad, "store")
 	}
 	for _, bad := range []string{"canary", "${env:SUFFIX}", "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"} {
 		add("store_key: ${env:STORE_KEY}", "store_key: "+bad, "store_key")
 	}
-	for _, bad := range []string{"/relative", "javascript:canary()", "https://*.example.com/", "https://a.example/*/b", "https://u:canary@a.example/", "https://a.example/?canary"} {
+	for _, bad := range []string{
+		"/relative", "javascript:canary()", "https://*.example.com/", "https://a.example/*/b",
+		"https://u:canary@a.example/", "https://a.example/?canary",
+	} {
 		add("- https://app.example.com/*", "- "+bad, "tenants.default.redirect_uris[0]")
 	}
 	for _, bad := range []string{"/auth/login", "post /auth", "POST auth", "POST /a?canary", "POST /a b"} {
@@ -134,7 +156,9 @@ func badValues(text string) (all []mutation) {
 	add("id: ops", "id: lending", "clients[1].id")
 	add("tenant: other", "tenant: nobody", "clients[1].tenant")
 	hash := "key_sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-	for _, bad := range []string{"9f86", "canary", hash[12:] + "00", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "[]"} {
+	for _, bad := range []string{
+		"9f86", "canary", hash[12:] + "00", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "[]",
+	} {
 		add(hash, "key_sha256: "+bad, "clients[0].key_sha256")
 	}
 	add("- 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
@@ -144,13 +168,20 @@ func badValues(text string) (all []mutation) {
 	}
 	add("scopes: [consents.write, banking.read]", "scopes: []", "clients[0].scopes")
 	add("scopes: [consents.write, banking.read]", "scopes: consents.write", "clients[0].scopes")
-	for _, bad := range []string{"login.example.com", "http://login.example.com", "https://u:canary@h", "https://h?canary", "https://h/#canary", "ftp://canary"} {
+	for _, bad := range []string{
+		"login.example.com", "http://login.example.com", "https://u:canary@h", "https://h?canary", "https://h/#canary",
+		"ftp://canary",
+	} {
 		add("issuer: https://login.example.com/realms/a", "issuer: "+bad, "oidc[0].issuer")
 	}
 	add("issuer: http://127.0.0.1:9998", "issuer: https://login.example.com/realms/a", "oidc[1].issuer")
 	add("    tenant: default\n  - issuer", "    tenant: nobody\n  - issuer", "oidc[0].tenant")
-	for _, bad := range []string{"app.example.com", "https://app.example.com/", "https://app.example.com/canary", "https://*.example.com", "'*'", "'null'", "https://App.example.com", "https://u:canary@h"} {
-		add("- https://app.example.com\n    - http://localhost:3000", "- "+bad+"\n    - http://localhost:3000", "cors.allowed_origins[0]")
+	for _, bad := range []string{
+		"app.example.com", "https://app.example.com/", "https://app.example.com/canary", "https://*.example.com", "'*'",
+		"'null'", "https://App.example.com", "https://u:canary@h",
+	} {
+		add("- https://app.example.com\n    - http://localhost:3000", "- "+bad+"\n    - http://localhost:3000",
+			"cors.allowed_origins[0]")
 	}
 	add("level: debug", "level: trace", "log.level")
 	add("format: text", "format: xml", "log.format")
@@ -175,7 +206,8 @@ func badValues(text string) (all []mutation) {
 	return all
 }
 
-// TestMutations spoils the configuration in more than a hundred ways. Each must be found, at its key and line, and no value shown.
+// TestMutations spoils the configuration in more than a hundred ways. Each must be found, at its key and line, and no
+// value shown.
 func TestMutations(t *testing.T) {
 	text := full(t)
 	all := append(mutations(text), badValues(text)...)
@@ -231,8 +263,10 @@ func TestMissing(t *testing.T) {
 	}
 	for _, path := range []string{
 		"public_url", "tenants", "clients", "tenants.default.redirect_uris", "tenants.default.providers",
-		"tenants.default.providers.north.base_url", "tenants.default.providers.north.username", "tenants.default.providers.north.password",
-		"tenants.default.providers.south.name", "tenants.default.providers.south.secret", "tenants.default.providers.south.identity.cert_file",
+		"tenants.default.providers.north.base_url", "tenants.default.providers.north.username",
+		"tenants.default.providers.north.password",
+		"tenants.default.providers.south.name", "tenants.default.providers.south.secret",
+		"tenants.default.providers.south.identity.cert_file",
 		"tenants.default.providers.south.identity.key_file", "clients[0].tenant", "clients[0].key_sha256",
 		"clients[0].scopes", "oidc[0].audience", "oidc[1].audience", "tls.cert_file", "tls.key_file",
 	} {
@@ -260,37 +294,79 @@ func TestShapes(t *testing.T) {
 		"tab":           {"listen:\n\tgrpc: canary", "kontor.yaml:2: is not valid YAML"},
 		"anchor":        {"listen: *canary", "kontor.yaml: is not valid YAML"},
 		"two documents": {least + "---\n" + least, "a second document begins"},
-		"merge key":     {least + "log: &l {level: info}\nlimits: {<<: *l}\n", "limits: has a key that is not a plain word"},
-		"odd key":       {least + "log: {[canary]: 1}\n", "log: has a key that is not a plain word"},
-		"value as key":  {least + "log: {'canary secret': 1}\n", "log.(key): there is no such key"},
-		"no tenants":    {strings.Replace(least, "{t: {redirect_uris: [\"https://a.example\"], providers: {south: {name: n, secret: s}}}}", "{}", 1), "tenants: must have at least one tenant"},
-		"no provider":   {strings.Replace(least, "{south: {name: n, secret: s}}", "{}", 1), "tenants.t.providers: must have at least one provider"},
-		"no kind":       {strings.Replace(least, "{south:", "{canary-bank:", 1), "providers.canary-bank: is no kind of provider, so that it needs a key kind, one of: north, south"},
-		"wrong kind":    {strings.Replace(least, "{south: {", "{bank: {kind: canary, ", 1), "tenants.t.providers.bank.kind: must be one of: north, south"},
-		"whole block":   {strings.Replace(least, "secret: s", "secret: s, fast: true, reads: 101", 1), "tenants.t.providers.south: is too fast"},
-		"block's shape": {strings.Replace(least, "{name: n, secret: s}", "[canary]", 1), "kontor.yaml:2: tenants.t.providers.south: must be a mapping of keys to values"},
-		"no block":      {strings.Replace(least, "{name: n, secret: s}", "", 1), "kontor.yaml:2: tenants.t.providers.south: has no value"},
-		"no names":      {strings.Replace(least, "secret: s", "secret: s, identity: [canary]", 1), "tenants.t.providers.south.identity: must be a mapping of keys to values"},
+		"merge key": {
+			least + "log: &l {level: info}\nlimits: {<<: *l}\n", "limits: has a key that is not a plain word",
+		},
+		"odd key":      {least + "log: {[canary]: 1}\n", "log: has a key that is not a plain word"},
+		"value as key": {least + "log: {'canary secret': 1}\n", "log.(key): there is no such key"},
+		"no tenants": {
+			strings.Replace(least,
+				"{t: {redirect_uris: [\"https://a.example\"], providers: {south: {name: n, secret: s}}}}", "{}", 1),
+			"tenants: must have at least one tenant",
+		},
+		"no provider": {
+			strings.Replace(least, "{south: {name: n, secret: s}}", "{}", 1),
+			"tenants.t.providers: must have at least one provider",
+		},
+		"no kind": {
+			strings.Replace(least, "{south:", "{canary-bank:", 1),
+			"providers.canary-bank: is no kind of provider, so that it needs a key kind, one of: north, south",
+		},
+		"wrong kind": {
+			strings.Replace(least, "{south: {", "{bank: {kind: canary, ", 1),
+			"tenants.t.providers.bank.kind: must be one of: north, south",
+		},
+		"whole block": {
+			strings.Replace(least, "secret: s", "secret: s, fast: true, reads: 101", 1),
+			"tenants.t.providers.south: is too fast",
+		},
+		"block's shape": {
+			strings.Replace(least, "{name: n, secret: s}", "[canary]", 1),
+			"kontor.yaml:2: tenants.t.providers.south: must be a mapping of keys to values",
+		},
+		"no block": {
+			strings.Replace(least, "{name: n, secret: s}", "", 1),
+			"kontor.yaml:2: tenants.t.providers.south: has no value",
+		},
+		"no names": {
+			strings.Replace(least, "secret: s", "secret: s, identity: [canary]", 1),
+			"tenants.t.providers.south.identity: must be a mapping of keys to values",
+		},
 		"tenant's name": {strings.Replace(least, "{t: {", "{T: {", 1), "tenants.T: must be made of small letters"},
-		"same ports":    {least + "listen: {grpc: ':1', http: ':2', admin: ':1'}\n", "listen: two listeners have the same address"},
-		"two tenants":   {least + "oidc: [{issuer: 'https://h', audience: a, tenant: t, tenant_claim: c}]\n", "oidc[0]: must have either tenant or tenant_claim"},
-		"no tenant":     {least + "oidc: [{issuer: 'https://h', audience: a}]\n", "oidc[0]: must have either tenant or tenant_claim"},
-		"intervals":     {least + "polling: {min_interval: 2s, max_interval: 1s}\n", "polling: min_interval must not be longer"},
-		"empty secret":  {strings.Replace(least, "secret: s", `secret: "${env:EMPTY}"`, 1), "tenants.t.providers.south.secret: must not be empty"},
+		"same ports": {
+			least + "listen: {grpc: ':1', http: ':2', admin: ':1'}\n", "listen: two listeners have the same address",
+		},
+		"two tenants": {
+			least + "oidc: [{issuer: 'https://h', audience: a, tenant: t, tenant_claim: c}]\n",
+			"oidc[0]: must have either tenant or tenant_claim",
+		},
+		"no tenant": {
+			least + "oidc: [{issuer: 'https://h', audience: a}]\n", "oidc[0]: must have either tenant or tenant_claim",
+		},
+		"intervals": {
+			least + "polling: {min_interval: 2s, max_interval: 1s}\n", "polling: min_interval must not be longer",
+		},
+		"empty secret": {
+			strings.Replace(least, "secret: s", `secret: "${env:EMPTY}"`, 1),
+			"tenants.t.providers.south.secret: must not be empty",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, problems := parse(c.text)
 			if strings.Contains(name, "block") && strings.Contains(problems.Error(), "missing") {
 				t.Errorf("a block that cannot be read lacks keys:\n%s", problems)
 			}
-			if !strings.Contains(problems.Error(), c.want) || strings.Contains(strings.ReplaceAll(problems.Error(), "canary-bank", ""), "canary") {
+			if !strings.Contains(problems.Error(),
+				c.want) || strings.Contains(strings.ReplaceAll(problems.Error(), "canary-bank", ""), "canary") {
 				t.Errorf("got\n%s", problems)
 			}
 		})
 	}
 	// An alias stands for what it names.
-	aliased := strings.Replace(least, `redirect_uris: ["https://a.example"]`, `redirect_uris: &uris ["https://a.example"]`, 1)
-	aliased = strings.Replace(aliased, "secret: s}}}}", "secret: s}}}, u: {redirect_uris: *uris, providers: {south: {name: n, secret: s}}}}", 1)
+	aliased := strings.Replace(least, `redirect_uris: ["https://a.example"]`,
+		`redirect_uris: &uris ["https://a.example"]`, 1)
+	aliased = strings.Replace(aliased, "secret: s}}}}",
+		"secret: s}}}, u: {redirect_uris: *uris, providers: {south: {name: n, secret: s}}}}", 1)
 	c, problems := parse(aliased)
 	if len(problems) > 0 || c.Tenants["u"].RedirectURIs[0] != "https://a.example" {
 		t.Errorf("an alias is not followed: %v", problems)

@@ -48,7 +48,9 @@ func (p *parser) config(root value, c *Config) {
 			}}, "allowed_origins")
 		},
 		"log": func(v value) {
-			v.object(fields{"level": scalar(&c.Log.Level, level), "format": scalar(&c.Log.Format, oneOf("json", "text"))})
+			v.object(fields{
+				"level": scalar(&c.Log.Level, level), "format": scalar(&c.Log.Format, oneOf("json", "text")),
+			})
 		},
 		"limits": func(v value) { limits(v, &c.Limits) },
 		"telemetry": func(v value) {
@@ -82,7 +84,8 @@ func (p *parser) config(root value, c *Config) {
 	p.tenantsOf(root, c, "oidc", func(i int) string { return c.OIDC[i].Tenant })
 }
 
-// tenantsOf checks what only shows when both lists are read: a tenant that no client has is fine, a client of no tenant is not.
+// tenantsOf checks what only shows when both lists are read: a tenant that no client has is fine, a client of no tenant
+// is not.
 func (p *parser) tenantsOf(root value, c *Config, list string, tenant func(i int) string) {
 	if len(c.Tenants) == 0 {
 		return // said already
@@ -100,7 +103,9 @@ func (p *parser) tenantsOf(root value, c *Config, list string, tenant func(i int
 }
 
 func listen(v value, l *Listen) {
-	v.object(fields{"grpc": scalar(&l.GRPC, address), "http": scalar(&l.HTTP, address), "admin": scalar(&l.Admin, address)})
+	v.object(fields{
+		"grpc": scalar(&l.GRPC, address), "http": scalar(&l.HTTP, address), "admin": scalar(&l.Admin, address),
+	})
 	for _, pair := range [][2]string{{l.GRPC, l.HTTP}, {l.GRPC, l.Admin}, {l.HTTP, l.Admin}} {
 		if _, port, _ := net.SplitHostPort(pair[0]); pair[0] == pair[1] && port != "0" {
 			v.problem("two listeners have the same address")
@@ -248,7 +253,9 @@ func onOff(text string) (bool, error) {
 }
 
 func level(text string) (slog.Level, error) {
-	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}
 	l, ok := levels[text]
 	if !ok {
 		return 0, errors.New("must be one of: debug, info, warn, error")
@@ -296,7 +303,8 @@ func storeKey(text string) (secret.String, error) {
 // webURL parses an absolute http or https address without credentials.
 func webURL(text string) (*url.URL, bool) {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Opaque != "" {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil ||
+		u.Fragment != "" || u.Opaque != "" {
 		return nil, false
 	}
 	return u, true
@@ -310,7 +318,8 @@ func publicURL(text string) (string, error) {
 	return strings.TrimRight(text, "/"), nil
 }
 
-// issuer demands https, since keys come from there. It is compared with tokens letter by letter, so nothing of it is changed.
+// issuer demands https, since keys come from there. It is compared with tokens letter by letter, so nothing of it is
+// changed.
 func issuer(text string) (string, error) {
 	u, ok := webURL(text)
 	if !ok || u.RawQuery != "" || strings.ContainsAny(text, "?#") {
@@ -326,7 +335,9 @@ func issuer(text string) (string, error) {
 func origin(text string) (string, error) {
 	u, ok := webURL(text)
 	if !ok || u.Scheme+"://"+u.Host != text || text != strings.ToLower(text) || strings.Contains(u.Host, "*") {
-		return "", errors.New("must be an origin in small letters, such as https://app.example.com: scheme, host and port, without a path")
+		return "",
+			errors.New("must be an origin in small letters, such as https://app.example.com: scheme, host and port, " +
+				"without a path")
 	}
 	return text, nil
 }
@@ -347,7 +358,8 @@ func endpoint(text string) (string, error) {
 // redirectURI checks a pattern's form; the service that matches it is stricter about what parsers read differently.
 func redirectURI(text string) (string, error) {
 	u, ok := webURL(text)
-	if !ok || u.RawQuery != "" || strings.Contains(u.Host, "*") || strings.Contains(strings.TrimSuffix(u.Path, "/*"), "*") {
+	if !ok || u.RawQuery != "" || strings.Contains(u.Host,
+		"*") || strings.Contains(strings.TrimSuffix(u.Path, "/*"), "*") {
 		return "", errors.New("must be an http(s) address without credentials or query, whose path may end in /*")
 	}
 	return text, nil
@@ -356,7 +368,8 @@ func redirectURI(text string) (string, error) {
 func keyHash(text string) (hash [sha256.Size]byte, err error) {
 	decoded, err := hex.DecodeString(text)
 	if err != nil || len(decoded) != len(hash) {
-		return hash, errors.New("must be the SHA-256 of a key in 64 hexadecimal digits, as `gateway keys new` prints it")
+		return hash,
+			errors.New("must be the SHA-256 of a key in 64 hexadecimal digits, as `gateway keys new` prints it")
 	}
 	if slices.Equal(decoded, emptyHash[:]) {
 		return hash, errors.New("is the hash of an empty key")

@@ -31,12 +31,14 @@ type value struct {
 type fields map[string]func(value)
 
 func (v value) problem(message string) {
-	v.parser.problems = append(v.parser.problems, Problem{File: v.parser.file, Line: v.node.Line, Path: v.path, Message: message})
+	v.parser.problems = append(v.parser.problems,
+		Problem{File: v.parser.file, Line: v.node.Line, Path: v.path, Message: message})
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+)`)
 
-// document gives the root of a file's only document. The YAML library's messages may quote the file, so only their line is taken over.
+// document gives the root of a file's only document. The YAML library's messages may quote the file, so only their line
+// is taken over.
 func (p *parser) document(data []byte) (value, bool) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var node, more yaml.Node
@@ -46,7 +48,8 @@ func (p *parser) document(data []byte) (value, bool) {
 			return value{parser: p, node: node.Content[0]}, true
 		}
 		if err == nil {
-			p.problems = append(p.problems, Problem{File: p.file, Line: more.Line, Message: "a second document begins; there must be only one"})
+			p.problems = append(p.problems,
+				Problem{File: p.file, Line: more.Line, Message: "a second document begins; there must be only one"})
 			return value{}, false
 		}
 	}
@@ -102,7 +105,8 @@ func (v value) each(do func(key string, child value)) bool {
 	return true
 }
 
-// atLine gives the node with its key's line: a problem with a value stands where its key stands, also when the value begins below.
+// atLine gives the node with its key's line: a problem with a value stands where its key stands, also when the value
+// begins below.
 func atLine(node *yaml.Node, line int) *yaml.Node {
 	moved := *node
 	moved.Line = line
@@ -191,8 +195,8 @@ func (v value) text() (string, bool) {
 
 var reference = regexp.MustCompile(`\$\{[^}]*\}?`)
 
-// expand replaces each ${env:NAME} and ${file:/path}. A file's line ends at its end are left out. An error says what went wrong and neither
-// name nor path.
+// expand replaces each ${env:NAME} and ${file:/path}. A file's line ends at its end are left out. An error says what
+// went wrong and neither name nor path.
 func (p *parser) expand(text string) (string, error) {
 	var failure error
 	expanded := reference.ReplaceAllStringFunc(text, func(match string) string {

@@ -41,7 +41,8 @@ func nextFlow(history []consent.Event) []consent.Event {
 }
 
 // states is a report that tells a standing decision beside the statuses.
-func states(history []consent.Event, decision consentv1.Decision_Value, observations ...providers.Observation) []consent.Event {
+func states(history []consent.Event, decision consentv1.Decision_Value,
+	observations ...providers.Observation) []consent.Event {
 	report := providers.ConsentState{Observations: observations, Decision: decision, DecisionCode: decision.String()}
 	return append(history, consent.Observe(history, report, kontorStart)...)
 }
@@ -61,37 +62,69 @@ func TestDecisions(t *testing.T) {
 		history []consent.Event
 		want    consentv1.Consent_Status
 	}{
-		"withdrawn without a time":             {grow(begun(), said(approved, "", 5), said(revoked, "", untimed)), withdrawn},
-		"the same, told first":                 {grow(grow(begun(), said(revoked, "", untimed)), said(approved, "", 5)), withdrawn},
-		"approved later in the same flow":      {grow(grow(begun(), said(revoked, "", untimed)), said(approved, "", 900)), withdrawn},
-		"refused without a time":               {grow(begun(), said(revoked, "", untimed)), rejected},
-		"neither has a time":                   {grow(begun(), said(revoked, "", untimed), said(approved, "", untimed)), withdrawn},
-		"approved without a time":              {grow(begun(), said(approved, "", untimed)), authorized},
-		"approved without a time, refused":     {grow(begun(), said(approved, "", untimed), said(revoked, "", 3)), withdrawn},
-		"on a tie the withdrawal":              {grow(begun(), said(approved, "", 5), said(revoked, "", 5)), withdrawn},
-		"approved anew in the next flow":       {grow(nextFlow(grow(begun(), said(revoked, "", untimed))), said(approved, "", 5)), authorized},
-		"the next flow without a time":         {grow(nextFlow(grow(begun(), said(revoked, "", untimed))), said(approved, "", untimed)), withdrawn},
-		"the next flow, an earlier withdrawal": {grow(nextFlow(grow(begun(), said(revoked, "", 5))), said(approved, "", untimed)), withdrawn},
+		"withdrawn without a time": {
+			grow(begun(), said(approved, "", 5), said(revoked, "", untimed)), withdrawn,
+		},
+		"the same, told first": {
+			grow(grow(begun(), said(revoked, "", untimed)), said(approved, "", 5)), withdrawn,
+		},
+		"approved later in the same flow": {
+			grow(grow(begun(), said(revoked, "", untimed)), said(approved, "", 900)), withdrawn,
+		},
+		"refused without a time": {grow(begun(), said(revoked, "", untimed)), rejected},
+		"neither has a time": {
+			grow(begun(), said(revoked, "", untimed), said(approved, "", untimed)), withdrawn,
+		},
+		"approved without a time": {grow(begun(), said(approved, "", untimed)), authorized},
+		"approved without a time, refused": {
+			grow(begun(), said(approved, "", untimed), said(revoked, "", 3)), withdrawn,
+		},
+		"on a tie the withdrawal": {grow(begun(), said(approved, "", 5), said(revoked, "", 5)), withdrawn},
+		"approved anew in the next flow": {
+			grow(nextFlow(grow(begun(), said(revoked, "", untimed))), said(approved, "", 5)), authorized,
+		},
+		"the next flow without a time": {
+			grow(nextFlow(grow(begun(), said(revoked, "", untimed))), said(approved, "", untimed)), withdrawn,
+		},
+		"the next flow, an earlier withdrawal": {
+			grow(nextFlow(grow(begun(), said(revoked, "", 5))), said(approved, "", untimed)), withdrawn,
+		},
 		"withdrawn in the next flow": {
 			grow(nextFlow(grow(begun(), said(approved, "", 5))), said(revoked, "", untimed)), withdrawn,
 		},
-		"a time before there was an API":  {grow(begun(), said(approved, "", 5), on(revoked, time.Date(2014, 12, 31, 0, 0, 0, 0, time.UTC))), withdrawn},
-		"a withdrawal far ahead":          {grow(begun(), said(approved, "", 5), on(revoked, kontorStart.Add(25*time.Hour))), withdrawn},
-		"an approval far ahead":           {grow(begun(), said(revoked, "", 5), on(approved, kontorStart.Add(25*time.Hour))), withdrawn},
-		"an approval a little ahead":      {grow(begun(), said(revoked, "", 5), on(approved, kontorStart.Add(23*time.Hour))), authorized},
-		"stated alone":                    {states(begun(), stated), rejected},
-		"stated beside an approval":       {states(begun(), stated, said(approved, "", 5)), withdrawn},
-		"stated after an approval":        {states(states(begun(), none, said(approved, "", 5)), stated), withdrawn},
-		"stated before an approval":       {states(states(begun(), stated), stated, said(approved, "", 5)), withdrawn},
-		"only repeated":                   {states(begun(), stated, said(approved, "", 5), said(revoked, "", 6)), withdrawn},
-		"approved again, still stated":    {states(states(begun(), stated, said(revoked, "", 6)), stated, said(approved, "", 7)), withdrawn},
-		"approved again, so stated":       {states(states(begun(), stated, said(revoked, "", 6)), stands, said(approved, "", 7)), authorized},
+		"a time before there was an API": {
+			grow(begun(), said(approved, "", 5), on(revoked, time.Date(2014, 12, 31, 0, 0, 0, 0, time.UTC))), withdrawn,
+		},
+		"a withdrawal far ahead": {
+			grow(begun(), said(approved, "", 5), on(revoked, kontorStart.Add(25*time.Hour))), withdrawn,
+		},
+		"an approval far ahead": {
+			grow(begun(), said(revoked, "", 5), on(approved, kontorStart.Add(25*time.Hour))), withdrawn,
+		},
+		"an approval a little ahead": {
+			grow(begun(), said(revoked, "", 5), on(approved, kontorStart.Add(23*time.Hour))), authorized,
+		},
+		"stated alone":              {states(begun(), stated), rejected},
+		"stated beside an approval": {states(begun(), stated, said(approved, "", 5)), withdrawn},
+		"stated after an approval":  {states(states(begun(), none, said(approved, "", 5)), stated), withdrawn},
+		"stated before an approval": {states(states(begun(), stated), stated, said(approved, "", 5)), withdrawn},
+		"only repeated": {
+			states(begun(), stated, said(approved, "", 5), said(revoked, "", 6)), withdrawn,
+		},
+		"approved again, still stated": {
+			states(states(begun(), stated, said(revoked, "", 6)), stated, said(approved, "", 7)), withdrawn,
+		},
+		"approved again, so stated": {
+			states(states(begun(), stated, said(revoked, "", 6)), stands, said(approved, "", 7)), authorized,
+		},
 		"an approval that is only stated": {states(begun(), stands), authorized},
 		"stated against a withdrawal":     {states(states(begun(), none, said(revoked, "", 6)), stands), rejected},
 		"left over from the last flow": {
 			states(nextFlow(states(begun(), stated, said(revoked, "", 6))), stated, said(approved, "", 7)), authorized,
 		},
-		"left over, without a status then": {states(nextFlow(states(begun(), stated)), stated, said(approved, "", 7)), authorized},
+		"left over, without a status then": {
+			states(nextFlow(states(begun(), stated)), stated, said(approved, "", 7)), authorized,
+		},
 		"withdrawn again, as before": {
 			states(states(nextFlow(states(begun(), stated)), stands, said(approved, "", 7)), stated), withdrawn,
 		},
@@ -99,7 +132,9 @@ func TestDecisions(t *testing.T) {
 			states(states(nextFlow(states(begun(), stated)), none, said(approved, "", 7)), stated), withdrawn,
 		},
 		"the end by the caller": {
-			append(begun(), consent.Add(begun(), consent.RevokedByCaller(1, kontorStart), consent.Approved(1, "", kontorStart.Add(time.Hour)))...), withdrawn,
+			append(begun(),
+				consent.Add(begun(), consent.RevokedByCaller(1, kontorStart),
+					consent.Approved(1, "", kontorStart.Add(time.Hour)))...), withdrawn,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +158,8 @@ func on(kind consentv1.ConsentEvent_Type, at time.Time) providers.Observation {
 func TestStandingDecisionsThatRepeatTheHistoryAddNothing(t *testing.T) {
 	history := states(begun(), consentv1.Decision_APPROVED, said(approved, "", 5))
 	for _, next := range []consentv1.Decision_Value{
-		consentv1.Decision_APPROVED, consentv1.Decision_UNDECIDED, consentv1.Decision_APPROVED, consentv1.Decision_VALUE_UNSPECIFIED,
+		consentv1.Decision_APPROVED, consentv1.Decision_UNDECIDED, consentv1.Decision_APPROVED,
+		consentv1.Decision_VALUE_UNSPECIFIED,
 	} {
 		if longer := states(history, next); len(longer) != len(history) {
 			t.Errorf("%s added %s", next, longer[len(history)].Type)
@@ -139,7 +175,8 @@ func TestStandingDecisionsThatRepeatTheHistoryAddNothing(t *testing.T) {
 func decisionsGen() *rapid.Generator[[]providers.Observation] {
 	one := rapid.Custom(func(t *rapid.T) providers.Observation {
 		kind := rapid.SampledFrom([]consentv1.ConsentEvent_Type{approved, revoked}).Draw(t, "kind")
-		return said(kind, fmt.Sprint("#", rapid.IntRange(0, 2).Draw(t, "which")), rapid.IntRange(untimed, 4).Draw(t, "second"))
+		return said(kind, fmt.Sprint("#", rapid.IntRange(0, 2).Draw(t, "which")),
+			rapid.IntRange(untimed, 4).Draw(t, "second"))
 	})
 	return rapid.SliceOfN(one, 1, 6)
 }

@@ -40,8 +40,8 @@ type Connection struct {
 	fetching bool
 }
 
-// rank orders events that the provider dates to the same moment: as they follow each other in a consent that goes well. A failure yields to
-// whatever success has the same date.
+// rank orders events that the provider dates to the same moment: as they follow each other in a consent that goes well.
+// A failure yields to whatever success has the same date.
 var rank = map[consentv1.ConsentEvent_Type]int{
 	consentv1.ConsentEvent_CREATED:                  1,
 	consentv1.ConsentEvent_LINK_ISSUED:              2,
@@ -66,7 +66,8 @@ var rank = map[consentv1.ConsentEvent_Type]int{
 	consentv1.ConsentEvent_DELETED:                  21,
 }
 
-// compare is the canonical order of events. It does not look at the sequence: that depends on when Kontor learnt of an event.
+// compare is the canonical order of events. It does not look at the sequence: that depends on when Kontor learnt of an
+// event.
 func compare(a, b Event) int {
 	return cmp.Or(
 		a.EventTime.Compare(b.EventTime),
@@ -131,7 +132,8 @@ func (d *deriver) add(e Event) {
 	d.addFailure(e)
 }
 
-// addStage raises the stage of the data. It never falls, except by the end of the consent: what could be read once can be read.
+// addStage raises the stage of the data. It never falls, except by the end of the consent: what could be read once can
+// be read.
 func (d *deriver) addStage(t consentv1.ConsentEvent_Type) {
 	stage := consentv1.Consent_NOT_STARTED
 	switch t {
@@ -167,7 +169,8 @@ func (d *deriver) addLink(e Event) {
 	switch e.Type {
 	case consentv1.ConsentEvent_LINK_ISSUED:
 		d.link, d.linkIssued = e.Link, e.ReceiveTime
-	case consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_SELECTED, consentv1.ConsentEvent_BANK_AUTHORIZED:
+	case consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_SELECTED,
+		consentv1.ConsentEvent_BANK_AUTHORIZED:
 		d.linkStatus = typev1.Link_OPENED
 	case consentv1.ConsentEvent_LINK_EXITED:
 		d.linkStatus = typev1.Link_EXITED
@@ -190,7 +193,8 @@ var stages = map[consentv1.ConsentEvent_Type]consentv1.Consent_DataStage{
 func (d *deriver) addConnection(e Event) {
 	i := slices.IndexFunc(d.connections, func(c Connection) bool { return c.ID == e.ConnectionID })
 	if i < 0 {
-		d.connections = append(d.connections, Connection{ID: e.ConnectionID, Status: consentv1.Connection_PENDING_AUTHORIZATION})
+		d.connections = append(d.connections,
+			Connection{ID: e.ConnectionID, Status: consentv1.Connection_PENDING_AUTHORIZATION})
 		i = len(d.connections) - 1
 	}
 	c := &d.connections[i]
@@ -213,7 +217,8 @@ func (d *deriver) addConnection(e Event) {
 	switch e.Type {
 	case consentv1.ConsentEvent_BANK_SELECTED:
 		c.Status, c.Error = consentv1.Connection_PENDING_AUTHORIZATION, nil
-	case consentv1.ConsentEvent_BANK_AUTHORIZED, consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED,
+	case consentv1.ConsentEvent_BANK_AUTHORIZED, consentv1.ConsentEvent_FETCH_STARTED,
+		consentv1.ConsentEvent_FETCH_COMPLETED,
 		consentv1.ConsentEvent_SYNC_COMPLETED:
 		c.Status, c.Error = consentv1.Connection_ACTIVE, nil
 		if c.AuthorizeTime.IsZero() {
@@ -239,7 +244,8 @@ func (d *deriver) addFailure(e Event) {
 		if d.failure == nil {
 			d.failure = &errorv1.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED}
 		}
-	case consentv1.ConsentEvent_PROVIDER_STATUS, consentv1.ConsentEvent_LINK_EXITED, consentv1.ConsentEvent_LINK_EXPIRED,
+	case consentv1.ConsentEvent_PROVIDER_STATUS, consentv1.ConsentEvent_LINK_EXITED,
+		consentv1.ConsentEvent_LINK_EXPIRED,
 		consentv1.ConsentEvent_CREATED, consentv1.ConsentEvent_LINK_ISSUED:
 	default:
 		d.failure = nil
@@ -259,7 +265,10 @@ func (d *deriver) state() State {
 	if d.lapsed && d.reopened {
 		decision = consentv1.Decision_UNDECIDED
 	}
-	s := State{Decision: decision, DataStage: max(d.stage, consentv1.Consent_NOT_STARTED), Connections: d.connections, Ended: d.ended}
+	s := State{
+		Decision: decision, DataStage: max(d.stage, consentv1.Consent_NOT_STARTED), Connections: d.connections,
+		Ended: d.ended,
+	}
 	s.Link = d.linkState()
 	s.Status = d.status(decision, s.Link)
 	switch {
@@ -286,9 +295,11 @@ func (d *deriver) state() State {
 	return s
 }
 
-// verified tells whether a verification of accounts has all it needs: nothing is categorised there, so nothing reports the end.
+// verified tells whether a verification of accounts has all it needs: nothing is categorised there, so nothing reports
+// the end.
 func (d *deriver) verified(decision consentv1.Decision_Value) bool {
-	if d.collection != consentv1.Consent_BANK_ACCOUNT_VERIFICATION || decision != consentv1.Decision_APPROVED || d.fetching() {
+	if d.collection != consentv1.Consent_BANK_ACCOUNT_VERIFICATION || decision != consentv1.Decision_APPROVED ||
+		d.fetching() {
 		return false
 	}
 	return d.stage >= consentv1.Consent_FETCHING

@@ -53,14 +53,16 @@ func grow(history []consent.Event, observations ...providers.Observation) []cons
 }
 
 func connections(history []consent.Event, states ...providers.ConnectionState) []consent.Event {
-	return append(history, consent.Observe(history, providers.ConsentState{Stateful: true, Connections: states}, kontorStart)...)
+	return append(history,
+		consent.Observe(history, providers.ConsentState{Stateful: true, Connections: states}, kontorStart)...)
 }
 
 // journey is a consent that goes well, as the documentation orders it.
 func journey() []providers.Observation {
 	var all []providers.Observation
 	for i, t := range []consentv1.ConsentEvent_Type{
-		consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_SELECTED, consentv1.ConsentEvent_BANK_AUTHORIZED,
+		consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_SELECTED,
+		consentv1.ConsentEvent_BANK_AUTHORIZED,
 		consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED, consentv1.ConsentEvent_APPROVED,
 		consentv1.ConsentEvent_CATEGORISATION_STARTED, consentv1.ConsentEvent_CATEGORISATION_COMPLETED,
 		consentv1.ConsentEvent_INSIGHTS_STARTED, consentv1.ConsentEvent_COMPLETED,
@@ -109,7 +111,9 @@ func TestStatusRule(t *testing.T) {
 	denied := status(8, consentv1.ConsentEvent_REVOKED, "")
 	again := status(9, consentv1.ConsentEvent_APPROVED, "")
 	unknown := status(20, consentv1.ConsentEvent_PROVIDER_STATUS, "")
-	undated := providers.Observation{Key: "consent/approved", Type: consentv1.ConsentEvent_APPROVED, ProviderCode: "approved"}
+	undated := providers.Observation{
+		Key: "consent/approved", Type: consentv1.ConsentEvent_APPROVED, ProviderCode: "approved",
+	}
 	active, inactive := providers.ConnectionState{ID: "login", Active: true}, providers.ConnectionState{ID: "login"}
 	for name, tc := range map[string]struct {
 		history    []consent.Event
@@ -118,16 +122,44 @@ func TestStatusRule(t *testing.T) {
 		decision   consentv1.Decision_Value
 		link       typev1.Link_Status
 	}{
-		"new":                           {begun(), 0, consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Decision_UNDECIDED, typev1.Link_PENDING},
-		"refused":                       {grow(begun(), opened, denied), 0, consentv1.Consent_REJECTED, consentv1.Decision_REVOKED, typev1.Link_COMPLETED},
-		"withdrawn":                     {grow(begun(), approved, denied), 0, consentv1.Consent_REVOKED, consentv1.Decision_REVOKED, typev1.Link_COMPLETED},
-		"refused, then approved":        {grow(begun(), denied, again), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, typev1.Link_COMPLETED},
-		"failed":                        {grow(begun(), opened, selected, failed), 0, consentv1.Consent_FAILED, consentv1.Decision_UNDECIDED, typev1.Link_ERRORED},
-		"failed, then approved":         {grow(begun(), opened, selected, failed, approved), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, typev1.Link_COMPLETED},
-		"unknown code":                  {grow(begun(), unknown), 0, consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Decision_UNDECIDED, typev1.Link_PENDING},
-		"decision without status":       {grow(begun(), undated), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, typev1.Link_COMPLETED},
-		"decision first, refusal later": {grow(begun(), undated, denied), 0, consentv1.Consent_REVOKED, consentv1.Decision_REVOKED, typev1.Link_COMPLETED},
-		"only the end was seen":         {grow(begun(), status(9, consentv1.ConsentEvent_COMPLETED, "")), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, typev1.Link_COMPLETED},
+		"new": {
+			begun(), 0, consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Decision_UNDECIDED, typev1.Link_PENDING,
+		},
+		"refused": {
+			grow(begun(), opened, denied), 0, consentv1.Consent_REJECTED, consentv1.Decision_REVOKED,
+			typev1.Link_COMPLETED,
+		},
+		"withdrawn": {
+			grow(begun(), approved, denied), 0, consentv1.Consent_REVOKED, consentv1.Decision_REVOKED,
+			typev1.Link_COMPLETED,
+		},
+		"refused, then approved": {
+			grow(begun(), denied, again), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED,
+			typev1.Link_COMPLETED,
+		},
+		"failed": {
+			grow(begun(), opened, selected, failed), 0, consentv1.Consent_FAILED, consentv1.Decision_UNDECIDED,
+			typev1.Link_ERRORED,
+		},
+		"failed, then approved": {
+			grow(begun(), opened, selected, failed, approved), 0, consentv1.Consent_AUTHORIZED,
+			consentv1.Decision_APPROVED, typev1.Link_COMPLETED,
+		},
+		"unknown code": {
+			grow(begun(), unknown), 0, consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Decision_UNDECIDED,
+			typev1.Link_PENDING,
+		},
+		"decision without status": {
+			grow(begun(), undated), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, typev1.Link_COMPLETED,
+		},
+		"decision first, refusal later": {
+			grow(begun(), undated, denied), 0, consentv1.Consent_REVOKED, consentv1.Decision_REVOKED,
+			typev1.Link_COMPLETED,
+		},
+		"only the end was seen": {
+			grow(begun(), status(9, consentv1.ConsentEvent_COMPLETED, "")), 0, consentv1.Consent_AUTHORIZED,
+			consentv1.Decision_APPROVED, typev1.Link_COMPLETED,
+		},
 		"link ran out": {
 			append(begun(), consent.Add(begun(), consent.LinkExpired(1, kontorStart.Add(25*time.Hour)))...), 0,
 			consentv1.Consent_EXPIRED, consentv1.Decision_UNDECIDED, typev1.Link_EXPIRED,
@@ -136,16 +168,32 @@ func TestStatusRule(t *testing.T) {
 			append(begun(), consent.Add(begun(), consent.LinkExited(1, kontorStart))...), 0,
 			consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Decision_UNDECIDED, typev1.Link_EXITED,
 		},
-		"bank connected":       {connections(begun(), active), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, typev1.Link_COMPLETED},
-		"new SCA needed":       {connections(connections(begun(), active), inactive), 0, consentv1.Consent_AWAITING_REAUTHORIZATION, consentv1.Decision_APPROVED, typev1.Link_COMPLETED},
-		"new SCA done":         {connections(connections(connections(begun(), active), inactive), active), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, typev1.Link_COMPLETED},
-		"connection gone":      {connections(connections(begun(), active)), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, typev1.Link_COMPLETED},
-		"bank connected again": {connections(connections(connections(begun(), active)), active), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, typev1.Link_COMPLETED},
+		"bank connected": {
+			connections(begun(), active), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED,
+			typev1.Link_COMPLETED,
+		},
+		"new SCA needed": {
+			connections(connections(begun(), active), inactive), 0, consentv1.Consent_AWAITING_REAUTHORIZATION,
+			consentv1.Decision_APPROVED, typev1.Link_COMPLETED,
+		},
+		"new SCA done": {
+			connections(connections(connections(begun(), active), inactive), active), 0, consentv1.Consent_AUTHORIZED,
+			consentv1.Decision_APPROVED, typev1.Link_COMPLETED,
+		},
+		"connection gone": {
+			connections(connections(begun(), active)), 0, consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED,
+			typev1.Link_COMPLETED,
+		},
+		"bank connected again": {
+			connections(connections(connections(begun(), active)), active), 0, consentv1.Consent_AUTHORIZED,
+			consentv1.Decision_APPROVED, typev1.Link_COMPLETED,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := consent.Derive(tc.collection, tc.history)
 			if got.Status != tc.status || got.Decision != tc.decision || got.Link.GetStatus() != tc.link {
-				t.Errorf("got %s, %s, link %s; want %s, %s, link %s", got.Status, got.Decision, got.Link.GetStatus(), tc.status, tc.decision, tc.link)
+				t.Errorf("got %s, %s, link %s; want %s, %s, link %s", got.Status, got.Decision, got.Link.GetStatus(),
+					tc.status, tc.decision, tc.link)
 			}
 		})
 	}
@@ -153,7 +201,8 @@ func TestStatusRule(t *testing.T) {
 
 func TestVerificationIsReadyWithoutCategorisation(t *testing.T) {
 	history := grow(begun(), journey()[:4]...) // fetching
-	if got := consent.Derive(verification, grow(history, status(9, consentv1.ConsentEvent_APPROVED, ""))); got.DataStage != consentv1.Consent_FETCHING {
+	if got := consent.Derive(verification,
+		grow(history, status(9, consentv1.ConsentEvent_APPROVED, ""))); got.DataStage != consentv1.Consent_FETCHING {
 		t.Errorf("approved while fetching: %s", got.DataStage)
 	}
 	history = grow(history, journey()[4:6]...)
@@ -174,7 +223,8 @@ func TestRevokedByCallerIsFinal(t *testing.T) {
 		t.Errorf("%d events were added after the end", len(later)-len(history))
 	}
 	got := consent.Derive(categorisation, later)
-	if got.Status != consentv1.Consent_REVOKED || got.DataStage != consentv1.Consent_NOT_STARTED || !got.Ended || got.Link.GetUri() != "" {
+	if got.Status != consentv1.Consent_REVOKED || got.DataStage != consentv1.Consent_NOT_STARTED || !got.Ended ||
+		got.Link.GetUri() != "" {
 		t.Errorf("got %s, %s, ended %t, link %q", got.Status, got.DataStage, got.Ended, got.Link.GetUri())
 	}
 	if got.Connections[0].Status != consentv1.Connection_DISCONNECTED {
@@ -185,12 +235,15 @@ func TestRevokedByCallerIsFinal(t *testing.T) {
 // A further flow asks anew, and does not take away what the first one gave.
 func TestAnotherFlow(t *testing.T) {
 	history := grow(begun(), journey()...)
-	history = append(history, consent.Add(history, consent.LinkIssued(2, "https://bank.example/2", kontorStart, kontorStart))...)
+	history = append(history,
+		consent.Add(history, consent.LinkIssued(2, "https://bank.example/2", kontorStart, kontorStart))...)
 	got := consent.Derive(categorisation, history)
-	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.Consent_READY || got.Link.GetStatus() != typev1.Link_PENDING {
+	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.Consent_READY ||
+		got.Link.GetStatus() != typev1.Link_PENDING {
 		t.Errorf("got %s, %s, link %s", got.Status, got.DataStage, got.Link.GetStatus())
 	}
-	history = grow(history, status(30, consentv1.ConsentEvent_LINK_OPENED, ""), status(31, consentv1.ConsentEvent_BANK_SELECTED, "Other"),
+	history = grow(history, status(30, consentv1.ConsentEvent_LINK_OPENED, ""),
+		status(31, consentv1.ConsentEvent_BANK_SELECTED, "Other"),
 		status(32, consentv1.ConsentEvent_AUTHORIZATION_FAILED, "Other"))
 	got = consent.Derive(categorisation, history)
 	if got.Status != consentv1.Consent_AUTHORIZED || got.Link.GetStatus() != typev1.Link_ERRORED || got.Error == nil {
@@ -201,10 +254,13 @@ func TestAnotherFlow(t *testing.T) {
 // observationGen draws statuses of all kinds, on few moments, so that many coincide.
 func observationGen() *rapid.Generator[providers.Observation] {
 	types := []consentv1.ConsentEvent_Type{
-		consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_SELECTED, consentv1.ConsentEvent_BANK_AUTHORIZED,
+		consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_SELECTED,
+		consentv1.ConsentEvent_BANK_AUTHORIZED,
 		consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED, consentv1.ConsentEvent_APPROVED,
-		consentv1.ConsentEvent_REVOKED, consentv1.ConsentEvent_CATEGORISATION_STARTED, consentv1.ConsentEvent_INSIGHTS_STARTED,
-		consentv1.ConsentEvent_COMPLETED, consentv1.ConsentEvent_AUTHORIZATION_FAILED, consentv1.ConsentEvent_PROVIDER_STATUS,
+		consentv1.ConsentEvent_REVOKED, consentv1.ConsentEvent_CATEGORISATION_STARTED,
+		consentv1.ConsentEvent_INSIGHTS_STARTED,
+		consentv1.ConsentEvent_COMPLETED, consentv1.ConsentEvent_AUTHORIZATION_FAILED,
+		consentv1.ConsentEvent_PROVIDER_STATUS,
 	}
 	return rapid.Custom(func(t *rapid.T) providers.Observation {
 		bank := rapid.SampledFrom([]string{"", "Bank A", "Bank B"}).Draw(t, "bank")
@@ -212,13 +268,15 @@ func observationGen() *rapid.Generator[providers.Observation] {
 	})
 }
 
-// Any order, any repetition and any division into reports of the same statuses gives one final state and one event for each status.
+// Any order, any repetition and any division into reports of the same statuses gives one final state and one event for
+// each status.
 func TestOrderAndRepetitionDoNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		statuses := rapid.SliceOfN(observationGen(), 1, 20).Draw(t, "statuses")
 		want := consent.Derive(categorisation, grow(begun(), statuses...))
 
-		shuffled := rapid.Permutation(append(statuses, rapid.SliceOf(rapid.SampledFrom(statuses)).Draw(t, "repeats")...)).Draw(t, "shuffled")
+		shuffled := rapid.Permutation(append(statuses,
+			rapid.SliceOf(rapid.SampledFrom(statuses)).Draw(t, "repeats")...)).Draw(t, "shuffled")
 		history := begun()
 		for len(shuffled) > 0 {
 			n := rapid.IntRange(1, len(shuffled)).Draw(t, "report")
@@ -259,7 +317,8 @@ func TestUnknownCodesAreKeptAndHarmless(t *testing.T) {
 	if len(after) != len(history)+1000 {
 		t.Fatalf("%d of 1000 codes were kept", len(after)-len(history))
 	}
-	if diff := cmp.Diff(before, consent.Derive(categorisation, after), protocmp.Transform(), cmp.AllowUnexported(consent.Connection{})); diff != "" {
+	if diff := cmp.Diff(before, consent.Derive(categorisation, after), protocmp.Transform(),
+		cmp.AllowUnexported(consent.Connection{})); diff != "" {
 		t.Errorf("unknown codes changed the state:\n%s", diff)
 	}
 }

@@ -1,9 +1,10 @@
-// Package consent holds the rule by which a consent's status follows from its history, and the rule by which a provider's report becomes
-// history. Both are pure: no clock, no store, no network.
+// Package consent holds the rule by which a consent's status follows from its history, and the rule by which a
+// provider's report becomes history. Both are pure: no clock, no store, no network.
 //
-// The history is a list of events that only grows. Providers report statuses repeatedly, late and out of order, so the status never depends
-// on the order in which they arrive: Derive looks at the events as a set, ordered by the provider's own clock where order matters, and never
-// compares a provider's clock with Kontor's. What Kontor itself adds is ordered by the flow: each link that is issued opens the next one.
+// The history is a list of events that only grows. Providers report statuses repeatedly, late and out of order, so the
+// status never depends on the order in which they arrive: Derive looks at the events as a set, ordered by the
+// provider's own clock where order matters, and never compares a provider's clock with Kontor's. What Kontor itself
+// adds is ordered by the flow: each link that is issued opens the next one.
 package consent
 
 import (
@@ -31,7 +32,8 @@ type Event struct {
 	ProviderCode string `json:"providerCode,omitempty"`
 	// Description is one sentence for people, Kontor's own.
 	Description string `json:"description,omitempty"`
-	// EventTime is when it happened by the provider's clock, or Kontor's for its own events. Zero when a provider does not tell.
+	// EventTime is when it happened by the provider's clock, or Kontor's for its own events. Zero when a provider does
+	// not tell.
 	EventTime time.Time `json:"eventTime,omitzero"`
 	// ReceiveTime is when Kontor learnt of it.
 	ReceiveTime time.Time `json:"receiveTime"`

@@ -19,13 +19,17 @@ const (
 
 // Created is the first event of a consent.
 func Created(now time.Time, description string) Event {
-	return Event{Key: keyCreated, Type: consentv1.ConsentEvent_CREATED, EventTime: now, ReceiveTime: now, Description: description}
+	return Event{
+		Key: keyCreated, Type: consentv1.ConsentEvent_CREATED, EventTime: now, ReceiveTime: now,
+		Description: description,
+	}
 }
 
 // LinkIssued opens the flow with the given number.
 func LinkIssued(flow int, uri string, expires, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/issued", flow), Type: consentv1.ConsentEvent_LINK_ISSUED, EventTime: now, ReceiveTime: now,
+		Flow: flow, Key: fmt.Sprintf("flow/%d/issued", flow), Type: consentv1.ConsentEvent_LINK_ISSUED, EventTime: now,
+		ReceiveTime: now,
 		Description: "A link was issued.", Link: &Link{URI: uri, ExpireTime: expires},
 	}
 }
@@ -33,7 +37,8 @@ func LinkIssued(flow int, uri string, expires, now time.Time) Event {
 // LinkExpired notes that the time of a flow's link ran out.
 func LinkExpired(flow int, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/expired", flow), Type: consentv1.ConsentEvent_LINK_EXPIRED, EventTime: now, ReceiveTime: now,
+		Flow: flow, Key: fmt.Sprintf("flow/%d/expired", flow), Type: consentv1.ConsentEvent_LINK_EXPIRED,
+		EventTime: now, ReceiveTime: now,
 		Description: "The link's time ran out.",
 	}
 }
@@ -41,7 +46,8 @@ func LinkExpired(flow int, now time.Time) Event {
 // LinkExited notes that the customer left a flow's pages early.
 func LinkExited(flow int, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/exited", flow), Type: consentv1.ConsentEvent_LINK_EXITED, EventTime: now, ReceiveTime: now,
+		Flow: flow, Key: fmt.Sprintf("flow/%d/exited", flow), Type: consentv1.ConsentEvent_LINK_EXITED, EventTime: now,
+		ReceiveTime: now,
 		Description: "The customer left the pages.",
 	}
 }
@@ -49,7 +55,8 @@ func LinkExited(flow int, now time.Time) Event {
 // LinkErrored notes that the provider returned the customer with an error.
 func LinkErrored(flow int, failure Error, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/errored", flow), Type: consentv1.ConsentEvent_AUTHORIZATION_FAILED, EventTime: now,
+		Flow: flow, Key: fmt.Sprintf("flow/%d/errored", flow), Type: consentv1.ConsentEvent_AUTHORIZATION_FAILED,
+		EventTime:   now,
 		ReceiveTime: now, Description: "The authentication at the bank failed.", Error: &failure,
 	}
 }
@@ -57,7 +64,8 @@ func LinkErrored(flow int, failure Error, now time.Time) Event {
 // Approved notes that the customer approved in a flow, for a provider that does not report it.
 func Approved(flow int, description string, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/approved", flow), Type: consentv1.ConsentEvent_APPROVED, EventTime: now, ReceiveTime: now,
+		Flow: flow, Key: fmt.Sprintf("flow/%d/approved", flow), Type: consentv1.ConsentEvent_APPROVED, EventTime: now,
+		ReceiveTime: now,
 		Description: description,
 	}
 }
@@ -108,8 +116,8 @@ func Add(history []Event, events ...Event) []Event {
 	return added
 }
 
-// After gives the moment now, moved behind everything that Kontor noted in the history before: the order of Kontor's own events must not
-// depend on a clock that was set back.
+// After gives the moment now, moved behind everything that Kontor noted in the history before: the order of Kontor's
+// own events must not depend on a clock that was set back.
 func After(history []Event, now time.Time) time.Time {
 	for _, e := range history {
 		if !now.After(e.ReceiveTime) {
@@ -119,8 +127,8 @@ func After(history []Event, now time.Time) time.Time {
 	return now
 }
 
-// Observe gives the events by which a provider's report extends a history: one for each status that the history does not know yet, however
-// often and in whatever order it is reported. A consent that the caller ended takes no more.
+// Observe gives the events by which a provider's report extends a history: one for each status that the history does
+// not know yet, however often and in whatever order it is reported. A consent that the caller ended takes no more.
 func Observe(history []Event, report providers.ConsentState, now time.Time) []Event {
 	for _, e := range history {
 		if e.Final || e.Type == consentv1.ConsentEvent_DELETED {
@@ -143,11 +151,15 @@ func observed(report providers.ConsentState, flow int, now time.Time) []Event {
 	events := make([]Event, 0, len(report.Observations))
 	for _, o := range report.Observations {
 		e := Event{
-			Flow: flow, Key: o.Key, Type: o.Type, ConnectionID: o.ConnectionID, Bank: bankOf(o.Bank), ProviderCode: o.ProviderCode,
-			Description: descriptions[o.Type], EventTime: credible(o.Time, now), ReceiveTime: now, Standing: report.Decision,
+			Flow: flow, Key: o.Key, Type: o.Type, ConnectionID: o.ConnectionID, Bank: bankOf(o.Bank),
+			ProviderCode: o.ProviderCode,
+			Description:  descriptions[o.Type], EventTime: credible(o.Time, now), ReceiveTime: now,
+			Standing: report.Decision,
 		}
 		if o.Error != nil {
-			e.Error = &Error{Reason: o.Error.GetReason(), Message: o.Error.GetMessage(), ProviderCode: o.Error.GetProviderCode()}
+			e.Error = &Error{
+				Reason: o.Error.GetReason(), Message: o.Error.GetMessage(), ProviderCode: o.Error.GetProviderCode(),
+			}
 		}
 		events = append(events, e)
 	}
@@ -166,9 +178,11 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 	note := func(t consentv1.ConsentEvent_Type, c providers.ConnectionState) Event {
 		step++
 		return Event{
-			Flow: flow, Key: fmt.Sprintf("state/%d/%s/%s", step, strings.ToLower(t.String()), c.ID), Type: t, ConnectionID: c.ID,
-			Bank: bankOf(c.Bank), Description: descriptions[t], EventTime: now, ReceiveTime: now, SyncTime: c.SyncTime,
-			Stage: c.Stage,
+			Flow: flow, Key: fmt.Sprintf("state/%d/%s/%s", step, strings.ToLower(t.String()), c.ID), Type: t,
+			ConnectionID: c.ID,
+			Bank:         bankOf(c.Bank), Description: descriptions[t], EventTime: now, ReceiveTime: now,
+			SyncTime: c.SyncTime,
+			Stage:    c.Stage,
 		}
 	}
 	var events []Event
@@ -188,7 +202,8 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 	}
 	for _, c := range state.Connections {
 		if _, gone := known[c.ID]; gone && c.Status != consentv1.Connection_DISCONNECTED {
-			events = append(events, note(consentv1.ConsentEvent_CONNECTION_REMOVED, providers.ConnectionState{ID: c.ID}))
+			events = append(events,
+				note(consentv1.ConsentEvent_CONNECTION_REMOVED, providers.ConnectionState{ID: c.ID}))
 		}
 	}
 	if report.Stage != consentv1.Consent_DATA_STAGE_UNSPECIFIED {
@@ -210,7 +225,8 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 
 // progress gives the events of one bank, which so far stood as have says: disconnected, when it is new.
 func progress(
-	have Connection, c providers.ConnectionState, note func(consentv1.ConsentEvent_Type, providers.ConnectionState) Event,
+	have Connection, c providers.ConnectionState,
+	note func(consentv1.ConsentEvent_Type, providers.ConnectionState) Event,
 ) (events []Event) {
 	waiting := have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED
 	switch {
@@ -285,7 +301,8 @@ func bankOf(b *consentv1.Connection_Bank) *Bank {
 		return nil
 	}
 	return &Bank{
-		DisplayName: b.GetDisplayName(), BIC: b.GetBic(), BankCode: b.GetBankCode(), CountryCode: b.GetCountryCode(), LogoURI: b.GetLogoUri(),
+		DisplayName: b.GetDisplayName(), BIC: b.GetBic(), BankCode: b.GetBankCode(), CountryCode: b.GetCountryCode(),
+		LogoURI: b.GetLogoUri(),
 	}
 }
 
@@ -302,8 +319,10 @@ func (b *Bank) Proto() *consentv1.Connection_Bank {
 // Removed notes that a connection was removed on the caller's request, as the step-th event.
 func Removed(connectionID string, flow int, step int64, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("state/%d/removed/%s", step, connectionID), Type: consentv1.ConsentEvent_CONNECTION_REMOVED,
-		ConnectionID: connectionID, EventTime: now, ReceiveTime: now, Description: descriptions[consentv1.ConsentEvent_CONNECTION_REMOVED],
+		Flow: flow, Key: fmt.Sprintf("state/%d/removed/%s", step, connectionID),
+		Type:         consentv1.ConsentEvent_CONNECTION_REMOVED,
+		ConnectionID: connectionID, EventTime: now, ReceiveTime: now,
+		Description: descriptions[consentv1.ConsentEvent_CONNECTION_REMOVED],
 	}
 }
 

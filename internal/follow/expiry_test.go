@@ -33,7 +33,8 @@ func TestLinkRunsOutAndComesBack(t *testing.T) {
 		}
 		assemblytest.Pass(2 * time.Minute)
 		got := get()
-		if got.GetStatus() != consentv1.Consent_EXPIRED || got.GetLink().GetStatus() != typev1.Link_EXPIRED || got.GetLink().GetUri() != "" {
+		if got.GetStatus() != consentv1.Consent_EXPIRED || got.GetLink().GetStatus() != typev1.Link_EXPIRED ||
+			got.GetLink().GetUri() != "" {
 			t.Fatalf("after its time: %s, link %v", got.GetStatus(), got.GetLink())
 		}
 		assemblytest.Pass(48 * time.Hour)
@@ -45,7 +46,8 @@ func TestLinkRunsOutAndComesBack(t *testing.T) {
 			t.Errorf("reading data gives %s", reason)
 		}
 		renewed, err := p.Servers.Consent.RenewConsentLink(p.Ctx, &consentv1.RenewConsentLinkRequest{Name: name})
-		if err != nil || renewed.GetStatus() != consentv1.Consent_AWAITING_AUTHORIZATION || renewed.GetLink().GetStatus() != typev1.Link_PENDING {
+		if err != nil || renewed.GetStatus() != consentv1.Consent_AWAITING_AUTHORIZATION ||
+			renewed.GetLink().GetStatus() != typev1.Link_PENDING {
 			t.Errorf("a new link: %v, %v", renewed, err)
 		}
 	})

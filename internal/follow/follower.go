@@ -111,7 +111,8 @@ func (f *Follower) poll(ctx context.Context, claimed *store.Consent) {
 		return
 	}
 	if err != nil {
-		f.Log.DebugContext(ctx, "poll failed", "consent", claimed.Resource.GetName(), "reason", kerr.Reason(err).String())
+		f.Log.DebugContext(ctx, "poll failed", "consent", claimed.Resource.GetName(), "reason",
+			kerr.Reason(err).String())
 	}
 	retryAfter := kerr.Retry(err)
 	_, resting := errors.AsType[restError](err)

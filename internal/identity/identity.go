@@ -1,5 +1,5 @@
-// Package identity carries who calls, and what came with the call beside the request, through the context. The server puts it there after
-// authentication; services read it. Nothing here decides anything.
+// Package identity carries who calls, and what came with the call beside the request, through the context. The server
+// puts it there after authentication; services read it. Nothing here decides anything.
 package identity
 
 import (
@@ -72,7 +72,8 @@ func Peer(ctx context.Context) string {
 	return address
 }
 
-// Trail remembers which outcomes of a call are in the audit already. A nil Trail remembers nothing. Safe for concurrent use.
+// Trail remembers which outcomes of a call are in the audit already. A nil Trail remembers nothing. Safe for concurrent
+// use.
 type Trail struct {
 	mu       sync.Mutex
 	outcomes []string
@@ -113,7 +114,8 @@ func WithIdempotencyKey(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, idempotencyKey{}, key)
 }
 
-// IdempotencyKey gives the metadata or header `idempotency-key`, empty when there was none. A request_id in the request goes before it.
+// IdempotencyKey gives the metadata or header `idempotency-key`, empty when there was none. A request_id in the request
+// goes before it.
 func IdempotencyKey(ctx context.Context) string {
 	key, _ := ctx.Value(idempotencyKey{}).(string)
 	return key
@@ -124,8 +126,8 @@ func WithLastEventID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, lastEventIDKey{}, id)
 }
 
-// LastEventID gives the metadata or header `last-event-id`: the resume token that a reconnecting EventSource sends. A resume_token in the
-// request goes before it.
+// LastEventID gives the metadata or header `last-event-id`: the resume token that a reconnecting EventSource sends. A
+// resume_token in the request goes before it.
 func LastEventID(ctx context.Context) string {
 	id, _ := ctx.Value(lastEventIDKey{}).(string)
 	return id

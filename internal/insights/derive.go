@@ -1,4 +1,5 @@
-// Package insights derives an evaluation of transactions for providers that have none. It only adds up; it decides nothing.
+// Package insights derives an evaluation of transactions for providers that have none. It only adds up; it decides
+// nothing.
 package insights
 
 import (
@@ -14,8 +15,8 @@ import (
 	"kontor.dev/kontor/internal/money"
 )
 
-// Deriver takes transactions one by one and holds only sums and the entries of each day. Only booked transactions count: a pending one may
-// vanish.
+// Deriver takes transactions one by one and holds only sums and the entries of each day. Only booked transactions
+// count: a pending one may vanish.
 type Deriver struct {
 	accounts   []*bankingv1.Account
 	days       map[dayKey]*day
@@ -79,8 +80,8 @@ func at[K comparable, V any](m map[K]*V, key K) *V {
 	return value
 }
 
-// Result gives the evaluation, days in order. The balance of a day is reckoned back from the present balances; it is given only where all
-// accounts of the currency have one. Location is the zone in which the dates are meant.
+// Result gives the evaluation, days in order. The balance of a day is reckoned back from the present balances; it is
+// given only where all accounts of the currency have one. Location is the zone in which the dates are meant.
 func (d *Deriver) Result(location *time.Location) *insightsv1.Insights {
 	result := &insightsv1.Insights{Origin: insightsv1.Insights_DERIVED, Accounts: d.accounts}
 	balances := d.balances()
@@ -95,7 +96,8 @@ func (d *Deriver) Result(location *time.Location) *insightsv1.Insights {
 	for _, key := range slices.Backward(keys) {
 		moved := d.days[key]
 		movement := &insightsv1.Insights_Movement{
-			Date: key.date, Income: moved.income.Money(key.currency), Expense: moved.expense.Money(key.currency), Entries: moved.entries,
+			Date: key.date, Income: moved.income.Money(key.currency), Expense: moved.expense.Money(key.currency),
+			Entries: moved.entries,
 		}
 		if balance := balances[key.currency]; balance != nil {
 			movement.Balance = balance.Money(key.currency)
@@ -110,7 +112,8 @@ func (d *Deriver) Result(location *time.Location) *insightsv1.Insights {
 	}) {
 		sum := d.categories[key]
 		result.Categories = append(result.Categories, &insightsv1.Insights_CategorySum{
-			Category: key.category, Income: sum.income.Money(key.currency), Expense: sum.expense.Money(key.currency), TransactionCount: sum.count,
+			Category: key.category, Income: sum.income.Money(key.currency), Expense: sum.expense.Money(key.currency),
+			TransactionCount: sum.count,
 		})
 	}
 	if len(keys) > 0 {

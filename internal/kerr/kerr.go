@@ -1,5 +1,5 @@
-// Package kerr builds the errors that callers see: a gRPC status whose ErrorInfo has the domain `kontor.dev` and a reason of
-// kontor.error.v1. Each reason has one status code, in one table.
+// Package kerr builds the errors that callers see: a gRPC status whose ErrorInfo has the domain `kontor.dev` and a
+// reason of kontor.error.v1. Each reason has one status code, in one table.
 //
 // What failed at a provider, and what is logged about it, does not live here: services translate before they call New.
 package kerr
@@ -113,11 +113,12 @@ func WithMetadata(key, value string) Option {
 	}
 }
 
-// WithField adds a BadRequest field violation. Path is in JSON names, such as `consent.redirectUris.error`; description must never
-// contain the field's value.
+// WithField adds a BadRequest field violation. Path is in JSON names, such as `consent.redirectUris.error`; description
+// must never contain the field's value.
 func WithField(path, description string) Option {
 	return func(d *details) {
-		d.violations = append(d.violations, &errdetails.BadRequest_FieldViolation{Field: path, Description: description})
+		d.violations = append(d.violations,
+			&errdetails.BadRequest_FieldViolation{Field: path, Description: description})
 	}
 }
 
@@ -131,7 +132,8 @@ func WithCode(code codes.Code) Option {
 	return func(d *details) { d.code = code }
 }
 
-// New builds an error. Message is one sentence for people, in Kontor's words; it must hold no value of a field, secret or provider text.
+// New builds an error. Message is one sentence for people, in Kontor's words; it must hold no value of a field, secret
+// or provider text.
 func New(reason errorv1.Error_Reason, message string, opts ...Option) error {
 	d := details{code: Code(reason), metadata: map[string]string{}}
 	for _, opt := range opts {
@@ -158,8 +160,8 @@ func InvalidField(path, description string) error {
 	return New(errorv1.Error_INVALID_FIELD, "invalid field "+path, WithField(path, description))
 }
 
-// ErrUnknownCallback says that nothing is known about a callback: its token is none, or what came with it does not belong to it. It never
-// reaches a caller of the API; whoever sent the callback sees a bare 404.
+// ErrUnknownCallback says that nothing is known about a callback: its token is none, or what came with it does not
+// belong to it. It never reaches a caller of the API; whoever sent the callback sees a bare 404.
 var ErrUnknownCallback = errors.New("unknown callback")
 
 // statusOf gives the status that an error is or wraps. Unlike status.FromError it takes over no text of what wraps it.
@@ -196,9 +198,10 @@ func Metadata(err error) map[string]string {
 	return maps.Clone(info(err).GetMetadata())
 }
 
-// Finish makes any error fit to leave the gateway: one with a kontor.dev ErrorInfo keeps everything, the end of a context becomes
-// DEADLINE_EXCEEDED or CANCELLED, an unknown method ROUTE_NOT_FOUND, anything else INTERNAL with no word of the cause. The request id is
-// added to the metadata of all. The second result is the cause that was dropped, for the log; nil when nothing was.
+// Finish makes any error fit to leave the gateway: one with a kontor.dev ErrorInfo keeps everything, the end of a
+// context becomes DEADLINE_EXCEEDED or CANCELLED, an unknown method ROUTE_NOT_FOUND, anything else INTERNAL with no
+// word of the cause. The request id is added to the metadata of all. The second result is the cause that was dropped,
+// for the log; nil when nothing was.
 func Finish(err error, requestID string) (finished, cause error) {
 	if err == nil {
 		return nil, nil

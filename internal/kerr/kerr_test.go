@@ -17,7 +17,8 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 )
 
-// TestEveryReasonHasACode holds the table against the enum: a reason that the API gains has no code until somebody gives it one.
+// TestEveryReasonHasACode holds the table against the enum: a reason that the API gains has no code until somebody
+// gives it one.
 func TestEveryReasonHasACode(t *testing.T) {
 	values := errorv1.Error_REASON_UNSPECIFIED.Descriptor().Values()
 	listed := kerr.Reasons()
@@ -79,7 +80,8 @@ func TestNew(t *testing.T) {
 		t.Fatalf("%d details", len(st.Details()))
 	}
 	info := st.Details()[0].(*errdetails.ErrorInfo)
-	if info.Domain != "kontor.dev" || info.Reason != "PROVIDER_RATE_LIMITED" || len(info.Metadata) != 1 || info.Metadata["provider"] != "fimento" {
+	if info.Domain != "kontor.dev" || info.Reason != "PROVIDER_RATE_LIMITED" || len(info.Metadata) != 1 ||
+		info.Metadata["provider"] != "fimento" {
 		t.Errorf("info is %v", info)
 	}
 	bad := st.Details()[1].(*errdetails.BadRequest).FieldViolations
@@ -95,11 +97,15 @@ func TestNew(t *testing.T) {
 }
 
 func TestReasonOfOtherErrors(t *testing.T) {
-	foreign, err := status.New(codes.NotFound, "x").WithDetails(&errdetails.ErrorInfo{Domain: "example.com", Reason: "INTERNAL"})
+	foreign, err := status.New(codes.NotFound, "x").WithDetails(&errdetails.ErrorInfo{
+		Domain: "example.com", Reason: "INTERNAL",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{nil, errors.New("x"), status.Error(codes.NotFound, "x"), foreign.Err(), context.Canceled} {
+	for _, err := range []error{
+		nil, errors.New("x"), status.Error(codes.NotFound, "x"), foreign.Err(), context.Canceled,
+	} {
 		if reason := kerr.Reason(err); reason != errorv1.Error_REASON_UNSPECIFIED {
 			t.Errorf("%v has reason %s", err, reason)
 		}
@@ -128,18 +134,38 @@ func TestFinish(t *testing.T) {
 		code   codes.Code
 		logged bool
 	}{
-		"own error":           {kerr.InvalidField("name", "is bad"), errorv1.Error_INVALID_FIELD, codes.InvalidArgument, false},
+		"own error": {
+			kerr.InvalidField("name", "is bad"), errorv1.Error_INVALID_FIELD, codes.InvalidArgument, false,
+		},
 		"plain":               {errors.New(canary), errorv1.Error_INTERNAL, codes.Internal, true},
 		"status without info": {status.Error(codes.NotFound, canary), errorv1.Error_INTERNAL, codes.Internal, true},
-		"invalid argument":    {status.Error(codes.InvalidArgument, canary), errorv1.Error_INTERNAL, codes.Internal, true},
-		"wrapped own error":   {fmt.Errorf("%s: %w", canary, kerr.InvalidField("name", "is bad")), errorv1.Error_INVALID_FIELD, codes.InvalidArgument, false},
-		"deadline":            {context.DeadlineExceeded, errorv1.Error_DEADLINE_EXCEEDED, codes.DeadlineExceeded, false},
-		"wrapped deadline":    {fmt.Errorf("%s: %w", canary, context.DeadlineExceeded), errorv1.Error_DEADLINE_EXCEEDED, codes.DeadlineExceeded, false},
-		"deadline status":     {status.Error(codes.DeadlineExceeded, canary), errorv1.Error_DEADLINE_EXCEEDED, codes.DeadlineExceeded, false},
-		"cancelled":           {context.Canceled, errorv1.Error_CANCELLED, codes.Canceled, false},
-		"cancelled status":    {status.Error(codes.Canceled, canary), errorv1.Error_CANCELLED, codes.Canceled, false},
-		"unimplemented":       {status.Error(codes.Unimplemented, canary), errorv1.Error_ROUTE_NOT_FOUND, codes.Unimplemented, true},
-		"exhausted":           {status.Error(codes.ResourceExhausted, canary), errorv1.Error_GATEWAY_RATE_LIMITED, codes.ResourceExhausted, true},
+		"invalid argument": {
+			status.Error(codes.InvalidArgument, canary), errorv1.Error_INTERNAL, codes.Internal, true,
+		},
+		"wrapped own error": {
+			fmt.Errorf("%s: %w", canary, kerr.InvalidField("name", "is bad")), errorv1.Error_INVALID_FIELD,
+			codes.InvalidArgument, false,
+		},
+		"deadline": {
+			context.DeadlineExceeded, errorv1.Error_DEADLINE_EXCEEDED, codes.DeadlineExceeded, false,
+		},
+		"wrapped deadline": {
+			fmt.Errorf("%s: %w", canary, context.DeadlineExceeded), errorv1.Error_DEADLINE_EXCEEDED,
+			codes.DeadlineExceeded, false,
+		},
+		"deadline status": {
+			status.Error(codes.DeadlineExceeded, canary), errorv1.Error_DEADLINE_EXCEEDED, codes.DeadlineExceeded,
+			false,
+		},
+		"cancelled":        {context.Canceled, errorv1.Error_CANCELLED, codes.Canceled, false},
+		"cancelled status": {status.Error(codes.Canceled, canary), errorv1.Error_CANCELLED, codes.Canceled, false},
+		"unimplemented": {
+			status.Error(codes.Unimplemented, canary), errorv1.Error_ROUTE_NOT_FOUND, codes.Unimplemented, true,
+		},
+		"exhausted": {
+			status.Error(codes.ResourceExhausted, canary), errorv1.Error_GATEWAY_RATE_LIMITED, codes.ResourceExhausted,
+			true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			finished, cause := kerr.Finish(c.err, "request-1")
@@ -164,7 +190,8 @@ func TestFinish(t *testing.T) {
 
 // TestFinishKeepsDetails makes sure that adding the request id loses nothing else.
 func TestFinishKeepsDetails(t *testing.T) {
-	err := kerr.New(errorv1.Error_PROVIDER_UNAVAILABLE, "m", kerr.WithMetadata(kerr.KeyProvider, "finoos"), kerr.WithField("a", "b"),
+	err := kerr.New(errorv1.Error_PROVIDER_UNAVAILABLE, "m", kerr.WithMetadata(kerr.KeyProvider, "finoos"),
+		kerr.WithField("a", "b"),
 		kerr.WithRetry(time.Second))
 	finished, _ := kerr.Finish(err, "r")
 	st := status.Convert(finished)

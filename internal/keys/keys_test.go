@@ -48,11 +48,23 @@ func TestSealedOpensOnlyForWhatItWasSealedFor(t *testing.T) {
 		t.Fatalf("%q, %v", got, err)
 	}
 	for name, open := range map[string]func() ([]byte, error){
-		"another purpose":  func() ([]byte, error) { return k.Open(keys.ConsentReference, "default", "consents/1", sealed) },
-		"another tenant":   func() ([]byte, error) { return k.Open(keys.ProviderState, "acme", "consents/1", sealed) },
-		"another resource": func() ([]byte, error) { return k.Open(keys.ProviderState, "default", "consents/2", sealed) },
-		"shifted parts":    func() ([]byte, error) { return k.Open(keys.ProviderState, "defaultc", "onsents/1", sealed) },
-		"another key":      func() ([]byte, error) { return other.Open(keys.ProviderState, "default", "consents/1", sealed) },
+		"another purpose": func() ([]byte, error) {
+			return k.Open(keys.ConsentReference, "default", "consents/1",
+				sealed)
+		},
+		"another tenant": func() ([]byte, error) { return k.Open(keys.ProviderState, "acme", "consents/1", sealed) },
+		"another resource": func() ([]byte, error) {
+			return k.Open(keys.ProviderState, "default", "consents/2",
+				sealed)
+		},
+		"shifted parts": func() ([]byte, error) {
+			return k.Open(keys.ProviderState, "defaultc", "onsents/1",
+				sealed)
+		},
+		"another key": func() ([]byte, error) {
+			return other.Open(keys.ProviderState, "default", "consents/1",
+				sealed)
+		},
 		"a changed byte": func() ([]byte, error) {
 			changed := bytes.Clone(sealed)
 			changed[len(changed)-1] ^= 1
@@ -122,7 +134,9 @@ func TestRotatedKeysetsOpenWhatOlderKeysSealed(t *testing.T) {
 
 func TestBadKeysAreRefusedWithoutQuotingThem(t *testing.T) {
 	good := newKey(t).Reveal()
-	for _, text := range []string{"x", "not a key at all", good[:len(good)/2], strings.Repeat("A", 100), "Z" + good[1:]} {
+	for _, text := range []string{
+		"x", "not a key at all", good[:len(good)/2], strings.Repeat("A", 100), "Z" + good[1:],
+	} {
 		_, err := keys.Parse(secret.New(text))
 		if err == nil {
 			t.Errorf("a text of %d bytes was taken for a key", len(text))
@@ -135,7 +149,8 @@ func TestBadKeysAreRefusedWithoutQuotingThem(t *testing.T) {
 func TestLookups(t *testing.T) {
 	k := parse(t, secret.String{})
 	one := k.Lookup(keys.CustomerReference, "default", "4711")
-	if !bytes.Equal(one, k.Lookup(keys.CustomerReference, "default", "4711")) || len(one) != 32 || bytes.Contains(one, []byte("4711")) {
+	if !bytes.Equal(one,
+		k.Lookup(keys.CustomerReference, "default", "4711")) || len(one) != 32 || bytes.Contains(one, []byte("4711")) {
 		t.Fatal("the same text is not found again")
 	}
 	for name, other := range map[string][]byte{

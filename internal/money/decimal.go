@@ -1,5 +1,5 @@
-// Package money holds exact decimal numbers. Amounts enter Kontor as the text of a JSON number and leave it as decimal text; they never
-// pass through binary floating point.
+// Package money holds exact decimal numbers. Amounts enter Kontor as the text of a JSON number and leave it as decimal
+// text; they never pass through binary floating point.
 package money
 
 import (
@@ -12,7 +12,8 @@ import (
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 )
 
-// Limits on what is taken for an amount. A number beyond them is a fault of who sent it: 1e400000000 in plain notation would fill the memory.
+// Limits on what is taken for an amount. A number beyond them is a fault of who sent it: 1e400000000 in plain notation
+// would fill the memory.
 const (
 	maxText     = 64
 	maxExponent = 32

@@ -35,7 +35,10 @@ func TestAmountsPassUnchanged(t *testing.T) {
 }
 
 func TestUnreasonableNumbersAreRefused(t *testing.T) {
-	for _, in := range []string{"", "abc", "NaN", "Infinity", "1e400000000", "1e33", "1e-19", "0x10", "1,5", "123456789012345678901234567890123"} {
+	for _, in := range []string{
+		"", "abc", "NaN", "Infinity", "1e400000000", "1e33", "1e-19", "0x10", "1,5",
+		"123456789012345678901234567890123",
+	} {
 		if d, err := Parse(in); err == nil {
 			t.Errorf("%q was taken for %s", in, d)
 		}

@@ -111,7 +111,8 @@ func (a *Attempt) claim(ctx context.Context) (answer *store.Idempotency, err err
 		case !have.Done && r.holds(have.Lease):
 			return store.ErrClaimed
 		case !have.Done:
-			// Who was at work on it is gone. If a write may have happened, that is the answer; else the request goes on.
+			// Who was at work on it is gone. If a write may have happened, that is the answer; else the request goes
+			// on.
 			if answer, err = r.settleRecord(tx, have); err != nil || answer != nil {
 				return err
 			}

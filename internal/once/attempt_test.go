@@ -58,7 +58,9 @@ type killed struct{}
 
 // call makes a creating request of a reference. With work nil it succeeds at once.
 func (p *process) call(reference string, work func(context.Context, *Attempt) error) (*customerv1.Customer, error) {
-	request := &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{Reference: reference}, RequestId: testKey}
+	request := &customerv1.CreateCustomerRequest{
+		Customer: &customerv1.Customer{Reference: reference}, RequestId: testKey,
+	}
 	return Do(p.ctx, p.Runner, "CreateCustomer", request,
 		func(ctx context.Context, a *Attempt) (*customerv1.Customer, error) {
 			if work != nil {
@@ -127,7 +129,8 @@ func TestReleasedKey(t *testing.T) {
 		t.Errorf("the repetition gave %v, %v", answer, err)
 	}
 	parsed := uuid.MustParse(id)
-	if made := time.Unix(parsed.Time().UnixTime()); parsed.Version() != 7 || parsed.Variant() != uuid.RFC4122 || !made.Equal(first) {
+	if made := time.Unix(parsed.Time().UnixTime()); parsed.Version() != 7 || parsed.Variant() != uuid.RFC4122 ||
+		!made.Equal(first) {
 		t.Errorf("%s is no UUID of version 7 of the first attempt's time", id)
 	}
 }

@@ -38,7 +38,8 @@ func TestAttemptThatDiedHere(t *testing.T) {
 	p := live(t)(noon)
 	p.die("a", func(context.Context, *Attempt) {})
 	resumed := false
-	if _, err := p.call("a", func(_ context.Context, a *Attempt) error { resumed = a.Resumed; return nil }); err != nil || !resumed {
+	if _, err := p.call("a",
+		func(_ context.Context, a *Attempt) error { resumed = a.Resumed; return nil }); err != nil || !resumed {
 		t.Errorf("the repetition ended with %v, resumed %t", err, resumed)
 	}
 }
@@ -152,8 +153,8 @@ func TestFailureAfterALostLease(t *testing.T) {
 	}
 }
 
-// TestLiveWriteKeepsItsRecord asks for a key whose record's lease ran out while that of its write has not: the write may
-// be under way.
+// TestLiveWriteKeepsItsRecord asks for a key whose record's lease ran out while that of its write has not: the write
+// may be under way.
 func TestLiveWriteKeepsItsRecord(t *testing.T) {
 	begin := live(t)
 	first, second := begin(noon), begin(noon.Add(leaseTime))
@@ -208,10 +209,14 @@ func TestSweepsForgetEverythingOld(t *testing.T) {
 		for n := range rows {
 			key := strings.Repeat("k", n+1)
 			err := errors.Join(
-				tx.InsertIdempotency(&store.Idempotency{Tenant: "t", Method: "m", Key: key, Done: true, CreateTime: noon}),
+				tx.InsertIdempotency(&store.Idempotency{
+					Tenant: "t", Method: "m", Key: key, Done: true, CreateTime: noon,
+				}),
 				tx.InsertIntent(&store.Intent{Tenant: "t", ID: key, State: store.IntentDone, UpdateTime: noon}),
 				tx.AppendAudit(&store.Audit{Tenant: "t", Method: "m", Time: noon}),
-				tx.InsertCallback(&store.Callback{Tenant: "t", Hash: [32]byte{byte(n), byte(n >> 8)}, ExpireTime: noon}))
+				tx.InsertCallback(&store.Callback{
+					Tenant: "t", Hash: [32]byte{byte(n), byte(n >> 8)}, ExpireTime: noon,
+				}))
 			if err != nil {
 				return err
 			}

@@ -61,7 +61,8 @@ func (r *Runner) repair(ctx context.Context, expired *store.Intent) (done bool, 
 	err = r.Store.Update(ctx, expired.Tenant, func(tx store.Tx) error {
 		done = false
 		intent, err := tx.Intent(expired.ID)
-		if errors.Is(err, store.ErrNotFound) || err == nil && (intent.State != store.IntentOpen || r.holds(intent.Lease)) {
+		if errors.Is(err,
+			store.ErrNotFound) || err == nil && (intent.State != store.IntentOpen || r.holds(intent.Lease)) {
 			return nil
 		}
 		if err != nil {
@@ -114,7 +115,8 @@ func (r *Runner) settle(tx store.Tx, intent *store.Intent, record *store.Idempot
 	if record != nil && !record.Done {
 		unknown := naming(kerr.New(errorv1.Error_OUTCOME_UNKNOWN,
 			"the gateway stopped while the provider was asked; it is not repeated by itself",
-			kerr.WithMetadata(kerr.KeyProvider, intent.Provider), kerr.WithMetadata(kerr.KeyOperation, intent.Operation),
+			kerr.WithMetadata(kerr.KeyProvider, intent.Provider),
+			kerr.WithMetadata(kerr.KeyOperation, intent.Operation),
 		), intent.Resource)
 		var err error
 		if record.Failure, err = proto.Marshal(status.Convert(unknown).Proto()); err != nil {

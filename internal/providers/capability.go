@@ -25,10 +25,12 @@ type Support struct {
 // AllCapabilities lists the RPCs that depend on the provider, in the order in which callers see them.
 var AllCapabilities = []Capability{
 	"CreateCustomer", "UpdateCustomer", "DeleteCustomer",
-	"CreateConsent", "GetConsent", "ListConsentEvents", "WatchConsents", "RenewConsentLink", "AddBank", "RevokeConsent", "DeleteConsent",
+	"CreateConsent", "GetConsent", "ListConsentEvents", "WatchConsents", "RenewConsentLink", "AddBank", "RevokeConsent",
+	"DeleteConsent",
 	"SimulateDecision",
 	"CreatePartnerBank", "GetPartnerBank", "ListPartnerBanks", "UpdatePartnerBank",
-	"ListConnections", "GetConnection", "SyncConnection", "DeleteConnection", "CreateManagementSession", "ImportConnections",
+	"ListConnections", "GetConnection", "SyncConnection", "DeleteConnection", "CreateManagementSession",
+	"ImportConnections",
 	"ListAccounts", "GetAccount", "ListTransactions", "StreamTransactions", "ListStandingOrders", "ListSecurities",
 	"GetInsights", "CreateVisualizationLink", "GetPaymentPartnerAnalysis", "SearchCompanyLogos",
 	"CreateShipment", "GetShipment", "ListShipments", "WatchShipments",

@@ -7,9 +7,9 @@ import (
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 )
 
-// CategoryOf maps a provider's label of what a transaction is for to Kontor's list. Case, spaces and punctuation do not matter:
-// "Debt collection", "debt_collection" and "debtCollection" are one label. No label gives CATEGORY_UNSPECIFIED, one that is not in the
-// table OTHER; the label itself always travels beside the category.
+// CategoryOf maps a provider's label of what a transaction is for to Kontor's list. Case, spaces and punctuation do not
+// matter: "Debt collection", "debt_collection" and "debtCollection" are one label. No label gives CATEGORY_UNSPECIFIED,
+// one that is not in the table OTHER; the label itself always travels beside the category.
 func CategoryOf(label string) bankingv1.Transaction_Category {
 	if strings.TrimSpace(label) == "" {
 		return bankingv1.Transaction_CATEGORY_UNSPECIFIED
@@ -26,41 +26,67 @@ type labelled struct {
 	labels   string // separated by spaces, as plainLabel gives them
 }
 
-// The labels of both providers, in one table. Of Fimento's the documentation shows only "income", of finoOS's only "salary"; the others
-// are the words that such lists use. A label that turns out to be missing is OTHER until it is added here.
+// The labels of both providers, in one table. Of Fimento's the documentation shows only "income", of finoOS's only
+// "salary"; the others are the words that such lists use. A label that turns out to be missing is OTHER until it is
+// added here.
 var labels = []labelled{
 	// Fimento, and the words that both would use.
 	{bankingv1.Transaction_INCOME, "" +
-		"income incomes salary salaries wage wages pension pensions benefit benefits allowance childbenefit socialbenefit " +
+		"income incomes salary salaries wage wages pension pensions benefit benefits allowance childbenefit " +
+		"socialbenefit " +
 		"unemploymentbenefit parentalbenefit studentaid otherincome"},
 	{bankingv1.Transaction_HOUSING, "" +
-		"housing home household rent mortgage accommodation living utility utilities electricity energy water heating homerent " +
+		"housing home household rent mortgage accommodation living utility utilities electricity energy water " +
+		"heating homerent " +
 		"homemaintenance"},
 	{bankingv1.Transaction_GROCERIES, "grocery groceries food foodandgroceries supermarket"},
-	{bankingv1.Transaction_DINING, "dining restaurant restaurants restaurantsandcafes cafe cafes foodanddining eatingout takeaway bar bars"},
+	{
+		bankingv1.Transaction_DINING,
+		"dining restaurant restaurants restaurantsandcafes cafe cafes foodanddining eatingout takeaway bar bars",
+	},
 	{bankingv1.Transaction_TRANSPORT, "" +
-		"transport transports transportation publictransport car carandtransport vehicle vehicles fuel parking taxi commuting"},
+		"transport transports transportation publictransport car carandtransport vehicle vehicles fuel parking taxi " +
+		"commuting"},
 	{bankingv1.Transaction_SHOPPING, "shopping clothes clothing electronics retail furniture homeandgarden"},
 	{bankingv1.Transaction_SUBSCRIPTIONS, "" +
-		"subscription subscriptions telecom telecommunication telecommunications telephone phone mobile internet broadband streaming " +
+		"subscription subscriptions telecom telecommunication telecommunications telephone phone mobile internet " +
+		"broadband streaming " +
 		"media"},
 	{bankingv1.Transaction_INSURANCE, "insurance insurances insurancepremium"},
-	{bankingv1.Transaction_HEALTH, "health healthcare healthandcare healthandbeauty medical doctor pharmacy dentist care"},
-	{bankingv1.Transaction_LEISURE, "leisure entertainment travel holiday holidays vacation sport sports hobby hobbies culture"},
+	{
+		bankingv1.Transaction_HEALTH,
+		"health healthcare healthandcare healthandbeauty medical doctor pharmacy dentist care",
+	},
+	{
+		bankingv1.Transaction_LEISURE,
+		"leisure entertainment travel holiday holidays vacation sport sports hobby hobbies culture",
+	},
 	{bankingv1.Transaction_EDUCATION, "education school schools tuition course courses childcare"},
-	{bankingv1.Transaction_SAVINGS, "saving savings investment investments savingsandinvestments securities funds stocks pensionsaving pensionsavings"},
+	{
+		bankingv1.Transaction_SAVINGS,
+		"saving savings investment investments savingsandinvestments securities funds stocks pensionsaving " +
+			"pensionsavings",
+	},
 	{bankingv1.Transaction_LOANS, "" +
-		"loan loans loansandcredits loanpayment instalment instalments installment installments amortization amortisation payday " +
+		"loan loans loansandcredits loanpayment instalment instalments installment installments amortization " +
+		"amortisation payday " +
 		"paydayloan paydayloans"},
 	{bankingv1.Transaction_DEBT_COLLECTION, "debtcollection debtcollector reminderfee reminderfees enforcement"},
 	{bankingv1.Transaction_GAMBLING, "gambling gaming betting lottery casino"},
 	{bankingv1.Transaction_TAXES, "tax taxes taxesandfees publicfees"},
-	{bankingv1.Transaction_BANK_FEES, "bankfee bankfees fee fees bankcharges interest interests overdraft overdraftfee overdraftfees"},
+	{
+		bankingv1.Transaction_BANK_FEES,
+		"bankfee bankfees fee fees bankcharges interest interests overdraft overdraftfee overdraftfees",
+	},
 	{bankingv1.Transaction_CASH, "cash withdrawal withdrawals cashwithdrawal cashwithdrawals atm"},
 	{bankingv1.Transaction_TRANSFERS, "" +
-		"transfer transfers internaltransfer internaltransfers owntransfer owntransfers privatetransfer swish mobilepay cardbill " +
+		"transfer transfers internaltransfer internaltransfers owntransfer owntransfers privatetransfer swish " +
+		"mobilepay cardbill " +
 		"creditcardbill creditcardpayment"},
-	{bankingv1.Transaction_BUSINESS, "business businessincome businessexpense businessexpenses sales revenue turnover supplier suppliers payroll"},
+	{
+		bankingv1.Transaction_BUSINESS,
+		"business businessincome businessexpense businessexpenses sales revenue turnover supplier suppliers payroll",
+	},
 	{bankingv1.Transaction_OTHER, "other others miscellaneous uncategorised uncategorized unknown"},
 
 	// finoOS.

@@ -47,7 +47,8 @@ const (
 )
 
 var kindNames = [...]string{
-	"internal", "unavailable", "rate_limited", "credentials", "not_enabled", "not_found", "conflict", "rejected", "invalid_response",
+	"internal", "unavailable", "rate_limited", "credentials", "not_enabled", "not_found", "conflict", "rejected",
+	"invalid_response",
 	"psu_ip_required", "invalid_field", "deadline", "canceled", "consent_ended", "access_exceeded",
 }
 
@@ -109,8 +110,8 @@ func KindOf(err error) ErrorKind {
 	return KindInternal
 }
 
-// Ignore makes a failure of the kind a success, where it says that what is wanted is so already: a deletion of what is gone. It must be the
-// operation's own answer: a login that is not found says nothing about what was to be deleted.
+// Ignore makes a failure of the kind a success, where it says that what is wanted is so already: a deletion of what is
+// gone. It must be the operation's own answer: a login that is not found says nothing about what was to be deleted.
 func Ignore(err error, operation string, kind ErrorKind) error {
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == kind && e.Operation == operation {
 		return nil

@@ -11,7 +11,8 @@ func TestIgnoreTakesOnlyTheOperationsOwnAnswer(t *testing.T) {
 		t.Errorf("what is gone: %v", err)
 	}
 	for _, err := range []error{
-		&Error{Kind: KindNotFound, Operation: "login"}, &Error{Kind: KindUnavailable, Operation: "delete_process"}, errors.New("other"),
+		&Error{Kind: KindNotFound, Operation: "login"}, &Error{Kind: KindUnavailable, Operation: "delete_process"},
+		errors.New("other"),
 	} {
 		if Ignore(err, "delete_process", KindNotFound) == nil {
 			t.Errorf("%v was ignored", err)

@@ -13,9 +13,9 @@ import (
 
 var errNotJSON = errors.New("not one JSON value")
 
-// OpenObject turns an object whose members the provider does not document into a Struct, whole. A number whose value a double cannot carry
-// exactly becomes a string with the number's text. An absent value or null gives nil, and a value that is no object stands under the
-// member "value". An error never quotes the input.
+// OpenObject turns an object whose members the provider does not document into a Struct, whole. A number whose value a
+// double cannot carry exactly becomes a string with the number's text. An absent value or null gives nil, and a value
+// that is no object stands under the member "value". An error never quotes the input.
 func OpenObject(raw json.RawMessage) (*structpb.Struct, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, nil
@@ -71,7 +71,8 @@ func openValue(value any) *structpb.Value {
 	}
 }
 
-// exactDouble gives the double that a JSON number's text stands for, and whether the double's shortest text stands for the same number.
+// exactDouble gives the double that a JSON number's text stands for, and whether the double's shortest text stands for
+// the same number.
 func exactDouble(text string) (float64, bool) {
 	double, err := strconv.ParseFloat(text, 64) //nolint:forbidigo // whether it is exact is what is found out here
 	if err != nil {
@@ -85,7 +86,8 @@ func exactDouble(text string) (float64, bool) {
 	return double, ok && got == want
 }
 
-// decimal is a number as sign, digits without zeros at either end, and the power of ten of the last digit. Zero has no digits.
+// decimal is a number as sign, digits without zeros at either end, and the power of ten of the last digit. Zero has no
+// digits.
 type decimal struct {
 	negative bool
 	digits   string

@@ -81,7 +81,9 @@ func TestOpenObjectNumbers(t *testing.T) {
 }
 
 func FuzzOpenObject(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"a":[1,{"b":0.1}],"c":null}`, `9007199254740993`, `1e400000000`, `"\ud800"`, "\"\xff\"", `{"a":1}x`} {
+	for _, seed := range []string{
+		`{}`, `{"a":[1,{"b":0.1}],"c":null}`, `9007199254740993`, `1e400000000`, `"\ud800"`, "\"\xff\"", `{"a":1}x`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {

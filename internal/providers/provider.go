@@ -1,9 +1,9 @@
 // Package providers is the seam between Kontor's services and the adapters of the bank-data providers.
 //
-// A provider is a struct of ports. A nil port is a service that the provider does not have; finer differences are data, in Capabilities.
-// What crosses the seam are neutral resources: the messages of Kontor's own API without their names (the services set those), never RPC
-// envelopes, page tokens or gRPC statuses. Adapters return *Error for every failure. "The customer must authenticate again" is an ordinary
-// outcome, not an error.
+// A provider is a struct of ports. A nil port is a service that the provider does not have; finer differences are data,
+// in Capabilities. What crosses the seam are neutral resources: the messages of Kontor's own API without their names
+// (the services set those), never RPC envelopes, page tokens or gRPC statuses. Adapters return *Error for every
+// failure. "The customer must authenticate again" is an ordinary outcome, not an error.
 //
 // The adapters live in folders below this one. They import this package and never each other.
 package providers
@@ -39,9 +39,9 @@ type Provider struct {
 	ConsentOrigin consentv1.Consent_Origin
 	// OneConsentPerUser says that a customer can have only one live consent at the provider.
 	OneConsentPerUser bool
-	// RepeatsConsents says that the provider recognises a repetition of CreateConsent, by IdempotencyKey or by the user,
-	// and makes nothing new then. Without it a consent that may have been made is never asked for again with the same key
-	// of the caller's.
+	// RepeatsConsents says that the provider recognises a repetition of CreateConsent, by IdempotencyKey or by the
+	// user, and makes nothing new then. Without it a consent that may have been made is never asked for again with the
+	// same key of the caller's.
 	RepeatsConsents bool
 	// NeedsRedirects says that the provider needs an address for success, error and exit each.
 	NeedsRedirects bool
@@ -270,14 +270,15 @@ type Issued struct {
 
 // ConsentState is what a provider knows about a consent at one moment.
 type ConsentState struct {
-	// Observations are the statuses that the provider has in its history, in no particular order, repeats included. Providers without a
-	// history leave it nil.
+	// Observations are the statuses that the provider has in its history, in no particular order, repeats included.
+	// Providers without a history leave it nil.
 	Observations []Observation
 	// Decision is what the provider states as the customer's decision beside its history, without a time: UNDECIDED
 	// while there is none, unspecified where it states no such thing. DecisionCode is the provider's own word for it.
 	Decision     consentv1.Decision_Value
 	DecisionCode string
-	// Connections are the banks under the consent at this moment, for a provider that reports states instead of a history.
+	// Connections are the banks under the consent at this moment, for a provider that reports states instead of a
+	// history.
 	Connections []ConnectionState
 	// Stateful says that Connections is complete: a known connection that is missing has been removed.
 	Stateful bool
@@ -389,7 +390,8 @@ type Webhooks interface {
 
 // Connections looks after single banks under a consent.
 type Connections interface {
-	// SyncConnection fetches newer data. A link means that the customer must authenticate first; nil means that it is done.
+	// SyncConnection fetches newer data. A link means that the customer must authenticate first; nil means that it is
+	// done.
 	SyncConnection(ctx context.Context, ref ConsentRef, connectionID string, flow Flow) (*Link, error)
 	// DeleteConnection removes a bank. One that is gone already is no error.
 	DeleteConnection(ctx context.Context, ref ConsentRef, connectionID string) error
@@ -400,7 +402,8 @@ type Connections interface {
 // Importer takes bank data that the caller brings along.
 type Importer interface {
 	// ImportConnections replaces all bank logins of the user, or merges into them.
-	ImportConnections(ctx context.Context, ref ConsentRef, replace bool, connections []*bankingv1.ImportedConnection) error
+	ImportConnections(ctx context.Context, ref ConsentRef, replace bool,
+		connections []*bankingv1.ImportedConnection) error
 }
 
 // Account is an account without its name and connection.
@@ -473,7 +476,8 @@ type Visualizations interface {
 
 // PaymentPartners analyses a company's payment partners.
 type PaymentPartners interface {
-	// PaymentPartnerAnalysis reads the analysis. AccountAnalysis.account holds the provider's id of the account, as in Account.ID.
+	// PaymentPartnerAnalysis reads the analysis. AccountAnalysis.account holds the provider's id of the account, as in
+	// Account.ID.
 	PaymentPartnerAnalysis(ctx context.Context, ref ConsentRef) (*insightsv1.PaymentPartnerAnalysis, error)
 }
 

@@ -140,7 +140,8 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("the secrets are %q", got)
 	}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		if printed := fmt.Sprintf(format, settings) + fmt.Sprintf(format, struct{ s Settings }{settings}); strings.Contains(
+		if printed := fmt.Sprintf(format,
+			settings) + fmt.Sprintf(format, struct{ s Settings }{settings}); strings.Contains(
 			printed,
 			"canary",
 		) {

@@ -91,7 +91,8 @@ func (c *Core) HandleControls(mux *http.ServeMux) {
 		}
 		d, err := time.ParseDuration(in.Advance)
 		if err != nil || d < 0 {
-			WriteControl(w, http.StatusBadRequest, map[string]string{"error": `advance must be a duration such as "24h"`})
+			WriteControl(w, http.StatusBadRequest,
+				map[string]string{"error": `advance must be a duration such as "24h"`})
 			return
 		}
 		manual.Advance(d)

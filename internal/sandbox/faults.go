@@ -22,19 +22,23 @@ const (
 // answers by itself (Status, GzipBomb) without any effect, or lets the request have its effect and spoils the reply
 // (Malformed, Truncate, BytesPerSecond).
 type Fault struct {
-	Operation      string        `json:"operation"`      // which operation, OperationPage included; "" is every operation, but no page
-	Status         int           `json:"status"`         // answer with this status instead of doing anything
-	RetryAfter     string        `json:"retryAfter"`     // the Retry-After header, in seconds or as a date, as it stands
+	// which operation, OperationPage included; "" is every operation, but no page
+	Operation string `json:"operation"`
+	Status    int    `json:"status"` // answer with this status instead of doing anything
+	// the Retry-After header, in seconds or as a date, as it stands
+	RetryAfter     string        `json:"retryAfter"`
 	Body           string        `json:"body"`           // the body for Status; "" is the provider's own error body
 	Delay          time.Duration `json:"-"`              // in real time, before anything else is done
 	BytesPerSecond int           `json:"bytesPerSecond"` // the reply's body trickles, in real time
-	Truncate       bool          `json:"truncate"`       // the reply announces its whole length and ends after half of it
-	Malformed      bool          `json:"malformed"`      // the reply is complete and is no valid JSON
-	HangUp         string        `json:"hangUp"`         // HangUpBefore, HangUpAfter or ""
-	ExpireTokens   bool          `json:"expireTokens"`   // all tokens issued so far become invalid first
-	GzipBomb       int64         `json:"gzipBomb"`       // answer with a gzip body that unpacks to this many bytes of valid JSON
-	Times          int           `json:"times"`          // how often; 0 is for ever
-	Probability    float64       `json:"probability"`    // in (0, 1]; 0 is always
+	// the reply announces its whole length and ends after half of it
+	Truncate     bool   `json:"truncate"`
+	Malformed    bool   `json:"malformed"`    // the reply is complete and is no valid JSON
+	HangUp       string `json:"hangUp"`       // HangUpBefore, HangUpAfter or ""
+	ExpireTokens bool   `json:"expireTokens"` // all tokens issued so far become invalid first
+	// answer with a gzip body that unpacks to this many bytes of valid JSON
+	GzipBomb    int64   `json:"gzipBomb"`
+	Times       int     `json:"times"`       // how often; 0 is for ever
+	Probability float64 `json:"probability"` // in (0, 1]; 0 is always
 }
 
 // Check reports what is wrong with a fault.

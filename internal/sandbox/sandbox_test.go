@@ -48,8 +48,10 @@ func newFaulty(t *testing.T, o Options) *faulty {
 		_, _ = io.WriteString(w, goodBody)
 	})
 	f.Handle(mux, "empty", "POST /empty", func(http.ResponseWriter, *http.Request) {})
-	f.Handle(mux, "gone", "POST /gone", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	f.Handle(mux, OperationPage, "GET /page", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") })
+	f.Handle(mux, "gone", "POST /gone",
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	f.Handle(mux, OperationPage, "GET /page",
+		func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") })
 	f.HandleControls(mux)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -81,16 +83,19 @@ func TestFaultsByKind(t *testing.T) {
 		effects int64
 		check   func(t *testing.T, res *http.Response, body string, err error)
 	}{
-		{"status", Fault{Status: 503, RetryAfter: "7"}, 0, func(t *testing.T, res *http.Response, body string, err error) {
-			if err != nil || res.StatusCode != 503 || body != `{"provider":503}` || res.Header.Get("Retry-After") != "7" {
-				t.Errorf("got %v, %v, %q", res, err, body)
-			}
-		}},
-		{"status with a body", Fault{Status: 400, Body: `{"mine":1}`}, 0, func(t *testing.T, res *http.Response, body string, err error) {
-			if err != nil || res.StatusCode != 400 || body != `{"mine":1}` {
-				t.Errorf("got %v, %v, %q", res, err, body)
-			}
-		}},
+		{"status", Fault{Status: 503, RetryAfter: "7"}, 0,
+			func(t *testing.T, res *http.Response, body string, err error) {
+				if err != nil || res.StatusCode != 503 || body != `{"provider":503}` ||
+					res.Header.Get("Retry-After") != "7" {
+					t.Errorf("got %v, %v, %q", res, err, body)
+				}
+			}},
+		{"status with a body", Fault{Status: 400, Body: `{"mine":1}`}, 0,
+			func(t *testing.T, res *http.Response, body string, err error) {
+				if err != nil || res.StatusCode != 400 || body != `{"mine":1}` {
+					t.Errorf("got %v, %v, %q", res, err, body)
+				}
+			}},
 		{"hang up before", Fault{HangUp: HangUpBefore}, 0, func(t *testing.T, _ *http.Response, _ string, err error) {
 			if err == nil {
 				t.Error("there was an answer")
@@ -111,11 +116,12 @@ func TestFaultsByKind(t *testing.T) {
 				t.Errorf("got %v, %q", err, body)
 			}
 		}},
-		{"slow to start", Fault{Delay: 50 * time.Millisecond}, 1, func(t *testing.T, _ *http.Response, body string, err error) {
-			if err != nil || body != goodBody {
-				t.Errorf("got %v, %q", err, body)
-			}
-		}},
+		{"slow to start", Fault{Delay: 50 * time.Millisecond}, 1,
+			func(t *testing.T, _ *http.Response, body string, err error) {
+				if err != nil || body != goodBody {
+					t.Errorf("got %v, %q", err, body)
+				}
+			}},
 		{"trickling", Fault{BytesPerSecond: 300}, 1, func(t *testing.T, _ *http.Response, body string, err error) {
 			if err != nil || body != goodBody {
 				t.Errorf("got %v, %q", err, body)
@@ -182,7 +188,8 @@ func TestFaultsOnRepliesWithoutABody(t *testing.T) {
 		t.Errorf("truncated: %q, %v", body, err)
 	}
 	f.Faults.Add(Fault{Truncate: true, Malformed: true, Operation: "gone"})
-	if res, _, err := f.send(t, "POST", "/gone", ""); err != nil || res.StatusCode != 204 || res.Header.Get("Content-Length") != "" {
+	if res, _, err := f.send(t, "POST", "/gone",
+		""); err != nil || res.StatusCode != 204 || res.Header.Get("Content-Length") != "" {
 		t.Errorf("no content: %v, %v", res, err)
 	}
 }
@@ -346,7 +353,8 @@ func TestIncompleteRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "POST /greet/anna HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhel"); err != nil {
+	if _, err := io.WriteString(conn,
+		"POST /greet/anna HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhel"); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
@@ -372,7 +380,8 @@ func TestControls(t *testing.T) {
 		return answer
 	}
 
-	answer := expect("POST", "/_sandbox/faults", `{"operation":"greet","status":429,"retryAfter":"3","delay":"1ms","times":1}`, 201)
+	answer := expect("POST", "/_sandbox/faults",
+		`{"operation":"greet","status":429,"retryAfter":"3","delay":"1ms","times":1}`, 201)
 	var added struct{ ID string }
 	if err := json.Unmarshal([]byte(answer), &added); err != nil || added.ID == "" {
 		t.Fatalf("%v in %s", err, answer)
@@ -432,7 +441,8 @@ func TestRandIsDecidedByTheSeed(t *testing.T) {
 
 func TestMinor(t *testing.T) {
 	for text, want := range map[string]string{
-		"0.1": "0.10", "1e3": "1000.00", "12345678901234.56": "12345678901234.56", "-0.00": "0.00", "-24.99": "-24.99", "-0.05": "-0.05", "7": "7.00",
+		"0.1": "0.10", "1e3": "1000.00", "12345678901234.56": "12345678901234.56", "-0.00": "0.00", "-24.99": "-24.99",
+		"-0.05": "-0.05", "7": "7.00",
 	} {
 		if got := MustMinor(text).String(); got != want {
 			t.Errorf("%s is read as %s", text, got)
@@ -459,7 +469,9 @@ func TestPagesSayThatTheyAreASandbox(t *testing.T) {
 	rec := httptest.NewRecorder()
 	pages.Render(rec, http.StatusTeapot, "hello", map[string]string{"Name": `<script>"`, "Alert": "Careful"})
 	body := rec.Body.String()
-	for _, want := range []string{"Some Provider", "Sandbox", "&lt;script&gt;", `role="alert"`, `<html lang="en">`, `name="viewport"`} {
+	for _, want := range []string{
+		"Some Provider", "Sandbox", "&lt;script&gt;", `role="alert"`, `<html lang="en">`, `name="viewport"`,
+	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in the page", want)
 		}

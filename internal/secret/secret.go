@@ -11,10 +11,11 @@ import (
 // Redacted stands in for every secret.
 const Redacted = "[redacted]"
 
-// String is a secret text. Whatever prints, logs or encodes it gets Redacted; only Reveal gives the text itself. The zero String is no
-// secret at all.
+// String is a secret text. Whatever prints, logs or encodes it gets Redacted; only Reveal gives the text itself. The
+// zero String is no secret at all.
 type String struct {
-	// A pointer, since fmt prints unexported fields of a surrounding struct without asking any method: it then shows an address.
+	// A pointer, since fmt prints unexported fields of a surrounding struct without asking any method: it then shows an
+	// address.
 	value *string
 }
 

@@ -40,7 +40,8 @@ func shapes() map[string]any {
 		"unexported field":  hidden{password: s},
 		"pointer to struct": &hidden{password: s},
 		"nested": nested{
-			Inner: hidden{password: s}, Pointer: &e, Map: map[string]secret.String{"a": s}, Slice: []secret.String{s}, Any: s,
+			Inner: hidden{password: s}, Pointer: &e, Map: map[string]secret.String{"a": s}, Slice: []secret.String{s},
+			Any: s,
 		},
 	}
 }
@@ -93,11 +94,13 @@ func TestEncodings(t *testing.T) {
 		t.Errorf("XML: %s, %v", out, err)
 	}
 	var out bytes.Buffer
-	if err := template.Must(template.New("").Parse("{{.Password}}")).Execute(&out, exported{Password: secret.New(canary)}); err != nil ||
+	if err := template.Must(template.New("").Parse("{{.Password}}")).Execute(&out,
+		exported{Password: secret.New(canary)}); err != nil ||
 		out.String() != secret.Redacted {
 		t.Errorf("template: %s, %v", out.String(), err)
 	}
-	if out, err := json.Marshal(exported{Password: secret.New(canary)}); err != nil || string(out) != `{"Password":"[redacted]"}` {
+	if out, err := json.Marshal(exported{Password: secret.New(canary)}); err != nil ||
+		string(out) != `{"Password":"[redacted]"}` {
 		t.Errorf("JSON: %s, %v", out, err)
 	}
 }

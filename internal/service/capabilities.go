@@ -32,7 +32,10 @@ func Validate(p *providers.Provider) error {
 		}},
 		{p.Connections != nil, []providers.Capability{"SyncConnection", "DeleteConnection", "CreateManagementSession"}},
 		{p.Importer != nil && p.Users != nil, []providers.Capability{"ImportConnections"}},
-		{p.Accounts != nil, []providers.Capability{"ListAccounts", "GetAccount", "ListTransactions", "StreamTransactions"}},
+		{
+			p.Accounts != nil,
+			[]providers.Capability{"ListAccounts", "GetAccount", "ListTransactions", "StreamTransactions"},
+		},
 		{p.Holdings != nil, []providers.Capability{"ListStandingOrders", "ListSecurities"}},
 		{p.Insights != nil || p.Accounts != nil, []providers.Capability{"GetInsights"}},
 		{p.Visualizations != nil, []providers.Capability{"CreateVisualizationLink"}},

@@ -51,11 +51,13 @@ type ports struct {
 func TestValidateHoldsPortsAndCapabilitiesTogether(t *testing.T) {
 	provider := func() *providers.Provider {
 		p := &providers.Provider{
-			ID: "p", Markets: []providers.Market{providers.MarketDE}, Session: ports{}, Consents: ports{}, Accounts: ports{},
+			ID: "p", Markets: []providers.Market{providers.MarketDE}, Session: ports{}, Consents: ports{},
+			Accounts:     ports{},
 			Capabilities: map[providers.Capability]providers.Support{},
 		}
 		for _, capability := range []providers.Capability{
-			"CreateConsent", "GetConsent", "RevokeConsent", "DeleteConsent", "ListAccounts", "GetAccount", "ListTransactions",
+			"CreateConsent", "GetConsent", "RevokeConsent", "DeleteConsent", "ListAccounts", "GetAccount",
+			"ListTransactions",
 			"StreamTransactions", "GetInsights",
 		} {
 			p.Capabilities[capability] = providers.Support{Level: providers.Native}

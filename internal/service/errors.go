@@ -14,19 +14,31 @@ var kinds = map[providers.ErrorKind]struct {
 	reason  errorv1.Error_Reason
 	message string
 }{
-	providers.KindInternal:        {errorv1.Error_INTERNAL, "internal error"},
-	providers.KindUnavailable:     {errorv1.Error_PROVIDER_UNAVAILABLE, "the provider does not answer"},
-	providers.KindRateLimited:     {errorv1.Error_PROVIDER_RATE_LIMITED, "the provider's quota is used up"},
-	providers.KindCredentials:     {errorv1.Error_PROVIDER_CREDENTIALS_INVALID, "the provider refuses the gateway's credentials"},
-	providers.KindNotEnabled:      {errorv1.Error_CAPABILITY_NOT_ENABLED, "the provider does not allow this to the account"},
-	providers.KindNotFound:        {errorv1.Error_PROVIDER_REJECTED, "the provider does not know the resource"},
-	providers.KindConflict:        {errorv1.Error_PROVIDER_REJECTED, "the request conflicts with what the provider has"},
-	providers.KindRejected:        {errorv1.Error_PROVIDER_REJECTED, "the provider refused the request"},
-	providers.KindInvalidResponse: {errorv1.Error_PROVIDER_RESPONSE_INVALID, "the provider's answer is not what it documents"},
-	providers.KindPSUIPRequired:   {errorv1.Error_PSU_IP_REQUIRED, "the provider needs the end user's address: send psu-ip-address"},
-	providers.KindInvalidField:    {errorv1.Error_INVALID_FIELD, "the provider needs another value in this field"},
-	providers.KindDeadline:        {errorv1.Error_DEADLINE_EXCEEDED, "the deadline passed before the provider answered"},
-	providers.KindCanceled:        {errorv1.Error_CANCELLED, "the caller went away"},
+	providers.KindInternal:    {errorv1.Error_INTERNAL, "internal error"},
+	providers.KindUnavailable: {errorv1.Error_PROVIDER_UNAVAILABLE, "the provider does not answer"},
+	providers.KindRateLimited: {errorv1.Error_PROVIDER_RATE_LIMITED, "the provider's quota is used up"},
+	providers.KindCredentials: {
+		errorv1.Error_PROVIDER_CREDENTIALS_INVALID, "the provider refuses the gateway's credentials",
+	},
+	providers.KindNotEnabled: {
+		errorv1.Error_CAPABILITY_NOT_ENABLED, "the provider does not allow this to the account",
+	},
+	providers.KindNotFound: {errorv1.Error_PROVIDER_REJECTED, "the provider does not know the resource"},
+	providers.KindConflict: {
+		errorv1.Error_PROVIDER_REJECTED, "the request conflicts with what the provider has",
+	},
+	providers.KindRejected: {errorv1.Error_PROVIDER_REJECTED, "the provider refused the request"},
+	providers.KindInvalidResponse: {
+		errorv1.Error_PROVIDER_RESPONSE_INVALID, "the provider's answer is not what it documents",
+	},
+	providers.KindPSUIPRequired: {
+		errorv1.Error_PSU_IP_REQUIRED, "the provider needs the end user's address: send psu-ip-address",
+	},
+	providers.KindInvalidField: {errorv1.Error_INVALID_FIELD, "the provider needs another value in this field"},
+	providers.KindDeadline: {
+		errorv1.Error_DEADLINE_EXCEEDED, "the deadline passed before the provider answered",
+	},
+	providers.KindCanceled: {errorv1.Error_CANCELLED, "the caller went away"},
 	// Follower.Explain looks first what holds; this is for what then is not known better.
 	providers.KindConsentEnded:   {errorv1.Error_CONSENT_EXPIRED, "the provider says that the permission is over"},
 	providers.KindAccessExceeded: {errorv1.Error_PROVIDER_RATE_LIMITED, "the provider lets this consent rest for now"},

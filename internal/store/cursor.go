@@ -15,9 +15,9 @@ const (
 	ShipmentLog Log = "shipments"
 )
 
-// Cursor is a place in a log: right behind one of its entries, or, when empty, before the first. Only stores look into it. It names the log
-// that it belongs to and that log's epoch, a random id which is made with the database and copied with it: so a cursor stays good in every
-// copy of the database, and is refused by any other.
+// Cursor is a place in a log: right behind one of its entries, or, when empty, before the first. Only stores look into
+// it. It names the log that it belongs to and that log's epoch, a random id which is made with the database and copied
+// with it: so a cursor stays good in every copy of the database, and is refused by any other.
 type Cursor string
 
 // NewCursor is for stores: the cursor behind the entry at a position, which must not be negative.
@@ -26,7 +26,8 @@ func NewCursor(log Log, epoch string, position int64) Cursor {
 	return Cursor(fmt.Sprintf("%s.%s.%016x", log, epoch, position))
 }
 
-// Position is for stores: the position that the cursor stands for, 0 for the empty one, or ErrCursor when it is not of this log and epoch.
+// Position is for stores: the position that the cursor stands for, 0 for the empty one, or ErrCursor when it is not of
+// this log and epoch.
 func (c Cursor) Position(log Log, epoch string) (int64, error) {
 	if c == "" {
 		return 0, nil
@@ -39,7 +40,8 @@ func (c Cursor) Position(log Log, epoch string) (int64, error) {
 	return position, nil
 }
 
-// Behind tells whether c lies behind other. Both must be of one log; cursors of two databases lie nowhere to each other.
+// Behind tells whether c lies behind other. Both must be of one log; cursors of two databases lie nowhere to each
+// other.
 func (c Cursor) Behind(other Cursor) bool {
 	if other == "" || c == "" {
 		return c != ""

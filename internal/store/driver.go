@@ -2,15 +2,18 @@ package store
 
 import "context"
 
-// Driver opens the databases whose address begins with a scheme. The program has a list of them: a further kind of database is one more entry.
+// Driver opens the databases whose address begins with a scheme. The program has a list of them: a further kind of
+// database is one more entry.
 type Driver struct {
 	// Scheme is what stands before the first colon of an address, such as "sqlite".
 	Scheme string
 	// Form is how an address looks, for people, such as "sqlite:<path>".
 	Form string
-	// Check says what is wrong with an address, of which it gets what stands behind the colon. The error never quotes it: it may hold a password.
+	// Check says what is wrong with an address, of which it gets what stands behind the colon. The error never quotes
+	// it: it may hold a password.
 	Check func(rest string) error
-	// Open opens the database for this process. Where a database is not made for several, it refuses one that another process has.
+	// Open opens the database for this process. Where a database is not made for several, it refuses one that another
+	// process has.
 	Open func(ctx context.Context, rest string) (Database, error)
 	// OpenArchive opens it for reading alone, beside whatever processes have it.
 	OpenArchive func(ctx context.Context, rest string) (Archive, error)

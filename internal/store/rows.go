@@ -9,12 +9,12 @@ import (
 	"kontor.dev/kontor/internal/consent"
 )
 
-// Lookup is what a row is found by in place of a value that must not be guessed from the database: a keyed hash of it, which the services
-// compute. Equal values have equal lookups. An empty one finds nothing and is found by nothing.
+// Lookup is what a row is found by in place of a value that must not be guessed from the database: a keyed hash of it,
+// which the services compute. Equal values have equal lookups. An empty one finds nothing and is found by nothing.
 type Lookup []byte
 
-// Page asks for at most Size rows behind the row with the id After, in the order of ids. Ids are UUIDs of version 7: their order is that
-// of creation.
+// Page asks for at most Size rows behind the row with the id After, in the order of ids. Ids are UUIDs of version 7:
+// their order is that of creation.
 type Page struct {
 	After string
 	Size  int
@@ -33,7 +33,8 @@ func (l Lease) Over(now time.Time) bool { return !now.Before(l.Until) }
 // Claim is the right to poll a consent and to plan the next poll.
 type Claim struct {
 	Lease
-	// Number counts the claims of the consent. It tells an owner's claim from a later one, also from one of the same owner.
+	// Number counts the claims of the consent. It tells an owner's claim from a later one, also from one of the same
+	// owner.
 	Number int64
 }
 
@@ -62,10 +63,12 @@ type Consent struct {
 	CustomerID string
 	// Provider is the provider's id, ProviderRef the consent's id there; empty while it is being made.
 	Provider, ProviderRef string
-	// UserID is the id of the customer's user at the provider under whom the consent was made; empty where there are no users.
+	// UserID is the id of the customer's user at the provider under whom the consent was made; empty where there are no
+	// users.
 	UserID              string
 	PartnerBank, Market string
-	// State is what the adapter must remember to speak about this consent, such as a token of its own. It comes sealed, and must not be logged.
+	// State is what the adapter must remember to speak about this consent, such as a token of its own. It comes sealed,
+	// and must not be logged.
 	State []byte
 	// ValidUntil is the end that the provider tells, zero for none.
 	ValidUntil time.Time
@@ -169,11 +172,13 @@ type Idempotency struct {
 	Lease Lease
 	// Done says that Response or Failure holds the answer; until then the request is at work, or its owner is gone.
 	Done bool
-	// CustomerID is whose data the answer holds: the record is removed with the customer. Empty while that is not known, and for nobody's.
+	// CustomerID is whose data the answer holds: the record is removed with the customer. Empty while that is not
+	// known, and for nobody's.
 	CustomerID string
 	// Response is the answer's message in binary form.
 	Response []byte
-	// Failure is the answer's google.rpc.Status in binary form, for an answer that must be repeated although it is an error.
+	// Failure is the answer's google.rpc.Status in binary form, for an answer that must be repeated although it is an
+	// error.
 	Failure    []byte
 	CreateTime time.Time
 }
@@ -193,7 +198,8 @@ const (
 	IntentUnknown IntentState = "unknown"
 )
 
-// Intent is the note that a write to a provider is about to be made. It is stored before the write; the outcome comes after.
+// Intent is the note that a write to a provider is about to be made. It is stored before the write; the outcome comes
+// after.
 type Intent struct {
 	Tenant, ID string
 	Provider   string
@@ -220,7 +226,8 @@ type Webhook struct {
 	UpdateTime       time.Time
 }
 
-// Audit is one entry of the audit trail: who did what to which resource, when, from where, with which outcome. It holds no personal data.
+// Audit is one entry of the audit trail: who did what to which resource, when, from where, with which outcome. It holds
+// no personal data.
 type Audit struct {
 	Position int64 `json:"position"`
 	// Time is when it happened.

@@ -1,31 +1,36 @@
-// Package store defines what Kontor keeps, and how: customers, consents with their history, shipments, callback tokens (hashed), idempotency
-// records, intents and the audit trail. It never holds bank data, national ids, PDFs or provider tokens in clear text.
+// Package store defines what Kontor keeps, and how: customers, consents with their history, shipments, callback tokens
+// (hashed), idempotency records, intents and the audit trail. It never holds bank data, national ids, PDFs or provider
+// tokens in clear text.
 //
-// One set of behaviour, several databases: the implementations live in folders below this one, and storetest holds the suite that each must
-// pass. Several processes may have one database open at the same time; whatever one of them commits, all of them see.
+// One set of behaviour, several databases: the implementations live in folders below this one, and storetest holds the
+// suite that each must pass. Several processes may have one database open at the same time; whatever one of them
+// commits, all of them see.
 //
 // # Two ports
 //
-// Whoever serves callers gets a Store: each View and Update belongs to one tenant, and no method can reach another's rows. Kontor's own work
-// knows no tenant beforehand: it looks for consents that are due, for writes whose process died, for the entries of a log, for what a callback
-// token is for. That is System. It is a value of its own, which only the packages get that do this work.
+// Whoever serves callers gets a Store: each View and Update belongs to one tenant, and no method can reach another's
+// rows. Kontor's own work knows no tenant beforehand: it looks for consents that are due, for writes whose process
+// died, for the entries of a log, for what a callback token is for. That is System. It is a value of its own, which
+// only the packages get that do this work.
 //
 // # Who is at work
 //
-// Processes that share a database tell each other through rows who is at work on what. A Lease names an owner and an end. While it lasts, all
-// others leave the row alone; once it ran out, whoever needs the row takes it over. The former owner, if it still lives, learns of it by
-// ErrClaimLost when it wants to write, and has then changed nothing. Leases end by the clocks of the processes: those must agree within a few
-// seconds, and a lease must be long against that.
+// Processes that share a database tell each other through rows who is at work on what. A Lease names an owner and an
+// end. While it lasts, all others leave the row alone; once it ran out, whoever needs the row takes it over. The former
+// owner, if it still lives, learns of it by ErrClaimLost when it wants to write, and has then changed nothing. Leases
+// end by the clocks of the processes: those must agree within a few seconds, and a lease must be long against that.
 //
-//   - A consent that is due is claimed by System.ClaimDue; the claim ends with the UpdateConsent that plans the next poll.
-//   - A creating request is an Idempotency record, and each of its writes to a provider an Intent. Both carry a lease, which its owner renews
-//     while it works (System.RenewLeases).
+//   - A consent that is due is claimed by System.ClaimDue; the claim ends with the UpdateConsent that plans the next
+//     poll.
+//   - A creating request is an Idempotency record, and each of its writes to a provider an Intent. Both carry a lease,
+//     which its owner renews while it works (System.RenewLeases).
 //   - Tx.ClaimUser sees to it that only one process makes a customer's user at a provider.
 //
 // # Logs
 //
-// Two logs are followed: that of consents and that of shipments. An entry becomes visible only together with all entries before it, in any
-// process: who has read up to a Cursor and goes on behind it misses nothing, whichever transaction committed first.
+// Two logs are followed: that of consents and that of shipments. An entry becomes visible only together with all
+// entries before it, in any process: who has read up to a Cursor and goes on behind it misses nothing, whichever
+// transaction committed first.
 package store
 
 import (
@@ -52,7 +57,8 @@ var (
 	ErrClaimLost = errors.New("store: the claim was lost to another")
 	// ErrCursor says that a cursor does not belong to the log as this database has it.
 	ErrCursor = errors.New("store: not a cursor of this log")
-	// ErrTenant says that no tenant was named, or that a row of another one was handed in. The transaction fails with it.
+	// ErrTenant says that no tenant was named, or that a row of another one was handed in. The transaction fails with
+	// it.
 	ErrTenant = errors.New("store: no tenant, or a row of another one")
 )
 
@@ -60,16 +66,18 @@ var (
 type Store interface {
 	// View runs fn on one consistent state of a tenant's rows.
 	View(ctx context.Context, tenant string, fn func(Reader) error) error
-	// Update runs fn in one transaction: all of its changes become durable together, before Update returns nil, or none does.
+	// Update runs fn in one transaction: all of its changes become durable together, before Update returns nil, or none
+	// does.
 	//
-	// fn may run more than once, also after a run that seemed to succeed, and must have no effect outside the transaction. It must not wait for
-	// anything but the transaction: others may wait for it. When fn gives ErrConflict, it runs again a few times on newer rows; Update returns
-	// ErrConflict when that does not help.
+	// fn may run more than once, also after a run that seemed to succeed, and must have no effect outside the
+	// transaction. It must not wait for anything but the transaction: others may wait for it. When fn gives
+	// ErrConflict, it runs again a few times on newer rows; Update returns ErrConflict when that does not help.
 	//
 	// Transactions that read and change the same row run one after the other, or the later one runs again.
 	//
-	// Several Updates may become durable by one commit. One that fails takes nothing of the others with it. When the context ends, the
-	// transaction fails before its next statement; once fn has succeeded its outcome is waited for, so that it is known.
+	// Several Updates may become durable by one commit. One that fails takes nothing of the others with it. When the
+	// context ends, the transaction fails before its next statement; once fn has succeeded its outcome is waited for,
+	// so that it is known.
 	Update(ctx context.Context, tenant string, fn func(Tx) error) error
 }
 
@@ -84,8 +92,8 @@ type Database interface {
 	Close() error
 }
 
-// Reader reads the rows of one tenant. Every method answers ErrNotFound for a row of another tenant as for none. What it returns belongs to
-// the caller.
+// Reader reads the rows of one tenant. Every method answers ErrNotFound for a row of another tenant as for none. What
+// it returns belongs to the caller.
 type Reader interface {
 	CustomerReader
 	ConsentReader
@@ -124,12 +132,15 @@ type ShipmentReader interface {
 	Shipments(filter ShipmentFilter, page Page) ([]*Shipment, error)
 }
 
-// LogReader reads the logs. The methods answer ErrCursor for a cursor of another database or log, and for one that lies behind the log's end.
+// LogReader reads the logs. The methods answer ErrCursor for a cursor of another database or log, and for one that lies
+// behind the log's end.
 type LogReader interface {
-	// ConsentEntries lists the tenant's entries behind a cursor, in order; with an id only those of one consent, deleted or not.
+	// ConsentEntries lists the tenant's entries behind a cursor, in order; with an id only those of one consent,
+	// deleted or not.
 	ConsentEntries(consentID string, after Cursor, limit int) ([]ConsentEntry, error)
 	ShipmentEntries(shipmentID string, after Cursor, limit int) ([]ShipmentEntry, error)
-	// Head is the cursor behind the newest entry of a log. It never goes back, also when the newest entries are deleted.
+	// Head is the cursor behind the newest entry of a log. It never goes back, also when the newest entries are
+	// deleted.
 	Head(log Log) (Cursor, error)
 }
 
@@ -160,34 +171,37 @@ type CustomerWriter interface {
 	InsertCustomer(customer *Customer) error
 	// UpdateCustomer answers ErrExists when the new reference is taken.
 	UpdateCustomer(customer *Customer) error
-	// DeleteCustomer removes part of what belongs to a customer: at most limit of their deleted consents with their histories and callback
-	// tokens, of their shipments with theirs, of their intents and idempotency records. When there is nothing left, also no consent that was
-	// not deleted before, it removes the customer and says Done. So a long deletion is one Update after another, each with its own
-	// DeleteConsent calls, until Done; when the process dies in between, the same calls finish it.
+	// DeleteCustomer removes part of what belongs to a customer: at most limit of their deleted consents with their
+	// histories and callback tokens, of their shipments with theirs, of their intents and idempotency records. When
+	// there is nothing left, also no consent that was not deleted before, it removes the customer and says Done. So a
+	// long deletion is one Update after another, each with its own DeleteConsent calls, until Done; when the process
+	// dies in between, the same calls finish it.
 	//
-	// In between, readers find the customer with what is not removed yet. Of the log only the DELETED events stay, stripped to the name, so that
-	// watchers learn of them. It answers ErrNotFound when there is no such customer.
+	// In between, readers find the customer with what is not removed yet. Of the log only the DELETED events stay,
+	// stripped to the name, so that watchers learn of them. It answers ErrNotFound when there is no such customer.
 	DeleteCustomer(id string, limit int) (Removed, error)
 
-	// ClaimUser claims the right to make a customer's user at a provider. While another owner's lease lasts it answers ErrClaimed: wait, and look
-	// whether the user is there. An owner may claim again, for longer.
+	// ClaimUser claims the right to make a customer's user at a provider. While another owner's lease lasts it answers
+	// ErrClaimed: wait, and look whether the user is there. An owner may claim again, for longer.
 	ClaimUser(customerID, provider string, now time.Time, lease Lease) error
-	// ReleaseUser gives the right back, in the transaction that stores the user, or when none was made. It answers ErrClaimLost when the owner
-	// no longer has it.
+	// ReleaseUser gives the right back, in the transaction that stores the user, or when none was made. It answers
+	// ErrClaimLost when the owner no longer has it.
 	ReleaseUser(customerID, provider, owner string) error
 }
 
 // ConsentWriter writes consents and their histories.
 type ConsentWriter interface {
 	InsertConsent(row *Consent) error
-	// UpdateConsent writes a consent whose Version is that of the row, and counts it up; else ErrConflict. With a Claim in it, it ends that claim;
-	// it answers ErrClaimLost when the consent has been claimed anew since.
+	// UpdateConsent writes a consent whose Version is that of the row, and counts it up; else ErrConflict. With a Claim
+	// in it, it ends that claim; it answers ErrClaimLost when the consent has been claimed anew since.
 	UpdateConsent(row *Consent) error
 	// DeleteConsent hides a consent from all readers but the log's, and forgets the provider's state of it.
 	DeleteConsent(id string) error
-	// AppendEvent adds the next event of a consent, whose sequence must be one above the newest, with the consent as it stands after it.
+	// AppendEvent adds the next event of a consent, whose sequence must be one above the newest, with the consent as it
+	// stands after it.
 	AppendEvent(consentID string, event consent.Event, after *consentv1.Consent) error
-	// PauseProvider has ClaimDue leave out the consents of the tenant's account at a provider until a time. It never shortens a pause.
+	// PauseProvider has ClaimDue leave out the consents of the tenant's account at a provider until a time. It never
+	// shortens a pause.
 	PauseProvider(provider string, until time.Time) error
 }
 
@@ -206,19 +220,22 @@ type ShipmentWriter interface {
 type RequestWriter interface {
 	// InsertIdempotency answers ErrExists when there is a record for the key.
 	InsertIdempotency(record *Idempotency) error
-	// CompleteIdempotency stores answer and customer on the record of the same key; ErrClaimLost unless the record is still open and its owner's.
+	// CompleteIdempotency stores answer and customer on the record of the same key; ErrClaimLost unless the record is
+	// still open and its owner's.
 	CompleteIdempotency(record *Idempotency) error
-	// TakeOverIdempotency gives an open record a new lease if it still has the one in expired, and writes that into expired; else ErrClaimLost.
+	// TakeOverIdempotency gives an open record a new lease if it still has the one in expired, and writes that into
+	// expired; else ErrClaimLost.
 	TakeOverIdempotency(expired *Idempotency, lease Lease) error
-	// DeleteIdempotency forgets an open record, so that the key can be used again; ErrClaimLost unless it is still the owner's.
+	// DeleteIdempotency forgets an open record, so that the key can be used again; ErrClaimLost unless it is still the
+	// owner's.
 	DeleteIdempotency(method, key, owner string) error
 
 	InsertIntent(intent *Intent) error
 	UpdateIntent(id string, state IntentState, at time.Time) error
 }
 
-// System is the port for Kontor's own work, which belongs to no tenant. Each call is a transaction of its own. Each package that does such work
-// asks for the part that it needs.
+// System is the port for Kontor's own work, which belongs to no tenant. Each call is a transaction of its own. Each
+// package that does such work asks for the part that it needs.
 type System interface {
 	Claims
 	Leases
@@ -232,15 +249,17 @@ type System interface {
 
 // Claims hands out the consents that are due.
 type Claims interface {
-	// ClaimDue claims consents of all tenants whose NextPoll has come, longest due first, and gives them with their Claim. It leaves out those
-	// that are claimed by somebody whose lease has not run out, and those of provider accounts that are paused: they come due when the pause is
-	// over. No two callers get the same consent at a time.
+	// ClaimDue claims consents of all tenants whose NextPoll has come, longest due first, and gives them with their
+	// Claim. It leaves out those that are claimed by somebody whose lease has not run out, and those of provider
+	// accounts that are paused: they come due when the pause is over. No two callers get the same consent at a time.
 	//
-	// A claimed consent's NextPoll is moved to the end of the lease. If it lies earlier when the poll ends, somebody had news meanwhile.
+	// A claimed consent's NextPoll is moved to the end of the lease. If it lies earlier when the poll ends, somebody
+	// had news meanwhile.
 	ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, limit int) ([]*Consent, error)
 }
 
-// Leases keeps the leases of idempotency records, intents and user claims alive, and finds what their owners left behind.
+// Leases keeps the leases of idempotency records, intents and user claims alive, and finds what their owners left
+// behind.
 type Leases interface {
 	// RenewLeases extends whatever the owners still hold. It never shortens a lease, and takes back none that was lost.
 	RenewLeases(ctx context.Context, owners []string, until time.Time) error
@@ -255,8 +274,9 @@ type Tails interface {
 	TailShipments(ctx context.Context, after Cursor, limit int) ([]ShipmentEntry, error)
 	// Head is the cursor behind the newest entry of a log.
 	Head(ctx context.Context, log Log) (Cursor, error)
-	// Subscribe returns a channel that receives after entries of a log were committed, by whatever process: possibly once for several, possibly
-	// once too often. No wake-up is lost as long as the subscriber reads the log after each. cancel ends the subscription.
+	// Subscribe returns a channel that receives after entries of a log were committed, by whatever process: possibly
+	// once for several, possibly once too often. No wake-up is lost as long as the subscriber reads the log after each.
+	// cancel ends the subscription.
 	Subscribe(log Log) (wake <-chan struct{}, cancel func())
 }
 
@@ -266,7 +286,8 @@ type Tokens interface {
 	Callback(ctx context.Context, kind CallbackKind, hash [32]byte) (*Callback, error)
 }
 
-// Sweeps forgets what need not be remembered any longer, at most limit rows at a time; it tells how many. Call again while it was limit.
+// Sweeps forgets what need not be remembered any longer, at most limit rows at a time; it tells how many. Call again
+// while it was limit.
 type Sweeps interface {
 	DeleteCallbacksBefore(ctx context.Context, expired time.Time, limit int) (int, error)
 	DeleteIdempotencyBefore(ctx context.Context, created time.Time, limit int) (int, error)

@@ -134,7 +134,8 @@ func values() map[string][]string {
 	return map[string][]string{"outcome": outcomes, "reason": reasons, "job": {"kontor"}}
 }
 
-// TestDashboardAndAlertsUseWhatExists: a metric or label that nobody fills is a panel that is empty and an alert that never comes.
+// TestDashboardAndAlertsUseWhatExists: a metric or label that nobody fills is a panel that is empty and an alert that
+// never comes.
 func TestDashboardAndAlertsUseWhatExists(t *testing.T) {
 	all := dashboard(t)
 	for _, r := range rules(t) {
@@ -180,7 +181,8 @@ func TestDashboardAndAlertsUseWhatExists(t *testing.T) {
 		}
 	}
 	for name := range metrics {
-		if strings.HasPrefix(name, "kontor_provider_") && !used[name] && !used[name+"_bucket"] && !strings.HasSuffix(name, "_bucket") {
+		if strings.HasPrefix(name,
+			"kontor_provider_") && !used[name] && !used[name+"_bucket"] && !strings.HasSuffix(name, "_bucket") {
 			t.Errorf("nothing shows %s", name)
 		}
 	}
@@ -219,7 +221,8 @@ func TestAlertsLeadToTheRunbook(t *testing.T) {
 		if file != runbook || !anchors[anchor] {
 			t.Errorf("alert %s leads to %q, which does not exist", r.Alert, r.Annotations["runbook"])
 		}
-		if r.Alert == "" || r.Annotations["summary"] == "" || (r.Labels["severity"] != "critical" && r.Labels["severity"] != "warning") {
+		if r.Alert == "" || r.Annotations["summary"] == "" || (r.Labels["severity"] != "critical" &&
+			r.Labels["severity"] != "warning") {
 			t.Errorf("alert %q lacks a name, summary or severity", r.Alert)
 		}
 	}

@@ -14,7 +14,8 @@ func newRegistry(version string) *prometheus.Registry {
 		Name: "kontor_build_info", Help: "Always 1; the labels tell what runs.",
 	}, []string{"version", "go_version"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
-	registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(build, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return registry
 }
 
@@ -25,7 +26,8 @@ type HTTP struct {
 
 func newHTTP(registry prometheus.Registerer) *HTTP {
 	m := &HTTP{requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "kontor_http_requests_total", Help: "HTTP requests that are no calls of the API, by route pattern and status.",
+		Name: "kontor_http_requests_total",
+		Help: "HTTP requests that are no calls of the API, by route pattern and status.",
 	}, []string{"route", "status"})}
 	registry.MustRegister(m.requests)
 	return m

@@ -23,10 +23,12 @@ type providerMetrics struct {
 func newProviderMetrics(registry prometheus.Registerer) *providerMetrics {
 	m := &providerMetrics{
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "kontor_provider_calls_total", Help: `Attempts that ended, on the wire; outcome is "ok" or a kind of failure.`,
+			Name: "kontor_provider_calls_total",
+			Help: `Attempts that ended, on the wire; outcome is "ok" or a kind of failure.`,
 		}, []string{"provider", "operation", "outcome"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "kontor_provider_retries_total", Help: "Attempts that repeat one before, replays after a fresh login included.",
+			Name: "kontor_provider_retries_total",
+			Help: "Attempts that repeat one before, replays after a fresh login included.",
 		}, []string{"provider", "operation"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "kontor_provider_call_duration_seconds", Help: "How long attempts took, body included.",
@@ -65,7 +67,8 @@ func (o *observer) Start(ctx context.Context, call providers.CallInfo) (context.
 	ctx, span := o.t.Tracer.Start(ctx,
 		call.Provider+"/"+call.Operation, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 			attribute.String("kontor.provider", call.Provider), attribute.String("kontor.operation", call.Operation),
-			attribute.String("http.request.method", call.Method), attribute.Int("http.request.resend_count", call.Attempt-1),
+			attribute.String("http.request.method", call.Method),
+			attribute.Int("http.request.resend_count", call.Attempt-1),
 		))
 	return ctx, func(outcome providers.CallOutcome) {
 		gauge.Dec()
@@ -76,7 +79,8 @@ func (o *observer) Start(ctx context.Context, call providers.CallInfo) (context.
 		}
 		m.calls.WithLabelValues(call.Provider, call.Operation, result).Inc()
 		m.duration.WithLabelValues(call.Provider, call.Operation).Observe(outcome.Duration.Seconds())
-		span.SetAttributes(attribute.Int("http.response.status_code", outcome.Status), attribute.Int64("http.response.body.size", outcome.Bytes),
+		span.SetAttributes(attribute.Int("http.response.status_code", outcome.Status),
+			attribute.Int64("http.response.body.size", outcome.Bytes),
 			attribute.String("kontor.provider_request_id", outcome.RequestID))
 		span.End()
 	}
@@ -84,6 +88,8 @@ func (o *observer) Start(ctx context.Context, call providers.CallInfo) (context.
 
 // BreakerChanged implements providers.Observer.
 func (o *observer) BreakerChanged(provider string, _, to providers.BreakerState) {
-	state := map[providers.BreakerState]float64{providers.BreakerClosed: 0, providers.BreakerHalfOpen: 1, providers.BreakerOpen: 2}[to]
+	state := map[providers.BreakerState]float64{
+		providers.BreakerClosed: 0, providers.BreakerHalfOpen: 1, providers.BreakerOpen: 2,
+	}[to]
 	o.t.provider.breaker.WithLabelValues(o.tenant, provider).Set(state)
 }

@@ -17,7 +17,8 @@ type RPCMetrics struct {
 func newRPCMetrics(registry prometheus.Registerer) *RPCMetrics {
 	m := &RPCMetrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "kontor_rpc_requests_total", Help: "Calls that ended, with status code and reason; the reason is empty for OK.",
+			Name: "kontor_rpc_requests_total",
+			Help: "Calls that ended, with status code and reason; the reason is empty for OK.",
 		}, []string{"service", "method", "transport", "code", "reason"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "kontor_rpc_duration_seconds", Help: "How long unary calls took.",

@@ -1,7 +1,7 @@
 // Package telemetry sets up what operators see: logs (slog), metrics (Prometheus) and traces (OpenTelemetry).
 //
-// What is recorded is decided where it happens. The rule for all of it: names, codes and durations; never the fields of a message, a
-// provider's text, a path with a token in it, or an address of a person.
+// What is recorded is decided where it happens. The rule for all of it: names, codes and durations; never the fields of
+// a message, a provider's text, a path with a token in it, or an address of a person.
 package telemetry
 
 import (
@@ -21,8 +21,8 @@ type Options struct {
 	Level slog.Level
 	// Format is "text"; anything else is JSON.
 	Format string
-	// OTLPEndpoint is where traces go, such as http://collector:4317. When empty, OTEL_EXPORTER_OTLP_ENDPOINT counts; when that is empty,
-	// too, there are none.
+	// OTLPEndpoint is where traces go, such as http://collector:4317. When empty, OTEL_EXPORTER_OTLP_ENDPOINT counts;
+	// when that is empty, too, there are none.
 	OTLPEndpoint string
 	// Version is the gateway's own.
 	Version string

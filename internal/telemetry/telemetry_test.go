@@ -118,7 +118,8 @@ func TestObserver(t *testing.T) {
 	check("kontor_provider_calls_in_flight{operation=get_process,provider=fimento}", 1)
 	check("kontor_provider_breaker_state{provider=fimento,tenant=default}", 0)
 	end(providers.CallOutcome{Kind: providers.KindUnavailable, Status: 503, Duration: time.Second})
-	_, end = observer.Start(t.Context(), providers.CallInfo{Provider: "fimento", Operation: "get_process", Method: "GET", Attempt: 1})
+	_, end = observer.Start(t.Context(),
+		providers.CallInfo{Provider: "fimento", Operation: "get_process", Method: "GET", Attempt: 1})
 	end(providers.CallOutcome{OK: true, Status: 200})
 	check("kontor_provider_calls_in_flight{operation=get_process,provider=fimento}", 0)
 	check("kontor_provider_calls_total{operation=get_process,outcome=unavailable,provider=fimento}", 1)
@@ -136,7 +137,8 @@ type traces struct {
 	names []string
 }
 
-func (c *traces) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+func (c *traces) Export(_ context.Context,
+	request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, resource := range request.GetResourceSpans() {

@@ -16,13 +16,15 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// Propagator carries traces over process boundaries: W3C traceparent and tracestate. Baggage is left out, since callers fill it at will.
+// Propagator carries traces over process boundaries: W3C traceparent and tracestate. Baggage is left out, since callers
+// fill it at will.
 var Propagator propagation.TextMapPropagator = propagation.TraceContext{}
 
 const tracerName = "kontor.dev/kontor"
 
 // newTracer makes a tracer that exports to an OTLP endpoint, or one that does nothing when there is no endpoint.
-func newTracer(ctx context.Context, endpoint, version string, log *slog.Logger) (trace.Tracer, func(context.Context) error, error) {
+func newTracer(ctx context.Context, endpoint, version string,
+	log *slog.Logger) (trace.Tracer, func(context.Context) error, error) {
 	var options []otlptracegrpc.Option
 	switch {
 	case endpoint != "":
@@ -41,7 +43,10 @@ func newTracer(ctx context.Context, endpoint, version string, log *slog.Logger) 
 		return nil, nil, fmt.Errorf("set up traces: %w", err)
 	}
 	// The library reports a collector that does not answer to one global place.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are not exported", "error", err.Error()) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		log.Warn("traces are not exported", "error",
+			err.Error())
+	}))
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
 	return provider.Tracer(tracerName, trace.WithInstrumentationVersion(version)), provider.Shutdown, nil
 }

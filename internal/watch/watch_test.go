@@ -225,7 +225,8 @@ func TestOneTailerMakesMessagesOnce(t *testing.T) {
 			break
 		}
 		if n == 100 {
-			t.Fatalf("20 streams of two kinds sent %d different messages, and %d were made; want 2", len(seen), w.made.Load())
+			t.Fatalf("20 streams of two kinds sent %d different messages, and %d were made; want 2", len(seen),
+				w.made.Load())
 		}
 	}
 	if tails := w.tails.Load(); tails != 1 {
@@ -254,7 +255,8 @@ func TestOneTailerMakesMessagesOnce(t *testing.T) {
 	again.want(t, "later")
 }
 
-// TestSlowStream has one stream that does not read, while another one reads more than is kept for the first. In the end it reads all, too.
+// TestSlowStream has one stream that does not read, while another one reads more than is kept for the first. In the end
+// it reads all, too.
 func TestSlowStream(t *testing.T) {
 	t.Parallel()
 	w := newOne(t)
@@ -276,8 +278,8 @@ func TestSlowStream(t *testing.T) {
 	fast.want(t, numbers(entries, 2*entries)...)
 }
 
-// TestEveryStreamSeesAll has writers in two processes, and streams in both that end and resume at random, some of them slow: each sees every
-// entry once, in the order of the log.
+// TestEveryStreamSeesAll has writers in two processes, and streams in both that end and resume at random, some of them
+// slow: each sees every entry once, in the order of the log.
 func TestEveryStreamSeesAll(t *testing.T) {
 	t.Parallel()
 	randomSeed := rand.Uint64()
@@ -305,7 +307,9 @@ func TestEveryStreamSeesAll(t *testing.T) {
 			}
 		})
 	}
-	want := map[string]int{"": writers * each, "a": writers * each / 3, "b": writers * each / 3, "c": writers * each / 3}
+	want := map[string]int{
+		"": writers * each, "a": writers * each / 3, "b": writers * each / 3, "c": writers * each / 3,
+	}
 	results := make([][]string, 12)
 	topics := make([]string, len(results))
 	for n := range results {
@@ -342,7 +346,8 @@ func TestEveryStreamSeesAll(t *testing.T) {
 		}
 		for n, seen := range results {
 			if topics[n] == id && !slices.Equal(seen, log) {
-				t.Errorf("stream %d of %q saw %d entries, not the %d of the log in their order", n, id, len(seen), len(log))
+				t.Errorf("stream %d of %q saw %d entries, not the %d of the log in their order", n, id, len(seen),
+					len(log))
 			}
 		}
 	}
@@ -363,22 +368,23 @@ func TestSnapshotInPages(t *testing.T) {
 			watched := Watched[*message]{Topic: Topic{Tenant: tenant}, Feed: w.feed}
 			var seen, tokens []string
 			pages, held := 0, 0
-			at, sent, err := SendAll(t.Context(), w.streams, watched, func(r store.Reader, page store.Page) ([]*store.Shipment, error) {
-				pages++
-				list, err := r.Shipments(store.ShipmentFilter{}, page)
-				held += len(list)
-				return list, err
-			}, func(row *store.Shipment) string { return row.ID }, func(row *store.Shipment, token string) error {
-				if most := Batch + 1; held > most {
-					t.Errorf("%d rows are held, want at most %d", held, most)
-				}
-				held--
-				seen, tokens = append(seen, row.ID), append(tokens, token)
-				if len(seen) == 1 { // A change while the snapshot is under way comes behind it.
-					w.append(t, row.ID, "change")
-				}
-				return nil
-			})
+			at, sent, err := SendAll(t.Context(), w.streams, watched,
+				func(r store.Reader, page store.Page) ([]*store.Shipment, error) {
+					pages++
+					list, err := r.Shipments(store.ShipmentFilter{}, page)
+					held += len(list)
+					return list, err
+				}, func(row *store.Shipment) string { return row.ID }, func(row *store.Shipment, token string) error {
+					if most := Batch + 1; held > most {
+						t.Errorf("%d rows are held, want at most %d", held, most)
+					}
+					held--
+					seen, tokens = append(seen, row.ID), append(tokens, token)
+					if len(seen) == 1 { // A change while the snapshot is under way comes behind it.
+						w.append(t, row.ID, "change")
+					}
+					return nil
+				})
 			if err != nil || sent != (rows > 0) || !slices.Equal(seen, ids) {
 				t.Fatalf("%d of %d rows were sent, %t, %v", len(seen), rows, sent, err)
 			}

@@ -72,16 +72,17 @@ func skarvholmsAudited(w *world, check func(audited) proto.Message) {
 	check(audited{method: "ListAccounts", about: named(made), do: func(ctx context.Context) (proto.Message, error) {
 		return call(c.Banking.ListAccounts(ctx, &bankingv1.ListAccountsRequest{Parent: named(made)}))
 	}})
-	check(audited{method: "StreamTransactions", about: named(made), do: func(ctx context.Context) (proto.Message, error) {
-		stream, err := c.Banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: named(made)})
-		for err == nil {
-			_, err = stream.Recv()
-		}
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		return nil, err
-	}})
+	check(audited{method: "StreamTransactions", about: named(made),
+		do: func(ctx context.Context) (proto.Message, error) {
+			stream, err := c.Banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: named(made)})
+			for err == nil {
+				_, err = stream.Recv()
+			}
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return nil, err
+		}})
 	check(audited{
 		method: "AddBank", outcome: "CAPABILITY_UNSUPPORTED", about: named(made),
 		do: func(ctx context.Context) (proto.Message, error) {

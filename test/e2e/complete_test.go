@@ -238,7 +238,8 @@ func TestIncompleteCasesAreFound(t *testing.T) {
 			what: "an exception that is none", cases: well("atlantis"), provider: atlantis,
 			exceptions: map[string]string{list: "so", "cases/nothing": "so"},
 			want: []string{
-				list + " is an exception of atlantis, and a case shows it", `atlantis has the exception "cases/nothing"`,
+				list + " is an exception of atlantis, and a case shows it",
+				`atlantis has the exception "cases/nothing"`,
 			},
 		},
 		{

@@ -16,8 +16,8 @@ import (
 	"kontor.dev/kontor/test/worldtest"
 )
 
-// TestTwoAccountsAtOneProvider: a tenant may have two providers of one kind. Each has an id, credentials, calls, partner
-// banks, metrics and health of its own, and what befalls one does not touch the other.
+// TestTwoAccountsAtOneProvider: a tenant may have two providers of one kind. Each has an id, credentials, calls,
+// partner banks, metrics and health of its own, and what befalls one does not touch the other.
 func TestTwoAccountsAtOneProvider(t *testing.T) {
 	t.Parallel()
 	const (
@@ -82,7 +82,8 @@ func TestTwoAccountsAtOneProvider(t *testing.T) {
 	// A consent at each; all about it is asked of that one.
 	consents := map[string]*consentv1.Consent{}
 	for id, core := range cores {
-		made := w.createConsent(t, c, fimento.ID, func(r *consentv1.CreateConsentRequest) { r.Consent.Provider = "providers/" + id })
+		made := w.createConsent(t, c, fimento.ID,
+			func(r *consentv1.CreateConsentRequest) { r.Consent.Provider = "providers/" + id })
 		if made.GetProvider() != "providers/"+id {
 			t.Errorf("the consent is at %s, want %s", made.GetProvider(), id)
 		}
@@ -124,7 +125,8 @@ func TestTwoAccountsAtOneProvider(t *testing.T) {
 	}
 	all := map[string]string{}
 	for token := ""; ; {
-		page := must(c.Consents.ListPartnerBanks(t.Context(), &consentv1.ListPartnerBanksRequest{PageSize: 1, PageToken: token}))(t)
+		page := must(c.Consents.ListPartnerBanks(t.Context(),
+			&consentv1.ListPartnerBanksRequest{PageSize: 1, PageToken: token}))(t)
 		for _, bank := range page.GetPartnerBanks() {
 			if _, twice := all[bank.GetName()]; twice {
 				t.Errorf("%s is listed twice", bank.GetName())
@@ -148,15 +150,18 @@ func TestTwoAccountsAtOneProvider(t *testing.T) {
 	logins := first.Calls.Count(fimento.OpLogin)
 	fault := second.Faults.Add(sandbox.Fault{Status: 401})
 	_, err = c.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consents[finnish].GetName()})
-	if got := failed(err); got == nil || got.reason != "PROVIDER_CREDENTIALS_INVALID" || got.metadata["provider"] != finnish {
+	if got := failed(err); got == nil || got.reason != "PROVIDER_CREDENTIALS_INVALID" ||
+		got.metadata["provider"] != finnish {
 		t.Errorf("the one that refuses: %v", got)
 	}
 	must(c.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consents[fimento.ID].GetName()}))(t)
 	states := map[string]providerv1.Provider_Health_State{}
-	for _, p := range must(c.Providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{}))(t).GetProviders() {
+	for _, p := range must(c.Providers.ListProviders(t.Context(),
+		&providerv1.ListProvidersRequest{}))(t).GetProviders() {
 		states[strings.TrimPrefix(p.GetName(), "providers/")] = p.GetHealth().GetState()
 	}
-	if states[finnish] != providerv1.Provider_Health_UNAVAILABLE || states[fimento.ID] != providerv1.Provider_Health_HEALTHY {
+	if states[finnish] != providerv1.Provider_Health_UNAVAILABLE ||
+		states[fimento.ID] != providerv1.Provider_Health_HEALTHY {
 		t.Errorf("their health is %v", states)
 	}
 	if again := first.Calls.Count(fimento.OpLogin); again != logins {

@@ -47,8 +47,8 @@ func (w *world) inDatabase(t *testing.T, text string) bool {
 	return false
 }
 
-// TestConsentsHaveTokensOfTheirOwn: the token of a consent is kept sealed, survives a restart and a change of itself, and
-// is replaced when the consent is renewed.
+// TestConsentsHaveTokensOfTheirOwn: the token of a consent is kept sealed, survives a restart and a change of itself,
+// and is replaced when the consent is renewed.
 func TestConsentsHaveTokensOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{step: 20 * time.Millisecond, still: true})
@@ -172,7 +172,8 @@ func TestDataIsCollectedForAWhile(t *testing.T) {
 func TestPermissionsEndByThemselves(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{
-		step: 20 * time.Millisecond, played: []sandbox.Dialect{played.Dialect(played.Config{ValidFor: 2 * time.Second})},
+		step:   20 * time.Millisecond,
+		played: []sandbox.Dialect{played.Dialect(played.Config{ValidFor: 2 * time.Second})},
 	})
 	c := w.client(t, lending)
 	consent := w.authorized(t, c, played.ID)
@@ -197,8 +198,8 @@ func TestPermissionsEndByThemselves(t *testing.T) {
 	ready(t, c, consent.GetName())
 }
 
-// TestTheEndOfOneConsent: what Skarvholm says about one consent changes nothing for the others: there is no second login,
-// and it is well.
+// TestTheEndOfOneConsent: what Skarvholm says about one consent changes nothing for the others: there is no second
+// login, and it is well.
 func TestTheEndOfOneConsent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{step: 20 * time.Millisecond, still: true})
@@ -247,7 +248,8 @@ func TestTheEndOfOneConsent(t *testing.T) {
 func TestReadsWithoutTheCustomer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{
-		step: 20 * time.Millisecond, idle: 50 * time.Millisecond, played: []sandbox.Dialect{played.Dialect(played.Config{})},
+		step: 20 * time.Millisecond, idle: 50 * time.Millisecond,
+		played: []sandbox.Dialect{played.Dialect(played.Config{})},
 	})
 	c := w.client(t, lending)
 	consent := w.createConsent(t, c, played.ID)

@@ -123,7 +123,8 @@ func newVictim(t *testing.T, w *world, s *worldtest.Stubs, tag string) victim {
 	mark := func(texts ...string) { v.marks = append(v.marks, texts...) }
 	id := func(name string) string { return name[strings.LastIndex(name, "/")+1:] }
 	unsupported := unsupported(t, s)
-	keeper := slices.IndexFunc(worldtest.Providers(), func(id string) bool { return !unsupported[id]["CreatePartnerBank"] })
+	keeper := slices.IndexFunc(worldtest.Providers(),
+		func(id string) bool { return !unsupported[id]["CreatePartnerBank"] })
 	bank := must(s.Consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
 		PartnerBank: &consentv1.PartnerBank{
 			Provider: "providers/" + worldtest.Providers()[keeper], DisplayName: "Bank of " + tag,

@@ -83,7 +83,8 @@ func TestConfigHoldsNoSecret(t *testing.T) {
 			t.Errorf("%s is searched for secrets", filepath.Base(file))
 		}
 	}
-	if as := "      second:\n"; !strings.Contains(string(text), as) || !strings.Contains(string(text), "kind: \""+first+"\"\n") {
+	if as := "      second:\n"; !strings.Contains(string(text),
+		as) || !strings.Contains(string(text), "kind: \""+first+"\"\n") {
 		t.Errorf("a second provider of the kind %s is not there", first)
 	}
 	if n := strings.Count(string(text), "      "+first+":\n"); n != 2 {

@@ -95,7 +95,8 @@ func checkFile(root fs.FS, name string) ([]string, error) {
 		}
 		for _, rule := range rules {
 			if rule.file(f) && rule.imports(f, strings.TrimPrefix(imported, module+"/")) {
-				findings = append(findings, fmt.Sprintf("%s: imports %s: %s", positions.Position(spec.Pos()), imported, rule.why))
+				findings = append(findings,
+					fmt.Sprintf("%s: imports %s: %s", positions.Position(spec.Pos()), imported, rule.why))
 				break
 			}
 		}

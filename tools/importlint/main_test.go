@@ -150,7 +150,8 @@ func TestCheck(t *testing.T) {
 				}
 				return
 			}
-			if len(findings) != 1 || !strings.Contains(findings[0], tc.want) || !strings.HasPrefix(findings[0], tc.file+":3:") {
+			if len(findings) != 1 || !strings.Contains(findings[0],
+				tc.want) || !strings.HasPrefix(findings[0], tc.file+":3:") {
 				t.Errorf("got %q, want one finding at %s:3 with %q", findings, tc.file, tc.want)
 			}
 		})

@@ -46,12 +46,13 @@ const (
 
 // services are the RPC services and the rooms that work for them.
 var services = []string{
-	"internal/assembly", "internal/audit", "internal/bankdata", "internal/callbacks", "internal/follow", "internal/history", "internal/once",
+	"internal/assembly", "internal/audit", "internal/bankdata", "internal/callbacks", "internal/follow",
+	"internal/history", "internal/once",
 	"internal/service", "internal/watch",
 }
 
-// adapter gives the folder of the adapter that a package belongs to, "" for none. Each folder below internal/providers is one, but for the HTTP
-// client that they share and for test helpers.
+// adapter gives the folder of the adapter that a package belongs to, "" for none. Each folder below internal/providers
+// is one, but for the HTTP client that they share and for test helpers.
 func adapter(pkg string) string {
 	if within(pkg, exampleAdapter) {
 		return exampleAdapter
@@ -63,8 +64,8 @@ func adapter(pkg string) string {
 	return dir
 }
 
-// dialect gives the folder of the dialect that a package belongs to, "" for none. Each folder below internal/sandbox plays one provider, but for
-// the one that starts them all.
+// dialect gives the folder of the dialect that a package belongs to, "" for none. Each folder below internal/sandbox
+// plays one provider, but for the one that starts them all.
 func dialect(pkg string) string {
 	if within(pkg, exampleDialect) {
 		return exampleDialect
@@ -150,9 +151,10 @@ var rules = []rule{
 		imports: under("google.golang.org/grpc"),
 	},
 	{
-		why:     "the rule of a consent's status is pure",
-		file:    func(f file) bool { return f.in("internal/consent") && !f.test() },
-		imports: under(append([]string{"os", "net", "io/fs", "database/sql", "internal/store", "internal/server"}, services...)...),
+		why:  "the rule of a consent's status is pure",
+		file: func(f file) bool { return f.in("internal/consent") && !f.test() },
+		imports: under(append([]string{"os", "net", "io/fs", "database/sql", "internal/store", "internal/server"},
+			services...)...),
 	},
 }
 

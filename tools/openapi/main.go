@@ -273,7 +273,10 @@ func streamed(operation object) {
 			"description": "One line: a message, or the error that ended the stream.",
 			"oneOf": []any{
 				object{"type": "object", "properties": object{"result": message}, "required": []any{"result"}},
-				object{"type": "object", "properties": object{"error": reference("schemas", "google.rpc.Status")}, "required": []any{"error"}},
+				object{
+					"type": "object", "properties": object{"error": reference("schemas", "google.rpc.Status")},
+					"required": []any{"error"},
+				},
 			},
 		}},
 		"text/event-stream": object{"schema": object{

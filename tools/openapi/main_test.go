@@ -19,14 +19,27 @@ func testAPI(t *testing.T) *api {
 		Package: new("a"),
 		Syntax:  new("proto3"),
 		MessageType: []*descriptorpb.DescriptorProto{
-			{Name: new("CreateRequest"), Field: []*descriptorpb.FieldDescriptorProto{{Name: new("request_id"), Number: new(int32(1)), Type: text}}},
-			{Name: new("WatchRequest"), Field: []*descriptorpb.FieldDescriptorProto{{Name: new("resume_token"), Number: new(int32(1)), Type: text}}},
+			{
+				Name: new("CreateRequest"),
+				Field: []*descriptorpb.FieldDescriptorProto{
+					{Name: new("request_id"), Number: new(int32(1)), Type: text},
+				},
+			},
+			{
+				Name: new("WatchRequest"),
+				Field: []*descriptorpb.FieldDescriptorProto{
+					{Name: new("resume_token"), Number: new(int32(1)), Type: text},
+				},
+			},
 		},
 		Service: []*descriptorpb.ServiceDescriptorProto{{
 			Name: new("Service"),
 			Method: []*descriptorpb.MethodDescriptorProto{
 				{Name: new("Create"), InputType: new(".a.CreateRequest"), OutputType: new(".a.CreateRequest")},
-				{Name: new("Watch"), InputType: new(".a.WatchRequest"), OutputType: new(".a.WatchRequest"), ServerStreaming: new(true)},
+				{
+					Name: new("Watch"), InputType: new(".a.WatchRequest"), OutputType: new(".a.WatchRequest"),
+					ServerStreaming: new(true),
+				},
 			},
 		}},
 	}, nil)
@@ -35,7 +48,9 @@ func testAPI(t *testing.T) *api {
 	}
 	methods := file.Services().Get(0).Methods()
 	return &api{
-		methods:   map[string]protoreflect.MethodDescriptor{"Service_Create": methods.Get(0), "Service_Watch": methods.Get(1)},
+		methods: map[string]protoreflect.MethodDescriptor{
+			"Service_Create": methods.Get(0), "Service_Watch": methods.Get(1),
+		},
 		variables: map[string]string{"consents": "consent", "connections": "connection"},
 	}
 }
@@ -69,8 +84,10 @@ func TestJoin(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string][]string{
-		"/v1/consents/{consent}/connections/{connection}:sync": {"consent", "connection", "IdempotencyKey", "PsuIpAddress"},
-		"/v1/consents/{consent}:watch":                         {"consent", "LastEventId"},
+		"/v1/consents/{consent}/connections/{connection}:sync": {
+			"consent", "connection", "IdempotencyKey", "PsuIpAddress",
+		},
+		"/v1/consents/{consent}:watch": {"consent", "LastEventId"},
 	} {
 		item, ok := doc["paths"].(object)[path].(object)
 		if !ok {

@@ -6,7 +6,7 @@
 // A code block is a quote when a comment stands right before it and says where it is from, relative to the root:
 //
 //	<!-- quote test/example/provider/skarvholm.go: Kind, Config.Check -->  these declarations of a Go file
-//	<!-- quote kontor.example.yaml: "tenants:" .. "clients:" -->  from the line with one text to the next with the other
+//	<!-- quote kontor.example.yaml: "tenants:" .. "clients:" -->  from one line to the next with the other
 //	<!-- quote cmd/gateway/wire.go -->                            the whole file
 //
 // In a document that quotes anything, every block of Go is a quote: what nothing holds to the code goes stale.

@@ -1,4 +1,5 @@
-// Command example shows how a service in Go works with Kontor: it asks a customer for consent, follows what happens, and reads the bank data.
+// Command example shows how a service in Go works with Kontor: it asks a customer for consent, follows what happens,
+// and reads the bank data.
 //
 // story.go holds what there is to learn; this file only connects. Run it against the sandbox:
 //
@@ -50,8 +51,8 @@ func run(ctx context.Context, env func(string) string, out io.Writer) error {
 	return err
 }
 
-// connect prepares a connection on which every call carries the key. The sandbox listens on loopback without TLS; elsewhere use
-// credentials.NewTLS, and have bearer require it.
+// connect prepares a connection on which every call carries the key. The sandbox listens on loopback without TLS;
+// elsewhere use credentials.NewTLS, and have bearer require it.
 func connect(address, key string) (*grpc.ClientConn, error) {
 	return grpc.NewClient(address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),

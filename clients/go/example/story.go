@@ -74,8 +74,8 @@ func tell(ctx context.Context, conn grpc.ClientConnInterface, out io.Writer) (*o
 	return o, nil
 }
 
-// present gives the token behind the present state of all consents. A service keeps the last token that it dealt with, and asks for this one
-// only when it has none.
+// present gives the token behind the present state of all consents. A service keeps the last token that it dealt with,
+// and asks for this one only when it has none.
 func (c *client) present(ctx context.Context) (string, error) {
 	for message, err := range c.watch(ctx, "") {
 		if err != nil {
@@ -101,8 +101,9 @@ func (c *client) createConsent(ctx context.Context) (*consentv1.Consent, error) 
 	})
 }
 
-// follow notes each event of the consent until its data is ready, and what the consent then is. In the middle it hangs up and goes on behind
-// the last event that it dealt with; after UNAVAILABLE, or a restart of either side, it would go on in the same way.
+// follow notes each event of the consent until its data is ready, and what the consent then is. In the middle it hangs
+// up and goes on behind the last event that it dealt with; after UNAVAILABLE, or a restart of either side, it would go
+// on in the same way.
 func (c *client) follow(ctx context.Context, o *outcome, token string) error {
 	for {
 		for message, err := range c.watch(ctx, token) {
@@ -114,7 +115,8 @@ func (c *client) follow(ctx context.Context, o *outcome, token string) error {
 			if event == nil || consent.GetName() != o.consent.GetName() {
 				continue // a heartbeat, or another consent
 			}
-			c.printf("%3s  %-24s %s / %s\n", path.Base(event.GetName()), event.GetType(), consent.GetStatus(), consent.GetDataStage())
+			c.printf("%3s  %-24s %s / %s\n", path.Base(event.GetName()), event.GetType(), consent.GetStatus(),
+				consent.GetDataStage())
 			o.consent, o.events = consent, append(o.events, event)
 			if event.GetType() == consentv1.ConsentEvent_LINK_ISSUED {
 				if err := c.approve(ctx, consent.GetName()); err != nil {
@@ -134,11 +136,13 @@ func (c *client) follow(ctx context.Context, o *outcome, token string) error {
 
 // approve stands in for the customer, who would decide on the bank's pages. Test environments have it.
 func (c *client) approve(ctx context.Context, consent string) error {
-	_, err := c.consents.SimulateDecision(ctx, &consentv1.SimulateDecisionRequest{Name: consent, Decision: consentv1.Decision_APPROVED})
+	_, err := c.consents.SimulateDecision(ctx,
+		&consentv1.SimulateDecisionRequest{Name: consent, Decision: consentv1.Decision_APPROVED})
 	return err
 }
 
-// watch follows all consents, from the present state or from behind a token. It ends with an error, or when the caller breaks out.
+// watch follows all consents, from the present state or from behind a token. It ends with an error, or when the caller
+// breaks out.
 func (c *client) watch(ctx context.Context, token string) iter.Seq2[*consentv1.WatchConsentsResponse, error] {
 	return func(yield func(*consentv1.WatchConsentsResponse, error) bool) {
 		ctx, hangUp := context.WithCancel(ctx)
@@ -163,7 +167,8 @@ func (c *client) accounts(ctx context.Context, consent string) ([]*bankingv1.Acc
 		return nil, err
 	}
 	for _, account := range response.GetAccounts() {
-		c.printf("%s: %s %s\n", account.GetDisplayName(), account.GetBalance().GetValue(), account.GetBalance().GetCurrencyCode())
+		c.printf("%s: %s %s\n", account.GetDisplayName(), account.GetBalance().GetValue(),
+			account.GetBalance().GetCurrencyCode())
 	}
 	return response.GetAccounts(), nil
 }
@@ -208,8 +213,8 @@ func (c *client) stream(ctx context.Context, o *outcome) error {
 	}
 }
 
-// reason reads why a call failed, one of kontor.error.v1.Error.Reason, from the google.rpc.ErrorInfo of its status. It is empty for an error
-// that is not Kontor's, such as one of the connection.
+// reason reads why a call failed, one of kontor.error.v1.Error.Reason, from the google.rpc.ErrorInfo of its status. It
+// is empty for an error that is not Kontor's, such as one of the connection.
 func reason(err error) string {
 	for _, detail := range status.Convert(err).Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == "kontor.dev" {

@@ -56,7 +56,9 @@ func TestStory(t *testing.T) {
 	if o.streamed.String() != o.listed.String() {
 		t.Errorf("streamed %s, but listed %s", &o.streamed, &o.listed)
 	}
-	for _, want := range []string{"hung up; resuming\n", ": NotFound, reason CONSENT_NOT_FOUND\n", o.streamed.String()} {
+	for _, want := range []string{
+		"hung up; resuming\n", ": NotFound, reason CONSENT_NOT_FOUND\n", o.streamed.String(),
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the story lacks %q", want)
 		}
@@ -91,7 +93,8 @@ func checkEvents(t *testing.T, o *outcome) {
 	}
 }
 
-// booked is what the sandbox's population has for the customer at the bank that a simulated decision picks, the first, as of a day.
+// booked is what the sandbox's population has for the customer at the bank that a simulated decision picks, the first,
+// as of a day.
 func booked(t *testing.T, day time.Time) string {
 	t.Helper()
 	var want tally
@@ -152,13 +155,17 @@ func startSandbox(t *testing.T) (address, key string) {
 	gateway := os.Getenv("KONTOR_GATEWAY")
 	if gateway == "" {
 		gateway = filepath.Join(dir, "gateway")
-		if out, err := exec.Command("go", "build", "-o", gateway, "kontor.dev/kontor/cmd/gateway").CombinedOutput(); err != nil {
+		if out, err := exec.Command("go", "build", "-o", gateway,
+			"kontor.dev/kontor/cmd/gateway").CombinedOutput(); err != nil {
 			t.Fatalf("go build: %v\n%s", err, out)
 		}
 	}
 	readyFile := filepath.Join(dir, "ready.json")
 	var output bytes.Buffer
-	args := []string{"sandbox", "--data", filepath.Join(dir, "data"), "--seed", strconv.Itoa(seed), "--step", "100ms", "--ready-file", readyFile}
+	args := []string{
+		"sandbox", "--data", filepath.Join(dir, "data"), "--seed", strconv.Itoa(seed), "--step", "100ms",
+		"--ready-file", readyFile,
+	}
 	for _, listener := range []string{"--grpc", "--http", "--admin", "--fimento", "--finoos"} {
 		args = append(args, listener, "127.0.0.1:0")
 	}

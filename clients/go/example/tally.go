@@ -11,7 +11,8 @@ import (
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 )
 
-// tally counts amounts and adds them up exactly, each currency by itself. Binary floating point would not do: 0.1 and 0.2 make 0.3.
+// tally counts amounts and adds them up exactly, each currency by itself. Binary floating point would not do: 0.1 and
+// 0.2 make 0.3.
 type tally struct {
 	count  int
 	totals map[string]*apd.Decimal

@@ -20,16 +20,16 @@ func (a *adapter) login(ctx context.Context, c *upstream.Client, _ *upstream.Tok
 	return upstream.Token{Value: string(token.AccessToken), Expires: expiryOf(token.ValidUntil, asked)}, nil
 }
 
-// Where the meaning of valid_until changes: above the first it counts milliseconds since 1970, above the second seconds since 1970, and
-// below that it is a life in seconds.
+// Where the meaning of valid_until changes: above the first it counts milliseconds since 1970, above the second seconds
+// since 1970, and below that it is a life in seconds.
 const (
 	overMilliseconds = 1e12
 	overSeconds      = 1e9
 	farFuture        = 1e15 // milliseconds; what is beyond could not be converted
 )
 
-// expiryOf reads valid_until, whose unit is not documented. What is missing, past, or not to be understood gives the zero time: such a token is
-// used once.
+// expiryOf reads valid_until, whose unit is not documented. What is missing, past, or not to be understood gives the
+// zero time: such a token is used once.
 func expiryOf(validUntil text, asked time.Time) time.Time {
 	var end time.Time
 	if n, err := strconv.ParseFloat(string(validUntil), 64); err == nil { //nolint:forbidigo // a time, no amount

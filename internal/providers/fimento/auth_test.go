@@ -130,7 +130,8 @@ func TestOddity8ARefusedToken(t *testing.T) {
 	if err := operations["create_process"](t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	if logins, calls := len(f.seen("login")), f.seen("create_process"); logins != 2 || len(calls) != 2 || calls[0].Raw != calls[1].Raw {
+	if logins, calls := len(f.seen("login")), f.seen("create_process"); logins != 2 || len(calls) != 2 ||
+		calls[0].Raw != calls[1].Raw {
 		t.Errorf("there were %d logins and %d calls", logins, len(calls))
 	}
 

@@ -24,12 +24,18 @@ var (
 
 func newConsent() providers.NewConsent {
 	return providers.NewConsent{
-		Market: "SE", PartnerBank: "bank-1", DataCollection: consentv1.Consent_BANK_ACCOUNT_VERIFICATION, IdempotencyKey: "key-1",
+		Market: "SE", PartnerBank: "bank-1", DataCollection: consentv1.Consent_BANK_ACCOUNT_VERIFICATION,
+		IdempotencyKey: "key-1",
 		Psu: &consentv1.Psu{
-			NationalId: "199503096316", CompanyId: "5569876542", FirstName: "Elin", LastName: "Sandström", PsuType: "business",
+			NationalId: "199503096316", CompanyId: "5569876542", FirstName: "Elin", LastName: "Sandström",
+			PsuType: "business",
 		},
-		BrokerBanks: []*consentv1.Consent_BrokerBank{{Name: "A & B", Id: "b1", LogoUri: "www.logo.example/a.png"}, {Name: "C"}},
-		Redirects:   providers.Redirects{Success: "https://kontor.example/s", Error: "https://kontor.example/e", Exit: "https://kontor.example/x"},
+		BrokerBanks: []*consentv1.Consent_BrokerBank{
+			{Name: "A & B", Id: "b1", LogoUri: "www.logo.example/a.png"}, {Name: "C"},
+		},
+		Redirects: providers.Redirects{
+			Success: "https://kontor.example/s", Error: "https://kontor.example/e", Exit: "https://kontor.example/x",
+		},
 	}
 }
 
@@ -64,7 +70,10 @@ var operations = map[string]func(ctx context.Context, p *providers.Provider) err
 		_, err := p.Consents.GetConsent(ctx, refSE)
 		return err
 	},
-	"delete_process": func(ctx context.Context, p *providers.Provider) error { return p.Consents.RevokeConsent(ctx, refSE) },
+	"delete_process": func(ctx context.Context,
+		p *providers.Provider) error {
+		return p.Consents.RevokeConsent(ctx, refSE)
+	},
 	"add_webhook": func(ctx context.Context, p *providers.Provider) error {
 		return p.Webhooks.RegisterWebhook(ctx, "https://kontor.example/hook")
 	},
@@ -120,16 +129,19 @@ func TestCreateConsent(t *testing.T) {
 	}
 	sent := f.only("create_process")
 	want := map[string]any{
-		"market": "SE", "dataCollectionType": "bank-account-verification", "socialSecurityNumber": "199503096316", "companyId": "5569876542",
+		"market": "SE", "dataCollectionType": "bank-account-verification", "socialSecurityNumber": "199503096316",
+		"companyId": "5569876542",
 		"firstName": "Elin", "lastName": "Sandström", "redirectUrl": "https://kontor.example/s", "psuType": "business",
 		"brokerBanks": []any{
-			map[string]any{"name": "A & B", "id": "b1", "logoUri": "www.logo.example/a.png"}, map[string]any{"name": "C"},
+			map[string]any{"name": "A & B", "id": "b1", "logoUri": "www.logo.example/a.png"},
+			map[string]any{"name": "C"},
 		},
 	}
 	if diff := cmp.Diff(want, sent.Body); diff != "" {
 		t.Error(diff)
 	}
-	if bank, key := sent.Header.Get("partner-bank-id"), sent.Header.Get("idempotency-key"); bank != "bank-1" || key != "key-1" {
+	if bank, key := sent.Header.Get("partner-bank-id"), sent.Header.Get("idempotency-key"); bank != "bank-1" ||
+		key != "key-1" {
 		t.Errorf("the partner bank was %q, the key %q", bank, key)
 	}
 	if created.Ref != refSE {
@@ -149,7 +161,8 @@ func TestCreateConsentLeavesOutWhatIsEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent := f.only("create_process")
-	if diff := cmp.Diff(map[string]any{"market": "FI", "dataCollectionType": "transaction-categorisation"}, sent.Body); diff != "" {
+	if diff := cmp.Diff(map[string]any{"market": "FI", "dataCollectionType": "transaction-categorisation"},
+		sent.Body); diff != "" {
 		t.Error(diff)
 	}
 	if bank := sent.Header.Get("partner-bank-id"); bank != fakeBank {
@@ -197,22 +210,32 @@ func TestWhatIsMissingIsSaidWithoutACall(t *testing.T) {
 		}},
 	} {
 		got := errorOf(t, tc.call())
-		if got.Kind != providers.KindInvalidField || got.Field != tc.field || got.Provider != "fimento" || got.MayHaveHappened {
+		if got.Kind != providers.KindInvalidField || got.Field != tc.field || got.Provider != "fimento" ||
+			got.MayHaveHappened {
 			t.Errorf("%s: the error is %+v, want the field %s", name, got, tc.field)
 		}
 	}
 	none := providers.ConsentRef{ID: "1", Market: "SE"}
 	for operation, call := range map[string]func() error{
-		"get_process":        func() error { _, err := noBank.Consents.GetConsent(ctx, none); return err },
-		"new_consent_link":   func() error { _, err := noBank.Links.RenewLink(ctx, none, providers.Flow{}); return err },
-		"new_consent_flow":   func() error { _, err := noBank.Banks.AddBank(ctx, none, providers.Flow{}); return err },
-		"delete_process":     func() error { return noBank.Consents.RevokeConsent(ctx, none) },
-		"test_decision":      func() error { return noBank.Simulator.SimulateDecision(ctx, none, true) },
-		"visualisation_link": func() error { _, err := noBank.Visualizations.VisualizationLink(ctx, none, ""); return err },
-		"insights":           func() error { _, _, err := noBank.Insights.GetInsights(ctx, none, ""); return err },
-		"insights ":          func() error { _, err := noBank.Accounts.ListAccounts(ctx, none); return err },
+		"get_process": func() error { _, err := noBank.Consents.GetConsent(ctx, none); return err },
+		"new_consent_link": func() error {
+			_, err := noBank.Links.RenewLink(ctx, none,
+				providers.Flow{})
+			return err
+		},
+		"new_consent_flow": func() error { _, err := noBank.Banks.AddBank(ctx, none, providers.Flow{}); return err },
+		"delete_process":   func() error { return noBank.Consents.RevokeConsent(ctx, none) },
+		"test_decision":    func() error { return noBank.Simulator.SimulateDecision(ctx, none, true) },
+		"visualisation_link": func() error {
+			_, err := noBank.Visualizations.VisualizationLink(ctx, none,
+				"")
+			return err
+		},
+		"insights":  func() error { _, _, err := noBank.Insights.GetInsights(ctx, none, ""); return err },
+		"insights ": func() error { _, err := noBank.Accounts.ListAccounts(ctx, none); return err },
 	} {
-		if got := errorOf(t, call()); got.Field != "consent.partner_bank" || got.Operation != strings.TrimSpace(operation) {
+		if got := errorOf(t,
+			call()); got.Field != "consent.partner_bank" || got.Operation != strings.TrimSpace(operation) {
 			t.Errorf("%s without a partner bank is %+v", operation, got)
 		}
 	}
@@ -224,7 +247,8 @@ func TestWhatIsMissingIsSaidWithoutACall(t *testing.T) {
 func TestLinks(t *testing.T) {
 	for operation, ask := range map[string]func(context.Context, *providers.Provider) (*providers.Issued, error){
 		"new_consent_link": func(ctx context.Context, p *providers.Provider) (*providers.Issued, error) {
-			return p.Links.RenewLink(ctx, refSE, providers.Flow{Redirects: providers.Redirects{Success: "https://kontor.example/other"}})
+			return p.Links.RenewLink(ctx, refSE,
+				providers.Flow{Redirects: providers.Redirects{Success: "https://kontor.example/other"}})
 		},
 		"new_consent_flow": func(ctx context.Context, p *providers.Provider) (*providers.Issued, error) {
 			return p.Banks.AddBank(ctx, refSE, providers.Flow{})
@@ -260,7 +284,8 @@ func TestSimulateDecision(t *testing.T) {
 		}
 
 		// Where the configuration leaves {status} out, it goes into the query.
-		f = newFake(t, documented{operation: "test_decision", method: "PUT", path: "/test/{processId}", query: []string{"status"}})
+		f = newFake(t,
+			documented{operation: "test_decision", method: "PUT", path: "/test/{processId}", query: []string{"status"}})
 		p := f.provider(func(c *Config, _ *providers.Deps) {
 			c.Operations = providers.Overrides{"test_decision": "PUT /test/{processId}"}
 		})
@@ -279,7 +304,9 @@ func TestOverrides(t *testing.T) {
 		if row.operation == "test_decision" {
 			continue // above
 		}
-		row.method, row.path, row.query = map[string]string{"GET": "POST", "POST": "PUT", "PUT": "PATCH", "DELETE": "POST"}[row.method], "/moved"+row.path+"/x", nil
+		row.method, row.path, row.query = map[string]string{
+			"GET": "POST", "POST": "PUT", "PUT": "PATCH", "DELETE": "POST",
+		}[row.method], "/moved"+row.path+"/x", nil
 		f := newFake(t, row)
 		p := f.provider(func(c *Config, _ *providers.Deps) {
 			c.Operations = providers.Overrides{row.operation: row.method + " " + row.path}
@@ -294,14 +321,17 @@ func TestOverrides(t *testing.T) {
 func TestPartnerBanks(t *testing.T) {
 	f := newFake(t)
 	p := f.provider().PartnerBanks
-	want := providers.PartnerBank{ID: fakeBank, DisplayName: "Demo partner bank", LogoURI: "www.logoUrl.com", Broker: true}
+	want := providers.PartnerBank{
+		ID: fakeBank, DisplayName: "Demo partner bank", LogoURI: "www.logoUrl.com", Broker: true,
+	}
 	for _, tc := range []struct {
 		operation string
 		call      func() (*providers.PartnerBank, error)
 		body      map[string]any
 	}{
 		{"create_partner_bank", func() (*providers.PartnerBank, error) {
-			return p.CreatePartnerBank(t.Context(), providers.PartnerBank{ID: "ignored", DisplayName: "Demo", LogoURI: "www.x.example", Broker: true})
+			return p.CreatePartnerBank(t.Context(),
+				providers.PartnerBank{ID: "ignored", DisplayName: "Demo", LogoURI: "www.x.example", Broker: true})
 		}, map[string]any{"name": "Demo", "isBroker": true, "logoUrl": "www.x.example"}},
 		{"create_partner_bank", func() (*providers.PartnerBank, error) {
 			return p.CreatePartnerBank(t.Context(), providers.PartnerBank{DisplayName: "Demo"})
@@ -353,12 +383,14 @@ func TestVisualizationLinkIsFetchedEveryTime(t *testing.T) {
 	f := newFake(t)
 	p := f.provider()
 	for range 3 {
-		if got, err := p.Visualizations.VisualizationLink(t.Context(), refSE, "clerk-7"); err != nil || got != "https://view.example/v/1" {
+		if got, err := p.Visualizations.VisualizationLink(t.Context(), refSE,
+			"clerk-7"); err != nil || got != "https://view.example/v/1" {
 			t.Fatalf("it gave %q, %v", got, err)
 		}
 	}
 	calls := f.seen("visualisation_link")
-	if len(calls) != 3 || calls[0].Header.Get("reference-id") != "clerk-7" || calls[0].Header.Get("partner-bank-id") != "bank-1" {
+	if len(calls) != 3 || calls[0].Header.Get("reference-id") != "clerk-7" ||
+		calls[0].Header.Get("partner-bank-id") != "bank-1" {
 		t.Errorf("the calls are %v", calls)
 	}
 }
@@ -407,7 +439,8 @@ func TestAccounts(t *testing.T) {
 	wantAccount(t, accounts[0])
 
 	f.fail("insights", 404)
-	if _, err := f.provider().Accounts.ListAccounts(t.Context(), refSE); errorOf(t, err).Kind != providers.KindNotFound {
+	if _, err := f.provider().Accounts.ListAccounts(t.Context(),
+		refSE); errorOf(t, err).Kind != providers.KindNotFound {
 		t.Errorf("accounts of a process that is gone: %v", err)
 	}
 }

@@ -52,8 +52,8 @@ func (a *adapter) Close() { a.client.Close() }
 // answer is a body that has parts without which it means nothing.
 type answer interface{ check() error }
 
-// do sends a request and reads the answer into out; nil when the answer does not matter. An operation that leaves something behind has done
-// so even when its answer is of no use.
+// do sends a request and reads the answer into out; nil when the answer does not matter. An operation that leaves
+// something behind has done so even when its answer is of no use.
 func (a *adapter) do(ctx context.Context, r request, out answer) error {
 	if out == nil {
 		_, err := a.client.Do(ctx, r, nil)

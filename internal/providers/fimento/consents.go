@@ -12,8 +12,9 @@ import (
 // linkTTL is how long a consent link works. Its time of issue is not returned, so this counts from receipt.
 const linkTTL = 24 * time.Hour
 
-// CreateConsent starts a process. Once that has been answered the process exists, whatever the answer lacks: an answer without an id or a
-// link is an error that says so, since to ask again without the idempotency key would make another process.
+// CreateConsent starts a process. Once that has been answered the process exists, whatever the answer lacks: an answer
+// without an id or a link is an error that says so, since to ask again without the idempotency key would make another
+// process.
 func (a *adapter) CreateConsent(ctx context.Context, consent providers.NewConsent) (*providers.CreatedConsent, error) {
 	if !slices.ContainsFunc(markets, func(m providers.Market) bool { return m.Code == consent.Market }) {
 		return nil, a.invalidField(opCreateProcess, "consent.market")
@@ -26,11 +27,14 @@ func (a *adapter) CreateConsent(ctx context.Context, consent providers.NewConsen
 		header.Set(headerIdempotency, consent.IdempotencyKey)
 	}
 	var process wireCreatedProcess
-	if err := a.do(ctx, request{Operation: opCreateProcess, Header: header, Body: processBody(consent)}, &process); err != nil {
+	if err := a.do(ctx, request{Operation: opCreateProcess, Header: header, Body: processBody(consent)},
+		&process); err != nil {
 		return nil, err
 	}
 	return &providers.CreatedConsent{
-		Ref:   providers.ConsentRef{ID: string(process.ID), PartnerBank: header.Get(headerPartnerBank), Market: consent.Market},
+		Ref: providers.ConsentRef{
+			ID: string(process.ID), PartnerBank: header.Get(headerPartnerBank), Market: consent.Market,
+		},
 		Link:  providers.Link{URI: process.Link, TTL: linkTTL},
 		State: reportOf(&process.wireProcess),
 	}, nil
@@ -57,8 +61,8 @@ func (a *adapter) RenewLink(
 	return a.link(ctx, opNewConsentLink, ref)
 }
 
-// AddBank opens another flow. While the one before is undecided Fimento refuses. The process keeps its redirect address: Fimento takes none
-// here. When the flow is open and its answer of no use, RenewLink gets its link.
+// AddBank opens another flow. While the one before is undecided Fimento refuses. The process keeps its redirect
+// address: Fimento takes none here. When the flow is open and its answer of no use, RenewLink gets its link.
 func (a *adapter) AddBank(ctx context.Context, ref providers.ConsentRef, _ providers.Flow) (*providers.Issued, error) {
 	return a.link(ctx, opNewConsentFlow, ref)
 }
@@ -101,7 +105,8 @@ func processBody(consent providers.NewConsent) wireNewProcess {
 		body.DataCollectionType = "bank-account-verification"
 	}
 	for _, bank := range consent.BrokerBanks {
-		body.BrokerBanks = append(body.BrokerBanks, wireBrokerBank{Name: bank.GetName(), ID: bank.GetId(), LogoURI: bank.GetLogoUri()})
+		body.BrokerBanks = append(body.BrokerBanks,
+			wireBrokerBank{Name: bank.GetName(), ID: bank.GetId(), LogoURI: bank.GetLogoUri()})
 	}
 	return body
 }

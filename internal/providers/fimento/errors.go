@@ -21,8 +21,9 @@ var (
 
 var codePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z_.-]{0,63}$`)
 
-// errorCode takes a code out of an error body. Fimento has none of its own: error is the name of the HTTP status ("Bad request"). It is taken
-// over when it is one word without digits; everything else, message above all, is free text that may quote the request.
+// errorCode takes a code out of an error body. Fimento has none of its own: error is the name of the HTTP status ("Bad
+// request"). It is taken over when it is one word without digits; everything else, message above all, is free text that
+// may quote the request.
 func errorCode(_ int, body []byte) string {
 	var e wireError
 	if json.Unmarshal(body, &e) != nil || !codePattern.MatchString(string(e.Error)) {

@@ -19,8 +19,8 @@ import (
 	"kontor.dev/kontor/internal/secret"
 )
 
-// The fake plays Fimento as strictly as its documentation allows: what is not documented fails the test. It knows nothing of the adapter but
-// the names of the operations.
+// The fake plays Fimento as strictly as its documentation allows: what is not documented fails the test. It knows
+// nothing of the adapter but the names of the operations.
 
 const (
 	basePath    = "/api"
@@ -56,43 +56,71 @@ type documented struct {
 var partnerBankBody = map[string]field{"name": needed, "isBroker": {kind: "boolean"}, "logoUrl": optional}
 
 var contract = []documented{
-	{operation: "login", method: "POST", path: "/auth/login", open: true, body: map[string]field{"name": needed, "password": needed}},
-	{operation: "create_partner_bank", method: "POST", path: "/partner-bank", body: partnerBankBody, answer: samplePartnerBank},
-	{operation: "list_partner_banks", method: "GET", path: "/partner-bank", query: []string{"page", "limit"}, answer: "[" + samplePartnerBank + "]"},
-	{operation: "update_partner_bank", method: "PUT", path: "/partner-bank/{id}", body: partnerBankBody, answer: samplePartnerBank},
 	{
-		operation: "create_process", method: "POST", path: "/process", headers: []string{"partner-bank-id", "idempotency-key"},
+		operation: "login", method: "POST", path: "/auth/login", open: true,
+		body: map[string]field{"name": needed, "password": needed},
+	},
+	{
+		operation: "create_partner_bank", method: "POST", path: "/partner-bank", body: partnerBankBody,
+		answer: samplePartnerBank,
+	},
+	{
+		operation: "list_partner_banks", method: "GET", path: "/partner-bank", query: []string{"page", "limit"},
+		answer: "[" + samplePartnerBank + "]",
+	},
+	{
+		operation: "update_partner_bank", method: "PUT", path: "/partner-bank/{id}", body: partnerBankBody,
+		answer: samplePartnerBank,
+	},
+	{
+		operation: "create_process", method: "POST", path: "/process",
+		headers: []string{"partner-bank-id", "idempotency-key"},
 		body: map[string]field{
-			"market":               {required: true, kind: "string", enum: []string{"SE", "FI"}},
-			"dataCollectionType":   {required: true, kind: "string", enum: []string{"transaction-categorisation", "bank-account-verification"}},
-			"socialSecurityNumber": optional, "companyId": optional, "firstName": optional, "lastName": optional, "redirectUrl": optional, "psuType": optional,
+			"market": {required: true, kind: "string", enum: []string{"SE", "FI"}},
+			"dataCollectionType": {
+				required: true, kind: "string",
+				enum: []string{"transaction-categorisation", "bank-account-verification"},
+			},
+			"socialSecurityNumber": optional, "companyId": optional, "firstName": optional, "lastName": optional,
+			"redirectUrl": optional, "psuType": optional,
 			"brokerBanks": {kind: "array"},
 		},
 		answer: withLink(sampleProcess),
 	},
 	{
-		operation: "new_consent_link", method: "POST", path: "/process/{processId}/consent-link", headers: []string{"partner-bank-id"},
-		answer: `{"consent-link":"` + fakeLink + `"}`,
+		operation: "new_consent_link", method: "POST", path: "/process/{processId}/consent-link",
+		headers: []string{"partner-bank-id"},
+		answer:  `{"consent-link":"` + fakeLink + `"}`,
 	},
 	{
-		operation: "new_consent_flow", method: "POST", path: "/process/{processId}/consent", headers: []string{"partner-bank-id"},
-		answer: `{"consent-link":"` + fakeLink + `"}`,
+		operation: "new_consent_flow", method: "POST", path: "/process/{processId}/consent",
+		headers: []string{"partner-bank-id"},
+		answer:  `{"consent-link":"` + fakeLink + `"}`,
 	},
-	{operation: "get_process", method: "GET", path: "/process/{processId}", headers: []string{"partner-bank-id"}, answer: sampleProcess},
+	{
+		operation: "get_process", method: "GET", path: "/process/{processId}", headers: []string{"partner-bank-id"},
+		answer: sampleProcess,
+	},
 	{operation: "delete_process", method: "DELETE", path: "/process/{processId}", headers: []string{"partner-bank-id"}},
 	{operation: "add_webhook", method: "POST", path: "/webhook", body: map[string]field{"webhookUrl": needed}},
 	{
-		operation: "test_decision", method: "POST", path: "/process/{processId}/consent/{status}", headers: []string{"partner-bank-id"},
-		answer: `{"isApproved": true}`,
+		operation: "test_decision", method: "POST", path: "/process/{processId}/consent/{status}",
+		headers: []string{"partner-bank-id"},
+		answer:  `{"isApproved": true}`,
 	},
 	{
-		operation: "visualisation_link", method: "GET", path: "/insights/{processId}/visualisation", headers: []string{"partner-bank-id", "reference-id"},
-		answer: `{"visualisationUrl": "https://view.example/v/1"}`,
+		operation: "visualisation_link", method: "GET", path: "/insights/{processId}/visualisation",
+		headers: []string{"partner-bank-id", "reference-id"},
+		answer:  `{"visualisationUrl": "https://view.example/v/1"}`,
 	},
 	{
-		operation: "insights", method: "GET", path: "/insights/{processId}", headers: []string{"partner-bank-id", "reference-id"}, answer: sampleInsights,
+		operation: "insights", method: "GET", path: "/insights/{processId}",
+		headers: []string{"partner-bank-id", "reference-id"}, answer: sampleInsights,
 	},
-	{operation: "transactions", method: "GET", path: "/insights/{processId}/transactions", query: []string{"page"}, answer: `{"transactions": []}`},
+	{
+		operation: "transactions", method: "GET", path: "/insights/{processId}/transactions", query: []string{"page"},
+		answer: `{"transactions": []}`,
+	},
 }
 
 // call is one request that the fake has seen.
@@ -132,7 +160,8 @@ func newFake(t testing.TB, overrides ...documented) *fake {
 				row.method, row.path, row.query = other.method, other.path, append(row.query, other.query...)
 			}
 		}
-		mux.HandleFunc(row.method+" "+basePath+row.path, func(w http.ResponseWriter, r *http.Request) { f.serve(row, w, r) })
+		mux.HandleFunc(row.method+" "+basePath+row.path,
+			func(w http.ResponseWriter, r *http.Request) { f.serve(row, w, r) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		f.refuse(w, http.StatusNotFound, "%s %s is no operation", r.Method, r.URL.Path)
@@ -153,7 +182,10 @@ func (f *fake) serve(row documented, w http.ResponseWriter, r *http.Request) {
 		f.refuse(w, 400, "%s: body: %v", row.operation, err)
 		return
 	}
-	c := call{Operation: row.operation, Path: strings.TrimPrefix(r.URL.EscapedPath(), basePath), Query: r.URL.Query(), Header: r.Header, Raw: string(raw)}
+	c := call{
+		Operation: row.operation, Path: strings.TrimPrefix(r.URL.EscapedPath(), basePath), Query: r.URL.Query(),
+		Header: r.Header, Raw: string(raw),
+	}
 	if problem := check(row, &c); problem != "" {
 		f.refuse(w, 400, "%s: %s", row.operation, problem)
 		return
@@ -206,7 +238,8 @@ func check(row documented, c *call) string {
 	if slices.Contains(row.headers, "partner-bank-id") && c.Header.Get("partner-bank-id") == "" {
 		return "header partner-bank-id is missing"
 	}
-	if token := c.Header.Get("Authorization"); row.open != (token == "") || token != "" && !strings.HasPrefix(token, "Bearer ") {
+	if token := c.Header.Get("Authorization"); row.open != (token == "") || token != "" && !strings.HasPrefix(token,
+		"Bearer ") {
 		return "Authorization is wrong"
 	}
 	if row.body == nil {
@@ -260,7 +293,11 @@ const errorText = "kund 199503096316 finns inte"
 
 // failed is the provider's error body.
 func failed(status int) reply {
-	return reply{status: status, body: fmt.Sprintf(`{"message": [%q], "error": %q, "statusCode": %d}`, errorText, http.StatusText(status), status)}
+	return reply{
+		status: status,
+		body: fmt.Sprintf(`{"message": [%q], "error": %q, "statusCode": %d}`, errorText, http.StatusText(status),
+			status),
+	}
 }
 
 // answer makes an operation answer with that body, always.
@@ -313,7 +350,8 @@ func (f *fake) only(operation string) call {
 func (f *fake) provider(changes ...func(*Config, *providers.Deps)) *providers.Provider {
 	f.t.Helper()
 	cfg := Config{
-		BaseURL: providers.BaseURL(f.server.URL + basePath), Username: fakeUser, Password: secret.New(fakePass), PartnerBank: fakeBank,
+		BaseURL: providers.BaseURL(f.server.URL + basePath), Username: fakeUser, Password: secret.New(fakePass),
+		PartnerBank: fakeBank,
 	}
 	deps := providers.Deps{Policy: providers.Policy{Retries: -1, BreakerCalls: -1, LoginBackoff: time.Millisecond}}
 	for _, change := range changes {

@@ -1,23 +1,29 @@
-// Package fimento is the adapter to Fimento's Bank Data Insights API, for Swedish and Finnish banks. It speaks Fimento's HTTP API on one side
-// and Kontor's messages on the other and keeps nothing but a token. What it does not hold: resilience, limits and token caching (package
-// upstream), customers, and consents as records (Kontor's services; Fimento names the customer anew in each process).
+// Package fimento is the adapter to Fimento's Bank Data Insights API, for Swedish and Finnish banks. It speaks
+// Fimento's HTTP API on one side and Kontor's messages on the other and keeps nothing but a token. What it does not
+// hold: resilience, limits and token caching (package upstream), customers, and consents as records (Kontor's services;
+// Fimento names the customer anew in each process).
 //
-// What Fimento calls a process is what Kontor calls a consent, and has the same life: asking again and adding a bank happen within it, and
-// deleting it deletes the data. A partner bank goes with each call about a process, and it must be the one that the process was made for.
+// What Fimento calls a process is what Kontor calls a consent, and has the same life: asking again and adding a bank
+// happen within it, and deleting it deletes the data. A partner bank goes with each call about a process, and it must
+// be the one that the process was made for.
 //
 // Fimento has its quirks, and its documentation has more. Each is handled in one place and has a test named after it:
 //
 //   - The unit of a token's valid_until is not told; neither is refreshing, so each token comes from a login (auth.go).
 //   - The consent link has no documented field name (wire.go: namedLink), nor a time of issue (consents.go: linkTTL).
-//   - A history of statuses is {current, history[]}, an array, or one status; the list of banks comes under two names; statuses repeat, come
-//     out of order, and carry codes that are not documented; times come in several forms (wire.go: wireStatuses; mapping.go: reportOf).
-//   - Failures at a bank stand on the process or on the bank; their messages are free text about a customer and go nowhere (mapping.go).
-//   - The decision is null, "null", "revoked" or "approved", in two places, and has no time there; a withdrawal may be told
-//     there alone, or by a status without a time that can be read. Where the places differ the withdrawal stands
+//   - A history of statuses is {current, history[]}, an array, or one status; the list of banks comes under two names;
+//     statuses repeat, come out of order, and carry codes that are not documented; times come in several forms
+//     (wire.go: wireStatuses; mapping.go: reportOf).
+//   - Failures at a bank stand on the process or on the bank; their messages are free text about a customer and go
+//     nowhere (mapping.go).
+//   - The decision is null, "null", "revoked" or "approved", in two places, and has no time there; a withdrawal may be
+//     told there alone, or by a status without a time that can be read. Where the places differ the withdrawal stands
 //     (wire.go: wireDecision; mapping.go: decisionOf; what then counts: consent.Derive).
-//   - psuType is documented with the values of dataCollectionType, and brokerBanks come back as strings: what is sent is the caller's, what
-//     comes back is not looked at (consents.go: processBody; wire.go: wireProcess). A logo is logoUrl or logoUri (wire.go: wirePartnerBank).
-//   - Whether a simulated decision goes into the path or the query is not told: the operation's path decides (simulator.go).
+//   - psuType is documented with the values of dataCollectionType, and brokerBanks come back as strings: what is sent
+//     is the caller's, what comes back is not looked at (consents.go: processBody; wire.go: wireProcess). A logo is
+//     logoUrl or logoUri (wire.go: wirePartnerBank).
+//   - Whether a simulated decision goes into the path or the query is not told: the operation's path decides
+//     (simulator.go).
 //   - Accounts have no id: their number serves (mapping.go: accountsOf). They name their bank by its name alone.
 //   - Transactions come in pages whose first number, size and end are not told (transactions.go).
 //   - No currency is given: it is the market's. Numbers are decimals, and no float64 on their way (wire.go: amount).
@@ -120,22 +126,25 @@ func capabilities() map[providers.Capability]providers.Support {
 	emulated := func(reason string) providers.Support {
 		return providers.Support{Level: providers.Emulated, Reason: reason}
 	}
-	customers := emulated("Fimento keeps no customers: Kontor does, and Fimento is told who the customer is in each process")
+	customers := emulated("Fimento keeps no customers: Kontor does, and Fimento is told who the customer is in each " +
+		"process")
 	return map[providers.Capability]providers.Support{
-		"CreateCustomer":          customers,
-		"UpdateCustomer":          customers,
-		"DeleteCustomer":          customers,
-		"CreateConsent":           native,
-		"GetConsent":              native,
-		"ListConsentEvents":       emulated("Kontor keeps the history, of the statuses that Fimento reports and of its own doings"),
-		"WatchConsents":           emulated("Kontor follows the process by Fimento's webhook and by polling"),
-		"RenewConsentLink":        native,
-		"AddBank":                 native,
-		"RevokeConsent":           native,
-		"DeleteConsent":           native,
-		"SimulateDecision":        native,
-		"CreatePartnerBank":       native,
-		"GetPartnerBank":          emulated("Fimento has no operation for one partner bank: Kontor looks for it in the list"),
+		"CreateCustomer": customers,
+		"UpdateCustomer": customers,
+		"DeleteCustomer": customers,
+		"CreateConsent":  native,
+		"GetConsent":     native,
+		"ListConsentEvents": emulated("Kontor keeps the history, of the statuses that Fimento reports and of " +
+			"its own doings"),
+		"WatchConsents":     emulated("Kontor follows the process by Fimento's webhook and by polling"),
+		"RenewConsentLink":  native,
+		"AddBank":           native,
+		"RevokeConsent":     native,
+		"DeleteConsent":     native,
+		"SimulateDecision":  native,
+		"CreatePartnerBank": native,
+		"GetPartnerBank": emulated("Fimento has no operation for one partner bank: Kontor looks for it in " +
+			"the list"),
 		"ListPartnerBanks":        native,
 		"UpdatePartnerBank":       native,
 		"ListConnections":         native,

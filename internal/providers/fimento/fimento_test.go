@@ -15,17 +15,22 @@ import (
 
 func TestOperationsAreThoseOfTheContract(t *testing.T) {
 	const (
-		doc, hi, med, low          = providers.Documented, providers.InferredHi, providers.InferredMed, providers.InferredLow
+		doc, hi, med, low = providers.Documented, providers.InferredHi, providers.InferredMed,
+			providers.InferredLow
 		read, idempotent, creating = providers.Read, providers.Idempotent, providers.Creating
 	)
 	want := map[string]struct {
 		standing providers.Standing
 		effect   providers.Effect
 	}{
-		"login": {low, idempotent}, "create_partner_bank": {med, creating}, "list_partner_banks": {med, read}, "update_partner_bank": {low, idempotent},
-		"create_process": {hi, creating}, "new_consent_link": {doc, idempotent}, "new_consent_flow": {doc, idempotent}, "get_process": {hi, read},
-		"delete_process": {hi, idempotent}, "add_webhook": {low, idempotent}, "test_decision": {low, idempotent}, "visualisation_link": {low, read},
-		"insights": {low, read}, "transactions": {low, read},
+		"login": {low, idempotent}, "create_partner_bank": {med, creating}, "list_partner_banks": {med, read},
+		"update_partner_bank": {low, idempotent},
+		"create_process":      {hi, creating}, "new_consent_link": {doc, idempotent},
+		"new_consent_flow": {doc, idempotent},
+		"get_process":      {hi, read},
+		"delete_process":   {hi, idempotent}, "add_webhook": {low, idempotent}, "test_decision": {low, idempotent},
+		"visualisation_link": {low, read},
+		"insights":           {low, read}, "transactions": {low, read},
 	}
 	operations := Operations()
 	if len(operations) != len(contract) {
@@ -39,7 +44,8 @@ func TestOperationsAreThoseOfTheContract(t *testing.T) {
 		}
 		row := contract[i]
 		got := fmt.Sprint(op.Method, " ", op.Path, " ", op.Standing, " ", op.Effect)
-		if want := fmt.Sprint(row.method, " ", row.path, " ", want[op.Name].standing, " ", want[op.Name].effect); got != want {
+		if want := fmt.Sprint(row.method, " ", row.path, " ", want[op.Name].standing, " ",
+			want[op.Name].effect); got != want {
 			t.Errorf("%s is %s, want %s", op.Name, got, want)
 		}
 	}
@@ -53,18 +59,24 @@ func TestProviderSaysWhatItIs(t *testing.T) {
 	if len(p.Markets) != 2 || p.Market("SE").CurrencyCode != "SEK" || p.Market("FI").CurrencyCode != "EUR" {
 		t.Errorf("its markets are %v", p.Markets)
 	}
-	if p.Users != nil || p.Connections != nil || p.Importer != nil || p.Holdings != nil || p.PaymentPartners != nil || p.Logos != nil || p.Shipments != nil {
+	if p.Users != nil || p.Connections != nil || p.Importer != nil || p.Holdings != nil || p.PaymentPartners != nil ||
+		p.Logos != nil || p.Shipments != nil {
 		t.Error("it has a port of finoOS's")
 	}
-	if p.Session == nil || p.Consents == nil || p.Simulator == nil || p.PartnerBanks == nil || p.Webhooks == nil || p.Accounts == nil || p.Insights == nil ||
+	if p.Session == nil || p.Consents == nil || p.Simulator == nil || p.PartnerBanks == nil || p.Webhooks == nil ||
+		p.Accounts == nil || p.Insights == nil ||
 		p.Visualizations == nil {
 		t.Error("it lacks a port")
 	}
 	unsupported := []providers.Capability{
-		"SyncConnection", "DeleteConnection", "CreateManagementSession", "ImportConnections", "ListStandingOrders", "ListSecurities",
-		"GetPaymentPartnerAnalysis", "SearchCompanyLogos", "CreateShipment", "GetShipment", "ListShipments", "WatchShipments", "ListProviderUsers",
+		"SyncConnection", "DeleteConnection", "CreateManagementSession", "ImportConnections", "ListStandingOrders",
+		"ListSecurities",
+		"GetPaymentPartnerAnalysis", "SearchCompanyLogos", "CreateShipment", "GetShipment", "ListShipments",
+		"WatchShipments", "ListProviderUsers",
 	}
-	emulated := []providers.Capability{"CreateCustomer", "UpdateCustomer", "DeleteCustomer", "ListConsentEvents", "WatchConsents", "GetPartnerBank"}
+	emulated := []providers.Capability{
+		"CreateCustomer", "UpdateCustomer", "DeleteCustomer", "ListConsentEvents", "WatchConsents", "GetPartnerBank",
+	}
 	for _, capability := range providers.AllCapabilities {
 		want := providers.Native
 		switch {
@@ -99,10 +111,18 @@ func TestConfigErrorsNameTheKeyAndNotTheValue(t *testing.T) {
 		"no username":       {func(c *Config) { c.Username = " " }, "username"},
 		"no password":       {func(c *Config) { c.Password = secret.String{} }, "password"},
 		"bad partner bank":  {func(c *Config) { c.PartnerBank = canary + "\r\nX: y" }, "partner_bank"},
-		"unknown operation": {func(c *Config) { c.Operations = providers.Overrides{"login2": "POST /" + canary} }, "operations.login2"},
-		"bad operation":     {func(c *Config) { c.Operations = providers.Overrides{"login": canary} }, "operations.login"},
-		"lost parameter":    {func(c *Config) { c.Operations = providers.Overrides{"insights": "GET /" + canary} }, "operations.insights"},
-		"status in query":   {func(c *Config) { c.Operations = providers.Overrides{"test_decision": "POST /p/{processId}/test"} }, ""},
+		"unknown operation": {
+			func(c *Config) { c.Operations = providers.Overrides{"login2": "POST /" + canary} }, "operations.login2",
+		},
+		"bad operation": {
+			func(c *Config) { c.Operations = providers.Overrides{"login": canary} }, "operations.login",
+		},
+		"lost parameter": {
+			func(c *Config) { c.Operations = providers.Overrides{"insights": "GET /" + canary} }, "operations.insights",
+		},
+		"status in query": {
+			func(c *Config) { c.Operations = providers.Overrides{"test_decision": "POST /p/{processId}/test"} }, "",
+		},
 	} {
 		cfg := good
 		tc.change(&cfg)

@@ -35,7 +35,8 @@ func sendable(t *testing.T, messages ...proto.Message) {
 }
 
 func FuzzToken(f *testing.F) {
-	seeds(f, `{"access_token": "string", "valid_until": 0}`, `{"access_token": 7, "valid_until": "2024-01-12T12:00:00Z"}`)
+	seeds(f, `{"access_token": "string", "valid_until": 0}`,
+		`{"access_token": 7, "valid_until": "2024-01-12T12:00:00Z"}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var token wireToken
 		if json.Unmarshal(body, &token) != nil {
@@ -48,7 +49,8 @@ func FuzzToken(f *testing.F) {
 }
 
 func FuzzProcess(f *testing.F) {
-	seeds(f, `{"_id": "1", "consent": "revoked", "consentFlowStatus": [{"code": "authError", "isError": true, "timestamp": "9999-12-31T23:59:59-14:00"}]}`,
+	seeds(f,
+		`{"_id": "1", "consent": "revoked", "consentFlowStatus": [{"code": "authError", "isError": true, "timestamp": "9999-12-31T23:59:59-14:00"}]}`,
 		`{"_id": "1", "consentFlowStatuses": [{"status": {"code": "x"}, "customerBank": {"name": 7}}], "link": "https://a.example"}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var process wireCreatedProcess
@@ -73,7 +75,8 @@ func FuzzProcess(f *testing.F) {
 }
 
 func FuzzLink(f *testing.F) {
-	seeds(f, `"https://a.example"`, `{"a": ["https://a.example", {"b": "https://b.example"}]}`, `{"link": "https://a\u0000.example"}`)
+	seeds(f, `"https://a.example"`, `{"a": ["https://a.example", {"b": "https://b.example"}]}`,
+		`{"link": "https://a\u0000.example"}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var link wireLink
 		if json.Unmarshal(body, &link) == nil && link.check() == nil && !isWebAddress(link.URI) {
@@ -98,7 +101,8 @@ func FuzzPartnerBanks(f *testing.F) {
 }
 
 func FuzzInsights(f *testing.F) {
-	seeds(f, `{"accountsInfo": [{"accountNumber": 1, "balance": "1e3"}], "transactionGraph": [{"info": {"negativeSum": 1, "positiveTransactions": [{}]}}]}`,
+	seeds(f,
+		`{"accountsInfo": [{"accountNumber": 1, "balance": "1e3"}], "transactionGraph": [{"info": {"negativeSum": 1, "positiveTransactions": [{}]}}]}`,
 		`{"accountsInfo": [], "totalBalance": [1e400], "fetchedAtInterval": {"min": "0001-01-01T00:00:00Z"}}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var evaluated wireInsights
@@ -130,7 +134,8 @@ func FuzzInsights(f *testing.F) {
 }
 
 func FuzzTransactions(f *testing.F) {
-	seeds(f, `{"transactions": [{"_id": "string", "amount": 0, "date": "2019-08-24T14:15:22Z", "description": "string", "accountId": "string", "category": "income", "cBankId": "string"}]}`,
+	seeds(f,
+		`{"transactions": [{"_id": "string", "amount": 0, "date": "2019-08-24T14:15:22Z", "description": "string", "accountId": "string", "category": "income", "cBankId": "string"}]}`,
 		`{"transactions": [{"_id": 7, "amount": -1e-30, "date": "2024-02-30"}]}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var listed wireTransactions

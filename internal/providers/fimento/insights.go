@@ -8,7 +8,8 @@ import (
 )
 
 // GetInsights reads the evaluation.
-func (a *adapter) GetInsights(ctx context.Context, ref providers.ConsentRef, referenceID string) (*insightsv1.Insights, []providers.Account, error) {
+func (a *adapter) GetInsights(ctx context.Context, ref providers.ConsentRef,
+	referenceID string) (*insightsv1.Insights, []providers.Account, error) {
 	r, err := a.ofConsent(opInsights, ref)
 	if err != nil {
 		return nil, nil, err

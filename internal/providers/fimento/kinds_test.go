@@ -24,8 +24,10 @@ var creatingOperations = []string{"create_partner_bank", "create_process"}
 
 func TestStatusesBecomeKinds(t *testing.T) {
 	kinds := map[int]providers.ErrorKind{
-		400: providers.KindRejected, 401: providers.KindCredentials, 403: providers.KindNotEnabled, 404: providers.KindNotFound, 409: providers.KindConflict,
-		429: providers.KindRateLimited, 500: providers.KindUnavailable, 502: providers.KindUnavailable, 503: providers.KindUnavailable,
+		400: providers.KindRejected, 401: providers.KindCredentials, 403: providers.KindNotEnabled,
+		404: providers.KindNotFound, 409: providers.KindConflict,
+		429: providers.KindRateLimited, 500: providers.KindUnavailable, 502: providers.KindUnavailable,
+		503: providers.KindUnavailable,
 		504: providers.KindUnavailable,
 	}
 	for _, row := range contract {
@@ -49,10 +51,12 @@ func TestStatusesBecomeKinds(t *testing.T) {
 					continue
 				}
 				got := errorOf(t, err)
-				if got.Kind != want || got.Status != status || got.Operation != row.operation || got.Provider != "fimento" {
+				if got.Kind != want || got.Status != status || got.Operation != row.operation ||
+					got.Provider != "fimento" {
 					t.Errorf("%d is %+v, want %s", status, got, want)
 				}
-				if happened := status >= 500 && slices.Contains(creatingOperations, row.operation); got.MayHaveHappened != happened {
+				if happened := status >= 500 && slices.Contains(creatingOperations,
+					row.operation); got.MayHaveHappened != happened {
 					t.Errorf("%d: may have happened is %v, want %v", status, got.MayHaveHappened, happened)
 				}
 				if status == 429 && got.RetryAfter != 7*time.Second {
@@ -91,27 +95,42 @@ func TestErrorCodes(t *testing.T) {
 }
 
 func TestMalformedBodies(t *testing.T) {
-	everywhere := []string{`{`, `[`, `[1]`, `{"a":}`, `"text"`, `12`, `true`, `null`, `<html></html>`, `{} {}`, "", "\xff"}
+	everywhere := []string{
+		`{`, `[`, `[1]`, `{"a":}`, `"text"`, `12`, `true`, `null`, `<html></html>`, `{} {}`, "", "\xff",
+	}
 	particular := map[string][]string{
 		"login":               {`{}`, `{"access_token": ""}`, `{"access_token": null}`, `{"access_token": {}}`},
 		"create_partner_bank": {`{}`, `[]`, `{"_id": ""}`, `{"_id": "1", "isBroker": "yes"}`},
 		"update_partner_bank": {`{}`, `[]`},
 		"list_partner_banks":  {`{}`, `[{}]`, `[null]`, `{"items": []}`},
-		"create_process":      {`{}`, sampleProcess, `{"consent-link": "` + fakeLink + `"}`, `{"_id": "1", "consent-link": "javascript:alert(1)"}`},
+		"create_process": {
+			`{}`, sampleProcess, `{"consent-link": "` + fakeLink + `"}`,
+			`{"_id": "1", "consent-link": "javascript:alert(1)"}`,
+		},
 		"get_process": {
-			`{}`, `{"_id": "1", "consentFlowStatus": "created"}`, `{"_id": "1", "customerBankConsent": {}}`, `{"_id": "1", "customerBankConsent": [1]}`,
+			`{}`, `{"_id": "1", "consentFlowStatus": "created"}`, `{"_id": "1", "customerBankConsent": {}}`,
+			`{"_id": "1", "customerBankConsent": [1]}`,
 			`{"_id": "1", "consentFlowStatus": {"history": {}}}`, `{"_id": {}}`,
 		},
-		"new_consent_link":   {`{}`, `{"a": "https://a.example", "b": "https://b.example"}`, `{"link": "mailto:a@b.example"}`, `{"link": "//a.example"}`},
-		"new_consent_flow":   {`{}`, `{"url": "https://user:secret@a.example"}`, `{"url": "https:///path"}`},
-		"visualisation_link": {`{}`, `{"visualisationUrl": "view.example"}`, `{"visualisationUrl": "data:text/html,x"}`, `{"url": "https://a.example"}`},
+		"new_consent_link": {
+			`{}`, `{"a": "https://a.example", "b": "https://b.example"}`, `{"link": "mailto:a@b.example"}`,
+			`{"link": "//a.example"}`,
+		},
+		"new_consent_flow": {`{}`, `{"url": "https://user:secret@a.example"}`, `{"url": "https:///path"}`},
+		"visualisation_link": {
+			`{}`, `{"visualisationUrl": "view.example"}`, `{"visualisationUrl": "data:text/html,x"}`,
+			`{"url": "https://a.example"}`,
+		},
 		"insights": {
 			`{}`, `{"accountsInfo": {}}`, `{"accountsInfo": [1]}`, `{"accountsInfo": [], "transactionGraph": {}}`,
-			`{"accountsInfo": [{"balance": "much"}]}`, `{"accountsInfo": [{"balance": 1e400000000}]}`, `{"accountsInfo": [], "transactionGraph": [{"info": 1}]}`,
+			`{"accountsInfo": [{"balance": "much"}]}`, `{"accountsInfo": [{"balance": 1e400000000}]}`,
+			`{"accountsInfo": [], "transactionGraph": [{"info": 1}]}`,
 		},
 		"transactions": {
-			`{}`, `[]`, `{"transactions": null}`, `{"transactions": {}}`, `{"transactions": [{"amount": 1}]}`, `{"transactions": [{"_id": "1"}]}`,
-			`{"transactions": [{"_id": "1", "amount": null}]}`, `{"transactions": [{"_id": "1", "amount": "NaN"}]}`, `{"transactions": [null]}`,
+			`{}`, `[]`, `{"transactions": null}`, `{"transactions": {}}`, `{"transactions": [{"amount": 1}]}`,
+			`{"transactions": [{"_id": "1"}]}`,
+			`{"transactions": [{"_id": "1", "amount": null}]}`, `{"transactions": [{"_id": "1", "amount": "NaN"}]}`,
+			`{"transactions": [null]}`,
 		},
 	}
 	careless := []string{"delete_process", "add_webhook", "test_decision"} // their answers do not matter
@@ -136,7 +155,8 @@ func TestMalformedBodies(t *testing.T) {
 					continue
 				}
 				got := errorOf(t, err)
-				if got.Kind != providers.KindInvalidResponse || got.Provider != "fimento" || got.Operation != row.operation {
+				if got.Kind != providers.KindInvalidResponse || got.Provider != "fimento" ||
+					got.Operation != row.operation {
 					t.Errorf("%q is %+v", body, got)
 				}
 				if got.MayHaveHappened != slices.Contains(creatingOperations, row.operation) {

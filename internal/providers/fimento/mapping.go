@@ -34,7 +34,8 @@ const (
 // overall is the scope of the statuses of a process, beside those of its banks.
 const overall = "overall"
 
-// eventTypes maps the documented codes, those of the process and those of its banks: neither table has a code of the other.
+// eventTypes maps the documented codes, those of the process and those of its banks: neither table has a code of the
+// other.
 var eventTypes = map[text]consentv1.ConsentEvent_Type{
 	codeCreated:                     consentv1.ConsentEvent_CREATED,
 	codeLinkOpened:                  consentv1.ConsentEvent_LINK_OPENED,
@@ -54,7 +55,8 @@ var eventTypes = map[text]consentv1.ConsentEvent_Type{
 // Our sentences for a failure at the bank.
 const (
 	authFailed          = "The customer's authentication at the bank failed."
-	authFailedExplained = "The customer's authentication at the bank failed; the provider gave a reason in its own words, which is not passed on."
+	authFailedExplained = "The customer's authentication at the bank failed; the provider gave a reason in its own " +
+		"words, which is not passed on."
 )
 
 // reportOf turns a process into what Kontor knows of it: its statuses, each once, and the decision that stands.
@@ -70,14 +72,17 @@ func reportOf(process *wireProcess) providers.ConsentState {
 		id := connectionKey(bank)
 		found = append(found, statusesOf("bank/"+id, providers.Observation{
 			ConnectionID: id,
-			Bank:         &consentv1.Connection_Bank{DisplayName: string(bank.CustomerBank.Name), CountryCode: string(bank.CustomerBank.Country)},
+			Bank: &consentv1.Connection_Bank{
+				DisplayName: string(bank.CustomerBank.Name), CountryCode: string(bank.CustomerBank.Country),
+			},
 		}, bank.Status)...)
 	}
 	for _, decision := range []wireDecision{process.Consent, process.ConsentFlowStatus.Consent} {
 		if !decision.known() {
 			// An unknown word is passed on as it is.
 			found = append(found, providers.Observation{
-				Key: "consent/" + string(decision), Type: consentv1.ConsentEvent_PROVIDER_STATUS, ProviderCode: string(decision),
+				Key: "consent/" + string(decision), Type: consentv1.ConsentEvent_PROVIDER_STATUS,
+				ProviderCode: string(decision),
 			})
 		}
 	}
@@ -86,9 +91,9 @@ func reportOf(process *wireProcess) providers.ConsentState {
 	return state
 }
 
-// decisionOf gives the decision that stands, with Fimento's word for it. Fimento states it in two consent fields, and by
-// the overall status that is current. Where they differ, the withdrawal stands: the customer may have said so in a place
-// that the others do not know of yet.
+// decisionOf gives the decision that stands, with Fimento's word for it. Fimento states it in two consent fields, and
+// by the overall status that is current. Where they differ, the withdrawal stands: the customer may have said so in a
+// place that the others do not know of yet.
 func decisionOf(process *wireProcess) (consentv1.Decision_Value, string) {
 	current := process.ConsentFlowStatus.Current
 	fields := []wireDecision{process.Consent, process.ConsentFlowStatus.Consent}
@@ -103,8 +108,8 @@ func decisionOf(process *wireProcess) (consentv1.Decision_Value, string) {
 	return consentv1.Decision_UNDECIDED, ""
 }
 
-// connectionKey identifies a bank within its process, so that a bank that is listed twice is one. consentFlowStatusId alone would not do: it
-// is likely the flow's, and a flow can hold several banks.
+// connectionKey identifies a bank within its process, so that a bank that is listed twice is one. consentFlowStatusId
+// alone would not do: it is likely the flow's, and a flow can hold several banks.
 func connectionKey(bank wireBankConsent) string {
 	id := string(bank.ConsentFlowStatusID) + "|" + string(bank.CustomerBank.Name)
 	if bank.CustomerBank.Country != "" {
@@ -113,12 +118,13 @@ func connectionKey(bank wireBankConsent) string {
 	return id
 }
 
-// statusesOf turns one history into observations, each a copy of about. What may happen several times is numbered in its
-// key: a link is opened as often as the history says so, and a customer may withdraw again, in a later flow, without a
-// time to tell it from the first withdrawal.
+// statusesOf turns one history into observations, each a copy of about. What may happen several times is numbered in
+// its key: a link is opened as often as the history says so, and a customer may withdraw again, in a later flow,
+// without a time to tell it from the first withdrawal.
 func statusesOf(scope string, about providers.Observation, reported wireStatuses) []providers.Observation {
 	history := reported.History
-	if current := reported.Current; current != nil && !slices.ContainsFunc(history, func(s wireStatus) bool { return sameStatus(s, *current) }) {
+	if current := reported.Current; current != nil && !slices.ContainsFunc(history,
+		func(s wireStatus) bool { return sameStatus(s, *current) }) {
 		history = append(slices.Clone(history), *current)
 	}
 	times := map[string]int{}
@@ -128,13 +134,16 @@ func statusesOf(scope string, about providers.Observation, reported wireStatuses
 			continue // null, or nothing that means anything
 		}
 		o := about
-		o.Key, o.Type, o.ProviderCode, o.Time = statusKey(scope, status), eventTypeOf(status), string(status.Code), status.Timestamp.Time
+		o.Key, o.Type, o.ProviderCode, o.Time = statusKey(scope,
+			status), eventTypeOf(status), string(status.Code), status.Timestamp.Time
 		if repeats := status.Code == codeLinkOpened || status.denied() && o.Time.IsZero(); repeats {
 			times[o.Key]++
 			o.Key = fmt.Sprintf("%s#%d", o.Key, times[o.Key])
 		}
 		if o.Type == consentv1.ConsentEvent_AUTHORIZATION_FAILED {
-			o.Error = &errorv1.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED, Message: authFailed, ProviderCode: o.ProviderCode}
+			o.Error = &errorv1.Error{
+				Reason: errorv1.Error_AUTHORIZATION_FAILED, Message: authFailed, ProviderCode: o.ProviderCode,
+			}
 			if status.explained() {
 				o.Error.Message = authFailedExplained
 			}
@@ -144,8 +153,8 @@ func statusesOf(scope string, about providers.Observation, reported wireStatuses
 	return found
 }
 
-// sameStatus tells whether current is an entry of the history. A time that one of them lacks makes no difference, but for
-// a withdrawal: without a time it may be another one than that of the history.
+// sameStatus tells whether current is an entry of the history. A time that one of them lacks makes no difference, but
+// for a withdrawal: without a time it may be another one than that of the history.
 func sameStatus(entry, current wireStatus) bool {
 	a, b := entry.Timestamp.Time, current.Timestamp.Time
 	if entry.Code != current.Code || entry.IsError != current.IsError {
@@ -158,9 +167,9 @@ func sameStatus(entry, current wireStatus) bool {
 	return untimed || a.Truncate(time.Second).Equal(b.Truncate(time.Second))
 }
 
-// statusKey identifies a status by its scope, its code and its second: the same code with the same time is the same status, reported again. A
-// process is created once, whenever that is said to have been. A failure is a status of its own beside the one that it strikes, since Fimento
-// marks a status that it may have reported before.
+// statusKey identifies a status by its scope, its code and its second: the same code with the same time is the same
+// status, reported again. A process is created once, whenever that is said to have been. A failure is a status of its
+// own beside the one that it strikes, since Fimento marks a status that it may have reported before.
 func statusKey(scope string, status wireStatus) string {
 	key := scope + "/" + string(status.Code)
 	switch {
@@ -210,12 +219,14 @@ func marketOf(ref providers.ConsentRef) providers.Market {
 
 func partnerBankOf(w wirePartnerBank) providers.PartnerBank {
 	return providers.PartnerBank{
-		ID: string(w.ID), DisplayName: string(w.Name), LogoURI: string(cmp.Or(w.LogoURL, w.LogoURI)), Broker: w.IsBroker,
+		ID: string(w.ID), DisplayName: string(w.Name), LogoURI: string(cmp.Or(w.LogoURL, w.LogoURI)),
+		Broker: w.IsBroker,
 	}
 }
 
-// accountKey normalises an account number: letters and digits in upper case, and the asterisks of a masked card. Accounts have no id of their
-// own, and transactions name their account by a string that is equal when it is the number.
+// accountKey normalises an account number: letters and digits in upper case, and the asterisks of a masked card.
+// Accounts have no id of their own, and transactions name their account by a string that is equal when it is the
+// number.
 func accountKey(number text) string {
 	return strings.Map(func(r rune) rune {
 		if r == '*' || unicode.IsLetter(r) || unicode.IsDigit(r) {
@@ -225,8 +236,8 @@ func accountKey(number text) string {
 	}, string(number))
 }
 
-// accountsOf maps accountsInfo. An account without a number, and a second one whose number is taken, is told by bank, name and type as well; one
-// that agrees in all of that is the same account listed twice.
+// accountsOf maps accountsInfo. An account without a number, and a second one whose number is taken, is told by bank,
+// name and type as well; one that agrees in all of that is the same account listed twice.
 //
 // ConnectionID holds the bank's NAME, since accountsInfo knows no other: who matches it to a connection compares names.
 func accountsOf(listed []wireAccount, market providers.Market) []providers.Account {
@@ -277,11 +288,13 @@ func isIBAN(number string) bool {
 // accountCodes are types that count only when they stand alone: "isk" is in "risk", too.
 var accountCodes = map[string]bankingv1.Account_Type{
 	"isk": bankingv1.Account_SECURITIES, "kf": bankingv1.Account_SECURITIES, // Swedish wrappers of investments
-	"cacc": bankingv1.Account_CURRENT, "slry": bankingv1.Account_CURRENT, "svgs": bankingv1.Account_SAVINGS, // ISO 20022
+	"cacc": bankingv1.Account_CURRENT, "slry": bankingv1.Account_CURRENT,
+	"svgs": bankingv1.Account_SAVINGS, // ISO 20022
 }
 
-// accountWords tell the type of an account by what its free string contains, in English, Swedish and Finnish. The first row that matches
-// wins: a "luottokortti" is a card, an "investeringssparkonto" holds securities although it says "spar".
+// accountWords tell the type of an account by what its free string contains, in English, Swedish and Finnish. The first
+// row that matches wins: a "luottokortti" is a card, an "investeringssparkonto" holds securities although it says
+// "spar".
 var accountWords = []struct {
 	kind  bankingv1.Account_Type
 	words []string
@@ -289,12 +302,14 @@ var accountWords = []struct {
 	{bankingv1.Account_CARD, []string{"card", "kort"}},
 	{bankingv1.Account_LOAN, []string{"loan", "mortgage", "lån", "laina", "luotto"}},
 	{bankingv1.Account_SECURITIES, []string{
-		"securit", "invest", "depot", "custody", "brokerage", "fund", "depå", "värdepapper", "aktie", "fond", "kapitalförsäkring", "arvopaperi",
+		"securit", "invest", "depot", "custody", "brokerage", "fund", "depå", "värdepapper", "aktie", "fond",
+		"kapitalförsäkring", "arvopaperi",
 		"arvo-osuus", "osake", "rahasto", "sijoitus",
 	}},
 	{bankingv1.Account_SAVINGS, []string{"saving", "deposit", "spar", "säästö", "talletus"}},
 	{bankingv1.Account_CURRENT, []string{
-		"current", "checking", "transaction", "salary", "giro", "payment", "business", "transaktion", "lön", "privat", "personkonto", "betal", "allkonto",
+		"current", "checking", "transaction", "salary", "giro", "payment", "business", "transaktion", "lön", "privat",
+		"personkonto", "betal", "allkonto",
 		"företag", "käyttö", "palkka", "yritys",
 	}},
 }
@@ -324,7 +339,8 @@ func (a *amount) money(market providers.Market) *typev1.Money {
 	return a.Money(market.CurrencyCode)
 }
 
-// outflow gives the amount as one that leaves the account, whichever sign the provider gave it: the list or sum that it stands in says so.
+// outflow gives the amount as one that leaves the account, whichever sign the provider gave it: the list or sum that it
+// stands in says so.
 func (a *amount) outflow() *amount {
 	if a == nil || a.Sign() <= 0 {
 		return a
@@ -335,8 +351,8 @@ func (a *amount) outflow() *amount {
 // localPattern is a plain date, or a time without a zone.
 var localPattern = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})([T ]\d{2}:\d{2}\S*)?$`)
 
-// dateOf gives the date of an instant in the market's zone. A plain date, and a time that names no zone, are the market's already. Anything
-// else is "".
+// dateOf gives the date of an instant in the market's zone. A plain date, and a time that names no zone, are the
+// market's already. Anything else is "".
 func dateOf(written text, market providers.Market) string {
 	if t, ok := parseInstant(string(written)); ok {
 		return t.In(market.Location).Format(time.DateOnly)
@@ -383,7 +399,8 @@ func insightsOf(i wireInsights, found []providers.Account, market providers.Mark
 		raw json.RawMessage
 		to  **structpb.Struct
 	}{
-		{i.TotalBalance, &insights.TotalBalance}, {i.Categorisation, &insights.Categorisation}, {i.ComputationAutomation, &insights.ComputationAutomation},
+		{i.TotalBalance, &insights.TotalBalance}, {i.Categorisation, &insights.Categorisation},
+		{i.ComputationAutomation, &insights.ComputationAutomation},
 	} {
 		object, err := providers.OpenObject(open.raw)
 		if err != nil {
@@ -428,8 +445,10 @@ func entryOf(e wireEntry, market providers.Market) *insightsv1.Insights_Entry {
 	}
 }
 
-// categoriesOf sums the movements up, one row for each of the provider's labels, in the order of Kontor's list and then of the labels.
-func categoriesOf(movements []*insightsv1.Insights_Movement, market providers.Market) []*insightsv1.Insights_CategorySum {
+// categoriesOf sums the movements up, one row for each of the provider's labels, in the order of Kontor's list and then
+// of the labels.
+func categoriesOf(movements []*insightsv1.Insights_Movement,
+	market providers.Market) []*insightsv1.Insights_CategorySum {
 	type sum struct {
 		income, expense money.Decimal
 		count           int32
@@ -458,7 +477,8 @@ func categoriesOf(movements []*insightsv1.Insights_Movement, market providers.Ma
 		})
 	}
 	slices.SortFunc(rows, func(a, b *insightsv1.Insights_CategorySum) int {
-		return cmp.Or(cmp.Compare(a.GetCategory(), b.GetCategory()), strings.Compare(a.GetProviderCategory(), b.GetProviderCategory()))
+		return cmp.Or(cmp.Compare(a.GetCategory(), b.GetCategory()),
+			strings.Compare(a.GetProviderCategory(), b.GetProviderCategory()))
 	})
 	return rows
 }

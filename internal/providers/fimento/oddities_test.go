@@ -56,7 +56,9 @@ func status(code, timestamp string) string {
 func TestOddity1PsuType(t *testing.T) {
 	for _, psuType := range []string{"", "business", "transaction-categorisation", "något annat"} {
 		f := newFake(t)
-		f.answer("create_process", withLink(strings.Replace(sampleProcess, `"psuType": "business"`, `"psuType": `+fmt.Sprintf("%q", psuType), 1)))
+		f.answer("create_process",
+			withLink(strings.Replace(sampleProcess, `"psuType": "business"`, `"psuType": `+fmt.Sprintf("%q", psuType),
+				1)))
 		consent := newConsent()
 		consent.Psu.PsuType = psuType
 		if _, err := f.provider().Consents.CreateConsent(t.Context(), consent); err != nil {
@@ -83,18 +85,19 @@ func TestOddity2Consent(t *testing.T) {
 		`"consent": "null"`: none,
 		`"consent": ""`:     none,
 		`"consent": false`:  none,
-		`"consent": "null", ` + overall(`{"consent": "null"}`):                        none,
-		`"consent": "approved"`:                                                       approved,
-		`"consent": "Approved"`:                                                       approved,
-		`"consent": "revoked"`:                                                        revoked,
-		`"consent": " REVOKED "`:                                                      revoked,
-		`"consent": "paused"`:                                                         none,
-		overall(`{"consent": "approved"}`):                                            approved,
-		overall(`{"consent": "revoked"}`):                                             revoked,
-		overall(`{"current": ` + denied + `}`):                                        revoked,
-		overall(denied):                                                               revoked,
-		overall(`{"code": "customerdeniedconsent"}`):                                  revoked,
-		overall(`{"current": ` + agreed + `}`):                                        none, // the status itself says so
+		`"consent": "null", ` + overall(`{"consent": "null"}`): none,
+		`"consent": "approved"`:                                approved,
+		`"consent": "Approved"`:                                approved,
+		`"consent": "revoked"`:                                 revoked,
+		`"consent": " REVOKED "`:                               revoked,
+		`"consent": "paused"`:                                  none,
+		overall(`{"consent": "approved"}`):                     approved,
+		overall(`{"consent": "revoked"}`):                      revoked,
+		overall(`{"current": ` + denied + `}`):                 revoked,
+		overall(denied):                                        revoked,
+		overall(`{"code": "customerdeniedconsent"}`):           revoked,
+		overall(`{"current": ` + agreed +
+			`}`): none, // the status itself says so
 		overall(`[` + denied + `]`):                                                   none, // as it does here
 		`"consent": "approved", ` + overall(`{"consent": "approved"}`):                approved,
 		`"consent": "revoked", ` + overall(`{"consent": "approved"}`):                 revoked,
@@ -111,7 +114,8 @@ func TestOddity2Consent(t *testing.T) {
 	want := []providers.Observation{{
 		Key: "consent/paused", Type: consentv1.ConsentEvent_PROVIDER_STATUS, ProviderCode: "paused",
 	}}
-	if diff := cmp.Diff(want, stateOf(t, `"consent": "paused", "consentFlowStatus": {"consent": "approved"}`)); diff != "" {
+	if diff := cmp.Diff(want,
+		stateOf(t, `"consent": "paused", "consentFlowStatus": {"consent": "approved"}`)); diff != "" {
 		t.Errorf("an unknown decision: %s", diff)
 	}
 }
@@ -138,9 +142,12 @@ var withdrawals = map[string]string{
 func TestWithdrawalsWithoutATimeEndTheConsent(t *testing.T) {
 	for spelling, members := range withdrawals {
 		for name, written := range map[string]string{
-			"none": "", "null": "null", "empty": `""`, "epoch seconds": "1705060800", "epoch milliseconds": `"1705060800000"`,
-			"no zone": `"2024-01-12T13:00:00"`, "date": `"2024-01-12"`, "words": `"yesterday"`, "an object": `{"at": "2024-01-12T13:00:00Z"}`,
-			"year 1": `"0001-01-01T00:00:00Z"`, "before the API": `"2014-12-31T23:59:59Z"`, "year 9999": `"9999-12-31T23:59:59-14:00"`,
+			"none": "", "null": "null", "empty": `""`, "epoch seconds": "1705060800",
+			"epoch milliseconds": `"1705060800000"`,
+			"no zone":            `"2024-01-12T13:00:00"`, "date": `"2024-01-12"`, "words": `"yesterday"`,
+			"an object": `{"at": "2024-01-12T13:00:00Z"}`,
+			"year 1":    `"0001-01-01T00:00:00Z"`, "before the API": `"2014-12-31T23:59:59Z"`,
+			"year 9999": `"9999-12-31T23:59:59-14:00"`,
 			"far ahead": `"2026-03-03T12:00:01Z"`, // more than a day after the report
 		} {
 			timestamp := `, "timestamp": ` + written
@@ -150,7 +157,8 @@ func TestWithdrawalsWithoutATimeEndTheConsent(t *testing.T) {
 			report := strings.NewReplacer("approval", status("customerApprovedConsent", "2024-01-12T12:00:00Z"),
 				"denial", `{"code": "customerDeniedConsent"`+timestamp+`}`, "written", written).Replace(members)
 			received := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
-			history := consent.Add(nil, consent.Created(received, "made"), consent.LinkIssued(1, "https://bank.example", received, received))
+			history := consent.Add(nil, consent.Created(received, "made"),
+				consent.LinkIssued(1, "https://bank.example", received, received))
 			state := read(t, report)
 			for range 2 { // told again, it stays so
 				history = append(history, consent.Observe(history, *state, received)...)
@@ -164,7 +172,8 @@ func TestWithdrawalsWithoutATimeEndTheConsent(t *testing.T) {
 }
 
 func bank(flow, name, country, statuses string) string {
-	return fmt.Sprintf(`{"customerBank": {"name": %q, "country": %q}, "consentFlowStatusId": %q, "status": %s}`, name, country, flow, statuses)
+	return fmt.Sprintf(`{"customerBank": {"name": %q, "country": %q}, "consentFlowStatusId": %q, "status": %s}`, name,
+		country, flow, statuses)
 }
 
 func TestOddity3OneListOfBanks(t *testing.T) {
@@ -190,8 +199,9 @@ func TestOddity3OneListOfBanks(t *testing.T) {
 	}
 	got := stateOf(t, `"customerBankConsent": [`+one+`]`)
 	want := []providers.Observation{{
-		Key: first, Type: consentv1.ConsentEvent_BANK_SELECTED, ConnectionID: "f1|Nordfjäll Bank|SE", ProviderCode: "bankAddedNotCompletedAuthFlow",
-		Bank: &consentv1.Connection_Bank{DisplayName: "Nordfjäll Bank", CountryCode: "SE"}, Time: noon,
+		Key: first, Type: consentv1.ConsentEvent_BANK_SELECTED, ConnectionID: "f1|Nordfjäll Bank|SE",
+		ProviderCode: "bankAddedNotCompletedAuthFlow",
+		Bank:         &consentv1.Connection_Bank{DisplayName: "Nordfjäll Bank", CountryCode: "SE"}, Time: noon,
 	}}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)
@@ -224,7 +234,9 @@ func TestOddity4ShapesOfAStatus(t *testing.T) {
 	} {
 		wantKeys(t, `"consentFlowStatus": `+shape, want...)
 	}
-	for shape, want := range map[string]int{`[` + opened + `]`: 1, `{"current": ` + opened + `}`: 1, opened: 1, `[]`: 0} {
+	for shape, want := range map[string]int{
+		`[` + opened + `]`: 1, `{"current": ` + opened + `}`: 1, opened: 1, `[]`: 0,
+	} {
 		if got := stateOf(t, `"customerBankConsent": [`+bank("f", "B", "SE", shape)+`]`); len(got) != want {
 			t.Errorf("a bank's %s gave %d observations", shape, len(got))
 		}
@@ -236,12 +248,19 @@ func TestOddity5Errors(t *testing.T) {
 	failure := func(code, rest string) string { return fmt.Sprintf(`{"code": %q, "timestamp": %q%s}`, code, at, rest) }
 	const secret = "199503096316 avbröt"
 	for members, code := range map[string]string{
-		`"consentFlowStatus": {"current": ` + failure("authError", "") + `}`:                                                           "authError",
-		`"consentFlowStatus": [` + failure("authError", `, "isError": true`) + `]`:                                                     "authError",
-		`"consentFlowStatus": [` + failure("consentLinkOpened", `, "isError": true`) + `]`:                                             "consentLinkOpened",
-		`"customerBankConsent": [` + bank("f", "B", "SE", "["+failure("authError", "")+"]") + `]`:                                      "authError",
-		`"customerBankConsent": [` + bank("f", "B", "SE", "["+failure("bankAddedNotCompletedAuthFlow", `, "isError": true`)+"]") + `]`: "bankAddedNotCompletedAuthFlow",
-		`"customerBankConsent": [` + bank("f", "B", "SE", failure("", `, "isError": true`)) + `]`:                                      "",
+		`"consentFlowStatus": {"current": ` + failure("authError",
+			"") + `}`: "authError",
+		`"consentFlowStatus": [` + failure("authError",
+			`, "isError": true`) + `]`: "authError",
+		`"consentFlowStatus": [` + failure("consentLinkOpened",
+			`, "isError": true`) + `]`: "consentLinkOpened",
+		`"customerBankConsent": [` + bank("f", "B", "SE",
+			"["+failure("authError", "")+"]") + `]`: "authError",
+		`"customerBankConsent": [` + bank("f", "B", "SE",
+			"["+failure("bankAddedNotCompletedAuthFlow", `, "isError": true`)+"]") +
+			`]`: "bankAddedNotCompletedAuthFlow",
+		`"customerBankConsent": [` + bank("f", "B", "SE",
+			failure("", `, "isError": true`)) + `]`: "",
 	} {
 		got := stateOf(t, members)
 		if len(got) != 1 {
@@ -249,33 +268,47 @@ func TestOddity5Errors(t *testing.T) {
 			continue
 		}
 		want := &errorv1.Error{
-			Reason: errorv1.Error_AUTHORIZATION_FAILED, Message: "The customer's authentication at the bank failed.", ProviderCode: code,
+			Reason: errorv1.Error_AUTHORIZATION_FAILED, Message: "The customer's authentication at the bank failed.",
+			ProviderCode: code,
 		}
-		if got[0].Type != consentv1.ConsentEvent_AUTHORIZATION_FAILED || got[0].ProviderCode != code || !got[0].Time.Equal(noon) {
+		if got[0].Type != consentv1.ConsentEvent_AUTHORIZATION_FAILED || got[0].ProviderCode != code ||
+			!got[0].Time.Equal(noon) {
 			t.Errorf("%s gave %+v", members, got[0])
 		}
 		if diff := cmp.Diff(want, got[0].Error, protocmp.Transform()); diff != "" {
 			t.Errorf("%s: %s", members, diff)
 		}
-		if onBank := strings.Contains(members, "customerBankConsent"); onBank != (got[0].ConnectionID == "f|B|SE") || onBank != (got[0].Bank != nil) {
+		if onBank := strings.Contains(members,
+			"customerBankConsent"); onBank != (got[0].ConnectionID == "f|B|SE") || onBank != (got[0].Bank != nil) {
 			t.Errorf("%s concerns %q", members, got[0].ConnectionID)
 		}
 	}
 
 	// The provider's own words go nowhere; only that there are some is told.
-	for message, told := range map[string]bool{fmt.Sprintf("%q", secret): true, `{"text": "x"}`: true, `""`: false, `null`: false} {
-		got := stateOf(t, `"consentFlowStatus": [`+failure("authError", `, "isError": true, "errorMessage": `+message)+`]`)
-		if strings.Contains(fmt.Sprintf("%+v", got), secret) || strings.Contains(got[0].Error.Message, "in its own words") != told {
+	for message, told := range map[string]bool{
+		fmt.Sprintf("%q", secret): true, `{"text": "x"}`: true, `""`: false, `null`: false,
+	} {
+		got := stateOf(t,
+			`"consentFlowStatus": [`+failure("authError", `, "isError": true, "errorMessage": `+message)+`]`)
+		if strings.Contains(fmt.Sprintf("%+v", got),
+			secret) || strings.Contains(got[0].Error.Message, "in its own words") != told {
 			t.Errorf("errorMessage %s became %q", message, got[0].Error.Message)
 		}
 	}
 
-	// A failure that strikes a status which was reported before is news; told once by its code and once by the flag, it is not.
-	wantKeys(t, `"consentFlowStatus": {"current": `+failure("completed", `, "isError": true`)+`, "history": [`+failure("completed", "")+`]}`,
+	// A failure that strikes a status which was reported before is news; told once by its code and once by the flag, it
+	// is not.
+	wantKeys(t,
+		`"consentFlowStatus": {"current": `+failure("completed",
+			`, "isError": true`)+`, "history": [`+failure("completed", "")+`]}`,
 		"overall/completed/"+at, "overall/completed/"+at+"/error")
-	wantKeys(t, `"consentFlowStatus": {"current": `+failure("authError", `, "isError": true`)+`, "history": [`+failure("authError", "")+`]}`,
+	wantKeys(t,
+		`"consentFlowStatus": {"current": `+failure("authError",
+			`, "isError": true`)+`, "history": [`+failure("authError", "")+`]}`,
 		"overall/authError/"+at)
-	if got := stateOf(t, `"consentFlowStatus": [`+failure("completed", `, "isError": false, "errorMessage": "x"`)+`]`)[0]; got.Error != nil {
+	if got := stateOf(t,
+		`"consentFlowStatus": [`+failure("completed",
+			`, "isError": false, "errorMessage": "x"`)+`]`)[0]; got.Error != nil {
 		t.Errorf("a success has the error %v", got.Error)
 	}
 }
@@ -308,7 +341,10 @@ func TestDocumentedCodes(t *testing.T) {
 func TestOddity6StatusesInAnyOrder(t *testing.T) {
 	var history []string
 	want := []string{"created"}
-	for i, code := range []string{"completed", "customerApprovedConsent", "created", "somethingNew", "categorisationDone", "", "somethingNew", "customerDeniedConsent"} {
+	for i, code := range []string{
+		"completed", "customerApprovedConsent", "created", "somethingNew", "categorisationDone", "", "somethingNew",
+		"customerDeniedConsent",
+	} {
 		at := noon.Add(time.Duration(-i) * time.Minute).Format(time.RFC3339)
 		history = append(history, status(code, at))
 		if code != "created" && code != "" {
@@ -338,16 +374,33 @@ func TestRepeatedStatuses(t *testing.T) {
 	at := func(code, timestamp string) string { return status(code, timestamp) }
 	const noonKey = "/2024-01-12T12:00:00Z"
 	for history, want := range map[string][]string{
-		at("completed", "2024-01-12T12:00:00Z") + `,` + at("completed", "2024-01-12T12:00:00.999Z"):                                        {"overall/completed" + noonKey},
-		at("completed", "2024-01-12T12:00:00Z") + `,` + at("completed", "2024-01-12T12:00:01Z"):                                            {"overall/completed" + noonKey, "overall/completed/2024-01-12T12:00:01Z"},
-		at("consentLinkOpened", "2024-01-12T12:00:00.1Z") + `,` + at("consentLinkOpened", "2024-01-12T13:00:00.2+01:00"):                   {"overall/consentLinkOpened" + noonKey + "#1", "overall/consentLinkOpened" + noonKey + "#2"},
-		at("consentLinkOpened", "2024-01-12T12:00:00Z") + `,` + at("created", "x") + `,` + at("consentLinkOpened", "2024-01-12T12:00:07Z"): {"created", "overall/consentLinkOpened" + noonKey + "#1", "overall/consentLinkOpened/2024-01-12T12:00:07Z#1"},
-		`{"code": "consentLinkOpened"}, {"code": "consentLinkOpened"}`:                                                                     {"overall/consentLinkOpened#1", "overall/consentLinkOpened#2"},
+		at("completed",
+			"2024-01-12T12:00:00Z") + `,` + at("completed", "2024-01-12T12:00:00.999Z"): {
+			"overall/completed" + noonKey,
+		},
+		at("completed",
+			"2024-01-12T12:00:00Z") + `,` + at("completed", "2024-01-12T12:00:01Z"): {
+			"overall/completed" + noonKey, "overall/completed/2024-01-12T12:00:01Z",
+		},
+		at("consentLinkOpened",
+			"2024-01-12T12:00:00.1Z") + `,` + at("consentLinkOpened", "2024-01-12T13:00:00.2+01:00"): {
+			"overall/consentLinkOpened" + noonKey + "#1", "overall/consentLinkOpened" + noonKey + "#2",
+		},
+		at("consentLinkOpened",
+			"2024-01-12T12:00:00Z") + `,` + at("created",
+			"x") + `,` + at("consentLinkOpened", "2024-01-12T12:00:07Z"): {
+			"created", "overall/consentLinkOpened" + noonKey + "#1", "overall/consentLinkOpened/2024-01-12T12:00:07Z#1",
+		},
+		`{"code": "consentLinkOpened"}, {"code": "consentLinkOpened"}`: {
+			"overall/consentLinkOpened#1", "overall/consentLinkOpened#2",
+		},
 	} {
 		wantKeys(t, `"consentFlowStatus": [`+history+`]`, want...)
 	}
 	// The present status is the last of the history, not one more, with or without its milliseconds.
-	wantKeys(t, `"consentFlowStatus": {"current": `+at("consentLinkOpened", "2024-01-12T12:00:00.5Z")+`, "history": [`+at("consentLinkOpened", "2024-01-12T12:00:00Z")+`]}`,
+	wantKeys(t,
+		`"consentFlowStatus": {"current": `+at("consentLinkOpened",
+			"2024-01-12T12:00:00.5Z")+`, "history": [`+at("consentLinkOpened", "2024-01-12T12:00:00Z")+`]}`,
 		"overall/consentLinkOpened"+noonKey+"#1")
 	opened := at("consentLinkOpened", "2024-01-12T12:00:00Z")
 	wantKeys(t, `"consentFlowStatus": {"current": `+opened+`, "history": [`+opened+`,`+opened+`]}`,
@@ -355,7 +408,9 @@ func TestRepeatedStatuses(t *testing.T) {
 }
 
 func TestOddity7BrokerBanksAndLogos(t *testing.T) {
-	for _, answered := range []string{`["b1", "b2"]`, `[{"name": "A", "id": "b1", "logoUrl": "www.logo.example"}]`, `null`, `"b1"`, `{}`} {
+	for _, answered := range []string{
+		`["b1", "b2"]`, `[{"name": "A", "id": "b1", "logoUrl": "www.logo.example"}]`, `null`, `"b1"`, `{}`,
+	} {
 		f := newFake(t)
 		f.answer("create_process", withLink(strings.Replace(sampleProcess, `["string"]`, answered, 1)))
 		if err := operations["create_process"](t.Context(), f.provider()); err != nil {
@@ -440,26 +495,34 @@ func TestOddity11OpenObjects(t *testing.T) {
 		}
 		return insights
 	}
-	same(t, evaluate(t, `, "totalBalance": {"sum": 9007199254740993, "tenth": 0.1, "deep": [{"a": null}]}, "categorisation": [1, "x"], "computationAutomation": {}`),
+	same(t,
+		evaluate(t,
+			`, "totalBalance": {"sum": 9007199254740993, "tenth": 0.1, "deep": [{"a": null}]}, "categorisation": [1, "x"], "computationAutomation": {}`),
 		&insightsv1.Insights{}, `{
 			"origin": "NATIVE",
 			"totalBalance": {"sum": "9007199254740993", "tenth": 0.1, "deep": [{"a": null}]}, "categorisation": {"value": [1, "x"]}, "computationAutomation": {}
 		}`)
-	same(t, evaluate(t, `, "accountsInfo": [{"accountNumber": "1"}]`), &insightsv1.Insights{}, `{"origin": "NATIVE"}`) // no balance, no total
+	same(t, evaluate(t, `, "accountsInfo": [{"accountNumber": "1"}]`), &insightsv1.Insights{},
+		`{"origin": "NATIVE"}`) // no balance, no total
 	same(t, evaluate(t, `, "totalBalance": null`), &insightsv1.Insights{}, `{"origin": "NATIVE"}`)
-	same(t, evaluate(t, `, "fetchedAtInterval": {"min": "soon"}, "transactionGraph": null`), &insightsv1.Insights{}, `{"origin": "NATIVE"}`)
+	same(t, evaluate(t, `, "fetchedAtInterval": {"min": "soon"}, "transactionGraph": null`), &insightsv1.Insights{},
+		`{"origin": "NATIVE"}`)
 }
 
 func TestOddity12Amounts(t *testing.T) {
 	amounts := map[string]string{
-		"0.1": "0.1", "1e3": "1000", "12345678901234.56": "12345678901234.56", "-0.00": "-0.00", "-24.99": "-24.99", "0.30000000000000004": "0.30000000000000004",
-		`"17.50"`: "17.50", "2.8421709430404007e-14": "0.000000000000028422", "-1.1368683772161603e-13": "-0.000000000000113687", "1e-400": "0.000000000000000000",
+		"0.1": "0.1", "1e3": "1000", "12345678901234.56": "12345678901234.56", "-0.00": "-0.00", "-24.99": "-24.99",
+		"0.30000000000000004": "0.30000000000000004",
+		`"17.50"`:             "17.50", "2.8421709430404007e-14": "0.000000000000028422",
+		"-1.1368683772161603e-13": "-0.000000000000113687", "1e-400": "0.000000000000000000",
 		"99999999999999999999999999999999": "99999999999999999999999999999999",
 	}
 	for written, want := range amounts {
 		f := newFake(t)
 		f.respond("transactions", pages([]string{`{"_id": "1", "amount": ` + written + `}`}))
-		f.answer("insights", `{"accountsInfo": [{"accountNumber": "1", "balance": `+written+`}], "transactionGraph": [{"info": {"balance": `+written+`}}]}`)
+		f.answer("insights",
+			`{"accountsInfo": [{"accountNumber": "1", "balance": `+written+
+				`}], "transactionGraph": [{"info": {"balance": `+written+`}}]}`)
 		p := f.provider()
 		for ref, currency := range map[providers.ConsentRef]string{refSE: "SEK", refFI: "EUR"} {
 			got, err := transactions(t.Context(), p, ref)
@@ -476,12 +539,16 @@ func TestOddity12Amounts(t *testing.T) {
 					t.Errorf("%s became %s", written, amount)
 				}
 			}
-			if accounts[0].Balance.CurrencyCode != currency || accounts[0].CurrencyCode != currency || insights.TotalBalances[0].CurrencyCode != currency {
+			if accounts[0].Balance.CurrencyCode != currency || accounts[0].CurrencyCode != currency ||
+				insights.TotalBalances[0].CurrencyCode != currency {
 				t.Errorf("the currency is not %s", currency)
 			}
 		}
 	}
-	for _, written := range []string{"1e33", "1e400000000", `"NaN"`, `"Infinity"`, `"0x10"`, `""`, "true", "{}", "1e-4000000000", "1" + strings.Repeat("0", 70) + "e-60"} {
+	for _, written := range []string{
+		"1e33", "1e400000000", `"NaN"`, `"Infinity"`, `"0x10"`, `""`, "true", "{}", "1e-4000000000",
+		"1" + strings.Repeat("0", 70) + "e-60",
+	} {
 		var a amount
 		if err := json.Unmarshal([]byte(written), &a); err == nil {
 			t.Errorf("%s was taken for %s", written, a)
@@ -522,7 +589,8 @@ func TestInsightsSumsAreExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What stands among the negative leaves the account, whichever sign it has.
-	if first := got.Movements[0]; first.Expense.Value != "-100" || first.Date != "vecka 3" || first.Income != nil || first.Balance != nil {
+	if first := got.Movements[0]; first.Expense.Value != "-100" || first.Date != "vecka 3" || first.Income != nil ||
+		first.Balance != nil {
 		t.Errorf("the first movement is %v", first)
 	}
 	if entry := got.Movements[1].Entries[0]; entry.Amount.Value != "-5.5" {
@@ -610,15 +678,24 @@ func TestConsentLinkNames(t *testing.T) {
 
 func TestAccountTypes(t *testing.T) {
 	for written, want := range map[string]bankingv1.Account_Type{
-		"": bankingv1.Account_TYPE_UNSPECIFIED, " ": bankingv1.Account_TYPE_UNSPECIFIED, "wallet": bankingv1.Account_OTHER, "risk": bankingv1.Account_OTHER,
-		"CURRENT": bankingv1.Account_CURRENT, "checking": bankingv1.Account_CURRENT, "Lönekonto": bankingv1.Account_CURRENT, "Privatkonto": bankingv1.Account_CURRENT,
-		"TRANSAKTIONSKONTO": bankingv1.Account_CURRENT, "Käyttötili": bankingv1.Account_CURRENT, "CACC": bankingv1.Account_CURRENT, "Företagskonto": bankingv1.Account_CURRENT,
-		"savings": bankingv1.Account_SAVINGS, "Sparkonto": bankingv1.Account_SAVINGS, "Säästötili": bankingv1.Account_SAVINGS, "svgs": bankingv1.Account_SAVINGS,
-		"term deposit": bankingv1.Account_SAVINGS, "card": bankingv1.Account_CARD, "creditCard": bankingv1.Account_CARD, "Kreditkort": bankingv1.Account_CARD,
-		"Luottokortti": bankingv1.Account_CARD, "loan": bankingv1.Account_LOAN, "Bolån": bankingv1.Account_LOAN, "Privatlån": bankingv1.Account_LOAN,
-		"Asuntolaina": bankingv1.Account_LOAN, "mortgage": bankingv1.Account_LOAN, "SECURITIES": bankingv1.Account_SECURITIES, "ISK": bankingv1.Account_SECURITIES,
-		"Investeringssparkonto": bankingv1.Account_SECURITIES, "Osakesäästötili": bankingv1.Account_SECURITIES, "Depå": bankingv1.Account_SECURITIES,
-		"depot": bankingv1.Account_SECURITIES, "investment": bankingv1.Account_SECURITIES, "Fondkonto": bankingv1.Account_SECURITIES,
+		"": bankingv1.Account_TYPE_UNSPECIFIED, " ": bankingv1.Account_TYPE_UNSPECIFIED,
+		"wallet": bankingv1.Account_OTHER, "risk": bankingv1.Account_OTHER,
+		"CURRENT": bankingv1.Account_CURRENT, "checking": bankingv1.Account_CURRENT,
+		"Lönekonto": bankingv1.Account_CURRENT, "Privatkonto": bankingv1.Account_CURRENT,
+		"TRANSAKTIONSKONTO": bankingv1.Account_CURRENT, "Käyttötili": bankingv1.Account_CURRENT,
+		"CACC": bankingv1.Account_CURRENT, "Företagskonto": bankingv1.Account_CURRENT,
+		"savings": bankingv1.Account_SAVINGS, "Sparkonto": bankingv1.Account_SAVINGS,
+		"Säästötili": bankingv1.Account_SAVINGS, "svgs": bankingv1.Account_SAVINGS,
+		"term deposit": bankingv1.Account_SAVINGS, "card": bankingv1.Account_CARD, "creditCard": bankingv1.Account_CARD,
+		"Kreditkort":   bankingv1.Account_CARD,
+		"Luottokortti": bankingv1.Account_CARD, "loan": bankingv1.Account_LOAN, "Bolån": bankingv1.Account_LOAN,
+		"Privatlån":   bankingv1.Account_LOAN,
+		"Asuntolaina": bankingv1.Account_LOAN, "mortgage": bankingv1.Account_LOAN,
+		"SECURITIES": bankingv1.Account_SECURITIES, "ISK": bankingv1.Account_SECURITIES,
+		"Investeringssparkonto": bankingv1.Account_SECURITIES, "Osakesäästötili": bankingv1.Account_SECURITIES,
+		"Depå":  bankingv1.Account_SECURITIES,
+		"depot": bankingv1.Account_SECURITIES, "investment": bankingv1.Account_SECURITIES,
+		"Fondkonto": bankingv1.Account_SECURITIES,
 	} {
 		if got := accountTypeOf(written); got != want {
 			t.Errorf("%q is %s, want %s", written, got, want)
@@ -646,7 +723,10 @@ func TestAccountsAreToldApart(t *testing.T) {
 	for _, account := range got {
 		ids = append(ids, account.ID)
 	}
-	want := []string{"82471234567", "82471234567|Y|A|current", "SE4550000000058398257466", "****1234", "|X|Depå|isk", "|Y|Depå|isk", "4711"}
+	want := []string{
+		"82471234567", "82471234567|Y|A|current", "SE4550000000058398257466", "****1234", "|X|Depå|isk", "|Y|Depå|isk",
+		"4711",
+	}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Error(diff)
 	}
@@ -661,8 +741,11 @@ func TestAccountsAreToldApart(t *testing.T) {
 // No check digits are looked at.
 func TestIBANsAreToldByTheirForm(t *testing.T) {
 	for number, want := range map[string]bool{
-		"SE4550000000058398257466": true, "SE0050000000058398257466": true, "FI2112345600000785": true, "DE64100200007791587578": true,
-		"93001234567": false, "SE45": false, "SEX550000000058398257466": false, "SE45ÅÄÖ0000000058398257466": false, "12345678901234567890": false,
+		"SE4550000000058398257466": true, "SE0050000000058398257466": true, "FI2112345600000785": true,
+		"DE64100200007791587578": true,
+		"93001234567":            false, "SE45": false, "SEX550000000058398257466": false,
+		"SE45ÅÄÖ0000000058398257466": false,
+		"12345678901234567890":       false,
 	} {
 		if got := isIBAN(number); got != want {
 			t.Errorf("%s: %v", number, got)

@@ -20,7 +20,8 @@ func (a *adapter) CreatePartnerBank(ctx context.Context, bank providers.PartnerB
 // UpdatePartnerBank sets all fields. An empty logo is sent too, so that it replaces the one before.
 func (a *adapter) UpdatePartnerBank(ctx context.Context, bank providers.PartnerBank) (*providers.PartnerBank, error) {
 	body := wireNewPartnerBank{Name: bank.DisplayName, IsBroker: bank.Broker, LogoURL: &bank.LogoURI}
-	return a.partnerBank(ctx, request{Operation: opUpdatePartnerBank, Path: map[string]string{paramID: bank.ID}, Body: body})
+	return a.partnerBank(ctx,
+		request{Operation: opUpdatePartnerBank, Path: map[string]string{paramID: bank.ID}, Body: body})
 }
 
 // ListPartnerBanks lists a page.

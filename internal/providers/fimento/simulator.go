@@ -8,9 +8,9 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// SimulateDecision decides in the customer's place, which works for demo users of the API only. Whether Fimento wants the status in the path
-// or in the query is not told: a path of the configuration without {status} puts it into the query. The answer (isApproved) does not matter,
-// the process tells.
+// SimulateDecision decides in the customer's place, which works for demo users of the API only. Whether Fimento wants
+// the status in the path or in the query is not told: a path of the configuration without {status} puts it into the
+// query. The answer (isApproved) does not matter, the process tells.
 func (a *adapter) SimulateDecision(ctx context.Context, ref providers.ConsentRef, approve bool) error {
 	r, err := a.ofConsent(opTestDecision, ref)
 	if err != nil {

@@ -46,7 +46,8 @@ func (a *adapter) Transactions(
 	}
 }
 
-// transactionsRequest names no partner bank: the documentation lists that header for all operations on a process but this one.
+// transactionsRequest names no partner bank: the documentation lists that header for all operations on a process but
+// this one.
 func transactionsRequest(ref providers.ConsentRef, page int) request {
 	return request{Operation: opTransactions, Path: ofProcess(ref.ID), Query: url.Values{"page": {strconv.Itoa(page)}}}
 }

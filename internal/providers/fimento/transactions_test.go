@@ -33,7 +33,8 @@ func page(ids ...string) []string {
 	return content
 }
 
-func transactions(ctx context.Context, p *providers.Provider, ref providers.ConsentRef) ([]providers.Transaction, error) {
+func transactions(ctx context.Context, p *providers.Provider,
+	ref providers.ConsentRef) ([]providers.Transaction, error) {
 	var all []providers.Transaction
 	for t, err := range p.Accounts.Transactions(ctx, ref, providers.Query{}) {
 		if err != nil {
@@ -61,8 +62,11 @@ func TestOddity10Pages(t *testing.T) {
 			}
 			return pages(nil, page("c"), page("c"))(c)
 		}, "a b c", 3},
-		"that are not numbered": {func(c call) reply { return pages(page("a", "b"))(call{Query: map[string][]string{"page": {"1"}}}) }, "a b", 2},
-		"that count from 0":     {pages(page("b"), page("c")), "b c", 3},
+		"that are not numbered": {
+			func(c call) reply { return pages(page("a", "b"))(call{Query: map[string][]string{"page": {"1"}}}) }, "a b",
+			2,
+		},
+		"that count from 0": {pages(page("b"), page("c")), "b c", 3},
 	} {
 		f := newFake(t)
 		f.respond("transactions", tc.answer)

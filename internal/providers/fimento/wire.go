@@ -11,9 +11,10 @@ import (
 	"kontor.dev/kontor/internal/money"
 )
 
-// The structs of this file are Fimento's JSON, for both directions. They are tolerant: unknown fields are ignored, null counts as missing, and
-// the types below take what the documentation's samples show beside what its prose says. Who the customer is (socialSecurityNumber, companyId,
-// firstName, lastName) is only ever sent: no answer's struct has these fields. An answer's check says what it must have to mean anything.
+// The structs of this file are Fimento's JSON, for both directions. They are tolerant: unknown fields are ignored, null
+// counts as missing, and the types below take what the documentation's samples show beside what its prose says. Who the
+// customer is (socialSecurityNumber, companyId, firstName, lastName) is only ever sent: no answer's struct has these
+// fields. An answer's check says what it must have to mean anything.
 
 // text is a string. A number, or true or false, is taken as its text: account numbers consist of digits.
 type text string
@@ -44,7 +45,8 @@ func (i *instant) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// parseInstant reads RFC 3339: Z or an offset, with or without a fraction. Years that a protobuf Timestamp cannot carry in every zone do not count.
+// parseInstant reads RFC 3339: Z or an offset, with or without a fraction. Years that a protobuf Timestamp cannot carry
+// in every zone do not count.
 func parseInstant(written string) (time.Time, bool) {
 	t, err := time.Parse(time.RFC3339, strings.TrimSpace(written))
 	if err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9998 {
@@ -53,8 +55,9 @@ func parseInstant(written string) (time.Time, bool) {
 	return t, true
 }
 
-// amount is a decimal. Fimento computes sums in binary floating point, which leaves residues such as 2.8421709430404007e-14 where zero is
-// meant; digits beyond the eighteenth after the point are rounded away, since Money has no room for them. All others are exact.
+// amount is a decimal. Fimento computes sums in binary floating point, which leaves residues such as
+// 2.8421709430404007e-14 where zero is meant; digits beyond the eighteenth after the point are rounded away, since
+// Money has no room for them. All others are exact.
 type amount struct{ money.Decimal }
 
 const maxAmountText, maxScale = 64, 18
@@ -155,7 +158,8 @@ type wireBrokerBank struct {
 	LogoURI string `json:"logoUri,omitempty"`
 }
 
-// wireProcess is a process. brokerBanks and psuType are left out: they come back in other shapes than they are sent, and nobody needs them.
+// wireProcess is a process. brokerBanks and psuType are left out: they come back in other shapes than they are sent,
+// and nobody needs them.
 type wireProcess struct {
 	ID                  text              `json:"_id"`
 	ConsentFlowStatus   wireStatuses      `json:"consentFlowStatus"`
@@ -211,7 +215,8 @@ func (l *wireLink) check() error {
 	return nil
 }
 
-// The names under which a consent link may stand: the prose's first, then what its samples' spelling of other fields suggests.
+// The names under which a consent link may stand: the prose's first, then what its samples' spelling of other fields
+// suggests.
 var linkNames = []string{"consent-link", "consentLink", "consent_link", "consentUrl", "link", "url"}
 
 // namedLink finds the link under one of linkNames at the top level, "" when there is none.
@@ -229,7 +234,8 @@ func namedLink(data []byte) string {
 	return ""
 }
 
-// soleLink finds the only http(s) address in an answer that documents nothing but "the link". With two different ones there is none.
+// soleLink finds the only http(s) address in an answer that documents nothing but "the link". With two different ones
+// there is none.
 func soleLink(data []byte) string {
 	var answer any
 	if json.Unmarshal(data, &answer) != nil {
@@ -279,7 +285,8 @@ type wireBankConsent struct {
 	ConsentFlowStatusID text         `json:"consentFlowStatusId"`
 }
 
-// wireStatuses is a history of statuses: {current, history[]} in the samples, an array in the prose; a single status is taken too.
+// wireStatuses is a history of statuses: {current, history[]} in the samples, an array in the prose; a single status is
+// taken too.
 type wireStatuses struct {
 	Current *wireStatus
 	History []wireStatus
@@ -323,7 +330,8 @@ type wireStatus struct {
 // denied tells whether the customer refused or withdrew. The code is taken in any casing, as wireDecision is.
 func (s *wireStatus) denied() bool { return strings.EqualFold(string(s.Code), codeDenied) }
 
-// explained tells whether an error came with a message. The message itself is free text about a customer and goes nowhere.
+// explained tells whether an error came with a message. The message itself is free text about a customer and goes
+// nowhere.
 func (s *wireStatus) explained() bool {
 	switch string(s.ErrorMessage) {
 	case "", "null", `""`:
@@ -430,7 +438,8 @@ type wireTransactions struct {
 	Transactions []wireTransaction `json:"transactions"`
 }
 
-// check wants the list, which is empty after the last page, and ids and amounts in it: without an id nothing could be told from its repetition.
+// check wants the list, which is empty after the last page, and ids and amounts in it: without an id nothing could be
+// told from its repetition.
 func (t *wireTransactions) check() error {
 	if t.Transactions == nil {
 		return errShape

@@ -32,7 +32,8 @@ func (a *adapter) logins(ctx context.Context, ref providers.ConsentRef) ([]wireL
 	return wire.Logins.value, nil
 }
 
-// loginsRequest always says whether transactions are wanted: the parameter is documented as required, and its default is not told.
+// loginsRequest always says whether transactions are wanted: the parameter is documented as required, and its default
+// is not told.
 func loginsRequest(ref providers.ConsentRef, transactions bool) request {
 	return request{
 		Operation: opGetLogins,

@@ -7,7 +7,8 @@ import (
 	"kontor.dev/kontor/internal/providers/upstream"
 )
 
-// refreshSkew is how long before its end a refresh token is no longer used: clocks differ, and the request takes its time.
+// refreshSkew is how long before its end a refresh token is no longer used: clocks differ, and the request takes its
+// time.
 const refreshSkew = 30 * time.Second
 
 // refreshToken is what the client keeps beside a token.
@@ -16,7 +17,8 @@ type refreshToken struct {
 	expires time.Time
 }
 
-// login refreshes the previous token while it can, and authenticates when there is none, when it is too old, and when finoOS refuses it.
+// login refreshes the previous token while it can, and authenticates when there is none, when it is too old, and when
+// finoOS refuses it.
 func (a *adapter) login(ctx context.Context, _ *upstream.Client, previous *upstream.Token) (upstream.Token, error) {
 	if previous != nil {
 		if refresh, ok := previous.Refresh.(refreshToken); ok && a.clock().Before(refresh.expires) {

@@ -62,7 +62,8 @@ func TestTokensAreRefreshedWhileTheyCan(t *testing.T) {
 				t.Errorf("authenticated %d times, refreshed %d times", a, r)
 			}
 			for _, sent := range f.asked("refresh") {
-				if !sameJSON(t, sent.body, `{"name": "`+testName+`", "secret": "`+testSecret+`", "refreshToken": "refresh-1"}`) {
+				if !sameJSON(t, sent.body,
+					`{"name": "`+testName+`", "secret": "`+testSecret+`", "refreshToken": "refresh-1"}`) {
 					t.Errorf("sent %s", sent.body)
 				}
 			}
@@ -115,7 +116,9 @@ func TestAnEndedRefreshIsTheEnd(t *testing.T) {
 }
 
 func TestTokensWithoutALifeAreUsedOnce(t *testing.T) {
-	for _, life := range []string{`"expiresIn": 0, "refreshExpiresIn": 0`, `"other": 1`, `"expiresIn": null`, `"expiresIn": -5`} {
+	for _, life := range []string{
+		`"expiresIn": 0, "refreshExpiresIn": 0`, `"other": 1`, `"expiresIn": null`, `"expiresIn": -5`,
+	} {
 		f := newFake(t)
 		f.life = life
 		p := f.provider()
@@ -131,7 +134,10 @@ func TestTokensWithoutALifeAreUsedOnce(t *testing.T) {
 }
 
 func TestLivesComeInManyShapes(t *testing.T) {
-	for _, life := range []string{`"expiresIn": 300.0, "refreshExpiresIn": 1.8e3`, `"expiresIn": "300", "refreshExpiresIn": "1800"`, `"expiresIn": 9223372036854775807`} {
+	for _, life := range []string{
+		`"expiresIn": 300.0, "refreshExpiresIn": 1.8e3`, `"expiresIn": "300", "refreshExpiresIn": "1800"`,
+		`"expiresIn": 9223372036854775807`,
+	} {
 		f := newFake(t)
 		f.life = life
 		p := f.provider()
@@ -156,15 +162,18 @@ func TestARefusedTokenLeadsToOneLoginAndOneReplay(t *testing.T) {
 	if _, err := p.Users.CreateUser(testContext(), providers.NewUser{Type: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if a, r, c := len(f.asked("authenticate")), len(f.asked("refresh")), len(f.asked("create_user")); a != 2 || r != 0 || c != 2 {
+	if a, r, c := len(f.asked("authenticate")), len(f.asked("refresh")), len(f.asked("create_user")); a != 2 ||
+		r != 0 || c != 2 {
 		t.Errorf("authenticated %d times, refreshed %d times, created %d times", a, r, c)
 	}
 }
 
 func TestBadCredentials(t *testing.T) {
 	for status, kind := range map[int]providers.ErrorKind{
-		400: providers.KindCredentials, 401: providers.KindCredentials, 403: providers.KindCredentials, 404: providers.KindNotFound, 409: providers.KindConflict,
-		429: providers.KindRateLimited, 500: providers.KindUnavailable, 502: providers.KindUnavailable, 503: providers.KindUnavailable, 504: providers.KindUnavailable,
+		400: providers.KindCredentials, 401: providers.KindCredentials, 403: providers.KindCredentials,
+		404: providers.KindNotFound, 409: providers.KindConflict,
+		429: providers.KindRateLimited, 500: providers.KindUnavailable, 502: providers.KindUnavailable,
+		503: providers.KindUnavailable, 504: providers.KindUnavailable,
 	} {
 		f := newFake(t)
 		f.handle("authenticate", func(w http.ResponseWriter, _ *http.Request) { refuse(w, status, "someCode") })
@@ -179,7 +188,10 @@ func TestBadCredentials(t *testing.T) {
 }
 
 func TestALoginWithoutATokenIsInvalid(t *testing.T) {
-	for _, body := range []string{`{}`, `{"accessToken": ""}`, `{"accessToken": {}}`, `[]`, ``, `{"accessToken": "a", "expiresIn": "soon"}`, `{"accessToken": "a", "expiresIn": 1e999}`} {
+	for _, body := range []string{
+		`{}`, `{"accessToken": ""}`, `{"accessToken": {}}`, `[]`, ``, `{"accessToken": "a", "expiresIn": "soon"}`,
+		`{"accessToken": "a", "expiresIn": 1e999}`,
+	} {
 		f := newFake(t)
 		f.answer("authenticate", 200, body)
 		if err := f.provider().Session.Check(testContext()); providers.KindOf(err) != providers.KindInvalidResponse {

@@ -31,7 +31,9 @@ func TestRedirectsAreOfTheirUser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, outcome := range []providers.Outcome{providers.OutcomeSuccess, providers.OutcomeError, providers.OutcomeExit} {
+		for _, outcome := range []providers.Outcome{
+			providers.OutcomeSuccess, providers.OutcomeError, providers.OutcomeExit,
+		} {
 			back, err := callbacks.Redirect(t.Context(), testRef, outcome, values)
 			if errors.Is(err, providers.ErrForeign) == taken || back.Ref != nil {
 				t.Errorf("%s with %q: %v, %v", outcome, query, back, err)

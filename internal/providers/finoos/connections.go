@@ -6,7 +6,8 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// SyncConnection has finoOS fetch newer data. An answer without an address, such as the documented 204, means that it is done.
+// SyncConnection has finoOS fetch newer data. An answer without an address, such as the documented 204, means that it
+// is done.
 func (a *adapter) SyncConnection(
 	ctx context.Context, ref providers.ConsentRef, connectionID string, flow providers.Flow,
 ) (*providers.Link, error) {
@@ -20,7 +21,8 @@ func (a *adapter) SyncConnection(
 		return nil, err
 	}
 	var wire wireOptionalLink
-	if err := a.do(ctx, request{Operation: opSynchronize, Path: ofUser(ref.ID), Header: header, Body: body}, &wire); err != nil {
+	if err := a.do(ctx, request{Operation: opSynchronize, Path: ofUser(ref.ID), Header: header, Body: body},
+		&wire); err != nil {
 		return nil, err
 	}
 	if wire.URL == "" {
@@ -36,10 +38,12 @@ func (a *adapter) DeleteConnection(ctx context.Context, ref providers.ConsentRef
 		return err
 	}
 	path := map[string]string{paramUser: ref.ID, paramLogin: connectionID}
-	return providers.Ignore(a.do(ctx, request{Operation: opDeleteLogin, Path: path, Header: header}, nil), opDeleteLogin, providers.KindNotFound)
+	return providers.Ignore(a.do(ctx, request{Operation: opDeleteLogin, Path: path, Header: header}, nil),
+		opDeleteLogin, providers.KindNotFound)
 }
 
 // ManagementSession opens a session of the Banking UI at the overview of banks.
-func (a *adapter) ManagementSession(ctx context.Context, ref providers.ConsentRef, flow providers.Flow) (*providers.Link, error) {
+func (a *adapter) ManagementSession(ctx context.Context, ref providers.ConsentRef,
+	flow providers.Flow) (*providers.Link, error) {
 	return a.overview(ctx, ref, flow, false)
 }

@@ -10,8 +10,8 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// sessionTTL is how long a session of the Banking UI is taken to work. The documentation does not say; half an hour is what refresh tokens of
-// finoOS live, and a customer who comes later gets a new link.
+// sessionTTL is how long a session of the Banking UI is taken to work. The documentation does not say; half an hour is
+// what refresh tokens of finoOS live, and a customer who comes later gets a new link.
 const sessionTTL = 30 * time.Minute
 
 // CreateConsent opens a session of the Banking UI for the user.
@@ -20,7 +20,9 @@ func (a *adapter) CreateConsent(ctx context.Context, consent providers.NewConsen
 	if err != nil {
 		return nil, err
 	}
-	return &providers.CreatedConsent{Ref: providers.ConsentRef{ID: consent.UserID, Market: market.Code}, Link: *link}, nil
+	return &providers.CreatedConsent{
+		Ref: providers.ConsentRef{ID: consent.UserID, Market: market.Code}, Link: *link,
+	}, nil
 }
 
 // GetConsent reads the bank logins and whether they are still synchronized. For a user who is gone there are none.
@@ -68,7 +70,8 @@ func (a *adapter) RevokeConsent(ctx context.Context, ref providers.ConsentRef) e
 	if err != nil {
 		return err
 	}
-	return providers.Ignore(a.do(ctx, request{Operation: opDisconnect, Path: ofUser(ref.ID), Header: header}, nil), opDisconnect, providers.KindNotFound)
+	return providers.Ignore(a.do(ctx, request{Operation: opDisconnect, Path: ofUser(ref.ID), Header: header}, nil),
+		opDisconnect, providers.KindNotFound)
 }
 
 func (a *adapter) connect(ctx context.Context, user string, flow providers.Flow) (*providers.Link, error) {
@@ -81,7 +84,8 @@ func (a *adapter) connect(ctx context.Context, user string, flow providers.Flow)
 	return a.session(ctx, request{Operation: opConnect, Path: ofUser(user), Header: withKnownUserIP(ctx), Body: body})
 }
 
-func (a *adapter) overview(ctx context.Context, ref providers.ConsentRef, flow providers.Flow, addBank bool) (*providers.Link, error) {
+func (a *adapter) overview(ctx context.Context, ref providers.ConsentRef, flow providers.Flow,
+	addBank bool) (*providers.Link, error) {
 	body, err := a.sessionBody(opBankingOverview, flow)
 	if err != nil {
 		return nil, err
@@ -91,7 +95,8 @@ func (a *adapter) overview(ctx context.Context, ref providers.ConsentRef, flow p
 		return nil, err
 	}
 	query := url.Values{"addBankLogin": {strconv.FormatBool(addBank)}}
-	return a.session(ctx, request{Operation: opBankingOverview, Path: ofUser(ref.ID), Query: query, Header: header, Body: body})
+	return a.session(ctx,
+		request{Operation: opBankingOverview, Path: ofUser(ref.ID), Query: query, Header: header, Body: body})
 }
 
 // session sends a request that must be answered with a link.
@@ -106,7 +111,9 @@ func (a *adapter) session(ctx context.Context, r request) (*providers.Link, erro
 // sessionBody needs all three addresses, as finoOS does.
 func (a *adapter) sessionBody(operation string, flow providers.Flow) (wireSession, error) {
 	to := flow.Redirects
-	for _, required := range []struct{ name, uri string }{{"success", to.Success}, {"error", to.Error}, {"exit", to.Exit}} {
+	for _, required := range []struct{ name, uri string }{
+		{"success", to.Success}, {"error", to.Error}, {"exit", to.Exit},
+	} {
 		if required.uri == "" {
 			return wireSession{}, a.invalidField(operation, "consent.redirect_uris."+required.name)
 		}

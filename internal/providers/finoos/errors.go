@@ -24,7 +24,8 @@ var (
 
 var codePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// errorCode takes finoOS's own code, such as "notFound", out of an error body. What does not look like a code may hold anything and is left.
+// errorCode takes finoOS's own code, such as "notFound", out of an error body. What does not look like a code may hold
+// anything and is left.
 func errorCode(_ int, body []byte) string {
 	var e wireError
 	if json.Unmarshal(body, &e) != nil || !codePattern.MatchString(e.Type) {

@@ -62,21 +62,44 @@ const (
 var rules = []rule{
 	{"authenticate", "POST", "/auth", nil, "", "name*:string secret*:string", ""},
 	{"refresh", "POST", "/auth/refresh", nil, "", "name*:string secret*:string refreshToken*:string", ""},
-	{"list_users", "GET", "/users", map[string]string{"page": `[0-9]+`, "perPage": `[1-9]|[1-4][0-9]|50`}, "", "", `{"users": []}`},
+	{
+		"list_users", "GET", "/users", map[string]string{"page": `[0-9]+`, "perPage": `[1-9]|[1-4][0-9]|50`}, "", "",
+		`{"users": []}`,
+	},
 	{"create_user", "POST", "/users", nil, "", "type:usertype scopes:scopes", `{"id": "` + testUser + `"}`},
 	{"delete_user", "DELETE", "/users/{user}", nil, "", "", ""},
 	{"add_scope", "POST", "/users/{user}/scopes", nil, "", "name*:scope", ""},
 	{"remove_scope", "DELETE", "/users/{user}/scopes/{scope}", nil, "", "", ""},
-	{"connect", "POST", "/users/{user}/banking/connect", nil, "optional", sessionFields + " recurring:bool", `{"redirectURL": "https://uba.test.fino.run/auth?session=1"}`},
+	{
+		"connect", "POST", "/users/{user}/banking/connect", nil, "optional", sessionFields + " recurring:bool",
+		`{"redirectURL": "https://uba.test.fino.run/auth?session=1"}`,
+	},
 	{"disconnect", "DELETE", "/users/{user}/banking/connect", nil, "required", "", ""},
-	{"get_logins", "GET", "/users/{user}/banking/logins", map[string]string{"includeTransactions": `true|false`}, "", "", string(sampleLogins)},
+	{
+		"get_logins", "GET", "/users/{user}/banking/logins", map[string]string{"includeTransactions": `true|false`}, "",
+		"", string(sampleLogins),
+	},
 	{"set_logins", "POST", "/users/{user}/banking/logins", nil, "", "logins*:logins", ""},
 	{"update_logins", "PATCH", "/users/{user}/banking/logins", nil, "", "logins*:logins", ""},
 	{"delete_login", "DELETE", "/users/{user}/banking/logins/{login}", nil, "required", "", ""},
-	{"synchronization_status", "GET", "/users/{user}/banking/logins/status", nil, "", "", `{"loginsStatuses": [{"active": true, "id": "` + testLogin + `", "lastSynchronization": "2020-05-26T17:11:22Z"}]}`},
-	{"banking_overview", "POST", "/users/{user}/banking/overview", map[string]string{"addBankLogin": `true|false`}, "required", sessionFields, `{"redirectURL": "https://uba.test.fino.run/overview?session=2"}`},
-	{"synchronize", "POST", "/users/{user}/banking/synchronize", nil, "required", sessionFields + " bankLoginId*:string", ""},
-	{"search_company_logos", "POST", "/companies/logos", map[string]string{"exactMatch?": `true|false`, "fuzziness?": `AUTO|1|2`}, "", "queries*:queries", `{"results": [{"company": "fino", "queryID": "1", "status": "ok", "url": "https://logos.fino.cloud/fino.png"}]}`},
+	{
+		"synchronization_status", "GET", "/users/{user}/banking/logins/status", nil, "", "",
+		`{"loginsStatuses": [{"active": true, "id": "` + testLogin +
+			`", "lastSynchronization": "2020-05-26T17:11:22Z"}]}`,
+	},
+	{
+		"banking_overview", "POST", "/users/{user}/banking/overview", map[string]string{"addBankLogin": `true|false`},
+		"required", sessionFields, `{"redirectURL": "https://uba.test.fino.run/overview?session=2"}`,
+	},
+	{
+		"synchronize", "POST", "/users/{user}/banking/synchronize", nil, "required",
+		sessionFields + " bankLoginId*:string", "",
+	},
+	{
+		"search_company_logos", "POST", "/companies/logos",
+		map[string]string{"exactMatch?": `true|false`, "fuzziness?": `AUTO|1|2`}, "", "queries*:queries",
+		`{"results": [{"company": "fino", "queryID": "1", "status": "ok", "url": "https://logos.fino.cloud/fino.png"}]}`,
+	},
 	{"send_fax", "POST", "/documentshipment/fax", nil, "", shipmentFields, ""},
 	{"send_letter", "POST", "/documentshipment/letter", nil, "", shipmentFields, ""},
 	{"payment_partner_analysis", "GET", "/users/{user}/paymentpartneranalysis", nil, "", "", string(sampleAnalysis)},
@@ -133,7 +156,8 @@ func newFake(t *testing.T) *fake {
 	f := &fake{t: t, answers: map[string]http.HandlerFunc{}, life: `"expiresIn": 300, "refreshExpiresIn": 1800`}
 	mux := http.NewServeMux()
 	for _, r := range rules {
-		mux.HandleFunc(r.method+" /api/v1"+r.path, func(w http.ResponseWriter, req *http.Request) { f.serve(w, req, r) })
+		mux.HandleFunc(r.method+" /api/v1"+r.path,
+			func(w http.ResponseWriter, req *http.Request) { f.serve(w, req, r) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
 		t.Errorf("finoOS has no %s %s", req.Method, req.URL.Path)
@@ -205,7 +229,8 @@ func (f *fake) reset() {
 func (f *fake) asked(operation string) []call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(f.calls), func(c call) bool { return operation != "" && c.operation != operation })
+	return slices.DeleteFunc(slices.Clone(f.calls),
+		func(c call) bool { return operation != "" && c.operation != operation })
 }
 
 // only gives the one call of an operation.
@@ -231,7 +256,8 @@ func (f *fake) serve(w http.ResponseWriter, req *http.Request, r rule) {
 	}
 	f.mu.Lock()
 	f.calls = append(f.calls, call{
-		operation: r.operation, path: strings.TrimPrefix(req.URL.EscapedPath(), "/api/v1"), query: req.URL.Query(), header: req.Header.Clone(), body: string(body),
+		operation: r.operation, path: strings.TrimPrefix(req.URL.EscapedPath(), "/api/v1"), query: req.URL.Query(),
+		header: req.Header.Clone(), body: string(body),
 	})
 	answer, access, prefix, version := f.answers[r.operation], f.access, f.prefix, f.version
 	f.mu.Unlock()
@@ -269,7 +295,8 @@ func (f *fake) login(w http.ResponseWriter, operation string, body []byte) {
 	json.Unmarshal(body, &sent)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if sent["name"] != testName || sent["secret"] != testSecret || operation == "refresh" && sent["refreshToken"] != f.refresh {
+	if sent["name"] != testName || sent["secret"] != testSecret || operation == "refresh" &&
+		sent["refreshToken"] != f.refresh {
 		refuse(w, http.StatusUnauthorized, "unauthorized")
 		return
 	}
@@ -296,7 +323,8 @@ func (r rule) violation(req *http.Request, body []byte, version string) string {
 		return fmt.Sprintf("undocumented query %v", slices.Collect(maps.Keys(query)))
 	}
 	ip := req.Header.Get("User-IP")
-	if _, err := netip.ParseAddr(ip); r.userIP == "required" && err != nil || ip != "" && (r.userIP == "" || err != nil) {
+	if _, err := netip.ParseAddr(ip); r.userIP == "required" && err != nil || ip != "" && (r.userIP == "" ||
+		err != nil) {
 		return "User-IP is missing, bad, or not asked for"
 	}
 	if req.Header.Get("X-Request-ID") == "" {
@@ -387,7 +415,9 @@ func typed(raw []byte, kind string) string {
 		ok = slices.Contains(knownScopes, text)
 	case "scopes":
 		var many []string
-		ok = json.Unmarshal(raw, &many) == nil && len(many) > 0 && !slices.ContainsFunc(many, func(s string) bool { return !slices.Contains(knownScopes, s) })
+		ok = json.Unmarshal(raw,
+			&many) == nil && len(many) > 0 && !slices.ContainsFunc(many,
+			func(s string) bool { return !slices.Contains(knownScopes, s) })
 	}
 	if !ok {
 		return "is no " + kind
@@ -395,4 +425,7 @@ func typed(raw []byte, kind string) string {
 	return ""
 }
 
-var knownScopes = []string{"banking", "bankingExternal", "companies", "companiesLogo", "contracts", "documentShipment", "paymentPartnerAnalysis"}
+var knownScopes = []string{
+	"banking", "bankingExternal", "companies", "companiesLogo", "contracts", "documentShipment",
+	"paymentPartnerAnalysis",
+}

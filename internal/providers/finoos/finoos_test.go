@@ -30,16 +30,19 @@ import (
 var (
 	testRef       = providers.ConsentRef{ID: testUser, Market: "DE"}
 	testRedirects = providers.Redirects{
-		Success: "https://kontor.example.com/callbacks/r/1?way=success", Error: "https://kontor.example.com/callbacks/r/1?way=error",
-		Exit: "https://kontor.example.com/callbacks/r/1?way=exit",
+		Success: "https://kontor.example.com/callbacks/r/1?way=success",
+		Error:   "https://kontor.example.com/callbacks/r/1?way=error",
+		Exit:    "https://kontor.example.com/callbacks/r/1?way=exit",
 	}
 	testFlow     = providers.Flow{Access: consentv1.Consent_RECURRING, Redirects: testRedirects}
 	testShipment = providers.Shipment{
 		ID: "f976b0ee-d9fb-4327-bdbf-f34ac1938054", CallbackURL: "https://kontor.example.com/callbacks/s/1",
 		Shipment: &documentsv1.Shipment{
-			Channel: documentsv1.Shipment_FAX, Recipient: "Stadtwerke Kassel", Subject: "Kündigung", Pdf: []byte("%PDF-1.7 ??>"),
+			Channel: documentsv1.Shipment_FAX, Recipient: "Stadtwerke Kassel", Subject: "Kündigung",
+			Pdf: []byte("%PDF-1.7 ??>"),
 			Address: &documentsv1.Shipment_Address{
-				Street: "Universitätspl.", HouseNumber: "12", Postcode: "34127", City: "Kassel", CountryCode: "DE", StreetAdditionalInfo: "PO Box 31127",
+				Street: "Universitätspl.", HouseNumber: "12", Postcode: "34127", City: "Kassel", CountryCode: "DE",
+				StreetAdditionalInfo: "PO Box 31127",
 			},
 		},
 	}
@@ -78,8 +81,9 @@ const sessionBodyJSON = `{"redirectURL": "https://kontor.example.com/callbacks/r
 
 var operations = []operation{
 	{
-		name: "list_users", path: "/users", query: url.Values{"page": {"0"}, "perPage": {"50"}}, want: []providers.User(nil),
-		do: func(ctx context.Context, p *providers.Provider) (any, error) { return p.Users.ListUsers(ctx, 0, 50) },
+		name: "list_users", path: "/users", query: url.Values{"page": {"0"}, "perPage": {"50"}},
+		want: []providers.User(nil),
+		do:   func(ctx context.Context, p *providers.Provider) (any, error) { return p.Users.ListUsers(ctx, 0, 50) },
 	},
 	{
 		name: "create_user", path: "/users", body: `{"type": "person", "scopes": ["banking"]}`, want: testUser,
@@ -106,10 +110,14 @@ var operations = []operation{
 		},
 	},
 	{
-		name: "connect", path: "/users/" + testUser + "/banking/connect", ip: testIP, body: sessionBodyJSON + `, "recurring": true}`,
-		want: &providers.CreatedConsent{Ref: testRef, Link: providers.Link{URI: "https://uba.test.fino.run/auth?session=1", TTL: sessionTTL}},
+		name: "connect", path: "/users/" + testUser + "/banking/connect", ip: testIP,
+		body: sessionBodyJSON + `, "recurring": true}`,
+		want: &providers.CreatedConsent{
+			Ref: testRef, Link: providers.Link{URI: "https://uba.test.fino.run/auth?session=1", TTL: sessionTTL},
+		},
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
-			return p.Consents.CreateConsent(ctx, providers.NewConsent{UserID: testUser, Market: "DE", Redirects: testRedirects})
+			return p.Consents.CreateConsent(ctx,
+				providers.NewConsent{UserID: testUser, Market: "DE", Redirects: testRedirects})
 		},
 	},
 	{
@@ -119,20 +127,23 @@ var operations = []operation{
 		},
 	},
 	{
-		name: "get_logins", path: "/users/" + testUser + "/banking/logins", query: url.Values{"includeTransactions": {"false"}},
-		want: []providers.Account{wantAccount()},
+		name: "get_logins", path: "/users/" + testUser + "/banking/logins",
+		query: url.Values{"includeTransactions": {"false"}},
+		want:  []providers.Account{wantAccount()},
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return p.Accounts.ListAccounts(ctx, testRef)
 		},
 	},
 	{
-		name: "set_logins", path: "/users/" + testUser + "/banking/logins", body: `{"logins": [{"id": "L1", "bank": {"name": "fino Bank", "bic": "", "bankCode": "", "logo": {"url": "", "type": ""}}, "accounts": []}]}`,
+		name: "set_logins", path: "/users/" + testUser + "/banking/logins",
+		body: `{"logins": [{"id": "L1", "bank": {"name": "fino Bank", "bic": "", "bankCode": "", "logo": {"url": "", "type": ""}}, "accounts": []}]}`,
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return nothing(p.Importer.ImportConnections(ctx, testRef, true, oneConnection))
 		},
 	},
 	{
-		name: "update_logins", path: "/users/" + testUser + "/banking/logins", body: `{"logins": [{"id": "L1", "bank": {"name": "fino Bank", "bic": "", "bankCode": "", "logo": {"url": "", "type": ""}}, "accounts": []}]}`,
+		name: "update_logins", path: "/users/" + testUser + "/banking/logins",
+		body: `{"logins": [{"id": "L1", "bank": {"name": "fino Bank", "bic": "", "bankCode": "", "logo": {"url": "", "type": ""}}, "accounts": []}]}`,
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return nothing(p.Importer.ImportConnections(ctx, testRef, false, oneConnection))
 		},
@@ -147,34 +158,47 @@ var operations = []operation{
 		name: "synchronization_status", path: "/users/" + testUser + "/banking/logins/status",
 		want: &providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{{
 			ID: testLogin, Active: true, SyncTime: newClock().now,
-			Bank: &consentv1.Connection_Bank{DisplayName: "fino Bank", Bic: "SUBSDE71", BankCode: "70199901", CountryCode: "DE"},
+			Bank: &consentv1.Connection_Bank{
+				DisplayName: "fino Bank", Bic: "SUBSDE71", BankCode: "70199901", CountryCode: "DE",
+			},
 		}}},
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return p.Consents.GetConsent(ctx, testRef)
 		},
 	},
 	{
-		name: "banking_overview", path: "/users/" + testUser + "/banking/overview", query: url.Values{"addBankLogin": {"true"}}, ip: testIP, body: sessionBodyJSON + `}`,
-		want: &providers.Issued{Link: providers.Link{URI: "https://uba.test.fino.run/overview?session=2", TTL: sessionTTL}},
+		name: "banking_overview", path: "/users/" + testUser + "/banking/overview",
+		query: url.Values{"addBankLogin": {"true"}}, ip: testIP, body: sessionBodyJSON + `}`,
+		want: &providers.Issued{
+			Link: providers.Link{URI: "https://uba.test.fino.run/overview?session=2", TTL: sessionTTL},
+		},
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return p.Banks.AddBank(ctx, testRef, testFlow)
 		},
 	},
 	{
-		name: "synchronize", path: "/users/" + testUser + "/banking/synchronize", ip: testIP, body: sessionBodyJSON + `, "bankLoginId": "` + testLogin + `"}`,
+		name: "synchronize", path: "/users/" + testUser + "/banking/synchronize", ip: testIP,
+		body: sessionBodyJSON + `, "bankLoginId": "` + testLogin + `"}`,
 		want: (*providers.Link)(nil),
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return p.Connections.SyncConnection(ctx, testRef, testLogin, testFlow)
 		},
 	},
 	{
-		name: "search_company_logos", path: "/companies/logos", query: url.Values{"exactMatch": {"false"}, "fuzziness": {"2"}},
-		body: `{"queries": [{"queryID": "1", "name": "E.ON", "domain": "eon.de", "iban": "123", "bic": "PBNKDEFF", "bankCode": "64090100", "creditorID": "DE41EON00000129793"}]}`,
-		want: []*insightsv1.CompanyLogo{{QueryId: "1", Company: "fino", Status: "ok", LogoUri: "https://logos.fino.cloud/fino.png"}},
+		name: "search_company_logos", path: "/companies/logos",
+		query: url.Values{"exactMatch": {"false"}, "fuzziness": {"2"}},
+		body:  `{"queries": [{"queryID": "1", "name": "E.ON", "domain": "eon.de", "iban": "123", "bic": "PBNKDEFF", "bankCode": "64090100", "creditorID": "DE41EON00000129793"}]}`,
+		want: []*insightsv1.CompanyLogo{
+			{QueryId: "1", Company: "fino", Status: "ok", LogoUri: "https://logos.fino.cloud/fino.png"},
+		},
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
-			return p.Logos.SearchLogos(ctx, &insightsv1.SearchCompanyLogosRequest{Fuzziness: "2", Queries: []*insightsv1.SearchCompanyLogosRequest_Query{{
-				QueryId: "1", Name: "E.ON", Domain: "eon.de", Iban: "123", Bic: "PBNKDEFF", BankCode: "64090100", CreditorId: "DE41EON00000129793",
-			}}})
+			return p.Logos.SearchLogos(ctx,
+				&insightsv1.SearchCompanyLogosRequest{Fuzziness: "2",
+					Queries: []*insightsv1.SearchCompanyLogosRequest_Query{{
+						QueryId: "1", Name: "E.ON", Domain: "eon.de", Iban: "123", Bic: "PBNKDEFF",
+						BankCode:   "64090100",
+						CreditorId: "DE41EON00000129793",
+					}}})
 		},
 	},
 	{
@@ -203,20 +227,24 @@ var operations = []operation{
 	},
 }
 
-var oneConnection = []*bankingv1.ImportedConnection{{Id: "L1", Bank: &consentv1.Connection_Bank{DisplayName: "fino Bank"}}}
+var oneConnection = []*bankingv1.ImportedConnection{
+	{Id: "L1", Bank: &consentv1.Connection_Bank{DisplayName: "fino Bank"}},
+}
 
 func wantAccount() providers.Account {
 	return providers.Account{
 		ID: testLogin + "/A38253.f837c3ab353", ConnectionID: testLogin,
 		Account: &bankingv1.Account{
-			DisplayName: "Girokonto", OwnerName: "Torben Mais", Iban: "DE64100200007791587578", AccountNumber: "83767594",
-			Type: bankingv1.Account_CURRENT, ProviderType: "GIRO", CurrencyCode: "EUR",
+			DisplayName: "Girokonto", OwnerName: "Torben Mais", Iban: "DE64100200007791587578",
+			AccountNumber: "83767594",
+			Type:          bankingv1.Account_CURRENT, ProviderType: "GIRO", CurrencyCode: "EUR",
 			Balance: euro("2004.41"), CreditLine: euro("0"), MonthlySpendingLimit: euro("6000"),
 		},
 	}
 }
 
-// The fake refuses what the documentation does not have; here stands what goes into each request and comes out of each answer.
+// The fake refuses what the documentation does not have; here stands what goes into each request and comes out of each
+// answer.
 func TestEveryOperation(t *testing.T) {
 	f := newFake(t)
 	p := f.provider()
@@ -274,8 +302,10 @@ func tree(t *testing.T, text string) any {
 }
 
 var kinds = map[int]providers.ErrorKind{
-	400: providers.KindRejected, 401: providers.KindCredentials, 403: providers.KindNotEnabled, 404: providers.KindNotFound, 409: providers.KindConflict,
-	429: providers.KindRateLimited, 500: providers.KindUnavailable, 502: providers.KindUnavailable, 503: providers.KindUnavailable, 504: providers.KindUnavailable,
+	400: providers.KindRejected, 401: providers.KindCredentials, 403: providers.KindNotEnabled,
+	404: providers.KindNotFound, 409: providers.KindConflict,
+	429: providers.KindRateLimited, 500: providers.KindUnavailable, 502: providers.KindUnavailable,
+	503: providers.KindUnavailable, 504: providers.KindUnavailable,
 }
 
 func TestEveryFailure(t *testing.T) {
@@ -309,7 +339,8 @@ func TestEveryFailure(t *testing.T) {
 					t.Errorf("%d: the error is %v", status, err)
 					continue
 				}
-				if failed.Kind != kinds[status] || failed.Provider != kindName || failed.Operation != op.name || failed.Status != status || failed.Code != "someCode" {
+				if failed.Kind != kinds[status] || failed.Provider != kindName || failed.Operation != op.name ||
+					failed.Status != status || failed.Code != "someCode" {
 					t.Errorf("%d: %+v", status, failed)
 				}
 				if failed.RequestID != "fino-"+testID {
@@ -357,7 +388,9 @@ func TestOnlyShortPlainCodesAreTakenOver(t *testing.T) {
 
 // An answer that is not what is documented must not pass for one without content.
 func TestMalformedAnswers(t *testing.T) {
-	broken := []string{`{`, `[`, `"`, `7`, `[[]]`, `{"id": {}}`, `<html></html>`, `{"error": "maintenance"}`, `null`, ``}
+	broken := []string{
+		`{`, `[`, `"`, `7`, `[[]]`, `{"id": {}}`, `<html></html>`, `{"error": "maintenance"}`, `null`, ``,
+	}
 	for _, op := range operations {
 		if op.want == nil && op.name != "payment_partner_analysis" || op.name == "synchronize" {
 			continue // their bodies do not matter, or have their own test
@@ -371,7 +404,9 @@ func TestMalformedAnswers(t *testing.T) {
 			if op.name == "payment_partner_analysis" && body == "null" {
 				continue // a list without entries may be written so
 			}
-			if !errors.As(err, &failed) || failed.Kind != providers.KindInvalidResponse || failed.Status != 200 || failed.RequestID != "fino-"+testID {
+			if !errors.As(err,
+				&failed) || failed.Kind != providers.KindInvalidResponse || failed.Status != 200 ||
+				failed.RequestID != "fino-"+testID {
 				t.Errorf("%s answered %q: %v", op.name, body, err)
 				continue
 			}
@@ -390,7 +425,11 @@ func TestUserIPIsDemandedWithoutACall(t *testing.T) {
 		"disconnect":       func() error { return p.Consents.RevokeConsent(ctx, testRef) },
 		"delete_login":     func() error { return p.Connections.DeleteConnection(ctx, testRef, testLogin) },
 		"banking_overview": func() error { _, err := p.Banks.AddBank(ctx, testRef, testFlow); return err },
-		"synchronize":      func() error { _, err := p.Connections.SyncConnection(ctx, testRef, testLogin, testFlow); return err },
+		"synchronize": func() error {
+			_, err := p.Connections.SyncConnection(ctx, testRef, testLogin,
+				testFlow)
+			return err
+		},
 	} {
 		err := do()
 		var failed *providers.Error
@@ -418,13 +457,23 @@ func TestAllRedirectsAreDemandedWithoutACall(t *testing.T) {
 				_, err := p.Consents.CreateConsent(ctx, providers.NewConsent{UserID: testUser, Redirects: redirects})
 				return err
 			},
-			"RenewLink":         func() error { _, err := p.Links.RenewLink(ctx, testRef, flow); return err },
-			"AddBank":           func() error { _, err := p.Banks.AddBank(ctx, testRef, flow); return err },
-			"SyncConnection":    func() error { _, err := p.Connections.SyncConnection(ctx, testRef, testLogin, flow); return err },
-			"ManagementSession": func() error { _, err := p.Connections.ManagementSession(ctx, testRef, flow); return err },
+			"RenewLink": func() error { _, err := p.Links.RenewLink(ctx, testRef, flow); return err },
+			"AddBank":   func() error { _, err := p.Banks.AddBank(ctx, testRef, flow); return err },
+			"SyncConnection": func() error {
+				_, err := p.Connections.SyncConnection(ctx, testRef, testLogin,
+					flow)
+				return err
+			},
+			"ManagementSession": func() error {
+				_, err := p.Connections.ManagementSession(ctx, testRef,
+					flow)
+				return err
+			},
 		} {
 			var failed *providers.Error
-			if err := do(); !errors.As(err, &failed) || failed.Kind != providers.KindInvalidField || failed.Field != "consent.redirect_uris."+missing {
+			if err := do(); !errors.As(err,
+				&failed) || failed.Kind != providers.KindInvalidField ||
+				failed.Field != "consent.redirect_uris."+missing {
 				t.Errorf("%s without %s: %v", name, missing, err)
 			}
 		}
@@ -438,10 +487,13 @@ func TestAccessBecomesRecurring(t *testing.T) {
 	f := newFake(t)
 	p := f.provider()
 	for access, want := range map[consentv1.Consent_Access]string{
-		consentv1.Consent_ACCESS_UNSPECIFIED: `, "recurring": true}`, consentv1.Consent_RECURRING: `, "recurring": true}`, consentv1.Consent_ONE_OFF: `, "recurring": false}`,
+		consentv1.Consent_ACCESS_UNSPECIFIED: `, "recurring": true}`,
+		consentv1.Consent_RECURRING:          `, "recurring": true}`,
+		consentv1.Consent_ONE_OFF:            `, "recurring": false}`,
 	} {
 		f.reset()
-		if _, err := p.Links.RenewLink(testContext(), testRef, providers.Flow{Access: access, Redirects: testRedirects}); err != nil {
+		if _, err := p.Links.RenewLink(testContext(), testRef,
+			providers.Flow{Access: access, Redirects: testRedirects}); err != nil {
 			t.Fatal(err)
 		}
 		if sent := f.only("connect").body; !sameJSON(t, sent, sessionBodyJSON+want) {
@@ -483,15 +535,18 @@ func TestSessionAddresses(t *testing.T) {
 		for _, operation := range []string{"connect", "banking_overview"} {
 			f.answer(operation, 200, body)
 		}
-		created, err := p.Consents.CreateConsent(testContext(), providers.NewConsent{UserID: testUser, Redirects: testRedirects})
+		created, err := p.Consents.CreateConsent(testContext(),
+			providers.NewConsent{UserID: testUser, Redirects: testRedirects})
 		added, err2 := p.Banks.AddBank(testContext(), testRef, testFlow)
 		if want == "" {
-			if providers.KindOf(err) != providers.KindInvalidResponse || providers.KindOf(err2) != providers.KindInvalidResponse {
+			if providers.KindOf(err) != providers.KindInvalidResponse ||
+				providers.KindOf(err2) != providers.KindInvalidResponse {
 				t.Errorf("%s is taken: %v, %v", body, err, err2)
 			}
 			continue
 		}
-		if err != nil || err2 != nil || created.Link.URI != want || added.Link.URI != want || added.Link.TTL != sessionTTL {
+		if err != nil || err2 != nil || created.Link.URI != want || added.Link.URI != want ||
+			added.Link.TTL != sessionTTL {
 			t.Errorf("%s: %v, %v, %v, %v", body, created, err, added, err2)
 		}
 	}
@@ -533,10 +588,13 @@ func TestProductsAreScopes(t *testing.T) {
 	f := newFake(t)
 	p := f.provider()
 	products := []customerv1.Customer_Product{
-		customerv1.Customer_BANKING, customerv1.Customer_IMPORT, customerv1.Customer_PAYMENT_PARTNER_ANALYSIS, customerv1.Customer_DOCUMENT_SHIPMENT,
-		customerv1.Customer_COMPANIES, customerv1.Customer_COMPANY_LOGOS, customerv1.Customer_CONTRACTS, customerv1.Customer_BANKING,
+		customerv1.Customer_BANKING, customerv1.Customer_IMPORT, customerv1.Customer_PAYMENT_PARTNER_ANALYSIS,
+		customerv1.Customer_DOCUMENT_SHIPMENT,
+		customerv1.Customer_COMPANIES, customerv1.Customer_COMPANY_LOGOS, customerv1.Customer_CONTRACTS,
+		customerv1.Customer_BANKING,
 	}
-	id, err := p.Users.CreateUser(testContext(), providers.NewUser{Type: customerv1.Customer_COMPANY, Products: products})
+	id, err := p.Users.CreateUser(testContext(),
+		providers.NewUser{Type: customerv1.Customer_COMPANY, Products: products})
 	if err != nil || id != testUser {
 		t.Fatalf("%q, %v", id, err)
 	}
@@ -554,7 +612,9 @@ func TestProductsAreScopes(t *testing.T) {
 		" products": p.Users.RemoveProduct(testContext(), testUser, customerv1.Customer_PRODUCT_UNSPECIFIED),
 	} {
 		var failed *providers.Error
-		if !errors.As(err, &failed) || failed.Kind != providers.KindInvalidField || failed.Field != "customer."+strings.TrimSpace(name) {
+		if !errors.As(err,
+			&failed) || failed.Kind != providers.KindInvalidField ||
+			failed.Field != "customer."+strings.TrimSpace(name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -586,7 +646,8 @@ func TestAShipmentNeedsAChannel(t *testing.T) {
 	s := letter()
 	s.Channel = documentsv1.Shipment_CHANNEL_UNSPECIFIED
 	var failed *providers.Error
-	if err := f.provider().Shipments.SendShipment(testContext(), s); !errors.As(err, &failed) || failed.Field != "shipment.channel" || len(f.asked("")) != 0 {
+	if err := f.provider().Shipments.SendShipment(testContext(),
+		s); !errors.As(err, &failed) || failed.Field != "shipment.channel" || len(f.asked("")) != 0 {
 		t.Errorf("%v", err)
 	}
 }
@@ -598,9 +659,14 @@ func TestLogosAreJoinedByQueryID(t *testing.T) {
 		{"queryID": 1, "company": "A", "status": "weird", "url": ""}, {"queryID": "c", "company": "again"}]}`)
 	got, err := f.provider().Logos.SearchLogos(testContext(), &insightsv1.SearchCompanyLogosRequest{
 		ExactMatch: true,
-		Queries:    []*insightsv1.SearchCompanyLogosRequest_Query{{QueryId: "1", Name: "A"}, {QueryId: "b", Name: "B"}, {QueryId: "c", Name: "C"}},
+		Queries: []*insightsv1.SearchCompanyLogosRequest_Query{
+			{QueryId: "1", Name: "A"}, {QueryId: "b", Name: "B"}, {QueryId: "c", Name: "C"},
+		},
 	})
-	want := []*insightsv1.CompanyLogo{{QueryId: "1", Company: "A", Status: "weird"}, {QueryId: "c", Company: "C", Status: "ok", LogoUri: "https://l/c"}}
+	want := []*insightsv1.CompanyLogo{
+		{QueryId: "1", Company: "A", Status: "weird"},
+		{QueryId: "c", Company: "C", Status: "ok", LogoUri: "https://l/c"},
+	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
@@ -619,7 +685,8 @@ func TestOperationsCanBeOverridden(t *testing.T) {
 	}
 	f.only("send_letter")
 	i := slices.IndexFunc(p.Operations, func(op providers.Operation) bool { return op.Name == "send_fax" })
-	if op := p.Operations[i]; !op.Overridden || op.Path != "/documentshipment/letter" || op.Standing != providers.InferredLow || op.Effect != providers.Creating {
+	if op := p.Operations[i]; !op.Overridden || op.Path != "/documentshipment/letter" ||
+		op.Standing != providers.InferredLow || op.Effect != providers.Creating {
 		t.Errorf("%+v", op)
 	}
 }
@@ -640,23 +707,31 @@ func TestEffectsAndStandings(t *testing.T) {
 	if want := []string{"create_user", "send_fax", "send_letter"}; !slices.Equal(creating, want) {
 		t.Errorf("creating: %v", creating)
 	}
-	if want := []string{"authenticate", "create_user", "connect", "get_logins", "set_logins"}; !slices.Equal(documented, want) {
+	if want := []string{
+		"authenticate", "create_user", "connect", "get_logins", "set_logins",
+	}; !slices.Equal(documented, want) {
 		t.Errorf("documented: %v", documented)
 	}
 }
 
 func TestProvider(t *testing.T) {
 	p := newFake(t).provider()
-	if p.ID != "finoos" || p.DisplayName != "finoOS" || !p.Serves("DE") || p.Serves("SE") || !p.OneConsentPerUser || p.ConsentOrigin != consentv1.Consent_SYNTHESISED {
+	if p.ID != "finoos" || p.DisplayName != "finoOS" || !p.Serves("DE") || p.Serves("SE") || !p.OneConsentPerUser ||
+		p.ConsentOrigin != consentv1.Consent_SYNTHESISED {
 		t.Errorf("%+v", p)
 	}
-	if p.Simulator != nil || p.PartnerBanks != nil || p.Webhooks != nil || p.Insights != nil || p.Visualizations != nil {
+	if p.Simulator != nil || p.PartnerBanks != nil || p.Webhooks != nil || p.Insights != nil ||
+		p.Visualizations != nil {
 		t.Error("a port is set that finoOS does not have")
 	}
-	if p.Users == nil || p.Connections == nil || p.Importer == nil || p.Accounts == nil || p.Holdings == nil || p.PaymentPartners == nil || p.Logos == nil || p.Shipments == nil {
+	if p.Users == nil || p.Connections == nil || p.Importer == nil || p.Accounts == nil || p.Holdings == nil ||
+		p.PaymentPartners == nil || p.Logos == nil || p.Shipments == nil {
 		t.Error("a port is missing")
 	}
-	unsupported := []providers.Capability{"SimulateDecision", "CreatePartnerBank", "GetPartnerBank", "ListPartnerBanks", "UpdatePartnerBank", "CreateVisualizationLink"}
+	unsupported := []providers.Capability{
+		"SimulateDecision", "CreatePartnerBank", "GetPartnerBank", "ListPartnerBanks", "UpdatePartnerBank",
+		"CreateVisualizationLink",
+	}
 	for _, capability := range providers.AllCapabilities {
 		support, ok := p.Capabilities[capability]
 		if ok == slices.Contains(unsupported, capability) {

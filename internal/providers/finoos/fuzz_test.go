@@ -22,13 +22,16 @@ func seed(f *testing.F, samples ...string) {
 	for _, sample := range samples {
 		f.Add([]byte(sample))
 	}
-	for _, odd := range []string{``, `null`, `{}`, `[]`, `[null]`, `"x"`, `-0.00`, `{"logins": [null]}`, `{"users": [{"scopes": {}}]}`, "\xff"} {
+	for _, odd := range []string{
+		``, `null`, `{}`, `[]`, `[null]`, `"x"`, `-0.00`, `{"logins": [null]}`, `{"users": [{"scopes": {}}]}`, "\xff",
+	} {
 		f.Add([]byte(odd))
 	}
 }
 
 func FuzzLogins(f *testing.F) {
-	seed(f, string(sampleLogins), string(sampleLoginsReference), twoBanks, `{"logins": [{"id": "L", "accounts": [{"id": "A", "balance": 1e3, "standingOrders": [{"executionDay": 1e18}]}]}]}`)
+	seed(f, string(sampleLogins), string(sampleLoginsReference), twoBanks,
+		`{"logins": [{"id": "L", "accounts": [{"id": "A", "balance": 1e3, "standingOrders": [{"executionDay": 1e18}]}]}]}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var wire wireLogins
 		if json.Unmarshal(body, &wire) != nil || wire.check() != nil {
@@ -64,7 +67,8 @@ func FuzzLogins(f *testing.F) {
 }
 
 func FuzzTransactions(f *testing.F) {
-	seed(f, string(sampleLogins), string(sampleLoginsReference), `{"logins": [{"accounts": [{"transactions": [{"amount": 1}], "id": "A"}], "id": "L"}]}`,
+	seed(f, string(sampleLogins), string(sampleLoginsReference),
+		`{"logins": [{"accounts": [{"transactions": [{"amount": 1}], "id": "A"}], "id": "L"}]}`,
 		`{"x": [[{"y": 1}]], "LOGINS": [{"id": "Z", "accounts": [{"id": "Z", "transactions": [{"amount": 1}, {"amount": 1}]}]}]}`)
 	var known wireLogins
 	if err := json.Unmarshal([]byte(twoBanks), &known); err != nil {
@@ -75,7 +79,8 @@ func FuzzTransactions(f *testing.F) {
 		reader := transactionReader{
 			json: tokens{json.NewDecoder(bytes.NewReader(body))}, known: outlineOf(known.Logins.value),
 			yield: func(tx providers.Transaction) error {
-				if tx.ID == "" || !strings.Contains(tx.AccountID, "/") || tx.GetAmount().GetCurrencyCode() == "" || !datePattern.MatchString(tx.GetBookingDate()) {
+				if tx.ID == "" || !strings.Contains(tx.AccountID,
+					"/") || tx.GetAmount().GetCurrencyCode() == "" || !datePattern.MatchString(tx.GetBookingDate()) {
 					t.Errorf("%+v", tx)
 				}
 				if count++; count == 100 {
@@ -105,9 +110,12 @@ func FuzzTransactions(f *testing.F) {
 }
 
 func FuzzAnswers(f *testing.F) {
-	seed(f, `{"users": [{"id": "a", "scopes": "banking, companies", "createdAt": "2020-05-26T17:11:22Z"}]}`, `{"users": [{"scopes": ["banking"]}]}`,
-		`{"accessToken": "a", "refreshToken": "b", "expiresIn": 300, "refreshExpiresIn": 1800}`, `{"id": "string"}`, `{"redirectURL": "https://uba.test.fino.run/auth"}`,
-		`{"loginsStatuses": [{"active": true, "id": "5d72", "lastSynchronization": "2020-05-26T17:11:22Z"}]}`, `{"results": [{"company": "fino", "queryID": "1", "status": "ok", "url": "x"}]}`,
+	seed(f, `{"users": [{"id": "a", "scopes": "banking, companies", "createdAt": "2020-05-26T17:11:22Z"}]}`,
+		`{"users": [{"scopes": ["banking"]}]}`,
+		`{"accessToken": "a", "refreshToken": "b", "expiresIn": 300, "refreshExpiresIn": 1800}`, `{"id": "string"}`,
+		`{"redirectURL": "https://uba.test.fino.run/auth"}`,
+		`{"loginsStatuses": [{"active": true, "id": "5d72", "lastSynchronization": "2020-05-26T17:11:22Z"}]}`,
+		`{"results": [{"company": "fino", "queryID": "1", "status": "ok", "url": "x"}]}`,
 		`{"type": "forbidden", "message": "Forbidden. No access to this resource"}`, `"https://uba.test.fino.run/"`)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if code := errorCode(400, body); code != "" && !codePattern.MatchString(code) {
@@ -124,7 +132,9 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 		var link wireOptionalLink
-		if json.Unmarshal(body, &link) == nil && link.check() == nil && link.URL != "" && !strings.HasPrefix(strings.ToLower(string(link.URL)), "http") {
+		if json.Unmarshal(body,
+			&link) == nil && link.check() == nil && link.URL != "" &&
+			!strings.HasPrefix(strings.ToLower(string(link.URL)), "http") {
 			t.Errorf("link %q", link.URL)
 		}
 		var issued wireTokens
@@ -147,7 +157,8 @@ func FuzzAnswers(f *testing.F) {
 }
 
 func FuzzAnalysis(f *testing.F) {
-	seed(f, string(sampleAnalysis), `[{"customerAll": [{"transactionCount": "5", "daysBetweenTransactions": [1e-18, null]}]}]`)
+	seed(f, string(sampleAnalysis),
+		`[{"customerAll": [{"transactionCount": "5", "daysBetweenTransactions": [1e-18, null]}]}]`)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var wire wireAnalyses
 		if json.Unmarshal(body, &wire) != nil || wire.check() != nil {

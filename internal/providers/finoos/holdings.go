@@ -19,7 +19,8 @@ func (a *adapter) ListStandingOrders(ctx context.Context, ref providers.ConsentR
 			for _, w := range account.StandingOrders {
 				order := standingOrderOf(w, account.Currency)
 				orders = append(orders, providers.StandingOrder{
-					ID: ids.ofStandingOrder(w.ID, order), AccountID: accountKey(login.ID, account.ID), StandingOrder: order,
+					ID: ids.ofStandingOrder(w.ID, order), AccountID: accountKey(login.ID, account.ID),
+					StandingOrder: order,
 				})
 			}
 		}

@@ -39,8 +39,8 @@ func bad(format string, args ...any) *badField {
 	return &field
 }
 
-// newLogins makes finoOS's form of what the caller brought along. Ids of logins and of accounts must be unique in the request, those of
-// transactions in their account, or finoOS refuses all of it.
+// newLogins makes finoOS's form of what the caller brought along. Ids of logins and of accounts must be unique in the
+// request, those of transactions in their account, or finoOS refuses all of it.
 func newLogins(connections []*bankingv1.ImportedConnection) (wireNewLogins, *badField) {
 	body := wireNewLogins{Logins: make([]wireNewLogin, 0, len(connections))}
 	logins, accounts := map[string]bool{}, map[string]bool{}
@@ -50,7 +50,8 @@ func newLogins(connections []*bankingv1.ImportedConnection) (wireNewLogins, *bad
 		}
 		logins[connection.GetId()] = true
 		login := wireNewLogin{
-			ID: text(connection.GetId()), Bank: bankBody(connection.GetBank()), Accounts: make([]wireNewAccount, 0, len(connection.GetAccounts())),
+			ID: text(connection.GetId()), Bank: bankBody(connection.GetBank()),
+			Accounts: make([]wireNewAccount, 0, len(connection.GetAccounts())),
 		}
 		for j, account := range connection.GetAccounts() {
 			if accounts[account.GetId()] {
@@ -70,11 +71,13 @@ func newLogins(connections []*bankingv1.ImportedConnection) (wireNewLogins, *bad
 
 func bankBody(b *consentv1.Connection_Bank) wireBank {
 	return wireBank{
-		Name: text(b.GetDisplayName()), BIC: text(b.GetBic()), BankCode: text(b.GetBankCode()), Logo: wireLogo{URL: text(b.GetLogoUri())},
+		Name: text(b.GetDisplayName()), BIC: text(b.GetBic()), BankCode: text(b.GetBankCode()),
+		Logo: wireLogo{URL: text(b.GetLogoUri())},
 	}
 }
 
-// providerTypes says what finoOS calls the kinds of accounts, for an account that the caller did not give finoOS's own word for.
+// providerTypes says what finoOS calls the kinds of accounts, for an account that the caller did not give finoOS's own
+// word for.
 var providerTypes = map[bankingv1.Account_Type]text{
 	bankingv1.Account_CURRENT:    "GIRO",
 	bankingv1.Account_SAVINGS:    "SAVINGS",
@@ -166,7 +169,8 @@ func newTransaction(path string, t *bankingv1.Transaction) (wireTransaction, *ba
 	}
 	if c := t.GetCounterparty(); c != nil {
 		wire.CounterPart = &wireCounterPart{
-			Name: text(c.GetName()), IBAN: text(c.GetIban()), BIC: text(c.GetBic()), CreditorID: text(c.GetCreditorId()),
+			Name: text(c.GetName()), IBAN: text(c.GetIban()), BIC: text(c.GetBic()),
+			CreditorID: text(c.GetCreditorId()),
 		}
 	}
 	endToEnd := t.GetEndToEndId()
@@ -274,8 +278,8 @@ type datedField struct {
 	to         *text
 }
 
-// setDates writes dates as finoOS does, as instants: midnight UTC falls on the same date in the market's zone. Instants pass as they are, and
-// what is neither finoOS would refuse or, worse, take for something else.
+// setDates writes dates as finoOS does, as instants: midnight UTC falls on the same date in the market's zone. Instants
+// pass as they are, and what is neither finoOS would refuse or, worse, take for something else.
 func setDates(path string, dates []datedField) *badField {
 	for _, date := range dates {
 		if date.from == "" {

@@ -17,33 +17,53 @@ import (
 // brought is what a caller may bring along.
 func brought() []*bankingv1.ImportedConnection {
 	return []*bankingv1.ImportedConnection{{
-		Id:   testLogin,
-		Bank: &consentv1.Connection_Bank{DisplayName: "fino Bank", Bic: "SUBSDE71", BankCode: "70199901", LogoUri: "https://l/f", CountryCode: "DE"},
+		Id: testLogin,
+		Bank: &consentv1.Connection_Bank{
+			DisplayName: "fino Bank", Bic: "SUBSDE71", BankCode: "70199901", LogoUri: "https://l/f", CountryCode: "DE",
+		},
 		Accounts: []*bankingv1.ImportedAccount{{
-			Id: "A1", Iban: "DE64100200007791587578", AccountNumber: "83767594", DisplayName: "Girokonto", OwnerName: "Torben Mais", Type: bankingv1.Account_CURRENT,
+			Id: "A1", Iban: "DE64100200007791587578", AccountNumber: "83767594", DisplayName: "Girokonto",
+			OwnerName: "Torben Mais", Type: bankingv1.Account_CURRENT,
 			Balance: euro("12345678901234.56"), CreditLine: euro("-0.00"), MonthlySpendingLimit: euro("6000.10"),
 			Transactions: []*bankingv1.ImportedTransaction{
 				{Id: "T1", Transaction: &bankingv1.Transaction{
-					Status: bankingv1.Transaction_BOOKED, Amount: euro("-24.99"), BookingDate: "2020-05-26", ValueDate: "2020-12-31", RemittanceInformation: "Welcome to finoOS",
-					Counterparty: &bankingv1.Transaction_Counterparty{Name: "Schettchens Schnittchen", Iban: "DE83", Bic: "GENODEF1S04", CreditorId: "DE97ZZZ"},
-					MandateId:    "MREF", EndToEndId: "E2E-1", BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{{Type: "transactionCode", Value: "999"}},
+					Status: bankingv1.Transaction_BOOKED, Amount: euro("-24.99"), BookingDate: "2020-05-26",
+					ValueDate: "2020-12-31", RemittanceInformation: "Welcome to finoOS",
+					Counterparty: &bankingv1.Transaction_Counterparty{
+						Name: "Schettchens Schnittchen", Iban: "DE83", Bic: "GENODEF1S04", CreditorId: "DE97ZZZ",
+					},
+					MandateId: "MREF", EndToEndId: "E2E-1",
+					BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{
+						{Type: "transactionCode", Value: "999"},
+					},
 					ProviderCategory: "salary", Tags: []string{"salary", "rent"},
 				}},
 				{Id: "T2", Transaction: &bankingv1.Transaction{
-					Status: bankingv1.Transaction_PENDING, Amount: &typev1.Money{Value: "0.1", CurrencyCode: "CHF"}, BookingDate: "2020-05-26T22:30:00Z",
-					EndToEndId: "E2E-2", BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{{Type: "EndToEndReference", Value: "E2E-2"}}, ProviderCategory: "rent",
+					Status: bankingv1.Transaction_PENDING, Amount: &typev1.Money{Value: "0.1", CurrencyCode: "CHF"},
+					BookingDate: "2020-05-26T22:30:00Z",
+					EndToEndId:  "E2E-2",
+					BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{
+						{Type: "EndToEndReference", Value: "E2E-2"},
+					}, ProviderCategory: "rent",
 				}},
 			},
 			StandingOrders: []*bankingv1.StandingOrder{
-				{Name: "consents/c/accounts/a/standingOrders/S1", Amount: euro("200"), Interval: "MONTHLY", ExecutionDay: 2, CreationDate: "2020-05-26", FirstExecutionDate: "2020-06-02", LastExecutionDate: "2021-06-02", RemittanceInformation: "Taschengeld"},
+				{
+					Name: "consents/c/accounts/a/standingOrders/S1", Amount: euro("200"), Interval: "MONTHLY",
+					ExecutionDay: 2, CreationDate: "2020-05-26", FirstExecutionDate: "2020-06-02",
+					LastExecutionDate: "2021-06-02", RemittanceInformation: "Taschengeld",
+				},
 				{Amount: euro("1")}, {Amount: euro("1")},
 			},
 			Securities: []*bankingv1.Security{{
-				Name: "S", DisplayName: "finoOS Security", Isin: "US0378331005", Market: "NASDAQ", Quantity: "40.000000001", Amount: euro("200"),
-				Price: &typev1.Money{Value: "100", CurrencyCode: "USD"}, PurchasePrice: &typev1.Money{Value: "150", CurrencyCode: "USD"}, ExchangeRate: "1.23",
+				Name: "S", DisplayName: "finoOS Security", Isin: "US0378331005", Market: "NASDAQ",
+				Quantity: "40.000000001", Amount: euro("200"),
+				Price:         &typev1.Money{Value: "100", CurrencyCode: "USD"},
+				PurchasePrice: &typev1.Money{Value: "150", CurrencyCode: "USD"}, ExchangeRate: "1.23",
 			}},
 		}, {
-			Id: "A2", ProviderType: "ESCROW", Type: bankingv1.Account_SAVINGS, Balance: &typev1.Money{Value: "007", CurrencyCode: "CHF"},
+			Id: "A2", ProviderType: "ESCROW", Type: bankingv1.Account_SAVINGS,
+			Balance: &typev1.Money{Value: "007", CurrencyCode: "CHF"},
 		}},
 	}}
 }
@@ -73,7 +93,8 @@ func TestImportIsSentAsFinoOSHasIt(t *testing.T) {
 			"standingOrders": [
 				{"id": "S1", "accountID": "A1", "amount": 200, "currency": "EUR", "interval": "MONTHLY", "executionDay": 2, "creationDate": "2020-05-26T00:00:00Z",
 				 "firstExecutionDate": "2020-06-02T00:00:00Z", "lastExecutionDate": "2021-06-02T00:00:00Z", "purpose": "Taschengeld"},
-				{"id": "`+made+`", "accountID": "A1", "amount": 1, "currency": "EUR"}, {"id": "`+again+`", "accountID": "A1", "amount": 1, "currency": "EUR"}],
+				{"id": "`+made+`", "accountID": "A1", "amount": 1, "currency": "EUR"}, {"id": "`+again+
+		`", "accountID": "A1", "amount": 1, "currency": "EUR"}],
 			"securities": [{"id": "S", "accountID": "A1", "name": "finoOS Security", "isin": "US0378331005", "market": "NASDAQ", "quantity": 40.000000001, "amount": 200, "currency": "EUR",
 				"priceAmount": 100, "priceCurrency": "USD", "purchasePriceAmount": 150, "purchasePriceCurrency": "USD", "exchangeRate": 1.23}]
 		}, {"id": "A2", "type": "ESCROW", "currency": "CHF", "balance": 7, "transactions": []}]}]}`)
@@ -97,23 +118,31 @@ func TestImportReadsBack(t *testing.T) {
 	}
 	a := brought()[0].GetAccounts()[0]
 	want := &bankingv1.Account{
-		DisplayName: a.GetDisplayName(), OwnerName: a.GetOwnerName(), Iban: a.GetIban(), AccountNumber: a.GetAccountNumber(), Type: a.GetType(), ProviderType: "GIRO",
-		CurrencyCode: "EUR", Balance: a.GetBalance(), CreditLine: a.GetCreditLine(), MonthlySpendingLimit: a.GetMonthlySpendingLimit(),
+		DisplayName: a.GetDisplayName(), OwnerName: a.GetOwnerName(), Iban: a.GetIban(),
+		AccountNumber: a.GetAccountNumber(), Type: a.GetType(), ProviderType: "GIRO",
+		CurrencyCode: "EUR", Balance: a.GetBalance(), CreditLine: a.GetCreditLine(),
+		MonthlySpendingLimit: a.GetMonthlySpendingLimit(),
 	}
-	if diff := cmp.Diff(want, accounts[0].Account, protocmp.Transform()); diff != "" || accounts[0].ID != testLogin+"/A1" {
+	if diff := cmp.Diff(want, accounts[0].Account,
+		protocmp.Transform()); diff != "" || accounts[0].ID != testLogin+"/A1" {
 		t.Error(diff)
 	}
 	transactions, err := collect(p)
-	if err != nil || len(transactions) != 2 || transactions[0].ID != "T1" || transactions[0].AccountID != testLogin+"/A1" {
+	if err != nil || len(transactions) != 2 || transactions[0].ID != "T1" ||
+		transactions[0].AccountID != testLogin+"/A1" {
 		t.Fatalf("%v, %v", transactions, err)
 	}
 	first := proto.CloneOf(a.GetTransactions()[0].GetTransaction())
 	first.Category = bankingv1.Transaction_INCOME
-	first.BankTransactionCodes = append([]*bankingv1.Transaction_BankTransactionCode{{Type: "endToEndId", Value: "E2E-1"}}, first.BankTransactionCodes...)
+	first.BankTransactionCodes = append([]*bankingv1.Transaction_BankTransactionCode{
+		{Type: "endToEndId", Value: "E2E-1"},
+	}, first.BankTransactionCodes...)
 	if diff := cmp.Diff(first, transactions[0].Transaction, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
-	if got := transactions[1].Transaction; got.GetBookingDate() != "2020-05-27" || got.GetStatus() != bankingv1.Transaction_PENDING || got.GetEndToEndId() != "E2E-2" || got.GetProviderCategory() != "rent" {
+	if got := transactions[1].Transaction; got.GetBookingDate() != "2020-05-27" ||
+		got.GetStatus() != bankingv1.Transaction_PENDING || got.GetEndToEndId() != "E2E-2" ||
+		got.GetProviderCategory() != "rent" {
 		t.Errorf("%v", got)
 	}
 	orders, err := p.Holdings.ListStandingOrders(testContext(), testRef)
@@ -144,68 +173,88 @@ func TestImportIsCheckedBeforeItIsSent(t *testing.T) {
 		field  string
 		change func([]*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection
 	}{
-		{"connections", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection { // the same login twice
-			return append(all, &bankingv1.ImportedConnection{Id: testLogin})
-		}},
-		{"connections", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection { // the same account at two banks
-			return append(all, &bankingv1.ImportedConnection{Id: "other", Accounts: []*bankingv1.ImportedAccount{{Id: "A1", Balance: euro("1")}}})
-		}},
-		{"connections", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection { // the same transaction twice
-			account(all).Transactions[1].Id = "T1"
-			return all
-		}},
-		{"connections[0].accounts[0].balance.value", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).Balance.Value = "much"
-			return all
-		}},
-		{"connections[0].accounts[0].credit_line.currency_code", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).CreditLine.CurrencyCode = "CHF"
-			return all
-		}},
-		{"connections[0].accounts[0].transactions[1].transaction.amount", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).Transactions[1].Transaction.Amount = nil
-			return all
-		}},
-		{"connections[0].accounts[0].transactions[0].transaction.amount.value", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).Transactions[0].Transaction.Amount.Value = ""
-			return all
-		}},
-		{"connections[0].accounts[0].transactions[0].transaction.value_date", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).Transactions[0].Transaction.ValueDate = "2020-02-30"
-			return all
-		}},
-		{"connections[0].accounts[0].transactions[0].transaction.booking_date", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).Transactions[0].Transaction.BookingDate = "yesterday"
-			return all
-		}},
-		{"connections[0].accounts[0].standing_orders[1].amount", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).StandingOrders[1].Amount = nil
-			return all
-		}},
-		{"connections[0].accounts[0].standing_orders[0].amount.value", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).StandingOrders[0].Amount.Value = "x"
-			return all
-		}},
-		{"connections[0].accounts[0].standing_orders[0].last_execution_date", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).StandingOrders[0].LastExecutionDate = "x"
-			return all
-		}},
-		{"connections[0].accounts[0].securities[0].price.value", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).Securities[0].Price.Value = "x"
-			return all
-		}},
-		{"connections[0].accounts[0].securities[0].quantity", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).Securities[0].Quantity = "x"
-			return all
-		}},
-		{"connections[0].accounts[0].securities[0].exchange_rate", func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-			account(all).Securities[0].ExchangeRate = "NaN"
-			return all
-		}},
+		{"connections",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection { // the same login twice
+				return append(all, &bankingv1.ImportedConnection{Id: testLogin})
+			}},
+		{"connections",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection { // the same account at two banks
+				return append(all,
+					&bankingv1.ImportedConnection{
+						Id: "other", Accounts: []*bankingv1.ImportedAccount{{Id: "A1", Balance: euro("1")}},
+					})
+			}},
+		{"connections",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection { // the same transaction twice
+				account(all).Transactions[1].Id = "T1"
+				return all
+			}},
+		{"connections[0].accounts[0].balance.value",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).Balance.Value = "much"
+				return all
+			}},
+		{"connections[0].accounts[0].credit_line.currency_code",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).CreditLine.CurrencyCode = "CHF"
+				return all
+			}},
+		{"connections[0].accounts[0].transactions[1].transaction.amount",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).Transactions[1].Transaction.Amount = nil
+				return all
+			}},
+		{"connections[0].accounts[0].transactions[0].transaction.amount.value",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).Transactions[0].Transaction.Amount.Value = ""
+				return all
+			}},
+		{"connections[0].accounts[0].transactions[0].transaction.value_date",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).Transactions[0].Transaction.ValueDate = "2020-02-30"
+				return all
+			}},
+		{"connections[0].accounts[0].transactions[0].transaction.booking_date",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).Transactions[0].Transaction.BookingDate = "yesterday"
+				return all
+			}},
+		{"connections[0].accounts[0].standing_orders[1].amount",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).StandingOrders[1].Amount = nil
+				return all
+			}},
+		{"connections[0].accounts[0].standing_orders[0].amount.value",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).StandingOrders[0].Amount.Value = "x"
+				return all
+			}},
+		{"connections[0].accounts[0].standing_orders[0].last_execution_date",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).StandingOrders[0].LastExecutionDate = "x"
+				return all
+			}},
+		{"connections[0].accounts[0].securities[0].price.value",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).Securities[0].Price.Value = "x"
+				return all
+			}},
+		{"connections[0].accounts[0].securities[0].quantity",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).Securities[0].Quantity = "x"
+				return all
+			}},
+		{"connections[0].accounts[0].securities[0].exchange_rate",
+			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
+				account(all).Securities[0].ExchangeRate = "NaN"
+				return all
+			}},
 	} {
 		var failed *providers.Error
 		err := p.Importer.ImportConnections(testContext(), testRef, true, c.change(brought()))
-		if !errors.As(err, &failed) || failed.Kind != providers.KindInvalidField || failed.Field != c.field || failed.Operation != "set_logins" {
+		if !errors.As(err,
+			&failed) || failed.Kind != providers.KindInvalidField || failed.Field != c.field ||
+			failed.Operation != "set_logins" {
 			t.Errorf("%s: %v", c.field, err)
 		}
 	}
@@ -217,7 +266,8 @@ func TestImportIsCheckedBeforeItIsSent(t *testing.T) {
 // An end-to-end reference that differs from the codes goes first, so that it is the one that is read back.
 func TestImportedEndToEndIDGoesBeforeTheCodes(t *testing.T) {
 	wire, err := newTransaction("", &bankingv1.Transaction{
-		Amount: euro("1"), EndToEndId: "new", BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{{Type: "endToEnd", Value: "old"}},
+		Amount: euro("1"), EndToEndId: "new",
+		BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{{Type: "endToEnd", Value: "old"}},
 	})
 	if err != nil || len(wire.Codes) != 2 || transactionOf(wire, "").GetEndToEndId() != "new" {
 		t.Errorf("%v, %v", wire.Codes, err)
@@ -227,7 +277,8 @@ func TestImportedEndToEndIDGoesBeforeTheCodes(t *testing.T) {
 // A type that has no word of its own at finoOS is still told, and none is made up.
 func TestImportedAccountTypes(t *testing.T) {
 	for kind, want := range map[bankingv1.Account_Type]text{
-		bankingv1.Account_TYPE_UNSPECIFIED: "", bankingv1.Account_CURRENT: "GIRO", bankingv1.Account_SAVINGS: "SAVINGS", bankingv1.Account_CARD: "CREDITCARD",
+		bankingv1.Account_TYPE_UNSPECIFIED: "", bankingv1.Account_CURRENT: "GIRO", bankingv1.Account_SAVINGS: "SAVINGS",
+		bankingv1.Account_CARD: "CREDITCARD",
 		bankingv1.Account_LOAN: "LOAN", bankingv1.Account_SECURITIES: "DEPOT", bankingv1.Account_OTHER: "OTHER",
 	} {
 		if got, err := newAccount("", &bankingv1.ImportedAccount{Type: kind}); err != nil || got.Type != want {

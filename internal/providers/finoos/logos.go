@@ -9,7 +9,8 @@ import (
 )
 
 // SearchLogos answers each query that finoOS has a result for, in the order of the queries.
-func (a *adapter) SearchLogos(ctx context.Context, search *insightsv1.SearchCompanyLogosRequest) ([]*insightsv1.CompanyLogo, error) {
+func (a *adapter) SearchLogos(ctx context.Context,
+	search *insightsv1.SearchCompanyLogosRequest) ([]*insightsv1.CompanyLogo, error) {
 	query := url.Values{"exactMatch": {strconv.FormatBool(search.GetExactMatch())}}
 	if fuzziness := search.GetFuzziness(); fuzziness != "" {
 		query.Set("fuzziness", fuzziness)

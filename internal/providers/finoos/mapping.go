@@ -19,11 +19,13 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// Pure functions from finoOS's JSON to Kontor's messages. The way back, for data that the caller brings along, is in importer.go.
+// Pure functions from finoOS's JSON to Kontor's messages. The way back, for data that the caller brings along, is in
+// importer.go.
 
 var market = providers.MarketDE
 
-// scopes are finoOS's names of the products. They are not checked against any list: finoOS has scopes that its own enum lacks.
+// scopes are finoOS's names of the products. They are not checked against any list: finoOS has scopes that its own enum
+// lacks.
 var scopes = map[customerv1.Customer_Product]string{
 	customerv1.Customer_BANKING:                  "banking",
 	customerv1.Customer_IMPORT:                   "bankingExternal",
@@ -39,7 +41,9 @@ func splitScopes(joined string) []string {
 }
 
 func userOf(w wireUser) providers.User {
-	user := providers.User{ID: string(w.ID), Deleted: w.Deleted, CreateTime: instantOf(w.CreatedAt), DeleteTime: instantOf(w.DeletedAt)}
+	user := providers.User{
+		ID: string(w.ID), Deleted: w.Deleted, CreateTime: instantOf(w.CreatedAt), DeleteTime: instantOf(w.DeletedAt),
+	}
 	for _, scope := range w.Scopes {
 		user.Scopes = append(user.Scopes, string(scope))
 	}
@@ -77,8 +81,8 @@ func bankOf(w wireBank) *consentv1.Connection_Bank {
 	}
 }
 
-// accountKey is the id of an account under a consent. Accounts are told apart by where they are nested, since the ids of two bank logins need
-// not differ. The login's id is escaped, so that two pairs never make one key.
+// accountKey is the id of an account under a consent. Accounts are told apart by where they are nested, since the ids
+// of two bank logins need not differ. The login's id is escaped, so that two pairs never make one key.
 func accountKey(login, account text) string {
 	return loginEscaper.Replace(string(login)) + "/" + string(account)
 }
@@ -105,8 +109,8 @@ func accountOf(login text, w wireAccount) providers.Account {
 	}
 }
 
-// accountTypes maps finoOS's words for kinds of accounts. The documentation shows GIRO alone; the others are the words that German banks and
-// their interfaces use.
+// accountTypes maps finoOS's words for kinds of accounts. The documentation shows GIRO alone; the others are the words
+// that German banks and their interfaces use.
 var accountTypes = map[string]bankingv1.Account_Type{
 	"GIRO":            bankingv1.Account_CURRENT,
 	"GIROKONTO":       bankingv1.Account_CURRENT,
@@ -146,8 +150,8 @@ func accountTypeOf(providerType text) bankingv1.Account_Type {
 	return bankingv1.Account_OTHER
 }
 
-// transactionOf maps a transaction on an account of that currency. The transaction's own accountID is not looked at: the documentation shows
-// some that match no account.
+// transactionOf maps a transaction on an account of that currency. The transaction's own accountID is not looked at:
+// the documentation shows some that match no account.
 func transactionOf(w wireTransaction, accountCurrency text) *bankingv1.Transaction {
 	t := &bankingv1.Transaction{
 		Status:                bankingv1.Transaction_BOOKED,
@@ -194,7 +198,8 @@ func tagsOf(wire []wireTag) []string {
 // categoryOf takes the first label that Kontor knows.
 func categoryOf(tags []string) bankingv1.Transaction_Category {
 	for _, tag := range tags {
-		if c := providers.CategoryOf(tag); c != bankingv1.Transaction_OTHER && c != bankingv1.Transaction_CATEGORY_UNSPECIFIED {
+		if c := providers.CategoryOf(tag); c != bankingv1.Transaction_OTHER &&
+			c != bankingv1.Transaction_CATEGORY_UNSPECIFIED {
 			return c
 		}
 	}
@@ -215,19 +220,21 @@ func standingOrderOf(w wireStandingOrder, accountCurrency text) *bankingv1.Stand
 
 func securityOf(w wireSecurity, accountCurrency text) *bankingv1.Security {
 	return &bankingv1.Security{
-		DisplayName:   string(w.Name),
-		Isin:          string(w.ISIN),
-		Market:        string(w.Market),
-		Quantity:      string(w.Quantity),
-		Amount:        moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
-		Price:         moneyOf(w.PriceAmount, currencyOf(w.PriceCurrency, w.Currency, accountCurrency)),
-		PurchasePrice: moneyOf(w.PurchasePriceAmount, currencyOf(w.PurchasePriceCurrency, w.PriceCurrency, w.Currency, accountCurrency)),
-		ExchangeRate:  string(w.ExchangeRate),
+		DisplayName: string(w.Name),
+		Isin:        string(w.ISIN),
+		Market:      string(w.Market),
+		Quantity:    string(w.Quantity),
+		Amount:      moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
+		Price:       moneyOf(w.PriceAmount, currencyOf(w.PriceCurrency, w.Currency, accountCurrency)),
+		PurchasePrice: moneyOf(w.PurchasePriceAmount,
+			currencyOf(w.PurchasePriceCurrency, w.PriceCurrency, w.Currency, accountCurrency)),
+		ExchangeRate: string(w.ExchangeRate),
 	}
 }
 
-// identities gives an id to each transaction, standing order or security of one account that finoOS left without one. It follows from what
-// does not change while a thing stays the same, and from how many alike came before it, so it stays the same when others come and go.
+// identities gives an id to each transaction, standing order or security of one account that finoOS left without one.
+// It follows from what does not change while a thing stays the same, and from how many alike came before it, so it
+// stays the same when others come and go.
 type identities map[string]int
 
 func (seen identities) of(id text, content ...string) string {
@@ -250,11 +257,13 @@ func (seen identities) of(id text, content ...string) string {
 // ofTransaction leaves out what changes when a transaction is booked or categorised.
 func (seen identities) ofTransaction(id text, t *bankingv1.Transaction) string {
 	return seen.of(id, t.GetAmount().GetValue(), t.GetAmount().GetCurrencyCode(), t.GetBookingDate(), t.GetValueDate(),
-		t.GetRemittanceInformation(), t.GetCounterparty().GetName(), t.GetCounterparty().GetIban(), t.GetMandateId(), t.GetEndToEndId())
+		t.GetRemittanceInformation(), t.GetCounterparty().GetName(), t.GetCounterparty().GetIban(), t.GetMandateId(),
+		t.GetEndToEndId())
 }
 
 func (seen identities) ofStandingOrder(id text, o *bankingv1.StandingOrder) string {
-	return seen.of(id, o.GetAmount().GetValue(), o.GetAmount().GetCurrencyCode(), o.GetInterval(), strconv.Itoa(int(o.GetExecutionDay())),
+	return seen.of(id, o.GetAmount().GetValue(), o.GetAmount().GetCurrencyCode(), o.GetInterval(),
+		strconv.Itoa(int(o.GetExecutionDay())),
 		o.GetCreationDate(), o.GetFirstExecutionDate(), o.GetRemittanceInformation())
 }
 
@@ -279,8 +288,8 @@ func moneyOf(amount *money.Decimal, currency string) *typev1.Money {
 	return amount.Money(currency)
 }
 
-// dateOf gives the date at the banks of the market. A date without a time passes as it is; what is no date, and the zero time that some
-// encoders write for none, is none.
+// dateOf gives the date at the banks of the market. A date without a time passes as it is; what is no date, and the
+// zero time that some encoders write for none, is none.
 func dateOf(t text) string {
 	const date = "2006-01-02"
 	if instant := instantOf(t); !instant.IsZero() {
@@ -340,8 +349,10 @@ func logoQueries(queries []*insightsv1.SearchCompanyLogosRequest_Query) wireLogo
 	return body
 }
 
-// logosOf joins results to queries by id, since their order means nothing. Of several results for one query the first counts.
-func logosOf(queries []*insightsv1.SearchCompanyLogosRequest_Query, results []wireLogoResult) []*insightsv1.CompanyLogo {
+// logosOf joins results to queries by id, since their order means nothing. Of several results for one query the first
+// counts.
+func logosOf(queries []*insightsv1.SearchCompanyLogosRequest_Query,
+	results []wireLogoResult) []*insightsv1.CompanyLogo {
 	byID := make(map[string]wireLogoResult, len(results))
 	for _, result := range results {
 		if _, ok := byID[string(result.QueryID)]; !ok {
@@ -352,7 +363,8 @@ func logosOf(queries []*insightsv1.SearchCompanyLogosRequest_Query, results []wi
 	for _, query := range queries {
 		if result, ok := byID[query.GetQueryId()]; ok {
 			logos = append(logos, &insightsv1.CompanyLogo{
-				QueryId: query.GetQueryId(), Company: string(result.Company), LogoUri: string(result.URL), Status: string(result.Status),
+				QueryId: query.GetQueryId(), Company: string(result.Company), LogoUri: string(result.URL),
+				Status: string(result.Status),
 			})
 		}
 	}
@@ -365,14 +377,18 @@ func analysisOf(wire []wireAnalysis) *insightsv1.PaymentPartnerAnalysis {
 		analysis.Accounts = append(analysis.Accounts, &insightsv1.PaymentPartnerAnalysis_AccountAnalysis{
 			Account:     string(w.AccountID),
 			DisplayName: string(w.AccountName),
-			Customers:   partnersOf(w.CustomerAll, w.CustomerLastMonth, w.CustomerPreMonth, w.CustomerQuarter, w.CustomerYear),
-			Suppliers:   partnersOf(w.SupplierAll, w.SupplierLastMonth, w.SupplierPreMonth, w.SupplierQuarter, w.SupplierYear),
+			Customers: partnersOf(w.CustomerAll, w.CustomerLastMonth, w.CustomerPreMonth, w.CustomerQuarter,
+				w.CustomerYear),
+			Suppliers: partnersOf(w.SupplierAll, w.SupplierLastMonth, w.SupplierPreMonth, w.SupplierQuarter,
+				w.SupplierYear),
 		})
 	}
 	return analysis
 }
 
-func partnersOf(all, lastMonth, previousMonth, quarter, year []wirePartner) *insightsv1.PaymentPartnerAnalysis_Partners {
+func partnersOf(
+	all, lastMonth, previousMonth, quarter, year []wirePartner,
+) *insightsv1.PaymentPartnerAnalysis_Partners {
 	return &insightsv1.PaymentPartnerAnalysis_Partners{
 		All:           mapped(all, partnerOf),
 		LastMonth:     mapped(lastMonth, partnerOf),
@@ -384,24 +400,25 @@ func partnersOf(all, lastMonth, previousMonth, quarter, year []wirePartner) *ins
 
 func partnerOf(w wirePartner) *insightsv1.PaymentPartner {
 	return &insightsv1.PaymentPartner{
-		Name:                                  string(w.Name),
-		Iban:                                  string(w.IBAN),
-		CreditorId:                            string(w.CreditorID),
-		Abroad:                                w.Abroad,
-		Tags:                                  tagsOf(w.Tags),
-		FirstTransactionDate:                  string(w.FirstTransactionDate),
-		LastTransactionDate:                   string(w.LastTransactionDate),
-		ActivitySpan:                          string(w.ActivitySpan),
-		PercentageOfOverallActivitySpan:       string(w.PercentageOfOverallActivitySpan),
-		TransactionCount:                      int32(w.TransactionCount),
-		TotalAmount:                           string(w.TotalAmount),
-		MedianAmount:                          string(w.MedianAmount),
-		OverallAmountRank:                     string(w.OverallAmountRank),
-		OverallTransactionCountRank:           string(w.OverallTransactionCountRank),
-		AverageOfRanks:                        string(w.AverageOfRanks),
-		PercentageOfOverallAmount:             string(w.PercentageOfOverallAmount),
-		PercentageOfOverallTransactionCount:   string(w.PercentageOfOverallTransactionCount),
-		DaysBetweenTransactions:               mapped(w.DaysBetweenTransactions, func(m measure) string { return string(m) }),
+		Name:                                string(w.Name),
+		Iban:                                string(w.IBAN),
+		CreditorId:                          string(w.CreditorID),
+		Abroad:                              w.Abroad,
+		Tags:                                tagsOf(w.Tags),
+		FirstTransactionDate:                string(w.FirstTransactionDate),
+		LastTransactionDate:                 string(w.LastTransactionDate),
+		ActivitySpan:                        string(w.ActivitySpan),
+		PercentageOfOverallActivitySpan:     string(w.PercentageOfOverallActivitySpan),
+		TransactionCount:                    int32(w.TransactionCount),
+		TotalAmount:                         string(w.TotalAmount),
+		MedianAmount:                        string(w.MedianAmount),
+		OverallAmountRank:                   string(w.OverallAmountRank),
+		OverallTransactionCountRank:         string(w.OverallTransactionCountRank),
+		AverageOfRanks:                      string(w.AverageOfRanks),
+		PercentageOfOverallAmount:           string(w.PercentageOfOverallAmount),
+		PercentageOfOverallTransactionCount: string(w.PercentageOfOverallTransactionCount),
+		DaysBetweenTransactions: mapped(w.DaysBetweenTransactions,
+			func(m measure) string { return string(m) }),
 		DaysBetweenTransactionsAverage:        string(w.DaysBetweenTransactionsAverage),
 		DaysBetweenTransactionsDeviation:      string(w.DaysBetweenTransactionsDeviation),
 		DaysBetweenTransactionsVariance:       string(w.DaysBetweenTransactionsVariance),

@@ -41,18 +41,25 @@ func TestTransactionMapping(t *testing.T) {
 		"codes": [{"value": "999", "type": "transactionCode"}, {"value": "NOTPROVIDED", "type": "endToEndReference"}]}`), "EUR")
 	want := &bankingv1.Transaction{
 		Status: bankingv1.Transaction_PENDING, Amount: &typev1.Money{Value: "-24.99", CurrencyCode: "CHF"},
-		BookingDate: "2020-05-26", ValueDate: "2020-05-27", RemittanceInformation: "Welcome to finoOS", MandateId: "MREF123ZZ678JJ", EndToEndId: "NOTPROVIDED",
+		BookingDate: "2020-05-26", ValueDate: "2020-05-27", RemittanceInformation: "Welcome to finoOS",
+		MandateId: "MREF123ZZ678JJ", EndToEndId: "NOTPROVIDED",
 		Counterparty: &bankingv1.Transaction_Counterparty{
-			Name: "Schettchens Schnittchen", Iban: "DE83701999010000002000", Bic: "GENODEF1S04", CreditorId: "DE97ZZZ12345678901",
+			Name: "Schettchens Schnittchen", Iban: "DE83701999010000002000", Bic: "GENODEF1S04",
+			CreditorId: "DE97ZZZ12345678901",
 		},
-		BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{{Type: "transactionCode", Value: "999"}, {Type: "endToEndReference", Value: "NOTPROVIDED"}},
-		Category:             bankingv1.Transaction_INCOME, ProviderCategory: "never heard of", Tags: []string{"never heard of", "salary", "rent"},
+		BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{
+			{Type: "transactionCode", Value: "999"}, {Type: "endToEndReference", Value: "NOTPROVIDED"},
+		},
+		Category: bankingv1.Transaction_INCOME, ProviderCategory: "never heard of",
+		Tags: []string{"never heard of", "salary", "rent"},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
-	// Of what is missing nothing is made up but the status, which finoOS has for all transactions that it shows by default.
-	got = transactionOf(decoded[wireTransaction](t, `{"amount": 1, "counterPart": {}, "tags": null, "codes": [], "booked": null}`), "")
+	// Of what is missing nothing is made up but the status, which finoOS has for all transactions that it shows by
+	// default.
+	got = transactionOf(decoded[wireTransaction](t,
+		`{"amount": 1, "counterPart": {}, "tags": null, "codes": [], "booked": null}`), "")
 	want = &bankingv1.Transaction{Status: bankingv1.Transaction_BOOKED, Amount: euro("1")}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)
@@ -73,7 +80,8 @@ func TestCategoryIsOfTheFirstKnownTag(t *testing.T) {
 		for tag := range strings.SplitSeq(tags, ",") {
 			wire.Tags = append(wire.Tags, wireTag{Name: text(tag)})
 		}
-		if got := transactionOf(wire, "EUR"); got.GetCategory() != want || got.GetProviderCategory() != strings.Split(tags, ",")[0] {
+		if got := transactionOf(wire,
+			"EUR"); got.GetCategory() != want || got.GetProviderCategory() != strings.Split(tags, ",")[0] {
 			t.Errorf("%q is %s of %q", tags, got.GetCategory(), got.GetProviderCategory())
 		}
 	}
@@ -81,18 +89,26 @@ func TestCategoryIsOfTheFirstKnownTag(t *testing.T) {
 
 func TestAmountsPassExactly(t *testing.T) {
 	for written, want := range map[string]string{
-		"0.1": "0.1", "1e3": "1000", "12345678901234.56": "12345678901234.56", "-0.00": "-0.00", `"24.99"`: "24.99", "0": "0", "24.990000000000002": "24.990000000000002",
+		"0.1": "0.1", "1e3": "1000", "12345678901234.56": "12345678901234.56", "-0.00": "-0.00", `"24.99"`: "24.99",
+		"0": "0", "24.990000000000002": "24.990000000000002",
 	} {
-		account := accountOf("L", decoded[wireAccount](t, fmt.Sprintf(`{"balance": %[1]s, "creditLine": %[1]s, "monthlySpendingLimit": %[1]s, "currency": "CHF"}`, written)))
-		for _, amount := range []*typev1.Money{account.GetBalance(), account.GetCreditLine(), account.GetMonthlySpendingLimit()} {
+		account := accountOf("L",
+			decoded[wireAccount](t,
+				fmt.Sprintf(`{"balance": %[1]s, "creditLine": %[1]s, "monthlySpendingLimit": %[1]s, "currency": "CHF"}`,
+					written)))
+		for _, amount := range []*typev1.Money{
+			account.GetBalance(), account.GetCreditLine(), account.GetMonthlySpendingLimit(),
+		} {
 			if amount.GetValue() != want || amount.GetCurrencyCode() != "CHF" {
 				t.Errorf("%s is %v", written, amount)
 			}
 		}
-		if got := transactionOf(decoded[wireTransaction](t, `{"amount": `+written+`}`), "CHF").GetAmount(); got.GetValue() != want || got.GetCurrencyCode() != "CHF" {
+		if got := transactionOf(decoded[wireTransaction](t, `{"amount": `+written+`}`),
+			"CHF").GetAmount(); got.GetValue() != want || got.GetCurrencyCode() != "CHF" {
 			t.Errorf("%s is %v", written, got)
 		}
-		if got := securityOf(decoded[wireSecurity](t, `{"quantity": `+written+`, "exchangeRate": `+written+`}`), ""); got.GetQuantity() != want || got.GetExchangeRate() != want {
+		if got := securityOf(decoded[wireSecurity](t, `{"quantity": `+written+`, "exchangeRate": `+written+`}`),
+			""); got.GetQuantity() != want || got.GetExchangeRate() != want {
 			t.Errorf("%s is %v", written, got)
 		}
 	}
@@ -104,12 +120,17 @@ func TestAmountsPassExactly(t *testing.T) {
 
 func TestAccountTypes(t *testing.T) {
 	for written, want := range map[string]bankingv1.Account_Type{
-		"": bankingv1.Account_TYPE_UNSPECIFIED, " ": bankingv1.Account_TYPE_UNSPECIFIED, "GIRO": bankingv1.Account_CURRENT, "giro": bankingv1.Account_CURRENT,
-		"CHECKING": bankingv1.Account_CURRENT, "CURRENT": bankingv1.Account_CURRENT, "SAVINGS": bankingv1.Account_SAVINGS, "TAGESGELD": bankingv1.Account_SAVINGS,
-		"CREDITCARD": bankingv1.Account_CARD, "CREDIT_CARD": bankingv1.Account_CARD, "Credit card": bankingv1.Account_CARD, "LOAN": bankingv1.Account_LOAN,
-		"DEPOT": bankingv1.Account_SECURITIES, "SECURITIES": bankingv1.Account_SECURITIES, "TIME_MACHINE": bankingv1.Account_OTHER,
+		"": bankingv1.Account_TYPE_UNSPECIFIED, " ": bankingv1.Account_TYPE_UNSPECIFIED,
+		"GIRO": bankingv1.Account_CURRENT, "giro": bankingv1.Account_CURRENT,
+		"CHECKING": bankingv1.Account_CURRENT, "CURRENT": bankingv1.Account_CURRENT,
+		"SAVINGS": bankingv1.Account_SAVINGS, "TAGESGELD": bankingv1.Account_SAVINGS,
+		"CREDITCARD": bankingv1.Account_CARD, "CREDIT_CARD": bankingv1.Account_CARD,
+		"Credit card": bankingv1.Account_CARD, "LOAN": bankingv1.Account_LOAN,
+		"DEPOT": bankingv1.Account_SECURITIES, "SECURITIES": bankingv1.Account_SECURITIES,
+		"TIME_MACHINE": bankingv1.Account_OTHER,
 	} {
-		if got := accountOf("L", wireAccount{Type: text(written)}); got.GetType() != want || got.GetProviderType() != written {
+		if got := accountOf("L",
+			wireAccount{Type: text(written)}); got.GetType() != want || got.GetProviderType() != written {
 			t.Errorf("%q is %s, %q", written, got.GetType(), got.GetProviderType())
 		}
 	}
@@ -154,10 +175,12 @@ func TestHoldings(t *testing.T) {
 	if err != nil || len(orders) != 1 || len(orders[0].ID) != 24 {
 		t.Fatalf("%v, %v", orders, err)
 	}
-	wantOrder := []providers.StandingOrder{{ID: orders[0].ID, AccountID: account, StandingOrder: &bankingv1.StandingOrder{
-		Amount: euro("200"), Interval: "MONTHLY", ExecutionDay: 2, CreationDate: "2020-05-26", FirstExecutionDate: "2020-05-26", LastExecutionDate: "2020-05-26",
-		RemittanceInformation: "Taschengeld",
-	}}}
+	wantOrder := []providers.StandingOrder{{ID: orders[0].ID, AccountID: account,
+		StandingOrder: &bankingv1.StandingOrder{
+			Amount: euro("200"), Interval: "MONTHLY", ExecutionDay: 2, CreationDate: "2020-05-26",
+			FirstExecutionDate: "2020-05-26", LastExecutionDate: "2020-05-26",
+			RemittanceInformation: "Taschengeld",
+		}}}
 	if diff := cmp.Diff(wantOrder, orders, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
@@ -165,10 +188,12 @@ func TestHoldings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantSecurity := []providers.Security{{ID: "5ecd4d9bb9e14800012d99e9", AccountID: account, Security: &bankingv1.Security{
-		DisplayName: "finoOS Security", Isin: "US0378331005", Market: "NASDAQ", Quantity: "40", Amount: euro("200"), Price: euro("100"),
-		PurchasePrice: euro("150"), ExchangeRate: "1.23",
-	}}}
+	wantSecurity := []providers.Security{{ID: "5ecd4d9bb9e14800012d99e9", AccountID: account,
+		Security: &bankingv1.Security{
+			DisplayName: "finoOS Security", Isin: "US0378331005", Market: "NASDAQ", Quantity: "40", Amount: euro("200"),
+			Price:         euro("100"),
+			PurchasePrice: euro("150"), ExchangeRate: "1.23",
+		}}}
 	if diff := cmp.Diff(wantSecurity, securities, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
@@ -181,8 +206,10 @@ func TestHoldings(t *testing.T) {
 
 // Made ids follow the content, not the place in the list.
 func TestMadeIdsStayTheSame(t *testing.T) {
-	coffee := transactionOf(decoded[wireTransaction](t, `{"amount": -2.5, "purpose": "coffee", "bookingDate": "2020-05-26"}`), "EUR")
-	tea := transactionOf(decoded[wireTransaction](t, `{"amount": -2.5, "purpose": "tea", "bookingDate": "2020-05-26"}`), "EUR")
+	coffee := transactionOf(decoded[wireTransaction](t,
+		`{"amount": -2.5, "purpose": "coffee", "bookingDate": "2020-05-26"}`), "EUR")
+	tea := transactionOf(decoded[wireTransaction](t, `{"amount": -2.5, "purpose": "tea", "bookingDate": "2020-05-26"}`),
+		"EUR")
 	first, later := identities{}, identities{}
 	a, b, c := first.ofTransaction("", coffee), first.ofTransaction("", coffee), first.ofTransaction("", tea)
 	if a == b || b == c || a == c {
@@ -190,7 +217,8 @@ func TestMadeIdsStayTheSame(t *testing.T) {
 	}
 	booked := proto.CloneOf(coffee)
 	booked.Tags = []string{"dining"}
-	if later.ofTransaction("", tea) != c || later.ofTransaction("", booked) != a || later.ofTransaction("", coffee) != b {
+	if later.ofTransaction("",
+		tea) != c || later.ofTransaction("", booked) != a || later.ofTransaction("", coffee) != b {
 		t.Error("the ids changed with the order or with the tags")
 	}
 	if got := later.ofTransaction("own", coffee); got != "own" {
@@ -203,7 +231,9 @@ func TestMadeIdsStayTheSame(t *testing.T) {
 
 func TestAccountKeysNeverMeet(t *testing.T) {
 	keys := map[string]bool{}
-	for _, pair := range [][2]text{{"a", "b/c"}, {"a/b", "c"}, {"a%2Fb", "c"}, {"a%252Fb", "c"}, {"a", "b"}, {"a%", "b"}, {"a%25", "b"}} {
+	for _, pair := range [][2]text{
+		{"a", "b/c"}, {"a/b", "c"}, {"a%2Fb", "c"}, {"a%252Fb", "c"}, {"a", "b"}, {"a%", "b"}, {"a%25", "b"},
+	} {
 		keys[accountKey(pair[0], pair[1])] = true
 	}
 	if len(keys) != 7 {
@@ -216,7 +246,8 @@ func TestAccountKeysNeverMeet(t *testing.T) {
 
 func TestConnectionsAreLogins(t *testing.T) {
 	f := newFake(t)
-	f.answer("get_logins", 200, `{"logins": [{"id": "on"}, {"id": "off", "bank": null}, {"id": "silent", "bank": {"name": "B", "logo": {"url": "https://l/b"}}}, {"id": "unknown"}]}`)
+	f.answer("get_logins", 200,
+		`{"logins": [{"id": "on"}, {"id": "off", "bank": null}, {"id": "silent", "bank": {"name": "B", "logo": {"url": "https://l/b"}}}, {"id": "unknown"}]}`)
 	f.answer("synchronization_status", 200, `{"loginsStatuses": [
 		{"id": "off", "active": false, "lastSynchronization": "2020-05-26T17:11:22.5+02:00"}, {"id": "on", "active": true}, {"id": "silent"}, {"id": "gone", "active": false}]}`)
 	state, err := f.provider().Consents.GetConsent(testContext(), testRef)
@@ -225,10 +256,12 @@ func TestConnectionsAreLogins(t *testing.T) {
 	}
 	var got []string
 	for _, c := range state.Connections {
-		got = append(got, fmt.Sprintf("%s %t %s %s", c.ID, c.Active, c.SyncTime.UTC().Format(time.RFC3339Nano), c.Bank.GetLogoUri()))
+		got = append(got,
+			fmt.Sprintf("%s %t %s %s", c.ID, c.Active, c.SyncTime.UTC().Format(time.RFC3339Nano), c.Bank.GetLogoUri()))
 	}
 	want := []string{
-		"on true 0001-01-01T00:00:00Z ", "off false 2020-05-26T15:11:22.5Z ", "silent true 0001-01-01T00:00:00Z https://l/b", "unknown true 0001-01-01T00:00:00Z ",
+		"on true 0001-01-01T00:00:00Z ", "off false 2020-05-26T15:11:22.5Z ",
+		"silent true 0001-01-01T00:00:00Z https://l/b", "unknown true 0001-01-01T00:00:00Z ",
 	}
 	if !slices.Equal(got, want) || !state.Stateful {
 		t.Errorf("%v", got)
@@ -266,20 +299,23 @@ func TestLoginsNeedIds(t *testing.T) {
 	} {
 		f := newFake(t)
 		f.answer("get_logins", 200, body)
-		if _, err := f.provider().Accounts.ListAccounts(testContext(), testRef); providers.KindOf(err) != providers.KindInvalidResponse {
+		if _, err := f.provider().Accounts.ListAccounts(testContext(),
+			testRef); providers.KindOf(err) != providers.KindInvalidResponse {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	f := newFake(t)
-	f.answer("get_logins", 200, `{"logins": [{"id": "L", "accounts": [{"id": "A"}]}, {"id": "M", "accounts": [{"id": "A"}]}]}`)
+	f.answer("get_logins", 200,
+		`{"logins": [{"id": "L", "accounts": [{"id": "A"}]}, {"id": "M", "accounts": [{"id": "A"}]}]}`)
 	accounts, err := f.provider().Accounts.ListAccounts(testContext(), testRef)
-	if err != nil || len(accounts) != 2 || accounts[0].ID != "L/A" || accounts[1].ID != "M/A" || accounts[1].ConnectionID != "M" {
+	if err != nil || len(accounts) != 2 || accounts[0].ID != "L/A" || accounts[1].ID != "M/A" ||
+		accounts[1].ConnectionID != "M" {
 		t.Errorf("the same account id at two banks: %v, %v", accounts, err)
 	}
 }
 
-// Every field of the documentation has to arrive: the sample's values are replaced by values that differ, and no field of the message, and no
-// value of the sample, may be left over.
+// Every field of the documentation has to arrive: the sample's values are replaced by values that differ, and no field
+// of the message, and no value of the sample, may be left over.
 func TestEveryFieldOfTheAnalysisIsMapped(t *testing.T) {
 	var sample any
 	decoder := json.NewDecoder(bytes.NewReader(sampleAnalysis))
@@ -332,7 +368,8 @@ func TestEveryFieldOfTheAnalysisIsMapped(t *testing.T) {
 		fields := m.Descriptor().Fields()
 		for i := range fields.Len() {
 			field := fields.Get(i)
-			period := slices.Contains([]protoreflect.Name{"quarter", "month"}, field.Name()) && m.Descriptor().Name() != "Partners"
+			period := slices.Contains([]protoreflect.Name{"quarter", "month"},
+				field.Name()) && m.Descriptor().Name() != "Partners"
 			if !m.Has(field) && !period && field.FullName() != "kontor.insights.v1.PaymentPartnerAnalysis.name" {
 				t.Errorf("%s is empty", field.FullName())
 			}
@@ -376,20 +413,38 @@ func TestAnalysisOfTheSample(t *testing.T) {
 	}
 	partner := account.GetSuppliers().GetPreviousMonth()[0]
 	want := &insightsv1.PaymentPartner{
-		Name: "string", Iban: "string", CreditorId: "string", Abroad: true, Tags: []string{"salary"}, FirstTransactionDate: "string", LastTransactionDate: "string",
-		ActivitySpan: "0", PercentageOfOverallActivitySpan: "0", TotalAmount: "0", MedianAmount: "0", OverallAmountRank: "0", OverallTransactionCountRank: "0",
-		AverageOfRanks: "0", PercentageOfOverallAmount: "0", PercentageOfOverallTransactionCount: "0", DaysBetweenTransactions: []string{"0"},
-		DaysBetweenTransactionsAverage: "0", DaysBetweenTransactionsDeviation: "0", DaysBetweenTransactionsVariance: "0", TransactionAmountSlope: "0",
+		Name: "string", Iban: "string", CreditorId: "string", Abroad: true, Tags: []string{"salary"},
+		FirstTransactionDate: "string", LastTransactionDate: "string",
+		ActivitySpan: "0", PercentageOfOverallActivitySpan: "0", TotalAmount: "0", MedianAmount: "0",
+		OverallAmountRank: "0", OverallTransactionCountRank: "0",
+		AverageOfRanks: "0", PercentageOfOverallAmount: "0", PercentageOfOverallTransactionCount: "0",
+		DaysBetweenTransactions:        []string{"0"},
+		DaysBetweenTransactionsAverage: "0", DaysBetweenTransactionsDeviation: "0",
+		DaysBetweenTransactionsVariance: "0", TransactionAmountSlope: "0",
 		TotalAmountMonthlySlope: "0", PercentageOfOverallAmountMonthlySlope: "0",
-		AverageAmountsMonthly:              []*insightsv1.PaymentPartner_Average{{Year: "2020", Month: "3", Average: "1214.47"}},
-		AverageAmountsQuarterly:            []*insightsv1.PaymentPartner_Average{{Year: "2020", Quarter: "3", Average: "1214.47"}},
-		AverageAmountsYearly:               []*insightsv1.PaymentPartner_Average{{Year: "2020", Average: "1214.47"}},
-		TotalAmountMonthly:                 []*insightsv1.PaymentPartner_Total{{Year: "2020", Month: "3", TotalAmount: "1241.23", TransactionCount: 56}},
-		TotalAmountQuarterly:               []*insightsv1.PaymentPartner_Total{{Year: "2020", Quarter: "3", TotalAmount: "1241.23", TransactionCount: 56}},
-		TotalAmountYearly:                  []*insightsv1.PaymentPartner_Total{{Year: "2020", TotalAmount: "1241.23", TransactionCount: 56}},
-		PercentageOfOverallAmountMonthly:   []*insightsv1.PaymentPartner_Percentage{{Year: "2020", Month: "3", Percentage: "14.7"}},
-		PercentageOfOverallAmountQuarterly: []*insightsv1.PaymentPartner_Percentage{{Year: "2020", Quarter: "3", Percentage: "14.7"}},
-		PercentageOfOverallAmountYearly:    []*insightsv1.PaymentPartner_Percentage{{Year: "2020", Percentage: "14.7"}},
+		AverageAmountsMonthly: []*insightsv1.PaymentPartner_Average{
+			{Year: "2020", Month: "3", Average: "1214.47"},
+		},
+		AverageAmountsQuarterly: []*insightsv1.PaymentPartner_Average{
+			{Year: "2020", Quarter: "3", Average: "1214.47"},
+		},
+		AverageAmountsYearly: []*insightsv1.PaymentPartner_Average{{Year: "2020", Average: "1214.47"}},
+		TotalAmountMonthly: []*insightsv1.PaymentPartner_Total{
+			{Year: "2020", Month: "3", TotalAmount: "1241.23", TransactionCount: 56},
+		},
+		TotalAmountQuarterly: []*insightsv1.PaymentPartner_Total{
+			{Year: "2020", Quarter: "3", TotalAmount: "1241.23", TransactionCount: 56},
+		},
+		TotalAmountYearly: []*insightsv1.PaymentPartner_Total{
+			{Year: "2020", TotalAmount: "1241.23", TransactionCount: 56},
+		},
+		PercentageOfOverallAmountMonthly: []*insightsv1.PaymentPartner_Percentage{
+			{Year: "2020", Month: "3", Percentage: "14.7"},
+		},
+		PercentageOfOverallAmountQuarterly: []*insightsv1.PaymentPartner_Percentage{
+			{Year: "2020", Quarter: "3", Percentage: "14.7"},
+		},
+		PercentageOfOverallAmountYearly: []*insightsv1.PaymentPartner_Percentage{{Year: "2020", Percentage: "14.7"}},
 	}
 	if diff := cmp.Diff(want, partner, protocmp.Transform()); diff != "" {
 		t.Error(diff)
@@ -398,14 +453,18 @@ func TestAnalysisOfTheSample(t *testing.T) {
 
 func TestMeasuresAreExactAndBounded(t *testing.T) {
 	for written, want := range map[string]string{
-		"-3.469446951953614e-18": "-0.000000000000000003469446951953614", "1e3": "1000", "0.30000000000000004": "0.30000000000000004", `"14.7"`: "14.7", `""`: "", "null": "", "-0": "-0",
+		"-3.469446951953614e-18": "-0.000000000000000003469446951953614", "1e3": "1000",
+		"0.30000000000000004": "0.30000000000000004", `"14.7"`: "14.7", `""`: "", "null": "", "-0": "-0",
 	} {
 		var m measure
 		if err := json.Unmarshal([]byte(written), &m); err != nil || string(m) != want {
 			t.Errorf("%s is %q, %v", written, m, err)
 		}
 	}
-	for _, written := range []string{"1e401", "1e-401", "1e999999999", `"NaN"`, `"Infinity"`, `"x"`, "{}", "[]", "true", `"` + strings.Repeat("1", 65) + `"`} {
+	for _, written := range []string{
+		"1e401", "1e-401", "1e999999999", `"NaN"`, `"Infinity"`, `"x"`, "{}", "[]", "true",
+		`"` + strings.Repeat("1", 65) + `"`,
+	} {
 		var m measure
 		if err := json.Unmarshal([]byte(written), &m); err == nil {
 			t.Errorf("%s is taken for %s", written, m)

@@ -23,7 +23,11 @@ func TestOddityScopesAreAStringOrAnArrayAndDeletedUsersAreListed(t *testing.T) {
 		{"id": "c", "deletedAt": "0001-01-01T00:00:00Z", "scopes": ""}, {"id": "d", "scopes": null}]}`)
 	got, err := f.provider().Users.ListUsers(testContext(), 3, 4)
 	want := []providers.User{
-		{ID: "a", Scopes: []string{"banking", "newScope", "companies"}, Deleted: true, CreateTime: time.Date(2020, 5, 26, 17, 11, 22, 0, time.UTC), DeleteTime: time.Date(2020, 6, 1, 0, 0, 0, 0, time.UTC)},
+		{
+			ID: "a", Scopes: []string{"banking", "newScope", "companies"}, Deleted: true,
+			CreateTime: time.Date(2020, 5, 26, 17, 11, 22, 0, time.UTC),
+			DeleteTime: time.Date(2020, 6, 1, 0, 0, 0, 0, time.UTC),
+		},
 		{ID: "b", Scopes: []string{"banking", "other"}},
 		{ID: "c"},
 		{ID: "d"},
@@ -34,7 +38,8 @@ func TestOddityScopesAreAStringOrAnArrayAndDeletedUsersAreListed(t *testing.T) {
 }
 
 func TestOddityCasingOfFieldNames(t *testing.T) {
-	// What we send is in operations (bankLoginId, processID, queryID, creditorID); what we read is taken in either casing.
+	// What we send is in operations (bankLoginId, processID, queryID, creditorID); what we read is taken in either
+	// casing.
 	for _, body := range []string{
 		`{"id": "t", "accountID": "A", "amount": 1, "counterPart": {"creditorId": "DE97"}}`,
 		`{"ID": "t", "accountId": "A", "amount": 1, "counterpart": {"creditorID": "DE97"}}`,
@@ -87,8 +92,11 @@ func TestOddityStandingOrdersWithoutAnID(t *testing.T) {
 
 func TestOddityIBANsWithBadCheckDigits(t *testing.T) {
 	f := newFake(t)
-	for _, iban := range []string{"DE64100200007791587578", "123", "not an IBAN"} { // the first is the sample's, and fails mod-97
-		f.answer("get_logins", 200, fmt.Sprintf(`{"logins": [{"id": "L", "accounts": [{"id": "A", "iban": %q}]}]}`, iban))
+	for _, iban := range []string{
+		"DE64100200007791587578", "123", "not an IBAN",
+	} { // the first is the sample's, and fails mod-97
+		f.answer("get_logins", 200,
+			fmt.Sprintf(`{"logins": [{"id": "L", "accounts": [{"id": "A", "iban": %q}]}]}`, iban))
 		accounts, err := f.provider().Accounts.ListAccounts(testContext(), testRef)
 		if err != nil || accounts[0].GetIban() != iban {
 			t.Errorf("%v, %v", accounts, err)
@@ -103,7 +111,8 @@ func TestOddityEmptyLogosAndTagsWithoutSource(t *testing.T) {
 			t.Errorf("%s: %v", logo, bank)
 		}
 	}
-	got := transactionOf(decoded[wireTransaction](t, `{"tags": [{"name": "salary"}, {"name": "rent", "source": "string"}, {"source": "x"}, {}]}`), "")
+	got := transactionOf(decoded[wireTransaction](t,
+		`{"tags": [{"name": "salary"}, {"name": "rent", "source": "string"}, {"source": "x"}, {}]}`), "")
 	if !slices.Equal(got.GetTags(), []string{"salary", "rent"}) {
 		t.Errorf("tags are %v", got.GetTags())
 	}
@@ -129,7 +138,8 @@ func TestOddityPeriodsOfTheAnalysis(t *testing.T) {
 		got += fmt.Sprintf(" | %s-%s-%s %s", s.GetYear(), s.GetQuarter(), s.GetMonth(), s.GetPercentage())
 	}
 	for _, s := range p.GetTotalAmountMonthly() {
-		got += fmt.Sprintf(" | %s-%s-%s %s %d", s.GetYear(), s.GetQuarter(), s.GetMonth(), s.GetTotalAmount(), s.GetTransactionCount())
+		got += fmt.Sprintf(" | %s-%s-%s %s %d", s.GetYear(), s.GetQuarter(), s.GetMonth(), s.GetTotalAmount(),
+			s.GetTransactionCount())
 	}
 	if want := "1590513082 26.05.2020 | 2020--3 14.7 | 2020--4 1 | -2-5  | 2020-3- 14.7 | 2020--3 0.1 56"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -158,17 +168,20 @@ func TestOddityConnectTakesTheUsersAddressWhenKnown(t *testing.T) {
 // What is not documented is passed on or ignored, never an error.
 func TestUnknownFieldsAndCodes(t *testing.T) {
 	f := newFake(t)
-	f.answer("get_logins", 200, `{"version": 2, "logins": [{"id": 7, "flags": {"new": [true, null]}, "bank": {"name": "B", "bankCode": 70199901, "rating": 1}, "accounts": [
+	f.answer("get_logins", 200,
+		`{"version": 2, "logins": [{"id": 7, "flags": {"new": [true, null]}, "bank": {"name": "B", "bankCode": 70199901, "rating": 1}, "accounts": [
 		{"id": 8, "type": "ESCROW", "number": 83767594, "color": "red", "limits": [{"a": 1}], "transactions": [
 			{"id": 9, "amount": 1, "booked": true, "codes": [{"type": "gvc", "value": 166}], "tags": [{"name": "spaceTravel"}], "weather": "rain"}]}]}]}`)
 	p := f.provider()
 	accounts, err := p.Accounts.ListAccounts(testContext(), testRef)
-	if err != nil || accounts[0].ID != "7/8" || accounts[0].GetType() != bankingv1.Account_OTHER || accounts[0].GetProviderType() != "ESCROW" || accounts[0].GetAccountNumber() != "83767594" {
+	if err != nil || accounts[0].ID != "7/8" || accounts[0].GetType() != bankingv1.Account_OTHER ||
+		accounts[0].GetProviderType() != "ESCROW" || accounts[0].GetAccountNumber() != "83767594" {
 		t.Errorf("%v, %v", accounts, err)
 	}
 	got, err := collect(p)
 	want := []providers.Transaction{{ID: "9", AccountID: "7/8", Transaction: &bankingv1.Transaction{
-		Status: bankingv1.Transaction_BOOKED, Amount: euro("1"), Category: bankingv1.Transaction_OTHER, ProviderCategory: "spaceTravel", Tags: []string{"spaceTravel"},
+		Status: bankingv1.Transaction_BOOKED, Amount: euro("1"), Category: bankingv1.Transaction_OTHER,
+		ProviderCategory: "spaceTravel", Tags: []string{"spaceTravel"},
 		BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{{Type: "gvc", Value: "166"}},
 	}}}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); err != nil || diff != "" {

@@ -11,11 +11,12 @@ import (
 
 // Transactions reads all transactions, one by one as they arrive, so that they are never all in memory.
 //
-// finoOS sends them nested in accounts, and accounts in bank logins. In its own samples a login's id comes after the login's accounts, and
-// nothing says that an account's id comes before its transactions. So the ids are read first, by a request without transactions, and tell
-// which account a transaction is on when the body has not told it yet. What the body tells later is compared: a difference ends the sequence
-// with an error, so nothing passes under a wrong account unnoticed. Where both know too little, the transactions of one account, or at worst
-// of one login, wait until their ids come.
+// finoOS sends them nested in accounts, and accounts in bank logins. In its own samples a login's id comes after the
+// login's accounts, and nothing says that an account's id comes before its transactions. So the ids are read first, by
+// a request without transactions, and tell which account a transaction is on when the body has not told it yet. What
+// the body tells later is compared: a difference ends the sequence with an error, so nothing passes under a wrong
+// account unnoticed. Where both know too little, the transactions of one account, or at worst of one login, wait until
+// their ids come.
 //
 // finoOS cannot narrow the read.
 func (a *adapter) Transactions(
@@ -32,12 +33,13 @@ func (a *adapter) Transactions(
 		}
 		stopped := false
 		response, err := a.client.Stream(ctx, loginsRequest(ref, true), func(dec *json.Decoder) error {
-			reader := transactionReader{json: tokens{dec}, known: outlineOf(logins), yield: func(t providers.Transaction) error {
-				if stopped = !yield(t, nil); stopped {
-					return errStopped
-				}
-				return nil
-			}}
+			reader := transactionReader{json: tokens{dec}, known: outlineOf(logins),
+				yield: func(t providers.Transaction) error {
+					if stopped = !yield(t, nil); stopped {
+						return errStopped
+					}
+					return nil
+				}}
 			if err := reader.read(); !stopped {
 				return err
 			}

@@ -60,17 +60,21 @@ func TestTransactionsAreNestedByPosition(t *testing.T) {
 	for _, c := range []struct{ name, outline, body, want string }{
 		{
 			"ids first", twoBanks,
-			`{"logins": [{"id": "L", "accounts": [{"id": "A", ` + tx("1") + `}, {"id": "B", ` + tx("2") + `}]}, {"id": "M", "accounts": [{"id": "A", ` + tx("3") + `}]}]}`,
+			`{"logins": [{"id": "L", "accounts": [{"id": "A", ` + tx("1") + `}, {"id": "B", ` + tx("2") +
+				`}]}, {"id": "M", "accounts": [{"id": "A", ` + tx("3") + `}]}]}`,
 			"1@L/A EUR, 2@L/B CHF, 3@M/A USD",
 		},
 		{
 			"the login's id last", twoBanks,
-			`{"logins": [{"accounts": [{"id": "A", ` + tx("1") + `}, {"id": "B", ` + tx("2") + `}], "id": "L"}, {"accounts": [{"id": "A", ` + tx("3") + `}], "id": "M"}]}`,
+			`{"logins": [{"accounts": [{"id": "A", ` + tx("1") + `}, {"id": "B", ` + tx("2") +
+				`}], "id": "L"}, {"accounts": [{"id": "A", ` + tx("3") + `}], "id": "M"}]}`,
 			"1@L/A EUR, 2@L/B CHF, 3@M/A USD",
 		},
 		{
 			"all ids last", twoBanks,
-			`{"logins": [{"accounts": [{` + tx("1") + `, "id": "A"}, {` + tx("2") + `, "id": "B"}], "id": "L"}, {"accounts": [{` + tx("3") + `, "currency": "USD", "id": "A"}], "id": "M"}], "total": 3}`,
+			`{"logins": [{"accounts": [{` + tx("1") + `, "id": "A"}, {` + tx("2") +
+				`, "id": "B"}], "id": "L"}, {"accounts": [{` + tx("3") +
+				`, "currency": "USD", "id": "A"}], "id": "M"}], "total": 3}`,
 			"1@L/A EUR, 2@L/B CHF, 3@M/A USD",
 		},
 		{
@@ -85,17 +89,21 @@ func TestTransactionsAreNestedByPosition(t *testing.T) {
 		},
 		{
 			"logins changed places, ids first", twoBanks,
-			`{"logins": [{"id": "M", "accounts": [{"id": "A", ` + tx("3") + `}]}, {"id": "L", "accounts": [{"id": "A", ` + tx("1") + `}, {"id": "B", ` + tx("2") + `}]}]}`,
+			`{"logins": [{"id": "M", "accounts": [{"id": "A", ` + tx("3") +
+				`}]}, {"id": "L", "accounts": [{"id": "A", ` + tx("1") + `}, {"id": "B", ` + tx("2") + `}]}]}`,
 			"3@M/A USD, 1@L/A EUR, 2@L/B CHF",
 		},
 		{
-			"logins changed places, ids last: an account that is at one bank alone tells", `{"logins": [{"id": "L", "accounts": [{"id": "A"}]}, {"id": "M", "accounts": [{"id": "B", "currency": "CHF"}]}]}`,
-			`{"logins": [{"accounts": [{"id": "B", ` + tx("2") + `}], "id": "M"}, {"accounts": [{"id": "A", ` + tx("1") + `}], "id": "L"}]}`,
+			"logins changed places, ids last: an account that is at one bank alone tells",
+			`{"logins": [{"id": "L", "accounts": [{"id": "A"}]}, {"id": "M", "accounts": [{"id": "B", "currency": "CHF"}]}]}`,
+			`{"logins": [{"accounts": [{"id": "B", ` + tx("2") + `}], "id": "M"}, {"accounts": [{"id": "A", ` +
+				tx("1") + `}], "id": "L"}]}`,
 			"2@M/B CHF, 1@L/A EUR",
 		},
 		{
 			"a new login waits for its id", twoBanks,
-			`{"logins": [{"id": "L"}, {"id": "M"}, {"accounts": [{` + tx("4") + `, "id": "C"}, {"id": "A", ` + tx("5") + `}], "id": "N"}]}`,
+			`{"logins": [{"id": "L"}, {"id": "M"}, {"accounts": [{` + tx("4") + `, "id": "C"}, {"id": "A", ` + tx("5") +
+				`}], "id": "N"}]}`,
 			"4@N/C EUR, 5@N/A EUR",
 		},
 		{
@@ -149,10 +157,13 @@ func TestATransactionUnderAWrongAccountIsNoticed(t *testing.T) {
 func TestMalformedTransactions(t *testing.T) {
 	whole := strings.TrimSpace(string(sampleLogins))
 	bodies := []string{
-		``, `null`, `{}`, `[]`, `{"logins": {}}`, `{"logins": [7]}`, `{"logins": [{"id": "L", "accounts": {}}]}`, `{"logins": [{"id": "L", "accounts": [{"id": "A", "transactions": {}}]}]}`,
-		`{"logins": [{"id": "L", "accounts": [{"id": "A", "transactions": [{"id": "1"}]}]}]}`, `{"logins": [{"id": "L", "accounts": [{"id": "A", "transactions": [null]}]}]}`,
+		``, `null`, `{}`, `[]`, `{"logins": {}}`, `{"logins": [7]}`, `{"logins": [{"id": "L", "accounts": {}}]}`,
+		`{"logins": [{"id": "L", "accounts": [{"id": "A", "transactions": {}}]}]}`,
+		`{"logins": [{"id": "L", "accounts": [{"id": "A", "transactions": [{"id": "1"}]}]}]}`,
+		`{"logins": [{"id": "L", "accounts": [{"id": "A", "transactions": [null]}]}]}`,
 		`{"logins": [{"id": "L", "accounts": [{"id": "A", "transactions": [{"id": "1", "amount": "much"}]}]}]}`,
-		`{"logins": [{"id": "L", "accounts": [{"id": "A", "transactions": [{"id": "1", "amount": 1e99}]}]}]}`, `{"logins": []} {}`,
+		`{"logins": [{"id": "L", "accounts": [{"id": "A", "transactions": [{"id": "1", "amount": 1e99}]}]}]}`,
+		`{"logins": []} {}`,
 	}
 	for cut := 1; cut < len(whole); cut += 7 {
 		bodies = append(bodies, whole[:cut])
@@ -203,7 +214,8 @@ func many(w io.Writer, n int, gate func(i int)) {
 		if i > 0 {
 			io.WriteString(w, ",")
 		}
-		fmt.Fprintf(w, `{"id": "t%d", "accountID": "A38253.f837c3ab353", "amount": -%d.%02d, "booked": true, "bookingDate": "2020-05-26T17:11:22Z", "valueDate": "2020-05-26T17:11:22Z",
+		fmt.Fprintf(w,
+			`{"id": "t%d", "accountID": "A38253.f837c3ab353", "amount": -%d.%02d, "booked": true, "bookingDate": "2020-05-26T17:11:22Z", "valueDate": "2020-05-26T17:11:22Z",
 			"counterPart": {"name": "Schettchens Schnittchen", "iban": "DE83701999010000002000", "bic": "GENODEF1S04"}, "purpose": "Welcome to finoOS, and %s",
 			"codes": [{"type": "transactionCode", "value": "999"}], "tags": [{"name": "salary"}], "mref": "MREF123ZZ678JJ"}`, i, i/100, i%100, strings.Repeat("more ", 20))
 	}
@@ -224,7 +236,8 @@ func (f *fake) serveMany(n int, gate func(r *http.Request, i int)) {
 	})
 }
 
-// 100,000 transactions are some 50 MB of JSON, and more once decoded. They must pass without ever being in memory together.
+// 100,000 transactions are some 50 MB of JSON, and more once decoded. They must pass without ever being in memory
+// together.
 func TestTransactionsPassInBoundedMemory(t *testing.T) {
 	const n, bound = 100_000, 32 << 20
 	f := newFake(t)
@@ -369,7 +382,8 @@ func TestTransactionsCanBeReadAgain(t *testing.T) {
 	}
 }
 
-// Whatever the order of the keys and of the entries, transactions end up where they belong, or the sequence ends with an error.
+// Whatever the order of the keys and of the entries, transactions end up where they belong, or the sequence ends with
+// an error.
 func TestAttributionUnderRandomOrder(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -423,13 +437,15 @@ func TestAttributionUnderRandomOrder(t *testing.T) {
 				}
 				ls = append(ls, shuffled(`"id": "`+l.id+`"`, `"accounts": [`+strings.Join(as, ", ")+`]`, `"bank": {}`))
 			}
-			return shuffled(`"logins": ["unused"]`, `"x": [{"logins": [{}]}]`)[:0] + `{"x": [{"logins": [{}]}], "logins": [` + strings.Join(ls, ", ") + `]}`
+			return shuffled(`"logins": ["unused"]`,
+				`"x": [{"logins": [{}]}]`)[:0] + `{"x": [{"logins": [{}]}], "logins": [` + strings.Join(ls, ", ") + `]}`
 		}
 		outline := render(false)
 		if random.IntN(2) == 0 {
 			random.Shuffle(len(logins), func(i, j int) { logins[i], logins[j] = logins[j], logins[i] })
 			for _, l := range logins {
-				random.Shuffle(len(l.accounts), func(i, j int) { l.accounts[i], l.accounts[j] = l.accounts[j], l.accounts[i] })
+				random.Shuffle(len(l.accounts),
+					func(i, j int) { l.accounts[i], l.accounts[j] = l.accounts[j], l.accounts[i] })
 			}
 		}
 		body := render(true)
@@ -439,13 +455,14 @@ func TestAttributionUnderRandomOrder(t *testing.T) {
 			t.Fatalf("%v: %s", err, outline)
 		}
 		count, wrong := 0, 0
-		reader := transactionReader{json: tokens{json.NewDecoder(strings.NewReader(body))}, known: outlineOf(known.Logins.value), yield: func(tx providers.Transaction) error {
-			count++
-			if !strings.HasPrefix(tx.ID, tx.AccountID+":") {
-				wrong++
-			}
-			return nil
-		}}
+		reader := transactionReader{json: tokens{json.NewDecoder(strings.NewReader(body))},
+			known: outlineOf(known.Logins.value), yield: func(tx providers.Transaction) error {
+				count++
+				if !strings.HasPrefix(tx.ID, tx.AccountID+":") {
+					wrong++
+				}
+				return nil
+			}}
 		err := reader.read()
 		switch {
 		case err == nil && (wrong > 0 || count != total):

@@ -13,7 +13,8 @@ import (
 // maxUserPage is the documented largest perPage.
 const maxUserPage = 50
 
-// CreateUser makes a user with the scopes of the products; each is billed, so finoOS's default, all scopes, is never asked for.
+// CreateUser makes a user with the scopes of the products; each is billed, so finoOS's default, all scopes, is never
+// asked for.
 func (a *adapter) CreateUser(ctx context.Context, user providers.NewUser) (string, error) {
 	body := wireNewUser{}
 	switch user.Type {
@@ -45,7 +46,8 @@ func (a *adapter) CreateUser(ctx context.Context, user providers.NewUser) (strin
 
 // DeleteUser deletes a user with everything.
 func (a *adapter) DeleteUser(ctx context.Context, id string) error {
-	return providers.Ignore(a.do(ctx, request{Operation: opDeleteUser, Path: ofUser(id)}, nil), opDeleteUser, providers.KindNotFound)
+	return providers.Ignore(a.do(ctx, request{Operation: opDeleteUser, Path: ofUser(id)}, nil), opDeleteUser,
+		providers.KindNotFound)
 }
 
 // AddProduct adds the product's scope.
@@ -55,7 +57,8 @@ func (a *adapter) AddProduct(ctx context.Context, id string, product customerv1.
 		return a.invalidField(opAddScope, "customer.products")
 	}
 	// The user has the scope already, when the answer to an attempt before was lost.
-	return providers.Ignore(a.do(ctx, request{Operation: opAddScope, Path: ofUser(id), Body: wireScope{Name: scope}}, nil), opAddScope, providers.KindConflict)
+	return providers.Ignore(a.do(ctx, request{Operation: opAddScope, Path: ofUser(id), Body: wireScope{Name: scope}},
+		nil), opAddScope, providers.KindConflict)
 }
 
 // RemoveProduct removes the product's scope.
@@ -64,7 +67,9 @@ func (a *adapter) RemoveProduct(ctx context.Context, id string, product customer
 	if !ok {
 		return a.invalidField(opRemoveScope, "customer.products")
 	}
-	return providers.Ignore(a.do(ctx, request{Operation: opRemoveScope, Path: map[string]string{paramUser: id, paramName: scope}}, nil), opRemoveScope, providers.KindNotFound)
+	return providers.Ignore(a.do(ctx,
+		request{Operation: opRemoveScope, Path: map[string]string{paramUser: id, paramName: scope}}, nil),
+		opRemoveScope, providers.KindNotFound)
 }
 
 // ListUsers lists a page of users, deleted ones among them.

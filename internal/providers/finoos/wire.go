@@ -11,12 +11,12 @@ import (
 	"kontor.dev/kontor/internal/money"
 )
 
-// The structs of this file are finoOS's JSON, for both directions. They are tolerant: unknown fields are ignored, null counts as missing, and
-// the scalar types below take what the documentation's samples show beside what its tables say. Fields that are missing in an answer are
-// zero, or nil where zero means something.
+// The structs of this file are finoOS's JSON, for both directions. They are tolerant: unknown fields are ignored, null
+// counts as missing, and the scalar types below take what the documentation's samples show beside what its tables say.
+// Fields that are missing in an answer are zero, or nil where zero means something.
 
-// text is a string. A number, or true or false, is taken as its text: finoOS writes month, quarter and year as strings of digits, and account
-// numbers and bank codes consist of digits too.
+// text is a string. A number, or true or false, is taken as its text: finoOS writes month, quarter and year as strings
+// of digits, and account numbers and bank codes consist of digits too.
 type text string
 
 // UnmarshalJSON reads any scalar.
@@ -33,8 +33,8 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// measure is a number other than an amount of money, in plain notation; "" is none. Measures are computed by finoOS, so they come with as many
-// digits as a double has, and with exponents that an amount never has.
+// measure is a number other than an amount of money, in plain notation; "" is none. Measures are computed by finoOS, so
+// they come with as many digits as a double has, and with exponents that an amount never has.
 type measure string
 
 // Bounds of measure: those of a double, so that a hostile exponent cannot fill the memory.
@@ -100,8 +100,9 @@ func (i *integer) UnmarshalJSON(data []byte) error {
 // MarshalJSON writes a whole number.
 func (i integer) MarshalJSON() ([]byte, error) { return strconv.AppendInt(nil, int64(i), 10), nil }
 
-// required is a value that an answer must have. Its zero value says that the answer left it out; null is a value, since a list without
-// entries may be written so. An answer without its list must not be taken for an empty list: then everything would seem to be gone.
+// required is a value that an answer must have. Its zero value says that the answer left it out; null is a value, since
+// a list without entries may be written so. An answer without its list must not be taken for an empty list: then
+// everything would seem to be gone.
 type required[T any] struct {
 	given bool
 	value T
@@ -209,10 +210,12 @@ type wireSession struct {
 	BankLoginID string `json:"bankLoginId,omitempty"`
 }
 
-// wireLink is the answer to wireSession. Only connect's field is documented; the others are said to answer with "a URL".
+// wireLink is the answer to wireSession. Only connect's field is documented; the others are said to answer with "a
+// URL".
 type wireLink struct{ URL text }
 
-// UnmarshalJSON reads an object with redirectURL or url, or the bare address. An object without either leaves the address empty.
+// UnmarshalJSON reads an object with redirectURL or url, or the bare address. An object without either leaves the
+// address empty.
 func (l *wireLink) UnmarshalJSON(data []byte) error {
 	if data[0] != '{' {
 		return l.URL.UnmarshalJSON(data)

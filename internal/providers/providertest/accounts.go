@@ -121,7 +121,8 @@ func testQuery(s *suite) {
 	from, to := dates[len(dates)/3], dates[len(dates)*2/3]
 	for account := range s.accounts(ref) {
 		for _, query := range []providers.Query{
-			{AccountID: account}, {From: from}, {To: to}, {From: from, To: to}, {AccountID: account, From: from, To: to},
+			{AccountID: account}, {From: from}, {To: to}, {From: from, To: to},
+			{AccountID: account, From: from, To: to},
 		} {
 			s.wantNarrowed(all, s.transactions(ref, query), query)
 		}

@@ -52,7 +52,8 @@ func (c *Client) attempt(ctx context.Context, x *exchange, number int, take cons
 
 func (c *Client) breakerFailure(x *exchange, wait time.Duration) *failure {
 	return &failure{err: &providers.Error{
-		Kind: providers.KindUnavailable, Provider: c.cfg.Provider, Operation: x.op.Name, RetryAfter: max(wait, time.Second), Err: errBreakerOpen,
+		Kind: providers.KindUnavailable, Provider: c.cfg.Provider, Operation: x.op.Name,
+		RetryAfter: max(wait, time.Second), Err: errBreakerOpen,
 	}}
 }
 
@@ -101,14 +102,16 @@ func (e *exchanged) run(ctx context.Context, take consumer) (*Response, *failure
 }
 
 // take reads the body of an accepted answer.
-func (e *exchanged) take(ctx, attempt context.Context, answer *http.Response, take consumer, cancel context.CancelCauseFunc) (*Response, *failure) {
+func (e *exchanged) take(ctx, attempt context.Context, answer *http.Response, take consumer,
+	cancel context.CancelCauseFunc) (*Response, *failure) {
 	response := &Response{Status: e.status, Header: answer.Header, RequestID: e.requestID}
 	if e.status == http.StatusNoContent || answer.ContentLength == 0 {
 		response.Empty = true
 		return response, nil
 	}
 	if take.decode == nil {
-		// The status says it all. A short body is read to its end nevertheless, since some servers stop working when the client hangs up.
+		// The status says it all. A short body is read to its end nevertheless, since some servers stop working when
+		// the client hangs up.
 		e.drain(answer, cancel)
 		return response, nil
 	}
@@ -194,7 +197,8 @@ func (e *exchanged) unanswered(ctx context.Context, err error) *failure {
 	return f
 }
 
-// fail makes the failure of this exchange. What may have happened, and what the circuit breaker hears, is decided here and nowhere else.
+// fail makes the failure of this exchange. What may have happened, and what the circuit breaker hears, is decided here
+// and nowhere else.
 func (e *exchanged) fail(kind providers.ErrorKind, why error) *failure {
 	switch kind {
 	case providers.KindUnavailable:
@@ -203,7 +207,8 @@ func (e *exchanged) fail(kind providers.ErrorKind, why error) *failure {
 		e.verdict = succeeded
 	}
 	f := &failure{lease: e.lease, err: &providers.Error{
-		Kind: kind, Provider: e.client.cfg.Provider, Operation: e.x.op.Name, Status: e.status, RequestID: e.requestID, Err: why,
+		Kind: kind, Provider: e.client.cfg.Provider, Operation: e.x.op.Name, Status: e.status, RequestID: e.requestID,
+		Err: why,
 	}}
 	if e.x.op.Effect == providers.Creating {
 		f.err.MayHaveHappened = e.written || (e.status > 0 && e.status < 400) || e.status >= 500

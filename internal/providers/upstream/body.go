@@ -17,7 +17,8 @@ const (
 	freeRatio = 1 << 20
 )
 
-// body reads the body of an answer within its limits. It remembers the first thing that went wrong, since decoders hide or reword errors.
+// body reads the body of an answer within its limits. It remembers the first thing that went wrong, since decoders hide
+// or reword errors.
 type body struct {
 	src     io.Reader
 	wire    *wireReader
@@ -134,8 +135,8 @@ func (s *shape) scan(text []byte, limit int) bool {
 	return true
 }
 
-// wireReader reads what came over the wire. It counts, and ends the attempt when a byte is too long in coming. Only waiting for the provider
-// counts, never waiting for whoever reads here.
+// wireReader reads what came over the wire. It counts, and ends the attempt when a byte is too long in coming. Only
+// waiting for the provider counts, never waiting for whoever reads here.
 type wireReader struct {
 	src    io.Reader
 	stall  time.Duration

@@ -56,34 +56,38 @@ func TestBodies(t *testing.T) {
 		kind   providers.ErrorKind
 		empty  bool
 	}{
-		"object":                    {answer{body: `{"a":1}`}, fine, false},
-		"white space around":        {answer{body: " \r\n\t{\"a\":1}\n "}, fine, false},
-		"gzip":                      {answer{body: gz(t, `{"a":1}`), encoding: "gzip"}, fine, false},
-		"identity":                  {answer{body: `{"a":1}`, encoding: "identity"}, fine, false},
-		"deep enough":               {answer{body: nest(64)}, fine, false},
-		"brackets in strings":       {answer{body: `{"a":"` + strings.Repeat(`[{\"`, 100) + `"}`}, fine, false},
-		"no body":                   {answer{}, fine, true},
-		"only white space":          {answer{body: " \n"}, fine, true},
-		"packed nothing":            {answer{body: gz(t, ""), encoding: "gzip"}, fine, true},
-		"204":                       {answer{status: 204}, fine, true},
-		"too deep":                  {answer{body: nest(66)}, invalid, false},
-		"not JSON":                  {answer{body: "<html>" + canary}, invalid, false},
-		"malformed":                 {answer{body: `{"a":` + canary + `}`}, invalid, false},
-		"half":                      {answer{body: `{"a":`}, invalid, false},
-		"cut off":                   {answer{body: `{"a":`, length: 100}, invalid, false},
-		"cut off before the start":  {answer{body: ``, length: 100}, invalid, false},
-		"cut off after the value":   {answer{body: `{"a":1}`, length: 100}, invalid, false},
-		"a second value":            {answer{body: `{"a":1} {"a":2}`}, invalid, false},
-		"garbage behind":            {answer{body: `{"a":1}]` + canary}, invalid, false},
-		"byte order mark":           {answer{body: "\ufeff{}"}, invalid, false},
-		"closing bracket":           {answer{body: "]"}, invalid, false},
-		"not gzip":                  {answer{body: `{"a":1}`, encoding: "gzip"}, invalid, false},
-		"cut off gzip":              {answer{body: gz(t, `{"a":1}`)[:20], encoding: "gzip"}, invalid, false},
-		"gzip with a bad checksum":  {answer{body: gz(t, `{"a":1}`)[:27] + "12345678", encoding: "gzip"}, invalid, false},
+		"object":                   {answer{body: `{"a":1}`}, fine, false},
+		"white space around":       {answer{body: " \r\n\t{\"a\":1}\n "}, fine, false},
+		"gzip":                     {answer{body: gz(t, `{"a":1}`), encoding: "gzip"}, fine, false},
+		"identity":                 {answer{body: `{"a":1}`, encoding: "identity"}, fine, false},
+		"deep enough":              {answer{body: nest(64)}, fine, false},
+		"brackets in strings":      {answer{body: `{"a":"` + strings.Repeat(`[{\"`, 100) + `"}`}, fine, false},
+		"no body":                  {answer{}, fine, true},
+		"only white space":         {answer{body: " \n"}, fine, true},
+		"packed nothing":           {answer{body: gz(t, ""), encoding: "gzip"}, fine, true},
+		"204":                      {answer{status: 204}, fine, true},
+		"too deep":                 {answer{body: nest(66)}, invalid, false},
+		"not JSON":                 {answer{body: "<html>" + canary}, invalid, false},
+		"malformed":                {answer{body: `{"a":` + canary + `}`}, invalid, false},
+		"half":                     {answer{body: `{"a":`}, invalid, false},
+		"cut off":                  {answer{body: `{"a":`, length: 100}, invalid, false},
+		"cut off before the start": {answer{body: ``, length: 100}, invalid, false},
+		"cut off after the value":  {answer{body: `{"a":1}`, length: 100}, invalid, false},
+		"a second value":           {answer{body: `{"a":1} {"a":2}`}, invalid, false},
+		"garbage behind":           {answer{body: `{"a":1}]` + canary}, invalid, false},
+		"byte order mark":          {answer{body: "\ufeff{}"}, invalid, false},
+		"closing bracket":          {answer{body: "]"}, invalid, false},
+		"not gzip":                 {answer{body: `{"a":1}`, encoding: "gzip"}, invalid, false},
+		"cut off gzip":             {answer{body: gz(t, `{"a":1}`)[:20], encoding: "gzip"}, invalid, false},
+		"gzip with a bad checksum": {
+			answer{body: gz(t, `{"a":1}`)[:27] + "12345678", encoding: "gzip"}, invalid, false,
+		},
 		"encoding nobody asked for": {answer{body: `{"a":1}`, encoding: "br"}, invalid, false},
 		"too large":                 {answer{body: `"` + strings.Repeat("a", 2000) + `"`}, invalid, false},
-		"too large, packed":         {answer{body: gz(t, `"`+strings.Repeat("a", 2000)+`"`), encoding: "gzip"}, invalid, false},
-		"too much white space":      {answer{body: strings.Repeat(" ", 2000) + `{}`}, invalid, false},
+		"too large, packed": {
+			answer{body: gz(t, `"`+strings.Repeat("a", 2000)+`"`), encoding: "gzip"}, invalid, false,
+		},
+		"too much white space": {answer{body: strings.Repeat(" ", 2000) + `{}`}, invalid, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -128,7 +132,8 @@ func TestScalarsMayNotBeFollowed(t *testing.T) {
 }
 
 func TestWrongTypesNameTheFieldAndNotTheValue(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"users":[{"id":19950309.6316}]}`) })
+	s := serve(t,
+		func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"users":[{"id":19950309.6316}]}`) })
 	c := newTestClient(t, s.URL, nil)
 	var out struct {
 		Users []struct {
@@ -233,7 +238,8 @@ func TestWellPackedBodiesPass(t *testing.T) {
 		if i > 0 {
 			text.WriteByte(',')
 		}
-		fmt.Fprintf(&text, `{"_id":"64f0c0ffee%08d","amount":-24.99,"date":"2026-03-%02dT00:00:00.000Z","description":"ICA MAXI","accountId":"acc-1","category":"Groceries","cBankId":"b1"}`, i, i%28+1)
+		fmt.Fprintf(&text,
+			`{"_id":"64f0c0ffee%08d","amount":-24.99,"date":"2026-03-%02dT00:00:00.000Z","description":"ICA MAXI","accountId":"acc-1","category":"Groceries","cBankId":"b1"}`, i, i%28+1)
 	}
 	text.WriteString(`]}`)
 	packed := gz(t, text.String())
@@ -366,9 +372,12 @@ func TestStreamIsNotRetriedOnceBegun(t *testing.T) {
 	}
 }
 
-// FuzzBody feeds any bytes to Do: there is a result or an invalid response, never a panic, and depth is counted as JSON has it.
+// FuzzBody feeds any bytes to Do: there is a result or an invalid response, never a panic, and depth is counted as JSON
+// has it.
 func FuzzBody(f *testing.F) {
-	for _, seed := range []string{`{}`, `[[[]]]`, `{"a":"\"]"}`, `"`, `]`, "\x1f\x8b", ` 1 `, `{"a":[{"b":[{}]}]}`, `[1,2`, "{}\x00"} {
+	for _, seed := range []string{
+		`{}`, `[[[]]]`, `{"a":"\"]"}`, `"`, `]`, "\x1f\x8b", ` 1 `, `{"a":[{"b":[{}]}]}`, `[1,2`, "{}\x00",
+	} {
 		f.Add([]byte(seed), false)
 		f.Add([]byte(gz(f, seed)), true)
 	}

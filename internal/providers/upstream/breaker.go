@@ -22,9 +22,9 @@ const (
 // probes is how many requests a half-open breaker lets through; most of them decide.
 const probes = 3
 
-// breaker is failsafe-go's circuit breaker, with two things added. A result may be unknown, such as when the caller's deadline passed: a caller in
-// a hurry must not cut off those who can wait. And a result counts only in the state in which its request was sent: what was sent before an
-// outage tells nothing about recovery.
+// breaker is failsafe-go's circuit breaker, with two things added. A result may be unknown, such as when the caller's
+// deadline passed: a caller in a hurry must not cut off those who can wait. And a result counts only in the state in
+// which its request was sent: what was sent before an outage tells nothing about recovery.
 type breaker struct {
 	cb circuitbreaker.CircuitBreaker[any]
 
@@ -78,8 +78,8 @@ func (b *breaker) acquire() (*permit, bool) {
 	return &permit{b: b, epoch: b.epoch}, true
 }
 
-// record tells how the request went; only the first call counts. A probe without a result counts as failed: it has shown nothing, and its permit
-// must return.
+// record tells how the request went; only the first call counts. A probe without a result counts as failed: it has
+// shown nothing, and its permit must return.
 func (p *permit) record(v verdict) {
 	if p.done {
 		return

@@ -16,7 +16,8 @@ import (
 type Config struct {
 	// Provider is the provider's id, for errors, logs and metrics.
 	Provider string
-	// BaseURL is the absolute http or https URL above all paths of Operations. It may carry a path, but no user, query or fragment.
+	// BaseURL is the absolute http or https URL above all paths of Operations. It may carry a path, but no user, query
+	// or fragment.
 	BaseURL string
 	// Operations is the table in force.
 	Operations providers.Table
@@ -31,16 +32,16 @@ type Config struct {
 	Sign func(request *http.Request, body []byte) error
 	// TLS is the client certificate and the authorities to trust.
 	TLS providers.TLS
-	// ErrorCode finds the provider's own error code in an error body of at most Limits.ErrorBytes; "" for none. Anything but a short plain
-	// token is dropped. Nil means that there are no codes. Nothing else ever sees the body.
+	// ErrorCode finds the provider's own error code in an error body of at most Limits.ErrorBytes; "" for none.
+	// Anything but a short plain token is dropped. Nil means that there are no codes. Nothing else ever sees the body.
 	ErrorCode func(status int, body []byte) string
 	// Classify has the last word on a status from 400 up that is not accepted, where it says ok: above all, that an
 	// answer is about one consent (KindConsentEnded, KindAccessExceeded) and not about the provider or our
 	// credentials. Code is ErrorCode's. Such an answer costs no token, marks neither health nor breaker, and is not
 	// asked for again. Logins are not classified. Nil: the status decides.
 	Classify func(operation string, status int, code string) (kind providers.ErrorKind, ok bool)
-	// RequestIDHeader names the header that carries the request's id both ways; "" for none. Requests carry the caller's request id
-	// (providers.CallOf), or a fresh UUID.
+	// RequestIDHeader names the header that carries the request's id both ways; "" for none. Requests carry the
+	// caller's request id (providers.CallOf), or a fresh UUID.
 	RequestIDHeader string
 	// Header is sent with every request.
 	Header http.Header
@@ -56,7 +57,8 @@ type Config struct {
 	Clock func() time.Time
 	// Proxy is the http proxy to go through; nil for none. The environment's proxy settings are never looked at.
 	Proxy *url.URL
-	// Transport replaces the client's own transports, for tests. With it, a write counts as possibly sent unless dialling failed.
+	// Transport replaces the client's own transports, for tests. With it, a write counts as possibly sent unless
+	// dialling failed.
 	Transport http.RoundTripper
 }
 
@@ -141,6 +143,7 @@ type Token struct {
 	Refresh any
 }
 
-// LoginFunc logs in, with c.Do and requests that say NoAuth. previous is the token to refresh; it is nil on the first login and after the
-// provider refused a token. When refreshing fails, the function itself logs in anew. Its context is not that of any caller.
+// LoginFunc logs in, with c.Do and requests that say NoAuth. previous is the token to refresh; it is nil on the first
+// login and after the provider refused a token. When refreshing fails, the function itself logs in anew. Its context is
+// not that of any caller.
 type LoginFunc func(ctx context.Context, c *Client, previous *Token) (Token, error)

@@ -19,7 +19,8 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// pipes is a listener whose connections are pipes, so that net/http's client and server run on the clock of testing/synctest.
+// pipes is a listener whose connections are pipes, so that net/http's client and server run on the clock of
+// testing/synctest.
 type pipes struct {
 	conns chan net.Conn
 	once  sync.Once
@@ -79,7 +80,9 @@ func trickle(w http.ResponseWriter, text string, pause time.Duration) {
 
 func TestSlowBodiesEndWithTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := piped(t, func(w http.ResponseWriter, r *http.Request) { trickle(w, `"`+strings.Repeat("a", 1000), time.Second) }, nil)
+		c := piped(t,
+			func(w http.ResponseWriter, r *http.Request) { trickle(w, `"`+strings.Repeat("a", 1000), time.Second) },
+			nil)
 		var wg sync.WaitGroup
 		for i := range 500 {
 			wg.Go(func() {
@@ -107,10 +110,13 @@ func TestSlowBodiesEndWithTheDeadline(t *testing.T) {
 		wg.Wait()
 		c.Close()
 		synctest.Wait()
-		// The test fails by itself when a goroutine is left at its end; here the server is still there, and the client's must be gone already.
+		// The test fails by itself when a goroutine is left at its end; here the server is still there, and the
+		// client's must be gone already.
 		stacks := make([]byte, 1<<20)
 		for one := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
-			if strings.Contains(one, "synctest bubble") && (strings.Contains(one, "persistConn") || strings.Contains(one, "upstream.(*Client)")) {
+			if strings.Contains(one,
+				"synctest bubble") && (strings.Contains(one,
+				"persistConn") || strings.Contains(one, "upstream.(*Client)")) {
 				t.Errorf("left over:\n%s", one)
 			}
 		}
@@ -124,12 +130,18 @@ func TestOurOwnLimits(t *testing.T) {
 		text   string
 		stream time.Duration // how long Stream takes, when not the same
 	}{
-		"no header": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 10 * time.Second, "no answer in time", 0},
+		"no header": {
+			func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 10 * time.Second,
+			"no answer in time", 0,
+		},
 		"stalled": {func(w http.ResponseWriter, r *http.Request) {
 			trickle(w, `{"a"`, time.Second)
 			<-r.Context().Done()
 		}, 13 * time.Second, "stalled", 0},
-		"slow": {func(w http.ResponseWriter, r *http.Request) { trickle(w, `"`+strings.Repeat("a", 1000), 4*time.Second) }, 30 * time.Second, "took too long", 5 * time.Minute},
+		"slow": {
+			func(w http.ResponseWriter, r *http.Request) { trickle(w, `"`+strings.Repeat("a", 1000), 4*time.Second) },
+			30 * time.Second, "took too long", 5 * time.Minute,
+		},
 		"slow and packed": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			var text strings.Builder
@@ -150,7 +162,8 @@ func TestOurOwnLimits(t *testing.T) {
 					t.Helper()
 					began := time.Now()
 					e := wantKind(t, do(), providers.KindUnavailable)
-					if took := time.Since(began); took < want || took > want+5*time.Second || !strings.Contains(e.Error(), test.text) {
+					if took := time.Since(began); took < want || took > want+5*time.Second ||
+						!strings.Contains(e.Error(), test.text) {
 						t.Errorf("%v after %v, want after %v", e, took, want)
 					}
 				}
@@ -267,7 +280,8 @@ func TestCallersLeave(t *testing.T) {
 				began := time.Now()
 				var out any
 				_, err := c.Do(ctx, create(), &out)
-				if e := wantKind(t, err, providers.KindCanceled); !e.MayHaveHappened || time.Since(began) != time.Second {
+				if e := wantKind(t, err,
+					providers.KindCanceled); !e.MayHaveHappened || time.Since(began) != time.Second {
 					t.Errorf("error = %+v after %v", e, time.Since(began))
 				}
 			})

@@ -70,7 +70,8 @@ func TestEncoders(t *testing.T) {
 		},
 		"JSON in a client of forms": {Form, JSON, 1, sent{mediaType: "application/json", body: `1`}},
 		"a struct as a form": {
-			nil, Form, &tokenForm{GrantType: "authorization_code", Scope: []string{"a", "b"}, Life: -5, Verifier: &verifier},
+			nil, Form,
+			&tokenForm{GrantType: "authorization_code", Scope: []string{"a", "b"}, Life: -5, Verifier: &verifier},
 			sent{
 				mediaType: "application/x-www-form-urlencoded",
 				body:      "code_verifier=a+b%26c%3Dd%2B%C3%A9&grant_type=authorization_code&life=-5&offline=false&scope=a&scope=b",
@@ -169,8 +170,12 @@ func TestSignatures(t *testing.T) {
 
 func TestWhatCannotBeSignedIsNotSent(t *testing.T) {
 	for name, sign := range map[string]func(*http.Request, []byte) error{
-		"an error":        func(*http.Request, []byte) error { return errors.New(canary) },
-		"no header value": func(r *http.Request, _ []byte) error { r.Header.Set("Signature", "a\n"+canary); return nil },
+		"an error": func(*http.Request, []byte) error { return errors.New(canary) },
+		"no header value": func(r *http.Request,
+			_ []byte) error {
+			r.Header.Set("Signature", "a\n"+canary)
+			return nil
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

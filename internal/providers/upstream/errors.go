@@ -84,7 +84,8 @@ func (c *Client) contextError(ctx context.Context, operation string) *providers.
 	return &providers.Error{Kind: kind, Provider: c.cfg.Provider, Operation: operation, Err: err}
 }
 
-// over tells whether the caller's time is up. The deadline is looked at as well as Err, since a dialler with the same deadline can be first.
+// over tells whether the caller's time is up. The deadline is looked at as well as Err, since a dialler with the same
+// deadline can be first.
 func over(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return true
@@ -93,7 +94,8 @@ func over(ctx context.Context) bool {
 	return ok && !time.Now().Before(deadline)
 }
 
-// contextKind classifies an ended context. The default deadline is ours, so that its passing means that the provider is slow.
+// contextKind classifies an ended context. The default deadline is ours, so that its passing means that the provider is
+// slow.
 func contextKind(ctx context.Context) (providers.ErrorKind, error) {
 	switch {
 	case errors.Is(context.Cause(ctx), errCallTooLong):
@@ -117,7 +119,8 @@ func statusKind(status int, login bool) providers.ErrorKind {
 		return providers.KindInvalidResponse
 	case status == http.StatusTooManyRequests:
 		return providers.KindRateLimited
-	case status == http.StatusUnauthorized, login && (status == http.StatusBadRequest || status == http.StatusForbidden):
+	case status == http.StatusUnauthorized,
+		login && (status == http.StatusBadRequest || status == http.StatusForbidden):
 		return providers.KindCredentials
 	case status == http.StatusForbidden:
 		return providers.KindNotEnabled
@@ -133,15 +136,16 @@ func statusKind(status int, login bool) providers.ErrorKind {
 // retryableStatus tells whether a read may be sent again after a status. 429 is treated apart.
 func retryableStatus(status int) bool {
 	switch status {
-	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout:
 		return true
 	default:
 		return false
 	}
 }
 
-// netFailure classifies the error of a round trip in which the caller's context did not end. answered says that an answer began and was not cut
-// off.
+// netFailure classifies the error of a round trip in which the caller's context did not end. answered says that an
+// answer began and was not cut off.
 func netFailure(err error, connected, answered bool) (kind providers.ErrorKind, why error, retryable bool) {
 	var (
 		dns       *net.DNSError
@@ -177,15 +181,16 @@ func netFailure(err error, connected, answered bool) (kind providers.ErrorKind, 
 	switch {
 	case timedOut:
 		return providers.KindUnavailable, errNoAnswer, false
-	case answered && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &operation) && !errors.As(err, &errno):
+	case answered && !errors.Is(err,
+		io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &operation) && !errors.As(err, &errno):
 		return providers.KindInvalidResponse, errNotHTTP, false
 	default:
 		return providers.KindUnavailable, errBroken, true
 	}
 }
 
-// bodyFailure classifies what went wrong with a body. Our own limits of time say that the provider is slow, everything else that what it sent is
-// not what it documents.
+// bodyFailure classifies what went wrong with a body. Our own limits of time say that the provider is slow, everything
+// else that what it sent is not what it documents.
 func bodyFailure(ctx, attempt context.Context, b *body, err error) (providers.ErrorKind, error) {
 	ours := context.Cause(attempt)
 	switch {
@@ -236,7 +241,8 @@ func (c *Client) errorCode(status int, r io.Reader) string {
 // maxRetryAfter caps what a provider may ask for.
 const maxRetryAfter = time.Hour
 
-// retryAfter reads the header of that name, in seconds or as a date. told is false when it is missing or makes no sense.
+// retryAfter reads the header of that name, in seconds or as a date. told is false when it is missing or makes no
+// sense.
 func retryAfter(header http.Header, now time.Time) (wait time.Duration, told bool) {
 	value := header.Get("Retry-After")
 	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {

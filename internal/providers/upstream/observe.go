@@ -16,7 +16,8 @@ func (noObserver) Start(ctx context.Context, _ providers.CallInfo) (context.Cont
 func (noObserver) BreakerChanged(string, providers.BreakerState, providers.BreakerState) {}
 
 // observe begins the observation of an attempt. The returned function ends it.
-func (c *Client) observe(ctx context.Context, x *exchange, attempt int) (context.Context, func(failed *failure, status int, requestID string, bytes int64)) {
+func (c *Client) observe(ctx context.Context, x *exchange,
+	attempt int) (context.Context, func(failed *failure, status int, requestID string, bytes int64)) {
 	started := time.Now()
 	ctx, end := c.cfg.Observer.Start(ctx, providers.CallInfo{
 		Provider: c.cfg.Provider, Operation: x.op.Name, Method: x.op.Method, Attempt: attempt,

@@ -30,7 +30,8 @@ func (r *recorder) Start(ctx context.Context, call providers.CallInfo) (context.
 			kind = o.Kind.String()
 		}
 		r.log = append(r.log, fmt.Sprintf("%s %s %s #%d: %d %s, %d bytes, id %q, timed %v",
-			call.Provider, call.Method, call.Operation, call.Attempt, o.Status, kind, o.Bytes, o.RequestID, o.Duration >= time.Millisecond))
+			call.Provider, call.Method, call.Operation, call.Attempt, o.Status, kind, o.Bytes, o.RequestID,
+			o.Duration >= time.Millisecond))
 	}
 }
 
@@ -85,7 +86,8 @@ func TestHealth(t *testing.T) {
 			return response, err
 		})
 	})
-	if h := c.Health(); h.State != providerv1.Provider_Health_UNKNOWN || !h.Since.IsZero() || h.LastError != nil || h.RemainingQuota != nil ||
+	if h := c.Health(); h.State != providerv1.Provider_Health_UNKNOWN || !h.Since.IsZero() || h.LastError != nil ||
+		h.RemainingQuota != nil ||
 		h.Breaker != providerv1.Provider_Health_CLOSED {
 		t.Errorf("at first: %+v", h)
 	}
@@ -116,7 +118,8 @@ func TestHealth(t *testing.T) {
 			since = now
 		}
 		if h.State != step.state || h.LastError == nil || *h.LastError != step.last || !h.Since.Equal(since) {
-			t.Errorf("step %d: %v since %v, last error %v; want %v since %v, %v", i, h.State, h.Since, h.LastError, step.state, since, step.last)
+			t.Errorf("step %d: %v since %v, last error %v; want %v since %v, %v", i, h.State, h.Since, h.LastError,
+				step.state, since, step.last)
 		}
 		if (h.RemainingQuota == nil) != (step.want < 0) || (h.RemainingQuota != nil && *h.RemainingQuota != step.want) {
 			t.Errorf("step %d: quota %v, want %d", i, h.RemainingQuota, step.want)
@@ -143,7 +146,9 @@ func TestHealth(t *testing.T) {
 func TestHealthShowsTheBreaker(t *testing.T) {
 	c := newTestClient(t, "http://localhost", nil)
 	for state, want := range map[providers.BreakerState]providerv1.Provider_Health_Breaker{
-		providers.BreakerOpen: providerv1.Provider_Health_OPEN, providers.BreakerHalfOpen: providerv1.Provider_Health_HALF_OPEN, providers.BreakerClosed: providerv1.Provider_Health_CLOSED,
+		providers.BreakerOpen:     providerv1.Provider_Health_OPEN,
+		providers.BreakerHalfOpen: providerv1.Provider_Health_HALF_OPEN,
+		providers.BreakerClosed:   providerv1.Provider_Health_CLOSED,
 	} {
 		setState(c.breaker, state)
 		if got := c.Health().Breaker; got != want {

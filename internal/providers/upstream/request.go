@@ -22,8 +22,9 @@ import (
 type Request struct {
 	// Operation is the operation's name in Config.Operations.
 	Operation string
-	// Path has the values of the {parameters}, each one segment however it is spelled. An empty value, "." and ".." are errors of
-	// KindInvalidField. Values without a parameter in the path are ignored, since an override may leave it out.
+	// Path has the values of the {parameters}, each one segment however it is spelled. An empty value, "." and ".." are
+	// errors of KindInvalidField. Values without a parameter in the path are ignored, since an override may leave it
+	// out.
 	Path map[string]string
 	// Query is the query string.
 	Query url.Values
@@ -36,7 +37,8 @@ type Request struct {
 	// Token is put on the request in place of the client's own, for providers that give a token for each consent. A
 	// 401 is then about this token: KindConsentEnded, unless Config.Classify knows better.
 	Token secret.String
-	// NoAuth sends no token. It marks the requests of a login: they are never retried, and 400, 401 and 403 mean bad credentials.
+	// NoAuth sends no token. It marks the requests of a login: they are never retried, and 400, 401 and 403 mean bad
+	// credentials.
 	NoAuth bool
 	// Accept tells which statuses are no failure; nil for any 2xx.
 	Accept func(status int) bool
@@ -98,7 +100,9 @@ func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
 		return url.PathEscape(value)
 	})
 	if bad != "" {
-		return nil, &providers.Error{Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Field: bad}
+		return nil, &providers.Error{
+			Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Field: bad,
+		}
 	}
 	target := *c.base
 	target.RawPath = strings.TrimRight(c.base.EscapedPath(), "/") + path
@@ -133,7 +137,9 @@ func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
 	for name, values := range x.header {
 		for _, value := range values {
 			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-				return nil, &providers.Error{Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Field: name}
+				return nil, &providers.Error{
+					Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Field: name,
+				}
 			}
 		}
 	}

@@ -44,8 +44,10 @@ func TestRequestOnTheWire(t *testing.T) {
 		t.Errorf("body = %s (%d bytes announced), want %s", body, got.ContentLength, want)
 	}
 	for name, want := range map[string]string{
-		"Api-Version": "2020-06-16", "Partner-Bank-Id": "7", "Content-Type": "application/json", "Accept": "application/json",
-		"X-Request-Id": "ours", "Accept-Encoding": "gzip", "User-Agent": "kontor", "Traceparent": "", "Authorization": "",
+		"Api-Version": "2020-06-16", "Partner-Bank-Id": "7", "Content-Type": "application/json",
+		"Accept":       "application/json",
+		"X-Request-Id": "ours", "Accept-Encoding": "gzip", "User-Agent": "kontor", "Traceparent": "",
+		"Authorization": "",
 	} {
 		if have := got.Header.Get(name); have != want {
 			t.Errorf("%s = %q, want %q", name, have, want)
@@ -94,7 +96,10 @@ func TestNothingIsSentForBadRequests(t *testing.T) {
 		"empty parameter":   {get(""), providers.KindInvalidField, "id"},
 		"dot":               {get("."), providers.KindInvalidField, "id"},
 		"dot dot":           {get(".."), providers.KindInvalidField, "id"},
-		"header injection":  {Request{Operation: "other", Header: http.Header{"Partner-Bank-Id": {"1\r\nX: 2"}}}, providers.KindInvalidField, "Partner-Bank-Id"},
+		"header injection": {
+			Request{Operation: "other", Header: http.Header{"Partner-Bank-Id": {"1\r\nX: 2"}}},
+			providers.KindInvalidField, "Partner-Bank-Id",
+		},
 		"no such operation": {Request{Operation: "nonsense"}, providers.KindInternal, ""},
 		"bad body":          {Request{Operation: "create", Body: func() {}}, providers.KindInternal, ""},
 	} {
@@ -112,10 +117,12 @@ func TestNothingIsSentForBadRequests(t *testing.T) {
 
 func TestNewRejectsBadConfigurations(t *testing.T) {
 	for _, base := range []string{
-		"", "bank.test", "ftp://bank.test", "http://", "https://user:secret@bank.test", "https://bank.test?x=secret", "https://bank.test/#secret", "https://bank.test/?",
+		"", "bank.test", "ftp://bank.test", "http://", "https://user:secret@bank.test", "https://bank.test?x=secret",
+		"https://bank.test/#secret", "https://bank.test/?",
 		"http://[::1", "https://b\u00e4nk.test",
 	} {
-		if _, err := New(Config{BaseURL: base}); err == nil || strings.Contains(err.Error(), "secret") || !strings.HasPrefix(err.Error(), "base_url: ") {
+		if _, err := New(Config{BaseURL: base}); err == nil || strings.Contains(err.Error(),
+			"secret") || !strings.HasPrefix(err.Error(), "base_url: ") {
 			t.Errorf("New with base %q: %v", base, err)
 		}
 	}

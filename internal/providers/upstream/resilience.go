@@ -9,8 +9,9 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// The retry budget. Retries may add a tenth to the requests that the provider gets, counted over any hundred calls: each call that is sent earns
-// 0.08, each retry costs 1, and the first blips draw on a small start. What was saved up is capped, so that a long quiet time pays for no storm.
+// The retry budget. Retries may add a tenth to the requests that the provider gets, counted over any hundred calls:
+// each call that is sent earns 0.08, each retry costs 1, and the first blips draw on a small start. What was saved up
+// is capped, so that a long quiet time pays for no storm.
 const (
 	budgetEarn  = 0.08
 	budgetStart = 2

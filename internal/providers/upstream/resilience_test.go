@@ -40,12 +40,14 @@ func TestRetries(t *testing.T) {
 		least   time.Duration // for all pauses together
 		most    time.Duration
 	}{
-		"500":                         {read, fs(status(500)), 2, false, 50 * ms, 100 * ms},
-		"502":                         {read, fs(status(502)), 2, false, 50 * ms, 100 * ms},
-		"503":                         {read, fs(status(503)), 2, false, 50 * ms, 100 * ms},
-		"504":                         {read, fs(status(504)), 2, false, 50 * ms, 100 * ms},
-		"connection":                  {read, fs(broken), 2, false, 50 * ms, 100 * ms},
-		"a POST that reads":           {Request{Operation: "search", Body: 1}, fs(status(500)), 2, false, 50 * ms, 100 * ms},
+		"500":        {read, fs(status(500)), 2, false, 50 * ms, 100 * ms},
+		"502":        {read, fs(status(502)), 2, false, 50 * ms, 100 * ms},
+		"503":        {read, fs(status(503)), 2, false, 50 * ms, 100 * ms},
+		"504":        {read, fs(status(504)), 2, false, 50 * ms, 100 * ms},
+		"connection": {read, fs(broken), 2, false, 50 * ms, 100 * ms},
+		"a POST that reads": {
+			Request{Operation: "search", Body: 1}, fs(status(500)), 2, false, 50 * ms, 100 * ms,
+		},
 		"twice":                       {read, fs(status(500), broken), 3, false, 150 * ms, 300 * ms},
 		"three times is too often":    {read, fs(status(500), broken, status(503)), 3, true, 150 * ms, 300 * ms},
 		"501":                         {read, fs(status(501)), 1, true, 0, 0},
@@ -56,18 +58,23 @@ func TestRetries(t *testing.T) {
 		"429 with a late Retry-After": {read, fs(status(429, "Retry-After", "60")), 1, true, 0, 0},
 		"503 with Retry-After":        {read, fs(status(503, "Retry-After", "3")), 2, false, 3050 * ms, 3100 * ms},
 		"503 with a late Retry-After": {read, fs(status(503, "Retry-After", "60")), 1, true, 0, 0},
-		"malformed":                   {read, fs(func() (*http.Response, error) { return reply(200, `{`), nil }), 1, true, 0, 0},
-		"creating, 503":               {write, fs(status(503)), 1, true, 0, 0},
-		"creating, connection":        {write, fs(broken), 1, true, 0, 0},
-		"creating, 429":               {write, fs(status(429, "Retry-After", "1")), 1, true, 0, 0},
-		"idempotent, 503":             {put("1"), fs(status(503)), 1, true, 0, 0},
-		"idempotent, connection":      {put("1"), fs(broken), 1, true, 0, 0},
-		"login":                       {Request{Operation: "get", Path: read.Path, NoAuth: true}, fs(status(503)), 1, true, 0, 0},
+		"malformed": {
+			read, fs(func() (*http.Response, error) { return reply(200, `{`), nil }), 1, true, 0, 0,
+		},
+		"creating, 503":          {write, fs(status(503)), 1, true, 0, 0},
+		"creating, connection":   {write, fs(broken), 1, true, 0, 0},
+		"creating, 429":          {write, fs(status(429, "Retry-After", "1")), 1, true, 0, 0},
+		"idempotent, 503":        {put("1"), fs(status(503)), 1, true, 0, 0},
+		"idempotent, connection": {put("1"), fs(broken), 1, true, 0, 0},
+		"login": {
+			Request{Operation: "get", Path: read.Path, NoAuth: true}, fs(status(503)), 1, true, 0, 0,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var sent atomic.Int32
-				c := newTestClient(t, "http://localhost", func(cfg *Config) { cfg.Transport = scripted(&sent, test.script...) })
+				c := newTestClient(t, "http://localhost",
+					func(cfg *Config) { cfg.Transport = scripted(&sent, test.script...) })
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 				defer cancel()
 				began := time.Now()
@@ -175,7 +182,8 @@ func TestBrownout(t *testing.T) {
 					t.Errorf("%d calls made %d requests", calls, sent)
 				}
 				if float64(succeeded) < 0.5*float64(calls) {
-					t.Errorf("only %d of %d succeeded: the circuit breaker has no business in a brownout", succeeded, calls)
+					t.Errorf("only %d of %d succeeded: the circuit breaker has no business in a brownout", succeeded,
+						calls)
 				}
 			})
 		})
@@ -207,7 +215,8 @@ func TestBudgetSparesALoneBlipAndSavesNoStorm(t *testing.T) {
 }
 
 // down makes a client whose provider answers whatever answer says, and counts.
-func down(t *testing.T, sent *atomic.Int32, answer func(*http.Request) (*http.Response, error), change func(*Config)) *Client {
+func down(t *testing.T, sent *atomic.Int32, answer func(*http.Request) (*http.Response, error),
+	change func(*Config)) *Client {
 	return newTestClient(t, "http://localhost", func(cfg *Config) {
 		cfg.Policy = Policy{Retries: -1}
 		cfg.Transport = transport(func(r *http.Request) (*http.Response, error) {
@@ -304,7 +313,10 @@ func TestBreaker(t *testing.T) {
 				if c.breaker.state() != providers.BreakerClosed {
 					t.Errorf("state %s", c.breaker.state())
 				}
-				want := []providers.BreakerState{providers.BreakerOpen, providers.BreakerHalfOpen, providers.BreakerOpen, providers.BreakerHalfOpen, providers.BreakerClosed}
+				want := []providers.BreakerState{
+					providers.BreakerOpen, providers.BreakerHalfOpen, providers.BreakerOpen, providers.BreakerHalfOpen,
+					providers.BreakerClosed,
+				}
 				if fmt.Sprint(log.log) != fmt.Sprint(want) {
 					t.Errorf("changes %v, want %v", log.log, want)
 				}
@@ -323,10 +335,14 @@ func TestBreakerCountsOurTimeouts(t *testing.T) {
 
 func TestBreakerStaysClosed(t *testing.T) {
 	for name, answer := range map[string]func(*http.Request, int32) (*http.Response, error){
-		"4xx":       func(*http.Request, int32) (*http.Response, error) { return reply(400, ""), nil },
-		"429":       func(*http.Request, int32) (*http.Response, error) { return reply(429, "", "Retry-After", "60"), nil },
+		"4xx": func(*http.Request, int32) (*http.Response, error) { return reply(400, ""), nil },
+		"429": func(*http.Request,
+			int32) (*http.Response, error) {
+			return reply(429, "", "Retry-After", "60"), nil
+		},
 		"malformed": func(*http.Request, int32) (*http.Response, error) { return reply(200, "<html>"), nil },
-		// Single faults, one operation after the other, as a test harness injects them: each status in turn, with a good call between.
+		// Single faults, one operation after the other, as a test harness injects them: each status in turn, with a
+		// good call between.
 		"single faults": func(_ *http.Request, n int32) (*http.Response, error) {
 			if n%2 == 0 {
 				return reply(200, `{}`), nil
@@ -344,7 +360,8 @@ func TestBreakerStaysClosed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var sent atomic.Int32
-				c := down(t, &sent, func(r *http.Request) (*http.Response, error) { return answer(r, sent.Load()) }, nil)
+				c := down(t, &sent, func(r *http.Request) (*http.Response, error) { return answer(r, sent.Load()) },
+					nil)
 				const calls = 1000
 				for range calls {
 					ctx, cancel := context.WithTimeout(t.Context(), ms)
@@ -374,7 +391,8 @@ func TestBreakerStaysClosed(t *testing.T) {
 	t.Run("switched off", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var sent atomic.Int32
-			c := down(t, &sent, func(*http.Request) (*http.Response, error) { return nil, errRefused }, func(cfg *Config) { cfg.Policy.BreakerCalls = -1 })
+			c := down(t, &sent, func(*http.Request) (*http.Response, error) { return nil, errRefused },
+				func(cfg *Config) { cfg.Policy.BreakerCalls = -1 })
 			for range 1000 {
 				c.Do(t.Context(), get("1"), nil)
 			}

@@ -10,8 +10,8 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// TestSharedCallEndsForItsLastCallersReason: a provider that hangs until callers run out of time is slow, whoever they shared the call with, and
-// one whose callers went away is not.
+// TestSharedCallEndsForItsLastCallersReason: a provider that hangs until callers run out of time is slow, whoever they
+// shared the call with, and one whose callers went away is not.
 func TestSharedCallEndsForItsLastCallersReason(t *testing.T) {
 	for _, test := range []struct {
 		context func(context.Context) (context.Context, context.CancelFunc)

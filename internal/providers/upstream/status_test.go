@@ -17,10 +17,14 @@ import (
 func TestStatuses(t *testing.T) {
 	kinds := map[int]providers.ErrorKind{
 		300: providers.KindInvalidResponse, 302: providers.KindInvalidResponse, 304: providers.KindInvalidResponse,
-		400: providers.KindRejected, 401: providers.KindCredentials, 403: providers.KindNotEnabled, 404: providers.KindNotFound,
-		405: providers.KindRejected, 409: providers.KindConflict, 410: providers.KindRejected, 415: providers.KindRejected,
-		422: providers.KindRejected, 429: providers.KindRateLimited, 500: providers.KindUnavailable, 501: providers.KindUnavailable,
-		502: providers.KindUnavailable, 503: providers.KindUnavailable, 504: providers.KindUnavailable, 600: providers.KindInvalidResponse,
+		400: providers.KindRejected, 401: providers.KindCredentials, 403: providers.KindNotEnabled,
+		404: providers.KindNotFound,
+		405: providers.KindRejected, 409: providers.KindConflict, 410: providers.KindRejected,
+		415: providers.KindRejected,
+		422: providers.KindRejected, 429: providers.KindRateLimited, 500: providers.KindUnavailable,
+		501: providers.KindUnavailable,
+		502: providers.KindUnavailable, 503: providers.KindUnavailable, 504: providers.KindUnavailable,
+		600: providers.KindInvalidResponse,
 	}
 	var log bytes.Buffer
 	hits, status := 0, 0
@@ -44,7 +48,9 @@ func TestStatuses(t *testing.T) {
 			return e.Type
 		}
 	})
-	requests := map[string]Request{"get": get("1"), "put": put("1"), "create": create(), "login": {Operation: "login", NoAuth: true}}
+	requests := map[string]Request{
+		"get": get("1"), "put": put("1"), "create": create(), "login": {Operation: "login", NoAuth: true},
+	}
 	for status = range kinds {
 		for name, request := range requests {
 			t.Run(fmt.Sprintf("%s %d", name, status), func(t *testing.T) {
@@ -73,7 +79,8 @@ func TestStatuses(t *testing.T) {
 					t.Fatalf("not one log line: %v\n%s", err, &log)
 				}
 				for key, want := range map[string]any{
-					"level": "WARN", "provider": "testbank", "operation": name, "status": float64(status), "kind": e.Kind.String(),
+					"level": "WARN", "provider": "testbank", "operation": name, "status": float64(status),
+					"kind":                e.Kind.String(),
 					"provider_request_id": "their-id", "attempt": 1.0,
 				} {
 					if line[key] != want {

@@ -11,13 +11,13 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// tokens keeps the token of a client. There is one login at a time, under a context of its own, however many callers wait for it; each of them
-// leaves when its own context ends. A token is renewed in the background at about four fifths of its life. After a failed login there is none
-// for Policy.LoginBackoff; meanwhile callers get its error.
+// tokens keeps the token of a client. There is one login at a time, under a context of its own, however many callers
+// wait for it; each of them leaves when its own context ends. A token is renewed in the background at about four fifths
+// of its life. After a failed login there is none for Policy.LoginBackoff; meanwhile callers get its error.
 //
-// A provider that refuses each token it has just issued must not make us log in for each call. So a token that came after a refusal and was
-// refused in turn, before any call succeeded with it, leads to no login for the same time; nor does an operation that refused a fresh token,
-// while others, which take it, go on.
+// A provider that refuses each token it has just issued must not make us log in for each call. So a token that came
+// after a refusal and was refused in turn, before any call succeeded with it, leads to no login for the same time; nor
+// does an operation that refused a fresh token, while others, which take it, go on.
 type tokens struct {
 	c      *Client
 	ctx    context.Context
@@ -95,7 +95,9 @@ func (t *tokens) get(ctx context.Context, operation string) (*lease, *providers.
 	flight := t.flight
 	t.mu.Unlock()
 	if flight == nil {
-		return nil, &providers.Error{Kind: providers.KindUnavailable, Provider: t.c.cfg.Provider, Operation: operation, Err: errClosed}
+		return nil, &providers.Error{
+			Kind: providers.KindUnavailable, Provider: t.c.cfg.Provider, Operation: operation, Err: errClosed,
+		}
 	}
 	select {
 	case <-flight.done:
@@ -130,7 +132,8 @@ func (t *tokens) start() {
 		t.failure = nil
 		flight.lease = t.newLease(token, afterRefusal)
 		t.refusals = false
-		t.last, t.current = &flight.lease.Token, flight.lease // one without an end is no longer valid for the next caller
+		t.last, t.current = &flight.lease.Token,
+			flight.lease // one without an end is no longer valid for the next caller
 	})
 }
 
@@ -143,7 +146,9 @@ func (t *tokens) login(ctx context.Context, previous *Token) (token Token, err e
 	}()
 	token, err = t.c.cfg.Login(ctx, t.c, previous)
 	if err == nil && token.Value == "" {
-		err = &providers.Error{Kind: providers.KindInvalidResponse, Provider: t.c.cfg.Provider, Operation: "login", Err: errNoTokenValue}
+		err = &providers.Error{
+			Kind: providers.KindInvalidResponse, Provider: t.c.cfg.Provider, Operation: "login", Err: errNoTokenValue,
+		}
 	}
 	return token, err
 }
@@ -159,7 +164,8 @@ func (t *tokens) newLease(token Token, afterRefusal bool) *lease {
 	}
 }
 
-// loginError is what the callers that waited for a login get. Of them nothing was sent, and it was not their deadline that passed.
+// loginError is what the callers that waited for a login get. Of them nothing was sent, and it was not their deadline
+// that passed.
 func (t *tokens) loginError(err error) *providers.Error {
 	var failed *providers.Error
 	if !errors.As(err, &failed) {
@@ -180,7 +186,8 @@ func (t *tokens) accepted(l *lease) {
 	}
 }
 
-// refused takes in a 401 and tells whether to try once more, with another token. replayed says that this was the second time already.
+// refused takes in a 401 and tells whether to try once more, with another token. replayed says that this was the second
+// time already.
 func (t *tokens) refused(l *lease, operation string, replayed bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -249,7 +249,8 @@ func TestSecondRefusalIsCredentials(t *testing.T) {
 		}}
 		c := b.client(t, nil, nil)
 		_, err := c.Do(t.Context(), create(), nil)
-		if e := wantKind(t, err, providers.KindCredentials); e.Status != 401 || e.MayHaveHappened || e.Operation != "create" {
+		if e := wantKind(t, err,
+			providers.KindCredentials); e.Status != 401 || e.MayHaveHappened || e.Operation != "create" {
 			t.Errorf("error = %+v", e)
 		}
 		if b.logins.Load() != 2 || refused.Load() != 2 {
@@ -282,7 +283,8 @@ func TestServerErrorsAcceptNoToken(t *testing.T) {
 		}}
 		c := b.client(t, nil, nil)
 		for i := range 100 {
-			c.Do(t.Context(), []Request{put("1"), create(), {Operation: "delete", Path: map[string]string{"id": "1"}}}[i%3], nil)
+			c.Do(t.Context(),
+				[]Request{put("1"), create(), {Operation: "delete", Path: map[string]string{"id": "1"}}}[i%3], nil)
 			time.Sleep(50 * ms)
 		}
 		if n := b.logins.Load(); n > 3 {
@@ -291,7 +293,8 @@ func TestServerErrorsAcceptNoToken(t *testing.T) {
 	})
 }
 
-// A provider that lets nobody in although its login works must not be logged in at for each call, whatever the operation.
+// A provider that lets nobody in although its login works must not be logged in at for each call, whatever the
+// operation.
 func TestWorthlessTokensAreNotFetchedForEachCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bank{life: time.Hour, handle: func(*http.Request) (*http.Response, error) { return reply(401, ""), nil }}
@@ -321,8 +324,12 @@ func TestLoginFailures(t *testing.T) {
 		"429":        {status(429, "Retry-After", "7"), providers.KindRateLimited, 429, 3},
 		"503":        {status(503), providers.KindUnavailable, 503, 4},
 		"connection": {broken, providers.KindUnavailable, 0, 4},
-		"malformed":  {func() (*http.Response, error) { return reply(200, canary), nil }, providers.KindInvalidResponse, 200, 4},
-		"no token":   {func() (*http.Response, error) { return reply(200, `{}`), nil }, providers.KindInvalidResponse, 0, 4},
+		"malformed": {
+			func() (*http.Response, error) { return reply(200, canary), nil }, providers.KindInvalidResponse, 200, 4,
+		},
+		"no token": {
+			func() (*http.Response, error) { return reply(200, `{}`), nil }, providers.KindInvalidResponse, 0, 4,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -379,16 +386,26 @@ func TestHangingLoginIsUnavailable(t *testing.T) {
 func TestLoginFuncMisbehaves(t *testing.T) {
 	fails := func(kind providers.ErrorKind) LoginFunc {
 		return func(context.Context, *Client, *Token) (Token, error) {
-			return Token{}, &providers.Error{Kind: kind, Provider: "testbank", Operation: "login", MayHaveHappened: true}
+			return Token{}, &providers.Error{
+				Kind: kind, Provider: "testbank", Operation: "login", MayHaveHappened: true,
+			}
 		}
 	}
 	for name, test := range map[string]struct {
 		login LoginFunc
 		kind  providers.ErrorKind
 	}{
-		"panics":           {func(context.Context, *Client, *Token) (Token, error) { panic(canary) }, providers.KindInternal},
-		"returns an error": {func(context.Context, *Client, *Token) (Token, error) { return Token{}, errors.New(canary) }, providers.KindInternal},
-		"bad header":       {func(context.Context, *Client, *Token) (Token, error) { return Token{Value: canary + "\n"}, nil }, providers.KindInternal},
+		"panics": {
+			func(context.Context, *Client, *Token) (Token, error) { panic(canary) }, providers.KindInternal,
+		},
+		"returns an error": {
+			func(context.Context, *Client, *Token) (Token, error) { return Token{}, errors.New(canary) },
+			providers.KindInternal,
+		},
+		"bad header": {
+			func(context.Context, *Client, *Token) (Token, error) { return Token{Value: canary + "\n"}, nil },
+			providers.KindInternal,
+		},
 		// Nothing was sent for the caller, and it was not the caller's deadline.
 		"may have happened": {fails(providers.KindUnavailable), providers.KindUnavailable},
 		"deadline":          {fails(providers.KindDeadline), providers.KindUnavailable},
@@ -396,10 +413,11 @@ func TestLoginFuncMisbehaves(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent atomic.Int32
-			c := down(t, &sent, func(*http.Request) (*http.Response, error) { return reply(200, `{}`), nil }, func(cfg *Config) {
-				cfg.Login = test.login
-				cfg.Authorize = func(h http.Header, token string) { h.Set("Authorization", token) }
-			})
+			c := down(t, &sent, func(*http.Request) (*http.Response, error) { return reply(200, `{}`), nil },
+				func(cfg *Config) {
+					cfg.Login = test.login
+					cfg.Authorize = func(h http.Header, token string) { h.Set("Authorization", token) }
+				})
 			_, err := c.Do(t.Context(), create(), nil)
 			if e := wantKind(t, err, test.kind); e.MayHaveHappened || sent.Load() != 0 {
 				t.Errorf("error = %+v, %d sent", e, sent.Load())
@@ -410,7 +428,9 @@ func TestLoginFuncMisbehaves(t *testing.T) {
 
 func TestCloseEndsTheLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bank{life: time.Hour, handle: func(*http.Request) (*http.Response, error) { return reply(200, `{}`), nil }}
+		b := &bank{
+			life: time.Hour, handle: func(*http.Request) (*http.Response, error) { return reply(200, `{}`), nil },
+		}
 		started := make(chan struct{})
 		c := b.client(t, nil, func(cfg *Config) {
 			cfg.Login = func(ctx context.Context, _ *Client, _ *Token) (Token, error) {
@@ -448,12 +468,15 @@ func TestNoLoginNoToken(t *testing.T) {
 func TestTokensStayOutOfLogsAndErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		b := &bank{life: time.Hour, handle: func(*http.Request) (*http.Response, error) { return reply(401, "token-1"), nil }}
+		b := &bank{
+			life: time.Hour, handle: func(*http.Request) (*http.Response, error) { return reply(401, "token-1"), nil },
+		}
 		c := b.client(t, nil, func(cfg *Config) {
 			cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		})
 		_, err := c.Do(t.Context(), get("1"), nil)
-		if text := log.String() + fmt.Sprintf("%+v", asError(t, err)); strings.Contains(text, "token-") || !strings.Contains(text, "status=401") {
+		if text := log.String() + fmt.Sprintf("%+v",
+			asError(t, err)); strings.Contains(text, "token-") || !strings.Contains(text, "status=401") {
 			t.Error(text)
 		}
 	})

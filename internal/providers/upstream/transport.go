@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// newTransports makes the transport for reads, which keeps connections, and the one for everything else, which does not. Both speak HTTP/1.1
-// only, dial only one address, and follow no proxy setting of the environment. They are used without http.Client: there are no redirects, no
-// cookies, and no errors that quote URLs.
+// newTransports makes the transport for reads, which keeps connections, and the one for everything else, which does
+// not. Both speak HTTP/1.1 only, dial only one address, and follow no proxy setting of the environment. They are used
+// without http.Client: there are no redirects, no cookies, and no errors that quote URLs.
 func newTransports(cfg *Config, base *url.URL) (reads, writes *http.Transport, err error) {
 	certificate, err := cfg.TLS.ClientCertificate()
 	if err != nil {
@@ -146,7 +146,8 @@ func (w *wire) trace(ctx context.Context) context.Context {
 		GotConn: func(info httptrace.GotConnInfo) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			// net/http resends a read whose kept connection the provider had closed. When something had been written, that is a retry.
+			// net/http resends a read whose kept connection the provider had closed. When something had been written,
+			// that is a retry.
 			if w.conn != nil && w.conn.count() > w.base {
 				w.resent()
 			}
@@ -164,8 +165,8 @@ func (w *wire) trace(ctx context.Context) context.Context {
 	})
 }
 
-// connected tells whether the request got a connection, whether an answer began, and whether the connection ended under it: net/http may take
-// half a header for a bad one.
+// connected tells whether the request got a connection, whether an answer began, and whether the connection ended under
+// it: net/http may take half a header for a bad one.
 func (w *wire) connected() (connected, answered, ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

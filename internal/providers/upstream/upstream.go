@@ -8,10 +8,13 @@
 //
 // Three rules shape it:
 //
-//   - A write is sent once. Every operation that is not a read gets a connection of its own, so that net/http never resends it and a dropped
-//     idle connection never hits it. A failed Creating operation says whether it may have happened; only 4xx, or not a byte written, say no.
-//   - Nothing that a provider sends goes into an error or a log, except a status, a short code and a request id, each of a checked form.
-//   - Everything ends: by the caller's deadline, and by limits of our own for connecting, for the header and for the body.
+//   - A write is sent once. Every operation that is not a read gets a connection of its own, so that net/http never
+//     resends it and a dropped idle connection never hits it. A failed Creating operation says whether it may have
+//     happened; only 4xx, or not a byte written, say no.
+//   - Nothing that a provider sends goes into an error or a log, except a status, a short code and a request id, each
+//     of a checked form.
+//   - Everything ends: by the caller's deadline, and by limits of our own for connecting, for the header and for the
+//     body.
 //
 // The circuit breaker and the bulkhead are failsafe-go's. The retry loop is not: failsafe's replaces the result of an
 // attempt by the context's error when both end together, which would lose MayHaveHappened, and its budget limits how
@@ -86,9 +89,9 @@ func (c *Client) Check(ctx context.Context) error {
 	return nil
 }
 
-// Do sends a request and decodes the body of the answer into out, with numbers as json.Number where out leaves the type open. On 204 and on an
-// empty body out is untouched and Response.Empty is set. With a nil out the body does not matter, broken or not. After an error out may be half
-// filled and must not be used. Every error is a *providers.Error.
+// Do sends a request and decodes the body of the answer into out, with numbers as json.Number where out leaves the type
+// open. On 204 and on an empty body out is untouched and Response.Empty is set. With a nil out the body does not
+// matter, broken or not. After an error out may be half filled and must not be used. Every error is a *providers.Error.
 func (c *Client) Do(ctx context.Context, r Request, out any) (*Response, error) {
 	if out == nil {
 		return c.call(ctx, r, consumer{})
@@ -101,10 +104,11 @@ func (c *Client) Do(ctx context.Context, r Request, out any) (*Response, error) 
 	})
 }
 
-// Stream sends a request and lets decode read the body as it arrives, through a decoder that has UseNumber. Decode may stop early by
-// returning nil; it must not call the client. There is no retry once it has begun. Its error is the outcome if it is a *providers.Error, and
-// otherwise means that the answer is not what the provider documents. On 204 and on an empty body it is not called. The time that decode takes
-// itself counts towards none of the limits, only towards the caller's deadline. Every error is a *providers.Error.
+// Stream sends a request and lets decode read the body as it arrives, through a decoder that has UseNumber. Decode may
+// stop early by returning nil; it must not call the client. There is no retry once it has begun. Its error is the
+// outcome if it is a *providers.Error, and otherwise means that the answer is not what the provider documents. On 204
+// and on an empty body it is not called. The time that decode takes itself counts towards none of the limits, only
+// towards the caller's deadline. Every error is a *providers.Error.
 func (c *Client) Stream(ctx context.Context, r Request, decode func(*json.Decoder) error) (*Response, error) {
 	return c.call(ctx, r, consumer{
 		decode: decode,
@@ -149,7 +153,8 @@ func (c *Client) send(ctx context.Context, x *exchange, take consumer) (*Respons
 		if failed == nil {
 			return response, nil
 		}
-		if failed.lease != nil && failed.err.Status == http.StatusUnauthorized && failed.err.Kind == providers.KindCredentials {
+		if failed.lease != nil && failed.err.Status == http.StatusUnauthorized &&
+			failed.err.Kind == providers.KindCredentials {
 			// A 401 means that nothing was done, so this goes for writes as well.
 			if c.tokens.refused(failed.lease, x.op.Name, replayed) {
 				replayed = true

@@ -100,7 +100,8 @@ func TestCutAtEveryByteOfTheRequest(t *testing.T) {
 			t.Fatalf("cut at byte %d: sent %d times", cut, connections.Load())
 		}
 		if cut > 0 && !e.MayHaveHappened {
-			t.Fatalf("cut at byte %d: the provider had bytes of it, and the error says that it cannot have happened", cut)
+			t.Fatalf("cut at byte %d: the provider had bytes of it, and the error says that it cannot have happened",
+				cut)
 		}
 	}
 }
@@ -141,7 +142,9 @@ func TestCutAtEveryByteOfTheAnswer(t *testing.T) {
 					}
 					continue
 				}
-				if e := asError(t, err); !e.MayHaveHappened || (e.Kind != providers.KindUnavailable && e.Kind != providers.KindInvalidResponse) {
+				if e := asError(t,
+					err); !e.MayHaveHappened || (e.Kind != providers.KindUnavailable &&
+					e.Kind != providers.KindInvalidResponse) {
 					t.Fatalf("cut at byte %d: %+v", cut, e)
 				}
 				if cut == len(answer) && !reset {
@@ -187,11 +190,12 @@ func TestReadsSurviveABrokenConnection(t *testing.T) {
 
 func TestNotHTTP(t *testing.T) {
 	for name, answer := range map[string]string{
-		"banner":          "SSH-2.0-" + canary + "\r\n\r\n",
-		"bad status":      "HTTP/1.1 " + canary + " OK\r\n\r\n",
-		"bad header":      "HTTP/1.1 200 OK\r\n" + canary + "\r\n\r\n",
-		"endless header":  "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2<<20) + "\r\n\r\n",
-		"endless 1xx":     strings.Repeat("HTTP/1.1 103 Early Hints\r\nX-Y: "+strings.Repeat("x", 1000)+"\r\n\r\n", 2000),
+		"banner":         "SSH-2.0-" + canary + "\r\n\r\n",
+		"bad status":     "HTTP/1.1 " + canary + " OK\r\n\r\n",
+		"bad header":     "HTTP/1.1 200 OK\r\n" + canary + "\r\n\r\n",
+		"endless header": "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2<<20) + "\r\n\r\n",
+		"endless 1xx": strings.Repeat("HTTP/1.1 103 Early Hints\r\nX-Y: "+strings.Repeat("x", 1000)+"\r\n\r\n",
+			2000),
 		"two lengths":     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
 		"unknown framing": "HTTP/1.1 200 OK\r\nTransfer-Encoding: " + canary + "\r\n\r\n{}",
 	} {
@@ -220,7 +224,10 @@ func TestNothingWasWritten(t *testing.T) {
 	}
 	closed.Close()
 	plain := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came through") })
-	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request came through") }))
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter,
+		*http.Request) {
+		t.Error("a request came through")
+	}))
 	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
@@ -245,7 +252,9 @@ func TestNothingWasWritten(t *testing.T) {
 			if name == "no such host" {
 				// The machine's own resolver might say anything.
 				wired(c).DialContext = func(context.Context, string, string) (net.Conn, error) {
-					return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "bank.invalid", IsNotFound: true}}
+					return nil, &net.OpError{
+						Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "bank.invalid", IsNotFound: true},
+					}
 				}
 			}
 			_, err := c.Do(t.Context(), create(), nil)
@@ -345,7 +354,9 @@ func TestTransportsOfTheirOwn(t *testing.T) {
 	})
 	c := newTestClient(t, s.URL, nil)
 	var out any
-	for _, request := range []Request{get("1"), {Operation: "search", Body: 1}, get("2"), put("1"), create(), get("3"), create()} {
+	for _, request := range []Request{
+		get("1"), {Operation: "search", Body: 1}, get("2"), put("1"), create(), get("3"), create(),
+	} {
 		if _, err := c.Do(t.Context(), request, &out); err != nil {
 			t.Fatal(err)
 		}
@@ -363,7 +374,8 @@ func TestTransportsOfTheirOwn(t *testing.T) {
 		}
 	}
 	if len(reads) != 1 || len(writes) != 3 {
-		t.Errorf("reads came over %d connections, writes over %d:\n%s", len(reads), len(writes), strings.Join(from, "\n"))
+		t.Errorf("reads came over %d connections, writes over %d:\n%s", len(reads), len(writes),
+			strings.Join(from, "\n"))
 	}
 	for address := range writes {
 		if reads[address] {
@@ -372,7 +384,8 @@ func TestTransportsOfTheirOwn(t *testing.T) {
 	}
 }
 
-// When the provider closes kept connections, net/http resends reads by itself. That must cost the budget as much as a retry of ours.
+// When the provider closes kept connections, net/http resends reads by itself. That must cost the budget as much as a
+// retry of ours.
 func TestResentReadsCostTheBudget(t *testing.T) {
 	var requests atomic.Int32
 	base := listen(t, func(c net.Conn) {
@@ -461,7 +474,9 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		c := newTestClient(t, s.URL, nil)
 		for _, request := range []Request{get("1"), create()} {
 			_, err := c.Do(t.Context(), request, nil)
-			if e := wantKind(t, err, providers.KindInvalidResponse); e.Status != code || e.MayHaveHappened != (request.Operation == "create") {
+			if e := wantKind(t, err,
+				providers.KindInvalidResponse); e.Status != code ||
+				e.MayHaveHappened != (request.Operation == "create") {
 				t.Errorf("error = %+v", e)
 			}
 		}
@@ -554,7 +569,8 @@ func TestTLS(t *testing.T) {
 		return &conn{Conn: &gate{raw, &shaken}, stall: time.Second}, err
 	}
 	c.cfg.Observer = watcher{start: func(ctx context.Context) context.Context {
-		return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{TLSHandshakeDone: func(tls.ConnectionState, error) { shaken.Store(true) }})
+		return httptrace.WithClientTrace(ctx,
+			&httptrace.ClientTrace{TLSHandshakeDone: func(tls.ConnectionState, error) { shaken.Store(true) }})
 	}}
 	effects.Store(0)
 	_, err = c.Do(t.Context(), create(), &out)

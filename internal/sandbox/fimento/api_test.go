@@ -13,19 +13,22 @@ import (
 func TestLogin(t *testing.T) {
 	p := startProvider(t, Config{TokenTTL: 10 * time.Minute})
 	for unit, want := range map[ValidUntil]int64{
-		ValidUntilMillis: start.Add(10 * time.Minute).UnixMilli(), ValidUntilSeconds: start.Add(10 * time.Minute).Unix(),
+		ValidUntilMillis:   start.Add(10 * time.Minute).UnixMilli(),
+		ValidUntilSeconds:  start.Add(10 * time.Minute).Unix(),
 		ValidUntilDuration: 600, ValidUntilZero: 0,
 	} {
 		p.SetBehaviour(Behaviour{ValidUntil: unit})
 		var out loginWire
-		p.call("POST", "/auth/login", `{"name":"demo","password":"demo-password"}`, header("Authorization", "")).want(t, 200).into(t, &out)
+		p.call("POST", "/auth/login", `{"name":"demo","password":"demo-password"}`, header("Authorization", "")).want(t,
+			200).into(t, &out)
 		if out.ValidUntil != want || out.AccessToken == "" {
 			t.Errorf("%q: valid_until %d, want %d", unit, out.ValidUntil, want)
 		}
 	}
 	p.call("POST", "/auth/login", `{"name":"demo","password":"wrong"}`).refused(t, 401)
 	p.call("POST", "/auth/login", `{"name":"other","password":"demo-password"}`).refused(t, 401)
-	if got := p.call("POST", "/auth/login", `{"name":7}`).refused(t, 400); got != `["name must be a string","password is required"]` {
+	if got := p.call("POST", "/auth/login", `{"name":7}`).refused(t,
+		400); got != `["name must be a string","password is required"]` {
 		t.Errorf("messages %s", got)
 	}
 }
@@ -56,11 +59,14 @@ func TestEveryOperationWantsAToken(t *testing.T) {
 	process := p.ready("")
 	for operation, pattern := range Operations() {
 		method, path, _ := strings.Cut(pattern, " ")
-		path = strings.NewReplacer("{processId}", process.ID, "{id}", DefaultPartnerBankID, "{status}", "approved").Replace(path)
+		path = strings.NewReplacer("{processId}", process.ID, "{id}", DefaultPartnerBankID, "{status}",
+			"approved").Replace(path)
 		if operation == OpLogin {
 			continue
 		}
-		for _, token := range []string{"", p.token, "Bearer", "Bearer ", "bearer " + p.token, "Bearer " + p.token + "x", "Basic " + p.token} {
+		for _, token := range []string{
+			"", p.token, "Bearer", "Bearer ", "bearer " + p.token, "Bearer " + p.token + "x", "Basic " + p.token,
+		} {
 			p.core.Calls.Reset()
 			p.call(method, path, "", header("Authorization", token)).refused(t, 401)
 			if p.core.Calls.Count(operation) != 1 {
@@ -78,12 +84,14 @@ func TestPartnerBankHeader(t *testing.T) {
 	p.call("POST", "/partner-bank", `{"name":"Other"}`).want(t, 201).into(t, &other)
 	process := p.ready("")
 	of := []string{
-		OpNewConsentLink, OpNewConsentFlow, OpGetProcess, OpDeleteProcess, OpTestDecision, OpVisualisationLink, OpInsights, OpCreateProcess,
+		OpNewConsentLink, OpNewConsentFlow, OpGetProcess, OpDeleteProcess, OpTestDecision, OpVisualisationLink,
+		OpInsights, OpCreateProcess,
 	}
 	for _, operation := range of {
 		method, path, _ := strings.Cut(paths[operation], " ")
 		path = strings.NewReplacer("{processId}", process.ID, "{status}", "revoked").Replace(path)
-		if got := p.call(method, path, "{}", header("partner-bank-id", "")).refused(t, 400); got != `["partner-bank-id is required"]` {
+		if got := p.call(method, path, "{}", header("partner-bank-id", "")).refused(t,
+			400); got != `["partner-bank-id is required"]` {
 			t.Errorf("%s: %s", operation, got)
 		}
 		p.call(method, path, "{}", header("partner-bank-id", "605c6c479691950d359bb000")).refused(t, 400)
@@ -118,7 +126,8 @@ func TestPartnerBanks(t *testing.T) {
 		t.Errorf("from the start: %+v", banks)
 	}
 	var made partnerBank
-	p.call("POST", "/partner-bank", `{"name":"Broker","isBroker":true,"logoUrl":"www.logo.example"}`).want(t, 201).into(t, &made)
+	p.call("POST", "/partner-bank", `{"name":"Broker","isBroker":true,"logoUrl":"www.logo.example"}`).want(t,
+		201).into(t, &made)
 	if made.Name != "Broker" || !made.IsBroker || made.LogoURL != "www.logo.example" || len(made.ID) != 24 {
 		t.Errorf("made %+v", made)
 	}
@@ -137,7 +146,9 @@ func TestPartnerBanks(t *testing.T) {
 	if body := string(p.call("GET", "/partner-bank?page=9", "").want(t, 200).body); body != "[]" {
 		t.Errorf("beyond the end: %s", body)
 	}
-	for _, query := range []string{"?page=0", "?limit=0", "?page=x", "?limit=-1", "?page=", "?page=9000000000000000000&limit=9000000000000000000"} {
+	for _, query := range []string{
+		"?page=0", "?limit=0", "?page=x", "?limit=-1", "?page=", "?page=9000000000000000000&limit=9000000000000000000",
+	} {
 		p.call("GET", "/partner-bank"+query, "").refused(t, 400)
 	}
 
@@ -147,7 +158,10 @@ func TestPartnerBanks(t *testing.T) {
 		t.Errorf("updated %+v", updated)
 	}
 	p.call("PUT", "/partner-bank/605c6c479691950d359bb000", `{"name":"x"}`).refused(t, 404)
-	for _, body := range []string{``, `[]`, `{}`, `{"name":1}`, `{"name":"x","isBroker":"yes"}`, `{"name":"x","logoUrl":1}`, `{"name":"x","colour":"red"}`} {
+	for _, body := range []string{
+		``, `[]`, `{}`, `{"name":1}`, `{"name":"x","isBroker":"yes"}`, `{"name":"x","logoUrl":1}`,
+		`{"name":"x","colour":"red"}`,
+	} {
 		p.call("POST", "/partner-bank", body).refused(t, 400)
 		p.call("PUT", "/partner-bank/"+made.ID, body).refused(t, 400)
 	}
@@ -160,13 +174,15 @@ func TestCreateProcess(t *testing.T) {
 		t.Errorf("id %q, link %q", made.ID, made.ConsentLink)
 	}
 	wantCodes(t, made.ConsentFlowStatus.History, "created")
-	if made.ConsentFlowStatus.Current != made.ConsentFlowStatus.History[0] || made.ConsentFlowStatus.Current.Desc != "Created - No banks added" {
+	if made.ConsentFlowStatus.Current != made.ConsentFlowStatus.History[0] ||
+		made.ConsentFlowStatus.Current.Desc != "Created - No banks added" {
 		t.Errorf("current %+v", made.ConsentFlowStatus.Current)
 	}
 	if made.Consent != "null" || made.ConsentFlowStatus.Consent != nil {
 		t.Errorf("consent %v and %v: both notations must occur", made.Consent, made.ConsentFlowStatus.Consent)
 	}
-	if made.PSUType != "bank-account-verification" || made.RedirectURL == "" || made.PartnerBank != DefaultPartnerBankID || made.Market != "SE" ||
+	if made.PSUType != "bank-account-verification" || made.RedirectURL == "" ||
+		made.PartnerBank != DefaultPartnerBankID || made.Market != "SE" ||
 		made.FirstName != "Elin" || made.LastName != "Sandström" || made.NationalID != "199503096316" ||
 		made.DataCollectionType != "transaction-categorisation" || len(made.CustomerBankConsent) != 0 {
 		t.Errorf("made %+v", made)
@@ -187,7 +203,8 @@ func TestCreateProcess(t *testing.T) {
 	var broker partnerBank
 	p.call("POST", "/partner-bank", `{"name":"Broker","isBroker":true}`).want(t, 201).into(t, &broker)
 	var brokered processView
-	p.call("POST", "/process", `{"market":"FI","dataCollectionType":"bank-account-verification","brokerBanks":[{"name":"A","id":"1","logoUri":"x"},{"name":"B"}]}`,
+	p.call("POST", "/process",
+		`{"market":"FI","dataCollectionType":"bank-account-verification","brokerBanks":[{"name":"A","id":"1","logoUri":"x"},{"name":"B"}]}`,
 		header("partner-bank-id", broker.ID)).want(t, 201).into(t, &brokered)
 	if len(brokered.BrokerBanks) != 2 || brokered.BrokerBanks[1] != "B" {
 		t.Errorf("broker banks %v, want strings", brokered.BrokerBanks)
@@ -201,14 +218,19 @@ func TestCreateProcessRefusesWhatIsNotDocumented(t *testing.T) {
 		`{}`: `["market is required","dataCollectionType is required"]`,
 		`{"market":"DE","dataCollectionType":"transaction-categorisation"}`: `["market must be one of the following values: SE, FI"]`,
 		`{"market":"SE","dataCollectionType":"all"}`:                        `["dataCollectionType must be one of the following values: transaction-categorisation, bank-account-verification"]`,
-		`{` + valid + `,"psuType":"business"}`:                              `["psuType must be one of the following values: transaction-categorisation, bank-account-verification"]`,
-		`{` + valid + `,"socialSecurityNumber":19}`:                         `["socialSecurityNumber must be a string"]`,
-		`{` + valid + `,"brokerBanks":{}}`:                                  `["brokerBanks must be an array of objects"]`,
-		`{` + valid + `,"brokerBanks":["x"]}`:                               `["brokerBanks must be an array of objects"]`,
-		`{` + valid + `,"brokerBanks":[{"id":1,"logo":"x"}]}`:               `["brokerBanks: id must be a string","brokerBanks: property logo should not exist"]`,
-		`{` + valid + `,"market":null}`:                                     `["market is required"]`,
-		`{` + valid + `,"ssn":"1"}`:                                         `["property ssn should not exist"]`,
-		`{`:                                                                 `["body must be a JSON object","market is required","dataCollectionType is required"]`,
+		`{` + valid +
+			`,"psuType":"business"}`: `["psuType must be one of the following values: transaction-categorisation, bank-account-verification"]`,
+		`{` + valid +
+			`,"socialSecurityNumber":19}`: `["socialSecurityNumber must be a string"]`,
+		`{` + valid +
+			`,"brokerBanks":{}}`: `["brokerBanks must be an array of objects"]`,
+		`{` + valid +
+			`,"brokerBanks":["x"]}`: `["brokerBanks must be an array of objects"]`,
+		`{` + valid +
+			`,"brokerBanks":[{"id":1,"logo":"x"}]}`: `["brokerBanks: id must be a string","brokerBanks: property logo should not exist"]`,
+		`{` + valid + `,"market":null}`: `["market is required"]`,
+		`{` + valid + `,"ssn":"1"}`:     `["property ssn should not exist"]`,
+		`{`:                             `["body must be a JSON object","market is required","dataCollectionType is required"]`,
 	} {
 		if got := p.call("POST", "/process", body).refused(t, 400); got != want {
 			t.Errorf("%s: %s, want %s", body, got, want)
@@ -232,7 +254,9 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	var other partnerBank
 	p.call("POST", "/partner-bank", `{"name":"Other"}`).want(t, 201).into(t, &other)
-	for _, different := range []processView{create("k2"), create(""), create(""), create("k1", header("partner-bank-id", other.ID))} {
+	for _, different := range []processView{
+		create("k2"), create(""), create(""), create("k1", header("partner-bank-id", other.ID)),
+	} {
 		if different.ID == first.ID {
 			t.Error("another key led to the same process")
 		}
@@ -289,8 +313,10 @@ func TestDecisionsForTests(t *testing.T) {
 	}
 	got := p.process(made.ID)
 	wantCodes(t, got.ConsentFlowStatus.History, "created", "customerApprovedConsent")
-	wantCodes(t, got.CustomerBankConsent[0].Status.History, "bankAddedNotCompletedAuthFlow", "bankAddedCompletedAuthFlow", "fetchingTransactionsStarted")
-	if got.Consent != "approved" || *got.ConsentFlowStatus.Consent != "approved" || got.CustomerBankConsent[0].ConsentGivenAt == nil {
+	wantCodes(t, got.CustomerBankConsent[0].Status.History, "bankAddedNotCompletedAuthFlow",
+		"bankAddedCompletedAuthFlow", "fetchingTransactionsStarted")
+	if got.Consent != "approved" || *got.ConsentFlowStatus.Consent != "approved" ||
+		got.CustomerBankConsent[0].ConsentGivenAt == nil {
 		t.Errorf("after approval: %v", got.Consent)
 	}
 	p.call("POST", "/process/"+made.ID+"/consent/approved", "").refused(t, 409)
@@ -338,7 +364,8 @@ func TestRevokedWhileInProgress(t *testing.T) {
 		before := p.process(made.ID)
 		p.clock.Advance(time.Minute)
 		after := p.process(made.ID)
-		if len(after.ConsentFlowStatus.History) != len(before.ConsentFlowStatus.History) || after.ConsentFlowStatus.Current.Code != "customerDeniedConsent" {
+		if len(after.ConsentFlowStatus.History) != len(before.ConsentFlowStatus.History) ||
+			after.ConsentFlowStatus.Current.Code != "customerDeniedConsent" {
 			t.Errorf("after %d steps: %v", steps, codes(after.ConsentFlowStatus.History))
 		}
 		p.call("GET", "/insights/"+made.ID, "").refused(t, 404)
@@ -360,7 +387,8 @@ func TestConsentLinksExpireAndAreReplaced(t *testing.T) {
 	p.call("POST", "/process/"+made.ID+"/consent-link", "").want(t, 201).into(t, &newer)
 	p.browse(fresh.ConsentLink).sees(410)
 	b := p.browse(newer.ConsentLink).sees(200)
-	wantCodes(t, p.process(made.ID).ConsentFlowStatus.History, "created", "consentLinkOpened", "consentLinkOpened", "consentLinkOpened")
+	wantCodes(t, p.process(made.ID).ConsentFlowStatus.History, "created", "consentLinkOpened", "consentLinkOpened",
+		"consentLinkOpened")
 
 	b.click("bank-0").click("authenticate").click("approve")
 	p.call("POST", "/process/"+made.ID+"/consent-link", "").refused(t, 409)
@@ -397,7 +425,9 @@ func TestNewConsentFlow(t *testing.T) {
 		p.browse(fresh.ConsentLink).click("bank-1").click("authenticate").click("approve")
 		p.clock.Advance(5 * step)
 		got = p.process(made.ID)
-		if len(got.CustomerBankConsent) != 2 || got.CustomerBankConsent[1].ConsentFlowStatusID != got.ConsentFlowStatus.ID || got.ConsentFlowStatus.Current.Code != "completed" {
+		if len(got.CustomerBankConsent) != 2 ||
+			got.CustomerBankConsent[1].ConsentFlowStatusID != got.ConsentFlowStatus.ID ||
+			got.ConsentFlowStatus.Current.Code != "completed" {
 			t.Errorf("after the second flow: %+v", got.CustomerBankConsent)
 		}
 		var one struct{ AccountsInfo []accountWire }
@@ -460,7 +490,8 @@ func TestBankStatusesStandTwice(t *testing.T) {
 	process := p.ready("")
 	var raw map[string]json.RawMessage
 	p.call("GET", "/process/"+process.ID, "").want(t, 200).into(t, &raw)
-	if string(raw["consentFlowStatuses"]) != string(raw["customerBankConsent"]) || len(raw["customerBankConsent"]) < 10 {
+	if string(raw["consentFlowStatuses"]) != string(raw["customerBankConsent"]) ||
+		len(raw["customerBankConsent"]) < 10 {
 		t.Errorf("%s and %s", raw["consentFlowStatuses"], raw["customerBankConsent"])
 	}
 }
@@ -514,7 +545,10 @@ func TestBehaviourControl(t *testing.T) {
 	if want := (Behaviour{Paging: PagingOverlap, Webhooks: Webhooks{Duplicates: 2}}); got != want {
 		t.Errorf("behaviour %+v, want %+v", got, want)
 	}
-	for _, body := range []string{`{"validUntil":"soon"}`, `{"paging":"x"}`, `{"authErrors":"x"}`, `{"webhooks":{"duplicates":-1}}`, `{"x":1}`, `[]`} {
+	for _, body := range []string{
+		`{"validUntil":"soon"}`, `{"paging":"x"}`, `{"authErrors":"x"}`, `{"webhooks":{"duplicates":-1}}`, `{"x":1}`,
+		`[]`,
+	} {
 		p.call("PATCH", "/_sandbox/behaviour", body).want(t, 400)
 	}
 	if p.Behaviour() != got {
@@ -527,7 +561,10 @@ func TestSeedDecidesEverything(t *testing.T) {
 	run := func() (all []byte) {
 		p := startProvider(t, Config{BaseURL: "https://fimento.example"})
 		made := p.ready("")
-		for _, path := range []string{"/process/" + made.ID, "/insights/" + made.ID, "/insights/" + made.ID + "/transactions?page=2", "/insights/" + made.ID + "/visualisation"} {
+		for _, path := range []string{
+			"/process/" + made.ID, "/insights/" + made.ID, "/insights/" + made.ID + "/transactions?page=2",
+			"/insights/" + made.ID + "/visualisation",
+		} {
 			all = append(all, p.call("GET", path, "").want(t, 200).body...)
 		}
 		return append(all, p.token...)

@@ -25,7 +25,9 @@ func (s *Server) login(r *http.Request) reply {
 	maps.DeleteFunc(s.tokens, func(_ string, expires time.Time) bool { return !now.Before(expires) })
 	token, expires := s.core.Rand.Hex(64), now.Add(s.cfg.TokenTTL)
 	s.tokens[token] = expires
-	return reply{http.StatusOK, loginWire{AccessToken: token, ValidUntil: s.behaviour.ValidUntil.of(expires, s.cfg.TokenTTL)}}
+	return reply{
+		http.StatusOK, loginWire{AccessToken: token, ValidUntil: s.behaviour.ValidUntil.of(expires, s.cfg.TokenTTL)},
+	}
 }
 
 // of says until when a token is valid, in the chosen unit.

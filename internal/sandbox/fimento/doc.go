@@ -25,7 +25,7 @@
 // Beside those of package sandbox:
 //
 //	GET    /_sandbox/behaviour    the Behaviour
-//	PATCH  /_sandbox/behaviour    changes what the body names, as in {"plainStatuses": true, "webhooks": {"duplicates": 2}}
+//	PATCH  /_sandbox/behaviour    changes what the body names, as in {"plainStatuses": true}
 //
 // # Assumptions
 //
@@ -43,7 +43,8 @@
 //   - Until the decision, consent is "null" at the top and null inside consentFlowStatus.
 //   - brokerBanks come back as their names, and are dropped when the partner bank is no broker.
 //   - An idempotency key belongs to a partner bank and lives as long as its process; the body is not compared.
-//   - A new consent link kills the one before; a new flow too. After the decision there is no new link, only a new flow.
+//   - A new consent link kills the one before; a new flow too. After the decision there is no new link, only a new
+//     flow.
 //   - A new consent flow begins consentFlowStatus anew, with an id of its own, or goes on with it*. The banks of all
 //     flows stay. The top-level consent keeps the last decision.
 //   - An approval covers all banks of its flow at which the customer has authenticated.

@@ -118,7 +118,9 @@ func header(name, value string) option {
 }
 
 // noRedirect lets a test see where it is sent.
-var noRedirect = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var noRedirect = &http.Client{
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
 
 // call makes an API request with the token, the demo partner bank and JSON.
 func (p *provider) call(method, path, body string, options ...option) answer {
@@ -209,7 +211,8 @@ func (p *provider) create(fields string) processView {
 		fields = `"socialSecurityNumber":"` + sandbox.GoodNationalID + `"`
 	}
 	var out processView
-	p.call("POST", "/process", `{"market":"SE","dataCollectionType":"transaction-categorisation",`+fields+`}`).want(p.T, 201).into(p.T, &out)
+	p.call("POST", "/process", `{"market":"SE","dataCollectionType":"transaction-categorisation",`+fields+`}`).want(p.T,
+		201).into(p.T, &out)
 	return out
 }
 

@@ -107,7 +107,8 @@ func (s *Server) insights(_ *http.Request, p *process) reply {
 	}
 	for _, a := range accounts {
 		out.AccountsInfo = append(out.AccountsInfo, accountWire{
-			AccountNumber: a.Number, Name: a.Name, Balance: json.Number(a.Balance), Type: accountTypes[a.Type], Bank: a.bank.Name,
+			AccountNumber: a.Number, Name: a.Name, Balance: json.Number(a.Balance), Type: accountTypes[a.Type],
+			Bank: a.bank.Name,
 		})
 	}
 	return reply{http.StatusOK, out}
@@ -131,7 +132,9 @@ func graph(accounts []*account, all []movement) []graphDayWire {
 			}})
 		}
 		info := &days[len(days)-1].Info
-		amount, line := sandbox.MustMinor(m.Amount), graphMovementWire{m.Description, json.Number(m.Amount), labels[m.Category]}
+		amount, line := sandbox.MustMinor(m.Amount), graphMovementWire{
+			m.Description, json.Number(m.Amount), labels[m.Category],
+		}
 		balance += amount
 		if amount < 0 {
 			negative += amount
@@ -163,7 +166,9 @@ func totalBalance(accounts []*account) map[string]any {
 func writeSums(by map[string]*sum, months int) map[string]any {
 	out := map[string]any{}
 	for label, s := range by {
-		out[label] = map[string]any{"sum": number(s.amount), "count": s.count, "monthlyAverage": number(average(s.amount, months))}
+		out[label] = map[string]any{
+			"sum": number(s.amount), "count": s.count, "monthlyAverage": number(average(s.amount, months)),
+		}
 	}
 	return out
 }

@@ -71,7 +71,9 @@ func rat(t *testing.T, s string) *big.Rat {
 // Insights and transactions are two views of the same people.
 func TestInsightsAgreeWithTransactions(t *testing.T) {
 	p := startProvider(t, Config{})
-	for _, id := range []string{sandbox.GoodNationalID, sandbox.BadNationalID, "200001019999", sandbox.ExactNationalID} {
+	for _, id := range []string{
+		sandbox.GoodNationalID, sandbox.BadNationalID, "200001019999", sandbox.ExactNationalID,
+	} {
 		process := p.ready(`"socialSecurityNumber":"` + id + `","firstName":"F","lastName":"L"`)
 		in := p.insightsOf(process.ID)
 		if in.ProcessID != process.ID || in.SocialSecurityNumber != id || in.FirstName != "F" || in.LastName != "L" {
@@ -125,7 +127,8 @@ func TestInsightsAgreeWithTransactions(t *testing.T) {
 			}
 		}
 		if points != len(all) || graphed.Cmp(moved) != 0 {
-			t.Errorf("%d transactions of %s, but %d of %s in the graph", len(all), moved.FloatString(2), points, graphed.FloatString(2))
+			t.Errorf("%d transactions of %s, but %d of %s in the graph", len(all), moved.FloatString(2), points,
+				graphed.FloatString(2))
 		}
 	}
 }
@@ -134,14 +137,16 @@ func TestGoodAndBadInsights(t *testing.T) {
 	p := startProvider(t, Config{})
 	good := p.insightsOf(p.ready("").ID)
 	bad := p.insightsOf(p.ready(`"socialSecurityNumber":"` + sandbox.BadNationalID + `"`).ID)
-	if good.ComputationAutomation["hasGambling"] != false || bad.ComputationAutomation["hasGambling"] != true || bad.ComputationAutomation["hasDebt"] != true {
+	if good.ComputationAutomation["hasGambling"] != false || bad.ComputationAutomation["hasGambling"] != true ||
+		bad.ComputationAutomation["hasDebt"] != true {
 		t.Errorf("good %v, bad %v", good.ComputationAutomation, bad.ComputationAutomation)
 	}
 	if _, ok := good.Categorisation.Expenses["gambling"]; ok {
 		t.Error("the good data gambles")
 	}
 	income := good.Categorisation.Income["income"]
-	if income.Count < 12 || rat(t, income.Sum.String()).Sign() <= 0 || good.Categorisation.Expenses["housing"].Count < 12 {
+	if income.Count < 12 || rat(t, income.Sum.String()).Sign() <= 0 ||
+		good.Categorisation.Expenses["housing"].Count < 12 {
 		t.Errorf("income %+v, housing %+v", income, good.Categorisation.Expenses["housing"])
 	}
 	// 13 or 14 calendar months
@@ -154,7 +159,8 @@ func TestGoodAndBadInsights(t *testing.T) {
 func TestCompanyInsights(t *testing.T) {
 	p := startProvider(t, Config{})
 	got := p.insightsOf(p.ready(`"companyId":"` + sandbox.SwedishCompanyID + `"`).ID)
-	if got.CompanyID != sandbox.SwedishCompanyID || got.SocialSecurityNumber != "" || got.Categorisation.Expenses["suppliers"].Count == 0 {
+	if got.CompanyID != sandbox.SwedishCompanyID || got.SocialSecurityNumber != "" ||
+		got.Categorisation.Expenses["suppliers"].Count == 0 {
 		t.Errorf("company %+v", got.Categorisation)
 	}
 }
@@ -186,7 +192,8 @@ func TestPaging(t *testing.T) {
 	if len(p.transactionPage(process.ID, 1)) != 50 || pages != (len(all)+49)/50 || pages < 3 {
 		t.Errorf("%d transactions on %d pages", len(all), pages)
 	}
-	if body := string(p.call("GET", "/insights/"+process.ID+"/transactions?page=1000", "").want(t, 200).body); body != `{"transactions":[]}` {
+	if body := string(p.call("GET", "/insights/"+process.ID+"/transactions?page=1000", "").want(t,
+		200).body); body != `{"transactions":[]}` {
 		t.Errorf("beyond the end: %s", body)
 	}
 	for _, query := range []string{"", "?page=0", "?page=-1", "?page=x", "?page=1.5", "?page="} {

@@ -70,7 +70,8 @@ func (s *Server) page(pattern string, h func(r *http.Request, p *process, v view
 			}
 			p := l.process
 			return h(r, p, view{
-				Link: "/consent/" + p.flow.token, Partner: s.partnerBank(p.partnerBank).Name, Person: s.person(p).Name, Brokers: p.brokerBanks,
+				Link: "/consent/" + p.flow.token, Partner: s.partnerBank(p.partnerBank).Name, Person: s.person(p).Name,
+				Brokers: p.brokerBanks,
 			})
 		}()
 		answer.write(w, r)

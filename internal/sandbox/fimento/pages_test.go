@@ -11,27 +11,31 @@ import (
 func TestApproveThroughThePages(t *testing.T) {
 	p := startProvider(t, Config{})
 	made := p.create(`"socialSecurityNumber":"199503096316","redirectUrl":"https://app.example.com/back?case=7"`)
-	b := p.browse(made.ConsentLink).sees(200, "Choose your bank", "Demo partner bank", "Nordfjäll Bank", "Mälar Sparbank")
+	b := p.browse(made.ConsentLink).sees(200, "Choose your bank", "Demo partner bank", "Nordfjäll Bank",
+		"Mälar Sparbank")
 	b.click("bank-1").sees(200, "Mälar Sparbank", "Elin Sandström", "electronic ID")
 	wantCodes(t, p.process(made.ID).CustomerBankConsent[0].Status.History, "bankAddedNotCompletedAuthFlow")
 
 	b.click("authenticate").sees(200, "Share your bank data?", "Mälar Sparbank")
 	got := p.process(made.ID)
 	wantCodes(t, got.ConsentFlowStatus.History, "created", "consentLinkOpened")
-	wantCodes(t, got.CustomerBankConsent[0].Status.History, "bankAddedNotCompletedAuthFlow", "bankAddedCompletedAuthFlow", "fetchingTransactionsStarted")
+	wantCodes(t, got.CustomerBankConsent[0].Status.History, "bankAddedNotCompletedAuthFlow",
+		"bankAddedCompletedAuthFlow", "fetchingTransactionsStarted")
 	if bank := got.CustomerBankConsent[0].CustomerBank; bank.Name != "Mälar Sparbank" || bank.Country != "SE" {
 		t.Errorf("bank %+v", bank)
 	}
 
 	p.clock.Advance(step)
 	wantCodes(t, p.process(made.ID).CustomerBankConsent[0].Status.History,
-		"bankAddedNotCompletedAuthFlow", "bankAddedCompletedAuthFlow", "fetchingTransactionsStarted", "fetchingTransactionsDone")
+		"bankAddedNotCompletedAuthFlow", "bankAddedCompletedAuthFlow", "fetchingTransactionsStarted",
+		"fetchingTransactionsDone")
 	p.clock.Advance(10 * step) // nothing goes on by itself before the customer has decided
 	b.click("approve")
 	if b.at != "https://app.example.com/back?case=7" {
 		t.Errorf("sent back to %s", b.at)
 	}
-	wantCodes(t, p.process(made.ID).ConsentFlowStatus.History, "created", "consentLinkOpened", "customerApprovedConsent")
+	wantCodes(t, p.process(made.ID).ConsentFlowStatus.History, "created", "consentLinkOpened",
+		"customerApprovedConsent")
 	p.clock.Advance(4 * step)
 	got = p.process(made.ID)
 	wantCodes(t, got.ConsentFlowStatus.History, "created", "consentLinkOpened", "customerApprovedConsent",
@@ -50,10 +54,12 @@ func TestApproveWhileFetching(t *testing.T) {
 	made := p.create("")
 	b := p.browse(made.ConsentLink).click("bank-0").click("authenticate")
 	p.clock.Advance(step / 2)
-	b.click("add-bank").click("bank-2").click("authenticate").sees(200, "Nordfjäll Bank", "Västkustbanken").click("approve")
+	b.click("add-bank").click("bank-2").click("authenticate").sees(200, "Nordfjäll Bank",
+		"Västkustbanken").click("approve")
 	b.sees(200, "Thank you")
 	p.clock.Advance(step) // one bank is done, then the other
-	wantCodes(t, p.process(made.ID).ConsentFlowStatus.History, "created", "consentLinkOpened", "customerApprovedConsent")
+	wantCodes(t, p.process(made.ID).ConsentFlowStatus.History, "created", "consentLinkOpened",
+		"customerApprovedConsent")
 	p.clock.Advance(step)
 	if got := p.process(made.ID).ConsentFlowStatus.Current.Code; got != "categorisationStarted" {
 		t.Errorf("current %s", got)
@@ -77,7 +83,8 @@ func TestBankWithoutAuthentication(t *testing.T) {
 	b.sees(200, "Thank you")
 	p.clock.Advance(5 * step)
 	got := p.process(made.ID).CustomerBankConsent
-	if got[0].ConsentGivenAt == nil || got[1].ConsentGivenAt != nil || got[1].Status.Current.Code != "bankAddedNotCompletedAuthFlow" {
+	if got[0].ConsentGivenAt == nil || got[1].ConsentGivenAt != nil ||
+		got[1].Status.Current.Code != "bankAddedNotCompletedAuthFlow" {
 		t.Errorf("bank consents %+v", got)
 	}
 	if accounts := p.insightsOf(made.ID).AccountsInfo; len(accounts) != 3 {
@@ -111,15 +118,18 @@ func TestDenyThroughThePages(t *testing.T) {
 		t.Errorf("consent %v", got.Consent)
 	}
 	p.clock.Advance(10 * step)
-	if after := p.process(made.ID); len(after.ConsentFlowStatus.History) != 3 || after.CustomerBankConsent[0].Status.Current.Code != "fetchingTransactionsStarted" {
+	if after := p.process(made.ID); len(after.ConsentFlowStatus.History) != 3 ||
+		after.CustomerBankConsent[0].Status.Current.Code != "fetchingTransactionsStarted" {
 		t.Errorf("after a denial: %+v", after)
 	}
 	p.call("GET", "/insights/"+made.ID, "").refused(t, 404)
-	b.submit("/consent/"+strings.TrimPrefix(made.ConsentLink, p.url+"/consent/")+"/decision", url.Values{"decision": {"approve"}})
+	b.submit("/consent/"+strings.TrimPrefix(made.ConsentLink, p.url+"/consent/")+"/decision",
+		url.Values{"decision": {"approve"}})
 	if p.process(made.ID).Consent != "revoked" {
 		t.Error("a denial was taken back")
 	}
-	b.submit("/consent/"+strings.TrimPrefix(made.ConsentLink, p.url+"/consent/")+"/decision", url.Values{"decision": {"deny"}})
+	b.submit("/consent/"+strings.TrimPrefix(made.ConsentLink, p.url+"/consent/")+"/decision",
+		url.Values{"decision": {"deny"}})
 	if got := p.process(made.ID).ConsentFlowStatus.History; len(got) != 3 {
 		t.Errorf("denied twice: %v", codes(got))
 	}
@@ -132,7 +142,8 @@ func TestWithdrawThroughThePages(t *testing.T) {
 	p.clock.Advance(5 * step)
 	p.call("GET", "/insights/"+made.ID, "").want(t, 200)
 	p.browse(made.ConsentLink).click("withdraw-consent").sees(200, "Nothing is shared")
-	if got := p.process(made.ID); got.Consent != "revoked" || got.ConsentFlowStatus.Current.Code != "customerDeniedConsent" {
+	if got := p.process(made.ID); got.Consent != "revoked" ||
+		got.ConsentFlowStatus.Current.Code != "customerDeniedConsent" {
 		t.Errorf("after the withdrawal: %+v", got.ConsentFlowStatus.Current)
 	}
 	p.call("GET", "/insights/"+made.ID, "").refused(t, 404)
@@ -144,18 +155,22 @@ func TestFailedAuthentication(t *testing.T) {
 	} {
 		p := startProvider(t, Config{Behaviour: Behaviour{AuthErrors: where}})
 		made := p.create(`"redirectUrl":"http://127.0.0.1:9/back"`)
-		b := p.browse(made.ConsentLink).click("bank-0").click("fail").sees(200, "Identification failed", "could not be authenticated")
+		b := p.browse(made.ConsentLink).click("bank-0").click("fail").sees(200, "Identification failed",
+			"could not be authenticated")
 		got := p.process(made.ID)
 		bank := got.CustomerBankConsent[0].Status.Current
-		if bank.Code != "bankAddedNotCompletedAuthFlow" || bank.IsError != want.bank || (bank.ErrorMessage != "") != want.bank {
+		if bank.Code != "bankAddedNotCompletedAuthFlow" || bank.IsError != want.bank ||
+			(bank.ErrorMessage != "") != want.bank {
 			t.Errorf("%q: the bank shows %+v", where, bank)
 		}
 		overall := got.ConsentFlowStatus.Current
-		if (overall.Code == "authError") != want.overall || overall.IsError != want.overall || (overall.ErrorMessage != "") != want.overall {
+		if (overall.Code == "authError") != want.overall || overall.IsError != want.overall ||
+			(overall.ErrorMessage != "") != want.overall {
 			t.Errorf("%q: overall %+v", where, overall)
 		}
 		b.click("retry").click("bank-0").click("authenticate").sees(200, "Share your bank data?")
-		if got := p.process(made.ID).CustomerBankConsent; len(got) != 1 || got[0].Status.Current.Code != "fetchingTransactionsStarted" {
+		if got := p.process(made.ID).CustomerBankConsent; len(got) != 1 ||
+			got[0].Status.Current.Code != "fetchingTransactionsStarted" {
 			t.Errorf("%q: after the retry %+v", where, got)
 		}
 		b.click("approve")
@@ -174,7 +189,8 @@ func TestLeavingThePages(t *testing.T) {
 	wantCodes(t, p.process(made.ID).ConsentFlowStatus.History, "created", "consentLinkOpened")
 	for _, redirect := range []string{"", "javascript:alert(1)", "not a url", "//app.example.com", "https:///x"} {
 		other := p.create(`"redirectUrl":"` + redirect + `"`)
-		p.browse(other.ConsentLink).click("cancel").sees(200, "Not finished").click("resume").sees(200, "Choose your bank")
+		p.browse(other.ConsentLink).click("cancel").sees(200, "Not finished").click("resume").sees(200,
+			"Choose your bank")
 	}
 }
 
@@ -207,7 +223,8 @@ func TestPagesOutOfTurn(t *testing.T) {
 		t.Errorf("the same bank counts twice: %+v", got)
 	}
 	b.click("add-bank").click("bank-0").click("fail")
-	if got := p.process(made.ID); got.CustomerBankConsent[0].Status.Current.IsError || got.ConsentFlowStatus.Current.Code == "authError" {
+	if got := p.process(made.ID); got.CustomerBankConsent[0].Status.Current.IsError ||
+		got.ConsentFlowStatus.Current.Code == "authError" {
 		t.Errorf("a login that is done cannot fail any more: %+v", got)
 	}
 	b.open(made.ConsentLink + "/decision")
@@ -225,9 +242,12 @@ func TestFinnishAndBrokeredPages(t *testing.T) {
 	var broker partnerBank
 	p.call("POST", "/partner-bank", `{"name":"Kanta Broker","isBroker":true}`).want(t, 201).into(t, &broker)
 	var made processView
-	p.call("POST", "/process", `{"market":"FI","dataCollectionType":"transaction-categorisation","socialSecurityNumber":"`+sandbox.FinnishGoodID+`","brokerBanks":[{"name":"Lainapankki"}]}`,
+	p.call("POST", "/process",
+		`{"market":"FI","dataCollectionType":"transaction-categorisation","socialSecurityNumber":"`+
+			sandbox.FinnishGoodID+`","brokerBanks":[{"name":"Lainapankki"}]}`,
 		header("partner-bank-id", broker.ID)).want(t, 201).into(t, &made)
-	p.browse(made.ConsentLink).sees(200, "Kanta Broker", "Lainapankki", "Suomenlahden Pankki").click("bank-0").sees(200, "Aino Koskela")
+	p.browse(made.ConsentLink).sees(200, "Kanta Broker", "Lainapankki", "Suomenlahden Pankki").click("bank-0").sees(200,
+		"Aino Koskela")
 }
 
 func TestVisualisation(t *testing.T) {
@@ -237,7 +257,8 @@ func TestVisualisation(t *testing.T) {
 	process := p.ready("")
 	link := func() string {
 		var out visualisationWire
-		p.call("GET", "/insights/"+process.ID+"/visualisation", "", header("reference-id", "user-1")).want(t, 200).into(t, &out)
+		p.call("GET", "/insights/"+process.ID+"/visualisation", "", header("reference-id", "user-1")).want(t,
+			200).into(t, &out)
 		return out.URL
 	}
 	first := link()

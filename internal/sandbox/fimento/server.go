@@ -29,11 +29,12 @@ const visualisationTTL = 15 * time.Minute
 
 // Config describes one Fimento. The zero value is usable.
 type Config struct {
-	Name, Password string        // the API user's; default DefaultName, DefaultPassword
-	BaseURL        string        // where browsers reach this server, without a slash at the end; default: as the request did
-	PartnerBankID  string        // the partner bank that exists from the start; default DefaultPartnerBankID
-	TokenTTL       time.Duration // how long a token is valid; default 1 h
-	PageSize       int           // transactions per page; default 50
+	Name, Password string // the API user's; default DefaultName, DefaultPassword
+	// where browsers reach this server, without a slash at the end; default: as the request did
+	BaseURL       string
+	PartnerBankID string        // the partner bank that exists from the start; default DefaultPartnerBankID
+	TokenTTL      time.Duration // how long a token is valid; default 1 h
+	PageSize      int           // transactions per page; default 50
 	// Operations overrides where operations stand: "METHOD /path" by operation name, with the placeholders of the
 	// built-in path. A status that the path of test_decision does not hold is read from the query.
 	Operations map[string]string

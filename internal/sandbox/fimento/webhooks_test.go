@@ -37,7 +37,8 @@ func newReceiver(t *testing.T, refuse int) *receiver {
 			return
 		}
 		var p processView
-		if err := json.Unmarshal(body, &p); err != nil || req.Method != "POST" || req.Header.Get("Content-Type") != "application/json" {
+		if err := json.Unmarshal(body,
+			&p); err != nil || req.Method != "POST" || req.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s of %s: %v", req.Method, body, err)
 		}
 		r.ids[p.ID] = true
@@ -73,7 +74,8 @@ func (r *receiver) wait(t *testing.T, n int) []string {
 
 func (p *provider) subscribe(r *receiver) {
 	p.Helper()
-	if got := p.call("POST", "/webhook", `{"webhookUrl":"`+r.URL+`"}`, header("partner-bank-id", "")).want(p.T, 201); len(got.body) != 0 {
+	if got := p.call("POST", "/webhook", `{"webhookUrl":"`+r.URL+`"}`, header("partner-bank-id", "")).want(p.T,
+		201); len(got.body) != 0 {
 		p.Errorf("body %s", got.body)
 	}
 }
@@ -90,7 +92,8 @@ func TestEveryStatusIsPosted(t *testing.T) {
 
 	want := []string{
 		"created", "consentLinkOpened",
-		"consentLinkOpened/bankAddedNotCompletedAuthFlow", "consentLinkOpened/bankAddedCompletedAuthFlow", "consentLinkOpened/fetchingTransactionsStarted",
+		"consentLinkOpened/bankAddedNotCompletedAuthFlow", "consentLinkOpened/bankAddedCompletedAuthFlow",
+		"consentLinkOpened/fetchingTransactionsStarted",
 		"customerApprovedConsent", "customerApprovedConsent",
 		"categorisationStarted/fetchingTransactionsDone", "categorisationDone/fetchingTransactionsDone",
 		"insightsStarted/fetchingTransactionsDone", "completed/fetchingTransactionsDone",
@@ -107,7 +110,10 @@ func TestEveryStatusIsPosted(t *testing.T) {
 
 func TestWebhookRegistrationRefused(t *testing.T) {
 	p := startProvider(t, Config{})
-	for _, body := range []string{`{}`, `{"webhookUrl":7}`, `{"webhookUrl":"nowhere"}`, `{"webhookUrl":"ftp://x.example"}`, `{"webhookUrl":"https:///x"}`, `{"webhookUrl":"https://x.example","secret":"s"}`} {
+	for _, body := range []string{
+		`{}`, `{"webhookUrl":7}`, `{"webhookUrl":"nowhere"}`, `{"webhookUrl":"ftp://x.example"}`,
+		`{"webhookUrl":"https:///x"}`, `{"webhookUrl":"https://x.example","secret":"s"}`,
+	} {
 		p.call("POST", "/webhook", body).refused(t, 400)
 	}
 }
@@ -147,7 +153,8 @@ func TestWebhooksMisbehave(t *testing.T) {
 
 	p.SetBehaviour(Behaviour{Webhooks: Webhooks{OutOfOrder: true}})
 	b.click("bank-0").click("authenticate") // three statuses
-	want := append(opened, "consentLinkOpened/bankAddedCompletedAuthFlow", "consentLinkOpened/bankAddedNotCompletedAuthFlow")
+	want := append(opened, "consentLinkOpened/bankAddedCompletedAuthFlow",
+		"consentLinkOpened/bankAddedNotCompletedAuthFlow")
 	if got := r.wait(t, 5); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -185,7 +192,9 @@ func TestWebhooksOutOfOrderAgain(t *testing.T) {
 	b := p.browse(made.ConsentLink)
 	p.clock.Advance(2 * step)
 	b.click("bank-0")
-	want := []string{"consentLinkOpened", "created", "consentLinkOpened/bankAddedNotCompletedAuthFlow", "consentLinkOpened"}
+	want := []string{
+		"consentLinkOpened", "created", "consentLinkOpened/bankAddedNotCompletedAuthFlow", "consentLinkOpened",
+	}
 	if got := r.wait(t, 4); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -75,9 +75,11 @@ func (s *Server) wire(p *process) processWire {
 		}
 	}
 	out := processWire{
-		ID: p.id, ConsentFlowStatuses: banks, ConsentFlowStatus: s.flowStatus(p.flow), Market: p.market, PartnerBank: p.partnerBank,
-		NationalID: p.nationalID, CompanyID: p.companyID, CreatedAt: writeTime(p.createdAt, 1), CustomerBankConsent: banks,
-		FirstName: p.firstName, LastName: p.lastName, Consent: "null", UpdatedAt: writeTime(p.updatedAt, 2),
+		ID: p.id, ConsentFlowStatuses: banks, ConsentFlowStatus: s.flowStatus(p.flow), Market: p.market,
+		PartnerBank: p.partnerBank,
+		NationalID:  p.nationalID, CompanyID: p.companyID, CreatedAt: writeTime(p.createdAt, 1),
+		CustomerBankConsent: banks,
+		FirstName:           p.firstName, LastName: p.lastName, Consent: "null", UpdatedAt: writeTime(p.updatedAt, 2),
 		DataCollectionType: p.dataCollection, BrokerBanks: append([]string{}, p.brokerBanks...), PSUType: p.psuType,
 		RedirectURL: p.redirectURL,
 	}
@@ -114,7 +116,8 @@ func writeStatuses(statuses []status) []statusWire {
 	out := make([]statusWire, len(statuses))
 	for i, st := range statuses {
 		out[i] = statusWire{
-			Code: st.code, Desc: descriptions[st.code], Timestamp: writeTime(st.at, i), IsError: st.message != "", ErrorMessage: st.message,
+			Code: st.code, Desc: descriptions[st.code], Timestamp: writeTime(st.at, i), IsError: st.message != "",
+			ErrorMessage: st.message,
 		}
 	}
 	return out

@@ -50,7 +50,10 @@ func analyse(a account, own map[string]bool, now time.Time) accountAnalysis {
 	var in, out []movement
 	for _, t := range a.Transactions {
 		amount, ok := new(big.Rat).SetString(string(t.Amount))
-		m := movement{day: dayOf(t.BookingDate.time()), booked: t.BookingDate, amount: amount, partner: t.CounterPart, tags: t.Tags}
+		m := movement{
+			day: dayOf(t.BookingDate.time()), booked: t.BookingDate, amount: amount, partner: t.CounterPart,
+			tags: t.Tags,
+		}
 		switch {
 		case !ok || !t.Booked || m.key() == "" || own[m.key()]:
 		case amount.Sign() > 0:
@@ -124,7 +127,8 @@ func partners(all []movement, iban string) []partner {
 		list = append(list, p)
 	}
 	slices.SortFunc(list, func(a, b partner) int {
-		return cmp.Or(cmp.Compare(a.OverallAmountRank, b.OverallAmountRank), strings.Compare(a.Name, b.Name), strings.Compare(a.IBAN, b.IBAN))
+		return cmp.Or(cmp.Compare(a.OverallAmountRank, b.OverallAmountRank), strings.Compare(a.Name, b.Name),
+			strings.Compare(a.IBAN, b.IBAN))
 	})
 	return list
 }
@@ -144,9 +148,11 @@ func newPartner(group, all []movement) partner {
 		TotalAmount:          number(total),
 		TransactionCount:     len(group),
 
-		PercentageOfOverallActivitySpan:     number(percentage(big.NewRat(int64(days(group)), 1), big.NewRat(int64(days(all)), 1))),
-		PercentageOfOverallAmount:           number(percentage(total, sum(all))),
-		PercentageOfOverallTransactionCount: number(percentage(big.NewRat(int64(len(group)), 1), big.NewRat(int64(len(all)), 1))),
+		PercentageOfOverallActivitySpan: number(percentage(big.NewRat(int64(days(group)), 1),
+			big.NewRat(int64(days(all)), 1))),
+		PercentageOfOverallAmount: number(percentage(total, sum(all))),
+		PercentageOfOverallTransactionCount: number(percentage(big.NewRat(int64(len(group)), 1),
+			big.NewRat(int64(len(all)), 1))),
 
 		DaysBetweenTransactions: []int{},
 		Tags:                    []tag{},
@@ -173,21 +179,29 @@ func newPartner(group, all []movement) partner {
 
 	monthly := perPeriod(group, all, func(t time.Time) int { return int(t.Month()) })
 	for _, m := range monthly {
-		p.AverageAmountsMonthly = append(p.AverageAmountsMonthly, periodAverage{Average: m.average(), Month: m.number(), Year: m.year()})
-		p.TotalAmountMonthly = append(p.TotalAmountMonthly, periodTotal{Month: m.number(), TotalAmount: number(m.total), TransactionCount: m.count, Year: m.year()})
-		p.PercentageOfOverallAmountMonthly = append(p.PercentageOfOverallAmountMonthly, periodPercentage{Percentage: number(m.share()), Quarter: m.number(), Year: m.year()})
+		p.AverageAmountsMonthly = append(p.AverageAmountsMonthly,
+			periodAverage{Average: m.average(), Month: m.number(), Year: m.year()})
+		p.TotalAmountMonthly = append(p.TotalAmountMonthly,
+			periodTotal{Month: m.number(), TotalAmount: number(m.total), TransactionCount: m.count, Year: m.year()})
+		p.PercentageOfOverallAmountMonthly = append(p.PercentageOfOverallAmountMonthly,
+			periodPercentage{Percentage: number(m.share()), Quarter: m.number(), Year: m.year()})
 	}
 	p.TotalAmountMonthlySlope = number(slope(each(monthly, func(m period) *big.Rat { return m.total })))
 	p.PercentageOfOverallAmountMonthlySlope = number(slope(each(monthly, period.share)))
 	for _, q := range perPeriod(group, all, func(t time.Time) int { return (int(t.Month()) + 2) / 3 }) {
-		p.AverageAmountsQuarterly = append(p.AverageAmountsQuarterly, periodAverage{Average: q.average(), Quarter: q.number(), Year: q.year()})
-		p.TotalAmountQuarterly = append(p.TotalAmountQuarterly, periodTotal{Quarter: q.number(), TotalAmount: number(q.total), TransactionCount: q.count, Year: q.year()})
-		p.PercentageOfOverallAmountQuarterly = append(p.PercentageOfOverallAmountQuarterly, periodPercentage{Percentage: number(q.share()), Quarter: q.number(), Year: q.year()})
+		p.AverageAmountsQuarterly = append(p.AverageAmountsQuarterly,
+			periodAverage{Average: q.average(), Quarter: q.number(), Year: q.year()})
+		p.TotalAmountQuarterly = append(p.TotalAmountQuarterly,
+			periodTotal{Quarter: q.number(), TotalAmount: number(q.total), TransactionCount: q.count, Year: q.year()})
+		p.PercentageOfOverallAmountQuarterly = append(p.PercentageOfOverallAmountQuarterly,
+			periodPercentage{Percentage: number(q.share()), Quarter: q.number(), Year: q.year()})
 	}
 	for _, y := range perPeriod(group, all, func(time.Time) int { return 0 }) {
 		p.AverageAmountsYearly = append(p.AverageAmountsYearly, periodAverage{Average: y.average(), Year: y.year()})
-		p.TotalAmountYearly = append(p.TotalAmountYearly, periodTotal{TotalAmount: number(y.total), TransactionCount: y.count, Year: y.year()})
-		p.PercentageOfOverallAmountYearly = append(p.PercentageOfOverallAmountYearly, periodPercentage{Percentage: number(y.share()), Year: y.year()})
+		p.TotalAmountYearly = append(p.TotalAmountYearly,
+			periodTotal{TotalAmount: number(y.total), TransactionCount: y.count, Year: y.year()})
+		p.PercentageOfOverallAmountYearly = append(p.PercentageOfOverallAmountYearly,
+			periodPercentage{Percentage: number(y.share()), Year: y.year()})
 	}
 	return p
 }

@@ -21,7 +21,10 @@ func (h *harness) analysis(userID string) []map[string]json.RawMessage {
 // movement is a transaction for an account that is set through the API.
 func movement(id, date, amount, name string, more ...any) object {
 	party := object{"name": name}
-	tx := object{"id": id, "bookingDate": date + "T12:00:00Z", "amount": json.Number(amount), "booked": true, "counterPart": party, "tags": []object{{"name": "sales"}}}
+	tx := object{
+		"id": id, "bookingDate": date + "T12:00:00Z", "amount": json.Number(amount), "booked": true,
+		"counterPart": party, "tags": []object{{"name": "sales"}},
+	}
 	for i := 0; i < len(more); i += 2 {
 		if key := more[i].(string); key == "booked" {
 			tx[key] = more[i+1]
@@ -58,7 +61,8 @@ func TestAnalysisIsWorkedOutExactly(t *testing.T) {
 	userID := h.user("company")
 	const abroad = "AT611904300234573201"
 	h.call("POST", "/users/"+userID+"/banking/logins", object{"logins": []object{{"id": "l", "accounts": []object{{
-		"id": "a", "name": "Geschäftskonto", "owner": "Wir GmbH", "iban": "DE02120300000000202051", "transactions": []object{
+		"id": "a", "name": "Geschäftskonto", "owner": "Wir GmbH", "iban": "DE02120300000000202051",
+		"transactions": []object{
 			movement("t2", "2026-02-04", "50.40", "Donau", "iban", abroad),
 			movement("t1", "2026-01-10", "100.10", "Donau Möbel", "iban", abroad), // renamed since
 			movement("t3", "2026-02-19", "50.30", "Donau", "iban", abroad, "creditorId", "AT12ZZZ00000000001"),
@@ -74,7 +78,8 @@ func TestAnalysisIsWorkedOutExactly(t *testing.T) {
 			movement("t13", "2025-12-31", "-5", "Quartal"),
 		}}}}}}).done()
 	analyses := h.analysis(userID)
-	if len(analyses) != 1 || len(analyses[0]) != 12 || string(analyses[0]["accountID"]) != `"a"` || string(analyses[0]["accountName"]) != `"Geschäftskonto"` {
+	if len(analyses) != 1 || len(analyses[0]) != 12 || string(analyses[0]["accountID"]) != `"a"` ||
+		string(analyses[0]["accountName"]) != `"Geschäftskonto"` {
 		t.Fatalf("analyses: %s", analyses)
 	}
 	var customers []json.RawMessage
@@ -85,8 +90,10 @@ func TestAnalysisIsWorkedOutExactly(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", customers[0], want)
 	}
 	for list, names := range map[string]string{
-		"customerAll": "Donau Hafen", "customerLastMonth": "Donau Hafen", "customerPreMonth": "Donau Möbel", "customerQuarter": "Donau Hafen", "customerYear": "Donau Hafen",
-		"supplierAll": "Alt Holz Quartal", "supplierLastMonth": "", "supplierPreMonth": "", "supplierQuarter": "Quartal", "supplierYear": "Alt Quartal",
+		"customerAll": "Donau Hafen", "customerLastMonth": "Donau Hafen", "customerPreMonth": "Donau Möbel",
+		"customerQuarter": "Donau Hafen", "customerYear": "Donau Hafen",
+		"supplierAll": "Alt Holz Quartal", "supplierLastMonth": "", "supplierPreMonth": "",
+		"supplierQuarter": "Quartal", "supplierYear": "Alt Quartal",
 	} {
 		var partners []struct {
 			Name             string
@@ -133,8 +140,9 @@ func TestAnalysisOfThePopulation(t *testing.T) {
 			t.Errorf("analysis %d is of %s", i, analyses[i]["accountID"])
 		}
 		for list, bounds := range map[string][2]time.Time{
-			"All": {{}, start.Add(day)}, "LastMonth": {month.AddDate(0, -1, 0), month}, "PreMonth": {month.AddDate(0, -2, 0), month.AddDate(0, -1, 0)},
-			"Quarter": {month.AddDate(0, -3, 0), month}, "Year": {month.AddDate(0, -12, 0), month},
+			"All": {{}, start.Add(day)}, "LastMonth": {month.AddDate(0, -1, 0), month},
+			"PreMonth": {month.AddDate(0, -2, 0), month.AddDate(0, -1, 0)},
+			"Quarter":  {month.AddDate(0, -3, 0), month}, "Year": {month.AddDate(0, -12, 0), month},
 		} {
 			for side, sign := range map[string]int{"customer": 1, "supplier": -1} {
 				total, count := new(big.Rat), 0
@@ -170,7 +178,8 @@ func TestAnalysisOfThePopulation(t *testing.T) {
 					}
 				}
 				if gotTotal.Cmp(total) != 0 || gotCount != count {
-					t.Errorf("account %d, %s: %s in %d transactions, want %s in %d", i, side+list, gotTotal.FloatString(2), gotCount, total.FloatString(2), count)
+					t.Errorf("account %d, %s: %s in %d transactions, want %s in %d", i, side+list,
+						gotTotal.FloatString(2), gotCount, total.FloatString(2), count)
 				}
 			}
 		}
@@ -192,9 +201,11 @@ func TestAnalysisIsForCompanies(t *testing.T) {
 func TestAnalysisReadsEveryNotation(t *testing.T) {
 	h := setup(t, finoos.Config{})
 	userID := h.user("company")
-	h.call("POST", "/users/"+userID+"/banking/logins", object{"logins": []object{{"id": "l", "accounts": []object{{"id": "a", "transactions": []object{
-		movement("1", "2026-02-02", "0.1", "X"), movement("2", "2026-02-02", "0.2", "X"), movement("3", "2026-02-02", "1e3", "X"), movement("4", "2026-02-02", "12345678901234.56", "X"),
-	}}}}}}).done()
+	h.call("POST", "/users/"+userID+"/banking/logins",
+		object{"logins": []object{{"id": "l", "accounts": []object{{"id": "a", "transactions": []object{
+			movement("1", "2026-02-02", "0.1", "X"), movement("2", "2026-02-02", "0.2", "X"),
+			movement("3", "2026-02-02", "1e3", "X"), movement("4", "2026-02-02", "12345678901234.56", "X"),
+		}}}}}}).done()
 	if got := string(h.analysis(userID)[0]["customerAll"]); !strings.Contains(got, `"totalAmount":12345678902234.86,`) {
 		t.Errorf("analysis: %s", got)
 	}

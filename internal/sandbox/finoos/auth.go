@@ -64,7 +64,8 @@ func (s *Server) token(kind string, expires time.Time) string {
 		panic(err) // strings and a number
 	}
 	encode := base64.RawURLEncoding.EncodeToString
-	return encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode(claims) + "." + encode([]byte(strings.Repeat(s.hash(id, "signature"), 4)))
+	return encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode(claims) + "." +
+		encode([]byte(strings.Repeat(s.hash(id, "signature"), 4)))
 }
 
 // authorized looks the Authorization header up as it stands: finoOS wants the bare token, so a scheme in front of it

@@ -29,7 +29,8 @@ const day = 24 * time.Hour
 func TestConnectAnswersALinkToThisServer(t *testing.T) {
 	h := setup(t, finoos.Config{})
 	userID := h.user("person")
-	if got := h.connect(userID); !regexp.MustCompile(`^` + regexp.QuoteMeta(h.url) + `/ui/[0-9a-f]{40}$`).MatchString(got) {
+	if got := h.connect(userID); !regexp.MustCompile(`^` + regexp.QuoteMeta(h.url) +
+		`/ui/[0-9a-f]{40}$`).MatchString(got) {
 		t.Errorf("redirectURL %q", got)
 	}
 	based := setup(t, finoos.Config{BaseURL: "https://fino.example.com"})
@@ -61,7 +62,9 @@ func TestLoginsHaveTheDocumentedShape(t *testing.T) {
 		for _, special := range []string{"{", "}", "[", "]"} {
 			pattern = strings.ReplaceAll(pattern, special, `\`+special)
 		}
-		for short, long := range map[string]string{":S": `:"[^"]*"`, ":N": `:-?[0-9.]+`, ":I": `:[0-9]+`, ":D": `:"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`} {
+		for short, long := range map[string]string{
+			":S": `:"[^"]*"`, ":N": `:-?[0-9.]+`, ":I": `:[0-9]+`, ":D": `:"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`,
+		} {
 			pattern = strings.ReplaceAll(pattern, short, long)
 		}
 		if !regexp.MustCompile(pattern).MatchString(body) {
@@ -107,7 +110,8 @@ func TestIDsLookLikeTheDocumentation(t *testing.T) {
 				if o.ID == "" {
 					empty++
 				}
-				if o.AccountID == a.ID || !regexp.MustCompile(`^A[0-9a-f]{24}\.[0-9a-f]{40}$`).MatchString(o.AccountID) {
+				if o.AccountID == a.ID ||
+					!regexp.MustCompile(`^A[0-9a-f]{24}\.[0-9a-f]{40}$`).MatchString(o.AccountID) {
 					t.Errorf("standing order of account %q", o.AccountID)
 				}
 			}
@@ -139,21 +143,26 @@ func TestLoginsShowThePopulation(t *testing.T) {
 		nights, pending := 0, 0
 		for i, a := range accounts {
 			w := want[i]
-			if a.IBAN != w.IBAN || a.Number != w.Number || a.Name != w.Name || a.Owner != w.Owner || string(a.Balance) != w.Balance ||
+			if a.IBAN != w.IBAN || a.Number != w.Number || a.Name != w.Name || a.Owner != w.Owner ||
+				string(a.Balance) != w.Balance ||
 				string(a.CreditLine) != w.CreditLine || string(a.MonthlySpendingLimit) != w.MonthlySpendingLimit {
 				t.Errorf("account %d: %+v", i, a)
 			}
-			if len(a.Transactions) != len(w.Transactions) || len(a.StandingOrders) != len(w.StandingOrders) || len(a.Securities) != len(w.Securities) {
+			if len(a.Transactions) != len(w.Transactions) || len(a.StandingOrders) != len(w.StandingOrders) ||
+				len(a.Securities) != len(w.Securities) {
 				t.Fatalf("account %d: %d transactions, want %d", i, len(a.Transactions), len(w.Transactions))
 			}
 			for j, tx := range a.Transactions {
 				o := w.Transactions[j]
-				if string(tx.Amount) != o.Amount || tx.Purpose != o.Description || tx.Booked != o.Booked || tx.MRef != o.MandateRef ||
+				if string(tx.Amount) != o.Amount || tx.Purpose != o.Description || tx.Booked != o.Booked ||
+					tx.MRef != o.MandateRef ||
 					tx.CounterPart.IBAN != o.Counterparty.IBAN || tx.CounterPart.BIC != o.Counterparty.BIC ||
-					tx.CounterPart.CreditorID != o.Counterparty.CreditorID || tx.CounterPart.Name != o.Counterparty.Name {
+					tx.CounterPart.CreditorID != o.Counterparty.CreditorID ||
+					tx.CounterPart.Name != o.Counterparty.Name {
 					t.Errorf("account %d, transaction %d: %+v, want %+v", i, j, tx, o)
 				}
-				if got, want := tx.BookingDate.In(berlin).Format(time.DateOnly), o.Date.Format(time.DateOnly); got != want {
+				if got, want := tx.BookingDate.In(berlin).Format(time.DateOnly),
+					o.Date.Format(time.DateOnly); got != want {
 					t.Errorf("booked on %s in Berlin, want %s", got, want)
 				}
 				if tx.BookingDate.UTC().Day() != tx.BookingDate.In(berlin).Day() {
@@ -238,7 +247,8 @@ func TestAuthenticationLasts90Days(t *testing.T) {
 	check := func(active bool, last time.Time) {
 		t.Helper()
 		got := h.statuses(userID)
-		if len(got) != 1 || got[0].Active != active || !got[0].LastSynchronization.Equal(last) || got[0].ID != h.logins(userID)[0].ID {
+		if len(got) != 1 || got[0].Active != active || !got[0].LastSynchronization.Equal(last) ||
+			got[0].ID != h.logins(userID)[0].ID {
 			t.Errorf("at %v: %+v, want active %v and %v", h.clock.Now(), got, active, last)
 		}
 	}
@@ -287,7 +297,8 @@ func TestOneOffLoginsAreInactiveAtOnce(t *testing.T) {
 	if _, err := h.fino.CompleteLogin(userID); err != nil {
 		t.Fatal(err)
 	}
-	if h.statuses(userID)[0].Active || len(h.logins(userID)[0].Accounts[0].Transactions) <= len(before[0].Accounts[0].Transactions) {
+	if h.statuses(userID)[0].Active ||
+		len(h.logins(userID)[0].Accounts[0].Transactions) <= len(before[0].Accounts[0].Transactions) {
 		t.Error("after the new authentication the login is active, or has no new data")
 	}
 }
@@ -482,7 +493,10 @@ func TestSetLoginsReplaces(t *testing.T) {
 	set(sample).done()
 	set(`{"logins":[{"id":"l1","bank":{"name":"A"}},{"id":"l2","accounts":[{"id":"a1","balance":0.10,"transactions":[{"id":"t1","amount":-1e3,"bookingDate":"2020-05-26T19:11:22+02:00"}]}]}]}`).done()
 	body := string(h.call("GET", path+"?includeTransactions=true", nil).body)
-	for _, want := range []string{`"id":"l1"`, `"id":"l2"`, `"balance":0.10`, `"amount":-1e3`, `"bookingDate":"2020-05-26T19:11:22+02:00"`, `"accounts":[]`} {
+	for _, want := range []string{
+		`"id":"l1"`, `"id":"l2"`, `"balance":0.10`, `"amount":-1e3`, `"bookingDate":"2020-05-26T19:11:22+02:00"`,
+		`"accounts":[]`,
+	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in %s", want, body)
 		}
@@ -537,14 +551,17 @@ func TestUpdateLoginsMerges(t *testing.T) {
 		t.Fatalf("logins: %+v", logins)
 	}
 	a := logins[0].Accounts[0]
-	if a.Name != "Neues Konto" || a.Balance != "0" || a.IBAN != "DE64100200007791587578" || a.MonthlySpendingLimit != "6000" {
+	if a.Name != "Neues Konto" || a.Balance != "0" || a.IBAN != "DE64100200007791587578" ||
+		a.MonthlySpendingLimit != "6000" {
 		t.Errorf("account: %+v", a)
 	}
-	if len(a.Transactions) != 2 || a.Transactions[0].Amount != "-1.50" || a.Transactions[0].Purpose != "corrected" || a.Transactions[1].AccountID != a.ID {
+	if len(a.Transactions) != 2 || a.Transactions[0].Amount != "-1.50" || a.Transactions[0].Purpose != "corrected" ||
+		a.Transactions[1].AccountID != a.ID {
 		t.Errorf("transactions: %+v", a.Transactions)
 	}
 	if len(a.StandingOrders) != 1 || len(a.Securities) != 1 {
-		t.Errorf("%d standing orders and %d securities, want those from before", len(a.StandingOrders), len(a.Securities))
+		t.Errorf("%d standing orders and %d securities, want those from before", len(a.StandingOrders),
+			len(a.Securities))
 	}
 	for _, bad := range []string{
 		`{"logins":[{"id":"l3"},{"id":"l3"}]}`,
@@ -566,7 +583,8 @@ func TestBankingUIAndExternalLoginsExcludeEachOther(t *testing.T) {
 	h.call("PATCH", "/users/"+ui+"/banking/logins", raw(sample)).refused(409, "conflict")
 	h.call("POST", "/users/"+external+"/banking/connect", urls()).refused(409, "conflict")
 	h.call("POST", "/users/"+external+"/banking/overview?addBankLogin=true", urls()).refused(409, "conflict")
-	h.call("POST", "/users/"+external+"/banking/synchronize", urls("bankLoginId", "5d7267d1b747aa683d88668f")).refused(409, "conflict")
+	h.call("POST", "/users/"+external+"/banking/synchronize",
+		urls("bankLoginId", "5d7267d1b747aa683d88668f")).refused(409, "conflict")
 	h.call("DELETE", "/users/"+external+"/banking/connect", nil).done()
 	h.connect(external)
 }
@@ -599,7 +617,8 @@ func TestSeedDecidesEverything(t *testing.T) {
 		h.call("POST", "/users/"+userID+"/banking/synchronize", urls("bankLoginId", h.logins(userID)[0].ID)).done()
 		keep(h.call("GET", "/users/"+userID+"/banking/logins?includeTransactions=true", nil))
 		keep(h.call("GET", "/users/"+userID+"/paymentpartneranalysis", nil))
-		keep(h.call("POST", "/companies/logos", object{"queries": []object{{"queryID": "1"}, {"queryID": "2"}, {"queryID": "3"}}}))
+		keep(h.call("POST", "/companies/logos",
+			object{"queries": []object{{"queryID": "1"}, {"queryID": "2"}, {"queryID": "3"}}}))
 		return append(out, userID)
 	}
 	first := script(1)

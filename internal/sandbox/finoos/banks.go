@@ -33,8 +33,14 @@ func banksOf(population *sandbox.Population) []uiBank {
 	}
 	banks[0].fails, banks[0].reason = "", ""
 	return append(banks,
-		uiBank{name: "Alsterbank", bic: "ALSTDEHH", code: "20050099", fails: stepLogin, reason: "The bank has locked this login."},
-		uiBank{name: "Travebank", bic: "TRAVDEHL", code: "23050088", fails: stepTAN, reason: "The bank broke the connection off."},
+		uiBank{
+			name: "Alsterbank", bic: "ALSTDEHH", code: "20050099", fails: stepLogin,
+			reason: "The bank has locked this login.",
+		},
+		uiBank{
+			name: "Travebank", bic: "TRAVDEHL", code: "23050088", fails: stepTAN,
+			reason: "The bank broke the connection off.",
+		},
 	)
 }
 

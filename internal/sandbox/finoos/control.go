@@ -39,7 +39,10 @@ func (s *Server) Users() []User {
 	defer s.mu.Unlock()
 	all := make([]User, len(s.users))
 	for i, u := range s.users {
-		all[i] = User{ID: u.id, Company: u.company, Scopes: slices.Clone(u.scopes), Created: u.created, Deleted: !u.deleted.IsZero()}
+		all[i] = User{
+			ID: u.id, Company: u.company, Scopes: slices.Clone(u.scopes), Created: u.created,
+			Deleted: !u.deleted.IsZero(),
+		}
 		for _, l := range u.logins {
 			all[i].Logins = append(all[i].Logins, l.ID)
 		}

@@ -13,7 +13,8 @@ import (
 )
 
 // decode reads a JSON object into target more strictly than encoding/json does: member names count with their case, an
-// unknown or repeated member is refused, a number is never taken from a string, and members tagged `need` must be there:
+// unknown or repeated member is refused, a number is never taken from a string, and members tagged `need` must be
+// there:
 //
 //	need:"value"  present and not null
 //	need:"text"   a string that is not empty

@@ -6,10 +6,10 @@
 // # What is documented
 //
 // The bodies of requests and answers, the required parameters, the error body and its statuses, token lifetimes (300 s
-// and 1800 s), API-Version and X-Request-ID on every response, the test bank (fino Bank 10020000, dummy / 654321, TAN on
-// the screen), userID in the query of redirects, requestid and success in that of shipment callbacks, 204 or 200 from
-// synchronize. Most methods and paths are not: they follow the documentation's naming, stand in one table and can be
-// overridden (Config.Operations).
+// and 1800 s), API-Version and X-Request-ID on every response, the test bank (fino Bank 10020000, dummy / 654321, TAN
+// on the screen), userID in the query of redirects, requestid and success in that of shipment callbacks, 204 or 200
+// from synchronize. Most methods and paths are not: they follow the documentation's naming, stand in one table and can
+// be overridden (Config.Operations).
 //
 // # What is assumed
 //
@@ -83,7 +83,7 @@
 //
 // Besides the core's, under /_sandbox/, with JSON bodies:
 //
-//	POST sessions:end    {"userID", "outcome": "success" | "error" | "exit"}   ends the newest open session, answers {"location"}
+//	POST sessions:end    {"userID", "outcome": "success" | "error" | "exit"}   ends the newest session: {"location"}
 //	POST logins:expire   {"userID"}                     a new authentication is needed; everybody's when left out
 //	POST users:person    {"userID", "nationalID" or "companyID"}   whose accounts the next login shows
 //	POST callbacks       {"mode": "once" | "never" | "twice" | "reorder", "success"}   of shipments that come due

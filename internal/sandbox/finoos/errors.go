@@ -24,7 +24,9 @@ func invalidInput(message string) *apiError {
 }
 
 func unauthorized() *apiError {
-	return &apiError{http.StatusUnauthorized, "unauthorized", "Unauthorized. Check your access token or name and secret"}
+	return &apiError{
+		http.StatusUnauthorized, "unauthorized", "Unauthorized. Check your access token or name and secret",
+	}
 }
 
 func forbidden() *apiError {

@@ -69,7 +69,8 @@ func (s *Server) givenLogins(r *http.Request, u *user) ([]bankLogin, *apiError) 
 }
 
 func normalise(a *account) {
-	a.Transactions, a.StandingOrders, a.Securities = notNil(a.Transactions), notNil(a.StandingOrders), notNil(a.Securities)
+	a.Transactions, a.StandingOrders, a.Securities = notNil(a.Transactions), notNil(a.StandingOrders),
+		notNil(a.Securities)
 	for i := range a.Transactions {
 		t := &a.Transactions[i]
 		t.AccountID = a.ID
@@ -155,13 +156,16 @@ func mergeAccount(have, given account) account {
 		override(member.have, *member.given)
 	}
 	for _, member := range []struct{ have, given *json.Number }{
-		{&have.Balance, &given.Balance}, {&have.CreditLine, &given.CreditLine}, {&have.MonthlySpendingLimit, &given.MonthlySpendingLimit},
+		{&have.Balance, &given.Balance}, {&have.CreditLine, &given.CreditLine},
+		{&have.MonthlySpendingLimit, &given.MonthlySpendingLimit},
 	} {
 		override(member.have, *member.given)
 	}
 	second := func(_, given transaction) transaction { return given }
-	have.Transactions = mergeBy(have.Transactions, given.Transactions, func(t transaction) string { return t.ID }, second)
-	have.Securities = mergeBy(have.Securities, given.Securities, func(p security) string { return p.ID }, func(_, given security) security { return given })
+	have.Transactions = mergeBy(have.Transactions, given.Transactions, func(t transaction) string { return t.ID },
+		second)
+	have.Securities = mergeBy(have.Securities, given.Securities, func(p security) string { return p.ID },
+		func(_, given security) security { return given })
 	if len(given.StandingOrders) > 0 { // they have no ids to be matched by
 		have.StandingOrders = given.StandingOrders
 	}

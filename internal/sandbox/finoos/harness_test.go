@@ -119,7 +119,9 @@ func (h *harness) send(req *http.Request) answer {
 	if err != nil {
 		h.t.Fatalf("%s %s: %v", req.Method, req.URL.Path, err)
 	}
-	return answer{t: h.t, what: req.Method + " " + req.URL.Path, status: resp.StatusCode, header: resp.Header, body: data}
+	return answer{
+		t: h.t, what: req.Method + " " + req.URL.Path, status: resp.StatusCode, header: resp.Header, body: data,
+	}
 }
 
 // into expects 200 and reads the body, without losing digits.

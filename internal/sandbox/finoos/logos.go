@@ -24,13 +24,19 @@ type company struct {
 var companies = []company{
 	{name: "E.ON", file: "eon.svg", domain: "eon.de", creditorID: "DE41EON00000129793"},
 	{name: "fino", file: "fino.svg", domain: "fino.digital"},
-	{name: "Schettchens Schnittchen", file: "schettchens.svg", domain: "schettchens.example", creditorID: "DE97ZZZ12345678901", iban: "DE83701999010000002000"},
+	{
+		name: "Schettchens Schnittchen", file: "schettchens.svg", domain: "schettchens.example",
+		creditorID: "DE97ZZZ12345678901", iban: "DE83701999010000002000",
+	},
 	{name: "Stadtwerke Elbufer", file: "elbufer.svg", domain: "elbufer.example"},
 	{name: "Fernton Mobilfunk", file: "fernton.svg", domain: "fernton.example"},
 	{name: "Deichschutz Versicherung", file: "deichschutz.svg", domain: "deichschutz.example"},
 	{name: "Streamly", file: "streamly.svg", domain: "streamly.example"},
 	{name: "fino Bank", file: "finobank.svg", domain: "finobank.example", bic: "FINODEKS", bankCode: "10020000"},
-	{name: "Hanse Kontorbank", file: "hansekontorbank.svg", domain: "hansekontorbank.example", bic: "HAKODEHH", bankCode: "20190033"},
+	{
+		name: "Hanse Kontorbank", file: "hansekontorbank.svg", domain: "hansekontorbank.example", bic: "HAKODEHH",
+		bankCode: "20190033",
+	},
 }
 
 // searchCompanyLogos answers every query, in an order of its own.
@@ -158,6 +164,8 @@ func (s *Server) serveLogo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "image/svg+xml")
-	_, _ = w.Write([]byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="12" fill="#14597a"/>` +
-		`<text x="32" y="44" font-family="sans-serif" font-size="36" text-anchor="middle" fill="#fff">` + companies[at].name[:1] + `</text></svg>`))
+	_, _ = w.Write([]byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 " +
+		"64"><rect width="64" height="64" rx="12" fill="#14597a"/>` +
+		`<text x="32" y="44" font-family="sans-serif" font-size="36" text-anchor="middle" fill="#fff">` +
+		companies[at].name[:1] + `</text></svg>`))
 }

@@ -59,14 +59,16 @@ func TestLogosAreFound(t *testing.T) {
 		if c.wanted == "" {
 			status = "notFound"
 		}
-		if got.Company != c.wanted || got.Status != status || got.QueryID != "q" || (got.URL == "") != (c.wanted == "") {
+		if got.Company != c.wanted || got.Status != status || got.QueryID != "q" ||
+			(got.URL == "") != (c.wanted == "") {
 			t.Errorf("%s %v: %+v, want %q", c.query, c.asked, got, c.wanted)
 		}
 		if c.wanted == "" {
 			continue
 		}
 		logo := h.call("GET", strings.TrimPrefix(got.URL, h.url), nil)
-		if logo.status != http.StatusOK || logo.header.Get("Content-Type") != "image/svg+xml" || !strings.HasPrefix(string(logo.body), "<svg ") {
+		if logo.status != http.StatusOK || logo.header.Get("Content-Type") != "image/svg+xml" ||
+			!strings.HasPrefix(string(logo.body), "<svg ") {
 			t.Errorf("%s: status %d", got.URL, logo.status)
 		}
 	}

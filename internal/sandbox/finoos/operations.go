@@ -31,22 +31,58 @@ var operations = []operation{
 	{name: "add_scope", method: "POST", path: "/users/{userID}/scopes", run: (*Server).addScope},
 	{name: "remove_scope", method: "DELETE", path: "/users/{userID}/scopes/{name}", run: (*Server).removeScope},
 
-	{name: "connect", method: "POST", path: "/users/{userID}/banking/connect", scope: scopeBanking, run: (*Server).connect},
-	{name: "disconnect", method: "DELETE", path: "/users/{userID}/banking/connect", scope: scopeBanking, userIP: true, run: (*Server).disconnect},
-	{name: "get_logins", method: "GET", path: "/users/{userID}/banking/logins", scope: scopeBanking, run: (*Server).getLogins},
-	{name: "set_logins", method: "POST", path: "/users/{userID}/banking/logins", scope: scopeBankingExternal, run: (*Server).setLogins},
-	{name: "update_logins", method: "PATCH", path: "/users/{userID}/banking/logins", scope: scopeBankingExternal, run: (*Server).updateLogins},
-	{name: "delete_login", method: "DELETE", path: "/users/{userID}/banking/logins/{loginID}", scope: scopeBanking, userIP: true, run: (*Server).deleteLogin},
-	{name: "synchronization_status", method: "GET", path: "/users/{userID}/banking/logins/status", scope: scopeBanking, run: (*Server).synchronizationStatus},
-	{name: "banking_overview", method: "POST", path: "/users/{userID}/banking/overview", scope: scopeBanking, userIP: true, run: (*Server).bankingOverview},
-	{name: "synchronize", method: "POST", path: "/users/{userID}/banking/synchronize", scope: scopeBanking, userIP: true, run: (*Server).synchronize},
+	{
+		name: "connect", method: "POST", path: "/users/{userID}/banking/connect", scope: scopeBanking,
+		run: (*Server).connect,
+	},
+	{
+		name: "disconnect", method: "DELETE", path: "/users/{userID}/banking/connect", scope: scopeBanking,
+		userIP: true, run: (*Server).disconnect,
+	},
+	{
+		name: "get_logins", method: "GET", path: "/users/{userID}/banking/logins", scope: scopeBanking,
+		run: (*Server).getLogins,
+	},
+	{
+		name: "set_logins", method: "POST", path: "/users/{userID}/banking/logins", scope: scopeBankingExternal,
+		run: (*Server).setLogins,
+	},
+	{
+		name: "update_logins", method: "PATCH", path: "/users/{userID}/banking/logins", scope: scopeBankingExternal,
+		run: (*Server).updateLogins,
+	},
+	{
+		name: "delete_login", method: "DELETE", path: "/users/{userID}/banking/logins/{loginID}", scope: scopeBanking,
+		userIP: true, run: (*Server).deleteLogin,
+	},
+	{
+		name: "synchronization_status", method: "GET", path: "/users/{userID}/banking/logins/status",
+		scope: scopeBanking, run: (*Server).synchronizationStatus,
+	},
+	{
+		name: "banking_overview", method: "POST", path: "/users/{userID}/banking/overview", scope: scopeBanking,
+		userIP: true, run: (*Server).bankingOverview,
+	},
+	{
+		name: "synchronize", method: "POST", path: "/users/{userID}/banking/synchronize", scope: scopeBanking,
+		userIP: true, run: (*Server).synchronize,
+	},
 
-	{name: "search_company_logos", method: "POST", path: "/companies/logos", scope: scopeCompaniesLogo, run: (*Server).searchCompanyLogos},
+	{
+		name: "search_company_logos", method: "POST", path: "/companies/logos", scope: scopeCompaniesLogo,
+		run: (*Server).searchCompanyLogos,
+	},
 
 	{name: "send_fax", method: "POST", path: "/documentshipment/fax", scope: scopeDocumentShipment, run: sendAs("fax")},
-	{name: "send_letter", method: "POST", path: "/documentshipment/letter", scope: scopeDocumentShipment, run: sendAs("letter")},
+	{
+		name: "send_letter", method: "POST", path: "/documentshipment/letter", scope: scopeDocumentShipment,
+		run: sendAs("letter"),
+	},
 
-	{name: "payment_partner_analysis", method: "GET", path: "/users/{userID}/paymentpartneranalysis", scope: scopePaymentPartnerAnalysis, run: (*Server).paymentPartnerAnalysis},
+	{
+		name: "payment_partner_analysis", method: "GET", path: "/users/{userID}/paymentpartneranalysis",
+		scope: scopePaymentPartnerAnalysis, run: (*Server).paymentPartnerAnalysis,
+	},
 }
 
 var placeholder = regexp.MustCompile(`\{\w+\}`)

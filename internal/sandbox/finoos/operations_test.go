@@ -36,26 +36,55 @@ func specs() []spec {
 		{name: "authenticate", route: "POST /auth", required: []string{"name", "secret"}, body: credentials},
 		{name: "list_users", route: "GET /users", query: "?page=0&perPage=50"},
 		{name: "create_user", route: "POST /users", body: object{"type": "person"}},
-		{name: "add_scope", route: "POST /users/U/scopes", required: []string{"name"}, body: object{"name": "contracts"}},
+		{
+			name: "add_scope", route: "POST /users/U/scopes", required: []string{"name"},
+			body: object{"name": "contracts"},
+		},
 		{name: "remove_scope", route: "DELETE /users/U/scopes/companies"},
-		{name: "get_logins", route: "GET /users/U/banking/logins", scope: "banking", query: "?includeTransactions=false"},
+		{
+			name: "get_logins", route: "GET /users/U/banking/logins", scope: "banking",
+			query: "?includeTransactions=false",
+		},
 		{name: "synchronization_status", route: "GET /users/U/banking/logins/status", scope: "banking"},
-		{name: "synchronize", route: "POST /users/U/banking/synchronize", scope: "banking", userIP: true, required: append([]string{"bankLoginId"}, sessionMembers...), body: urls("bankLoginId", "L")},
-		{name: "connect", route: "POST /users/U/banking/connect", scope: "banking", required: sessionMembers, body: urls()},
-		{name: "banking_overview", route: "POST /users/U/banking/overview", scope: "banking", userIP: true, required: sessionMembers, body: urls(), query: "?addBankLogin=false"},
-		{name: "payment_partner_analysis", route: "GET /users/U/paymentpartneranalysis", scope: "paymentPartnerAnalysis"},
+		{
+			name: "synchronize", route: "POST /users/U/banking/synchronize", scope: "banking", userIP: true,
+			required: append([]string{"bankLoginId"}, sessionMembers...), body: urls("bankLoginId", "L"),
+		},
+		{
+			name: "connect", route: "POST /users/U/banking/connect", scope: "banking", required: sessionMembers,
+			body: urls(),
+		},
+		{
+			name: "banking_overview", route: "POST /users/U/banking/overview", scope: "banking", userIP: true,
+			required: sessionMembers, body: urls(), query: "?addBankLogin=false",
+		},
+		{
+			name: "payment_partner_analysis", route: "GET /users/U/paymentpartneranalysis",
+			scope: "paymentPartnerAnalysis",
+		},
 		{name: "delete_login", route: "DELETE /users/U/banking/logins/L", scope: "banking", userIP: true},
 		{name: "disconnect", route: "DELETE /users/U/banking/connect", scope: "banking", userIP: true},
-		{name: "set_logins", route: "POST /users/U/banking/logins", scope: "bankingExternal", required: []string{"logins"}, body: object{"logins": []object{{"id": "1"}}}},
-		{name: "update_logins", route: "PATCH /users/U/banking/logins", scope: "bankingExternal", required: []string{"logins"}, body: object{"logins": []object{{"id": "1"}}}},
-		{name: "search_company_logos", route: "POST /companies/logos", required: []string{"queries"}, body: object{"queries": []object{{"name": "fino"}}}},
+		{
+			name: "set_logins", route: "POST /users/U/banking/logins", scope: "bankingExternal",
+			required: []string{"logins"}, body: object{"logins": []object{{"id": "1"}}},
+		},
+		{
+			name: "update_logins", route: "PATCH /users/U/banking/logins", scope: "bankingExternal",
+			required: []string{"logins"}, body: object{"logins": []object{{"id": "1"}}},
+		},
+		{
+			name: "search_company_logos", route: "POST /companies/logos", required: []string{"queries"},
+			body: object{"queries": []object{{"name": "fino"}}},
+		},
 		{name: "send_fax", route: "POST /documentshipment/fax", required: members, body: fax},
 		{name: "send_letter", route: "POST /documentshipment/letter", required: members, body: letter},
 		{name: "delete_user", route: "DELETE /users/U"},
 	}
 }
 
-var everyScope = []string{"banking", "companies", "companiesLogo", "documentShipment", "paymentPartnerAnalysis", "bankingExternal"}
+var everyScope = []string{
+	"banking", "companies", "companiesLogo", "documentShipment", "paymentPartnerAnalysis", "bankingExternal",
+}
 
 // call runs an operation for a user and one of their logins.
 func (s spec) call(h *harness, userID, loginID string, body any, headers ...string) answer {
@@ -107,7 +136,8 @@ func TestEveryOperationAnswers(t *testing.T) {
 	}
 	var pair tokens
 	h.call("POST", "/auth", object{"name": finoos.DemoName, "secret": finoos.DemoSecret}).into(&pair)
-	h.call("POST", "/auth/refresh", object{"name": finoos.DemoName, "secret": finoos.DemoSecret, "refreshToken": pair.RefreshToken}).into(&pair)
+	h.call("POST", "/auth/refresh",
+		object{"name": finoos.DemoName, "secret": finoos.DemoSecret, "refreshToken": pair.RefreshToken}).into(&pair)
 	if h.core.Calls.Count("refresh") != 1 || h.core.Calls.Count(sandbox.OperationUnknown) != 0 {
 		t.Error("refresh was not recorded, or something was not recognised")
 	}
@@ -189,7 +219,8 @@ func TestUserIPIsDemanded(t *testing.T) {
 	// Where the documentation does not list it, it is not asked for.
 	other := h.connected("company")
 	h.call("POST", "/users/"+other+"/banking/connect", urls(), "User-IP", noHeader).into(&link{})
-	h.call("GET", "/users/"+other+"/banking/logins?includeTransactions=true", nil, "User-IP", noHeader).into(&struct{}{})
+	h.call("GET", "/users/"+other+"/banking/logins?includeTransactions=true", nil, "User-IP",
+		noHeader).into(&struct{}{})
 }
 
 func TestUnknownUsersAndLogins(t *testing.T) {
@@ -242,7 +273,10 @@ func TestBodiesAreChecked(t *testing.T) {
 			upper[strings.ToUpper(member)] = s.body[member]
 			bodies["upper case "+member] = upper
 			if strings.HasSuffix(member, "URL") {
-				for _, bad := range []string{"", "/ok", "app.example.com/ok", "ftp://app.example.com/", "https://", "javascript:alert(1)", "https://u:p@app.example.com/", "https://app.example.com/%zz"} {
+				for _, bad := range []string{
+					"", "/ok", "app.example.com/ok", "ftp://app.example.com/", "https://", "javascript:alert(1)",
+					"https://u:p@app.example.com/", "https://app.example.com/%zz",
+				} {
 					bodies[fmt.Sprintf("%q as %s", bad, member)] = with(s.body, member, bad)
 				}
 			} else if _, text := s.body[member].(string); text {
@@ -278,7 +312,9 @@ func with(body object, member string, value any) object {
 func TestEveryResponseCarriesVersionAndRequestID(t *testing.T) {
 	h := setup(t, finoos.Config{})
 	made := map[string]bool{}
-	for _, path := range []string{"/users?page=0&perPage=1", "/users", "/nowhere", "/ui/none", "/users/x/banking/logins"} {
+	for _, path := range []string{
+		"/users?page=0&perPage=1", "/users", "/nowhere", "/ui/none", "/users/x/banking/logins",
+	} {
 		got := h.call("GET", path, nil)
 		id := got.header.Get("X-Request-ID")
 		if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id) || made[id] {
@@ -413,7 +449,8 @@ func TestTokens(t *testing.T) {
 		h.call("POST", "/auth/refresh", with(bad, "refreshToken", first.RefreshToken)).refused(401, "unauthorized")
 	}
 	for _, member := range []string{"name", "secret", "refreshToken"} {
-		h.call("POST", "/auth/refresh", with(with(credentials, "refreshToken", "x"), member, nil)).refused(400, "badRequest")
+		h.call("POST", "/auth/refresh", with(with(credentials, "refreshToken", "x"), member, nil)).refused(400,
+			"badRequest")
 	}
 
 	h.call("POST", "/auth", credentials).into(&first)

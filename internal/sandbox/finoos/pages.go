@@ -73,7 +73,8 @@ func (s *Server) page(v *session, r *http.Request) bankPage {
 	case stepOverview:
 		now := s.core.Clock.Now()
 		for _, l := range v.user.logins {
-			page.Logins = append(page.Logins, loginChoice{ID: l.ID, Bank: l.Bank.Name, Accounts: len(l.Accounts), Active: l.active(now)})
+			page.Logins = append(page.Logins,
+				loginChoice{ID: l.ID, Bank: l.Bank.Name, Accounts: len(l.Accounts), Active: l.active(now)})
 		}
 	}
 	return page

@@ -202,7 +202,9 @@ func TestFormsOutOfOrder(t *testing.T) {
 	page := h.connect(userID)
 	b := h.browse(page)
 	path := strings.TrimPrefix(page, h.url)
-	for _, action := range []string{"login", "tan", "confirm", "finish", "leave", "add", "remove", "overview", "back", "nonsense"} {
+	for _, action := range []string{
+		"login", "tan", "confirm", "finish", "leave", "add", "remove", "overview", "back", "nonsense",
+	} {
 		b.post(path+"/"+action, url.Values{"login": {"dummy"}, "pin": {"654321"}, "tan": {""}})
 		b.shows("Choose your bank")
 	}
@@ -333,7 +335,8 @@ func TestTheNewestSessionEnds(t *testing.T) {
 		h.connect(userID)
 	}
 	h.connect(userID, "redirectURL", "https://app.example.com/newest")
-	if location, err := h.fino.CompleteLogin(userID); err != nil || location != "https://app.example.com/newest?userID="+userID {
+	if location, err := h.fino.CompleteLogin(userID); err != nil ||
+		location != "https://app.example.com/newest?userID="+userID {
 		t.Errorf("sent to %q, %v", location, err)
 	}
 }
@@ -358,7 +361,9 @@ func TestLockedAndKnownBanks(t *testing.T) {
 func TestSessionsEndByControl(t *testing.T) {
 	h := setup(t, finoos.Config{})
 	userID := h.user("person")
-	for outcome, want := range map[string]string{"success": redirectURL + "&", "error": errorURL + "?", "exit": exitURL + "?"} {
+	for outcome, want := range map[string]string{
+		"success": redirectURL + "&", "error": errorURL + "?", "exit": exitURL + "?",
+	} {
 		h.connect(userID)
 		var got struct{ Location string }
 		h.call("POST", "/_sandbox/sessions:end", object{"userID": userID, "outcome": outcome}).into(&got)
@@ -370,10 +375,12 @@ func TestSessionsEndByControl(t *testing.T) {
 		t.Errorf("%d logins after one success", n)
 	}
 	h.connect(userID)
-	if got := h.call("POST", "/_sandbox/sessions:end", object{"userID": userID, "outcome": "maybe"}); got.status != http.StatusBadRequest {
+	if got := h.call("POST", "/_sandbox/sessions:end",
+		object{"userID": userID, "outcome": "maybe"}); got.status != http.StatusBadRequest {
 		t.Errorf("an unknown outcome: status %d", got.status)
 	}
-	if got := h.call("POST", "/_sandbox/sessions:end", object{"userID": "nobody", "outcome": "exit"}); got.status != http.StatusNotFound {
+	if got := h.call("POST", "/_sandbox/sessions:end",
+		object{"userID": "nobody", "outcome": "exit"}); got.status != http.StatusNotFound {
 		t.Errorf("nobody's session: status %d", got.status)
 	}
 }

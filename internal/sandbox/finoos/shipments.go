@@ -144,7 +144,8 @@ func (s *Server) callBack(done *Shipment) {
 		success = *s.callbacks.Success
 	}
 	s.mu.Unlock()
-	target := withQuery(done.CallbackURL, "requestid="+url.QueryEscape(done.ProcessID)+"&success="+strconv.FormatBool(success))
+	target := withQuery(done.CallbackURL,
+		"requestid="+url.QueryEscape(done.ProcessID)+"&success="+strconv.FormatBool(success))
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, target, nil)
 	if err != nil {
 		s.core.Log.Warn("finoos sandbox: a shipment's callback URL is unusable")

@@ -25,7 +25,8 @@ import (
 func shipment(processID string, more ...any) object {
 	body := object{
 		"address": object{
-			"city": "Kassel", "countryCode": "DE", "houseNumber": "string", "postcode": "34127", "street": "Universitätspl. 12",
+			"city": "Kassel", "countryCode": "DE", "houseNumber": "string", "postcode": "34127",
+			"street":               "Universitätspl. 12",
 			"streetAdditionalInfo": "PO Box 31127",
 		},
 		"callbackURL": "http://127.0.0.1:1/callback",
@@ -80,7 +81,8 @@ func called(processID, success string) string {
 
 func (h *harness) sendFax(rec *receiver, processID string, more ...any) {
 	h.t.Helper()
-	h.call("POST", "/documentshipment/fax", shipment(processID, append([]any{"callbackURL", rec.url}, more...)...)).done()
+	h.call("POST", "/documentshipment/fax",
+		shipment(processID, append([]any{"callbackURL", rec.url}, more...)...)).done()
 }
 
 func expect(t *testing.T, rec *receiver, want ...string) {
@@ -93,7 +95,8 @@ func expect(t *testing.T, rec *receiver, want ...string) {
 func TestShipmentsAreCalledBack(t *testing.T) {
 	h, rec := setup(t, finoos.Config{}), receive(t)
 	h.sendFax(rec, "p/1&x")
-	h.call("POST", "/documentshipment/letter", shipment("p2", "callbackURL", rec.url, "recipient", "Will FAIL GmbH")).done()
+	h.call("POST", "/documentshipment/letter",
+		shipment("p2", "callbackURL", rec.url, "recipient", "Will FAIL GmbH")).done()
 	h.clock.Advance(time.Second - 1)
 	expect(t, rec)
 	h.clock.Advance(1)
@@ -103,8 +106,14 @@ func TestShipmentsAreCalledBack(t *testing.T) {
 
 	pdf := sha256.Sum256([]byte("asdasdlasasdasdiaisopdoqsipdasiodaipdsisaodopw91238910812301928ß1´20391´31231"))
 	want := []finoos.Shipment{
-		{Channel: "fax", ProcessID: "p/1&x", Recipient: "Stadtwerke Elbufer", Subject: "Kündigung", CallbackURL: rec.url, PDFSize: 80, PDFSHA256: hex.EncodeToString(pdf[:]), AcceptedTime: start, Callbacks: 1},
-		{Channel: "letter", ProcessID: "p2", Recipient: "Will FAIL GmbH", Subject: "Kündigung", CallbackURL: rec.url, PDFSize: 80, PDFSHA256: hex.EncodeToString(pdf[:]), AcceptedTime: start, Callbacks: 1},
+		{
+			Channel: "fax", ProcessID: "p/1&x", Recipient: "Stadtwerke Elbufer", Subject: "Kündigung",
+			CallbackURL: rec.url, PDFSize: 80, PDFSHA256: hex.EncodeToString(pdf[:]), AcceptedTime: start, Callbacks: 1,
+		},
+		{
+			Channel: "letter", ProcessID: "p2", Recipient: "Will FAIL GmbH", Subject: "Kündigung", CallbackURL: rec.url,
+			PDFSize: 80, PDFSHA256: hex.EncodeToString(pdf[:]), AcceptedTime: start, Callbacks: 1,
+		},
 	}
 	if got := h.fino.Shipments(); !reflect.DeepEqual(got, want) {
 		t.Errorf("shipments %+v, want %+v", got, want)
@@ -123,7 +132,10 @@ func TestCallbacksOnTheRealClock(t *testing.T) {
 	h := &harness{t: t, core: core, url: server.URL}
 	h.signIn()
 	got := make(chan string, 1)
-	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.URL.RawQuery }))
+	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		got <- r.URL.RawQuery
+	}))
 	t.Cleanup(target.Close)
 	h.call("POST", "/documentshipment/fax", shipment("p1", "callbackURL", target.URL)).done()
 	select {
@@ -149,7 +161,8 @@ func TestProcessIDsAreUsedOnce(t *testing.T) {
 func TestPDFMustBeBase64(t *testing.T) {
 	h := setup(t, finoos.Config{})
 	for i, content := range []string{"%PDF-1.7", "YQ=", "YWJj=", "YQ===", "YW_-", "=", "Y", "\n"} {
-		h.call("POST", "/documentshipment/fax", shipment(string(rune('a'+i)), "pdfContent", content)).refused(400, "badRequest")
+		h.call("POST", "/documentshipment/fax", shipment(string(rune('a'+i)), "pdfContent", content)).refused(400,
+			"badRequest")
 	}
 	for i, content := range []string{"YQ==", "YQ", "YWJj", "+/+/"} {
 		h.call("POST", "/documentshipment/letter", shipment(string(rune('A'+i)), "pdfContent", content)).done()
@@ -164,7 +177,8 @@ func TestEffectOfALostReply(t *testing.T) {
 		want   int
 	}{{sandbox.HangUpBefore, 0}, {sandbox.HangUpAfter, 1}} {
 		h.core.Faults.Add(sandbox.Fault{Operation: "send_fax", HangUp: fault.hangUp, Times: 1})
-		req, err := http.NewRequest("POST", h.url+"/documentshipment/fax", jsonBody(t, shipment("p1", "callbackURL", rec.url)))
+		req, err := http.NewRequest("POST", h.url+"/documentshipment/fax",
+			jsonBody(t, shipment("p1", "callbackURL", rec.url)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +234,9 @@ func TestCallbackModes(t *testing.T) {
 	for _, s := range h.fino.Shipments() {
 		counts[s.ProcessID] = s.Callbacks
 	}
-	if want := map[string]int{"a": 0, "b": 2, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1}; !reflect.DeepEqual(counts, want) {
+	if want := map[string]int{
+		"a": 0, "b": 2, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1,
+	}; !reflect.DeepEqual(counts, want) {
 		t.Errorf("counted %v, want %v", counts, want)
 	}
 }

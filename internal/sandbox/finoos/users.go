@@ -20,7 +20,8 @@ const (
 )
 
 var knownScopes = []string{
-	scopeBanking, "companies", scopeCompaniesLogo, "contracts", scopeDocumentShipment, scopePaymentPartnerAnalysis, scopeBankingExternal,
+	scopeBanking, "companies", scopeCompaniesLogo, "contracts", scopeDocumentShipment, scopePaymentPartnerAnalysis,
+	scopeBankingExternal,
 }
 
 const maxPerPage = 50
@@ -103,7 +104,9 @@ func (s *Server) createUser(r *http.Request, _ *user) (any, *apiError) {
 		}
 	}
 	now := s.core.Clock.Now()
-	u := &user{id: s.id("user"), company: body.Type == "company", scopes: scopes, created: now, modified: now, recurring: true}
+	u := &user{
+		id: s.id("user"), company: body.Type == "company", scopes: scopes, created: now, modified: now, recurring: true,
+	}
 	s.users = append(s.users, u)
 	return created{ID: u.id}, nil
 }

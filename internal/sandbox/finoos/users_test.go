@@ -60,7 +60,8 @@ func TestUsersAreListed(t *testing.T) {
 		t.Errorf("deletedAt %q", *list[1].DeletedAt)
 	}
 	for _, query := range []string{
-		"", "?page=0", "?perPage=5", "?page=-1&perPage=5", "?page=0&perPage=0", "?page=0&perPage=51", "?page=x&perPage=5", "?page=0&perPage=x", "?page=0.0&perPage=5",
+		"", "?page=0", "?perPage=5", "?page=-1&perPage=5", "?page=0&perPage=0", "?page=0&perPage=51",
+		"?page=x&perPage=5", "?page=0&perPage=x", "?page=0.0&perPage=5",
 	} {
 		h.call("GET", "/users"+query, nil).refused(400, "badRequest")
 	}
@@ -71,7 +72,9 @@ func TestUsersAreListed(t *testing.T) {
 
 func TestUsersAreCreated(t *testing.T) {
 	h := setup(t, finoos.Config{Scopes: []string{"banking", "documentShipment"}})
-	for _, body := range []object{{}, {"type": "company"}, {"scopes": []string{}}, {"scopes": []string{"banking", "banking"}}} {
+	for _, body := range []object{
+		{}, {"type": "company"}, {"scopes": []string{}}, {"scopes": []string{"banking", "banking"}},
+	} {
 		h.call("POST", "/users", body).into(&struct{}{})
 	}
 	users := h.fino.Users()

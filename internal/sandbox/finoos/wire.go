@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The structs below spell the documentation's JSON, member by member and in the order of its quickstart answer. They are
-// not shared with the gateway's adapter: a misreading there must not be repeated here.
+// The structs below spell the documentation's JSON, member by member and in the order of its quickstart answer. They
+// are not shared with the gateway's adapter: a misreading there must not be repeated here.
 //
 // Amounts are json.Number: the text that a caller sent, or that the population holds, is the text that is answered.
 

@@ -26,7 +26,8 @@ func FuzzRedirect(f *testing.F) {
 			return
 		}
 		u, err := url.Parse(address)
-		if err != nil || u.Scheme != "https" || u.Hostname() != "app.example.com" || u.Port() != "" && u.Port() != "443" || u.User != nil || strings.ContainsAny(address, "\\\t\r\n ") {
+		if err != nil || u.Scheme != "https" || u.Hostname() != "app.example.com" || u.Port() != "" &&
+			u.Port() != "443" || u.User != nil || strings.ContainsAny(address, "\\\t\r\n ") {
 			t.Errorf("%q is allowed", address)
 		}
 		if cleaned := u.JoinPath(); !strings.HasPrefix(cleaned.Path, "/back") {

@@ -73,7 +73,8 @@ func (s *Server) WatchConsents(
 	}
 	w.Heartbeat = func(token string) error {
 		return stream.Send(&consentv1.WatchConsentsResponse{
-			Kind: consentv1.WatchConsentsResponse_HEARTBEAT, ResumeToken: token, SendTime: timestamppb.New(s.Clock.Now()),
+			Kind: consentv1.WatchConsentsResponse_HEARTBEAT, ResumeToken: token,
+			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}
 	return watch.Run(ctx, s.Streams, w, req.GetResumeToken())

@@ -12,7 +12,8 @@ func scanAudit(row row) (a store.Audit, err error) {
 const selectAudit = "SELECT position, time, tenant, actor, method, resource, peer, request_id, outcome FROM audit "
 
 func (r *reader) AuditTrail(after int64, limit int) ([]store.Audit, error) {
-	return all(r, scanAudit, selectAudit+"WHERE position > ? AND tenant = ? ORDER BY position LIMIT ?", after, r.tenant, max(limit, 0))
+	return all(r, scanAudit, selectAudit+"WHERE position > ? AND tenant = ? ORDER BY position LIMIT ?", after, r.tenant,
+		max(limit, 0))
 }
 
 // everyAudit lists the entries of all tenants.
@@ -24,7 +25,8 @@ func (t *tx) AppendAudit(a *store.Audit) error {
 	if err := t.own(a.Tenant); err != nil {
 		return err
 	}
-	_, err := t.exec("INSERT INTO audit (time, tenant, actor, method, resource, peer, request_id, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+	_, err := t.exec("INSERT INTO audit (time, tenant, actor, method, resource, peer, request_id, outcome) VALUES "+
+		"(?, ?, ?, ?, ?, ?, ?, ?)",
 		micros(a.Time), a.Tenant, a.Actor, a.Method, a.Resource, a.Peer, a.RequestID, a.Outcome)
 	return err
 }

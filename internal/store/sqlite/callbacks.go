@@ -6,7 +6,8 @@ func scanCallback(row row) (*store.Callback, error) {
 	var c store.Callback
 	var hash []byte
 	var createTime, expireTime int64
-	if err := row.Scan(&hash, &c.Kind, &c.Tenant, &c.Provider, &c.Resource, &c.Flow, &createTime, &expireTime); err != nil {
+	if err := row.Scan(&hash, &c.Kind, &c.Tenant, &c.Provider, &c.Resource, &c.Flow, &createTime,
+		&expireTime); err != nil {
 		return nil, err
 	}
 	copy(c.Hash[:], hash)
@@ -17,7 +18,8 @@ func scanCallback(row row) (*store.Callback, error) {
 // callback finds a token of any tenant.
 func (r *reader) callback(kind store.CallbackKind, hash [32]byte) (*store.Callback, error) {
 	return one(r, scanCallback, `
-		SELECT hash, kind, tenant, provider, resource, flow, create_time, expire_time FROM callbacks WHERE hash = ? AND kind = ?`,
+		SELECT hash, kind, tenant, provider, resource, flow, create_time, expire_time FROM callbacks WHERE hash = ?
+		AND kind = ?`,
 		hash[:], string(kind))
 }
 
@@ -26,7 +28,8 @@ func (t *tx) InsertCallback(c *store.Callback) error {
 		return err
 	}
 	_, err := t.exec(`
-		INSERT INTO callbacks (hash, kind, tenant, provider, resource, flow, create_time, expire_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		INSERT INTO callbacks (hash, kind, tenant, provider, resource, flow, create_time, expire_time) VALUES (?, ?,
+		?, ?, ?, ?, ?, ?)`,
 		c.Hash[:], string(c.Kind), c.Tenant, c.Provider, c.Resource, c.Flow, micros(c.CreateTime), micros(c.ExpireTime))
 	return err
 }

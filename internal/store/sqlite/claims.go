@@ -6,12 +6,13 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// selectDue finds consents that are due and nobody has. While a consent is claimed its next_poll lies at the claim's end, unless there was news;
-// so the index has few that are not to be had.
+// selectDue finds consents that are due and nobody has. While a consent is claimed its next_poll lies at the claim's
+// end, unless there was news; so the index has few that are not to be had.
 const selectDue = `
 	SELECT tenant, id, claim_number FROM consents
 	WHERE next_poll <> 0 AND next_poll <= ?1 AND claim_until <= ?1 AND deleted = 0 AND NOT EXISTS (
-		SELECT 1 FROM provider_pauses p WHERE p.tenant = consents.tenant AND p.provider = consents.provider AND p.until > ?1
+		SELECT 1 FROM provider_pauses p WHERE p.tenant = consents.tenant AND p.provider = consents.provider AND
+		p.until > ?1
 	)
 	ORDER BY next_poll LIMIT ?2`
 
@@ -33,7 +34,8 @@ func (r *reader) due(now time.Time, limit int) ([]due, error) {
 // claim claims a consent and gives it with its claim.
 func (t *tx) claim(d due, lease store.Lease) (*store.Consent, error) {
 	claim := store.Claim{Lease: lease, Number: d.number + 1}
-	_, err := t.exec("UPDATE consents SET claim_owner = ?, claim_until = ?, claim_number = ?, next_poll = ? WHERE tenant = ? AND id = ?",
+	_, err := t.exec("UPDATE consents SET claim_owner = ?, claim_until = ?, claim_number = ?, next_poll = ? WHERE "+
+		"tenant = ? AND id = ?",
 		lease.Owner, micros(lease.Until), claim.Number, micros(lease.Until), d.tenant, d.id)
 	if err != nil {
 		return nil, err
@@ -50,7 +52,8 @@ func (t *tx) claim(d due, lease store.Lease) (*store.Consent, error) {
 func (t *tx) endClaim(c *store.Consent) error {
 	changed, err := t.exec(`
 		UPDATE consents SET claim_owner = '', claim_until = 0
-		WHERE tenant = ? AND id = ? AND deleted = 0 AND claim_owner = ? AND claim_number = ?`, c.Tenant, c.ID, c.Claim.Owner, c.Claim.Number)
+		WHERE tenant = ? AND id = ? AND deleted = 0 AND claim_owner = ? AND claim_number = ?`, c.Tenant, c.ID,
+		c.Claim.Owner, c.Claim.Number)
 	if err != nil || changed > 0 {
 		return err
 	}

@@ -19,7 +19,8 @@ import (
 // pragma is a setting of a connection: how it is set, and how it reads when it is.
 type pragma struct{ name, set, want string }
 
-// busyTimeout, in milliseconds, is how long a reader waits for another process that restores the write-ahead log of one that was killed.
+// busyTimeout, in milliseconds, is how long a reader waits for another process that restores the write-ahead log of one
+// that was killed.
 const busyTimeout = "5000"
 
 // settings must hold on every connection.
@@ -31,10 +32,11 @@ var settings = []pragma{
 	{"trusted_schema", "OFF", "0"},
 }
 
-// What the two kinds of connection have beside settings. A writer does not wait within SQLite, which would take its time between two attempts:
-// see writer.begin.
+// What the two kinds of connection have beside settings. A writer does not wait within SQLite, which would take its
+// time between two attempts: see writer.begin.
 var (
-	readerSettings = append([]pragma{{"busy_timeout", busyTimeout, busyTimeout}, {"query_only", "ON", "1"}}, settings...)
+	readerSettings = append([]pragma{{"busy_timeout", busyTimeout, busyTimeout}, {"query_only", "ON", "1"}},
+		settings...)
 	writerSettings = append([]pragma{{"busy_timeout", "0", "0"}}, settings...)
 )
 
@@ -111,7 +113,8 @@ type conn struct {
 	broken bool
 }
 
-// prepare returns the statement for a query. The queries are constants, or put together from few, so the number of statements is bounded.
+// prepare returns the statement for a query. The queries are constants, or put together from few, so the number of
+// statements is bounded.
 func (c *conn) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s, ok := c.statements[query]; ok {
 		return s, nil
@@ -132,7 +135,8 @@ func (c *conn) exec(ctx context.Context, query string, args ...any) (sql.Result,
 	return s.ExecContext(ctx, args...)
 }
 
-// begin opens a transaction that writes. While another process writes it waits, and is not interrupted once it has begun.
+// begin opens a transaction that writes. While another process writes it waits, and is not interrupted once it has
+// begun.
 func (c *conn) begin(ctx context.Context) error {
 	err := whileBusy(ctx, func() error {
 		_, err := c.exec(context.Background(), "BEGIN IMMEDIATE")
@@ -144,8 +148,8 @@ func (c *conn) begin(ctx context.Context) error {
 	return err
 }
 
-// rollback ends a transaction without its changes. Where SQLite has ended it already, which it does on some errors, and in doubt, the
-// connection is given up.
+// rollback ends a transaction without its changes. Where SQLite has ended it already, which it does on some errors, and
+// in doubt, the connection is given up.
 func (c *conn) rollback() {
 	if _, err := c.exec(context.Background(), "ROLLBACK"); err != nil {
 		c.broken = true
@@ -169,8 +173,8 @@ func (c *conn) check(ctx context.Context) error {
 	return nil
 }
 
-// truncateLog moves the write-ahead log into the file and empties it, once no reader needs it; for that it waits no longer than given. It tells
-// whether it could. It is for the writer's connection.
+// truncateLog moves the write-ahead log into the file and empties it, once no reader needs it; for that it waits no
+// longer than given. It tells whether it could. It is for the writer's connection.
 func (c *conn) truncateLog(wait time.Duration) bool {
 	ctx := context.Background()
 	if _, err := c.sql.ExecContext(ctx, fmt.Sprint("PRAGMA busy_timeout = ", wait.Milliseconds())); err != nil {
@@ -281,15 +285,16 @@ func (p *pool) close() error {
 	return errors.Join(append(errs, p.db.Close())...)
 }
 
-// Another process that has the file's lock is asked again soon at first, then less often, so that whoever waits finds the short time between
-// two transactions of a busy one.
+// Another process that has the file's lock is asked again soon at first, then less often, so that whoever waits finds
+// the short time between two transactions of a busy one.
 const (
 	busyFirst, busyMost = 200 * time.Microsecond, 2 * time.Millisecond
 	// busyLimit is how long is waited for a lock at most.
 	busyLimit = 10 * time.Second
 )
 
-// whileBusy runs do again until it no longer fails because another process has the file, within busyLimit and the context.
+// whileBusy runs do again until it no longer fails because another process has the file, within busyLimit and the
+// context.
 func whileBusy(ctx context.Context, do func() error) error {
 	limit := time.Now().Add(busyLimit)
 	for wait := busyFirst; ; wait = min(wait*3/2, busyMost) {

@@ -10,7 +10,8 @@ import (
 )
 
 const selectConsents = `
-	SELECT tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, redirects, flow, reference, resource,
+	SELECT tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until,
+	redirects, flow, reference, resource,
 		next_poll, poll_step, last_poll, ended, version
 	FROM consents `
 
@@ -18,8 +19,10 @@ func scanConsent(row row) (*store.Consent, error) {
 	var c store.Consent
 	var redirects, resource []byte
 	var validUntil, nextPoll, lastPoll int64
-	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market, &c.State, &validUntil,
-		&redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll, &c.PollStep, &lastPoll, &c.Ended, &c.Version)
+	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market,
+		&c.State, &validUntil,
+		&redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll, &c.PollStep, &lastPoll, &c.Ended,
+		&c.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +36,8 @@ func scanConsent(row row) (*store.Consent, error) {
 	return &c, err
 }
 
-// consentColumns are the values of a consent's changeable columns, in the order in which InsertConsent and UpdateConsent name them.
+// consentColumns are the values of a consent's changeable columns, in the order in which InsertConsent and
+// UpdateConsent name them.
 func consentColumns(c *store.Consent) ([]any, error) {
 	resource, err := encode(c.Resource)
 	if err != nil {
@@ -46,7 +50,8 @@ func consentColumns(c *store.Consent) ([]any, error) {
 		}
 	}
 	return []any{
-		c.CustomerID, c.Provider, c.ProviderRef, c.UserID, c.PartnerBank, c.Market, blob(c.State), micros(c.ValidUntil), redirects, c.Flow,
+		c.CustomerID, c.Provider, c.ProviderRef, c.UserID, c.PartnerBank, c.Market, blob(c.State), micros(c.ValidUntil),
+		redirects, c.Flow,
 		lookup(c.Reference), int32(c.Resource.GetStatus()), resource, micros(c.NextPoll), c.PollStep,
 		micros(c.LastPoll), c.Ended,
 	}, nil
@@ -93,7 +98,8 @@ func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store
 		return nil, r.fail(err)
 	}
 	found, err := all(r, scanConsent, selectConsents+`
-		WHERE tenant = ? AND provider = ? AND provider_ref <> '' AND provider_ref IN (SELECT value FROM json_each(?)) AND deleted = 0`,
+		WHERE tenant = ? AND provider = ? AND provider_ref <> '' AND provider_ref IN (SELECT value FROM
+		json_each(?)) AND deleted = 0`,
 		r.tenant, provider, values)
 	slices.SortFunc(found, func(a, b *store.Consent) int { return cmp.Compare(a.ID, b.ID) })
 	return found, err
@@ -133,7 +139,8 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 	}
 	changed, err := t.exec(`
 		UPDATE consents SET
-			customer_id = ?, provider = ?, provider_ref = ?, user_id = ?, partner_bank = ?, market = ?, state = ?, valid_until = ?, redirects = ?,
+			customer_id = ?, provider = ?, provider_ref = ?, user_id = ?, partner_bank = ?, market = ?, state = ?,
+			valid_until = ?, redirects = ?,
 			flow = ?, reference = ?, status = ?, resource = ?, next_poll = ?, poll_step = ?, last_poll = ?, ended = ?,
 			version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`, append(columns, c.Tenant, c.ID, c.Version)...)
@@ -173,6 +180,7 @@ func (t *tx) DeleteConsent(id string) error {
 func (t *tx) PauseProvider(provider string, until time.Time) error {
 	_, err := t.exec(`
 		INSERT INTO provider_pauses (tenant, provider, until) VALUES (?, ?, ?)
-		ON CONFLICT (tenant, provider) DO UPDATE SET until = max(until, excluded.until)`, t.tenant, provider, micros(until))
+		ON CONFLICT (tenant, provider) DO UPDATE SET until = max(until, excluded.until)`, t.tenant, provider,
+		micros(until))
 	return err
 }

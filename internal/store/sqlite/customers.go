@@ -10,7 +10,8 @@ import (
 
 const selectCustomers = `
 	SELECT tenant, id, reference, resource, (
-		SELECT json_group_object(provider, user_id) FROM customer_users u WHERE u.tenant = c.tenant AND u.customer_id = c.id
+		SELECT json_group_object(provider, user_id) FROM customer_users u WHERE u.tenant = c.tenant AND
+		u.customer_id = c.id
 	) FROM customers c `
 
 func scanCustomer(row row) (*store.Customer, error) {
@@ -56,7 +57,8 @@ func (r *reader) CustomersByUser(provider string, users []string) (map[string]st
 }
 
 func (r *reader) Customers(page store.Page) ([]*store.Customer, error) {
-	return all(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", r.tenant, page.After, max(page.Size, 0))
+	return all(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", r.tenant, page.After,
+		max(page.Size, 0))
 }
 
 func (t *tx) InsertCustomer(c *store.Customer) error {
@@ -109,7 +111,8 @@ func (t *tx) putUsers(c *store.Customer) error {
 func (t *tx) ClaimUser(customerID, provider string, now time.Time, lease store.Lease) error {
 	claimed, err := t.exec(`
 		INSERT INTO user_claims (tenant, customer_id, provider, owner, lease_until) VALUES (?1, ?2, ?3, ?4, ?5)
-		ON CONFLICT (tenant, customer_id, provider) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
+		ON CONFLICT (tenant, customer_id, provider) DO UPDATE SET owner = excluded.owner, lease_until =
+		excluded.lease_until
 		WHERE owner = excluded.owner OR lease_until <= ?6`,
 		t.tenant, customerID, provider, lease.Owner, micros(lease.Until), micros(now))
 	if err == nil && claimed == 0 {
@@ -119,7 +122,8 @@ func (t *tx) ClaimUser(customerID, provider string, now time.Time, lease store.L
 }
 
 func (t *tx) ReleaseUser(customerID, provider, owner string) error {
-	released, err := t.exec("DELETE FROM user_claims WHERE tenant = ? AND customer_id = ? AND provider = ? AND owner = ?",
+	released, err := t.exec("DELETE FROM user_claims WHERE tenant = ? AND customer_id = ? AND provider = ? AND "+
+		"owner = ?",
 		t.tenant, customerID, provider, owner)
 	if err == nil && released == 0 {
 		err = store.ErrClaimLost

@@ -24,10 +24,22 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 		delete func(id string) error
 		count  *int
 	}{
-		{"SELECT id FROM consents WHERE tenant = ? AND customer_id = ? AND deleted = 1 ORDER BY id LIMIT ?", t.eraseConsent, &removed.Consents},
-		{"SELECT id FROM shipments WHERE tenant = ? AND customer_id = ? ORDER BY id LIMIT ?", t.DeleteShipment, &removed.Shipments},
-		{"SELECT id FROM intents WHERE tenant = ? AND customer_id = ? AND customer_id <> '' LIMIT ?", t.deleteIntent, new(int)},
-		{"SELECT rowid FROM idempotency WHERE tenant = ? AND customer_id = ? AND customer_id <> '' LIMIT ?", t.deleteRecord, new(int)},
+		{
+			"SELECT id FROM consents WHERE tenant = ? AND customer_id = ? AND deleted = 1 ORDER BY id LIMIT ?",
+			t.eraseConsent, &removed.Consents,
+		},
+		{
+			"SELECT id FROM shipments WHERE tenant = ? AND customer_id = ? ORDER BY id LIMIT ?", t.DeleteShipment,
+			&removed.Shipments,
+		},
+		{
+			"SELECT id FROM intents WHERE tenant = ? AND customer_id = ? AND customer_id <> '' LIMIT ?", t.deleteIntent,
+			new(int),
+		},
+		{
+			"SELECT rowid FROM idempotency WHERE tenant = ? AND customer_id = ? AND customer_id <> '' LIMIT ?",
+			t.deleteRecord, new(int),
+		},
 	} {
 		ids, err := all(&t.reader, column[string], kind.list, t.tenant, id, left)
 		if err != nil {
@@ -43,7 +55,8 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 			return removed, nil // There may be more.
 		}
 	}
-	if live, err := t.exists("SELECT 1 FROM consents WHERE tenant = ? AND customer_id = ?", t.tenant, id); live || err != nil {
+	if live, err := t.exists("SELECT 1 FROM consents WHERE tenant = ? AND customer_id = ?", t.tenant,
+		id); live || err != nil {
 		return removed, err
 	}
 	_, err = t.exec("DELETE FROM customers WHERE tenant = ? AND id = ?", t.tenant, id)
@@ -83,19 +96,23 @@ func (t *tx) eraseConsent(id string) error {
 	return nil
 }
 
-// stripLog removes a consent's entries from the log, but for that of its deletion, of which it leaves the name and the times.
+// stripLog removes a consent's entries from the log, but for that of its deletion, of which it leaves the name and the
+// times.
 func (t *tx) stripLog(consentID string) error {
 	const deleted = int32(consentv1.ConsentEvent_DELETED)
-	if _, err := t.exec("DELETE FROM consent_log WHERE tenant = ? AND consent_id = ? AND type <> ?", t.tenant, consentID, deleted); err != nil {
+	if _, err := t.exec("DELETE FROM consent_log WHERE tenant = ? AND consent_id = ? AND type <> ?", t.tenant,
+		consentID, deleted); err != nil {
 		return err
 	}
-	left, err := all(&t.reader, t.scanConsentEntry, selectConsentLog+"WHERE tenant = ? AND consent_id = ?", t.tenant, consentID)
+	left, err := all(&t.reader, t.scanConsentEntry, selectConsentLog+"WHERE tenant = ? AND consent_id = ?", t.tenant,
+		consentID)
 	if err != nil {
 		return err
 	}
 	for _, e := range left {
 		event, err := json.Marshal(consent.Event{
-			Sequence: e.Event.Sequence, Type: e.Event.Type, EventTime: e.Event.EventTime, ReceiveTime: e.Event.ReceiveTime,
+			Sequence: e.Event.Sequence, Type: e.Event.Type, EventTime: e.Event.EventTime,
+			ReceiveTime: e.Event.ReceiveTime,
 		})
 		if err != nil {
 			return t.fail(err)
@@ -104,7 +121,8 @@ func (t *tx) stripLog(consentID string) error {
 		if err != nil {
 			return t.fail(err)
 		}
-		const strip = "UPDATE consent_log SET event = ?, resource = ? WHERE tenant = ? AND consent_id = ? AND sequence = ?"
+		const strip = "UPDATE consent_log SET event = ?, resource = ? WHERE tenant = ? AND consent_id = ? AND " +
+			"sequence = ?"
 		if _, err := t.exec(strip, string(event), resource, t.tenant, consentID, e.Event.Sequence); err != nil {
 			return err
 		}

@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 )
 
-// prepareFile makes the file and its folder where they do not exist, sees to it that only the owner can read the file, and returns its one
-// path, so that whoever comes by another way finds the same file. SQLite gives the files that it makes beside it the mode of the file.
+// prepareFile makes the file and its folder where they do not exist, sees to it that only the owner can read the file,
+// and returns its one path, so that whoever comes by another way finds the same file. SQLite gives the files that it
+// makes beside it the mode of the file.
 func prepareFile(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("the path is empty")
@@ -20,7 +21,8 @@ func prepareFile(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
 	}
-	// An existing file must not be opened here: closing it would drop the locks that SQLite holds on it in this process.
+	// An existing file must not be opened here: closing it would drop the locks that SQLite holds on it in this
+	// process.
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

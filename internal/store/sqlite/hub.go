@@ -26,8 +26,8 @@ type hub struct {
 	closed bool
 }
 
-// subscribe implements store.Tails's Subscribe. One pending wake-up stands for any number of changes, so nobody's slowness costs more than one
-// slot. The channel is never closed.
+// subscribe implements store.Tails's Subscribe. One pending wake-up stands for any number of changes, so nobody's
+// slowness costs more than one slot. The channel is never closed.
 func (h *hub) subscribe(log store.Log) (<-chan struct{}, func()) {
 	wake := make(chan struct{}, 1)
 	h.mu.Lock()
@@ -60,7 +60,8 @@ func (h *hub) unsubscribe(log store.Log, wake chan struct{}) {
 	}
 }
 
-// look wakes those whose log has grown, until the context ends. Nobody misses what came between subscribing and the first look: that wakes all.
+// look wakes those whose log has grown, until the context ends. Nobody misses what came between subscribing and the
+// first look: that wakes all.
 func (h *hub) look(ctx context.Context) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()

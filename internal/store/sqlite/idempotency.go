@@ -5,7 +5,8 @@ import "kontor.dev/kontor/internal/store"
 func scanIdempotency(row row) (*store.Idempotency, error) {
 	var i store.Idempotency
 	var leaseUntil, createTime int64
-	err := row.Scan(&i.Tenant, &i.Method, &i.Key, (*[]byte)(&i.Request), &i.Lease.Owner, &leaseUntil, &i.Done, &i.CustomerID, &i.Response, &i.Failure,
+	err := row.Scan(&i.Tenant, &i.Method, &i.Key, (*[]byte)(&i.Request), &i.Lease.Owner, &leaseUntil, &i.Done,
+		&i.CustomerID, &i.Response, &i.Failure,
 		&createTime)
 	if err != nil {
 		return nil, err
@@ -16,7 +17,8 @@ func scanIdempotency(row row) (*store.Idempotency, error) {
 
 func (r *reader) Idempotency(method, key string) (*store.Idempotency, error) {
 	return one(r, scanIdempotency, `
-		SELECT tenant, method, key, request, owner, lease_until, done, customer_id, response, failure, create_time FROM idempotency
+		SELECT tenant, method, key, request, owner, lease_until, done, customer_id, response, failure, create_time
+		FROM idempotency
 		WHERE tenant = ? AND method = ? AND key = ?`, r.tenant, method, key)
 }
 
@@ -25,9 +27,11 @@ func (t *tx) InsertIdempotency(i *store.Idempotency) error {
 		return err
 	}
 	_, err := t.exec(`
-		INSERT INTO idempotency (tenant, method, key, request, owner, lease_until, done, customer_id, response, failure, create_time)
+		INSERT INTO idempotency (tenant, method, key, request, owner, lease_until, done, customer_id, response,
+		failure, create_time)
 		VALUES (?, ?, ?, coalesce(?, x''), ?, ?, ?, ?, ?, ?, ?)`,
-		i.Tenant, i.Method, i.Key, lookup(i.Request), i.Lease.Owner, micros(i.Lease.Until), i.Done, i.CustomerID, i.Response, i.Failure,
+		i.Tenant, i.Method, i.Key, lookup(i.Request), i.Lease.Owner, micros(i.Lease.Until), i.Done, i.CustomerID,
+		i.Response, i.Failure,
 		micros(i.CreateTime))
 	return err
 }
@@ -51,7 +55,8 @@ func (t *tx) TakeOverIdempotency(expired *store.Idempotency, lease store.Lease) 
 	changed, err := t.exec(`
 		UPDATE idempotency SET owner = ?, lease_until = ?
 		WHERE tenant = ? AND method = ? AND key = ? AND owner = ? AND lease_until = ? AND done = 0`,
-		lease.Owner, micros(lease.Until), expired.Tenant, expired.Method, expired.Key, expired.Lease.Owner, micros(expired.Lease.Until))
+		lease.Owner, micros(lease.Until), expired.Tenant, expired.Method, expired.Key, expired.Lease.Owner,
+		micros(expired.Lease.Until))
 	if err := lostUnless(changed, err); err != nil {
 		return err
 	}
@@ -60,7 +65,8 @@ func (t *tx) TakeOverIdempotency(expired *store.Idempotency, lease store.Lease) 
 }
 
 func (t *tx) DeleteIdempotency(method, key, owner string) error {
-	changed, err := t.exec("DELETE FROM idempotency WHERE tenant = ? AND method = ? AND key = ? AND owner = ? AND done = 0",
+	changed, err := t.exec("DELETE FROM idempotency WHERE tenant = ? AND method = ? AND key = ? AND owner = ? AND "+
+		"done = 0",
 		t.tenant, method, key, owner)
 	return lostUnless(changed, err)
 }

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// lockFile takes the lock that the file at path stands for, until it is closed or the process ends. The file stays: were it removed, two
-// processes could hold locks on two files of one name.
+// lockFile takes the lock that the file at path stands for, until it is closed or the process ends. The file stays:
+// were it removed, two processes could hold locks on two files of one name.
 func lockFile(path string) (io.Closer, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -63,11 +63,14 @@ func (r *reader) ConsentEntries(consentID string, after store.Cursor, limit int)
 		return nil, err
 	}
 	if consentID == "" {
-		return all(r, r.scanConsentEntry, selectConsentLog+"WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?",
+		return all(r, r.scanConsentEntry,
+			selectConsentLog+"WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?",
 			r.tenant, position, max(limit, 0))
 	}
-	// Within a consent the order of sequences is that of positions, and there is an index for it; the plus keeps SQLite from taking another.
-	return all(r, r.scanConsentEntry, selectConsentLog+"WHERE tenant = ? AND consent_id = ? AND +position > ? ORDER BY sequence LIMIT ?",
+	// Within a consent the order of sequences is that of positions, and there is an index for it; the plus keeps SQLite
+	// from taking another.
+	return all(r, r.scanConsentEntry,
+		selectConsentLog+"WHERE tenant = ? AND consent_id = ? AND +position > ? ORDER BY sequence LIMIT ?",
 		r.tenant, consentID, position, max(limit, 0))
 }
 
@@ -80,7 +83,8 @@ func (r *reader) ShipmentEntries(shipmentID string, after store.Cursor, limit in
 	if shipmentID == "" {
 		return all(r, r.scanShipmentEntry, query+"ORDER BY position LIMIT ?", r.tenant, position, max(limit, 0))
 	}
-	return all(r, r.scanShipmentEntry, query+"AND shipment_id = ? ORDER BY position LIMIT ?", r.tenant, position, shipmentID, max(limit, 0))
+	return all(r, r.scanShipmentEntry, query+"AND shipment_id = ? ORDER BY position LIMIT ?", r.tenant, position,
+		shipmentID, max(limit, 0))
 }
 
 // tailConsents lists the entries of all tenants.
@@ -89,7 +93,8 @@ func (r *reader) tailConsents(after store.Cursor, limit int) ([]store.ConsentEnt
 	if err != nil {
 		return nil, err
 	}
-	return all(r, r.scanConsentEntry, selectConsentLog+"WHERE position > ? ORDER BY position LIMIT ?", position, max(limit, 0))
+	return all(r, r.scanConsentEntry, selectConsentLog+"WHERE position > ? ORDER BY position LIMIT ?", position,
+		max(limit, 0))
 }
 
 // tailShipments lists the entries of all tenants.
@@ -98,11 +103,13 @@ func (r *reader) tailShipments(after store.Cursor, limit int) ([]store.ShipmentE
 	if err != nil {
 		return nil, err
 	}
-	return all(r, r.scanShipmentEntry, selectShipmentLog+"WHERE position > ? ORDER BY position LIMIT ?", position, max(limit, 0))
+	return all(r, r.scanShipmentEntry, selectShipmentLog+"WHERE position > ? ORDER BY position LIMIT ?", position,
+		max(limit, 0))
 }
 
-// position gives the position that a cursor stands for. One behind the log's end was made before the file was replaced by an older copy of it:
-// its holder has seen entries that are no longer there, and others may have come in their places.
+// position gives the position that a cursor stands for. One behind the log's end was made before the file was replaced
+// by an older copy of it: its holder has seen entries that are no longer there, and others may have come in their
+// places.
 func (r *reader) position(log store.Log, cursor store.Cursor) (int64, error) {
 	position, err := cursor.Position(log, r.epoch)
 	if err != nil || position == 0 {
@@ -120,7 +127,8 @@ func (r *reader) Head(log store.Log) (store.Cursor, error) {
 	return store.NewCursor(log, r.epoch, position), err
 }
 
-// head is the highest position ever committed, so that it never goes back, also when the newest entry was deleted with its customer.
+// head is the highest position ever committed, so that it never goes back, also when the newest entry was deleted with
+// its customer.
 func (r *reader) head(log store.Log) (int64, error) {
 	return one(r, column[int64], "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)", logTables[log])
 }
@@ -147,7 +155,8 @@ func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1
 		return err
 	}
 	if appended == 0 {
-		return t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 0", t.tenant, consentID)
+		return t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 0", t.tenant,
+			consentID)
 	}
 	t.touched[store.ConsentLog] = true
 	return nil
@@ -160,7 +169,8 @@ func (t *tx) AppendShipment(shipmentID string, after *documentsv1.Shipment) erro
 	}
 	appended, err := t.exec(`
 		INSERT INTO shipment_log (tenant, shipment_id, resource)
-		SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM shipments WHERE tenant = ?1 AND id = ?2)`, t.tenant, shipmentID, resource)
+		SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM shipments WHERE tenant = ?1 AND id = ?2)`, t.tenant, shipmentID,
+		resource)
 	if err != nil {
 		return err
 	}

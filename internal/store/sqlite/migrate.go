@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// migrationFiles are the steps by which the tables came to be. A step that was released never changes; a new one follows it.
+// migrationFiles are the steps by which the tables came to be. A step that was released never changes; a new one
+// follows it.
 //
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
@@ -50,8 +51,8 @@ func loadMigrations(files fs.FS) ([]migration, error) {
 	return steps, nil
 }
 
-// migrate applies the steps that are missing, wholly or not at all, and refuses a file whose history differs. Of several processes that open
-// a file at the same time, one makes the tables and the others find them.
+// migrate applies the steps that are missing, wholly or not at all, and refuses a file whose history differs. Of
+// several processes that open a file at the same time, one makes the tables and the others find them.
 func migrate(ctx context.Context, c *conn, files fs.FS) (err error) {
 	steps, err := loadMigrations(files)
 	if err != nil {
@@ -71,7 +72,8 @@ func migrate(ctx context.Context, c *conn, files fs.FS) (err error) {
 		return err
 	}
 	if len(applied) > len(steps) {
-		return fmt.Errorf("%w: it has version %d, made by a newer Kontor; this one knows %d", ErrSchema, len(applied), len(steps))
+		return fmt.Errorf("%w: it has version %d, made by a newer Kontor; this one knows %d", ErrSchema, len(applied),
+			len(steps))
 	}
 	for i, checksum := range applied {
 		if checksum != steps[i].checksum {
@@ -91,7 +93,9 @@ func migrate(ctx context.Context, c *conn, files fs.FS) (err error) {
 // appliedChecksums lists the checksums of the steps that the file has been through.
 func appliedChecksums(ctx context.Context, c *conn) ([]string, error) {
 	var tables, own int
-	const count = `SELECT count(*), count(*) FILTER (WHERE name = 'schema_migrations') FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`
+	const count = `SELECT count(*),
+		count(*) FILTER (WHERE name = 'schema_migrations')
+		FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`
 	if err := c.sql.QueryRowContext(ctx, count).Scan(&tables, &own); err != nil {
 		return nil, err
 	}

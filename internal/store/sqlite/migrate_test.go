@@ -48,7 +48,9 @@ const (
 func TestMigrations(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kontor.db")
-	for _, files := range []fstest.MapFS{stepsOf(firstStep), stepsOf(firstStep), stepsOf(firstStep, secondStep), stepsOf(firstStep, secondStep)} {
+	for _, files := range []fstest.MapFS{
+		stepsOf(firstStep), stepsOf(firstStep), stepsOf(firstStep, secondStep), stepsOf(firstStep, secondStep),
+	} {
 		if err := migrateFile(t, path, files); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +93,8 @@ func TestForeignSchemas(t *testing.T) {
 	dir := t.TempDir()
 	for name, test := range map[string]struct{ change, says string }{
 		"newer": {
-			"INSERT INTO schema_migrations SELECT max(version) + 1, 'later', 'x', 1 FROM schema_migrations", "newer Kontor",
+			"INSERT INTO schema_migrations SELECT max(version) + 1, 'later', 'x', 1 FROM schema_migrations",
+			"newer Kontor",
 		},
 		"changed": {"UPDATE schema_migrations SET checksum = 'x' WHERE version = 1", "0001_initial"},
 		"gap":     {"DELETE FROM schema_migrations WHERE version = 1", "missing"},
@@ -151,7 +154,9 @@ func TestFormerVersions(t *testing.T) {
 
 func TestMigrationNumbers(t *testing.T) {
 	t.Parallel()
-	for _, names := range [][]string{{"0002_a.sql"}, {"0001_a.sql", "0003_b.sql"}, {"0001_a.sql", "0001_b.sql"}, {"1_a.sql"}, {"a.sql"}} {
+	for _, names := range [][]string{
+		{"0002_a.sql"}, {"0001_a.sql", "0003_b.sql"}, {"0001_a.sql", "0001_b.sql"}, {"1_a.sql"}, {"a.sql"},
+	} {
 		files := fstest.MapFS{}
 		for _, name := range names {
 			files["migrations/"+name] = &fstest.MapFile{}

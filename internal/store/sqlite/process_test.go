@@ -102,7 +102,8 @@ func TestLock(t *testing.T) {
 	for _, way := range []string{path, filepath.Join(dir, "folder", "kontor.db"), filepath.Join(dir, "file.db")} {
 		cmd, out := startChild(t, roleLock, way)
 		said, _ := io.ReadAll(out)
-		if err := cmd.Wait(); err == nil || !strings.Contains(string(said), ErrLocked.Error()) || !strings.Contains(string(said), way) {
+		if err := cmd.Wait(); err == nil || !strings.Contains(string(said),
+			ErrLocked.Error()) || !strings.Contains(string(said), way) {
 			t.Errorf("a second process ended with %v and said %q, want a refusal", err, said)
 		}
 		if second, err := Lock(way); !errors.Is(err, ErrLocked) {
@@ -205,7 +206,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// fillDisk limits the size of the files that the process writes, so that commits fail, writes until many have, lifts the limit and goes on.
+// fillDisk limits the size of the files that the process writes, so that commits fail, writes until many have, lifts
+// the limit and goes on.
 func fillDisk(s *Store, path string) error {
 	signal.Ignore(syscall.SIGXFSZ) // The write then fails with EFBIG.
 	const commits, failures = 40, 25

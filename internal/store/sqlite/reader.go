@@ -19,8 +19,8 @@ type reader struct {
 	tenant string
 	// epoch is that of the logs.
 	epoch string
-	// failed is the first error other than those that store documents. After it nothing more is done: SQLite may have ended the transaction
-	// by itself, and what followed would be committed statement by statement.
+	// failed is the first error other than those that store documents. After it nothing more is done: SQLite may have
+	// ended the transaction by itself, and what followed would be committed statement by statement.
 	failed error
 }
 
@@ -59,7 +59,8 @@ func (t *tx) own(tenant string) error {
 	return t.failed
 }
 
-// exec runs a statement and returns how many rows it changed. A violated constraint undoes the statement alone, so the transaction can go on.
+// exec runs a statement and returns how many rows it changed. A violated constraint undoes the statement alone, so the
+// transaction can go on.
 func (r *reader) exec(query string, args ...any) (int, error) {
 	if err := r.ready(); err != nil {
 		return 0, err

@@ -11,8 +11,8 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// ReadOnly reads a store's file beside the processes that have it: for exports and backups. It takes no part in the lock, changes nothing, and
-// keeps nobody from writing.
+// ReadOnly reads a store's file beside the processes that have it: for exports and backups. It takes no part in the
+// lock, changes nothing, and keeps nobody from writing.
 type ReadOnly struct {
 	readers *pool
 	epoch   string
@@ -36,7 +36,8 @@ func OpenReadOnly(ctx context.Context, path string) (_ *ReadOnly, err error) {
 	} else if !info.Mode().IsRegular() {
 		return nil, errors.New("not a file")
 	}
-	// Not SQLite's own mode=ro: the write-ahead log of a gateway that was killed can only be read by who may restore its index.
+	// Not SQLite's own mode=ro: the write-ahead log of a gateway that was killed can only be read by who may restore
+	// its index.
 	readers, err := newPool(file, 1, readerSettings)
 	if err != nil {
 		return nil, err
@@ -84,7 +85,8 @@ func (r *ReadOnly) View(ctx context.Context, tenant string, fn func(store.Reader
 }
 
 // AuditTrail implements store.Archive.
-func (r *ReadOnly) AuditTrail(ctx context.Context, tenant string, after int64, limit int) (found []store.Audit, err error) {
+func (r *ReadOnly) AuditTrail(ctx context.Context, tenant string, after int64,
+	limit int) (found []store.Audit, err error) {
 	err = viewOn(ctx, r.readers, reader{tenant: tenant, epoch: r.epoch}, func(r *reader) (err error) {
 		if tenant == "" {
 			found, err = r.everyAudit(after, limit)
@@ -96,8 +98,8 @@ func (r *ReadOnly) AuditTrail(ctx context.Context, tenant string, after int64, l
 	return found, err
 }
 
-// Backup writes the store as it stands at one moment into a new file at path, with mode 0600. The file is whole and on the disk when Backup
-// returns nil; otherwise there is none. Deleted data is not in it.
+// Backup writes the store as it stands at one moment into a new file at path, with mode 0600. The file is whole and on
+// the disk when Backup returns nil; otherwise there is none. Deleted data is not in it.
 func (r *ReadOnly) Backup(ctx context.Context, path string) (err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {

@@ -105,7 +105,8 @@ func TestReadOnlyRefuses(t *testing.T) {
 	path := filepath.Join(dir, "newer.db")
 	s := openAt(t, path)
 	turn := s.writer.tryAcquire()
-	if _, err := turn.conn.exec(t.Context(), "INSERT INTO schema_migrations (version, name, checksum, apply_time) SELECT max(version) + 1, 'next', 'x', 0 FROM schema_migrations"); err != nil {
+	if _, err := turn.conn.exec(t.Context(),
+		"INSERT INTO schema_migrations (version, name, checksum, apply_time) SELECT max(version) + 1, 'next', 'x', 0 FROM schema_migrations"); err != nil {
 		t.Fatal(err)
 	}
 	turn.pass()
@@ -157,7 +158,8 @@ func TestBackup(t *testing.T) {
 		t.Errorf("the backup has %v", got)
 	}
 	// The reader reads on, and writes as little as before.
-	if got := methods(t, func(fn func(store.Reader) error) error { return r.View(t.Context(), tenant, fn) }); len(got) != 2 {
+	if got := methods(t,
+		func(fn func(store.Reader) error) error { return r.View(t.Context(), tenant, fn) }); len(got) != 2 {
 		t.Errorf("after a backup: %v", got)
 	}
 }

@@ -19,7 +19,9 @@ import (
 
 // insert inserts a customer.
 func insert(tx store.Tx, id string) error {
-	return tx.InsertCustomer(&store.Customer{Tenant: tenant, ID: id, Resource: &customerv1.Customer{Name: "customers/" + id}})
+	return tx.InsertCustomer(&store.Customer{
+		Tenant: tenant, ID: id, Resource: &customerv1.Customer{Name: "customers/" + id},
+	})
 }
 
 // stored tells whether a customer is there.
@@ -79,8 +81,8 @@ func inserting(id string) *member {
 	return newMember(func(tx store.Tx) error { return insert(tx, id) })
 }
 
-// together runs Updates that all share one transaction, in order: the first begins it and goes on when all others wait for the writer. It gives
-// how many commits that took.
+// together runs Updates that all share one transaction, in order: the first begins it and goes on when all others wait
+// for the writer. It gives how many commits that took.
 func together(t *testing.T, s *Store, members ...*member) (commits int64) {
 	t.Helper()
 	s.writer.shareFor = time.Hour
@@ -112,7 +114,8 @@ func together(t *testing.T, s *Store, members ...*member) (commits int64) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	commits = s.writer.commits.Load() - before
-	if err := s.Update(ctx, tenant, func(tx store.Tx) error { return tx.PauseProvider("none", time.Time{}) }); err != nil {
+	if err := s.Update(ctx, tenant,
+		func(tx store.Tx) error { return tx.PauseProvider("none", time.Time{}) }); err != nil {
 		t.Errorf("a later Update: %v", err)
 	}
 	return commits
@@ -254,11 +257,15 @@ func TestFailureInShared(t *testing.T) {
 		want  error
 		ended bool
 	}{
-		"error":          {end: func(store.Tx) error { return undo }, want: undo},
-		"panic":          {end: func(store.Tx) error { panic("boom") }, ended: true},
-		"Goexit":         {end: func(store.Tx) error { runtime.Goexit(); return nil }, ended: true},
-		"another tenant": {end: func(tx store.Tx) error { _ = tx.AppendAudit(&store.Audit{}); return nil }, want: store.ErrTenant},
-		"context":        {ctx: cancelled, end: func(tx store.Tx) error { cancel(); return insert(tx, "b3") }, want: context.Canceled},
+		"error":  {end: func(store.Tx) error { return undo }, want: undo},
+		"panic":  {end: func(store.Tx) error { panic("boom") }, ended: true},
+		"Goexit": {end: func(store.Tx) error { runtime.Goexit(); return nil }, ended: true},
+		"another tenant": {
+			end: func(tx store.Tx) error { _ = tx.AppendAudit(&store.Audit{}); return nil }, want: store.ErrTenant,
+		},
+		"context": {
+			ctx: cancelled, end: func(tx store.Tx) error { cancel(); return insert(tx, "b3") }, want: context.Canceled,
+		},
 		"bad statement": {end: func(tx store.Tx) error {
 			_, err := asTx(tx).exec("INSERT INTO nothing VALUES (1)")
 			if err == nil {
@@ -269,7 +276,10 @@ func TestFailureInShared(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openNew(t)
-			second := newMember(func(tx store.Tx) error { return errors.Join(insert(tx, "b"), insert(tx, "b2"), test.end(tx)) })
+			second := newMember(func(tx store.Tx) error {
+				return errors.Join(insert(tx, "b"), insert(tx, "b2"),
+					test.end(tx))
+			})
 			if test.ctx != nil {
 				second.ctx = test.ctx
 			}
@@ -300,7 +310,8 @@ func TestFailureAtTheEnds(t *testing.T) {
 		fails   [3]bool
 		commits int64
 	}{
-		"the first": {[3]bool{true, false, false}, 1}, "the last": {[3]bool{false, false, true}, 1}, "all": {[3]bool{true, true, true}, 0},
+		"the first": {[3]bool{true, false, false}, 1}, "the last": {[3]bool{false, false, true}, 1},
+		"all":               {[3]bool{true, true, true}, 0},
 		"all but the first": {[3]bool{false, true, true}, 1}, "all but the last": {[3]bool{true, true, false}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -323,8 +334,8 @@ func TestFailureAtTheEnds(t *testing.T) {
 	}
 }
 
-// TestInterruption ends the context of an Update in the middle of a long statement: SQLite would roll back the whole transaction if it were
-// interrupted, and all who share it would run again.
+// TestInterruption ends the context of an Update in the middle of a long statement: SQLite would roll back the whole
+// transaction if it were interrupted, and all who share it would run again.
 func TestInterruption(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
@@ -360,7 +371,8 @@ func TestInterruption(t *testing.T) {
 	}
 }
 
-// TestLostTransaction ends the transaction from under its members, in the second one's function. The others run again, alone.
+// TestLostTransaction ends the transaction from under its members, in the second one's function. The others run again,
+// alone.
 func TestLostTransaction(t *testing.T) {
 	t.Parallel()
 	undo := errors.New("undo")
@@ -393,7 +405,8 @@ func TestLostTransaction(t *testing.T) {
 			second := newMember(func(tx store.Tx) error { return errors.Join(insert(tx, "b"), test.end(asTx(tx))) })
 			members := []*member{inserting("a"), second, inserting("c")}
 			commits := together(t, s, members...)
-			if second.err == nil || test.want != nil && !errors.Is(second.err, test.want) || errors.Is(second.err, errAgain) {
+			if second.err == nil || test.want != nil && !errors.Is(second.err,
+				test.want) || errors.Is(second.err, errAgain) {
 				t.Errorf("the second Update: %v", second.err)
 			}
 			for _, i := range []int{0, 2} {
@@ -420,8 +433,8 @@ func TestLostTransaction(t *testing.T) {
 	}
 }
 
-// TestFailureOfALostTransaction sees that nobody is told of a failure by something that then did not happen: the second finds a customer whom the
-// first has made, in a transaction that is lost.
+// TestFailureOfALostTransaction sees that nobody is told of a failure by something that then did not happen: the second
+// finds a customer whom the first has made, in a transaction that is lost.
 func TestFailureOfALostTransaction(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
@@ -466,7 +479,8 @@ func TestFullFileInShared(t *testing.T) {
 	wantStored(t, s, map[string]bool{"a": true, "c": true})
 }
 
-// TestGivingUpAsTheTurnComes ends the context of one who waits just as the transaction of others is handed to them: it is committed all the same.
+// TestGivingUpAsTheTurnComes ends the context of one who waits just as the transaction of others is handed to them: it
+// is committed all the same.
 func TestGivingUpAsTheTurnComes(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
@@ -476,7 +490,9 @@ func TestGivingUpAsTheTurnComes(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := turn.open
-	x := &tx{reader: reader{ctx: t.Context(), run: t.Context(), c: turn.conn, tenant: tenant}, touched: map[store.Log]bool{}}
+	x := &tx{
+		reader: reader{ctx: t.Context(), run: t.Context(), c: turn.conn, tenant: tenant}, touched: map[store.Log]bool{},
+	}
 	if err := turn.run(x, func(x *tx) error { return insert(x, "a") }); err != nil {
 		t.Fatal(err)
 	}
@@ -508,7 +524,8 @@ func TestGivingUpAsTheTurnComes(t *testing.T) {
 	inUpdate(t, s, func(tx store.Tx) error { return insert(tx, "b") })
 }
 
-// TestGivingUpUnderLoad has many give up at random moments: what is acknowledged is there, what is refused is not, and the writer goes on.
+// TestGivingUpUnderLoad has many give up at random moments: what is acknowledged is there, what is refused is not, and
+// the writer goes on.
 func TestGivingUpUnderLoad(t *testing.T) {
 	t.Parallel()
 	randomSeed := rand.Uint64()
@@ -522,7 +539,8 @@ func TestGivingUpUnderLoad(t *testing.T) {
 		group.Go(func() {
 			for i := range each {
 				id := fmt.Sprintf("%d-%d", n, i)
-				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(random.Int64N(int64(4*time.Millisecond))))
+				ctx, cancel := context.WithTimeout(context.Background(),
+					time.Duration(random.Int64N(int64(4*time.Millisecond))))
 				err := s.Update(ctx, tenant, func(tx store.Tx) error { return insert(tx, id) })
 				cancel()
 				switch {
@@ -544,7 +562,8 @@ func TestGivingUpUnderLoad(t *testing.T) {
 	inUpdate(t, s, func(tx store.Tx) error { return insert(tx, "last") })
 }
 
-// TestTurnsOfOtherStores has one store write without a pause, and another that comes now and then: it gets its turn soon.
+// TestTurnsOfOtherStores has one store write without a pause, and another that comes now and then: it gets its turn
+// soon.
 func TestTurnsOfOtherStores(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kontor.db")
@@ -597,7 +616,8 @@ func BenchmarkUpdate(b *testing.B) {
 		var n atomic.Int64
 		update := func() {
 			id := fmt.Sprint("c-", n.Add(1))
-			if err := s.Update(context.Background(), tenant, func(tx store.Tx) error { return insert(tx, id) }); err != nil {
+			if err := s.Update(context.Background(), tenant,
+				func(tx store.Tx) error { return insert(tx, id) }); err != nil {
 				b.Error(err)
 			}
 		}

@@ -60,7 +60,8 @@ func (t *tx) InsertShipment(s *store.Shipment) error {
 	if err != nil {
 		return t.fail(err)
 	}
-	_, err = t.exec("INSERT INTO shipments (customer_id, provider, status, resource, tenant, id) VALUES (nullif(?, ''), ?, ?, ?, ?, ?)",
+	_, err = t.exec("INSERT INTO shipments (customer_id, provider, status, resource, tenant, id) VALUES (nullif(?, "+
+		"''), ?, ?, ?, ?, ?)",
 		s.CustomerID, s.Provider, int32(s.Resource.GetStatus()), resource, s.Tenant, s.ID)
 	if err == nil {
 		s.Version = 1

@@ -1,32 +1,34 @@
-// Package sqlite keeps the store in one SQLite file: the embedded default. What must hold for every store is in the suite of package storetest;
-// this package documents only what is SQLite's own.
+// Package sqlite keeps the store in one SQLite file: the embedded default. What must hold for every store is in the
+// suite of package storetest; this package documents only what is SQLite's own.
 //
 // # Durability
 //
-// The file is in WAL mode with synchronous=FULL on every connection, so that Update returns nil only after the transaction is on the disk.
-// Settings are read back from each connection before its first use. When COMMIT fails (disk full, I/O error) the transaction is rolled back
-// and Update returns the error. One case is beyond SQLite: a COMMIT whose fsync failed was reported as failed, and if the machine stops before
-// the next commit, it may come back after the restart. It is never the other way round.
+// The file is in WAL mode with synchronous=FULL on every connection, so that Update returns nil only after the
+// transaction is on the disk. Settings are read back from each connection before its first use. When COMMIT fails (disk
+// full, I/O error) the transaction is rolled back and Update returns the error. One case is beyond SQLite: a COMMIT
+// whose fsync failed was reported as failed, and if the machine stops before the next commit, it may come back after
+// the restart. It is never the other way round.
 //
 // # Concurrency
 //
-// Updates run one after the other on one connection, and share commits: see writer.go. Views run beside them on others, each on the state of one
-// moment. A View or Update must not be started within the function of an Update, nor a View within that of a View: it may wait for the
-// connection that its own caller holds.
+// Updates run one after the other on one connection, and share commits: see writer.go. Views run beside them on others,
+// each on the state of one moment. A View or Update must not be started within the function of an Update, nor a View
+// within that of a View: it may wait for the connection that its own caller holds.
 //
-// Several stores, in one process or in several on one machine, may have the file open: SQLite's lock lets one of them write at a time, and each
-// looks several times a second whether the others added to a log. It works, but SQLite is made for one: whoever serves takes Lock first. A
-// program that only reads, such as an export or a backup, comes beside them: see OpenReadOnly.
+// Several stores, in one process or in several on one machine, may have the file open: SQLite's lock lets one of them
+// write at a time, and each looks several times a second whether the others added to a log. It works, but SQLite is
+// made for one: whoever serves takes Lock first. A program that only reads, such as an export or a backup, comes beside
+// them: see OpenReadOnly.
 //
 // # Deletion
 //
-// secure_delete overwrites what is deleted with zeros. After a customer was deleted, the write-ahead log, which still holds the former pages,
-// is emptied as soon as no reader needs it.
+// secure_delete overwrites what is deleted with zeros. After a customer was deleted, the write-ahead log, which still
+// holds the former pages, is emptied as soon as no reader needs it.
 //
 // # Representation
 //
-// Instants are kept as whole microseconds since 1970, in UTC, and come back as such; the zero time is kept as 0. Instants within protobuf
-// messages and events keep their full precision. The tables are described in the migrations.
+// Instants are kept as whole microseconds since 1970, in UTC, and come back as such; the zero time is kept as 0.
+// Instants within protobuf messages and events keep their full precision. The tables are described in the migrations.
 package sqlite
 
 import (
@@ -49,7 +51,8 @@ var (
 	ErrLocked = errors.New("in use by another process")
 	// ErrCorrupt says that the file is no database, or a damaged one.
 	ErrCorrupt = errors.New("not an intact SQLite database")
-	// ErrSchema says that the tables are not those that this version of Kontor makes: of a newer version, changed by hand, or another program's.
+	// ErrSchema says that the tables are not those that this version of Kontor makes: of a newer version, changed by
+	// hand, or another program's.
 	ErrSchema = errors.New("unexpected schema")
 )
 
@@ -78,16 +81,16 @@ type Store struct {
 	hub     hub
 	// purgeDue says that a customer was deleted and the write-ahead log may still hold their rows.
 	purgeDue atomic.Bool
-	// logLimit is the size, in bytes, that the write-ahead log should not exceed by much, truncateAt that at which it is emptied. Whoever has the
-	// writer may use them.
+	// logLimit is the size, in bytes, that the write-ahead log should not exceed by much, truncateAt that at which it
+	// is emptied. Whoever has the writer may use them.
 	logLimit, truncateAt int64
 	close                func() error
 }
 
 var _ store.Database = (*Store)(nil)
 
-// Open opens the store in the file at path, makes it (mode 0600) and its folder (mode 0700) when they do not exist, checks its integrity, and
-// brings its tables up to date. It reads the whole file.
+// Open opens the store in the file at path, makes it (mode 0600) and its folder (mode 0700) when they do not exist,
+// checks its integrity, and brings its tables up to date. It reads the whole file.
 func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	return open(ctx, path, opts, nil)
 }
@@ -173,7 +176,8 @@ func viewOn(ctx context.Context, readers *pool, r reader, fn func(*reader) error
 // conflictTries is how often an Update whose function meets a conflict is run.
 const conflictTries = 4
 
-// Update implements store.Store. Two transactions never overlap here, so a conflict is with something that was read before.
+// Update implements store.Store. Two transactions never overlap here, so a conflict is with something that was read
+// before.
 func (s *Store) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
 	if tenant == "" {
 		return store.ErrTenant
@@ -191,7 +195,9 @@ func (s *Store) write(ctx context.Context, tenant string, fn func(*tx) error) er
 	t, err := s.writer.write(ctx, func(c *conn) *tx {
 		// A statement that is interrupted could end the transaction for all who share it.
 		run := context.WithoutCancel(ctx)
-		return &tx{reader: reader{ctx: ctx, run: run, c: c, tenant: tenant, epoch: s.epoch}, touched: map[store.Log]bool{}}
+		return &tx{
+			reader: reader{ctx: ctx, run: run, c: c, tenant: tenant, epoch: s.epoch}, touched: map[store.Log]bool{},
+		}
 	}, fn)
 	if err == nil {
 		// The writer is free by now: however many wait for the news, nobody's transaction does.
@@ -204,7 +210,8 @@ func (s *Store) write(ctx context.Context, tenant string, fn func(*tx) error) er
 	return err
 }
 
-// purge empties the write-ahead log if a deletion asks for it and nobody is using it. Whoever is, tries again when done.
+// purge empties the write-ahead log if a deletion asks for it and nobody is using it. Whoever is, tries again when
+// done.
 func (s *Store) purge() {
 	if !s.purgeDue.Load() {
 		return
@@ -219,8 +226,9 @@ func (s *Store) purge() {
 	}
 }
 
-// boundLog empties the write-ahead log when it has become large. SQLite does it by itself when it finds no reader in its way; when there are
-// always some, the log would grow without end. A View that lasts is not waited for: the next attempt comes when the log has grown by as much.
+// boundLog empties the write-ahead log when it has become large. SQLite does it by itself when it finds no reader in
+// its way; when there are always some, the log would grow without end. A View that lasts is not waited for: the next
+// attempt comes when the log has grown by as much.
 func (s *Store) boundLog(c *conn) {
 	info, err := os.Stat(s.file + "-wal")
 	if err != nil || info.Size() < s.truncateAt {
@@ -232,8 +240,8 @@ func (s *Store) boundLog(c *conn) {
 	}
 }
 
-// EndLeases ends all leases and claims, so that what their owners left behind is settled and polled at once. It is for who has the lock: all
-// owners are gone.
+// EndLeases ends all leases and claims, so that what their owners left behind is settled and polled at once. It is for
+// who has the lock: all owners are gone.
 func (s *Store) EndLeases(ctx context.Context) error {
 	return s.write(ctx, "", func(t *tx) error {
 		for _, statement := range []string{
@@ -241,7 +249,8 @@ func (s *Store) EndLeases(ctx context.Context) error {
 			"UPDATE intents SET lease_until = 0 WHERE state = 'open'",
 			"DELETE FROM user_claims",
 			// A claimed consent was due when it was claimed, and is again.
-			"UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE next_poll <> 0 AND claim_until <> 0",
+			"UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE next_poll <> 0 AND " +
+				"claim_until <> 0",
 		} {
 			if _, err := t.exec(statement); err != nil {
 				return err
@@ -257,7 +266,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return err
 }
 
-// Close waits for running transactions and closes the file. Later calls of View and Update return an error; Close itself may be repeated.
+// Close waits for running transactions and closes the file. Later calls of View and Update return an error; Close
+// itself may be repeated.
 func (s *Store) Close() error {
 	return s.close()
 }

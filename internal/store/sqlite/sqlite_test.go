@@ -26,14 +26,18 @@ const tenant = "hansa"
 
 // newConsent is a consent of the customer "customer".
 func newConsent(id string) *store.Consent {
-	return &store.Consent{Tenant: tenant, ID: id, CustomerID: "customer", Resource: &consentv1.Consent{Name: "consents/" + id}}
+	return &store.Consent{
+		Tenant: tenant, ID: id, CustomerID: "customer", Resource: &consentv1.Consent{Name: "consents/" + id},
+	}
 }
 
 // setUp makes a customer with consents.
 func setUp(tb testing.TB, s *Store, consents ...string) {
 	tb.Helper()
 	inUpdate(tb, s, func(tx store.Tx) error {
-		err := tx.InsertCustomer(&store.Customer{Tenant: tenant, ID: "customer", Resource: &customerv1.Customer{Name: "customers/customer"}})
+		err := tx.InsertCustomer(&store.Customer{
+			Tenant: tenant, ID: "customer", Resource: &customerv1.Customer{Name: "customers/customer"},
+		})
 		for _, id := range consents {
 			err = errors.Join(err, tx.InsertConsent(newConsent(id)))
 		}
@@ -53,13 +57,16 @@ func appendNext(ctx context.Context, s *Store, consentID, detail string) (sequen
 		if err := tx.UpdateConsent(c); err != nil {
 			return err
 		}
-		event := consent.Event{Sequence: sequence, Key: detail, Type: consentv1.ConsentEvent_LINK_OPENED, ReceiveTime: time.Unix(1, 0)}
+		event := consent.Event{
+			Sequence: sequence, Key: detail, Type: consentv1.ConsentEvent_LINK_OPENED, ReceiveTime: time.Unix(1, 0),
+		}
 		return tx.AppendEvent(consentID, event, c.Resource)
 	})
 	return sequence, err
 }
 
-// events returns all of a consent's events, after it checked that the sequences have no gap and that the consent counts them.
+// events returns all of a consent's events, after it checked that the sequences have no gap and that the consent counts
+// them.
 func events(tb testing.TB, s *Store, consentID string) (events []consent.Event) {
 	tb.Helper()
 	err := s.View(context.Background(), tenant, func(r store.Reader) (err error) {
@@ -92,7 +99,9 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "secure_delete": "1", "trusted_schema": "0"}
+	want := map[string]string{
+		"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "secure_delete": "1", "trusted_schema": "0",
+	}
 	check := func(name string, c *conn) {
 		for setting, value := range want {
 			var got string
@@ -194,7 +203,9 @@ func TestUnusablePaths(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for what, path := range map[string]string{"no path": "", "a folder": dir, "below a file": filepath.Join(dir, "file", "kontor.db")} {
+	for what, path := range map[string]string{
+		"no path": "", "a folder": dir, "below a file": filepath.Join(dir, "file", "kontor.db"),
+	} {
 		if s, err := Open(t.Context(), path, Options{}); err == nil {
 			t.Errorf("%s: opened", what)
 			s.Close()
@@ -272,7 +283,8 @@ func TestOpenAfterFailures(t *testing.T) {
 	openAt(t, path)
 }
 
-// TestOpenAtOnce opens a file that does not exist from many sides at the same time: one makes it, and all have the same.
+// TestOpenAtOnce opens a file that does not exist from many sides at the same time: one makes it, and all have the
+// same.
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "data", "kontor.db")
@@ -299,12 +311,15 @@ func TestOpenAtOnce(t *testing.T) {
 			t.Errorf("store %d has the epoch %q, the first %q", n, s.epoch, opened[0].epoch)
 		}
 		inUpdate(t, s, func(tx store.Tx) error {
-			return tx.InsertCustomer(&store.Customer{Tenant: tenant, ID: fmt.Sprint(n), Resource: &customerv1.Customer{}})
+			return tx.InsertCustomer(&store.Customer{
+				Tenant: tenant, ID: fmt.Sprint(n), Resource: &customerv1.Customer{},
+			})
 		})
 	}
 }
 
-// TestFullFile lets the file grow to a limit: what is acknowledged is there, what is refused is not, and the store goes on.
+// TestFullFile lets the file grow to a limit: what is acknowledged is there, what is refused is not, and the store goes
+// on.
 func TestFullFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kontor.db")
@@ -343,7 +358,8 @@ func TestFullFile(t *testing.T) {
 	if err := s.Update(t.Context(), tenant, func(tx store.Tx) error {
 		for n := range 200 {
 			_ = tx.InsertConsent(newConsent(fmt.Sprint("unnoticed ", n)))
-			_ = tx.AppendEvent(fmt.Sprint("unnoticed ", n), consent.Event{Sequence: 1, Key: strings.Repeat(" ", 3000)}, nil)
+			_ = tx.AppendEvent(fmt.Sprint("unnoticed ", n), consent.Event{Sequence: 1, Key: strings.Repeat(" ", 3000)},
+				nil)
 		}
 		return nil
 	}); err == nil {
@@ -371,7 +387,8 @@ func TestFullFile(t *testing.T) {
 	check(s)
 }
 
-// TestWakeUpsFollowCommits sees that nobody is woken by what did not happen, and nobody but those whom it concerns by what did.
+// TestWakeUpsFollowCommits sees that nobody is woken by what did not happen, and nobody but those whom it concerns by
+// what did.
 func TestWakeUpsFollowCommits(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
@@ -469,16 +486,21 @@ func TestDeletionReachesTheFile(t *testing.T) {
 	insert := func(id, mark string) {
 		inUpdate(t, s, func(tx store.Tx) error {
 			c := newConsent(id)
-			c.CustomerID, c.Resource.Reference, c.ProviderRef, c.State, c.Reference = id, mark, mark, []byte(mark), store.Lookup(mark)
+			c.CustomerID, c.Resource.Reference, c.ProviderRef, c.State, c.Reference = id, mark, mark, []byte(mark),
+				store.Lookup(mark)
 			err := errors.Join(
 				tx.InsertCustomer(&store.Customer{
-					Tenant: tenant, ID: id, Resource: &customerv1.Customer{Reference: mark}, Users: map[string]string{"finoos": mark},
+					Tenant: tenant, ID: id, Resource: &customerv1.Customer{Reference: mark},
+					Users: map[string]string{"finoos": mark},
 				}),
 				tx.InsertConsent(c))
 			for sequence := range int64(20) {
 				err = errors.Join(err, tx.AppendEvent(id, consent.Event{Sequence: sequence + 1, Key: mark}, c.Resource))
 			}
-			return errors.Join(err, tx.InsertIdempotency(&store.Idempotency{Tenant: tenant, Key: mark, CustomerID: id, Response: []byte(mark)}),
+			return errors.Join(err,
+				tx.InsertIdempotency(&store.Idempotency{
+					Tenant: tenant, Key: mark, CustomerID: id, Response: []byte(mark),
+				}),
 				tx.ClaimUser(id, "finoos", time.Time{}, store.Lease{Owner: mark}))
 		})
 	}
@@ -560,7 +582,8 @@ func deleteCustomer(t *testing.T, s *Store, id string) {
 	}
 }
 
-// TestLogIsBounded writes while there is always a reader, so that SQLite never finds the moment to empty the write-ahead log by itself.
+// TestLogIsBounded writes while there is always a reader, so that SQLite never finds the moment to empty the
+// write-ahead log by itself.
 func TestLogIsBounded(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kontor.db")
@@ -657,7 +680,8 @@ func TestCloseWaits(t *testing.T) {
 	}
 }
 
-// TestConnectionInDoubt ends a transaction from under the store. As the state of the connection is not known then, it gets a new one.
+// TestConnectionInDoubt ends a transaction from under the store. As the state of the connection is not known then, it
+// gets a new one.
 func TestConnectionInDoubt(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
@@ -715,7 +739,8 @@ func BenchmarkAppendEvent(b *testing.B) {
 	for b.Loop() {
 		sequence++
 		inUpdate(b, s, func(tx store.Tx) error {
-			return tx.AppendEvent("consent", consent.Event{Sequence: sequence, Type: consentv1.ConsentEvent_LINK_OPENED}, after)
+			return tx.AppendEvent("consent",
+				consent.Event{Sequence: sequence, Type: consentv1.ConsentEvent_LINK_OPENED}, after)
 		})
 	}
 }
@@ -727,7 +752,9 @@ func BenchmarkConsentEntries(b *testing.B) {
 	const entries, page = 10_000, 100
 	inUpdate(b, s, func(tx store.Tx) (err error) {
 		for sequence := range int64(entries) {
-			err = errors.Join(err, tx.AppendEvent("consent", consent.Event{Sequence: sequence + 1}, &consentv1.Consent{Name: "consents/consent"}))
+			err = errors.Join(err,
+				tx.AppendEvent("consent", consent.Event{Sequence: sequence + 1},
+					&consentv1.Consent{Name: "consents/consent"}))
 		}
 		return err
 	})

@@ -25,7 +25,8 @@ func readAll[T any](ctx context.Context, s *Store, fn func(*reader) (T, error)) 
 }
 
 // ClaimDue takes the writer only when there is something to claim: it is asked every second.
-func (y system) ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, limit int) ([]*store.Consent, error) {
+func (y system) ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration,
+	limit int) ([]*store.Consent, error) {
 	found, err := readAll(ctx, y.s, func(r *reader) ([]due, error) { return r.due(now, min(limit, 1)) })
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -56,9 +57,12 @@ func (y system) RenewLeases(ctx context.Context, owners []string, until time.Tim
 			return t.fail(err)
 		}
 		for _, statement := range []string{
-			"UPDATE idempotency SET lease_until = max(lease_until, ?1) WHERE done = 0 AND owner IN (SELECT value FROM json_each(?2))",
-			"UPDATE intents SET lease_until = max(lease_until, ?1) WHERE state = 'open' AND owner IN (SELECT value FROM json_each(?2))",
-			"UPDATE user_claims SET lease_until = max(lease_until, ?1) WHERE owner IN (SELECT value FROM json_each(?2))",
+			"UPDATE idempotency SET lease_until = max(lease_until, ?1) WHERE done = 0 AND owner IN (SELECT value " +
+				"FROM json_each(?2))",
+			"UPDATE intents SET lease_until = max(lease_until, ?1) WHERE state = 'open' AND owner IN (SELECT value " +
+				"FROM json_each(?2))",
+			"UPDATE user_claims SET lease_until = max(lease_until, ?1) WHERE owner IN (SELECT value FROM " +
+				"json_each(?2))",
 		} {
 			if _, err := t.exec(statement, micros(until), values); err != nil {
 				return err
@@ -131,7 +135,9 @@ func (y system) DeleteIntentsBefore(ctx context.Context, updated time.Time, limi
 }
 
 func (y system) DeleteAuditBefore(ctx context.Context, before time.Time, limit int) (int, error) {
-	return y.sweep(ctx, "DELETE FROM audit WHERE position IN (SELECT position FROM audit WHERE time < ? ORDER BY time LIMIT ?)", before, limit)
+	return y.sweep(ctx,
+		"DELETE FROM audit WHERE position IN (SELECT position FROM audit WHERE time < ? ORDER BY time LIMIT ?)", before,
+		limit)
 }
 
 // sweep runs a statement that deletes at most limit of what is older than a time.

@@ -11,25 +11,28 @@ import (
 	"time"
 )
 
-// SQLite has one writer at a time, and the dear part of a transaction is its COMMIT, which waits for the disk. So those who wait for the writer
-// share transactions: whoever has finished hands the open transaction to the next in line and waits, and the last one commits for all.
+// SQLite has one writer at a time, and the dear part of a transaction is its COMMIT, which waits for the disk. So those
+// who wait for the writer share transactions: whoever has finished hands the open transaction to the next in line and
+// waits, and the last one commits for all.
 //
 //	            acquire        SAVEPOINT, fn, RELEASE        pass
 //	first  ──── BEGIN ────────────────────────────────────── hands on ─────────────── waits ──┐
 //	second ──── waits in line ── SAVEPOINT, fn, ROLLBACK TO ─ hands on ────────────── waits ──┤
 //	third  ──── waits in line ──────────────────────────── SAVEPOINT, fn, RELEASE ── COMMIT ──┴─ all return
 //
-// Each has a savepoint of its own, so that the second took nothing of the others with it when it failed. It waits all the same: its failure may
-// come from something that the first wrote, and stands only if that does.
+// Each has a savepoint of its own, so that the second took nothing of the others with it when it failed. It waits all
+// the same: its failure may come from something that the first wrote, and stands only if that does.
 //
-// When the transaction is lost, since COMMIT fails or SQLite ends it in the middle of somebody's statement (a full disk, a read error), nothing
-// of it happened. Then each of them runs again in a transaction of its own, but for the one whose statement it was: that one has its error.
+// When the transaction is lost, since COMMIT fails or SQLite ends it in the middle of somebody's statement (a full
+// disk, a read error), nothing of it happened. Then each of them runs again in a transaction of its own, but for the
+// one whose statement it was: that one has its error.
 const (
 	// maxMembers bounds how many share a transaction.
 	maxMembers = 64
 	// shareFor bounds how long a transaction is handed on, so that the first does not wait for ever.
 	shareFor = 10 * time.Millisecond
-	// After turnLength of one transaction after another, the file is left alone for turnPause, so that another process finds it free.
+	// After turnLength of one transaction after another, the file is left alone for turnPause, so that another process
+	// finds it free.
 	turnLength, turnPause = 100 * time.Millisecond, 3 * busyMost / 2
 )
 
@@ -53,9 +56,11 @@ type writer struct {
 	busy bool
 	line []chan *turn
 
-	// What follows is used by whoever has the connection. It is opened when it is first needed, and again when it broke.
+	// What follows is used by whoever has the connection. It is opened when it is first needed, and again when it
+	// broke.
 	conn *conn
-	// since is when the first of those transactions began between which the file was never free for a turnPause, ended when the last one ended.
+	// since is when the first of those transactions began between which the file was never free for a turnPause, ended
+	// when the last one ended.
 	since, ended time.Time
 }
 
@@ -86,7 +91,9 @@ func newWriter(file string, settings []pragma, committed func(*conn)) (*writer, 
 	if err != nil {
 		return nil, err
 	}
-	return &writer{db: db, maxMembers: maxMembers, shareFor: shareFor, committed: committed, closed: make(chan struct{})}, nil
+	return &writer{
+		db: db, maxMembers: maxMembers, shareFor: shareFor, committed: committed, closed: make(chan struct{}),
+	}, nil
 }
 
 // acquire waits in line.
@@ -249,8 +256,9 @@ func (t *turn) commit() {
 	t.committed(t.conn)
 }
 
-// run runs one member of the open transaction: fn with a savepoint of its own, to which everything goes back when it fails. When the
-// transaction is lost by that, no transaction is open afterwards. Should fn panic or end its goroutine, the turn is passed on.
+// run runs one member of the open transaction: fn with a savepoint of its own, to which everything goes back when it
+// fails. When the transaction is lost by that, no transaction is open afterwards. Should fn panic or end its goroutine,
+// the turn is passed on.
 func (t *turn) run(x *tx, fn func(*tx) error) (err error) {
 	returned := false
 	defer func() {

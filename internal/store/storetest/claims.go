@@ -14,7 +14,8 @@ import (
 // leaseTime is how long claims last here.
 const leaseTime = time.Minute
 
-// insertDue makes a consent for each number, due as many minutes after noon as the number says. Odd ones are another tenant's.
+// insertDue makes a consent for each number, due as many minutes after noon as the number says. Odd ones are another
+// tenant's.
 func insertDue(t *testing.T, s store.Store, minutes map[int]time.Time) {
 	t.Helper()
 	for _, tenant := range []string{hansa, stranger} {
@@ -66,7 +67,10 @@ func plan(t *testing.T, s store.Store, claimed *store.Consent, next time.Time) e
 }
 
 func testClaimDue(t *testing.T, s *spread) {
-	insertDue(t, s, map[int]time.Time{10: minute(3), 11: minute(1), 12: {}, 13: minute(1).Add(time.Second), 14: minute(4), 15: minute(0)})
+	insertDue(t, s,
+		map[int]time.Time{
+			10: minute(3), 11: minute(1), 12: {}, 13: minute(1).Add(time.Second), 14: minute(4), 15: minute(0),
+		})
 	updateOf(t, s, stranger, func(tx store.Tx) error { return tx.DeleteConsent(id(15)) })
 	wantEqual(t, "due before the first", idsOf(claimDue(t, s, minute(1).Add(-time.Microsecond), "owner-1", 9)), nil)
 	wantEqual(t, "due, none asked for", idsOf(claimDue(t, s, minute(9), "owner-1", 0)), nil)
@@ -75,7 +79,8 @@ func testClaimDue(t *testing.T, s *spread) {
 	first := claimDue(t, s, minute(1), "owner-1", 9)
 	wantEqual(t, "due at the first", idsOf(first), []string{id(11)})
 	got := *first[0]
-	wantEqual(t, "the claim", got.Claim, store.Claim{Lease: store.Lease{Owner: "owner-1", Until: minute(1).Add(leaseTime)}, Number: 1})
+	wantEqual(t, "the claim", got.Claim,
+		store.Claim{Lease: store.Lease{Owner: "owner-1", Until: minute(1).Add(leaseTime)}, Number: 1})
 	if !got.NextPoll.Equal(got.Claim.Until) {
 		t.Errorf("a claimed consent is next due at %v, want the claim's end", got.NextPoll)
 	}
@@ -83,10 +88,12 @@ func testClaimDue(t *testing.T, s *spread) {
 	wantEqual(t, "the claimed consent", &got, before)
 	stored := readOf(t, s, stranger, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(11)) })
 	if stored.Claim != (store.Claim{}) || stored.Version != before.Version {
-		t.Errorf("what readers find of a claimed consent has the claim %+v and version %d", stored.Claim, stored.Version)
+		t.Errorf("what readers find of a claimed consent has the claim %+v and version %d", stored.Claim,
+			stored.Version)
 	}
 
-	wantError(t, "the end of the claim", plan(t, s, &store.Consent{Tenant: stranger, ID: id(11), Claim: first[0].Claim}, minute(2)), nil)
+	wantError(t, "the end of the claim",
+		plan(t, s, &store.Consent{Tenant: stranger, ID: id(11), Claim: first[0].Claim}, minute(2)), nil)
 
 	wantEqual(t, "due in the end, two", idsOf(claimDue(t, s, minute(99), "owner-2", 2)), []string{id(13), id(11)})
 }
@@ -162,7 +169,8 @@ func testClaimsEnd(t *testing.T, s *spread) {
 		}
 		return errUndo
 	}), errUndo)
-	wantEqual(t, "due while the leases last", idsOf(claimDue(t, s, minute(0).Add(leaseTime-time.Microsecond), "owner-2", 9)), nil)
+	wantEqual(t, "due while the leases last",
+		idsOf(claimDue(t, s, minute(0).Add(leaseTime-time.Microsecond), "owner-2", 9)), nil)
 	wantError(t, "late, but before anybody else", plan(t, s, late, minute(20)), nil)
 
 	again := claimDue(t, s, minute(0).Add(leaseTime), "owner-2", 9)
@@ -172,7 +180,8 @@ func testClaimsEnd(t *testing.T, s *spread) {
 	}
 	before := read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(14)) })
 	wantError(t, "too late", plan(t, s, tooLate, minute(99)), store.ErrClaimLost)
-	wantEqual(t, "the consent after that", read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(14)) }), before)
+	wantEqual(t, "the consent after that",
+		read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(14)) }), before)
 	wantError(t, "the second owner", plan(t, s, again[0], minute(7)), nil)
 
 	// The number tells two claims of one owner.
@@ -187,10 +196,12 @@ func testClaimsEnd(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error { return tx.DeleteConsent(id(12)) })
 	late.Claim = store.Claim{Lease: store.Lease{Owner: "owner-1"}, Number: 1}
 	late.Version = 3
-	wantError(t, "the claim of a deleted consent", s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateConsent(late) }), store.ErrNotFound)
+	wantError(t, "the claim of a deleted consent",
+		s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateConsent(late) }), store.ErrNotFound)
 }
 
-// testNewsDuringClaims makes a claimed consent due at once: nobody else gets it before the claim ends, and its owner sees that there was news.
+// testNewsDuringClaims makes a claimed consent due at once: nobody else gets it before the claim ends, and its owner
+// sees that there was news.
 func testNewsDuringClaims(t *testing.T, s *spread) {
 	insertDue(t, s, map[int]time.Time{10: minute(0)})
 	claimed := claimDue(t, s, minute(0), "owner-1", 9)[0]
@@ -247,7 +258,8 @@ func testTakeOvers(t *testing.T, s *spread) {
 	record := newIdempotency(hansa, "CreateConsent", "key-1")
 	update(t, s, func(tx store.Tx) error { return tx.InsertIdempotency(record) })
 	get := func() *store.Idempotency {
-		return read(t, s, func(r store.Reader) (*store.Idempotency, error) { return r.Idempotency("CreateConsent", "key-1") })
+		return read(t, s,
+			func(r store.Reader) (*store.Idempotency, error) { return r.Idempotency("CreateConsent", "key-1") })
 	}
 	takeOver := func(expired *store.Idempotency, by store.Lease) error {
 		return s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.TakeOverIdempotency(expired, by) })
@@ -255,7 +267,8 @@ func testTakeOvers(t *testing.T, s *spread) {
 	complete := func(owner string) error {
 		return s.Update(t.Context(), hansa, func(tx store.Tx) error {
 			return tx.CompleteIdempotency(&store.Idempotency{
-				Tenant: hansa, Method: "CreateConsent", Key: "key-1", Lease: store.Lease{Owner: owner}, Response: []byte("answer"),
+				Tenant: hansa, Method: "CreateConsent", Key: "key-1", Lease: store.Lease{Owner: owner},
+				Response: []byte("answer"),
 			})
 		})
 	}
@@ -266,7 +279,8 @@ func testTakeOvers(t *testing.T, s *spread) {
 	want := newIdempotency(hansa, "CreateConsent", "key-1")
 	want.Lease = next
 	wantEqual(t, "the record", get(), want)
-	wantError(t, "a second, who saw the same", takeOver(record, store.Lease{Owner: "owner-3", Until: minute(3)}), store.ErrClaimLost)
+	wantError(t, "a second, who saw the same", takeOver(record, store.Lease{Owner: "owner-3", Until: minute(3)}),
+		store.ErrClaimLost)
 	wantError(t, "an answer of the former owner", complete("owner-1"), store.ErrClaimLost)
 	wantError(t, "to forget it as the former owner", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.DeleteIdempotency("CreateConsent", "key-1", "owner-1")
@@ -276,27 +290,33 @@ func testTakeOvers(t *testing.T, s *spread) {
 	if err := s.System().RenewLeases(t.Context(), []string{"owner-2"}, minute(5)); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, "a take-over after the lease was renewed", takeOver(seen, store.Lease{Owner: "owner-3", Until: minute(9)}), store.ErrClaimLost)
+	wantError(t, "a take-over after the lease was renewed",
+		takeOver(seen, store.Lease{Owner: "owner-3", Until: minute(9)}), store.ErrClaimLost)
 	wantError(t, "the answer of the new owner", complete("owner-2"), nil)
-	wantError(t, "a take-over of what is answered", takeOver(get(), store.Lease{Owner: "owner-3", Until: minute(9)}), store.ErrClaimLost)
-	wantError(t, "a take-over of none", takeOver(newIdempotency(hansa, "CreateConsent", "key-9"), next), store.ErrClaimLost)
+	wantError(t, "a take-over of what is answered", takeOver(get(), store.Lease{Owner: "owner-3", Until: minute(9)}),
+		store.ErrClaimLost)
+	wantError(t, "a take-over of none", takeOver(newIdempotency(hansa, "CreateConsent", "key-9"), next),
+		store.ErrClaimLost)
 }
 
 // testTakeOverRace has many take over one record: one of them gets it.
 func testTakeOverRace(t *testing.T, s *spread) {
 	const owners = 40
-	update(t, s, func(tx store.Tx) error { return tx.InsertIdempotency(newIdempotency(hansa, "CreateConsent", "key-1")) })
+	update(t, s,
+		func(tx store.Tx) error { return tx.InsertIdempotency(newIdempotency(hansa, "CreateConsent", "key-1")) })
 	results := make([]error, owners)
 	var group sync.WaitGroup
 	for n := range owners {
 		group.Go(func() {
 			results[n] = s.Update(t.Context(), hansa, func(tx store.Tx) error {
-				return tx.TakeOverIdempotency(newIdempotency(hansa, "CreateConsent", "key-1"), lease(fmt.Sprintf("owner-%d", 2+n)))
+				return tx.TakeOverIdempotency(newIdempotency(hansa, "CreateConsent", "key-1"),
+					lease(fmt.Sprintf("owner-%d", 2+n)))
 			})
 		})
 	}
 	group.Wait()
-	stored := read(t, s, func(r store.Reader) (*store.Idempotency, error) { return r.Idempotency("CreateConsent", "key-1") })
+	stored := read(t, s,
+		func(r store.Reader) (*store.Idempotency, error) { return r.Idempotency("CreateConsent", "key-1") })
 	winners := 0
 	for n, err := range results {
 		switch {
@@ -340,10 +360,12 @@ func testLeases(t *testing.T, s *spread) {
 	}
 	for _, tenant := range []string{hansa, stranger} {
 		updateOf(t, s, tenant, func(tx store.Tx) error {
-			err := errors.Join(tx.InsertCustomer(newCustomer(tenant, 1, "")), tx.ClaimUser(id(1), finoos, noon, lease("owner-1")),
+			err := errors.Join(tx.InsertCustomer(newCustomer(tenant, 1, "")),
+				tx.ClaimUser(id(1), finoos, noon, lease("owner-1")),
 				tx.ClaimUser(id(1), fimento, noon, lease("owner-9")))
 			for n, key := range keys {
-				err = errors.Join(err, tx.InsertIdempotency(record(tenant, key)), tx.InsertIntent(intent(tenant, key, n)))
+				err = errors.Join(err, tx.InsertIdempotency(record(tenant, key)),
+					tx.InsertIntent(intent(tenant, key, n)))
 			}
 			return err
 		})
@@ -371,9 +393,10 @@ func testLeases(t *testing.T, s *spread) {
 			}), wantIntent)
 		}
 		for provider, want := range map[string]error{finoos: store.ErrClaimed, fimento: nil} {
-			wantError(t, "another's claim of the user at "+provider, s.Update(t.Context(), tenant, func(tx store.Tx) error {
-				return tx.ClaimUser(id(1), provider, minute(6), store.Lease{Owner: "owner-3", Until: minute(8)})
-			}), want)
+			wantError(t, "another's claim of the user at "+provider,
+				s.Update(t.Context(), tenant, func(tx store.Tx) error {
+					return tx.ClaimUser(id(1), provider, minute(6), store.Lease{Owner: "owner-3", Until: minute(8)})
+				}), want)
 		}
 	}
 }
@@ -381,7 +404,8 @@ func testLeases(t *testing.T, s *spread) {
 func testUserClaims(t *testing.T, s *spread) {
 	for _, tenant := range []string{hansa, stranger} {
 		updateOf(t, s, tenant, func(tx store.Tx) error {
-			return errors.Join(tx.InsertCustomer(newCustomer(tenant, 1, "")), tx.InsertCustomer(newCustomer(tenant, 2, "")))
+			return errors.Join(tx.InsertCustomer(newCustomer(tenant, 1, "")),
+				tx.InsertCustomer(newCustomer(tenant, 2, "")))
 		})
 	}
 	claim := func(tenant string, n int, provider, owner string, now time.Time) error {
@@ -408,7 +432,8 @@ func testUserClaims(t *testing.T, s *spread) {
 		wantError(t, what, err, nil)
 	}
 	wantError(t, "a release by another", release("owner-2"), store.ErrClaimLost)
-	wantError(t, "a second when the lease is over", claim(hansa, 1, finoos, "owner-2", minute(0).Add(leaseTime*3/2)), nil)
+	wantError(t, "a second when the lease is over", claim(hansa, 1, finoos, "owner-2", minute(0).Add(leaseTime*3/2)),
+		nil)
 	wantError(t, "a release by the former owner", release("owner-1"), store.ErrClaimLost)
 	wantError(t, "a release", release("owner-2"), nil)
 	wantError(t, "a claim after a release", claim(hansa, 1, finoos, "owner-3", minute(0)), nil)
@@ -421,7 +446,8 @@ func testUserClaims(t *testing.T, s *spread) {
 	wantError(t, "a claim on a new customer with the id", claim(hansa, 1, finoos, "owner-4", minute(0)), nil)
 }
 
-// testUserClaimRace has many make one customer's user: each waits until it is there or its turn has come, so that one is made.
+// testUserClaimRace has many make one customer's user: each waits until it is there or its turn has come, so that one
+// is made.
 func testUserClaimRace(t *testing.T, s *spread) {
 	const owners = 20
 	c := newCustomer(hansa, 1, "")

@@ -32,7 +32,8 @@ func testConsents(t *testing.T, s *spread) {
 	full.UserID, full.State, full.ValidUntil, full.LastPoll, full.Reference = "", nil, time.Time{}, noon, nil
 	full.Resource.Status = consentv1.Consent_REVOKED
 	update(t, s, func(tx store.Tx) error { return tx.UpdateConsent(full) })
-	wantEqual(t, "the changed consent", read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(full.ID) }), full)
+	wantEqual(t, "the changed consent",
+		read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(full.ID) }), full)
 
 	wantError(t, "an id that is taken", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.InsertConsent(newConsent(hansa, 2, id(1)))
@@ -64,7 +65,8 @@ func testConsentVersions(t *testing.T, s *spread) {
 	wantEqual(t, "the consent after two changes", read(t, s, get), first)
 
 	second.Flow = 7
-	wantError(t, "a change of what changed", s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateConsent(second) }), store.ErrConflict)
+	wantError(t, "a change of what changed",
+		s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateConsent(second) }), store.ErrConflict)
 	if second.Version != 1 {
 		t.Errorf("a conflict left version %d in the caller's consent, want 1", second.Version)
 	}
@@ -81,7 +83,9 @@ func testConsentLists(t *testing.T, s *spread) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	references := []string{"", "loan-1", "loan-2"}
 	providers := []string{fimento, finoos}
-	statuses := []consentv1.Consent_Status{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Consent_AUTHORIZED, consentv1.Consent_REVOKED}
+	statuses := []consentv1.Consent_Status{
+		consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Consent_AUTHORIZED, consentv1.Consent_REVOKED,
+	}
 	var all []*store.Consent
 	updateOf(t, s, stranger, func(tx store.Tx) error {
 		err := tx.InsertCustomer(newCustomer(stranger, 1, ""))
@@ -91,7 +95,8 @@ func testConsentLists(t *testing.T, s *spread) {
 		return err
 	})
 	update(t, s, func(tx store.Tx) error {
-		if err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertCustomer(newCustomer(hansa, 2, ""))); err != nil {
+		if err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")),
+			tx.InsertCustomer(newCustomer(hansa, 2, ""))); err != nil {
 			return err
 		}
 		all = nil
@@ -128,12 +133,17 @@ func testConsentLists(t *testing.T, s *spread) {
 	for _, customer := range []string{"", id(1), id(9)} {
 		for _, provider := range []string{"", fimento, "none"} {
 			for _, reference := range []string{"", "loan-1", "none"} {
-				for _, some := range [][]consentv1.Consent_Status{nil, statuses[:1], statuses[1:], {consentv1.Consent_FAILED}} {
-					filter := store.ConsentFilter{CustomerID: customer, Provider: provider, Reference: lookup(reference), Statuses: some}
+				for _, some := range [][]consentv1.Consent_Status{
+					nil, statuses[:1], statuses[1:], {consentv1.Consent_FAILED},
+				} {
+					filter := store.ConsentFilter{
+						CustomerID: customer, Provider: provider, Reference: lookup(reference), Statuses: some,
+					}
 					var want []*store.Consent
 					for _, c := range all {
 						if (customer == "" || c.CustomerID == customer) && (provider == "" || c.Provider == provider) &&
-							(reference == "" || bytes.Equal(c.Reference, lookup(reference))) && (some == nil || slices.Contains(some, c.Resource.GetStatus())) {
+							(reference == "" || bytes.Equal(c.Reference,
+								lookup(reference))) && (some == nil || slices.Contains(some, c.Resource.GetStatus())) {
 							want = append(want, c)
 						}
 					}
@@ -172,7 +182,8 @@ func testConsentsByProviderRef(t *testing.T, s *spread) {
 			n             int
 			provider, ref string
 		}{
-			{10, finoos, "user-1"}, {11, finoos, "user-2"}, {12, finoos, "user-1"}, {13, fimento, "user-1"}, {15, finoos, ""}, {16, finoos, "user-1"},
+			{10, finoos, "user-1"}, {11, finoos, "user-2"}, {12, finoos, "user-1"}, {13, fimento, "user-1"},
+			{15, finoos, ""}, {16, finoos, "user-1"},
 		} {
 			row := newConsent(hansa, c.n, id(1))
 			row.Provider, row.ProviderRef = c.provider, c.ref
@@ -218,8 +229,11 @@ func testDeletedConsents(t *testing.T, s *spread) {
 			"Consents of the customer": func() (int, error) {
 				return rows(r.Consents(store.ConsentFilter{CustomerID: id(1)}, store.Page{Size: 9}))
 			},
-			"ConsentsByProviderRef": func() (int, error) { return rows(r.ConsentsByProviderRef(fimento, []string{c.ProviderRef})) },
-			"Events":                func() (int, error) { return rows(r.Events(c.ID, 0, 9)) },
+			"ConsentsByProviderRef": func() (int, error) {
+				return rows(r.ConsentsByProviderRef(fimento,
+					[]string{c.ProviderRef}))
+			},
+			"Events": func() (int, error) { return rows(r.Events(c.ID, 0, 9)) },
 		}
 		for method, list := range lists {
 			if n, err := list(); n != 0 || err != nil {
@@ -229,12 +243,14 @@ func testDeletedConsents(t *testing.T, s *spread) {
 		for _, consentID := range []string{"", c.ID} {
 			entries, err := r.ConsentEntries(consentID, "", 9)
 			if err != nil || len(entries) != 2 || entries[1].Event.Type != consentv1.ConsentEvent_DELETED {
-				t.Errorf("the log of %q has %d entries (%v), want 2 that end with the deletion", consentID, len(entries), err)
+				t.Errorf("the log of %q has %d entries (%v), want 2 that end with the deletion", consentID,
+					len(entries), err)
 			}
 		}
 		return nil
 	})
-	if claimed, err := s.System().ClaimDue(t.Context(), noon.AddDate(1, 0, 0), "owner-1", time.Minute, 9); len(claimed) != 0 || err != nil {
+	if claimed, err := s.System().ClaimDue(t.Context(), noon.AddDate(1, 0, 0), "owner-1", time.Minute,
+		9); len(claimed) != 0 || err != nil {
 		t.Errorf("ClaimDue claims %d (%v)", len(claimed), err)
 	}
 	// Nothing follows the deletion.
@@ -247,5 +263,7 @@ func testDeletedConsents(t *testing.T, s *spread) {
 	} {
 		wantError(t, what, s.Update(t.Context(), hansa, change), store.ErrNotFound)
 	}
-	wantError(t, "its id again", s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.InsertConsent(newConsent(hansa, 2, id(1))) }), store.ErrExists)
+	wantError(t, "its id again",
+		s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.InsertConsent(newConsent(hansa, 2, id(1))) }),
+		store.ErrExists)
 }

@@ -41,10 +41,12 @@ func testCustomers(t *testing.T, s *spread) {
 
 func testCustomerReferences(t *testing.T, s *spread) {
 	insert := func(tenant string, n int, reference string) error {
-		return s.Update(t.Context(), tenant, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(tenant, n, reference)) })
+		return s.Update(t.Context(), tenant,
+			func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(tenant, n, reference)) })
 	}
 	change := func(n int, reference string) error {
-		return s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateCustomer(newCustomer(hansa, n, reference)) })
+		return s.Update(t.Context(), hansa,
+			func(tx store.Tx) error { return tx.UpdateCustomer(newCustomer(hansa, n, reference)) })
 	}
 	find := func(tenant, reference string) string {
 		return readOf(t, s, tenant, func(r store.Reader) (string, error) {
@@ -99,7 +101,10 @@ func testCustomerUsers(t *testing.T, s *spread) {
 	}{
 		{"two, and one that is not ours", finoos, []string{"user-hansa-1", "user-hansa-2", "orphan", "user-stranger-3"},
 			map[string]string{"user-hansa-1": id(1), "user-hansa-2": id(2)}},
-		{"of another provider", fimento, []string{"user-hansa-1", "user-hansa-2"}, map[string]string{"user-hansa-1": id(2)}},
+		{
+			"of another provider", fimento, []string{"user-hansa-1", "user-hansa-2"},
+			map[string]string{"user-hansa-1": id(2)},
+		},
 		{"awkward ids", finoos, []string{`"`, `'`, `\`, "<&>", "", "ü"}, nil},
 		{"none", finoos, nil, nil},
 	} {
@@ -140,7 +145,8 @@ func testCustomerPages(t *testing.T, s *spread) {
 }
 
 // wantPages reads a list in pages of every size that makes a difference, and compares the ids.
-func wantPages[T any](t *testing.T, s store.Store, want []int, list func(store.Reader, store.Page) ([]T, error), idOf func(T) string) {
+func wantPages[T any](t *testing.T, s store.Store, want []int, list func(store.Reader, store.Page) ([]T, error),
+	idOf func(T) string) {
 	t.Helper()
 	wantIDs := make([]string, len(want))
 	for i, n := range want {
@@ -153,7 +159,8 @@ func wantPages[T any](t *testing.T, s store.Store, want []int, list func(store.R
 		var got []string
 		after := ""
 		for {
-			page := read(t, s, func(r store.Reader) ([]T, error) { return list(r, store.Page{After: after, Size: size}) })
+			page := read(t, s,
+				func(r store.Reader) ([]T, error) { return list(r, store.Page{After: after, Size: size}) })
 			if len(page) > size {
 				t.Fatalf("a page of %d has %d", size, len(page))
 			}

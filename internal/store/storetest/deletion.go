@@ -17,10 +17,12 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// testDeleteCustomer deletes a customer who has everything, and looks for what is left of them, and whether anything of others is missing.
+// testDeleteCustomer deletes a customer who has everything, and looks for what is left of them, and whether anything of
+// others is missing.
 func testDeleteCustomer(t *testing.T, s *spread) {
 	const goner, neighbour = 100, 200
-	live, gone, foreign := newConsent(hansa, goner+1, id(goner)), newConsent(hansa, goner+2, id(goner)), newConsent(hansa, neighbour+1, id(neighbour))
+	live, gone, foreign := newConsent(hansa, goner+1,
+		id(goner)), newConsent(hansa, goner+2, id(goner)), newConsent(hansa, neighbour+1, id(neighbour))
 	shipment, other := newShipment(hansa, goner+3, id(goner)), newShipment(hansa, neighbour+3, id(neighbour))
 	other.CustomerID = id(neighbour)
 	records := func(r store.Reader) (found []*store.Idempotency, err error) {
@@ -38,18 +40,21 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 		updateOf(t, s, tenant, func(tx store.Tx) error { return seed(tx, tenant) })
 	}
 	update(t, s, func(tx store.Tx) error {
-		if err := errors.Join(tx.InsertCustomer(newCustomer(hansa, goner, "goner")), tx.InsertCustomer(newCustomer(hansa, neighbour, "neighbour"))); err != nil {
+		if err := errors.Join(tx.InsertCustomer(newCustomer(hansa, goner, "goner")),
+			tx.InsertCustomer(newCustomer(hansa, neighbour, "neighbour"))); err != nil {
 			return err
 		}
 		for _, c := range []*store.Consent{live, gone, foreign} {
-			err := errors.Join(tx.InsertConsent(c), tx.AppendEvent(c.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1)),
+			err := errors.Join(tx.InsertConsent(c),
+				tx.AppendEvent(c.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1)),
 				tx.AppendEvent(c.ID, newEvent(2, consentv1.ConsentEvent_BANK_SELECTED), consentAfter(c, 2)),
 				tx.InsertCallback(newCallback(hansa, store.CallbackRedirect, "redirect "+c.ID, c.ID)))
 			if err != nil {
 				return err
 			}
 		}
-		err := errors.Join(tx.AppendEvent(gone.ID, newEvent(3, consentv1.ConsentEvent_DELETED), consentAfter(gone, 3)), tx.DeleteConsent(gone.ID))
+		err := errors.Join(tx.AppendEvent(gone.ID, newEvent(3, consentv1.ConsentEvent_DELETED), consentAfter(gone, 3)),
+			tx.DeleteConsent(gone.ID))
 		for _, p := range []*store.Shipment{shipment, other} {
 			err = errors.Join(err, tx.InsertShipment(p), tx.AppendShipment(p.ID, p.Resource),
 				tx.InsertCallback(newCallback(hansa, store.CallbackShipment, "shipment "+p.ID, p.ID)))
@@ -73,7 +78,8 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 				err = errors.Join(err, tx.InsertIdempotency(i))
 			}
 			for n, resource := range []string{
-				"customers/" + id(owner.number), "consents/" + id(owner.number+1), "consents/" + id(owner.number+2), "shipments/" + id(owner.number+3),
+				"customers/" + id(owner.number), "consents/" + id(owner.number+1), "consents/" + id(owner.number+2),
+				"shipments/" + id(owner.number+3),
 				"consents/" + id(owner.number+1) + "/connections/7",
 			} {
 				intent := newIntent(hansa, owner.number+10+n, resource)
@@ -97,7 +103,8 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 	defer cancel()
 	// As the service does it: the live consents are deleted, then the customer.
 	update(t, s, func(tx store.Tx) error {
-		err := errors.Join(tx.AppendEvent(live.ID, newEvent(3, consentv1.ConsentEvent_DELETED), consentAfter(live, 3)), tx.DeleteConsent(live.ID))
+		err := errors.Join(tx.AppendEvent(live.ID, newEvent(3, consentv1.ConsentEvent_DELETED), consentAfter(live, 3)),
+			tx.DeleteConsent(live.ID))
 		if err != nil {
 			return err
 		}
@@ -158,27 +165,33 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 
 	// Those who follow the log learn of the deletion, and nothing else.
 	for _, c := range []*store.Consent{live, gone} {
-		entries := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(c.ID, "", 9) })
+		entries := read(t, s,
+			func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(c.ID, "", 9) })
 		if len(entries) != 1 {
 			t.Fatalf("the log has %d entries of %s, want that of its deletion", len(entries), c.ID)
 		}
 		deleted := newEvent(3, consentv1.ConsentEvent_DELETED)
 		wantEqual(t, "the entry", entries[0], store.ConsentEntry{
 			Cursor: entries[0].Cursor, Tenant: hansa, ConsentID: c.ID,
-			Event: consent.Event{Sequence: 3, Type: deleted.Type, EventTime: deleted.EventTime, ReceiveTime: deleted.ReceiveTime},
+			Event: consent.Event{
+				Sequence: 3, Type: deleted.Type, EventTime: deleted.EventTime, ReceiveTime: deleted.ReceiveTime,
+			},
 			After: &consentv1.Consent{Name: "consents/" + c.ID},
 		})
 		text, err := json.Marshal(entries[0])
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, detail := range []string{"connection-1", "fino Bank", "FINODEXX", "bank.example.com", "key-3", "code", "ran out", id(goner) + `"`} {
+		for _, detail := range []string{
+			"connection-1", "fino Bank", "FINODEXX", "bank.example.com", "key-3", "code", "ran out", id(goner) + `"`,
+		} {
 			if strings.Contains(string(text), detail) {
 				t.Errorf("the entry still has %q: %s", detail, text)
 			}
 		}
 	}
-	if last := read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(store.ConsentLog) }); !last.Behind(lastConsent) {
+	if last := read(t, s,
+		func(r store.Reader) (store.Cursor, error) { return r.Head(store.ConsentLog) }); !last.Behind(lastConsent) {
 		t.Errorf("the log's end went from %s to %s", lastConsent, last)
 	}
 
@@ -188,9 +201,11 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 		delete(s.ByReference, string(lookup("goner")))
 		s.ByUser = nil // That of the last customer, checked above.
 		s.Consents = slices.DeleteFunc(s.Consents, func(c *store.Consent) bool { return c.CustomerID == id(goner) })
-		s.ConsentEntries = slices.DeleteFunc(s.ConsentEntries, func(e store.ConsentEntry) bool { return e.ConsentID == live.ID || e.ConsentID == gone.ID })
+		s.ConsentEntries = slices.DeleteFunc(s.ConsentEntries,
+			func(e store.ConsentEntry) bool { return e.ConsentID == live.ID || e.ConsentID == gone.ID })
 		s.Shipments = slices.DeleteFunc(s.Shipments, func(p *store.Shipment) bool { return p.CustomerID == id(goner) })
-		s.ShipmentEntries = slices.DeleteFunc(s.ShipmentEntries, func(e store.ShipmentEntry) bool { return e.ShipmentID == shipment.ID })
+		s.ShipmentEntries = slices.DeleteFunc(s.ShipmentEntries,
+			func(e store.ShipmentEntry) bool { return e.ShipmentID == shipment.ID })
 		s.Heads = [2]store.Cursor{}
 		return s
 	}
@@ -205,7 +220,8 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 
 	// What comes later comes behind all that watchers have seen, also when the newest entries were deleted.
 	update(t, s, func(tx store.Tx) error {
-		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 300, "")), tx.InsertShipment(newShipment(hansa, 300, id(300))),
+		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 300, "")),
+			tx.InsertShipment(newShipment(hansa, 300, id(300))),
 			tx.AppendShipment(id(300), &documentsv1.Shipment{}))
 	})
 	lastShipment := read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(store.ShipmentLog) })
@@ -213,7 +229,8 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 		_, err := tx.DeleteCustomer(id(300), many)
 		return err
 	})
-	if last := read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(store.ShipmentLog) }); last != lastShipment {
+	if last := read(t, s,
+		func(r store.Reader) (store.Cursor, error) { return r.Head(store.ShipmentLog) }); last != lastShipment {
 		t.Errorf("the log's end went from %s to %s", lastShipment, last)
 	}
 	update(t, s, func(tx store.Tx) error { return tx.AppendShipment(other.ID, &documentsv1.Shipment{}) })
@@ -224,21 +241,24 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 	}
 }
 
-// testDeleteCustomerInPieces deletes a customer who has much, a few rows at a time, and looks at what is there in between. A process that dies
-// after any piece leaves just that.
+// testDeleteCustomerInPieces deletes a customer who has much, a few rows at a time, and looks at what is there in
+// between. A process that dies after any piece leaves just that.
 func testDeleteCustomerInPieces(t *testing.T, s *spread) {
 	const customer, consents, shipments, others, limit = 100, 7, 5, 4, 3
 	update(t, s, func(tx store.Tx) error {
-		err := errors.Join(tx.InsertCustomer(newCustomer(hansa, customer, "goner")), tx.InsertCustomer(newCustomer(hansa, customer+50, "")))
+		err := errors.Join(tx.InsertCustomer(newCustomer(hansa, customer, "goner")),
+			tx.InsertCustomer(newCustomer(hansa, customer+50, "")))
 		for n := range consents {
 			c := newConsent(hansa, customer+1+n, id(customer))
-			err = errors.Join(err, tx.InsertConsent(c), tx.AppendEvent(c.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1)))
+			err = errors.Join(err, tx.InsertConsent(c),
+				tx.AppendEvent(c.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1)))
 		}
 		for n := range shipments {
 			err = errors.Join(err, tx.InsertShipment(newShipment(hansa, customer+20+n, id(customer))))
 		}
 		for n := range others {
-			intent, record := newIntent(hansa, customer+30+n, ""), newIdempotency(hansa, "CreateShipment", fmt.Sprint("key-", n))
+			intent, record := newIntent(hansa, customer+30+n,
+				""), newIdempotency(hansa, "CreateShipment", fmt.Sprint("key-", n))
 			intent.CustomerID, record.CustomerID = id(customer), id(customer)
 			err = errors.Join(err, tx.InsertIntent(intent), tx.InsertIdempotency(record))
 		}
@@ -278,7 +298,8 @@ func testDeleteCustomerInPieces(t *testing.T, s *spread) {
 					return err
 				}
 				last := newEvent(int64(len(events))+1, consentv1.ConsentEvent_DELETED)
-				if err := errors.Join(tx.AppendEvent(c.ID, last, consentAfter(c, last.Sequence)), tx.DeleteConsent(c.ID)); err != nil {
+				if err := errors.Join(tx.AppendEvent(c.ID, last, consentAfter(c, last.Sequence)),
+					tx.DeleteConsent(c.ID)); err != nil {
 					return err
 				}
 			}
@@ -311,7 +332,8 @@ func testDeleteCustomerInPieces(t *testing.T, s *spread) {
 		t.Errorf("%d rows are left", n)
 	}
 	if total.Consents != consents || total.Shipments != shipments {
-		t.Errorf("%d consents and %d shipments were removed, want %d and %d", total.Consents, total.Shipments, consents, shipments)
+		t.Errorf("%d consents and %d shipments were removed, want %d and %d", total.Consents, total.Shipments, consents,
+			shipments)
 	}
 	if want := (consents + shipments + 2*others) / limit; steps < want {
 		t.Errorf("it took %d steps, want at least %d", steps, want)
@@ -327,7 +349,8 @@ func testDeleteCustomerInPieces(t *testing.T, s *spread) {
 		if !removed.Done {
 			t.Error("a customer without anything is not deleted at once")
 		}
-		return errors.Join(err, tx.InsertCustomer(newCustomer(hansa, customer, "")), tx.InsertConsent(newConsent(hansa, customer+60, id(customer))))
+		return errors.Join(err, tx.InsertCustomer(newCustomer(hansa, customer, "")),
+			tx.InsertConsent(newConsent(hansa, customer+60, id(customer))))
 	})
 	for range 3 {
 		if step(false).Done {

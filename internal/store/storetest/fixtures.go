@@ -58,8 +58,9 @@ func newCustomer(tenant string, n int, reference string) *store.Customer {
 func newConsent(tenant string, n int, customerID string) *store.Consent {
 	return &store.Consent{
 		Tenant: tenant, ID: id(n), CustomerID: customerID,
-		Provider: fimento, ProviderRef: fmt.Sprintf("process-%d", n), UserID: "user", PartnerBank: "lubeck", Market: "SE",
-		State: []byte("sealed"), ValidUntil: noon.AddDate(0, 6, 0), Reference: lookup(fmt.Sprintf("loan-%d", n)),
+		Provider: fimento, ProviderRef: fmt.Sprintf("process-%d", n), UserID: "user", PartnerBank: "lubeck",
+		Market: "SE",
+		State:  []byte("sealed"), ValidUntil: noon.AddDate(0, 6, 0), Reference: lookup(fmt.Sprintf("loan-%d", n)),
 		Redirects: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
 		Flow:      2,
 		Resource: &consentv1.Consent{
@@ -75,7 +76,10 @@ func newEvent(sequence int64, kind consentv1.ConsentEvent_Type) consent.Event {
 	return consent.Event{
 		Sequence: sequence, Flow: 1, Key: fmt.Sprintf("key-%d", sequence), Type: kind,
 		ConnectionID: "connection-1",
-		Bank:         &consent.Bank{DisplayName: "fino Bank", BIC: "FINODEXX", BankCode: "10020000", CountryCode: "DE", LogoURI: "logo.example.com"},
+		Bank: &consent.Bank{
+			DisplayName: "fino Bank", BIC: "FINODEXX", BankCode: "10020000", CountryCode: "DE",
+			LogoURI: "logo.example.com",
+		},
 		ProviderCode: "code", Description: "The customer chose a bank.",
 		EventTime: noon.Add(time.Duration(sequence) * time.Second), ReceiveTime: noon.Add(time.Minute),
 		Error:    &consent.Error{Reason: errorv1.Error_CONSENT_EXPIRED, Message: "It ran out.", ProviderCode: "x"},
@@ -87,7 +91,8 @@ func newEvent(sequence int64, kind consentv1.ConsentEvent_Type) consent.Event {
 // consentAfter is a consent as it may stand after an event.
 func consentAfter(c *store.Consent, sequence int64) *consentv1.Consent {
 	return &consentv1.Consent{
-		Name: c.Resource.GetName(), Customer: c.Resource.GetCustomer(), Status: consentv1.Consent_AUTHORIZED, EventCount: int32(sequence),
+		Name: c.Resource.GetName(), Customer: c.Resource.GetCustomer(), Status: consentv1.Consent_AUTHORIZED,
+		EventCount:  int32(sequence),
 		Link:        &typev1.Link{Uri: "https://bank.example.com/link"},
 		Connections: []*consentv1.Connection{{Bank: &consentv1.Connection_Bank{DisplayName: "fino Bank"}}},
 	}
@@ -106,24 +111,29 @@ func newShipment(tenant string, n int, customerID string) *store.Shipment {
 
 func newCallback(tenant string, kind store.CallbackKind, token, resource string) *store.Callback {
 	return &store.Callback{
-		Hash: hash(token), Kind: kind, Tenant: tenant, Provider: finoos, Resource: resource, Flow: 2, CreateTime: noon, ExpireTime: noon.Add(time.Hour),
+		Hash: hash(token), Kind: kind, Tenant: tenant, Provider: finoos, Resource: resource, Flow: 2, CreateTime: noon,
+		ExpireTime: noon.Add(time.Hour),
 	}
 }
 
 func newIdempotency(tenant, method, key string) *store.Idempotency {
-	return &store.Idempotency{Tenant: tenant, Method: method, Key: key, Request: lookup("request"), Lease: lease("owner-1"), CreateTime: noon}
+	return &store.Idempotency{
+		Tenant: tenant, Method: method, Key: key, Request: lookup("request"), Lease: lease("owner-1"), CreateTime: noon,
+	}
 }
 
 func newIntent(tenant string, n int, resource string) *store.Intent {
 	return &store.Intent{
-		Tenant: tenant, ID: id(n), Provider: finoos, Operation: "create_consent", Resource: resource, State: store.IntentOpen,
+		Tenant: tenant, ID: id(n), Provider: finoos, Operation: "create_consent", Resource: resource,
+		State: store.IntentOpen,
 		Lease: lease("owner-1"), CreateTime: noon.Add(time.Duration(n) * time.Second), UpdateTime: noon,
 	}
 }
 
 func newAudit(tenant, method string, at time.Time) *store.Audit {
 	return &store.Audit{
-		Time: at, Tenant: tenant, Actor: "lending", Method: method, Resource: "consents/1", Peer: "192.0.2.1", RequestID: "r-1", Outcome: "OK",
+		Time: at, Tenant: tenant, Actor: "lending", Method: method, Resource: "consents/1", Peer: "192.0.2.1",
+		RequestID: "r-1", Outcome: "OK",
 	}
 }
 
@@ -138,14 +148,16 @@ const (
 
 // seed gives a tenant one row of everything.
 func seed(tx store.Tx, tenant string) error {
-	consentRow, deleted := newConsent(tenant, seedConsent, id(seedCustomer)), newConsent(tenant, seedDeletedConsent, id(seedCustomer))
+	consentRow, deleted := newConsent(tenant, seedConsent,
+		id(seedCustomer)), newConsent(tenant, seedDeletedConsent, id(seedCustomer))
 	shipment := newShipment(tenant, seedShipment, id(seedCustomer))
 	for _, step := range []func() error{
 		func() error { return tx.InsertCustomer(newCustomer(tenant, seedCustomer, "reference-1")) },
 		func() error { return tx.InsertConsent(consentRow) },
 		func() error { return tx.InsertConsent(deleted) },
 		func() error {
-			return tx.AppendEvent(consentRow.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(consentRow, 1))
+			return tx.AppendEvent(consentRow.ID, newEvent(1, consentv1.ConsentEvent_CREATED),
+				consentAfter(consentRow, 1))
 		},
 		func() error {
 			return tx.AppendEvent(deleted.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(deleted, 1))
@@ -169,7 +181,9 @@ func seed(tx store.Tx, tenant string) error {
 			return tx.InsertIntent(intent)
 		},
 		func() error {
-			return tx.PutWebhook(&store.Webhook{Key: "webhook " + tenant, Tenant: tenant, Provider: fimento, UpdateTime: noon})
+			return tx.PutWebhook(&store.Webhook{
+				Key: "webhook " + tenant, Tenant: tenant, Provider: fimento, UpdateTime: noon,
+			})
 		},
 		func() error { return tx.AppendAudit(newAudit(tenant, "CreateConsent", noon)) },
 	} {

@@ -27,19 +27,24 @@ func testEvents(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error {
 		return tx.AppendEvent(c.ID, newEvent(3, consentv1.ConsentEvent_COMPLETED), consentAfter(c, 3))
 	})
-	all := []consent.Event{newEvent(1, consentv1.ConsentEvent_CREATED), bare, newEvent(3, consentv1.ConsentEvent_COMPLETED)}
+	all := []consent.Event{
+		newEvent(1, consentv1.ConsentEvent_CREATED), bare, newEvent(3, consentv1.ConsentEvent_COMPLETED),
+	}
 	for _, test := range []struct {
 		after int64
 		limit int
 		want  []consent.Event
 	}{{0, 10, all}, {0, 2, all[:2]}, {1, 10, all[1:]}, {1, 1, all[1:2]}, {3, 10, nil}, {0, 0, nil}} {
-		got := read(t, s, func(r store.Reader) ([]consent.Event, error) { return r.Events(c.ID, test.after, test.limit) })
+		got := read(t, s,
+			func(r store.Reader) ([]consent.Event, error) { return r.Events(c.ID, test.after, test.limit) })
 		wantEqual(t, fmt.Sprintf("the events behind %d, at most %d", test.after, test.limit), got, test.want)
 	}
 	for _, sequence := range []int64{-1, 0, 1, 3, 5} {
-		wantError(t, fmt.Sprintf("sequence %d after 3", sequence), s.Update(t.Context(), hansa, func(tx store.Tx) error {
-			return tx.AppendEvent(c.ID, newEvent(sequence, consentv1.ConsentEvent_APPROVED), consentAfter(c, sequence))
-		}), store.ErrConflict)
+		wantError(t, fmt.Sprintf("sequence %d after 3", sequence),
+			s.Update(t.Context(), hansa, func(tx store.Tx) error {
+				return tx.AppendEvent(c.ID, newEvent(sequence, consentv1.ConsentEvent_APPROVED),
+					consentAfter(c, sequence))
+			}), store.ErrConflict)
 	}
 	wantError(t, "an event of none", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.AppendEvent(id(9), newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1))
@@ -67,10 +72,12 @@ func testConsentLog(t *testing.T, s *spread) {
 	for sequence := int64(1); sequence <= 3; sequence++ {
 		for _, consentID := range []string{id(3), id(2)} {
 			for _, tenant := range []string{hansa, stranger} {
-				event, after := newEvent(sequence, consentv1.ConsentEvent_LINK_OPENED), consentAfter(rowOf[tenant+consentID], sequence)
+				event, after := newEvent(sequence,
+					consentv1.ConsentEvent_LINK_OPENED), consentAfter(rowOf[tenant+consentID], sequence)
 				updateOf(t, s, tenant, func(tx store.Tx) error { return tx.AppendEvent(consentID, event, after) })
 				if tenant == hansa {
-					want = append(want, store.ConsentEntry{Tenant: tenant, ConsentID: consentID, Event: event, After: after})
+					want = append(want,
+						store.ConsentEntry{Tenant: tenant, ConsentID: consentID, Event: event, After: after})
 				}
 			}
 		}
@@ -88,7 +95,8 @@ func testConsentLog(t *testing.T, s *spread) {
 	}
 	wantEqual(t, "the tenant's log", got, want)
 	head := read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(store.ConsentLog) })
-	others := readOf(t, s, stranger, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", "", many) })
+	others := readOf(t, s, stranger,
+		func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", "", many) })
 	if newest := others[len(others)-1].Cursor; head != newest {
 		t.Errorf("the log's end is %s, the newest entry's %s", head, newest)
 	}
@@ -108,7 +116,11 @@ func testConsentLog(t *testing.T, s *spread) {
 						page = append(page, entry)
 					}
 				}
-				got := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(consentID, after, limit) })
+				got := read(t, s,
+					func(r store.Reader) ([]store.ConsentEntry, error) {
+						return r.ConsentEntries(consentID, after,
+							limit)
+					})
 				wantEqual(t, fmt.Sprintf("the log of %q behind %s, at most %d", consentID, after, limit), got, page)
 			}
 		}
@@ -121,7 +133,9 @@ func testShipmentLog(t *testing.T, s *spread) {
 		return errors.Join(tx.InsertShipment(newShipment(hansa, 2, "")), tx.InsertShipment(newShipment(hansa, 3, "")))
 	})
 	updateOf(t, s, stranger, func(tx store.Tx) error { return tx.InsertShipment(newShipment(stranger, 2, "")) })
-	for _, status := range []documentsv1.Shipment_Status{documentsv1.Shipment_SUBMITTED, documentsv1.Shipment_DELIVERED} {
+	for _, status := range []documentsv1.Shipment_Status{
+		documentsv1.Shipment_SUBMITTED, documentsv1.Shipment_DELIVERED,
+	} {
 		for _, key := range []struct {
 			tenant string
 			n      int
@@ -146,20 +160,23 @@ func testShipmentLog(t *testing.T, s *spread) {
 		last, want[i].Cursor = got[i].Cursor, got[i].Cursor
 	}
 	wantEqual(t, "the tenant's log", got, want)
-	if head := read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(store.ShipmentLog) }); head != last {
+	if head := read(t, s,
+		func(r store.Reader) (store.Cursor, error) { return r.Head(store.ShipmentLog) }); head != last {
 		t.Errorf("the log's end is %s, the newest entry's %s", head, last)
 	}
 	empty := read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(store.ConsentLog) })
-	wantEqual(t, "what lies behind the end of the other log, which is empty", read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) {
-		return r.ConsentEntries("", empty, many)
-	}), nil)
+	wantEqual(t, "what lies behind the end of the other log, which is empty",
+		read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) {
+			return r.ConsentEntries("", empty, many)
+		}), nil)
 	behind := want[1].Cursor
 	wantEqual(t, "the log behind a cursor, one", read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) {
 		return r.ShipmentEntries("", behind, 1)
 	}), want[2:3])
-	wantEqual(t, "the log of one shipment behind a cursor", read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) {
-		return r.ShipmentEntries(id(2), behind, 9)
-	}), want[3:])
+	wantEqual(t, "the log of one shipment behind a cursor",
+		read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) {
+			return r.ShipmentEntries(id(2), behind, 9)
+		}), want[3:])
 	wantEqual(t, "the log, none asked for", read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) {
 		return r.ShipmentEntries("", "", 0)
 	}), nil)
@@ -172,10 +189,13 @@ func testShipmentLog(t *testing.T, s *spread) {
 func testTails(t *testing.T, s *spread) {
 	for n, tenant := range []string{hansa, stranger, hansa} {
 		updateOf(t, s, tenant, func(tx store.Tx) error {
-			err := errors.Join(tx.InsertCustomer(newCustomer(tenant, 10+n, "")), tx.InsertConsent(newConsent(tenant, 20+n, id(10+n))),
+			err := errors.Join(tx.InsertCustomer(newCustomer(tenant, 10+n, "")),
+				tx.InsertConsent(newConsent(tenant, 20+n, id(10+n))),
 				tx.InsertShipment(newShipment(tenant, 30+n, "")))
 			for sequence := range int64(2) {
-				err = errors.Join(err, tx.AppendEvent(id(20+n), newEvent(sequence+1, consentv1.ConsentEvent_LINK_OPENED), &consentv1.Consent{}),
+				err = errors.Join(err,
+					tx.AppendEvent(id(20+n), newEvent(sequence+1, consentv1.ConsentEvent_LINK_OPENED),
+						&consentv1.Consent{}),
 					tx.AppendShipment(id(30+n), &documentsv1.Shipment{}))
 			}
 			return err
@@ -192,7 +212,8 @@ func testTails(t *testing.T, s *spread) {
 		for _, e := range page {
 			after = e.Cursor
 			consents = append(consents, fmt.Sprint(e.Tenant, e.ConsentID, e.Event.Sequence))
-			own := readOf(t, s, e.Tenant, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(e.ConsentID, "", many) })
+			own := readOf(t, s, e.Tenant,
+				func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries(e.ConsentID, "", many) })
 			wantEqual(t, "the entry, as its tenant reads it", e, own[e.Event.Sequence-1])
 		}
 		if len(page) < 2 {
@@ -236,12 +257,18 @@ func testCursors(t *testing.T, s *spread) {
 	refuse := func(what string, log store.Log, cursor store.Cursor) {
 		t.Helper()
 		if log == store.ConsentLog {
-			wantError(t, what, readError(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", cursor, 1) }), store.ErrCursor)
+			wantError(t, what,
+				readError(t, s,
+					func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", cursor, 1) }),
+				store.ErrCursor)
 			_, err := s.System().TailConsents(t.Context(), cursor, 1)
 			wantError(t, what+", of all tenants", err, store.ErrCursor)
 			return
 		}
-		wantError(t, what, readError(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) { return r.ShipmentEntries("", cursor, 1) }), store.ErrCursor)
+		wantError(t, what,
+			readError(t, s,
+				func(r store.Reader) ([]store.ShipmentEntry, error) { return r.ShipmentEntries("", cursor, 1) }),
+			store.ErrCursor)
 		_, err := s.System().TailShipments(t.Context(), cursor, 1)
 		wantError(t, what+", of all tenants", err, store.ErrCursor)
 	}
@@ -303,8 +330,9 @@ func insertLogConsents(t *testing.T, s store.Store, consents int) {
 	})
 }
 
-// testLogUnderLoad has writers append at the same time while readers follow the log in small steps, each of them a new subscription that
-// resumes behind the last entry that was read. In the end every reader must have read what the log holds: no gap, no repeat, the same order.
+// testLogUnderLoad has writers append at the same time while readers follow the log in small steps, each of them a new
+// subscription that resumes behind the last entry that was read. In the end every reader must have read what the log
+// holds: no gap, no repeat, the same order.
 func testLogUnderLoad(t *testing.T, s *spread) {
 	randomSeed := rand.Uint64()
 	t.Logf("seed %d", randomSeed)
@@ -350,13 +378,15 @@ func testLogUnderLoad(t *testing.T, s *spread) {
 		}
 		next[entry.ConsentID]++
 		if entry.Event.Sequence != next[entry.ConsentID] || int64(entry.After.GetEventCount()) != entry.Event.Sequence {
-			t.Fatalf("entry %d has sequence %d, state %d; want %d", i, entry.Event.Sequence, entry.After.GetEventCount(), next[entry.ConsentID])
+			t.Fatalf("entry %d has sequence %d, state %d; want %d", i, entry.Event.Sequence,
+				entry.After.GetEventCount(), next[entry.ConsentID])
 		}
 	}
 	for n, reading := range readings {
 		want := all
 		if reading.consentID != "" {
-			want = slices.DeleteFunc(slices.Clone(all), func(e store.ConsentEntry) bool { return e.ConsentID != reading.consentID })
+			want = slices.DeleteFunc(slices.Clone(all),
+				func(e store.ConsentEntry) bool { return e.ConsentID != reading.consentID })
 		}
 		wantSameEntries(t, fmt.Sprint("reader ", n), reading.entries, want)
 		if reading.resumes < logResumes {
@@ -372,7 +402,8 @@ func wantSameEntries(t *testing.T, who string, got, want []store.ConsentEntry) {
 	}
 }
 
-// appendEvents appends a writer's share, to one or two consents at a time; some transactions are given up after they appended.
+// appendEvents appends a writer's share, to one or two consents at a time; some transactions are given up after they
+// appended.
 func appendEvents(t *testing.T, s store.Store, random *rand.Rand) {
 	for left := logEventsByWriter; left > 0; {
 		chosen := random.Perm(logConsents)[:min(left, 1+random.IntN(2))]
@@ -409,11 +440,13 @@ func appendNext(tx store.Tx, consentID string) error {
 	if err := tx.UpdateConsent(c); err != nil {
 		return err
 	}
-	return tx.AppendEvent(c.ID, newEvent(int64(c.Resource.GetEventCount()), consentv1.ConsentEvent_LINK_OPENED), c.Resource)
+	return tx.AppendEvent(c.ID, newEvent(int64(c.Resource.GetEventCount()), consentv1.ConsentEvent_LINK_OPENED),
+		c.Resource)
 }
 
 // followLog reads a log entry by entry, until the writers have finished and there is no more.
-func followLog(t *testing.T, s store.Database, next func(store.Cursor) ([]store.ConsentEntry, error), finished <-chan struct{}) (entries []store.ConsentEntry, resumes int) {
+func followLog(t *testing.T, s store.Database, next func(store.Cursor) ([]store.ConsentEntry, error),
+	finished <-chan struct{}) (entries []store.ConsentEntry, resumes int) {
 	var after store.Cursor
 	for last := false; ; resumes++ {
 		wake, cancel := s.System().Subscribe(store.ConsentLog)
@@ -446,8 +479,9 @@ func followLog(t *testing.T, s store.Database, next func(store.Cursor) ([]store.
 	}
 }
 
-// testLateCommits has transactions append to the log and then dally, while others that began later append and commit, as far as the store lets
-// them. Readers that look all the time must see every entry in the log's order: whoever has seen one has seen all before it.
+// testLateCommits has transactions append to the log and then dally, while others that began later append and commit,
+// as far as the store lets them. Readers that look all the time must see every entry in the log's order: whoever has
+// seen one has seen all before it.
 func testLateCommits(t *testing.T, s *spread) {
 	const rounds, writers = 12, 3
 	const dally = 20 * time.Millisecond
@@ -502,7 +536,8 @@ func testLateCommits(t *testing.T, s *spread) {
 		<-appended
 		for n := 1; n < writers; n++ {
 			quick.Go(func() {
-				if err := s.Update(t.Context(), hansa, func(tx store.Tx) error { return appendNext(tx, id(10+n)) }); err != nil {
+				if err := s.Update(t.Context(), hansa,
+					func(tx store.Tx) error { return appendNext(tx, id(10+n)) }); err != nil {
 					t.Errorf("Update: %v", err)
 				}
 			})
@@ -532,8 +567,11 @@ func testSubscribe(t *testing.T, s *spread) {
 			tx.InsertShipment(newShipment(hansa, 2, "")))
 	})
 	appendTo := map[store.Log]func(store.Tx) error{
-		store.ConsentLog:  func(tx store.Tx) error { return appendNext(tx, id(2)) },
-		store.ShipmentLog: func(tx store.Tx) error { return tx.AppendShipment(id(2), newShipment(hansa, 2, "").Resource) },
+		store.ConsentLog: func(tx store.Tx) error { return appendNext(tx, id(2)) },
+		store.ShipmentLog: func(tx store.Tx) error {
+			return tx.AppendShipment(id(2),
+				newShipment(hansa, 2, "").Resource)
+		},
 	}
 	await := func(t *testing.T, wake <-chan struct{}) {
 		t.Helper()
@@ -606,7 +644,8 @@ func testSubscribeUnderLoad(t *testing.T, s *spread) {
 		group.Go(func() {
 			for sequence := int64(1); sequence <= events; sequence++ {
 				err := s.Update(t.Context(), hansa, func(tx store.Tx) error {
-					return tx.AppendEvent(id(10+n), newEvent(sequence, consentv1.ConsentEvent_LINK_OPENED), &consentv1.Consent{})
+					return tx.AppendEvent(id(10+n), newEvent(sequence, consentv1.ConsentEvent_LINK_OPENED),
+						&consentv1.Consent{})
 				})
 				if err != nil {
 					t.Errorf("Update: %v", err)

@@ -67,7 +67,8 @@ func testCallbacks(t *testing.T, s *spread) {
 }
 
 // wantSweep deletes what is older than a time, at most limit rows, and compares how many there were.
-func wantSweep(t *testing.T, sweep func(context.Context, time.Time, int) (int, error), before time.Time, limit, want int) {
+func wantSweep(t *testing.T, sweep func(context.Context, time.Time, int) (int, error), before time.Time,
+	limit, want int) {
 	t.Helper()
 	n, err := sweep(t.Context(), before, limit)
 	if n != want || err != nil {
@@ -103,7 +104,8 @@ func testIdempotency(t *testing.T, s *spread) {
 		return tx.InsertIdempotency(newIdempotency(hansa, "CreateConsent", "key-1"))
 	}), store.ErrExists)
 	for _, free := range []*store.Idempotency{
-		newIdempotency(hansa, "CreateConsent", "key-2"), newIdempotency(hansa, "CreateShipment", "key-1"), newIdempotency(stranger, "CreateConsent", "key-1"),
+		newIdempotency(hansa, "CreateConsent", "key-2"), newIdempotency(hansa, "CreateShipment", "key-1"),
+		newIdempotency(stranger, "CreateConsent", "key-1"),
 	} {
 		updateOf(t, s, free.Tenant, func(tx store.Tx) error { return tx.InsertIdempotency(free) })
 	}
@@ -117,7 +119,8 @@ func testIdempotency(t *testing.T, s *spread) {
 	wantEqual(t, "the answered record", read(t, s, get), i)
 
 	forget := func(key, owner string) error {
-		return s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.DeleteIdempotency("CreateConsent", key, owner) })
+		return s.Update(t.Context(), hansa,
+			func(tx store.Tx) error { return tx.DeleteIdempotency("CreateConsent", key, owner) })
 	}
 	wantError(t, "to forget an answer", forget("key-1", "owner-1"), store.ErrClaimLost)
 	wantError(t, "to forget another owner's record", forget("key-2", "owner-2"), store.ErrClaimLost)
@@ -209,7 +212,8 @@ func testIdempotencyCleanup(t *testing.T, s *spread) {
 
 func testIntents(t *testing.T, s *spread) {
 	// Their leases run out in the order first, second, third, one minute after the other.
-	first, second, third := newIntent(stranger, 12, "consents/2"), newIntent(hansa, 11, "shipments/3"), newIntent(hansa, 10, "customers/1")
+	first, second, third := newIntent(stranger, 12,
+		"consents/2"), newIntent(hansa, 11, "shipments/3"), newIntent(hansa, 10, "customers/1")
 	for n, intent := range []*store.Intent{first, second, third} {
 		intent.Lease.Until = noon.Add(time.Duration(n+1) * time.Minute)
 	}
@@ -233,20 +237,23 @@ func testIntents(t *testing.T, s *spread) {
 	wantEqual(t, "the two that expired first", expired(time.Hour, 2), []*store.Intent{first, second})
 	wantEqual(t, "expired, none asked for", expired(time.Hour, 0), nil)
 	waiting := func() []*store.Intent {
-		return read(t, s, func(r store.Reader) ([]*store.Intent, error) { return r.OpenIntents("CreateShipment", "key-1") })
+		return read(t, s,
+			func(r store.Reader) ([]*store.Intent, error) { return r.OpenIntents("CreateShipment", "key-1") })
 	}
 	wantEqual(t, "those that wait with a record", waiting(), []*store.Intent{second})
 
 	for _, state := range []store.IntentState{store.IntentUnknown, store.IntentDone, store.IntentFailed} {
 		second.State, second.UpdateTime = state, second.UpdateTime.Add(time.Minute)
 		update(t, s, func(tx store.Tx) error { return tx.UpdateIntent(second.ID, state, second.UpdateTime) })
-		wantEqual(t, "the changed one", read(t, s, func(r store.Reader) (*store.Intent, error) { return r.Intent(second.ID) }), second)
+		wantEqual(t, "the changed one",
+			read(t, s, func(r store.Reader) (*store.Intent, error) { return r.Intent(second.ID) }), second)
 		wantEqual(t, "the expired ones", expired(time.Hour, 9), []*store.Intent{first, third})
 		wantEqual(t, "those that wait with a record", waiting(), nil)
 	}
 	wantSweep(t, s.System().DeleteIntentsBefore, second.UpdateTime, 9, 1) // the settled one
 	wantEqual(t, "the expired ones after forgetting", expired(time.Hour, 9), []*store.Intent{first, third})
-	wantEqual(t, "one that is not old enough", read(t, s, func(r store.Reader) (*store.Intent, error) { return r.Intent(second.ID) }), second)
+	wantEqual(t, "one that is not old enough",
+		read(t, s, func(r store.Reader) (*store.Intent, error) { return r.Intent(second.ID) }), second)
 	wantSweep(t, s.System().DeleteIntentsBefore, noon.AddDate(1, 0, 0), 0, 0)
 	wantSweep(t, s.System().DeleteIntentsBefore, noon.AddDate(1, 0, 0), 9, 1)
 	wantEqual(t, "the expired ones after forgetting", expired(time.Hour, 9), []*store.Intent{first, third})
@@ -256,7 +263,8 @@ func testIntents(t *testing.T, s *spread) {
 	wantError(t, "an id that is taken", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.InsertIntent(newIntent(hansa, 10, ""))
 	}), store.ErrExists)
-	wantError(t, "none", readError(t, s, func(r store.Reader) (*store.Intent, error) { return r.Intent(id(99)) }), store.ErrNotFound)
+	wantError(t, "none", readError(t, s, func(r store.Reader) (*store.Intent, error) { return r.Intent(id(99)) }),
+		store.ErrNotFound)
 }
 
 func testWebhooks(t *testing.T, s *spread) {
@@ -281,14 +289,16 @@ func testWebhooks(t *testing.T, s *spread) {
 func testAudit(t *testing.T, s *spread) {
 	var want []store.Audit
 	for n := range 6 {
-		entry := newAudit([]string{hansa, stranger}[n%2], fmt.Sprintf("Method%d", n), noon.Add(time.Duration(-n)*time.Minute)) // The order is not that of time.
+		entry := newAudit([]string{hansa, stranger}[n%2], fmt.Sprintf("Method%d", n),
+			noon.Add(time.Duration(-n)*time.Minute)) // The order is not that of time.
 		updateOf(t, s, entry.Tenant, func(tx store.Tx) error { return tx.AppendAudit(entry) })
 		want = append(want, *entry)
 	}
 	trail := func(tenant string, after int64, limit int) []store.Audit {
 		t.Helper()
 		if tenant != "" {
-			return readOf(t, s, tenant, func(r store.Reader) ([]store.Audit, error) { return r.AuditTrail(after, limit) })
+			return readOf(t, s, tenant,
+				func(r store.Reader) ([]store.Audit, error) { return r.AuditTrail(after, limit) })
 		}
 		entries, err := s.System().AuditTrail(t.Context(), after, limit)
 		if err != nil {
@@ -318,7 +328,8 @@ func testAudit(t *testing.T, s *spread) {
 	wantEqual(t, "what is left", trail("", 0, 100), want[:4])
 	update(t, s, func(tx store.Tx) error { return tx.AppendAudit(newAudit(hansa, "Later", noon)) })
 	if added := trail("", want[5].Position, 100); len(added) != 1 {
-		t.Errorf("behind the former last position there are %d new entries, want 1: a position was given twice", len(added))
+		t.Errorf("behind the former last position there are %d new entries, want 1: a position was given twice",
+			len(added))
 	}
 }
 
@@ -342,8 +353,10 @@ func testTimes(t *testing.T, s *spread) {
 			key.CreateTime, key.Lease.Until = test.in, test.in
 			intent := newIntent(hansa, 3, "")
 			intent.CreateTime, intent.UpdateTime, intent.Lease.Until = test.in, test.in, test.in
-			err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(c), tx.InsertIdempotency(key), tx.InsertIntent(intent),
-				tx.PutWebhook(&store.Webhook{Key: "key", Tenant: hansa, UpdateTime: test.in}), tx.AppendAudit(newAudit(hansa, "m", test.in)))
+			err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(c),
+				tx.InsertIdempotency(key), tx.InsertIntent(intent),
+				tx.PutWebhook(&store.Webhook{Key: "key", Tenant: hansa, UpdateTime: test.in}),
+				tx.AppendAudit(newAudit(hansa, "m", test.in)))
 			if err != nil {
 				return err
 			}
@@ -356,7 +369,8 @@ func testTimes(t *testing.T, s *spread) {
 				return err
 			}
 			got = []time.Time{
-				storedConsent.NextPoll, storedConsent.ValidUntil, storedConsent.LastPoll, storedKey.CreateTime, storedKey.Lease.Until, storedIntent.CreateTime,
+				storedConsent.NextPoll, storedConsent.ValidUntil, storedConsent.LastPoll, storedKey.CreateTime,
+				storedKey.Lease.Until, storedIntent.CreateTime,
 				storedIntent.UpdateTime, storedIntent.Lease.Until, storedWebhook.UpdateTime, trail[0].Time,
 			}
 			return errUndo
@@ -397,16 +411,20 @@ func testEmpty(t *testing.T, s *spread) {
 		end := headOf(t, s, log)
 		update(t, s, func(tx store.Tx) error {
 			if log == store.ConsentLog {
-				err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(newConsent(hansa, 2, id(1))))
+				err := errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")),
+					tx.InsertConsent(newConsent(hansa, 2, id(1))))
 				return errors.Join(err, appendNext(tx, id(2)))
 			}
-			return errors.Join(tx.InsertShipment(newShipment(hansa, 2, "")), tx.AppendShipment(id(2), newShipment(hansa, 2, "").Resource))
+			return errors.Join(tx.InsertShipment(newShipment(hansa, 2, "")),
+				tx.AppendShipment(id(2), newShipment(hansa, 2, "").Resource))
 		})
 		view(t, s, func(r store.Reader) error {
 			n1, err1 := rows(r.ConsentEntries("", end, 9))
 			n2, err2 := rows(r.ShipmentEntries("", end, 9))
-			if log == store.ConsentLog && (n1 != 1 || err1 != nil) || log == store.ShipmentLog && (n2 != 1 || err2 != nil) {
-				t.Errorf("behind the end of an empty log of %s there are %d and %d entries (%v, %v)", log, n1, n2, err1, err2)
+			if log == store.ConsentLog && (n1 != 1 || err1 != nil) || log == store.ShipmentLog && (n2 != 1 ||
+				err2 != nil) {
+				t.Errorf("behind the end of an empty log of %s there are %d and %d entries (%v, %v)", log, n1, n2, err1,
+					err2)
 			}
 			return nil
 		})

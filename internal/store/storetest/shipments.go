@@ -12,7 +12,8 @@ import (
 func testShipments(t *testing.T, s *spread) {
 	owned, free := newShipment(hansa, 2, id(1)), newShipment(hansa, 3, "")
 	update(t, s, func(tx store.Tx) error {
-		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertShipment(owned), tx.InsertShipment(free))
+		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertShipment(owned),
+			tx.InsertShipment(free))
 	})
 	get := func(id string) *store.Shipment {
 		return read(t, s, func(r store.Reader) (*store.Shipment, error) { return r.Shipment(id) })
@@ -30,7 +31,8 @@ func testShipments(t *testing.T, s *spread) {
 		t.Errorf("a changed shipment has version %d, want 2", owned.Version)
 	}
 	wantEqual(t, "the changed shipment", get(owned.ID), owned)
-	wantError(t, "a change of what changed", s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateShipment(stale) }), store.ErrConflict)
+	wantError(t, "a change of what changed",
+		s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateShipment(stale) }), store.ErrConflict)
 	wantError(t, "a change of none", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.UpdateShipment(newShipment(hansa, 9, ""))
 	}), store.ErrNotFound)
@@ -45,7 +47,8 @@ func testShipments(t *testing.T, s *spread) {
 	document := newShipment(hansa, 5, "")
 	document.Resource.Pdf = []byte("%PDF")
 	update(t, s, func(tx store.Tx) error {
-		return errors.Join(tx.InsertShipment(document), tx.AppendShipment(document.ID, document.Resource), tx.UpdateShipment(document))
+		return errors.Join(tx.InsertShipment(document), tx.AppendShipment(document.ID, document.Resource),
+			tx.UpdateShipment(document))
 	})
 	if string(document.Resource.GetPdf()) != "%PDF" {
 		t.Error("the caller's shipment was changed")
@@ -71,7 +74,8 @@ func testShipmentLists(t *testing.T, s *spread) {
 		return err
 	})
 	updateOf(t, s, stranger, func(tx store.Tx) error {
-		return errors.Join(tx.InsertCustomer(newCustomer(stranger, 1, "")), tx.InsertShipment(newShipment(stranger, 30, id(1))))
+		return errors.Join(tx.InsertCustomer(newCustomer(stranger, 1, "")),
+			tx.InsertShipment(newShipment(stranger, 30, id(1))))
 	})
 	for _, test := range []struct {
 		filter store.ShipmentFilter
@@ -97,7 +101,8 @@ func testDeletedShipments(t *testing.T, s *spread) {
 		if err := seed(tx, hansa); err != nil {
 			return err
 		}
-		return errors.Join(tx.InsertShipment(newShipment(hansa, 50, "")), tx.AppendShipment(id(50), &documentsv1.Shipment{}),
+		return errors.Join(tx.InsertShipment(newShipment(hansa, 50, "")),
+			tx.AppendShipment(id(50), &documentsv1.Shipment{}),
 			tx.InsertCallback(newCallback(hansa, store.CallbackShipment, "of the deleted", id(50))))
 	})
 	before := headOf(t, s, store.ShipmentLog)
@@ -119,9 +124,11 @@ func testDeletedShipments(t *testing.T, s *spread) {
 		_, err := s.System().Callback(t.Context(), store.CallbackShipment, hash(token))
 		wantError(t, "the token "+token, err, want)
 	}
-	wantError(t, "again", s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.DeleteShipment(id(50)) }), store.ErrNotFound)
+	wantError(t, "again", s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.DeleteShipment(id(50)) }),
+		store.ErrNotFound)
 	update(t, s, func(tx store.Tx) error { return tx.AppendShipment(id(seedShipment), &documentsv1.Shipment{}) })
-	entries := read(t, s, func(r store.Reader) ([]store.ShipmentEntry, error) { return r.ShipmentEntries("", before, 9) })
+	entries := read(t, s,
+		func(r store.Reader) ([]store.ShipmentEntry, error) { return r.ShipmentEntries("", before, 9) })
 	if len(entries) != 1 {
 		t.Errorf("behind the former end there are %d new entries, want 1: a position was given twice", len(entries))
 	}

@@ -46,7 +46,8 @@ type spreadSystem struct{ *spread }
 
 func (s spreadSystem) next() store.System { return s.spread.next().System() }
 
-func (s spreadSystem) ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, limit int) ([]*store.Consent, error) {
+func (s spreadSystem) ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration,
+	limit int) ([]*store.Consent, error) {
 	return s.next().ClaimDue(ctx, now, owner, lease, limit)
 }
 

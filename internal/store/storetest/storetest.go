@@ -1,5 +1,6 @@
-// Package storetest is the suite that every store must pass: package store says what a store does, this package proves it. It knows nothing
-// of any database. What only one of them can do, or must survive (its crashes, its files), is tested beside the implementation.
+// Package storetest is the suite that every store must pass: package store says what a store does, this package proves
+// it. It knows nothing of any database. What only one of them can do, or must survive (its crashes, its files), is
+// tested beside the implementation.
 package storetest
 
 import (
@@ -13,9 +14,10 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// Run runs the suite, on one store, and on two that have one database open, as two processes have: there each call goes to the other one than
-// the call before, so that what one wrote the other must find. prepare makes an empty database of the test's own and gives what opens it, as
-// often as it is called; the stores are closed when the test ends. Tests run in parallel.
+// Run runs the suite, on one store, and on two that have one database open, as two processes have: there each call goes
+// to the other one than the call before, so that what one wrote the other must find. prepare makes an empty database of
+// the test's own and gives what opens it, as often as it is called; the stores are closed when the test ends. Tests run
+// in parallel.
 func Run(t *testing.T, prepare func(t *testing.T) (open func() store.Database)) {
 	for _, mode := range []struct {
 		name   string

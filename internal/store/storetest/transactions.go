@@ -62,7 +62,8 @@ func testPanic(t *testing.T, s *spread) {
 			})
 		}()
 	}
-	wantError(t, "Customer", readError(t, s, func(r store.Reader) (*store.Customer, error) { return r.Customer(id(1)) }), store.ErrNotFound)
+	wantError(t, "Customer",
+		readError(t, s, func(r store.Reader) (*store.Customer, error) { return r.Customer(id(1)) }), store.ErrNotFound)
 }
 
 // testGoexit ends the goroutine within a transaction, as a failing test does.
@@ -81,7 +82,8 @@ func testGoexit(t *testing.T, s *spread) {
 		})
 		group.Wait()
 	}
-	wantError(t, "Customer", readError(t, s, func(r store.Reader) (*store.Customer, error) { return r.Customer(id(1)) }), store.ErrNotFound)
+	wantError(t, "Customer",
+		readError(t, s, func(r store.Reader) (*store.Customer, error) { return r.Customer(id(1)) }), store.ErrNotFound)
 	update(t, s, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(hansa, 1, "")) })
 }
 
@@ -109,7 +111,8 @@ func testConflicts(t *testing.T, s *spread) {
 	if runs != 2 {
 		t.Errorf("the function ran %d times, want 2", runs)
 	}
-	if trail := read(t, s, func(r store.Reader) ([]store.Audit, error) { return r.AuditTrail(0, many) }); len(trail) != 2 {
+	if trail := read(t, s,
+		func(r store.Reader) ([]store.Audit, error) { return r.AuditTrail(0, many) }); len(trail) != 2 {
 		t.Errorf("the trail has %d entries, want that of seed and that of the last run", len(trail))
 	}
 	// What was read outside the transaction stays what it is.
@@ -122,7 +125,9 @@ func testConflicts(t *testing.T, s *spread) {
 		t.Errorf("the function ran %d times, want a few", runs)
 	}
 	// Other errors are no reason to try again.
-	for _, want := range []error{store.ErrExists, store.ErrNotFound, store.ErrClaimed, store.ErrClaimLost, store.ErrCursor, errUndo} {
+	for _, want := range []error{
+		store.ErrExists, store.ErrNotFound, store.ErrClaimed, store.ErrClaimLost, store.ErrCursor, errUndo,
+	} {
 		runs = 0
 		wantError(t, "Update", s.Update(t.Context(), hansa, func(store.Tx) error { runs++; return want }), want)
 		if runs != 1 {
@@ -131,8 +136,8 @@ func testConflicts(t *testing.T, s *spread) {
 	}
 }
 
-// testFailuresBesideOthers has many transactions at the same time, every third of which fails after it wrote: by its own error, by panic, by the
-// end of its context. What the others wrote is there, what these wrote is not.
+// testFailuresBesideOthers has many transactions at the same time, every third of which fails after it wrote: by its
+// own error, by panic, by the end of its context. What the others wrote is there, what these wrote is not.
 func testFailuresBesideOthers(t *testing.T, s *spread) {
 	const writers, each = 12, 30
 	var group sync.WaitGroup
@@ -186,7 +191,8 @@ func (s *spread) find(t *testing.T, n int) (found *store.Customer, err error) {
 	return found, err
 }
 
-// testErrorsLeaveTransactionUsable sees that after an error that the store documents, the transaction can go on and be committed.
+// testErrorsLeaveTransactionUsable sees that after an error that the store documents, the transaction can go on and be
+// committed.
 func testErrorsLeaveTransactionUsable(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error { return seed(tx, hansa) })
 	conflict := newConsent(hansa, seedConsent, id(seedCustomer))
@@ -203,13 +209,22 @@ func testErrorsLeaveTransactionUsable(t *testing.T, s *spread) {
 			{"a customer's id is taken", tx.InsertCustomer(newCustomer(hansa, seedCustomer, "")), store.ErrExists},
 			{"a reference is taken", tx.InsertCustomer(newCustomer(hansa, 8, "reference-1")), store.ErrExists},
 			{"a new reference is taken", tx.UpdateCustomer(newCustomer(hansa, 7, "reference-1")), store.ErrExists},
-			{"a consent's id is taken", tx.InsertConsent(newConsent(hansa, seedConsent, id(seedCustomer))), store.ErrExists},
+			{
+				"a consent's id is taken", tx.InsertConsent(newConsent(hansa, seedConsent, id(seedCustomer))),
+				store.ErrExists,
+			},
 			{"a consent's customer is missing", tx.InsertConsent(newConsent(hansa, 8, id(8))), store.ErrNotFound},
 			{"a consent changed", tx.UpdateConsent(conflict), store.ErrConflict},
-			{"an event is out of turn", tx.AppendEvent(id(seedConsent), newEvent(1, 1), &consentv1.Consent{}), store.ErrConflict},
+			{
+				"an event is out of turn", tx.AppendEvent(id(seedConsent), newEvent(1, 1), &consentv1.Consent{}),
+				store.ErrConflict,
+			},
 			{"a shipment's id is taken", tx.InsertShipment(newShipment(hansa, seedShipment, "")), store.ErrExists},
 			{"a shipment's customer is missing", tx.InsertShipment(newShipment(hansa, 8, id(8))), store.ErrNotFound},
-			{"a token is taken", tx.InsertCallback(newCallback(hansa, store.CallbackShipment, "r "+hansa, "")), store.ErrExists},
+			{
+				"a token is taken", tx.InsertCallback(newCallback(hansa, store.CallbackShipment, "r "+hansa, "")),
+				store.ErrExists,
+			},
 			{"a record is another's", tx.DeleteIdempotency("CreateConsent", "key-1", "owner-9"), store.ErrClaimLost},
 			{"a claim is another's", tx.ReleaseUser(id(seedCustomer), finoos, "owner-9"), store.ErrClaimLost},
 			{"a key is taken", tx.InsertIdempotency(newIdempotency(hansa, "CreateConsent", "key-1")), store.ErrExists},
@@ -254,7 +269,8 @@ func testSnapshot(t *testing.T, s *spread) {
 		wantEqual(t, "the state within the View", after, before)
 		return err
 	})
-	if entries := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", "", 9) }); len(entries) != 1 {
+	if entries := read(t, s,
+		func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", "", 9) }); len(entries) != 1 {
 		t.Errorf("the next View sees %d entries, want 1", len(entries))
 	}
 }
@@ -264,7 +280,8 @@ func testLostUpdates(t *testing.T, s *spread) {
 	consentRow, shipment := newConsent(hansa, 2, id(1)), newShipment(hansa, 3, id(1))
 	consentRow.Flow = 0
 	update(t, s, func(tx store.Tx) error {
-		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(consentRow), tx.InsertShipment(shipment))
+		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(consentRow),
+			tx.InsertShipment(shipment))
 	})
 	const sides, times = 8, 20
 	var group sync.WaitGroup
@@ -305,7 +322,8 @@ func testLostUpdates(t *testing.T, s *spread) {
 		}
 		s, err := r.Shipment(id(3))
 		if err != nil || len(s.Provider) != len(finoos)+sides*times || s.Version != 1+sides*times {
-			t.Errorf("%d dots, version %d (%v), want %d and one more", len(s.Provider)-len(finoos), s.Version, err, sides*times)
+			t.Errorf("%d dots, version %d (%v), want %d and one more", len(s.Provider)-len(finoos), s.Version, err,
+				sides*times)
 		}
 		return nil
 	})
@@ -387,7 +405,8 @@ func testEnded(t *testing.T, s *spread) {
 	if err := writer.InsertCustomer(newCustomer(hansa, 1, "")); err == nil {
 		t.Error("a Tx writes after its Update")
 	}
-	if found := read(t, s, func(r store.Reader) ([]*store.Customer, error) { return r.Customers(store.Page{Size: 1}) }); len(found) != 0 {
+	if found := read(t, s,
+		func(r store.Reader) ([]*store.Customer, error) { return r.Customers(store.Page{Size: 1}) }); len(found) != 0 {
 		t.Error("it is stored")
 	}
 	if err := s.Close(); err != nil {
@@ -406,12 +425,15 @@ func testEnded(t *testing.T, s *spread) {
 
 // testCopies changes what was handed in and what was handed out, and sees that the store's own did not.
 func testCopies(t *testing.T, s *spread) {
-	c, consentRow, shipment := newCustomer(hansa, 1, "reference-1"), newConsent(hansa, 2, id(1)), newShipment(hansa, 3, id(1))
-	key, event, after := newIdempotency(hansa, "CreateConsent", "key-1"), newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(consentRow, 1)
+	c, consentRow, shipment := newCustomer(hansa, 1,
+		"reference-1"), newConsent(hansa, 2, id(1)), newShipment(hansa, 3, id(1))
+	key, event, after := newIdempotency(hansa, "CreateConsent",
+		"key-1"), newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(consentRow, 1)
 	key.Response = []byte("answer")
 	var before *state
 	update(t, s, func(tx store.Tx) error {
-		err := errors.Join(tx.InsertCustomer(c), tx.InsertConsent(consentRow), tx.InsertShipment(shipment), tx.InsertIdempotency(key),
+		err := errors.Join(tx.InsertCustomer(c), tx.InsertConsent(consentRow), tx.InsertShipment(shipment),
+			tx.InsertIdempotency(key),
 			tx.AppendEvent(id(2), event, after))
 		if err != nil {
 			return err
@@ -420,7 +442,8 @@ func testCopies(t *testing.T, s *spread) {
 			return err
 		}
 		c.Resource.Reference, c.Reference[0], c.Users[finoos] = "changed", 0, "changed"
-		consentRow.Resource.Reference, consentRow.Redirects.Success, consentRow.State[0], consentRow.Reference[0] = "changed", "changed", 'X', 0
+		consentRow.Resource.Reference, consentRow.Redirects.Success, consentRow.State[0],
+			consentRow.Reference[0] = "changed", "changed", 'X', 0
 		shipment.Resource.Address.City = "changed"
 		event.Bank.DisplayName, after.Link.Uri, key.Response[0] = "changed", "changed", 'X'
 		within, err := dump(tx, hansa)

@@ -13,10 +13,11 @@ import (
 // write is a call of one of Tx's methods.
 type write struct {
 	method string
-	// do makes the call on the rows that seed gave the tenant hansa; rows that it makes are a tenant's. In a transaction of hansa it succeeds,
-	// and changes the state, when the tenant is hansa.
+	// do makes the call on the rows that seed gave the tenant hansa; rows that it makes are a tenant's. In a
+	// transaction of hansa it succeeds, and changes the state, when the tenant is hansa.
 	do func(tx store.Tx, tenant string) error
-	// foreign is the error in a transaction of another tenant, who has a customer of their own with the id 9 and nothing else.
+	// foreign is the error in a transaction of another tenant, who has a customer of their own with the id 9 and
+	// nothing else.
 	foreign error
 	// row says that the method takes a row, which names its tenant.
 	row bool
@@ -97,7 +98,9 @@ var writes = []write{
 		return tx.UpdateIntent(id(seedIntent), store.IntentDone, noon.Add(time.Minute))
 	}},
 	{method: "PutWebhook", row: true, do: func(tx store.Tx, tenant string) error {
-		return tx.PutWebhook(&store.Webhook{Key: "webhook " + tenant, Tenant: tenant, Provider: fimento, Registered: true, UpdateTime: noon})
+		return tx.PutWebhook(&store.Webhook{
+			Key: "webhook " + tenant, Tenant: tenant, Provider: fimento, Registered: true, UpdateTime: noon,
+		})
 	}},
 	{method: "AppendAudit", row: true, do: func(tx store.Tx, tenant string) error {
 		return tx.AppendAudit(newAudit(tenant, "RevokeConsent", noon))
@@ -170,7 +173,10 @@ var lookups = []readCall{
 	{method: "Idempotency", find: func(r store.Reader) (int, error) {
 		return row(r.Idempotency("CreateConsent", "key-1"))
 	}},
-	{method: "OpenIntents", list: true, find: func(r store.Reader) (int, error) { return rows(r.OpenIntents("CreateConsent", "key-1")) }},
+	{
+		method: "OpenIntents", list: true,
+		find: func(r store.Reader) (int, error) { return rows(r.OpenIntents("CreateConsent", "key-1")) },
+	},
 	{method: "Intent", find: func(r store.Reader) (int, error) { return row(r.Intent(id(seedIntent))) }},
 	{method: "Webhook", find: func(r store.Reader) (int, error) { return row(r.Webhook("webhook hansa")) }},
 	{method: "AuditTrail", list: true, find: func(r store.Reader) (int, error) { return rows(r.AuditTrail(0, 10)) }},
@@ -178,12 +184,15 @@ var lookups = []readCall{
 
 // systemMethods are those of System, each with the test that calls it.
 var systemMethods = map[string]string{
-	"ClaimDue": "ClaimDue", "RenewLeases": "Leases", "ExpiredIntents": "Intents", "TailConsents": "Tails", "TailShipments": "Tails", "Head": "Tails",
-	"Subscribe": "Subscribe", "Callback": "Callbacks", "DeleteCallbacksBefore": "Callbacks", "DeleteIdempotencyBefore": "IdempotencyCleanup",
-	"DeleteIntentsBefore": "Intents", "DeleteAuditBefore": "Audit", "AuditTrail": "Audit",
+	"ClaimDue": "ClaimDue", "RenewLeases": "Leases", "ExpiredIntents": "Intents", "TailConsents": "Tails",
+	"TailShipments": "Tails", "Head": "Tails",
+	"Subscribe": "Subscribe", "Callback": "Callbacks", "DeleteCallbacksBefore": "Callbacks",
+	"DeleteIdempotencyBefore": "IdempotencyCleanup",
+	"DeleteIntentsBefore":     "Intents", "DeleteAuditBefore": "Audit", "AuditTrail": "Audit",
 }
 
-// testEveryMethod sees that the suite calls every method of a store: add a call of a new one to lookups, writes or systemMethods.
+// testEveryMethod sees that the suite calls every method of a store: add a call of a new one to lookups, writes or
+// systemMethods.
 func testEveryMethod(t *testing.T, _ *spread) {
 	covered := map[string]bool{"Head": true} // tells how many entries all tenants have, and nothing else
 	for _, l := range lookups {
@@ -237,7 +246,8 @@ func testIsolation(t *testing.T, s *spread) {
 		})
 	}
 
-	updateOf(t, s, stranger, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(stranger, 9, "reference-1")) })
+	updateOf(t, s, stranger,
+		func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(stranger, 9, "reference-1")) })
 	for _, w := range writes {
 		t.Run(w.method, func(t *testing.T) {
 			updateOf(t, s, stranger, func(tx store.Tx) error {

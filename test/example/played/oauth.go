@@ -67,7 +67,9 @@ func (s *Server) consentToken(r *http.Request) reply {
 	if err != nil {
 		return oauthError(http.StatusBadRequest, "invalid_request")
 	}
-	answer := tokenWire{AccessToken: "access-" + s.core.Rand.Hex(40), TokenType: "Bearer", ExpiresIn: int(TokenTTL.Seconds())}
+	answer := tokenWire{
+		AccessToken: "access-" + s.core.Rand.Hex(40), TokenType: "Bearer", ExpiresIn: int(TokenTTL.Seconds()),
+	}
 	if f, ok := form(withBody(r, body), "grant_type", "code"); ok && f["grant_type"] == "authorization_code" {
 		c = s.codes[f["code"]]
 		delete(s.codes, f["code"])
