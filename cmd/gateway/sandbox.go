@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
 	"kontor.dev/kontor/internal/telemetry"
@@ -169,10 +170,16 @@ func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*con
 		blocks[p.ID] = p.Player.Settings()
 	}
 	least := max(f.step, 100*time.Millisecond)
+	// A provider may have Kontor remember something; the database that it is sealed in begins empty each time.
+	storeKey, err := keys.New()
+	if err != nil {
+		return nil, err
+	}
 	text, err := json.Marshal(object{ // which is YAML
 		"listen":     object{"grpc": f.grpc, "http": f.http, "admin": f.admin},
 		"public_url": "http://" + f.http,
 		"store":      "sqlite:" + path,
+		"store_key":  storeKey.Reveal(),
 		"polling":    object{"min_interval": least.String(), "max_interval": max(least, 5*time.Minute).String()},
 		"tenants": object{"default": object{
 			"redirect_uris": []string{

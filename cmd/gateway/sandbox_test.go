@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +28,9 @@ func playedAt(list []sandbox.Dialect) []*sandboxes.Played {
 	return played
 }
 
+// firstTwo are the dialects whose texts are held to the letter here. What a further one brings along is its own.
+var firstTwo = dialects[:2:2]
+
 // TestWalkThrough: newcomers and the documentation follow this text to the letter.
 func TestWalkThrough(t *testing.T) {
 	want, err := os.ReadFile(filepath.Join("testdata", "walkthrough.txt"))
@@ -39,7 +41,7 @@ func TestWalkThrough(t *testing.T) {
 	a := addresses{
 		GRPC: "127.0.0.1:9090", HTTP: "http://127.0.0.1:8080", Admin: "http://127.0.0.1:8081", Key: "kontor_key",
 	}
-	printWalkThrough(&got, a, playedAt(dialects))
+	printWalkThrough(&got, a, playedAt(firstTwo))
 	if got.String() != string(want) {
 		t.Errorf("the walk-through is not that of testdata/walkthrough.txt:\n%s", &got)
 	}
@@ -68,7 +70,7 @@ func TestAFurtherDialect(t *testing.T) {
 			After:    "  curl $K/v1/$UT\n",
 		},
 	}
-	list := append(slices.Clone(dialects), third)
+	list := append(firstTwo, third)
 	f, err := parseSandboxFlags([]string{"-utopia", "127.0.0.1:0"}, list, io.Discard)
 	if err != nil || f.played["utopia"] != "127.0.0.1:0" || f.played["fimento"] != "127.0.0.1:8090" {
 		t.Errorf("the flags give %v, %v", f.played, err)
@@ -116,6 +118,23 @@ func TestAFurtherDialect(t *testing.T) {
 	ready, err := json.Marshal(addresses{GRPC: "a:1", Played: map[string]string{"utopia": "http://b:2"}})
 	if want := `{"admin":"","grpc":"a:1","http":"","utopia":"http://b:2"}`; err != nil || string(ready) != want {
 		t.Errorf("the ready file is %s, %v; want %s", ready, err, want)
+	}
+}
+
+// TestSandboxConfig: what is served in front of the played providers is what `serve` would take, a key to seal with
+// included, since a provider of the list may have Kontor remember something.
+func TestSandboxConfig(t *testing.T) {
+	played, err := sandboxes.Start(t.Context(), sandboxes.Options{Dialects: firstTwo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = played.Close() })
+	_, hash := newKey()
+	cfg, err := sandboxConfig(sandboxFlags{
+		grpc: "127.0.0.1:0", http: "127.0.0.1:0", admin: "127.0.0.1:0", data: t.TempDir(),
+	}, played, hash)
+	if err != nil || cfg.StoreKey.IsZero() || len(cfg.Tenants["default"].Providers) != len(firstTwo) {
+		t.Errorf("%+v, %v", cfg, err)
 	}
 }
 

@@ -34,7 +34,8 @@ type consent struct {
 	person     sandbox.Person
 	login      *sandbox.BankLogin // the bank that the customer chose
 	validUntil time.Time
-	looked     bool      // since the approval
+	exchanged  bool      // the code that the approval brought
+	looked     bool      // since then
 	readyAt    time.Time // when the data is complete, once somebody looked
 	reads      map[string]int
 	exceeded   bool
@@ -118,7 +119,7 @@ func (s *Server) getConsent(r *http.Request, c *consent) reply {
 		return refusal(http.StatusTooManyRequests, "ACCESS_EXCEEDED")
 	}
 	answer := reply{http.StatusOK, s.wire(c)}
-	if c.status == statusValid && !c.looked {
+	if c.exchanged && !c.looked {
 		c.looked, c.readyAt = true, s.now().Add(s.core.Step)
 	}
 	return answer

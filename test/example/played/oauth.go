@@ -71,7 +71,9 @@ func (s *Server) consentToken(r *http.Request) reply {
 		AccessToken: "access-" + s.core.Rand.Hex(40), TokenType: "Bearer", ExpiresIn: int(TokenTTL.Seconds()),
 	}
 	if f, ok := form(withBody(r, body), "grant_type", "code"); ok && f["grant_type"] == "authorization_code" {
-		c = s.codes[f["code"]]
+		if c = s.codes[f["code"]]; c != nil {
+			c.exchanged = true
+		}
 		delete(s.codes, f["code"])
 		answer.RefreshToken = "refresh-" + s.core.Rand.Hex(40)
 	} else if f, ok = form(withBody(r, body), "grant_type", "refresh_token"); ok && f["grant_type"] == "refresh_token" {

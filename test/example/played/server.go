@@ -6,7 +6,7 @@
 //
 //	received            until the customer decides on the page
 //	valid, or rejected  approving brings a code, which is exchanged for the consent's token; from the first look at it
-//	                    on its data is collected for one Step (dataStatus "collecting", then "complete")
+//	                    then on its data is collected for one Step (dataStatus "collecting", then "complete")
 //	expired             once validUntil has passed
 //	revokedByPsu        the customer withdrew: Server.Withdraw
 //	terminatedByAspsp   the bank ended it: Server.Terminate
