@@ -501,3 +501,74 @@ func TestStoreThatDoesNotAnswer(t *testing.T) {
 	w.append(t, "a", "after")
 	s.want(t, "after")
 }
+
+// handed gives the subjects of the entries that wait for a stream.
+func handed(s *subscription[*message]) (ats []store.Cursor) {
+	for len(s.entries) > 0 {
+		ats = append(ats, (<-s.entries).at)
+	}
+	return ats
+}
+
+// entriesOf makes entries of the log, as the tailer reads them.
+func entriesOf(from, to int) (page []*entry[*message]) {
+	for n := from; n < to; n++ {
+		at := store.NewCursor(store.ShipmentLog, "epoch", int64(n))
+		page = append(page, &entry[*message]{about: Topic{Tenant: tenant, ID: "a"}, at: at})
+	}
+	return page
+}
+
+// TestNothingBehindAGap has a stream fall behind and then take some of what it has: what comes behind the entries that
+// were left out is not handed to it before it has read them.
+func TestNothingBehindAGap(t *testing.T) {
+	t.Parallel()
+	f := newOne(t).feed
+	s, err := f.subscribe(t.Context(), Topic{Tenant: tenant})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.unsubscribe(s)
+	f.deliver(f.tailer, entriesOf(0, buffered+1))
+	if len(s.behind) != 1 {
+		t.Error("the stream is not told that it fell behind")
+	}
+	for range buffered / 2 {
+		<-s.entries
+	}
+	f.deliver(f.tailer, entriesOf(buffered+1, buffered+2))
+	if rest := handed(s); len(rest) != buffered-buffered/2 {
+		t.Errorf("%d entries wait, want %d", len(rest), buffered-buffered/2)
+	}
+	f.refresh(s)
+	f.deliver(f.tailer, entriesOf(buffered+2, buffered+3))
+	if rest := handed(s); len(rest) != 1 {
+		t.Errorf("after the stream has begun anew, %d entries wait, want 1", len(rest))
+	}
+}
+
+// TestOneTailerAtATime has the tailer of former streams still be at work when the next one has begun: two would hand
+// over entries out of order.
+func TestOneTailerAtATime(t *testing.T) {
+	t.Parallel()
+	f := newOne(t).feed
+	former, err := f.subscribe(t.Context(), Topic{Tenant: tenant})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := f.tailer
+	f.unsubscribe(former)
+	s, err := f.subscribe(t.Context(), Topic{Tenant: tenant})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.unsubscribe(s)
+	f.deliver(late, entriesOf(0, 1))
+	if rest := handed(s); len(rest) != 0 {
+		t.Errorf("a former tailer handed over %d entries", len(rest))
+	}
+	f.giveUp(late)
+	if f.tailer == nil || len(s.behind) != 0 {
+		t.Error("a former tailer ended the present one")
+	}
+}
