@@ -32,7 +32,7 @@ func runCheck(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := assembly.New(assembly.Options{Tenants: wired.tenants, PublicURL: cfg.PublicURL}); err != nil {
+	if err := assembly.Check(wired.tenants); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s: ok\n", *path)
