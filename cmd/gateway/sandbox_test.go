@@ -66,7 +66,7 @@ func TestAFurtherDialect(t *testing.T) {
 			Data:     "  curl $K/v1/$UT/accounts\n",
 			Insights: sandbox.Stop{Title: "derived by Kontor for Utopia", Lines: "  curl $K/v1/$UT/insights\n"},
 			More:     []sandbox.Stop{{Title: "Ask Utopia for its dikes.", Lines: "  curl $K/v1/dikes\n"}},
-			End:      sandbox.Stop{Title: "Utopia wants a reason.", Lines: "  curl $K/v1/$UT:revoke\n"},
+			End:      sandbox.Stop{Title: "Utopia wants a reason.", Lines: "  curl $K/v1/${UT}:revoke\n"},
 			After:    "  curl $K/v1/$UT\n",
 		},
 	}
@@ -106,7 +106,7 @@ func TestAFurtherDialect(t *testing.T) {
 		"$UT/insights",
 		"6. Send a letter", "7. Ask Utopia for its dikes.", "8. Revoke one, delete the other. finoOS wants",
 		"Utopia wants a reason.\n",
-		"$SE:revoke", "$UT:revoke", "$SE/events", "curl $K/v1/$UT\n",
+		"${SE}:revoke", "${UT}:revoke", "$SE/events", "curl $K/v1/$UT\n",
 	} {
 		next := strings.Index(tour.String()[at:], want)
 		if next < 0 {

@@ -41,12 +41,12 @@ var tour = sandbox.Tour{
 `,
 	}, {
 		Title: "Follow it live, in the background, then open the link in a browser: choose a bank, confirm, approve.",
-		Lines: `  curl -sN $K/v1/$SE:watch -H "$A" -H 'accept: text/event-stream' | ` +
+		Lines: `  curl -sN $K/v1/${SE}:watch -H "$A" -H 'accept: text/event-stream' | ` +
 			`grep --line-buffered -o '"type":"[A-Z_]*"' &
 
    Without a browser, decide in the customer's place:
 
-  curl -s $K/v1/$SE:simulateDecision -H "$A" -d '{"decision":"APPROVED"}' -o /dev/null; sleep 6
+  curl -s $K/v1/${SE}:simulateDecision -H "$A" -d '{"decision":"APPROVED"}' -o /dev/null; sleep 6
 `,
 	}},
 	Data: `  curl -s $K/v1/$SE/accounts -H "$A"; echo
@@ -58,7 +58,7 @@ var tour = sandbox.Tour{
 `,
 	},
 	End: sandbox.Stop{
-		Lines: `  curl -s $K/v1/$SE:revoke -H "$A" -d '{}' | grep -o '"status":"REVOKED"'
+		Lines: `  curl -s $K/v1/${SE}:revoke -H "$A" -d '{}' | grep -o '"status":"REVOKED"'
 `,
 	},
 	After: `  curl -s $K/v1/$SE/events -H "$A" | grep -o '"type":"[A-Z_]*"'

@@ -31,6 +31,13 @@ func newValidation(requests []proto.Message) (*validation, error) {
 	return &validation{validator}, nil
 }
 
+// A list can hold a million values of which each breaks a rule: an answer names some of them, and those of a large
+// request are not all looked for.
+const (
+	maxViolations = 16
+	fullReport    = 64 << 10 // bytes of a request up to which all violations are found
+)
+
 // check refuses unknown fields and values that break a rule, with INVALID_FIELD and the fields' JSON paths.
 func (v *validation) check(request proto.Message) error {
 	if bytes.Equal(request.ProtoReflect().GetUnknown(), unreadable) {
@@ -40,7 +47,11 @@ func (v *validation) check(request proto.Message) error {
 	if path, ok := unknownField(request.ProtoReflect(), ""); ok {
 		return kerr.InvalidField(path, "is not a field of the request")
 	}
-	err := v.validator.Validate(request)
+	var options []protovalidate.ValidationOption
+	if proto.Size(request) > fullReport {
+		options = append(options, protovalidate.WithFailFast())
+	}
+	err := v.validator.Validate(request, options...)
 	if err == nil {
 		return nil
 	}
@@ -49,9 +60,10 @@ func (v *validation) check(request proto.Message) error {
 		return fmt.Errorf("validate: %w", err)
 	}
 	descriptor := request.ProtoReflect().Descriptor()
-	opts := make([]kerr.Option, len(invalid.Violations))
+	told := invalid.Violations[:min(len(invalid.Violations), maxViolations)]
+	opts := make([]kerr.Option, len(told))
 	var first string
-	for i, violation := range invalid.Violations {
+	for i, violation := range told {
 		path := fieldPath(descriptor, violation.Proto.GetField())
 		if i == 0 {
 			first = path

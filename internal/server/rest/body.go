@@ -26,7 +26,7 @@ func (*body) Close() error { return nil }
 // readBody bounds a body and reads it.
 func readBody(w http.ResponseWriter, r *http.Request, at *route, limit int64) error {
 	if r.Body == nil || r.Body == http.NoBody {
-		return nil
+		return at.needsBody(nil)
 	}
 	if r.ContentLength > limit {
 		return tooLarge()
@@ -38,11 +38,24 @@ func readBody(w http.ResponseWriter, r *http.Request, at *route, limit int64) er
 	if err != nil {
 		return kerr.InvalidField("body", "cannot be read")
 	}
+	if err := at.needsBody(text); err != nil {
+		return err
+	}
 	if at.update != nil {
-		text = at.update.unwrap(text, r.URL)
+		if text, err = at.update.unwrap(text, r.URL); err != nil {
+			return err
+		}
 	}
 	r.Body, r.ContentLength = &body{bytes.NewReader(text), text, at.creation}, int64(len(text))
 	r.GetBody = nil
+	return nil
+}
+
+// needsBody refuses an update without a body: it would read as one that empties every field.
+func (at *route) needsBody(text []byte) error {
+	if at.update != nil && len(blanks(text)) == 0 {
+		return kerr.InvalidField("body", "is needed: it holds what is to be changed")
+	}
 	return nil
 }
 

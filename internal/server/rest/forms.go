@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"kontor.dev/kontor/internal/api"
+	"kontor.dev/kontor/internal/kerr"
 )
 
 // Where callers may write a body in two ways. AIP-133 has creating requests with the bare resource as the body;
@@ -128,34 +129,68 @@ func updateOf(method protoreflect.MethodDescriptor, binding api.Binding) *update
 
 // unwrap takes a resource out of its wrapping; the mask beside it becomes a query parameter. A body whose first field
 // is one that the wrapping does not have is a bare resource, and not looked at any further.
-func (u *update) unwrap(text []byte, target *url.URL) []byte {
+func (u *update) unwrap(text []byte, target *url.URL) ([]byte, error) {
 	if name, _ := firstField(text); name != "" && name != u.resource && name != u.mask {
-		return text
+		return text, nil
 	}
 	return u.unwrapWhole(text, target)
 }
 
-func (u *update) unwrapWhole(text []byte, target *url.URL) []byte {
+func (u *update) unwrapWhole(text []byte, target *url.URL) ([]byte, error) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(text, &fields) != nil {
-		return text
+		return text, nil
 	}
 	inner, ok := fields[u.resource]
 	if !ok || isString(inner) {
-		return text
+		return text, nil
 	}
 	for name := range fields {
 		if name != u.resource && name != u.mask {
-			return text // the strict reader names what does not belong there
+			return text, nil // the strict reader names what does not belong there
 		}
 	}
-	var mask string
-	if raw, ok := fields[u.mask]; ok && json.Unmarshal(raw, &mask) == nil && mask != "" {
+	if name := twice(text); name != "" {
+		return nil, kerr.InvalidField(name, "is there twice")
+	}
+	var mask *string // null is as good as none
+	if raw, ok := fields[u.mask]; ok && json.Unmarshal(raw, &mask) != nil {
+		// A mask that is passed over would change more than was asked for.
+		return nil, kerr.InvalidField(u.mask, "must be field names with commas between")
+	}
+	if mask != nil && *mask != "" {
 		query := target.Query()
-		query.Set(u.mask, mask)
+		if query.Has(u.mask) {
+			return nil, kerr.InvalidField(u.mask, "is there twice")
+		}
+		query.Set(u.mask, *mask)
 		target.RawQuery = query.Encode()
 	}
-	return inner
+	return inner, nil
+}
+
+// twice gives the name of a field that an object has more than once, "" when there is none.
+func twice(object []byte) string {
+	decoder, seen := json.NewDecoder(bytes.NewReader(object)), map[string]bool{}
+	if _, err := decoder.Token(); err != nil {
+		return ""
+	}
+	for decoder.More() {
+		key, err := decoder.Token()
+		if err != nil {
+			return ""
+		}
+		name, _ := key.(string)
+		if seen[name] {
+			return name
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if decoder.Decode(&value) != nil {
+			return ""
+		}
+	}
+	return ""
 }
 
 func isString(value json.RawMessage) bool { return len(value) > 0 && value[0] == '"' }

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/api"
 )
 
@@ -192,8 +194,46 @@ func TestUnwrap(t *testing.T) {
 		``: {``, "a=b"},
 	} {
 		target := &url.URL{RawQuery: "a=b"}
-		if got := u.unwrap([]byte(body), target); string(got) != want[0] || target.RawQuery != want[1] {
-			t.Errorf("%s became %s?%s", body, got, target.RawQuery)
+		got, err := u.unwrap([]byte(body), target)
+		if err != nil || string(got) != want[0] || target.RawQuery != want[1] {
+			t.Errorf("%s became %s?%s, %v", body, got, target.RawQuery, err)
+		}
+	}
+	// A mask that were passed over would change more than was asked for.
+	for body, field := range map[string]string{
+		`{"customer":{},"updateMask":{"paths":["reference"]}}`:             "updateMask",
+		`{"customer":{},"updateMask":["reference"]}`:                       "updateMask",
+		`{"customer":{},"updateMask":7}`:                                   "updateMask",
+		`{"customer":{},"updateMask":"reference","updateMask":"products"}`: "updateMask",
+		`{"customer":{"reference":"one"},"customer":{"reference":"two"}}`:  "customer",
+		`{"updateMask":"products","customer":{}}?updateMask=reference`:     "updateMask",
+	} {
+		text, query, _ := strings.Cut(body, "?")
+		got, err := u.unwrap([]byte(text), &url.URL{RawQuery: query})
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s became %s, %v", body, got, err)
+		}
+	}
+	for _, empty := range []string{"null", `""`} {
+		target := &url.URL{}
+		if _, err := u.unwrap([]byte(`{"customer":{},"updateMask":`+empty+`}`), target); err != nil || target.RawQuery != "" {
+			t.Errorf("a mask of %s: %s, %v", empty, target.RawQuery, err)
+		}
+	}
+}
+
+// To find the place that does not fit must not cost more than to read the body.
+func TestLocatingIsBounded(t *testing.T) {
+	message := (&customerv1.Customer{}).ProtoReflect().Descriptor()
+	for elements, want := range map[int]string{
+		100:        "products[100]",
+		maxLocated: "body",
+		1_000_000:  "body",
+	} {
+		text := `{"products":[` + strings.Repeat("1,", elements) + `"x"]}`
+		d := &locator{Decoder: json.NewDecoder(strings.NewReader(text))}
+		if failure := locateMessage(d, message, "", 0); failure == nil || failure.path != want || d.values > maxLocated+1 {
+			t.Errorf("of %d elements: %v after %d values", elements, failure, d.values)
 		}
 	}
 }
@@ -271,8 +311,9 @@ func FuzzForms(f *testing.F) {
 		}
 		for _, u := range updates {
 			quick, whole := &url.URL{}, &url.URL{}
-			if got, wanted := u.unwrap(text, quick), u.unwrapWhole(text, whole); !bytes.Equal(got, wanted) ||
-				*quick != *whole {
+			got, err := u.unwrap(text, quick)
+			wanted, wantedErr := u.unwrapWhole(text, whole)
+			if !bytes.Equal(got, wanted) || *quick != *whole || (err == nil) != (wantedErr == nil) {
 				t.Errorf("%s: %s?%s; as a whole %s?%s", u.resource, got, quick.RawQuery, wanted, whole.RawQuery)
 			}
 		}

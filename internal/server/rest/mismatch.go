@@ -48,9 +48,20 @@ func newTarget(v any) (proto.Message, bool) {
 	return message, ok
 }
 
+// maxLocated bounds how many values are looked at to find the one that does not fit: each costs far more than to parse
+// it, and a body can hold millions.
+const maxLocated = 10_000
+
+// locator reads a document and counts what it looked at.
+type locator struct {
+	*json.Decoder
+
+	values int
+}
+
 // locate finds the first place at which a JSON document does not fit a message.
 func locate(text []byte, message protoreflect.MessageDescriptor) error {
-	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder := &locator{Decoder: json.NewDecoder(bytes.NewReader(text))}
 	decoder.UseNumber()
 	if err := wellFormed(text); err != nil {
 		return err
@@ -70,7 +81,7 @@ func wellFormed(text []byte) error {
 }
 
 // locateMessage reads one value, which should be an object.
-func locateMessage(d *json.Decoder, message protoreflect.MessageDescriptor, path string, depth int) *fieldError {
+func locateMessage(d *locator, message protoreflect.MessageDescriptor, path string, depth int) *fieldError {
 	if depth > maxDepth {
 		return &fieldError{orBody(path), "is nested too deep"}
 	}
@@ -113,7 +124,7 @@ func locateMessage(d *json.Decoder, message protoreflect.MessageDescriptor, path
 	return nil
 }
 
-func locateField(d *json.Decoder, field protoreflect.FieldDescriptor, path string, depth int) *fieldError {
+func locateField(d *locator, field protoreflect.FieldDescriptor, path string, depth int) *fieldError {
 	if !field.IsList() {
 		return locateValue(d, field, path, depth)
 	}
@@ -135,7 +146,10 @@ func locateField(d *json.Decoder, field protoreflect.FieldDescriptor, path strin
 	return nil
 }
 
-func locateValue(d *json.Decoder, field protoreflect.FieldDescriptor, path string, depth int) *fieldError {
+func locateValue(d *locator, field protoreflect.FieldDescriptor, path string, depth int) *fieldError {
+	if d.values++; d.values > maxLocated {
+		return &fieldError{"body", "does not fit the request, somewhere behind its first values"}
+	}
 	if field.Message() != nil {
 		return locateMessage(d, field.Message(), path, depth+1)
 	}
@@ -189,7 +203,7 @@ func wellKnown(message protoreflect.MessageDescriptor) bool {
 }
 
 // locateScalar reads a value of a message with a JSON form of its own.
-func locateScalar(d *json.Decoder, message protoreflect.MessageDescriptor, path string) *fieldError {
+func locateScalar(d *locator, message protoreflect.MessageDescriptor, path string) *fieldError {
 	var raw json.RawMessage
 	if err := d.Decode(&raw); err != nil {
 		return &fieldError{path, "cannot be read"}

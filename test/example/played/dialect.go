@@ -49,7 +49,7 @@ var tour = sandbox.Tour{
 `,
 	},
 	End: sandbox.Stop{
-		Lines: `  curl -s $K/v1/$NO:revoke -H "$A" -d '{}' | grep -o '"status":"REVOKED"'
+		Lines: `  curl -s $K/v1/${NO}:revoke -H "$A" -d '{}' | grep -o '"status":"REVOKED"'
 `,
 	},
 }
