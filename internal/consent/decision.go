@@ -12,7 +12,8 @@ import (
 // decide gives the customer's decision that counts among all that a history tells, unspecified when it tells none. It
 // fails closed: in doubt the customer has withdrawn, and no more data is read. The order of the events does not matter.
 //
-//   - Among decisions with a time the last by the provider's clock counts; of two at the same time, the withdrawal.
+//   - Among decisions with a time the last by the provider's clock counts; of two in the same second, the withdrawal:
+//     providers leave fractions out.
 //   - A withdrawal without a time ends what was approved in its own flow and in earlier ones, whenever that was: the
 //     customer has to approve in a later flow, with a time, to come back.
 //   - An approval without a time counts only while nothing tells of a withdrawal.
@@ -38,9 +39,9 @@ func decide(events []Event) consentv1.Decision_Value {
 			told == consentv1.Decision_APPROVED && e.Flow <= withdrawn {
 			continue
 		}
-		later := e.EventTime.After(at)
-		if later || e.EventTime.Equal(at) && told == consentv1.Decision_REVOKED {
-			decision, at = told, e.EventTime
+		second := e.EventTime.Truncate(time.Second)
+		if second.After(at) || second.Equal(at) && told == consentv1.Decision_REVOKED {
+			decision, at = told, second
 		}
 	}
 	switch {
@@ -78,56 +79,44 @@ func decisionOf(t consentv1.ConsentEvent_Type) consentv1.Decision_Value {
 	return consentv1.Decision_VALUE_UNSPECIFIED
 }
 
-// standing gives the event that a report's standing decision adds to a history. A provider may state beside its
-// history, without a time, how the customer has decided so far. Mostly that repeats what the history says, and adds
-// nothing. Where it would change the decision it becomes an event of the flow in which it was first seen: a decision
-// that is merely left over from an earlier flow does not speak for this one.
-func standing(history []Event, report providers.ConsentState, flow int, now time.Time) []Event {
-	kind := consentv1.ConsentEvent_APPROVED
-	switch report.Decision {
-	case consentv1.Decision_APPROVED:
-	case consentv1.Decision_REVOKED:
-		kind = consentv1.ConsentEvent_REVOKED
-	default:
-		return nil
+// Withdrawals are the places at which a provider states, at present and without a time, that the customer has withdrawn,
+// each with the flow in which Kontor first saw it there. It is what Kontor remembers from one report to the next: a
+// place that states it anew tells of a withdrawal of the present flow, one that has stated it all along is left over
+// from an earlier one.
+type Withdrawals map[string]int
+
+// standing gives the event that a report's standing decision adds to a history, and what to remember of it. A provider
+// may state beside its history, without a time, how the customer has decided so far. Mostly that repeats what the
+// history says, and adds nothing. Where it would change the decision it becomes an event of the flow in which it was
+// first seen: a decision that is merely left over from an earlier flow does not speak for this one.
+func standing(
+	history []Event, stated Withdrawals, report providers.ConsentState, flow int, now time.Time,
+) ([]Event, Withdrawals) {
+	places := report.Withdrawn
+	if report.Decision == consentv1.Decision_REVOKED && len(places) == 0 {
+		places = []string{"decision"}
+	}
+	next, since := make(Withdrawals, len(places)), 0
+	for _, place := range places {
+		first, ok := stated[place]
+		if !ok {
+			first = flow
+		}
+		next[place], since = first, max(since, first)
 	}
 	event := Event{
-		Flow: standsSince(history, report.Decision, flow), Key: fmt.Sprintf("decision/%d", len(history)), Type: kind,
-		ProviderCode: report.DecisionCode, Description: descriptions[kind], ReceiveTime: now, Standing: report.Decision,
+		Flow: flow, Key: fmt.Sprintf("decision/%d", len(history)), Type: consentv1.ConsentEvent_APPROVED,
+		ProviderCode: report.DecisionCode, ReceiveTime: now,
 	}
+	switch {
+	case len(places) > 0:
+		event.Flow, event.Type = since, consentv1.ConsentEvent_REVOKED
+	case report.Decision != consentv1.Decision_APPROVED:
+		return nil, next
+	}
+	event.Description = descriptions[event.Type]
 	if decide(append(slices.Clip(history), event)) == decide(history) {
-		return nil
+		return nil, next
 	}
-	return []Event{event}
-}
-
-// standsSince gives the flow in which a standing decision was first seen, the current one for a decision that has just
-// changed. Each event remembers which decision stood when Kontor learnt of it.
-func standsSince(history []Event, decision consentv1.Decision_Value, flow int) int {
-	for _, e := range slices.Backward(history) {
-		switch e.Standing {
-		case consentv1.Decision_VALUE_UNSPECIFIED: // Kontor's own event
-		case decision:
-			flow = e.Flow
-		default:
-			return flow
-		}
-	}
-	return flow
-}
-
-// earliestTime is before anything that a provider can date: neither API is older, and clocks that were never set, and
-// seconds taken for milliseconds, give earlier times.
-var earliestTime = time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// latestAhead is how far a provider's clock may be ahead of Kontor's.
-const latestAhead = 24 * time.Hour
-
-// credible gives a time that a provider told, or none when it cannot be right. A decision without a time is taken for
-// the worse; one with a wrong time could outweigh a withdrawal for ever.
-func credible(told, received time.Time) time.Time {
-	if told.Before(earliestTime) || told.After(received.Add(latestAhead)) {
-		return time.Time{}
-	}
-	return told
+	return []Event{event}, next
 }

@@ -40,12 +40,34 @@ func nextFlow(history []consent.Event) []consent.Event {
 	return append(history, consent.Add(history, link)...)
 }
 
-// states is a report that tells a standing decision beside the statuses.
-func states(history []consent.Event, decision consentv1.Decision_Value,
-	observations ...providers.Observation) []consent.Event {
-	report := providers.ConsentState{Observations: observations, Decision: decision, DecisionCode: decision.String()}
-	return append(history, consent.Observe(history, report, kontorStart)...)
+// story is a consent's history, with what Kontor remembers beside it from one report to the next.
+type story struct {
+	events []consent.Event
+	stated consent.Withdrawals
 }
+
+func begin() story { return story{events: begun()} }
+
+// reports is a report that tells a standing decision beside the statuses.
+func (s story) reports(decision consentv1.Decision_Value, observations ...providers.Observation) story {
+	report := providers.ConsentState{Observations: observations, Decision: decision, DecisionCode: decision.String()}
+	return s.takes(report)
+}
+
+// withdrawn is a report that tells a withdrawal at places of its own.
+func (s story) withdrawn(places []string, observations ...providers.Observation) story {
+	return s.takes(providers.ConsentState{
+		Observations: observations, Decision: consentv1.Decision_REVOKED, Withdrawn: places,
+	})
+}
+
+func (s story) takes(report providers.ConsentState) story {
+	added, stated := consent.Follow(s.events, s.stated, report, kontorStart)
+	return story{append(s.events, added...), stated}
+}
+
+// next issues another link.
+func (s story) next() story { return story{nextFlow(s.events), s.stated} }
 
 func statusOf(history []consent.Event) consentv1.Consent_Status {
 	return consent.Derive(categorisation, history).Status
@@ -104,32 +126,55 @@ func TestDecisions(t *testing.T) {
 		"an approval a little ahead": {
 			grow(begun(), said(revoked, "", 5), on(approved, kontorStart.Add(23*time.Hour))), authorized,
 		},
-		"stated alone":              {states(begun(), stated), rejected},
-		"stated beside an approval": {states(begun(), stated, said(approved, "", 5)), withdrawn},
-		"stated after an approval":  {states(states(begun(), none, said(approved, "", 5)), stated), withdrawn},
-		"stated before an approval": {states(states(begun(), stated), stated, said(approved, "", 5)), withdrawn},
+		"stated alone":              {begin().reports(stated).events, rejected},
+		"stated beside an approval": {begin().reports(stated, said(approved, "", 5)).events, withdrawn},
+		"stated after an approval":  {begin().reports(none, said(approved, "", 5)).reports(stated).events, withdrawn},
+		"stated before an approval": {begin().reports(stated).reports(stated, said(approved, "", 5)).events, withdrawn},
 		"only repeated": {
-			states(begun(), stated, said(approved, "", 5), said(revoked, "", 6)), withdrawn,
+			begin().reports(stated, said(approved, "", 5), said(revoked, "", 6)).events, withdrawn,
 		},
 		"approved again, still stated": {
-			states(states(begun(), stated, said(revoked, "", 6)), stated, said(approved, "", 7)), withdrawn,
+			begin().reports(stated, said(revoked, "", 6)).reports(stated, said(approved, "", 7)).events, withdrawn,
 		},
 		"approved again, so stated": {
-			states(states(begun(), stated, said(revoked, "", 6)), stands, said(approved, "", 7)), authorized,
+			begin().reports(stated, said(revoked, "", 6)).reports(stands, said(approved, "", 7)).events, authorized,
 		},
-		"an approval that is only stated": {states(begun(), stands), authorized},
-		"stated against a withdrawal":     {states(states(begun(), none, said(revoked, "", 6)), stands), rejected},
+		"an approval that is only stated": {begin().reports(stands).events, authorized},
+		"stated against a withdrawal": {
+			begin().reports(none, said(revoked, "", 6)).reports(stands).events, rejected,
+		},
 		"left over from the last flow": {
-			states(nextFlow(states(begun(), stated, said(revoked, "", 6))), stated, said(approved, "", 7)), authorized,
+			begin().reports(stated, said(revoked, "", 6)).next().reports(stated, said(approved, "", 7)).events,
+			authorized,
 		},
 		"left over, without a status then": {
-			states(nextFlow(states(begun(), stated)), stated, said(approved, "", 7)), authorized,
+			begin().reports(stated).next().reports(stated, said(approved, "", 7)).events, authorized,
 		},
 		"withdrawn again, as before": {
-			states(states(nextFlow(states(begun(), stated)), stands, said(approved, "", 7)), stated), withdrawn,
+			begin().reports(stated).next().reports(stands, said(approved, "", 7)).reports(stated).events, withdrawn,
 		},
 		"withdrawn again, nothing stated in between": {
-			states(states(nextFlow(states(begun(), stated)), none, said(approved, "", 7)), stated), withdrawn,
+			begin().reports(stated).next().reports(none, said(approved, "", 7)).reports(stated).events, withdrawn,
+		},
+		"left over, then not, then again": {
+			begin().reports(stated).next().reports(stated, said(approved, "", 7)).reports(stands).reports(stated).events,
+			withdrawn,
+		},
+		"left over, then forgotten, then again": {
+			begin().reports(stated).next().reports(stated, said(approved, "", 7)).reports(none).reports(stated).events,
+			withdrawn,
+		},
+		"left over at one place, withdrawn at another": {
+			begin().withdrawn([]string{"a"}).next().withdrawn([]string{"a"}, said(approved, "", 7)).
+				withdrawn([]string{"a", "b"}).events, withdrawn,
+		},
+		"left over at fewer places": {
+			begin().withdrawn([]string{"a", "b"}).next().withdrawn([]string{"a"}, said(approved, "", 7)).events,
+			authorized,
+		},
+		"within one second": {
+			grow(begun(), said(approved, "", 5), on(revoked, providerStart.Add(5100*time.Millisecond)),
+				on(approved, providerStart.Add(5900*time.Millisecond))), withdrawn,
 		},
 		"the end by the caller": {
 			append(begun(),
@@ -156,17 +201,17 @@ func on(kind consentv1.ConsentEvent_Type, at time.Time) providers.Observation {
 
 // A standing decision that says what the history says, however often, adds no event.
 func TestStandingDecisionsThatRepeatTheHistoryAddNothing(t *testing.T) {
-	history := states(begun(), consentv1.Decision_APPROVED, said(approved, "", 5))
+	told := begin().reports(consentv1.Decision_APPROVED, said(approved, "", 5))
 	for _, next := range []consentv1.Decision_Value{
 		consentv1.Decision_APPROVED, consentv1.Decision_UNDECIDED, consentv1.Decision_APPROVED,
 		consentv1.Decision_VALUE_UNSPECIFIED,
 	} {
-		if longer := states(history, next); len(longer) != len(history) {
-			t.Errorf("%s added %s", next, longer[len(history)].Type)
+		if longer := told.reports(next); len(longer.events) != len(told.events) {
+			t.Errorf("%s added %s", next, longer.events[len(told.events)].Type)
 		}
 	}
-	history = states(history, consentv1.Decision_REVOKED)
-	if again := states(history, consentv1.Decision_REVOKED); len(again) != len(history) {
+	told = told.reports(consentv1.Decision_REVOKED)
+	if again := told.reports(consentv1.Decision_REVOKED); len(again.events) != len(told.events) {
 		t.Error("a withdrawal that is stated twice became two events")
 	}
 }
@@ -224,16 +269,21 @@ func TestWithinAFlowWithdrawalsFailClosed(t *testing.T) {
 	})
 }
 
-// A standing withdrawal of this flow holds against any approval of it.
+// A withdrawal that is stated anew in a flow holds against any approval of it, whatever earlier flows left over.
 func TestStandingWithdrawalsFailClosed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		history := begun()
-		for i := range rapid.IntRange(1, 4).Draw(t, "reports") {
+		told, before := begin(), false // before: whether a withdrawal is stated since an earlier flow
+		for i := range rapid.IntRange(1, 8).Draw(t, "steps") {
+			if rapid.IntRange(0, 3).Draw(t, fmt.Sprint("next ", i)) == 0 {
+				told = told.next()
+				before = len(told.stated) > 0
+			}
 			statuses := decisionsGen().Draw(t, fmt.Sprint("report ", i))
-			decision := consentv1.Decision_Value(rapid.IntRange(1, 3).Draw(t, "stated"))
-			history = states(history, decision, statuses...)
-			if decision == consentv1.Decision_REVOKED && statusOf(history) == consentv1.Consent_AUTHORIZED {
-				t.Fatal("the provider states a withdrawal, and the consent is authorized")
+			decision := consentv1.Decision_Value(rapid.IntRange(1, 3).Draw(t, fmt.Sprint("stated ", i)))
+			told = told.reports(decision, statuses...)
+			before = before && decision == consentv1.Decision_REVOKED
+			if decision == consentv1.Decision_REVOKED && !before && statusOf(told.events) == consentv1.Consent_AUTHORIZED {
+				t.Fatal("the provider states a withdrawal anew, and the consent is authorized")
 			}
 		}
 	})

@@ -50,9 +50,6 @@ type Event struct {
 	Lapsed bool `json:"lapsed,omitempty"`
 	// Final says that the consent no longer exists at the provider: the caller ended it.
 	Final bool `json:"final,omitempty"`
-	// Standing is the decision that the provider stated, beside its history, when Kontor learnt of this event. It is
-	// unspecified for Kontor's own events, and where the provider keeps no such statement.
-	Standing consentv1.Decision_Value `json:"standing,omitempty"`
 }
 
 // Bank is a bank as an event names it.

@@ -127,12 +127,22 @@ func After(history []Event, now time.Time) time.Time {
 	return now
 }
 
-// Observe gives the events by which a provider's report extends a history: one for each status that the history does
-// not know yet, however often and in whatever order it is reported. A consent that the caller ended takes no more.
+// Observe gives the events by which a provider's first report extends a history: see Follow.
 func Observe(history []Event, report providers.ConsentState, now time.Time) []Event {
+	events, _ := Follow(history, nil, report, now)
+	return events
+}
+
+// Follow gives the events by which a provider's report extends a history: one for each status that the history does
+// not know yet, however often and in whatever order it is reported. A consent that the caller ended takes no more.
+//
+// stated is what Follow gave beside the events of the report before, to be remembered for the next one.
+func Follow(
+	history []Event, stated Withdrawals, report providers.ConsentState, now time.Time,
+) ([]Event, Withdrawals) {
 	for _, e := range history {
 		if e.Final || e.Type == consentv1.ConsentEvent_DELETED {
-			return nil
+			return nil, stated
 		}
 	}
 	now = After(history, now)
@@ -143,7 +153,8 @@ func Observe(history []Event, report providers.ConsentState, now time.Time) []Ev
 	}
 	added := Add(history, events...)
 	known := slices.Concat(history, added)
-	return append(added, Add(known, standing(known, report, flow, now)...)...)
+	decided, stated := standing(known, stated, report, flow, now)
+	return append(added, Add(known, decided...)...), stated
 }
 
 // observed turns statuses into events, in canonical order so that the sequence reads well.
@@ -153,8 +164,7 @@ func observed(report providers.ConsentState, flow int, now time.Time) []Event {
 		e := Event{
 			Flow: flow, Key: o.Key, Type: o.Type, ConnectionID: o.ConnectionID, Bank: bankOf(o.Bank),
 			ProviderCode: o.ProviderCode,
-			Description:  descriptions[o.Type], EventTime: credible(o.Time, now), ReceiveTime: now,
-			Standing: report.Decision,
+			Description:  descriptions[o.Type], EventTime: providers.Credible(o.Time, now), ReceiveTime: now,
 		}
 		if o.Error != nil {
 			e.Error = &Error{

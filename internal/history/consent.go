@@ -5,6 +5,7 @@ package history
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,19 +33,24 @@ func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.Conse
 		}
 	}
 	end := report.ValidUntil.UTC().Truncate(time.Microsecond) // as the store keeps it
-	told := !end.IsZero() && !end.Equal(row.ValidUntil)
-	if told {
+	ends := !end.IsZero() && !end.Equal(row.ValidUntil)
+	if ends {
 		row.ValidUntil = end
 	}
 	history, err := w.Events(tx, row)
 	if err != nil {
 		return err
 	}
-	added, err := w.grow(tx, row, history, consent.Observe(history, report, w.Clock.Now()))
-	if err != nil || added > 0 || !told {
+	events, stated := consent.Follow(history, row.Withdrawals, report, w.Clock.Now())
+	remember := !maps.Equal(stated, row.Withdrawals)
+	row.Withdrawals = stated
+	added, err := w.grow(tx, row, history, events)
+	if err != nil || added > 0 || !ends && !remember {
 		return err
 	}
-	row.NextPoll = w.NextPoll(row)
+	if ends {
+		row.NextPoll = w.NextPoll(row)
+	}
 	return tx.UpdateConsent(row)
 }
 

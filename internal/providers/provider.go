@@ -277,6 +277,10 @@ type ConsentState struct {
 	// while there is none, unspecified where it states no such thing. DecisionCode is the provider's own word for it.
 	Decision     consentv1.Decision_Value
 	DecisionCode string
+	// Withdrawn names the places at which the provider states a withdrawal at present, and without a time: a field, or
+	// an entry of its history. The same place has the same name in each report, so that one that states it anew can be
+	// told from what is left over.
+	Withdrawn []string
 	// Connections are the banks under the consent at this moment, for a provider that reports states instead of a
 	// history.
 	Connections []ConnectionState

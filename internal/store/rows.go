@@ -72,6 +72,8 @@ type Consent struct {
 	State []byte
 	// ValidUntil is the end that the provider tells, zero for none.
 	ValidUntil time.Time
+	// Withdrawals is where the provider stated a withdrawal when it was last read, see consent.Follow.
+	Withdrawals consent.Withdrawals
 	// Redirects are where the caller wants the customer's browser in the end.
 	Redirects *consentv1.Consent_RedirectUris
 	// Flow counts the links that were issued.

@@ -36,7 +36,7 @@ func (a *adapter) CreateConsent(ctx context.Context, consent providers.NewConsen
 			ID: string(process.ID), PartnerBank: header.Get(headerPartnerBank), Market: consent.Market,
 		},
 		Link:  providers.Link{URI: process.Link, TTL: linkTTL},
-		State: reportOf(&process.wireProcess),
+		State: reportOf(&process.wireProcess, a.clock()),
 	}, nil
 }
 
@@ -50,7 +50,7 @@ func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*pr
 	if err := a.do(ctx, r, &process); err != nil {
 		return nil, err
 	}
-	state := reportOf(&process)
+	state := reportOf(&process, a.clock())
 	return &state, nil
 }
 

@@ -18,7 +18,7 @@
 //     nowhere (mapping.go).
 //   - The decision is null, "null", "revoked" or "approved", in two places, and has no time there; a withdrawal may be
 //     told there alone, or by a status without a time that can be read. Where the places differ the withdrawal stands
-//     (wire.go: wireDecision; mapping.go: decisionOf; what then counts: consent.Derive).
+//     (wire.go: wireDecision; mapping.go: withdrawnAt; what then counts: consent.Derive).
 //   - psuType is documented with the values of dataCollectionType, and brokerBanks come back as strings: what is sent
 //     is the caller's, what comes back is not looked at (consents.go: processBody; wire.go: wireProcess). A logo is
 //     logoUrl or logoUri (wire.go: wirePartnerBank).

@@ -58,7 +58,7 @@ func FuzzProcess(f *testing.F) {
 			return
 		}
 		keys := map[string]bool{}
-		for _, o := range reportOf(&process.wireProcess).Observations {
+		for _, o := range reportOf(&process.wireProcess, noon).Observations {
 			if o.Key == "" || keys[o.Key] {
 				t.Errorf("key %q is empty or comes twice", o.Key)
 			}

@@ -62,8 +62,8 @@ const (
 // reportOf turns a process into what Kontor knows of it: its statuses, each once, and the decision that stands.
 //
 // customerBankConsent and consentFlowStatuses are the same list under two names, so only one is read.
-func reportOf(process *wireProcess) providers.ConsentState {
-	found := statusesOf(overall, providers.Observation{}, process.ConsentFlowStatus)
+func reportOf(process *wireProcess, received time.Time) providers.ConsentState {
+	found := statusesOf(overall, providers.Observation{}, process.ConsentFlowStatus, received)
 	banks := process.CustomerBankConsent
 	if len(banks) == 0 {
 		banks = process.ConsentFlowStatuses
@@ -75,7 +75,7 @@ func reportOf(process *wireProcess) providers.ConsentState {
 			Bank: &consentv1.Connection_Bank{
 				DisplayName: string(bank.CustomerBank.Name), CountryCode: string(bank.CustomerBank.Country),
 			},
-		}, bank.Status)...)
+		}, bank.Status, received)...)
 	}
 	for _, decision := range []wireDecision{process.Consent, process.ConsentFlowStatus.Consent} {
 		if !decision.known() {
@@ -86,26 +86,38 @@ func reportOf(process *wireProcess) providers.ConsentState {
 			})
 		}
 	}
-	state := providers.ConsentState{Observations: unique(found)}
-	state.Decision, state.DecisionCode = decisionOf(process)
+	state := providers.ConsentState{Observations: unique(found), Decision: consentv1.Decision_UNDECIDED}
+	state.Withdrawn = withdrawnAt(process, state.Observations, received)
+	switch approved := []wireDecision{process.Consent, process.ConsentFlowStatus.Consent}; {
+	case len(state.Withdrawn) > 0:
+		state.Decision, state.DecisionCode = consentv1.Decision_REVOKED, string(decisionRevoked)
+	case slices.Contains(approved, decisionApproved):
+		state.Decision, state.DecisionCode = consentv1.Decision_APPROVED, string(decisionApproved)
+	}
 	return state
 }
 
-// decisionOf gives the decision that stands, with Fimento's word for it. Fimento states it in two consent fields, and
-// by the overall status that is current. Where they differ, the withdrawal stands: the customer may have said so in a
-// place that the others do not know of yet.
-func decisionOf(process *wireProcess) (consentv1.Decision_Value, string) {
-	current := process.ConsentFlowStatus.Current
-	fields := []wireDecision{process.Consent, process.ConsentFlowStatus.Consent}
-	switch {
-	case slices.Contains(fields, decisionRevoked):
-		return consentv1.Decision_REVOKED, string(decisionRevoked)
-	case current != nil && current.denied():
-		return consentv1.Decision_REVOKED, string(current.Code)
-	case slices.Contains(fields, decisionApproved):
-		return consentv1.Decision_APPROVED, string(decisionApproved)
+// withdrawnAt names the places at which a process states a withdrawal without a time: its two consent fields, the
+// overall status that is current, and entries of its histories. Where the fields differ the withdrawal stands: the
+// customer may have said so in a place that the others do not know of yet.
+func withdrawnAt(process *wireProcess, found []providers.Observation, received time.Time) []string {
+	var places []string
+	if process.Consent == decisionRevoked {
+		places = append(places, "consent")
 	}
-	return consentv1.Decision_UNDECIDED, ""
+	if process.ConsentFlowStatus.Consent == decisionRevoked {
+		places = append(places, "consentFlowStatus.consent")
+	}
+	if current := process.ConsentFlowStatus.Current; current != nil && current.denied() &&
+		providers.Credible(current.Timestamp.Time, received).IsZero() {
+		places = append(places, "consentFlowStatus.current")
+	}
+	for _, o := range found {
+		if o.Type == consentv1.ConsentEvent_REVOKED && o.Time.IsZero() {
+			places = append(places, o.Key)
+		}
+	}
+	return places
 }
 
 // connectionKey identifies a bank within its process, so that a bank that is listed twice is one. consentFlowStatusId
@@ -121,7 +133,9 @@ func connectionKey(bank wireBankConsent) string {
 // statusesOf turns one history into observations, each a copy of about. What may happen several times is numbered in
 // its key: a link is opened as often as the history says so, and a customer may withdraw again, in a later flow,
 // without a time to tell it from the first withdrawal.
-func statusesOf(scope string, about providers.Observation, reported wireStatuses) []providers.Observation {
+func statusesOf(
+	scope string, about providers.Observation, reported wireStatuses, received time.Time,
+) []providers.Observation {
 	history := reported.History
 	if current := reported.Current; current != nil && !slices.ContainsFunc(history,
 		func(s wireStatus) bool { return sameStatus(s, *current) }) {
@@ -134,8 +148,8 @@ func statusesOf(scope string, about providers.Observation, reported wireStatuses
 			continue // null, or nothing that means anything
 		}
 		o := about
-		o.Key, o.Type, o.ProviderCode, o.Time = statusKey(scope,
-			status), eventTypeOf(status), string(status.Code), status.Timestamp.Time
+		o.Key, o.Type, o.ProviderCode = statusKey(scope, status), eventTypeOf(status), string(status.Code)
+		o.Time = providers.Credible(status.Timestamp.Time, received)
 		if repeats := status.Code == codeLinkOpened || status.denied() && o.Time.IsZero(); repeats {
 			times[o.Key]++
 			o.Key = fmt.Sprintf("%s#%d", o.Key, times[o.Key])

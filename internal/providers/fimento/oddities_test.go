@@ -93,8 +93,8 @@ func TestOddity2Consent(t *testing.T) {
 		`"consent": "paused"`:                                  none,
 		overall(`{"consent": "approved"}`):                     approved,
 		overall(`{"consent": "revoked"}`):                      revoked,
-		overall(`{"current": ` + denied + `}`):                 revoked,
-		overall(denied):                                        revoked,
+		overall(`{"current": ` + denied + `}`):                 none, // the status itself says so, with its time
+		overall(denied):                                        none, // the status itself says so, with its time
 		overall(`{"code": "customerdeniedconsent"}`):           revoked,
 		overall(`{"current": ` + agreed +
 			`}`): none, // the status itself says so
@@ -102,9 +102,9 @@ func TestOddity2Consent(t *testing.T) {
 		`"consent": "approved", ` + overall(`{"consent": "approved"}`):                approved,
 		`"consent": "revoked", ` + overall(`{"consent": "approved"}`):                 revoked,
 		`"consent": "approved", ` + overall(`{"consent": "revoked"}`):                 revoked,
-		`"consent": "approved", ` + overall(`{"current": `+denied+`}`):                revoked,
+		`"consent": "approved", ` + overall(`{"current": `+denied+`}`):                approved,
 		`"consent": "revoked", ` + overall(`{"current": `+agreed+`}`):                 revoked,
-		`"consent": "null", ` + overall(`{"consent": "null", "current": `+denied+`}`): revoked,
+		`"consent": "null", ` + overall(`{"consent": "null", "current": `+denied+`}`): none,
 	} {
 		if got := read(t, members); got.Decision != want || (got.DecisionCode == "") != (want == none) {
 			t.Errorf("%s: %s %q, want %s", members, got.Decision, got.DecisionCode, want)
@@ -136,6 +136,14 @@ var withdrawals = map[string]string{
 	"after an earlier one":  `"consentFlowStatus": {"current": denial, "history": [{"code": "customerDeniedConsent", "timestamp": "2024-01-12T11:00:00Z"}, approval]}`,
 	"of a bank":             `"consentFlowStatus": [approval], "customerBankConsent": [{"customerBank": {"name": "B"}, "status": [denial]}]`,
 	"approval in the field": `"consent": "approved", "consentFlowStatus": [approval, denial]`,
+	"with an asterisk":      `"consentFlowStatus": [approval, {"code": " customerDeniedConsent*", "timestamp": written}]`,
+	"history of one":        `"consent": "revoked", "consentFlowStatus": {"history": approval}`,
+	"history of a word":     `"consent": "revoked", "consentFlowStatus": {"history": ["created", 1, approval]}`,
+	"current as a word":     `"consentFlowStatus": {"current": "customerDeniedConsent", "history": [approval]}`,
+	"current as a list":     `"consentFlowStatus": {"current": [denial], "history": [approval]}`,
+	"error flags as words":  `"consent": "revoked", "consentFlowStatus": [approval, {"code": "x", "isError": "true"}]`,
+	"banks as an object":    `"consent": "revoked", "consentFlowStatus": [approval], "customerBankConsent": {"customerBank": "B"}`,
+	"a bank's odd history":  `"consent": "revoked", "consentFlowStatus": [approval], "customerBankConsent": [1, {"status": {"history": {}}}]`,
 }
 
 // Whatever a withdrawal lacks, the consent ends: what follows from the report is never that data may be read.
@@ -168,6 +176,87 @@ func TestWithdrawalsWithoutATimeEndTheConsent(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// fimentoFlow is a consent that is read again and again, with what Kontor remembers from one read to the next.
+type fimentoFlow struct {
+	t        *testing.T
+	events   []consent.Event
+	stated   consent.Withdrawals
+	received time.Time
+}
+
+func (f *fimentoFlow) next() {
+	link := consent.LinkIssued(len(f.events), "https://bank.example", f.received, f.received)
+	f.events = append(f.events, consent.Add(f.events, link)...)
+}
+
+func (f *fimentoFlow) reads(members string, want consentv1.Consent_Status) {
+	f.t.Helper()
+	added, stated := consent.Follow(f.events, f.stated, *read(f.t, members), f.received)
+	f.events, f.stated = append(f.events, added...), stated
+	got := consent.Derive(consentv1.Consent_BANK_ACCOUNT_VERIFICATION, f.events).Status
+	if got != want {
+		f.t.Errorf("%s: %s, want %s", members, got, want)
+	}
+}
+
+// A withdrawal in a later flow counts, whatever an earlier flow left over and however alike it is told; what is left over
+// does not.
+func TestWithdrawalsInALaterFlow(t *testing.T) {
+	const authorized, revoked = consentv1.Consent_AUTHORIZED, consentv1.Consent_REVOKED
+	const before, after = "2024-01-12T12:00:00Z", "2024-01-12T14:00:00Z"
+	const rejected = consentv1.Consent_REJECTED
+	denied, agreed := status("customerDeniedConsent", before), status("customerApprovedConsent", after)
+	untimed := `{"code": "customerDeniedConsent"}`
+	impossible := status("customerDeniedConsent", "1970-01-01T00:00:00Z")
+	flow := func(list string) string { return `"consentFlowStatus": [` + list + `]` }
+	for name, reads := range map[string][]struct {
+		members string
+		want    consentv1.Consent_Status
+	}{ // the second one is read in the second flow
+		"the field alone": {
+			{`"consent": "revoked", ` + flow(denied), rejected}, {`"consent": "revoked", ` + flow(denied+","+agreed), authorized},
+			{`"consent": "approved", ` + flow(denied+","+agreed), authorized},
+			{`"consent": "revoked", ` + flow(denied+","+agreed), revoked},
+		},
+		"after null": {
+			{`"consent": "revoked"`, rejected}, {`"consent": "revoked", ` + flow(agreed), authorized},
+			{`"consent": null, ` + flow(agreed), authorized}, {`"consent": "revoked", ` + flow(agreed), revoked},
+		},
+		"current, while the field is left over": {
+			{`"consent": "revoked", ` + flow(denied), rejected},
+			{`"consent": "revoked", "consentFlowStatus": {"current": ` + agreed + `}`, authorized},
+			{`"consent": "revoked", "consentFlowStatus": {"current": ` + untimed + `, "history": [` + agreed + `]}`, revoked},
+		},
+		"an impossible time, twice": {
+			{flow(impossible), rejected}, {flow(impossible + "," + agreed), authorized},
+			{flow(impossible + "," + agreed + "," + impossible), revoked},
+		},
+		"a history that begins anew": {
+			{flow(untimed), rejected}, {flow(agreed), authorized}, {flow(agreed + "," + untimed), revoked},
+		},
+		"within a second": {
+			{flow(denied), rejected}, {flow(denied + "," + agreed), authorized},
+			{flow(denied + "," + agreed + "," + status("customerDeniedConsent", "2024-01-12T14:00:00.100Z")), revoked},
+		},
+		"a stale current with a time": {
+			{flow(denied), rejected},
+			{`"consentFlowStatus": {"current": ` + denied + `, "history": [` + denied + `,` + agreed + `]}`, authorized},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			received := time.Date(2024, 1, 13, 0, 0, 0, 0, time.UTC)
+			f := &fimentoFlow{t: t, events: consent.Add(nil, consent.Created(received, "made")), received: received}
+			f.next()
+			for i, step := range reads {
+				if i == 1 {
+					f.next()
+				}
+				f.reads(step.members, step.want)
+			}
+		})
 	}
 }
 
@@ -749,6 +838,21 @@ func TestIBANsAreToldByTheirForm(t *testing.T) {
 	} {
 		if got := isIBAN(number); got != want {
 			t.Errorf("%s: %v", number, got)
+		}
+	}
+}
+
+// The id is found among however many other words, wherever it stands.
+func TestWebhookFindsTheIDAmongManyWords(t *testing.T) {
+	var words []string
+	for i := range 500 {
+		words = append(words, fmt.Sprintf(`"w%d": {"code": "code%d"}`, i, i))
+	}
+	body := `{` + strings.Join(words[:250], ",") + `, "process": {"_id": "p1"}, ` + strings.Join(words[250:], ",") + `}`
+	for range 20 { // a map's order is another each time
+		ids, err := webhook(t.Context(), nil, []byte(body))
+		if err != nil || len(ids) == 0 || ids[0] != "p1" || len(ids) > webhookIDs {
+			t.Fatalf("%d ids, the first %q, %v", len(ids), ids[:min(1, len(ids))], err)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func webhook(_ context.Context, _ http.Header, body []byte) ([]string, error) {
 	var first, rest []string
 	var walk func(key string, value any, depth int)
 	walk = func(key string, value any, depth int) {
-		if depth > webhookDepth || len(rest) >= webhookIDs {
+		if depth > webhookDepth {
 			return
 		}
 		switch v := value.(type) {
@@ -50,7 +50,7 @@ func webhook(_ context.Context, _ http.Header, body []byte) ([]string, error) {
 			case v == "" || len(v) > longestID || strings.ContainsAny(v, " \t\n"):
 			case key == "_id" || strings.EqualFold(key, "processId"):
 				first = append(first, v)
-			default:
+			case len(rest) < webhookIDs: // those that are called ids are looked for to the end
 				rest = append(rest, v)
 			}
 		}

@@ -161,11 +161,11 @@ type wireBrokerBank struct {
 // wireProcess is a process. brokerBanks and psuType are left out: they come back in other shapes than they are sent,
 // and nobody needs them.
 type wireProcess struct {
-	ID                  text              `json:"_id"`
-	ConsentFlowStatus   wireStatuses      `json:"consentFlowStatus"`
-	CustomerBankConsent []wireBankConsent `json:"customerBankConsent"`
-	ConsentFlowStatuses []wireBankConsent `json:"consentFlowStatuses"`
-	Consent             wireDecision      `json:"consent"`
+	ID                  text             `json:"_id"`
+	ConsentFlowStatus   wireStatuses     `json:"consentFlowStatus"`
+	CustomerBankConsent wireBankConsents `json:"customerBankConsent"`
+	ConsentFlowStatuses wireBankConsents `json:"consentFlowStatuses"`
+	Consent             wireDecision     `json:"consent"`
 }
 
 func (p *wireProcess) check() error {
@@ -277,58 +277,132 @@ func isWebAddress(address string) bool {
 
 // wireBankConsent is one bank of a process.
 type wireBankConsent struct {
-	CustomerBank struct {
-		Name    text `json:"name"`
-		Country text `json:"country"`
-	} `json:"customerBank"`
+	CustomerBank        wireBank     `json:"customerBank"`
 	Status              wireStatuses `json:"status"`
 	ConsentFlowStatusID text         `json:"consentFlowStatusId"`
 }
 
+// wireBankConsents are the banks of a process. What is no list of banks holds none, or the one: nothing about banks may
+// keep a withdrawal that stands beside them from being heard.
+type wireBankConsents []wireBankConsent
+
+// UnmarshalJSON reads any value.
+func (banks *wireBankConsents) UnmarshalJSON(data []byte) error {
+	for _, element := range elements(data) {
+		var bank wireBankConsent
+		if json.Unmarshal(element, &bank) == nil {
+			*banks = append(*banks, bank)
+		}
+	}
+	return nil
+}
+
+// wireBank is a bank: its name and country, or its name alone.
+type wireBank struct{ Name, Country text }
+
+// UnmarshalJSON reads any value.
+func (b *wireBank) UnmarshalJSON(data []byte) error {
+	var bank struct {
+		Name    text `json:"name"`
+		Country text `json:"country"`
+	}
+	if json.Unmarshal(data, &bank) == nil {
+		b.Name, b.Country = bank.Name, bank.Country
+	} else if data[0] == '"' {
+		_ = json.Unmarshal(data, &b.Name)
+	}
+	return nil
+}
+
 // wireStatuses is a history of statuses: {current, history[]} in the samples, an array in the prose; a single status is
-// taken too.
+// taken too, and a code alone. What is none of these tells nothing: the decision beside it still counts.
 type wireStatuses struct {
 	Current *wireStatus
 	History []wireStatus
 	Consent wireDecision
 }
 
-// UnmarshalJSON reads any of the three shapes.
+// UnmarshalJSON reads any value.
 func (s *wireStatuses) UnmarshalJSON(data []byte) error {
-	switch {
-	case string(data) == "null":
+	if data[0] != '{' {
+		s.History = statuses(data)
 		return nil
-	case data[0] == '[':
-		return json.Unmarshal(data, &s.History)
-	case data[0] != '{':
-		return errShape
 	}
 	var object struct {
-		wireStatus
-		Current *wireStatus  `json:"current"`
-		History []wireStatus `json:"history"`
-		Consent wireDecision `json:"consent"`
+		Current json.RawMessage `json:"current"`
+		History json.RawMessage `json:"history"`
+		Consent wireDecision    `json:"consent"`
 	}
 	if err := json.Unmarshal(data, &object); err != nil {
 		return err
 	}
-	s.Current, s.History, s.Consent = object.Current, object.History, object.Consent
-	if s.Current == nil && (object.Code != "" || object.IsError) {
-		s.Current = &object.wireStatus
+	s.History, s.Consent = statuses(object.History), object.Consent
+	if current := statuses(object.Current); len(current) > 0 {
+		s.Current = &current[len(current)-1]
+		s.History = append(s.History, current[:len(current)-1]...)
+	}
+	if own := statuses(data); s.Current == nil && len(own) > 0 && (own[0].Code != "" || own[0].IsError) {
+		s.Current = &own[0]
 	}
 	return nil
 }
 
-// wireStatus is one status. desc is left out: it only words the code.
-type wireStatus struct {
-	Code         text            `json:"code"`
-	Timestamp    instant         `json:"timestamp"`
-	IsError      bool            `json:"isError"`
-	ErrorMessage json.RawMessage `json:"errorMessage"`
+// statuses reads a list of statuses, or a single one. What is none is left out.
+func statuses(data []byte) []wireStatus {
+	var found []wireStatus
+	for _, element := range elements(data) {
+		var status wireStatus
+		if json.Unmarshal(element, &status) == nil {
+			found = append(found, status)
+		}
+	}
+	return found
 }
 
-// denied tells whether the customer refused or withdrew. The code is taken in any casing, as wireDecision is.
-func (s *wireStatus) denied() bool { return strings.EqualFold(string(s.Code), codeDenied) }
+// elements gives the elements of a list; any other value is the only one, and null is none.
+func elements(data []byte) []json.RawMessage {
+	var list []json.RawMessage
+	if json.Unmarshal(data, &list) == nil { // null as well
+		return list
+	}
+	if len(data) == 0 {
+		return nil
+	}
+	return []json.RawMessage{data}
+}
+
+// wireStatus is one status. desc is left out: it only words the code.
+type wireStatus struct {
+	Code         text
+	Timestamp    instant
+	IsError      bool
+	ErrorMessage json.RawMessage
+}
+
+// UnmarshalJSON reads an object, or a code alone.
+func (s *wireStatus) UnmarshalJSON(data []byte) error {
+	if data[0] != '{' {
+		return s.Code.UnmarshalJSON(data)
+	}
+	var object struct {
+		Code         text            `json:"code"`
+		Timestamp    instant         `json:"timestamp"`
+		IsError      text            `json:"isError"` // true, or "true"
+		ErrorMessage json.RawMessage `json:"errorMessage"`
+	}
+	if err := json.Unmarshal(data, &object); err != nil {
+		return err
+	}
+	s.Code, s.Timestamp, s.ErrorMessage = object.Code, object.Timestamp, object.ErrorMessage
+	s.IsError = strings.EqualFold(string(object.IsError), "true")
+	return nil
+}
+
+// denied tells whether the customer refused or withdrew. The code is taken in any casing, as wireDecision is, and with
+// the asterisk that marks it in the documentation's table.
+func (s *wireStatus) denied() bool {
+	return strings.EqualFold(strings.Trim(string(s.Code), " *"), codeDenied)
+}
 
 // explained tells whether an error came with a message. The message itself is free text about a customer and goes
 // nowhere.

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -11,22 +12,23 @@ import (
 
 const selectConsents = `
 	SELECT tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until,
-	redirects, flow, reference, resource,
-		next_poll, poll_step, last_poll, ended, version
+		withdrawals, redirects, flow, reference, resource, next_poll, poll_step, last_poll, ended, version
 	FROM consents `
 
 func scanConsent(row row) (*store.Consent, error) {
 	var c store.Consent
-	var redirects, resource []byte
+	var redirects, resource, withdrawals []byte
 	var validUntil, nextPoll, lastPoll int64
 	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market,
-		&c.State, &validUntil,
-		&redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll, &c.PollStep, &lastPoll, &c.Ended,
+		&c.State, &validUntil, &withdrawals, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll, &c.PollStep, &lastPoll, &c.Ended,
 		&c.Version)
 	if err != nil {
 		return nil, err
 	}
 	c.ValidUntil, c.NextPoll, c.LastPoll = instant(validUntil), instant(nextPoll), instant(lastPoll)
+	if err := json.Unmarshal(withdrawals, &c.Withdrawals); err != nil {
+		return nil, err
+	}
 	if redirects != nil {
 		if c.Redirects, err = decode[consentv1.Consent_RedirectUris](redirects); err != nil {
 			return nil, err
@@ -43,6 +45,10 @@ func consentColumns(c *store.Consent) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	withdrawals, err := json.Marshal(c.Withdrawals)
+	if err != nil {
+		return nil, err
+	}
 	var redirects []byte
 	if c.Redirects != nil {
 		if redirects, err = encode(c.Redirects); err != nil {
@@ -51,7 +57,7 @@ func consentColumns(c *store.Consent) ([]any, error) {
 	}
 	return []any{
 		c.CustomerID, c.Provider, c.ProviderRef, c.UserID, c.PartnerBank, c.Market, blob(c.State), micros(c.ValidUntil),
-		redirects, c.Flow,
+		string(withdrawals), redirects, c.Flow,
 		lookup(c.Reference), int32(c.Resource.GetStatus()), resource, micros(c.NextPoll), c.PollStep,
 		micros(c.LastPoll), c.Ended,
 	}, nil
@@ -115,9 +121,9 @@ func (t *tx) InsertConsent(c *store.Consent) error {
 	}
 	_, err = t.exec(`
 		INSERT INTO consents (
-			customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, redirects, flow,
-			reference, status, resource, next_poll, poll_step, last_poll, ended, tenant, id
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(columns, c.Tenant, c.ID)...)
+			customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, withdrawals,
+			redirects, flow, reference, status, resource, next_poll, poll_step, last_poll, ended, tenant, id
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(columns, c.Tenant, c.ID)...)
 	if err == nil {
 		c.Version = 1
 	}
@@ -140,7 +146,7 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 	changed, err := t.exec(`
 		UPDATE consents SET
 			customer_id = ?, provider = ?, provider_ref = ?, user_id = ?, partner_bank = ?, market = ?, state = ?,
-			valid_until = ?, redirects = ?,
+			valid_until = ?, withdrawals = ?, redirects = ?,
 			flow = ?, reference = ?, status = ?, resource = ?, next_poll = ?, poll_step = ?, last_poll = ?, ended = ?,
 			version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`, append(columns, c.Tenant, c.ID, c.Version)...)

@@ -60,6 +60,7 @@ CREATE TABLE consents (
   market       TEXT NOT NULL,
   state        BLOB,
   valid_until  INTEGER NOT NULL,
+  withdrawals  TEXT NOT NULL, -- where the provider stated a withdrawal when it was last read, in JSON
   redirects    BLOB,
   flow         INTEGER NOT NULL,
   reference    BLOB,
