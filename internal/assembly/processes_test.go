@@ -354,7 +354,9 @@ func TestWriteOfADeadProcess(t *testing.T) {
 func TestRepeatableWriteOfADeadProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider := &slow{hold: make(chan struct{})}
-		p := assemblytest.New(t, slowly(provider))
+		p := assemblytest.New(t, slowly(provider), func(_ *assembly.Options, p *providers.Provider) {
+			p.RepeatsConsents = true
+		})
 		dead := p.Dying(t)
 		var late error
 		var dying sync.WaitGroup
@@ -377,6 +379,29 @@ func TestRepeatableWriteOfADeadProcess(t *testing.T) {
 		all, err := p.Servers.Consent.ListConsents(p.Ctx, &consentv1.ListConsentsRequest{})
 		if err != nil || len(all.GetConsents()) != 1 || all.GetConsents()[0].GetName() != answer.GetName() {
 			t.Errorf("there are %d consents, %v", len(all.GetConsents()), err)
+		}
+	})
+}
+
+// Where the provider would make a second consent, it is not asked for one with the same key of the caller's.
+func TestUnrecognisedConsentOfADeadProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		provider := &slow{hold: make(chan struct{})}
+		p := assemblytest.New(t, slowly(provider))
+		dead := p.Dying(t)
+		var dying sync.WaitGroup
+		dying.Go(func() { _, _ = dead.Servers.Consent.CreateConsent(dead.Ctx, consentRequest("key-1", "")) })
+		synctest.Wait()
+		for range 2 {
+			_, err := p.Servers.Consent.CreateConsent(p.Ctx, consentRequest("key-1", ""))
+			if kerr.Reason(err) != errorv1.Error_OUTCOME_UNKNOWN {
+				t.Errorf("the repetition ended with %v", err)
+			}
+		}
+		close(provider.hold)
+		dying.Wait()
+		if calls := provider.calls.Load(); calls != 1 {
+			t.Errorf("the provider was asked %d times", calls)
 		}
 	})
 }
