@@ -103,7 +103,7 @@ func New(t *testing.T, changes ...func(*assembly.Options, *providers.Provider)) 
 	native := providers.Support{Level: providers.Native}
 	provider := &providers.Provider{
 		ID: "fimento", DisplayName: "Fimento", Markets: []providers.Market{providers.MarketSE}, Session: port,
-		Consents: port, Links: port, Accounts: port,
+		Consents: port, Links: port, Accounts: port, RepeatsConsents: true,
 		Capabilities: map[providers.Capability]providers.Support{
 			"CreateConsent": native, "GetConsent": native, "RenewConsentLink": native, "ListAccounts": native,
 		},
