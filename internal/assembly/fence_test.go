@@ -144,9 +144,9 @@ func TestNoSecondPartnerBankAfterStandingStill(t *testing.T) {
 func TestLeaseBeginsWithTheNote(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := assemblytest.New(t, faxing(&faxes{takes: 10 * time.Second}))
-		p.Beside(t)
-		stall(p, beforeTheWrite, 20*time.Second)
-		if _, err := p.Servers.Documents.CreateShipment(p.Ctx, faxRequest("key-1")); err != nil {
+		slow := p.Dying(t)
+		stall(slow, beforeTheWrite, 20*time.Second)
+		if _, err := slow.Servers.Documents.CreateShipment(slow.Ctx, faxRequest("key-1")); err != nil {
 			t.Errorf("a fax that was sent: %v", err)
 		}
 	})
@@ -220,8 +220,8 @@ func (u *userBook) DeleteUser(context.Context, string) error {
 type firstFails struct {
 	providers.Consents
 
-	calls  atomic.Int32
-	stands time.Duration
+	calls         atomic.Int32
+	stands, takes time.Duration // the first, the others
 }
 
 func (f *firstFails) CreateConsent(
@@ -231,15 +231,23 @@ func (f *firstFails) CreateConsent(
 		time.Sleep(f.stands)
 		return nil, &providers.Error{Kind: providers.KindUnavailable}
 	}
+	time.Sleep(f.takes)
 	return f.Consents.CreateConsent(ctx, asked)
 }
 
 // A process stands still while the provider is asked for a consent, and learns then that it failed. Customer and user
-// are those of the consent that another process made for the same request: they stay.
+// are those of the consent that another process made for the same request, or is making: they stay.
 func TestFailureLeavesWhatWasTakenOver(t *testing.T) {
+	for _, takes := range []time.Duration{0, stillFor} {
+		t.Run(takes.String(), func(t *testing.T) { failureLeavesWhatWasTakenOver(t, takes) })
+	}
+}
+
+func failureLeavesWhatWasTakenOver(t *testing.T, takes time.Duration) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		book := &userBook{users: users{made: &atomic.Int32{}}}
-		provider := &firstFails{stands: stillFor}
+		provider := &firstFails{stands: stillFor, takes: takes}
 		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
 			provider.Consents = p.Consents
 			p.Users, p.Consents = book, provider

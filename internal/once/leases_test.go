@@ -258,6 +258,32 @@ func TestNoWriteAfterALostLease(t *testing.T) {
 	}
 }
 
+// TestNoWriteAfterTheAnswer has a process stand still between two writes, for so long that another one makes it the
+// key's answer that the outcome of the first is unknown.
+func TestNoWriteAfterTheAnswer(t *testing.T) {
+	begin := live(t)
+	first, second := begin(noon), begin(noon.Add(leaseTime))
+	_, err := first.call("a", func(ctx context.Context, a *Attempt) error {
+		if err := a.Intend(ctx, provider, "create_user", "customers/1", nil); err != nil {
+			return err
+		}
+		if err := second.Repair(ctx); err != nil {
+			t.Error(err)
+		}
+		err := a.Intend(ctx, provider, "create_consent", "consents/1", nil)
+		if !errors.Is(err, store.ErrClaimLost) {
+			t.Errorf("the note of the second write gave %v", err)
+		}
+		return err
+	})
+	if kerr.Reason(err) != errorv1.Error_STORE_UNAVAILABLE {
+		t.Errorf("the process that stood still ended with %v", err)
+	}
+	if _, err := first.call("a", nil); kerr.Reason(err) != errorv1.Error_OUTCOME_UNKNOWN {
+		t.Errorf("the repetition ended with %v", err)
+	}
+}
+
 // TestOwnersAreUnique sees that no two attempts hold a lease in one name.
 func TestOwnersAreUnique(t *testing.T) {
 	begin := live(t)

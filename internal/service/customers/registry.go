@@ -191,16 +191,12 @@ func (r *Registry) Withdraw(ctx context.Context, attempt *once.Attempt, customer
 		if err != nil {
 			return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
 		}
-		consents, err := tx.Consents(store.ConsentFilter{CustomerID: row.ID}, store.Page{Size: 1})
-		if err != nil {
-			return err
-		}
 		removed, err := tx.DeleteCustomer(row.ID, deletionStep)
 		switch {
 		case err != nil:
 			return err
-		case len(consents) > 0, !removed.Done:
-			return store.ErrClaimLost // Others make use of the customer.
+		case !removed.Done:
+			return store.ErrClaimLost // The customer has a consent: nothing is deleted.
 		}
 		users = row.Users
 		return r.Audit.Note(ctx, tx, "DeleteCustomer", row.Resource.GetName())
