@@ -90,7 +90,9 @@ type unclaimed struct {
 }
 
 func (u *unclaimed) ClaimDue(context.Context, time.Time, string, time.Duration, int) ([]*store.Consent, error) {
-	u.asked++
+	if u.asked++; u.asked > 1 {
+		u.rows = nil
+	}
 	return u.rows, errors.New("the disk is full")
 }
 
