@@ -41,7 +41,8 @@ func (t *Trail) Note(ctx context.Context, tx store.Tx, method, resource string) 
 
 // NoteOutcome notes what a transaction stores about a change that did not go well.
 func (t *Trail) NoteOutcome(ctx context.Context, tx store.Tx, method, resource, outcome string) error {
-	identity.TrailOf(ctx).Note(outcome)
+	// An entry whose transaction fails is missing: then the call's failure is still to be noted.
+	service.Durable(tx, func() { identity.TrailOf(ctx).Note(outcome) })
 	return tx.AppendAudit(&store.Audit{
 		Time: t.Clock.Now(), Tenant: service.TenantOf(ctx), Actor: identity.From(ctx).ClientID, Method: method,
 		Resource: recordable(resource), Peer: identity.Peer(ctx),

@@ -2,13 +2,16 @@ package follow_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
+	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/store"
 )
 
 // slow takes its time to say how a consent stands.
@@ -75,5 +78,39 @@ func TestStoppingGivesBack(t *testing.T) {
 			t.Errorf("read %d times, want once by each process", asked)
 		}
 		assemblytest.Pass(time.Minute) // until nothing is under way any more
+	})
+}
+
+// unclaimed gives consents that are due, and says that they could not be claimed.
+type unclaimed struct {
+	store.Claims
+
+	rows  []*store.Consent
+	asked int
+}
+
+func (u *unclaimed) ClaimDue(context.Context, time.Time, string, time.Duration, int) ([]*store.Consent, error) {
+	if u.asked++; u.asked > 1 {
+		u.rows = nil
+	}
+	return u.rows, errors.New("the disk is full")
+}
+
+// What could not be claimed is not read: another process may be reading it.
+func TestFailedClaimsAreNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := assemblytest.New(t)
+		row := p.Create(t)
+		p.Stop()
+		before := len(p.Times(row))
+		claims := &unclaimed{rows: []*store.Consent{row}}
+		deps := p.Dying(t).Follower.Deps
+		deps.Claims = claims
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		follow.New(deps).Run(ctx)
+		if asked := len(p.Times(row)) - before; asked != 0 || claims.asked < 10 {
+			t.Errorf("a consent was read %d times, %d claims having failed", asked, claims.asked)
+		}
 	})
 }

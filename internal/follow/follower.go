@@ -73,8 +73,11 @@ func (f *Follower) Run(ctx context.Context) {
 	for {
 		if free := cap(slots) - len(slots); free > 0 {
 			due, err := f.Claims.ClaimDue(ctx, f.Clock.Now(), f.Process, claimTime, free)
-			if err != nil && ctx.Err() == nil {
-				f.Log.WarnContext(ctx, "cannot tell which consents are due", "error", err.Error())
+			if err != nil {
+				due = nil // Whatever came with the error is not claimed: another process may have it.
+				if ctx.Err() == nil {
+					f.Log.WarnContext(ctx, "cannot tell which consents are due", "error", err.Error())
+				}
 			}
 			for _, row := range due {
 				slots <- struct{}{}

@@ -177,21 +177,44 @@ func (a *Attempt) pin(tx store.Tx, failure error) error {
 	})
 }
 
+// Own answers ErrClaimLost, within a transaction, when the attempt's record is no longer its own: another process took
+// the request over while this one stood still, and does the same work under the same ids. An attempt without a key has
+// no record to lose.
+func (a *Attempt) Own(tx store.Tx) error {
+	if a.key == "" {
+		return nil
+	}
+	record, err := tx.Idempotency(a.method, a.key)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return store.ErrClaimLost
+	case err != nil:
+		return err
+	case record.Lease.Owner != a.owner, record.Done && !a.pinned: // with an answer that somebody else gave
+		return store.ErrClaimLost
+	}
+	return nil
+}
+
 // Intend stores the note that a write to a provider is about to be made, with whatever else must be durable
-// before it.
+// before it. It answers ErrClaimLost when another process took the request over: the provider must not be asked then.
 func (a *Attempt) Intend(
 	ctx context.Context, p *providers.Provider, operation, resource string, also func(store.Tx) error,
 ) error {
-	now := a.runner.Clock.Now()
-	a.intent, a.resource = service.NewID(), resource
 	intent := &store.Intent{
-		Tenant: a.Tenant, ID: a.intent, Provider: p.ID, Operation: operation, Resource: resource,
-		CustomerID: a.CustomerID, State: store.IntentOpen, Lease: a.Lease(), CreateTime: now, UpdateTime: now,
+		Tenant: a.Tenant, ID: service.NewID(), Provider: p.ID, Operation: operation, Resource: resource,
+		CustomerID: a.CustomerID, State: store.IntentOpen,
 	}
 	if a.key != "" && !a.Repeatable {
 		intent.IdempotencyMethod, intent.IdempotencyKey = a.method, a.key
 	}
-	return a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
+	err := a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
+		if err := a.Own(tx); err != nil {
+			return err
+		}
+		// The transaction may have waited for others: a lease from before that would be over too soon.
+		now := a.runner.Clock.Now()
+		intent.Lease, intent.CreateTime, intent.UpdateTime = a.Lease(), now, now
 		if err := tx.InsertIntent(intent); err != nil {
 			return err
 		}
@@ -200,6 +223,10 @@ func (a *Attempt) Intend(
 		}
 		return nil
 	})
+	if err == nil {
+		a.intent, a.resource = intent.ID, resource
+	}
+	return err
 }
 
 // Settle closes the open intent within a transaction.
@@ -259,10 +286,15 @@ func naming(failure error, resource string) error {
 	return failure
 }
 
-// Unrecorded is the error for what a provider did and the store did not take.
+// Unrecorded is the error for what a provider did and the store did not take. Where the provider recognises a
+// repetition, a request that another process took over goes on there: its answer is the only one, and the caller gets
+// it by trying again.
 func (a *Attempt) Unrecorded(ctx context.Context, p *providers.Provider, operation string, cause error) error {
 	a.runner.Log.ErrorContext(ctx, "provider wrote, store did not", "provider", p.ID, "operation", operation,
 		"intent", a.intent, "error", cause.Error())
+	if a.Repeatable && errors.Is(cause, store.ErrClaimLost) {
+		return cause
+	}
 	return naming(kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "the provider did it, and the gateway could not record it",
 		kerr.WithMetadata(kerr.KeyProvider, p.ID), kerr.WithMetadata(kerr.KeyOperation, operation)), a.resource)
 }

@@ -179,6 +179,111 @@ func TestLiveWriteKeepsItsRecord(t *testing.T) {
 	}
 }
 
+// TestRepairLeavesTheRecordOfAnother repairs the write of an attempt whose key has come to another one, which is at work
+// or died, or whose own lease on the record lasts longer than that on the write.
+func TestRepairLeavesTheRecordOfAnother(t *testing.T) {
+	for _, test := range []struct {
+		name, owner string
+		until       time.Time
+		settled     bool
+	}{
+		{"another at work", "other/1", noon.Add(time.Hour), true},
+		{"another that died", "other/1", noon, true},
+		{"its own, at work", "dead/1", noon.Add(time.Hour), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := live(t)(noon.Add(time.Minute))
+			err := p.Store.Update(p.ctx, "t", func(tx store.Tx) error {
+				return errors.Join(
+					tx.InsertIdempotency(&store.Idempotency{
+						Tenant: "t", Method: "CreateShipment", Key: testKey, CreateTime: noon,
+						Lease: store.Lease{Owner: test.owner, Until: test.until},
+					}),
+					tx.InsertIntent(&store.Intent{
+						Tenant: "t", ID: "1", Operation: "send_shipment", IdempotencyMethod: "CreateShipment",
+						IdempotencyKey: testKey, State: store.IntentOpen, CreateTime: noon, UpdateTime: noon,
+						Lease: store.Lease{Owner: "dead/1", Until: noon},
+					}))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Repair(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			err = p.Store.View(p.ctx, "t", func(r store.Reader) error {
+				record, err := r.Idempotency("CreateShipment", testKey)
+				if err == nil && (record.Done || len(record.Failure) > 0) {
+					t.Error("the record has an answer that its owner did not give")
+				}
+				intent, missing := r.Intent("1")
+				if missing == nil && (intent.State == store.IntentUnknown) != test.settled {
+					t.Errorf("the write is %s", intent.State)
+				}
+				return errors.Join(err, missing)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestNoWriteAfterALostLease has a process stand still before it notes a write, while another one takes the request
+// over, and either does it or is at work.
+func TestNoWriteAfterALostLease(t *testing.T) {
+	for _, done := range []bool{false, true} {
+		begin := live(t)
+		first, second := begin(noon), begin(noon.Add(leaseTime))
+		_, err := first.call("a", func(ctx context.Context, a *Attempt) error {
+			late := func() error { return a.Intend(ctx, provider, "send_shipment", "shipments/1", nil) }
+			var err error
+			_, taken := second.call("a", func(context.Context, *Attempt) error {
+				if !done {
+					err = late()
+				}
+				return nil
+			})
+			if done {
+				err = late()
+			}
+			if taken != nil || !errors.Is(err, store.ErrClaimLost) {
+				t.Errorf("done %t: the note of a write gave %v, the second process %v", done, err, taken)
+			}
+			return err
+		})
+		if kerr.Reason(err) != errorv1.Error_STORE_UNAVAILABLE || kerr.Retry(err) == 0 {
+			t.Errorf("done %t: the first process ended with %v", done, err)
+		}
+	}
+}
+
+// TestNoWriteAfterTheAnswer has a process stand still between two writes, for so long that another one makes it the
+// key's answer that the outcome of the first is unknown.
+func TestNoWriteAfterTheAnswer(t *testing.T) {
+	begin := live(t)
+	first, second := begin(noon), begin(noon.Add(leaseTime))
+	_, err := first.call("a", func(ctx context.Context, a *Attempt) error {
+		if err := a.Intend(ctx, provider, "create_user", "customers/1", nil); err != nil {
+			return err
+		}
+		if err := second.Repair(ctx); err != nil {
+			t.Error(err)
+		}
+		err := a.Intend(ctx, provider, "create_consent", "consents/1", nil)
+		if !errors.Is(err, store.ErrClaimLost) {
+			t.Errorf("the note of the second write gave %v", err)
+		}
+		return err
+	})
+	if kerr.Reason(err) != errorv1.Error_STORE_UNAVAILABLE {
+		t.Errorf("the process that stood still ended with %v", err)
+	}
+	if _, err := first.call("a", nil); kerr.Reason(err) != errorv1.Error_OUTCOME_UNKNOWN {
+		t.Errorf("the repetition ended with %v", err)
+	}
+}
+
 // TestOwnersAreUnique sees that no two attempts hold a lease in one name.
 func TestOwnersAreUnique(t *testing.T) {
 	begin := live(t)

@@ -56,7 +56,8 @@ func (r *Runner) Repair(ctx context.Context) error {
 	}
 }
 
-// repair settles one intent, unless it was settled meanwhile, or its lease was renewed.
+// repair settles one intent, unless it was settled meanwhile, or its owner is at work. A record that belongs to another
+// attempt by now is left to that one.
 func (r *Runner) repair(ctx context.Context, expired *store.Intent) (done bool, err error) {
 	err = r.Store.Update(ctx, expired.Tenant, func(tx store.Tx) error {
 		done = false
@@ -71,8 +72,13 @@ func (r *Runner) repair(ctx context.Context, expired *store.Intent) (done bool, 
 		var record *store.Idempotency
 		if intent.IdempotencyKey != "" {
 			record, err = tx.Idempotency(intent.IdempotencyMethod, intent.IdempotencyKey)
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
+			switch {
+			case err != nil && !errors.Is(err, store.ErrNotFound):
 				return err
+			case err != nil || record.Lease.Owner != intent.Lease.Owner:
+				record = nil
+			case !record.Done && r.holds(record.Lease):
+				return nil
 			}
 		}
 		done = true

@@ -27,7 +27,32 @@ func (s *Store) View(ctx context.Context, tenant string, fn func(store.Reader) e
 
 // Update changes a tenant's rows. fn may run more than once.
 func (s *Store) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
-	return s.Translate(ctx, s.Store.Update(ctx, tenant, fn))
+	var last *transaction
+	err := s.Store.Update(ctx, tenant, func(tx store.Tx) error {
+		last = &transaction{Tx: tx}
+		return fn(last)
+	})
+	if err == nil && last != nil {
+		for _, do := range last.durable {
+			do()
+		}
+	}
+	return s.Translate(ctx, err)
+}
+
+// transaction is one run of an Update, with what is to be done when it has become durable.
+type transaction struct {
+	store.Tx
+
+	durable []func()
+}
+
+// Durable has something done in memory as soon as a transaction of Store.Update is durable, before Update returns. A
+// transaction that fails, or runs again, does not do it.
+func Durable(tx store.Tx, do func()) {
+	if t, ok := tx.(*transaction); ok {
+		t.durable = append(t.durable, do)
+	}
 }
 
 // known are the store's errors that say what its caller must know. They stay as they are.

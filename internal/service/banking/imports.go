@@ -86,6 +86,9 @@ func (s *Server) importConnections(
 	}
 	resp := &bankingv1.ImportConnectionsResponse{}
 	err = s.Store.Update(ctx, customer.Tenant, func(tx store.Tx) error {
+		if err := attempt.Own(tx); err != nil {
+			return err
+		}
 		fresh := *row
 		if fresh.Version == 0 {
 			if err := service.NoLiveConsent(tx, p, &fresh); err != nil {

@@ -80,7 +80,7 @@ func (s *Server) createConsent(
 	if err != nil {
 		failure := attempt.Abandon(ctx, err, nil)
 		if own && p.Users != nil {
-			s.dropUser(ctx, p, customer)
+			s.dropUser(ctx, attempt, p, customer)
 		}
 		return nil, failure
 	}
@@ -89,6 +89,10 @@ func (s *Server) createConsent(
 	}
 	var stored *store.Consent
 	err = s.Store.Update(ctx, attempt.Tenant, func(tx store.Tx) error {
+		// Whoever took the request over has made the same customer's consent: that is no reason to refuse this one.
+		if err := attempt.Own(tx); err != nil {
+			return err
+		}
 		if !saved {
 			if err := s.Customers.Insert(ctx, tx, customer); err != nil {
 				return err
@@ -203,10 +207,12 @@ func (s *Server) consentCustomer(
 	return s.Customers.New(attempt.Tenant, id, &customerv1.Customer{Type: customerType}), false, true, nil
 }
 
-// dropUser takes back a user that was made for a consent that then failed. When that fails too,
-// ListProviderUsers shows it as an orphan.
-func (s *Server) dropUser(ctx context.Context, p *providers.Provider, customer *store.Customer) {
-	if _, err := s.Customers.Delete(ctx, customer); err != nil {
+// dropUser takes back the customer and the user that were made for a consent that then failed. When that fails too,
+// ListProviderUsers shows the user as an orphan.
+func (s *Server) dropUser(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, customer *store.Customer,
+) {
+	if err := s.Customers.Withdraw(ctx, attempt, customer); err != nil {
 		s.Log.WarnContext(ctx, "a user was left at the provider", "provider", p.ID,
 			"customer", customer.Resource.GetName(), "error", err.Error())
 	}

@@ -3,6 +3,7 @@ package customers
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -86,17 +87,15 @@ func (r *Registry) EnsureUser(
 	}
 	defer release()
 	if saved { // another request, of this process or of another, may have made the user meanwhile
-		user, err := r.claimUser(ctx, attempt, p, row)
-		if user != "" || err != nil {
-			return user, err
+		if row, err = r.Load.Customer(ctx, row.Resource.GetName()); err != nil {
+			return "", err
 		}
 	}
 	if user := row.Users[p.ID]; user != "" {
 		return user, nil
 	}
-	if err := attempt.Intend(ctx, p, "create_user", row.Resource.GetName(), nil); err != nil {
-		r.releaseUser(ctx, attempt, p, row, saved)
-		return "", err
+	if user, err := r.intendUser(ctx, attempt, p, row, saved); user != "" || err != nil {
+		return user, err
 	}
 	made, err := p.Users.CreateUser(ctx, providers.NewUser{
 		Type: row.Resource.GetType(), Products: row.Resource.GetProducts(),
@@ -140,24 +139,32 @@ func (r *Registry) EnsureUser(
 	return user, nil
 }
 
-// claimUser claims the right to make the customer's user, waiting while another process has it. It gives the user
-// when there is one.
-func (r *Registry) claimUser(
-	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Customer,
+// intendUser notes that the customer's user is about to be made. Of a customer that others know, too, it claims the
+// right to make it in the same transaction, so that nobody who lost that right goes on to the provider; it waits while
+// another process has it. It gives the user when there is one.
+func (r *Registry) intendUser(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Customer, saved bool,
 ) (user string, err error) {
 	for {
-		err := r.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+		err := attempt.Intend(ctx, p, "create_user", row.Resource.GetName(), func(tx store.Tx) error {
+			user = ""
+			if !saved {
+				return nil
+			}
 			fresh, err := tx.Customer(row.ID)
 			if err != nil {
 				return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
 			}
 			if user = fresh.Users[p.ID]; user != "" {
-				return nil
+				return store.ErrClaimed // It is made: there is nothing to note.
 			}
 			return tx.ClaimUser(row.ID, p.ID, r.Clock.Now(), attempt.Lease())
 		})
-		if !errors.Is(err, store.ErrClaimed) {
-			return user, err
+		switch {
+		case !errors.Is(err, store.ErrClaimed):
+			return "", err
+		case user != "":
+			return user, nil
 		}
 		timer := time.NewTimer(userWait)
 		select {
@@ -169,16 +176,43 @@ func (r *Registry) claimUser(
 	}
 }
 
-// releaseUser gives the right back before anything happened. If that fails, it ends with its lease.
-func (r *Registry) releaseUser(
-	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Customer, saved bool,
-) {
-	if !saved {
-		return
-	}
-	_ = r.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
-		return tx.ReleaseUser(row.ID, p.ID, attempt.Owner())
+// Withdraw takes back a customer that an attempt made for itself, with their users at providers. It leaves them when
+// another process took the attempt's request over, which then works with the same customer, and when the customer has
+// a consent. They are deleted here first: from then on nobody builds on users that are about to go. A user whose
+// deletion fails is listed as an orphan.
+func (r *Registry) Withdraw(ctx context.Context, attempt *once.Attempt, customer *store.Customer) error {
+	var users map[string]string
+	err := r.Store.Update(ctx, customer.Tenant, func(tx store.Tx) error {
+		users = nil
+		if err := attempt.Own(tx); err != nil {
+			return err
+		}
+		row, err := tx.Customer(customer.ID)
+		if err != nil {
+			return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
+		}
+		removed, err := tx.DeleteCustomer(row.ID, deletionStep)
+		switch {
+		case err != nil:
+			return err
+		case !removed.Done:
+			return store.ErrClaimLost // The customer has a consent: nothing is deleted.
+		}
+		users = row.Users
+		return r.Audit.Note(ctx, tx, "DeleteCustomer", row.Resource.GetName())
 	})
+	if err != nil {
+		return lostIsFine(err)
+	}
+	var failures []error
+	for _, id := range slices.Sorted(maps.Keys(users)) {
+		p, err := r.Tenants.Provider(customer.Tenant, id)
+		if err == nil {
+			err = p.Users.DeleteUser(ctx, users[id])
+		}
+		failures = append(failures, service.CallError(err))
+	}
+	return errors.Join(failures...)
 }
 
 // lostIsFine takes a claim that was lost for one that was given back.

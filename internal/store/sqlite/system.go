@@ -44,7 +44,10 @@ func (y system) ClaimDue(ctx context.Context, now time.Time, owner string, lease
 		}
 		return err
 	})
-	return claimed, err
+	if err != nil {
+		return nil, err // fn may have succeeded all the same: COMMIT failed then, and nothing is claimed.
+	}
+	return claimed, nil
 }
 
 func (y system) RenewLeases(ctx context.Context, owners []string, until time.Time) error {

@@ -1,0 +1,332 @@
+package assembly_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/assembly"
+	"kontor.dev/kontor/internal/assembly/assemblytest"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/store"
+)
+
+// A process stands still here for longer than its leases last, and goes on afterwards. Others took its work over.
+
+// stillFor is longer than a lease lasts.
+const stillFor = time.Minute
+
+// stalling is a database to which the nth Update comes late.
+type stalling struct {
+	store.Database
+
+	at     int32
+	stands time.Duration
+	calls  *atomic.Int32
+}
+
+func (s stalling) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
+	if s.calls.Add(1) == s.at {
+		time.Sleep(s.stands)
+	}
+	return s.Database.Update(ctx, tenant, fn)
+}
+
+// stall has a process stand still before its nth Update from now on.
+func stall(p *assemblytest.Gateway, at int32, stands time.Duration) {
+	p.Store.Store = stalling{Database: p.Database(), at: at, stands: stands, calls: &atomic.Int32{}}
+}
+
+// Updates of a creating request: the key is claimed by the first, the second notes the write that comes.
+const beforeTheWrite = 2
+
+// faxes sends faxes.
+type faxes struct {
+	providers.Shipments
+
+	sent  atomic.Int32
+	takes time.Duration
+}
+
+func (f *faxes) SendShipment(context.Context, providers.Shipment) error {
+	f.sent.Add(1)
+	time.Sleep(f.takes)
+	return nil
+}
+
+// faxing makes a provider send faxes.
+func faxing(f *faxes) func(*assembly.Options, *providers.Provider) {
+	return func(_ *assembly.Options, p *providers.Provider) {
+		p.Shipments = f
+		p.Capabilities["CreateShipment"] = providers.Support{Level: providers.Native}
+		p.Capabilities["ListShipments"] = providers.Support{Level: providers.Native}
+	}
+}
+
+func faxRequest(key string) *documentsv1.CreateShipmentRequest {
+	return &documentsv1.CreateShipmentRequest{RequestId: key, Shipment: &documentsv1.Shipment{
+		Channel: documentsv1.Shipment_FAX, Recipient: "+4930123456", Pdf: []byte("%PDF-1.4"), Subject: "Offer",
+	}}
+}
+
+// wantTakenOver sees that a call learned that another process has its request.
+func wantTakenOver(t *testing.T, err error) {
+	t.Helper()
+	if kerr.Reason(err) != errorv1.Error_STORE_UNAVAILABLE || kerr.Retry(err) == 0 {
+		t.Errorf("the process that stood still ended with %v, want that it may be tried again", err)
+	}
+}
+
+func TestNoSecondFaxAfterStandingStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		provider := &faxes{}
+		p := assemblytest.New(t, faxing(provider))
+		still := p.Dying(t)
+		stall(still, beforeTheWrite, stillFor)
+		var late error
+		var calling sync.WaitGroup
+		calling.Go(func() { _, late = still.Servers.Documents.CreateShipment(still.Ctx, faxRequest("key-1")) })
+		synctest.Wait()
+		sent, err := p.Servers.Documents.CreateShipment(p.Ctx, faxRequest("key-1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		calling.Wait()
+		wantTakenOver(t, late)
+		if n := provider.sent.Load(); n != 1 {
+			t.Errorf("%d faxes were sent for one key", n)
+		}
+		all, err := p.Servers.Documents.ListShipments(p.Ctx, &documentsv1.ListShipmentsRequest{})
+		if err != nil || len(all.GetShipments()) != 1 || all.GetShipments()[0].GetName() != sent.GetName() {
+			t.Errorf("the shipments are %v, %v", all.GetShipments(), err)
+		}
+	})
+}
+
+func TestNoSecondPartnerBankAfterStandingStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		provider := &banks{hold: make(chan struct{})}
+		close(provider.hold)
+		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
+			p.PartnerBanks = provider
+			p.Capabilities["CreatePartnerBank"] = providers.Support{Level: providers.Native}
+		})
+		still := p.Dying(t)
+		stall(still, beforeTheWrite, stillFor)
+		request := &consentv1.CreatePartnerBankRequest{
+			RequestId: "key-1", PartnerBank: &consentv1.PartnerBank{DisplayName: "Lübecker Bank"},
+		}
+		var late error
+		var calling sync.WaitGroup
+		calling.Go(func() { _, late = still.Servers.Consent.CreatePartnerBank(still.Ctx, request) })
+		synctest.Wait()
+		if _, err := p.Servers.Consent.CreatePartnerBank(p.Ctx, request); err != nil {
+			t.Fatal(err)
+		}
+		calling.Wait()
+		wantTakenOver(t, late)
+		if calls := provider.calls.Load(); calls != 1 {
+			t.Errorf("%d partner banks were made for one key", calls)
+		}
+	})
+}
+
+// The store is slow to take the note of a write, slower than a lease lasts. The write's lease begins when it is noted:
+// nobody takes the write for interrupted while it is under way.
+func TestLeaseBeginsWithTheNote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := assemblytest.New(t, faxing(&faxes{takes: 10 * time.Second}))
+		slow := p.Dying(t)
+		stall(slow, beforeTheWrite, 20*time.Second)
+		if _, err := slow.Servers.Documents.CreateShipment(slow.Ctx, faxRequest("key-1")); err != nil {
+			t.Errorf("a fax that was sent: %v", err)
+		}
+	})
+}
+
+// The user of a customer of the request's own is made by whoever has the request.
+func TestNoSecondUserAfterStandingStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var made atomic.Int32
+		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) { p.Users = users{made: &made} })
+		still := p.Dying(t)
+		stall(still, beforeTheWrite, stillFor)
+		var late error
+		var calling sync.WaitGroup
+		calling.Go(func() { _, late = still.Servers.Consent.CreateConsent(still.Ctx, consentRequest("key-1", "")) })
+		synctest.Wait()
+		if _, err := p.Servers.Consent.CreateConsent(p.Ctx, consentRequest("key-1", "")); err != nil {
+			t.Fatal(err)
+		}
+		calling.Wait()
+		wantTakenOver(t, late)
+		if made.Load() != 1 || p.Made() != 1 {
+			t.Errorf("%d users and %d consents were made for one key", made.Load(), p.Made())
+		}
+	})
+}
+
+// The user of a customer that several requests are about is made by whoever has the right to it. A process that stood
+// still finds the user that another request made meanwhile, and goes on with it.
+func TestUserOfAnotherRequestAfterStandingStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var made atomic.Int32
+		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) { p.Users = users{made: &made} })
+		customer, err := p.Servers.Customer.CreateCustomer(p.Ctx, &customerv1.CreateCustomerRequest{
+			Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		still := p.Dying(t)
+		stall(still, beforeTheWrite, stillFor)
+		var late error
+		var calling sync.WaitGroup
+		calling.Go(func() {
+			_, late = still.Servers.Consent.CreateConsent(still.Ctx, consentRequest("key-1", customer.GetName()))
+		})
+		synctest.Wait()
+		if _, err := p.Servers.Consent.CreateConsent(p.Ctx, consentRequest("key-2", customer.GetName())); err != nil {
+			t.Fatal(err)
+		}
+		calling.Wait()
+		if late != nil || made.Load() != 1 || p.Made() != 2 {
+			t.Errorf("%v; %d users and %d consents were made, want 1 and 2", late, made.Load(), p.Made())
+		}
+	})
+}
+
+// userBook makes users, each another one, and counts the deletions.
+type userBook struct {
+	users
+
+	deleted atomic.Int32
+}
+
+func (u *userBook) DeleteUser(context.Context, string) error {
+	u.deleted.Add(1)
+	return nil
+}
+
+// firstFails makes consents, but for the first one, which is refused after a while.
+type firstFails struct {
+	providers.Consents
+
+	calls         atomic.Int32
+	stands, takes time.Duration // the first, the others
+}
+
+func (f *firstFails) CreateConsent(
+	ctx context.Context, asked providers.NewConsent,
+) (*providers.CreatedConsent, error) {
+	if f.calls.Add(1) == 1 {
+		time.Sleep(f.stands)
+		return nil, &providers.Error{Kind: providers.KindUnavailable}
+	}
+	time.Sleep(f.takes)
+	return f.Consents.CreateConsent(ctx, asked)
+}
+
+// A process stands still while the provider is asked for a consent, and learns then that it failed. Customer and user
+// are those of the consent that another process made for the same request, or is making: they stay.
+func TestFailureLeavesWhatWasTakenOver(t *testing.T) {
+	for _, takes := range []time.Duration{0, stillFor} {
+		t.Run(takes.String(), func(t *testing.T) { failureLeavesWhatWasTakenOver(t, takes) })
+	}
+}
+
+func failureLeavesWhatWasTakenOver(t *testing.T, takes time.Duration) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		book := &userBook{users: users{made: &atomic.Int32{}}}
+		provider := &firstFails{stands: stillFor, takes: takes}
+		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
+			provider.Consents = p.Consents
+			p.Users, p.Consents = book, provider
+		})
+		still := p.Dying(t)
+		var late error
+		var calling sync.WaitGroup
+		calling.Go(func() { _, late = still.Servers.Consent.CreateConsent(still.Ctx, consentRequest("key-1", "")) })
+		assemblytest.Pass(5 * time.Second)
+		made, err := p.Servers.Consent.CreateConsent(p.Ctx, consentRequest("key-1", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		calling.Wait()
+		if late == nil {
+			t.Error("the process whose consent failed acknowledged it")
+		}
+		get := &consentv1.GetConsentRequest{Name: made.GetName()}
+		if _, err := p.Servers.Consent.GetConsent(p.Ctx, get); err != nil || book.deleted.Load() != 0 {
+			t.Errorf("the acknowledged consent: %v; %d users were deleted", err, book.deleted.Load())
+		}
+	})
+}
+
+// The customer of a failed request stays also when somebody else asked for a consent of theirs meanwhile.
+func TestFailureLeavesACustomerWithAConsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, others := range []bool{false, true} {
+			book := &userBook{users: users{made: &atomic.Int32{}}}
+			provider := &firstFails{stands: 10 * time.Second}
+			p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
+				provider.Consents = p.Consents
+				p.Users, p.Consents = book, provider
+			})
+			var failure error
+			var calling sync.WaitGroup
+			calling.Go(func() { _, failure = p.Servers.Consent.CreateConsent(p.Ctx, consentRequest("key-1", "")) })
+			assemblytest.Pass(5 * time.Second)
+			all, err := p.Servers.Customer.ListCustomers(p.Ctx, &customerv1.ListCustomersRequest{})
+			if err != nil || len(all.GetCustomers()) != 1 {
+				t.Fatalf("the customers are %v, %v", all.GetCustomers(), err)
+			}
+			name := all.GetCustomers()[0].GetName()
+			if others {
+				if _, err := p.Servers.Consent.CreateConsent(p.Ctx, consentRequest("key-2", name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			calling.Wait()
+			if kerr.Reason(failure) != errorv1.Error_PROVIDER_UNAVAILABLE {
+				t.Errorf("the request that failed ended with %v", failure)
+			}
+			_, err = p.Servers.Customer.GetCustomer(p.Ctx, &customerv1.GetCustomerRequest{Name: name})
+			if stays := err == nil; stays != others || (book.deleted.Load() == 0) != others {
+				t.Errorf("with a consent of others %t: the customer stays %t, %d users were deleted", others, stays,
+					book.deleted.Load())
+			}
+		}
+	})
+}
+
+// Where a provider knows one consent for each user, a process that stood still finds the consent of the one that took
+// its request over. That is the answer of the key, and no reason to refuse.
+func TestOneAnswerAfterStandingStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		provider := &slow{hold: make(chan struct{})}
+		p := assemblytest.New(t, slowly(provider), func(_ *assembly.Options, p *providers.Provider) {
+			p.Users, p.OneConsentPerUser = users{made: &atomic.Int32{}}, true
+		})
+		still := p.Dying(t)
+		var late error
+		var calling sync.WaitGroup
+		calling.Go(func() { _, late = still.Servers.Consent.CreateConsent(still.Ctx, consentRequest("key-1", "")) })
+		assemblytest.Pass(5 * time.Second)
+		if _, err := p.Servers.Consent.CreateConsent(p.Ctx, consentRequest("key-1", "")); err != nil {
+			t.Fatal(err)
+		}
+		close(provider.hold)
+		calling.Wait()
+		wantTakenOver(t, late)
+	})
+}
