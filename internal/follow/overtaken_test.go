@@ -82,8 +82,8 @@ func TestOvertakenAnswersAreAskedAgain(t *testing.T) {
 func TestReadsThatAreAlwaysOvertakenEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider := &slow{}
-		p := assemblytest.New(t, slowly(provider), withFurtherFlows)
-		other := p.Dying(t)
+		p := assemblytest.New(t, slowly(provider))
+		other, third := p.Dying(t), p.Dying(t)
 		row := p.Create(t)
 		p.Report(connected("bank"), nil)
 		if _, err := p.Follower.Refresh(p.Ctx, row); err != nil {
@@ -98,21 +98,39 @@ func TestReadsThatAreAlwaysOvertakenEnd(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		for range 5 { // something happens while each answer is under way
+		const changes = 4
+		for n := range changes { // each while an answer is under way
 			assemblytest.Pass(3 * time.Second)
-			_, err := other.Servers.Consent.RenewConsentLink(other.Ctx,
-				&consentv1.RenewConsentLinkRequest{Name: row.Resource.GetName()})
-			if err != nil {
+			provider.takes = 0
+			p.Report(connected([]string{"bank", "another"}[:2-n%2]...), nil)
+			if _, err := third.Follower.Refresh(third.Ctx, row); err != nil {
 				t.Fatal(err)
 			}
+			provider.takes = 5 * time.Second
 		}
 		late.Wait()
-		if asked := len(p.Times(row)) - before; asked != 3 {
+		if asked := len(p.Times(row)) - before - changes; asked != 3 {
 			t.Errorf("one read asked the provider %d times", asked)
 		}
 		fresh, _, err := other.Load.Consent(other.Ctx, row.Resource.GetName())
 		if err != nil || fresh.NextPoll.IsZero() || time.Until(fresh.NextPoll) > time.Minute {
 			t.Errorf("the next read is in %s, %v", time.Until(fresh.NextPoll), err)
+		}
+	})
+}
+
+// A read that brings news replaces what was planned before it began: the caller need not have it read once more.
+func TestNewsReplaceThePlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := assemblytest.New(t)
+		row := p.Create(t)
+		p.Report(connected("bank"), nil)
+		fresh, err := p.Follower.Refresh(p.Ctx, row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wait := time.Until(fresh.NextPoll); wait < day {
+			t.Errorf("the consent stands, and is read again in %s", wait)
 		}
 	})
 }
