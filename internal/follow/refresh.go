@@ -2,6 +2,7 @@ package follow
 
 import (
 	"context"
+	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
@@ -26,56 +27,131 @@ func (f *Follower) Refresh(ctx context.Context, row *store.Consent) (*store.Cons
 	return &own, nil
 }
 
+// asks is how often one read asks the provider at most, when others change the consent while it answers.
+const asks = 3
+
 func (f *Follower) read(ctx context.Context, row *store.Consent) (*store.Consent, error) {
-	if row.Ended {
-		return row, nil
-	}
-	p, err := f.Tenants.Provider(row.Tenant, row.Provider)
+	before, err := f.stored(ctx, row)
 	if err != nil {
 		return nil, err
 	}
-	ref, err := f.History.Ref(ctx, row)
-	if err != nil {
-		return nil, err
+	for left := asks; !before.Ended && left > 0; left-- {
+		fresh, overtaken, err := f.ask(ctx, before, left == 1)
+		if err != nil || !overtaken {
+			return fresh, err
+		}
+		before = fresh
 	}
-	f.note(key(row), f.Clock.Now())
+	return before, nil
+}
+
+// stored gives a consent as it stands before the provider is asked.
+func (f *Follower) stored(ctx context.Context, row *store.Consent) (fresh *store.Consent, err error) {
+	err = f.Store.View(ctx, row.Tenant, func(r store.Reader) (err error) {
+		fresh, err = r.Consent(row.ID)
+		return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
+	})
+	return fresh, err
+}
+
+// ask asks the provider once how a consent stands, and stores the news. An answer that has been overtaken is not
+// stored, since it may be older than what is: another process may have asked later and been answered sooner. After the
+// last try the consent is left to be read again soon.
+func (f *Follower) ask(
+	ctx context.Context, before *store.Consent, last bool,
+) (fresh *store.Consent, overtaken bool, err error) {
+	p, err := f.Tenants.Provider(before.Tenant, before.Provider)
+	if err != nil {
+		return nil, false, err
+	}
+	ref, err := f.History.Ref(ctx, before)
+	if err != nil {
+		return nil, false, err
+	}
+	f.note(key(before), f.Clock.Now())
 	report, err := p.Consents.GetConsent(ctx, ref)
-	switch providers.KindOf(err) {
-	case providers.KindConsentEnded:
-		return f.ended(ctx, row, err)
-	case providers.KindAccessExceeded:
-		return nil, restError{service.CallError(err)}
+	kind := providers.KindOf(err)
+	switch {
+	case kind == providers.KindAccessExceeded:
+		return nil, false, restError{service.CallError(err)}
+	case err != nil && kind != providers.KindConsentEnded:
+		return nil, false, service.CallError(err)
 	}
+	told := err // that the consent is over, or nothing
+	fresh, err = f.History.Change(ctx, before, func(tx store.Tx, fresh *store.Consent) error {
+		if overtaken = overtakes(fresh, before) && (told != nil || momentary(report)); overtaken {
+			return f.leave(tx, fresh, report, last)
+		}
+		hinted := fresh.NextPoll
+		if err := f.observe(tx, fresh, before, report, told); err != nil {
+			return err
+		}
+		// Whoever planned an earlier read while the provider answered knows of something that the answer may lack.
+		if hinted.Equal(before.NextPoll) || fresh.Ended || !dueBefore(hinted, fresh.NextPoll) {
+			return nil
+		}
+		fresh.NextPoll = hinted
+		return tx.UpdateConsent(fresh)
+	})
 	if err != nil {
-		return nil, service.CallError(err)
+		return nil, false, err
 	}
-	return f.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
+	return fresh, overtaken, nil
+}
+
+// overtakes tells whether there were news about a consent since it stood as before.
+func overtakes(fresh, before *store.Consent) bool {
+	return fresh.Resource.GetEventCount() != before.Resource.GetEventCount() ||
+		!fresh.ValidUntil.Equal(before.ValidUntil)
+}
+
+// momentary tells whether a report says how things stand at one moment: an older one of these contradicts a newer one,
+// while the statuses of a history only add up.
+func momentary(report *providers.ConsentState) bool {
+	return report.Stateful || !report.ValidUntil.IsZero()
+}
+
+// leave stores of an answer that was overtaken only how the provider names the consent from now on.
+func (f *Follower) leave(tx store.Tx, fresh *store.Consent, report *providers.ConsentState, last bool) error {
+	if report != nil && report.Ref != nil {
+		if err := f.History.Adopt(tx, fresh, *report.Ref); err != nil {
+			return err
+		}
+	}
+	soon := f.soonest(fresh)
+	if !last || fresh.Ended || dueBy(fresh, soon) {
+		return nil
+	}
+	fresh.NextPoll = soon
+	return tx.UpdateConsent(fresh)
+}
+
+// observe stores what the provider reports, or that it says the consent is over. Of one that nobody approved there is
+// nothing to end. A permission whose time is over ends with a report, too: the provider has just been asked, and did
+// not prolong it.
+func (f *Follower) observe(
+	tx store.Tx, fresh, before *store.Consent, report *providers.ConsentState, told error,
+) error {
+	switch {
+	case told == nil:
 		if err := f.History.Observe(tx, fresh, *report); err != nil || !f.Plan.lapses(fresh) {
 			return err
 		}
-		return f.History.Lapse(tx, fresh) // the provider has just been asked, and did not prolong it
-	})
+	case !approved(fresh):
+		return service.CallError(told)
+	}
+	return f.History.Lapse(tx, fresh, before.Flow)
+}
+
+// dueBefore tells whether a time, if it is one, lies before another, which may be none.
+func dueBefore(t, other time.Time) bool {
+	return !t.IsZero() && (other.IsZero() || t.Before(other))
 }
 
 // restError is the error of a provider that lets this one consent rest, and no other.
 type restError struct{ error }
 
 func (e restError) Unwrap() error { return e.error }
-
-// ended notes that the provider says of a consent that it is over. Of one that nobody approved there is nothing to
-// end.
-func (f *Follower) ended(ctx context.Context, row *store.Consent, err error) (*store.Consent, error) {
-	fresh, failed := f.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
-		if !approved(fresh) {
-			return service.CallError(err)
-		}
-		return f.History.Lapse(tx, fresh)
-	})
-	if failed != nil {
-		return nil, failed
-	}
-	return fresh, nil
-}
 
 // approved tells whether a consent stands.
 func approved(row *store.Consent) bool {

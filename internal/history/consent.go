@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/providers"
@@ -54,11 +55,30 @@ func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.Conse
 	return tx.UpdateConsent(row)
 }
 
-// Lapse notes that a permission ended by itself.
-func (w *Writer) Lapse(tx store.Tx, row *store.Consent) error {
+// Lapse notes that a permission ended by itself: the newest one that the customer gave by the flow that was open when
+// the provider was asked. A flow in which they have not approved yet is not touched by it: they still may.
+func (w *Writer) Lapse(tx store.Tx, row *store.Consent, asked int) error {
+	history, err := w.Events(tx, row)
+	if err != nil {
+		return err
+	}
 	row.ValidUntil = time.Time{} // it is noted; another end belongs to another permission
-	_, err := w.Extend(tx, row, consent.Expired(row.Flow, w.Clock.Now()))
+	_, err = w.Extend(tx, row, consent.Expired(permitted(history, asked), w.Clock.Now()))
 	return err
+}
+
+// permitted gives the newest flow up to one in which the customer approved, that one itself if none tells so.
+func permitted(history []consent.Event, last int) int {
+	flow := -1
+	for _, e := range history {
+		if e.Type == consentv1.ConsentEvent_APPROVED && e.Flow <= last {
+			flow = max(flow, e.Flow)
+		}
+	}
+	if flow < 0 {
+		return last
+	}
+	return flow
 }
 
 // Ref names a consent at its provider.

@@ -113,15 +113,8 @@ func NewFeed[E, M any](s Source[E, M]) *Feed[M] {
 func (f *Feed[M]) subscribe(ctx context.Context, topic Topic) (*subscription[M], error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.tailer == nil {
-		// The place is taken before the stream reads the log, so that nothing falls in between.
-		at, err := f.tails.Head(ctx, f.log)
-		if err != nil {
-			return nil, err
-		}
-		ctx, stop := context.WithCancel(context.Background())
-		f.tailer = &tailer{stop: stop}
-		go f.follow(ctx, f.tailer, at)
+	if err := f.start(ctx); err != nil {
+		return nil, err
 	}
 	s := &subscription[M]{topic: topic, entries: make(chan *entry[M], buffered), behind: make(chan struct{}, 1)}
 	if f.streams[topic] == nil {
@@ -129,6 +122,22 @@ func (f *Feed[M]) subscribe(ctx context.Context, topic Topic) (*subscription[M],
 	}
 	f.streams[topic][s] = struct{}{}
 	return s, nil
+}
+
+// start begins a tailer at the log's end, unless one is at work. The place is taken before the stream that calls it
+// reads the log, so that nothing falls in between. The feed's lock is held.
+func (f *Feed[M]) start(ctx context.Context) error {
+	if f.tailer != nil {
+		return nil
+	}
+	at, err := f.tails.Head(ctx, f.log)
+	if err != nil {
+		return err
+	}
+	life, stop := context.WithCancel(context.Background())
+	f.tailer = &tailer{stop: stop}
+	go f.follow(life, f.tailer, at)
+	return nil
 }
 
 // unsubscribe ends a stream's place. The tailer stops with the last one.
@@ -145,14 +154,19 @@ func (f *Feed[M]) unsubscribe(s *subscription[M]) {
 	}
 }
 
-// refresh empties the place of a stream that fell behind, before it reads the log itself.
-func (f *Feed[M]) refresh(s *subscription[M]) {
+// refresh empties the place of a stream that fell behind, before it reads the log itself. When the tailer gave up, the
+// first of its streams begins the next one.
+func (f *Feed[M]) refresh(ctx context.Context, s *subscription[M]) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := f.start(ctx); err != nil {
+		return err
+	}
 	for len(s.entries) > 0 {
 		<-s.entries
 	}
 	s.stale = false
+	return nil
 }
 
 // follow is the tailer: it reads what is added to the log behind a place, and hands it over.
@@ -224,8 +238,8 @@ func (s *subscription[M]) fallBehind() {
 	}
 }
 
-// giveUp ends the tailer whose place is no longer one of the log, since another database took this one's place. The
-// streams find out by themselves.
+// giveUp ends the tailer whose place is no longer one of the log, since another database took this one's place. Each
+// stream reads the log itself then: it ends when its own place is gone, too, and otherwise goes on with a new tailer.
 func (f *Feed[M]) giveUp(t *tailer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

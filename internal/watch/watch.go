@@ -39,6 +39,9 @@ type Watched[M any] struct {
 	// Snapshot sends the present state, the token with its last message, and gives the place behind which the events
 	// follow. When there is nothing to send it says so, and the token is sent by itself.
 	Snapshot func() (at store.Cursor, sent bool, err error)
+	// Gone tells why nothing follows any more, nil while something may: a stream that is resumed behind the last entry
+	// about its resource would wait for ever. It is asked when all entries were read; nil for never.
+	Gone func(store.Reader) error
 	// Send sends a message, which other streams share: it must not be changed.
 	Send func(M) error
 	// Heartbeat sends a message that carries nothing but the token.
@@ -101,8 +104,12 @@ type run[M any] struct {
 func (r *run[M]) catchUp(ctx context.Context) (over bool, err error) {
 	for {
 		var page []*entry[M]
+		var gone error
 		err := r.streams.Store.View(ctx, r.Topic.Tenant, func(reader store.Reader) (err error) {
 			page, err = r.Feed.read(reader, r.Topic, r.at, Batch)
+			if err == nil && len(page) < Batch && r.Gone != nil {
+				gone = r.Gone(reader) // as of the same moment, so that the entry of its end is not missed
+			}
 			return err
 		})
 		if errors.Is(err, store.ErrCursor) {
@@ -117,7 +124,7 @@ func (r *run[M]) catchUp(ctx context.Context) (over bool, err error) {
 			}
 		}
 		if len(page) < Batch {
-			return false, nil
+			return false, r.streams.Store.Translate(ctx, gone)
 		}
 		select {
 		case <-ctx.Done():
@@ -141,8 +148,7 @@ func (r *run[M]) live(ctx context.Context) (over bool, err error) {
 				return over, err
 			}
 		case <-r.place.behind:
-			r.Feed.refresh(r.place)
-			return false, nil
+			return false, r.streams.Store.Translate(ctx, r.Feed.refresh(ctx, r.place))
 		case <-r.silence.C:
 			if err := r.Heartbeat(r.Token(r.at)); err != nil {
 				return false, err

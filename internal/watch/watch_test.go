@@ -502,6 +502,41 @@ func TestStoreThatDoesNotAnswer(t *testing.T) {
 	s.want(t, "after")
 }
 
+// TestTailerThatGaveUp has the tailer's place be refused, but not those of the streams: they go on with another tailer,
+// and miss nothing.
+func TestTailerThatGaveUp(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	w.insert(t, "a", "b")
+	var refuse atomic.Bool
+	tail := w.feed.tail
+	w.feed.tail = func(ctx context.Context, after store.Cursor, limit int) ([]*entry[*message], error) {
+		if refuse.Swap(false) {
+			return nil, store.ErrCursor
+		}
+		return tail(ctx, after, limit)
+	}
+	one, all := w.watch(t, "a", ""), w.watch(t, "", "")
+	one.want(t, "")
+	all.want(t, "")
+	for n := range 20 { // once a stream has caught up, what it receives comes by the tailer
+		w.append(t, "a", fmt.Sprint(n))
+		one.want(t, fmt.Sprint(n))
+		all.want(t, fmt.Sprint(n))
+	}
+	refuse.Store(true)
+	w.append(t, "b", "refused")
+	all.want(t, "refused")
+	for n := range 20 {
+		w.append(t, "a", fmt.Sprint(n))
+		one.want(t, fmt.Sprint(n))
+		all.want(t, fmt.Sprint(n))
+	}
+	if tails := w.tails.Load(); tails != 1 {
+		t.Errorf("%d tailers are at work, want 1", tails)
+	}
+}
+
 // handed gives the subjects of the entries that wait for a stream.
 func handed(s *subscription[*message]) (ats []store.Cursor) {
 	for len(s.entries) > 0 {
@@ -540,7 +575,9 @@ func TestNothingBehindAGap(t *testing.T) {
 	if rest := handed(s); len(rest) != buffered-buffered/2 {
 		t.Errorf("%d entries wait, want %d", len(rest), buffered-buffered/2)
 	}
-	f.refresh(s)
+	if err := f.refresh(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
 	f.deliver(f.tailer, entriesOf(buffered+2, buffered+3))
 	if rest := handed(s); len(rest) != 1 {
 		t.Errorf("after the stream has begun anew, %d entries wait, want 1", len(rest))

@@ -48,6 +48,10 @@ func (s *Server) WatchConsents(
 	}
 	if req.GetConsent() != "" {
 		w.Topic.ID = service.LastSegment(req.GetConsent())
+		w.Gone = func(r store.Reader) error {
+			_, err := r.Consent(w.Topic.ID)
+			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
+		}
 	}
 	state := func(row *store.Consent, token string) error {
 		return stream.Send(&consentv1.WatchConsentsResponse{

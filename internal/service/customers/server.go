@@ -150,16 +150,22 @@ func (s *Server) UpdateCustomer(
 		if failure == nil {
 			products = changed.GetProducts()
 		}
+		before := row.Resource.GetProducts()
 		err := s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
 			fresh, err := tx.Customer(row.ID)
 			if err != nil {
 				return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
 			}
-			if failure == nil {
+			// Another call may have changed the customer while the provider was asked: what it changed stays, but for
+			// what the mask names.
+			if failure == nil && slices.Contains(paths, "reference") {
 				fresh.Resource.Reference = changed.GetReference()
 				fresh.Reference = s.Customers.reference(fresh.Tenant, changed.GetReference())
 			}
-			fresh.Resource.Products, fresh.Resource.UpdateTime = products, timestamppb.New(s.Clock.Now())
+			if slices.Contains(paths, "products") {
+				fresh.Resource.Products = merged(before, products, fresh.Resource.GetProducts())
+			}
+			fresh.Resource.UpdateTime = timestamppb.New(s.Clock.Now())
 			if err := tx.UpdateCustomer(fresh); err != nil {
 				return referenceTaken(err)
 			}
@@ -175,6 +181,22 @@ func (s *Server) UpdateCustomer(
 		}
 		return row.Resource, nil
 	})
+}
+
+// merged gives the products of which one call made after of before, while others made now of before.
+func merged(before, after, now []customerv1.Customer_Product) []customerv1.Customer_Product {
+	var products []customerv1.Customer_Product
+	for _, p := range after {
+		if slices.Contains(now, p) || !slices.Contains(before, p) {
+			products = append(products, p)
+		}
+	}
+	for _, p := range now {
+		if !slices.Contains(before, p) && !slices.Contains(after, p) {
+			products = append(products, p)
+		}
+	}
+	return products
 }
 
 // changeProducts books and cancels products at each provider that has the customer as a user. It gives the
