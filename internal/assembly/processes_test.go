@@ -387,7 +387,9 @@ func TestRepeatableWriteOfADeadProcess(t *testing.T) {
 func TestUnrecognisedConsentOfADeadProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider := &slow{hold: make(chan struct{})}
-		p := assemblytest.New(t, slowly(provider))
+		p := assemblytest.New(t, slowly(provider), func(_ *assembly.Options, p *providers.Provider) {
+			p.RepeatsConsents = false
+		})
 		dead := p.Dying(t)
 		var dying sync.WaitGroup
 		dying.Go(func() { _, _ = dead.Servers.Consent.CreateConsent(dead.Ctx, consentRequest("key-1", "")) })

@@ -79,10 +79,10 @@ func decisionOf(t consentv1.ConsentEvent_Type) consentv1.Decision_Value {
 	return consentv1.Decision_VALUE_UNSPECIFIED
 }
 
-// Withdrawals are the places at which a provider states, at present and without a time, that the customer has withdrawn,
-// each with the flow in which Kontor first saw it there. It is what Kontor remembers from one report to the next: a
-// place that states it anew tells of a withdrawal of the present flow, one that has stated it all along is left over
-// from an earlier one.
+// Withdrawals are the places at which a provider states, at present and without a time, that the customer has
+// withdrawn, each with the flow in which Kontor first saw it there. It is what Kontor remembers from one report to the
+// next: a place that states it anew tells of a withdrawal of the present flow, one that has stated it all along is left
+// over from an earlier one.
 type Withdrawals map[string]int
 
 // standing gives the event that a report's standing decision adds to a history, and what to remember of it. A provider

@@ -157,7 +157,8 @@ func TestDecisions(t *testing.T) {
 			begin().reports(stated).next().reports(none, said(approved, "", 7)).reports(stated).events, withdrawn,
 		},
 		"left over, then not, then again": {
-			begin().reports(stated).next().reports(stated, said(approved, "", 7)).reports(stands).reports(stated).events,
+			begin().reports(stated).next().reports(stated,
+				said(approved, "", 7)).reports(stands).reports(stated).events,
 			withdrawn,
 		},
 		"left over, then forgotten, then again": {
@@ -282,7 +283,8 @@ func TestStandingWithdrawalsFailClosed(t *testing.T) {
 			decision := consentv1.Decision_Value(rapid.IntRange(1, 3).Draw(t, fmt.Sprint("stated ", i)))
 			told = told.reports(decision, statuses...)
 			before = before && decision == consentv1.Decision_REVOKED
-			if decision == consentv1.Decision_REVOKED && !before && statusOf(told.events) == consentv1.Consent_AUTHORIZED {
+			if decision == consentv1.Decision_REVOKED && !before &&
+				statusOf(told.events) == consentv1.Consent_AUTHORIZED {
 				t.Fatal("the provider states a withdrawal anew, and the consent is authorized")
 			}
 		}

@@ -202,8 +202,8 @@ func (f *fimentoFlow) reads(members string, want consentv1.Consent_Status) {
 	}
 }
 
-// A withdrawal in a later flow counts, whatever an earlier flow left over and however alike it is told; what is left over
-// does not.
+// A withdrawal in a later flow counts, whatever an earlier flow left over and however alike it is told; what is left
+// over does not.
 func TestWithdrawalsInALaterFlow(t *testing.T) {
 	const authorized, revoked = consentv1.Consent_AUTHORIZED, consentv1.Consent_REVOKED
 	const before, after = "2024-01-12T12:00:00Z", "2024-01-12T14:00:00Z"

@@ -138,9 +138,7 @@ func (u *update) unwrap(text []byte, target *url.URL) ([]byte, error) {
 
 func (u *update) unwrapWhole(text []byte, target *url.URL) ([]byte, error) {
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(text, &fields) != nil {
-		return text, nil
-	}
+	_ = json.Unmarshal(text, &fields) // what is no object wraps nothing
 	inner, ok := fields[u.resource]
 	if !ok || isString(inner) {
 		return text, nil

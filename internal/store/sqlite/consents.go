@@ -20,7 +20,8 @@ func scanConsent(row row) (*store.Consent, error) {
 	var redirects, resource, withdrawals []byte
 	var validUntil, nextPoll, lastPoll int64
 	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market,
-		&c.State, &validUntil, &withdrawals, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll, &c.PollStep, &lastPoll, &c.Ended,
+		&c.State, &validUntil, &withdrawals, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll,
+		&c.PollStep, &lastPoll, &c.Ended,
 		&c.Version)
 	if err != nil {
 		return nil, err
