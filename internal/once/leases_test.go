@@ -179,8 +179,8 @@ func TestLiveWriteKeepsItsRecord(t *testing.T) {
 	}
 }
 
-// TestRepairLeavesTheRecordOfAnother repairs the write of an attempt whose key has come to another one, which is at work
-// or died, or whose own lease on the record lasts longer than that on the write.
+// TestRepairLeavesTheRecordOfAnother repairs the write of an attempt whose key has come to another one, which is at
+// work or died, or whose own lease on the record lasts longer than that on the write.
 func TestRepairLeavesTheRecordOfAnother(t *testing.T) {
 	for _, test := range []struct {
 		name, owner string

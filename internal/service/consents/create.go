@@ -89,16 +89,12 @@ func (s *Server) createConsent(
 	}
 	var stored *store.Consent
 	err = s.Store.Update(ctx, attempt.Tenant, func(tx store.Tx) error {
-		// Whoever took the request over has made the same customer's consent: that is no reason to refuse this one.
-		if err := attempt.Own(tx); err != nil {
-			return err
-		}
 		if !saved {
 			if err := s.Customers.Insert(ctx, tx, customer); err != nil {
 				return err
 			}
 		}
-		if err := service.NoLiveConsent(tx, p, row); err != nil {
+		if err := mayStore(tx, attempt, p, row); err != nil {
 			return err
 		}
 		fresh := *row
@@ -122,6 +118,15 @@ func (s *Server) createConsent(
 	}
 	s.Follower.Attend(stored)
 	return stored.Resource, nil
+}
+
+// mayStore tells, in the transaction that stores a new consent, whether it is this attempt's to store. Whoever took the
+// request over has made the same customer's consent: that comes first, since it is no reason to refuse this one.
+func mayStore(tx store.Tx, attempt *once.Attempt, p *providers.Provider, row *store.Consent) error {
+	if err := attempt.Own(tx); err != nil {
+		return err
+	}
+	return service.NoLiveConsent(tx, p, row)
 }
 
 // newConsent makes the row of a consent to ask for.

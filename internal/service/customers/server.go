@@ -122,26 +122,9 @@ func (s *Server) UpdateCustomer(
 	if len(paths) == 0 {
 		paths = []string{"reference", "products"}
 	}
-	changed := proto.CloneOf(row.Resource)
-	for _, path := range paths {
-		switch path {
-		case "reference":
-			changed.Reference = wanted.GetReference()
-		case "products":
-			changed.Products = wanted.GetProducts()
-			if len(changed.GetProducts()) == 0 {
-				changed.Products = []customerv1.Customer_Product{customerv1.Customer_BANKING}
-			}
-		case "type":
-			if wanted.GetType() != row.Resource.GetType() {
-				return nil, kerr.InvalidField("customer.type", "cannot change")
-			}
-		case "name":
-		case "*":
-			return nil, kerr.InvalidField("updateMask", "must name the fields")
-		default:
-			return nil, kerr.InvalidField("updateMask", "may hold reference and products")
-		}
+	changed, err := masked(row.Resource, wanted, paths)
+	if err != nil {
+		return nil, err
 	}
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*customerv1.Customer, error) {
 		// Products are changed one by one at the provider, and each change that happened is recorded, also
@@ -181,6 +164,32 @@ func (s *Server) UpdateCustomer(
 		}
 		return row.Resource, nil
 	})
+}
+
+// masked gives a customer with the fields of another one that a mask names.
+func masked(have, wanted *customerv1.Customer, paths []string) (*customerv1.Customer, error) {
+	changed := proto.CloneOf(have)
+	for _, path := range paths {
+		switch path {
+		case "reference":
+			changed.Reference = wanted.GetReference()
+		case "products":
+			changed.Products = wanted.GetProducts()
+			if len(changed.GetProducts()) == 0 {
+				changed.Products = []customerv1.Customer_Product{customerv1.Customer_BANKING}
+			}
+		case "type":
+			if wanted.GetType() != have.GetType() {
+				return nil, kerr.InvalidField("customer.type", "cannot change")
+			}
+		case "name":
+		case "*":
+			return nil, kerr.InvalidField("updateMask", "must name the fields")
+		default:
+			return nil, kerr.InvalidField("updateMask", "may hold reference and products")
+		}
+	}
+	return changed, nil
 }
 
 // merged gives the products of which one call made after of before, while others made now of before.
