@@ -89,13 +89,13 @@ func (s *Server) createConsent(
 	}
 	var stored *store.Consent
 	err = s.Store.Update(ctx, attempt.Tenant, func(tx store.Tx) error {
+		if err := mayStore(tx, attempt, p, row); err != nil {
+			return err
+		}
 		if !saved {
 			if err := s.Customers.Insert(ctx, tx, customer); err != nil {
 				return err
 			}
-		}
-		if err := mayStore(tx, attempt, p, row); err != nil {
-			return err
 		}
 		fresh := *row
 		if err := s.startConsent(tx, &fresh, created, session); err != nil {
