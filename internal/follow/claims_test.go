@@ -3,6 +3,7 @@ package follow_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,13 +19,15 @@ import (
 type slow struct {
 	providers.Consents
 
-	takes time.Duration
+	takes atomic.Int64 // nanoseconds
 }
+
+func (s *slow) take(d time.Duration) { s.takes.Store(int64(d)) }
 
 func (s *slow) GetConsent(ctx context.Context, ref providers.ConsentRef) (*providers.ConsentState, error) {
 	state, err := s.Consents.GetConsent(ctx, ref)
 	select {
-	case <-time.After(s.takes):
+	case <-time.After(time.Duration(s.takes.Load())):
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -42,7 +45,7 @@ func TestHintDuringARead(t *testing.T) {
 		row := p.Create(t)
 		assemblytest.Pass(time.Hour) // It is read every five minutes by now.
 		before := len(p.Times(row))
-		provider.takes = 20 * time.Second
+		provider.take(20 * time.Second)
 		p.HintAt(t, row)
 		assemblytest.Pass(10 * time.Second)
 		if asked := len(p.Times(row)) - before; asked != 1 {
@@ -66,12 +69,12 @@ func TestStoppingGivesBack(t *testing.T) {
 			p.Consents = provider
 		})
 		row := p.Create(t)
-		provider.takes = 20 * time.Second
+		provider.take(20 * time.Second)
 		for len(p.Times(row)) == 0 {
 			assemblytest.Pass(time.Second)
 		}
 		p.Stop()
-		provider.takes = 0
+		provider.take(0)
 		other := p.Beside(t)
 		assemblytest.Pass(6 * time.Second)
 		if asked := len(other.Times(row)); asked != 2 {

@@ -17,7 +17,7 @@ import (
 // A link that nobody used runs out after its time: once in the history, for callers to see, and not for good.
 func TestLinkRunsOutAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := assemblytest.New(t)
+		p := assemblytest.New(t, daysPass)
 		name := p.Create(t).Resource.GetName()
 		get := func() *consentv1.Consent {
 			t.Helper()
@@ -56,7 +56,7 @@ func TestLinkRunsOutAndComesBack(t *testing.T) {
 // A decision that the provider reports after the link ran out still counts.
 func TestDecisionAfterTheLinkRanOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := assemblytest.New(t)
+		p := assemblytest.New(t, daysPass)
 		row := p.Create(t)
 		assemblytest.Pass(25 * time.Hour)
 		p.Report(providers.ConsentState{Observations: []providers.Observation{{

@@ -70,7 +70,7 @@ func TestAFurtherFlowAfterARefusalIsFollowed(t *testing.T) {
 func TestAnUnusedFurtherLinkLeavesTheConsentFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		assemblytest.Pass(sinceTheBubblesStart)
-		p := assemblytest.New(t, withFurtherFlows)
+		p := assemblytest.New(t, withFurtherFlows, daysPass)
 		row := p.Create(t)
 		for _, active := range []bool{true, false} { // the bank asks for a new authentication
 			p.Report(providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{

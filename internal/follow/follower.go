@@ -68,7 +68,7 @@ func New(d Deps) *Follower {
 func (f *Follower) Run(ctx context.Context) {
 	defer f.running.Wait()
 	slots := make(chan struct{}, followers)
-	ticker := time.NewTicker(min(f.Plan.min, time.Second))
+	ticker := time.NewTicker(f.Plan.look)
 	defer ticker.Stop()
 	for {
 		if free := cap(slots) - len(slots); free > 0 {

@@ -35,6 +35,9 @@ func nobodyLooks(o *assembly.Options, _ *providers.Provider) {
 
 const day = 24 * time.Hour
 
+// daysPass has the follower look for due consents once a minute: a test need not wait for each second of days.
+func daysPass(o *assembly.Options, _ *providers.Provider) { o.Polling.LookInterval = time.Minute }
+
 // Two processes ask, and the one that asked first is answered last: what it is told is old by then, and must not take
 // back the customer's withdrawal.
 func TestOvertakenAnswersAreAskedAgain(t *testing.T) {
@@ -47,7 +50,7 @@ func TestOvertakenAnswersAreAskedAgain(t *testing.T) {
 		if _, err := p.Follower.Refresh(p.Ctx, row); err != nil {
 			t.Fatal(err)
 		}
-		provider.takes = 5 * time.Second
+		provider.take(5 * time.Second)
 		var late sync.WaitGroup
 		late.Go(func() {
 			fresh, err := other.Follower.Refresh(other.Ctx, row)
@@ -60,7 +63,7 @@ func TestOvertakenAnswersAreAskedAgain(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		provider.takes = 0
+		provider.take(0)
 		p.Report(connected(), nil)
 		now, err := p.Follower.Refresh(p.Ctx, row)
 		if err != nil {
@@ -91,7 +94,7 @@ func TestReadsThatAreAlwaysOvertakenEnd(t *testing.T) {
 		}
 		p.Stop()
 		before := len(p.Times(row))
-		provider.takes = 5 * time.Second
+		provider.take(5 * time.Second)
 		var late sync.WaitGroup
 		late.Go(func() {
 			if _, err := other.Follower.Refresh(other.Ctx, row); err != nil {
@@ -101,12 +104,12 @@ func TestReadsThatAreAlwaysOvertakenEnd(t *testing.T) {
 		const changes = 4
 		for n := range changes { // each while an answer is under way
 			assemblytest.Pass(3 * time.Second)
-			provider.takes = 0
+			provider.take(0)
 			p.Report(connected([]string{"bank", "another"}[:2-n%2]...), nil)
 			if _, err := third.Follower.Refresh(third.Ctx, row); err != nil {
 				t.Fatal(err)
 			}
-			provider.takes = 5 * time.Second
+			provider.take(5 * time.Second)
 		}
 		late.Wait()
 		if asked := len(p.Times(row)) - before - changes; asked != 3 {
@@ -154,7 +157,7 @@ func TestTheEndOfAPermissionSparesTheNewFlow(t *testing.T) {
 				row, end := p.Create(t), time.Now().Add(time.Hour)
 				p.Report(until(end), nil)
 				assemblytest.Pass(10 * time.Second)
-				provider.takes = 5 * time.Second
+				provider.take(5 * time.Second)
 				assemblytest.Pass(time.Until(end) + c.renewed)
 				_, err := p.Servers.Consent.RenewConsentLink(p.Ctx,
 					&consentv1.RenewConsentLinkRequest{Name: row.Resource.GetName()})
@@ -186,11 +189,11 @@ func TestHintDuringAReadWithNews(t *testing.T) {
 		p := assemblytest.New(t, slowly(provider))
 		row := p.Create(t)
 		p.Report(connected("bank"), nil)
-		provider.takes = 2 * time.Second
+		provider.take(2 * time.Second)
 		for len(p.Times(row)) == 0 {
 			assemblytest.Pass(100 * time.Millisecond)
 		}
-		provider.takes = 0
+		provider.take(0)
 		p.Report(connected(), nil)
 		p.HintAt(t, row)
 		assemblytest.Pass(time.Minute)

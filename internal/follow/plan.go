@@ -26,18 +26,23 @@ type Plan struct {
 	tenants        service.Tenants
 	clock          service.Clock
 	min, max, idle time.Duration
+	look           time.Duration // how often the follower looks for consents that are due
 }
 
 // NewPlan makes a plan.
 func NewPlan(polling Polling, tenants service.Tenants, clock service.Clock) *Plan {
 	p := &Plan{
 		tenants: tenants, clock: clock, min: polling.MinInterval, max: polling.MaxInterval, idle: polling.IdleInterval,
+		look: polling.LookInterval,
 	}
 	if p.min == 0 {
 		p.min = 5 * time.Second
 	}
 	if p.max == 0 {
 		p.max = 5 * time.Minute
+	}
+	if p.look == 0 {
+		p.look = min(p.min, time.Second)
 	}
 	return p
 }
@@ -52,6 +57,9 @@ type Polling struct {
 	// IdleInterval is the time between two reads of a consent that stands and of which no news is expected. When
 	// zero, a day, or longer where the provider says so (providers.Manners).
 	IdleInterval time.Duration
+	// LookInterval is the time between two looks for consents that are due; MinInterval or 1 s when zero, whichever
+	// is shorter. Tests in which days pass look less often.
+	LookInterval time.Duration
 }
 
 // Next tells when a consent should be read again, zero for not by itself. It is called when there was news.

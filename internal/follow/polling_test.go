@@ -54,10 +54,10 @@ func TestPollingStopsWhenNothingIsToBeExpected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := assemblytest.New(t)
+				p := assemblytest.New(t, daysPass)
 				row := p.Create(t)
 				p.Report(providers.ConsentState{Observations: observations}, nil)
-				assemblytest.Pass(10 * time.Second)
+				assemblytest.Pass(2 * time.Minute)
 				if len(p.Times(row)) == 0 {
 					t.Fatal("it was never read")
 				}

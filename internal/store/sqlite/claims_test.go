@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,11 +14,11 @@ type endingLate struct {
 	context.Context //nolint:containedctx // that ends late
 
 	cancel context.CancelFunc
-	looks  int
+	looks  atomic.Int64 // that are left
 }
 
 func (e *endingLate) Err() error {
-	if e.looks--; e.looks < 0 {
+	if e.looks.Add(-1) < 0 {
 		e.cancel()
 	}
 	return e.Context.Err()
@@ -38,7 +39,8 @@ func TestFailedClaimGivesNothing(t *testing.T) {
 	})
 	for looks := range 100 {
 		ctx, cancel := context.WithCancel(t.Context())
-		late := &endingLate{Context: ctx, cancel: cancel, looks: looks}
+		late := &endingLate{Context: ctx, cancel: cancel}
+		late.looks.Store(int64(looks))
 		claimed, err := s.System().ClaimDue(late, time.Unix(100, 0), "owner", time.Minute, 9)
 		cancel()
 		if err == nil {
