@@ -23,6 +23,8 @@ type provider struct {
 	polls bool
 	// approvesAlone says that no fault stands between the customer and their approval.
 	approvesAlone bool
+	// losesApprovals says that a fault may lose what the customer comes back with: they must be asked again.
+	losesApprovals bool
 	// ownTokens says that reads of data are made with a token of the consent's own, and lead to a login only when that
 	// must be renewed.
 	ownTokens bool

@@ -307,6 +307,8 @@ func (m *mix) keepWatching(ctx context.Context) {
 func (m *mix) settle(t *testing.T) {
 	t.Helper()
 	for _, consent := range m.made {
+		t.Cleanup(func() { m.tellOf(t, consent.GetName()) })
+		m.askAgain(t, consent)
 		eventually(t, consent.GetName()+" to become ready by itself", func() bool {
 			now, err := m.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent.GetName()})
 			return err == nil && now.GetDataStage() == consentv1.Consent_READY
@@ -335,6 +337,39 @@ func (m *mix) settle(t *testing.T) {
 				m.log.lost++
 			}
 		}
+	}
+}
+
+// askAgain asks a customer again whose approval got lost on the way back.
+func (m *mix) askAgain(t *testing.T, consent *consentv1.Consent) {
+	t.Helper()
+	if !providers.Of(strings.TrimPrefix(consent.GetProvider(), "providers/")).losesApprovals {
+		return
+	}
+	now, err := m.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent.GetName()})
+	if err == nil && now.GetStatus() == consentv1.Consent_AWAITING_AUTHORIZATION {
+		now, err = m.Consents.RenewConsentLink(worldtest.AsPSU(t.Context()), &consentv1.RenewConsentLinkRequest{
+			Name: consent.GetName(),
+		})
+		if err == nil {
+			err = m.decide(t.Context(), now)
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// tellOf tells how a consent stands when the test failed.
+func (m *mix) tellOf(t *testing.T, name string) {
+	t.Helper()
+	if !t.Failed() {
+		return
+	}
+	now, err := m.Consents.GetConsent(context.Background(), &consentv1.GetConsentRequest{Name: name})
+	if err != nil || now.GetDataStage() != consentv1.Consent_READY {
+		history, _ := m.Consents.ListConsentEvents(context.Background(), &consentv1.ListConsentEventsRequest{Parent: name})
+		t.Logf("%v %v\n%v", now, err, history)
 	}
 }
 
@@ -399,6 +434,9 @@ func (m *mix) report(t *testing.T) {
 		}
 		if late := r.reads.quantile(1); late > readDeadline+deadlineGrace {
 			verdict = bar(false, "%s, %s: a read took %s with a deadline of %s", at[0], at[1], late, readDeadline)
+		}
+		if strings.HasPrefix(verdict, "MISSED") {
+			t.Logf("%s, %s: %s", at[0], at[1], &r.reads)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%d\t%.2f%%\t%s\t%s\t%d\t%.1f%%\t%s\t\n",
 			at[0], at[1], r.reads.calls(), 100*r.reads.success(),

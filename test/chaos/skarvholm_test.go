@@ -19,6 +19,7 @@ var _ = providers.Add(played.ID, provider{
 		}
 		return "", false
 	},
-	approvesAlone: true,
-	ownTokens:     true,
+	approvesAlone:  true,
+	losesApprovals: true, // the code that they come back with is exchanged at once, or never
+	ownTokens:      true,
 })
