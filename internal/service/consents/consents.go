@@ -29,7 +29,7 @@ func (s *Server) GetConsent(ctx context.Context, req *consentv1.GetConsentReques
 			return nil, err
 		}
 	}
-	return row.Resource, nil
+	return visible(ctx, row.Resource), nil
 }
 
 // ListConsents implements consentv1.ConsentServiceServer.
@@ -62,7 +62,7 @@ func (s *Server) ListConsents(
 			resp.NextPageToken = service.EncodeToken(rows[size-1].ID, scope...)
 		}
 		for _, row := range rows {
-			resp.Consents = append(resp.Consents, row.Resource)
+			resp.Consents = append(resp.Consents, visible(ctx, row.Resource))
 		}
 		return nil
 	})

@@ -43,8 +43,11 @@ func (s *Server) WatchConsents(
 	req *consentv1.WatchConsentsRequest, stream consentv1.ConsentService_WatchConsentsServer,
 ) error {
 	ctx := stream.Context()
+	send := func(message *consentv1.WatchConsentsResponse) error {
+		return stream.Send(visibleMessage(ctx, message))
+	}
 	w := watch.Watched[*consentv1.WatchConsentsResponse]{
-		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed, Send: stream.Send,
+		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed, Send: send,
 	}
 	if req.GetConsent() != "" {
 		w.Topic.ID = service.LastSegment(req.GetConsent())
@@ -54,7 +57,7 @@ func (s *Server) WatchConsents(
 		}
 	}
 	state := func(row *store.Consent, token string) error {
-		return stream.Send(&consentv1.WatchConsentsResponse{
+		return send(&consentv1.WatchConsentsResponse{
 			Kind: consentv1.WatchConsentsResponse_STATE, Consent: row.Resource, ResumeToken: token,
 			SendTime: timestamppb.New(s.Clock.Now()),
 		})
@@ -76,7 +79,7 @@ func (s *Server) WatchConsents(
 		return at, true, nil
 	}
 	w.Heartbeat = func(token string) error {
-		return stream.Send(&consentv1.WatchConsentsResponse{
+		return send(&consentv1.WatchConsentsResponse{
 			Kind: consentv1.WatchConsentsResponse_HEARTBEAT, ResumeToken: token,
 			SendTime: timestamppb.New(s.Clock.Now()),
 		})

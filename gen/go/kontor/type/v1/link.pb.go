@@ -94,7 +94,7 @@ func (Link_Status) EnumDescriptor() ([]byte, []int) {
 // A hosted page of the provider that the customer opens in a browser. Hand it to the customer only: who holds it can act as them.
 type Link struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Address of the page. Empty once the link can no longer be used.
+	// Address of the page. Empty once the link can no longer be used. A consent shows it only to callers with the scope consents.write.
 	Uri string `protobuf:"bytes,1,opt,name=uri,proto3" json:"uri,omitempty"`
 	// What became of it.
 	Status Link_Status `protobuf:"varint,2,opt,name=status,proto3,enum=kontor.type.v1.Link_Status" json:"status,omitempty"`

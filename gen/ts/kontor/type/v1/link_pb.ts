@@ -21,7 +21,7 @@ export const file_kontor_type_v1_link: GenFile = /*@__PURE__*/
  */
 export type Link = Message<"kontor.type.v1.Link"> & {
   /**
-   * Address of the page. Empty once the link can no longer be used.
+   * Address of the page. Empty once the link can no longer be used. A consent shows it only to callers with the scope consents.write.
    *
    * @generated from field: string uri = 1;
    */

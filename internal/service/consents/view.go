@@ -1,0 +1,52 @@
+package consents
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/identity"
+)
+
+// seesLinks tells whether the caller may see addresses of links: who holds one can act as the customer, so reading
+// consents is not enough.
+func seesLinks(ctx context.Context) bool { return identity.From(ctx).Allows("consents.write") }
+
+// visible gives a consent as its caller may see it. The one that is handed in stays as it is: others may have it, too.
+func visible(ctx context.Context, consent *consentv1.Consent) *consentv1.Consent {
+	if consent.GetLink().GetUri() == "" || seesLinks(ctx) {
+		return consent
+	}
+	seen := shallow(consent)
+	seen.Link = shallow(consent.GetLink())
+	seen.Link.Uri = ""
+	return seen
+}
+
+// visibleMessage is visible for a message of a stream.
+func visibleMessage(ctx context.Context, message *consentv1.WatchConsentsResponse) *consentv1.WatchConsentsResponse {
+	consent := visible(ctx, message.GetConsent())
+	if consent == message.GetConsent() {
+		return message
+	}
+	seen := shallow(message)
+	seen.Consent = consent
+	return seen
+}
+
+// shallow copies a message whose fields stay those of the original. To set one of them changes the copy alone.
+func shallow[M interface {
+	*consentv1.Consent | *typev1.Link | *consentv1.WatchConsentsResponse
+	proto.Message
+}](of M) M {
+	from := of.ProtoReflect()
+	to := from.New()
+	from.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		to.Set(field, value)
+		return true
+	})
+	return to.Interface().(M) //nolint:forcetypeassert // New gives the type of what it is called on
+}
