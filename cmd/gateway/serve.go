@@ -89,7 +89,9 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 		return g, err
 	}
 	refs := assembly.NewRefs(g.store, sealing, log)
-	wired, err := wire(ctx, cfg, wiring{observer: g.telemetry.Observer, log: log, state: refs.Keeper})
+	wired, err := wire(ctx, cfg, wiring{
+		observer: g.telemetry.Observer, log: log, callers: cfg.CallersPerProvider(), state: refs.Keeper,
+	})
 	if err != nil {
 		return g, err
 	}
@@ -102,7 +104,7 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 			MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval,
 			IdleInterval: cfg.Polling.IdleInterval,
 		},
-		Webhooks: cfg.Webhooks, AuditRetention: cfg.Audit.Retention,
+		Webhooks: cfg.Webhooks, AuditRetention: cfg.Audit.Retention, CallersPerProvider: cfg.CallersPerProvider(),
 	})
 	if err != nil {
 		return g, err

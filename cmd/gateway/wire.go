@@ -32,6 +32,8 @@ type wiring struct {
 	// observer gives the observer of a tenant's calls; nil when nothing is observed.
 	observer func(tenant string) providers.Observer
 	log      *slog.Logger
+	// callers is how many calls one provider account may hold; zero for the default.
+	callers int
 	// state gives what keeps what a provider's adapter must remember; nil when nothing is served.
 	state func(tenant, provider string) providers.StateKeeper
 }
@@ -39,6 +41,7 @@ type wiring struct {
 // deps is what one provider's adapter gets.
 func (w wiring) deps(tenant, id string) providers.Deps {
 	deps := providers.Deps{ID: id, Tenant: tenant, Logger: w.log}
+	deps.Policy.MaxCallers = w.callers
 	if w.observer != nil {
 		deps.Observer = w.observer(tenant)
 	}

@@ -59,6 +59,8 @@ type Options struct {
 	Webhooks bool
 	// AuditRetention is how old entries of the audit trail become; zero for ever.
 	AuditRetention time.Duration
+	// CallersPerProvider is how many callers wait for one provider account at a time; zero for no bound.
+	CallersPerProvider int
 }
 
 // Services are the RPC services, and what works for them.
@@ -136,11 +138,12 @@ func New(o Options) (*Services, error) {
 	trail := &audit.Trail{Store: db, Clock: clock, Log: log}
 
 	// What lasts longer than a call.
+	crowd := service.NewCrowd(o.CallersPerProvider)
 	plan := follow.NewPlan(o.Polling, tenants, clock)
 	writer := &history.Writer{Store: db, Refs: o.Refs, Clock: clock, NextPoll: plan.Next}
 	follower := follow.New(follow.Deps{
 		Store: db, Claims: system, Tenants: tenants, Clock: clock, Log: log, History: writer, Plan: plan,
-		Process: process,
+		Crowd: crowd, Process: process,
 	})
 	runner := &once.Runner{
 		Store: db, Leases: system, Sweeps: system, Tenants: tenants, Clock: clock, Log: log, Process: process,
@@ -150,7 +153,7 @@ func New(o Options) (*Services, error) {
 		Store: db, Clock: clock, Follower: follower, History: writer, Audit: trail, PublicURL: o.PublicURL,
 	}
 	streams := &watch.Streams{Store: db, Stopping: o.Stopping, Heartbeat: o.Heartbeat}
-	reads := &bankdata.Reader{Load: load, Follower: follower, Audit: trail}
+	reads := &bankdata.Reader{Load: load, Follower: follower, Audit: trail, Crowd: crowd}
 	registry := &customers.Registry{
 		Store: db, Tenants: tenants, Clock: clock, Load: load, Keys: o.Keys, Audit: trail, History: writer,
 	}

@@ -265,7 +265,8 @@ func TestClaimsOfADeadProcess(t *testing.T) {
 		row := p.Create(t)
 		assemblytest.Pass(time.Second)
 		const lease = 75 * time.Second
-		claimed, err := dead.Database().System().ClaimDue(t.Context(), time.Now().Add(10*time.Second), "dead", lease, 9)
+		claimed, err := dead.Database().System().ClaimDue(t.Context(), time.Now().Add(10*time.Second), "dead", lease,
+			[]store.Share{{Tenant: "default", Provider: "fimento", Limit: 9}})
 		if err != nil || len(claimed) != 1 {
 			t.Fatalf("%d are claimed, %v", len(claimed), err)
 		}

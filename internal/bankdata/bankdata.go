@@ -23,6 +23,8 @@ type Reader struct {
 	Load     *service.Loader
 	Follower *follow.Follower
 	Audit    *audit.Trail
+	// Crowd bounds how many callers wait for one provider.
+	Crowd *service.Crowd
 
 	group coalesce.Group[any]
 	// writes counts what was changed at providers through this process: whoever writes and then reads must

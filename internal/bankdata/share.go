@@ -27,6 +27,12 @@ func Share[T any](
 		row.Tenant, row.ID, row.Resource.GetEtag(), providers.CallOf(ctx).PSUIP,
 		strconv.FormatUint(r.writes.Load(), 10),
 	}, what), "\x00")
+	leave, err := r.Crowd.Enter(row.Tenant, p.ID)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer leave()
 	shared, err := r.group.Do(ctx, key, func(ctx context.Context) (any, error) { return read(ctx) })
 	if err != nil {
 		var none T

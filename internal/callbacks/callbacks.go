@@ -15,6 +15,7 @@ import (
 	"log/slog"
 
 	"kontor.dev/kontor/internal/audit"
+	"kontor.dev/kontor/internal/coalesce"
 	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/kerr"
@@ -35,6 +36,8 @@ type Callbacks struct {
 	Audit    *audit.Trail
 	// PublicURL is where providers and browsers reach Kontor's /callbacks.
 	PublicURL string
+
+	turns coalesce.Turns // of visits that come to an end
 }
 
 // newToken makes an unguessable callback token of 256 bits, fit for a path.

@@ -105,6 +105,7 @@ func TestReturnsThatCannotBeUsedLeadOn(t *testing.T) {
 			t.Errorf("a return that failed was taken over: %s, %v", fresh.ProviderRef, err)
 		}
 		fail = nil
+		assemblytest.Pass(5 * time.Second)
 		if _, err := p.Callbacks.Redirect(browser, token, "success", nil); err != nil {
 			t.Error(err)
 		}

@@ -22,29 +22,12 @@ const redirectRefresh = 3 * time.Second
 
 // Redirect takes a customer back from a provider's pages, with how it ended: success, error or exit. It gives
 // the address to send the browser on to, which is the caller's own, unchanged.
+//
+// A visit has one outcome, the first. Whoever comes later is led on by their address, and changes nothing.
 func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query url.Values) (string, error) {
-	cb, err := c.callback(ctx, store.CallbackRedirect, token)
+	cb, row, location, err := c.visit(ctx, token, outcome)
 	if err != nil {
 		return "", err
-	}
-	var row *store.Consent
-	err = c.Store.View(ctx, cb.Tenant, func(r store.Reader) (err error) {
-		row, err = r.Consent(cb.Resource)
-		return err
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return "", kerr.ErrUnknownCallback
-	}
-	if err != nil {
-		return "", err
-	}
-	how := providers.Outcome(outcome)
-	location := map[providers.Outcome]string{
-		providers.OutcomeSuccess: row.Redirects.GetSuccess(), providers.OutcomeError: row.Redirects.GetError(),
-		providers.OutcomeExit: row.Redirects.GetExit(),
-	}[how]
-	if location == "" {
-		return "", kerr.ErrUnknownCallback
 	}
 	p, err := c.Tenants.Provider(row.Tenant, row.Provider)
 	if err != nil {
@@ -52,51 +35,147 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 	}
 	// A browser that leaves must not take along what came with it: a code, say, can be exchanged once only.
 	ctx = context.WithoutCancel(ctx)
-	back, err := c.readReturn(ctx, p, row, how, query)
+	release, err := c.turns.Take(ctx, string(cb.Hash[:]))
 	if err != nil {
 		return "", err
 	}
-	if err := c.returned(ctx, cb, p, row, how, back); err != nil {
+	defer release()
+	before, first, err := c.first(ctx, cb, outcome)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "", kerr.ErrUnknownCallback
+	case err != nil:
+		return "", err
+	case !first:
+		c.Follower.Hint(ctx, row) // who comes back again may have done something more
+		return location, nil
+	}
+	how := providers.Outcome(outcome)
+	back, read, err := c.readReturn(ctx, p, row, how, query)
+	if err != nil {
+		return "", errors.Join(err, c.note(ctx, cb, func(cb *store.Callback) { *cb = before })) // nobody came back
+	}
+	if err := c.returned(ctx, cb, p, row, how, back, read); err != nil {
 		// The customer must not suffer from it; polling makes up for it.
 		c.Log.WarnContext(ctx, "a redirect could not be noted", "consent", row.Resource.GetName(), "error", err.Error())
 	}
 	return location, nil
 }
 
-// readReturn lets the adapter read how the customer came back. When that fails at the provider, the customer is led on
-// all the same: whether they approved is read from the provider.
+// RedirectAddress gives the address to which Redirect would send a browser on, and takes nothing in.
+func (c *Callbacks) RedirectAddress(ctx context.Context, token, outcome string) (string, error) {
+	_, _, location, err := c.visit(ctx, token, outcome)
+	return location, err
+}
+
+// visit finds the visit that a token stands for, its consent, and where an outcome leads.
+func (c *Callbacks) visit(
+	ctx context.Context, token, outcome string,
+) (cb *store.Callback, row *store.Consent, location string, err error) {
+	if cb, err = c.callback(ctx, store.CallbackRedirect, token); err != nil {
+		return nil, nil, "", err
+	}
+	err = c.Store.View(ctx, cb.Tenant, func(r store.Reader) (err error) {
+		row, err = r.Consent(cb.Resource)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil, "", kerr.ErrUnknownCallback
+	}
+	if err != nil {
+		return nil, nil, "", err
+	}
+	location = map[providers.Outcome]string{
+		providers.OutcomeSuccess: row.Redirects.GetSuccess(), providers.OutcomeError: row.Redirects.GetError(),
+		providers.OutcomeExit: row.Redirects.GetExit(),
+	}[providers.Outcome(outcome)]
+	if location == "" {
+		return nil, nil, "", kerr.ErrUnknownCallback
+	}
+	return cb, row, location, nil
+}
+
+// first notes the outcome of a visit, and tells whether it is the one that counts, and what was noted before. What the
+// customer came with may have been lost, by a provider that did not answer or with a process that died: then it is
+// taken once more, though not sooner than a consent may be read by nobody's wish.
+func (c *Callbacks) first(
+	ctx context.Context, cb *store.Callback, outcome string,
+) (before store.Callback, counts bool, err error) {
+	now := c.Clock.Now()
+	err = c.note(ctx, cb, func(have *store.Callback) {
+		before = *have
+		fresh := have.Outcome == ""
+		again := have.Outcome == outcome && !have.Settled && !now.Before(have.VisitTime.Add(c.Follower.Plan.Least()))
+		if counts = fresh || again; counts {
+			have.Outcome, have.VisitTime = outcome, now
+		}
+	})
+	return before, counts, err
+}
+
+// note changes what is known of a visit.
+func (c *Callbacks) note(ctx context.Context, cb *store.Callback, change func(*store.Callback)) error {
+	return c.Store.Update(ctx, cb.Tenant, func(tx store.Tx) error {
+		have, err := tx.Callback(cb.Kind, cb.Hash)
+		if err != nil {
+			return err
+		}
+		before := *have
+		if change(have); *have == before {
+			return nil
+		}
+		return tx.UpdateCallback(have)
+	})
+}
+
+// readReturn lets the adapter read how the customer came back, and tells whether it could. When that fails at the
+// provider, the customer is led on all the same: whether they approved is read from the provider.
 func (c *Callbacks) readReturn(
 	ctx context.Context, p *providers.Provider, row *store.Consent, how providers.Outcome, query url.Values,
-) (providers.Return, error) {
+) (back providers.Return, read bool, err error) {
 	if p.Callbacks.Redirect == nil {
-		return providers.Return{}, nil
+		return providers.Return{}, true, nil
 	}
 	ref, err := c.History.Ref(ctx, row)
 	if err != nil {
-		return providers.Return{}, err
+		return providers.Return{}, false, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, redirectTimeout)
 	defer cancel()
-	back, err := p.Callbacks.Redirect(ctx, ref, how, query)
+	back, err = p.Callbacks.Redirect(ctx, ref, how, query)
 	switch {
 	case errors.Is(err, providers.ErrForeign):
-		return providers.Return{}, kerr.ErrUnknownCallback
+		return providers.Return{}, false, kerr.ErrUnknownCallback
 	case err != nil:
 		c.Log.WarnContext(ctx, "what a customer came back with could not be used", "consent", row.Resource.GetName(),
 			"error", err.Error())
-		return providers.Return{}, nil
+		return providers.Return{}, false, nil
 	}
-	return back, nil
+	return back, true, nil
 }
 
-// returned notes how a visit ended. What the customer did is read from the provider.
+// returned notes how a visit ended. What the customer did is read from the provider. The visit is settled last, and
+// only if what came back could be read: until then the same outcome is taken again.
 func (c *Callbacks) returned(
+	ctx context.Context, cb *store.Callback, p *providers.Provider, row *store.Consent, how providers.Outcome,
+	back providers.Return, read bool,
+) error {
+	if !row.Ended {
+		if err := c.takeIn(ctx, cb, p, row, how, back); err != nil {
+			return err
+		}
+	}
+	if !read {
+		return nil
+	}
+	return c.note(ctx, cb, func(cb *store.Callback) { cb.Settled = true })
+}
+
+// takeIn takes over what a customer came back with, and adds to the history how their visit ended.
+func (c *Callbacks) takeIn(
 	ctx context.Context, cb *store.Callback, p *providers.Provider, row *store.Consent, how providers.Outcome,
 	back providers.Return,
 ) error {
-	if row.Ended {
-		return nil
-	}
 	if back.Ref != nil {
 		fresh, err := c.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
 			return c.History.Adopt(tx, fresh, *back.Ref)

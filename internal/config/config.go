@@ -193,6 +193,20 @@ type Shutdown struct {
 	Timeout time.Duration
 }
 
+// CallersPerProvider is how many of the calls that are answered at one time may wait for one provider account: two
+// fifths of Limits.MaxInFlight where there are several accounts, so that one that hangs leaves room for the others, all
+// where there is but one.
+func (c *Config) CallersPerProvider() int {
+	accounts := 0
+	for _, tenant := range c.Tenants {
+		accounts += len(tenant.Providers)
+	}
+	if accounts < 2 {
+		return c.Limits.MaxInFlight
+	}
+	return max(1, c.Limits.MaxInFlight*2/5)
+}
+
 // Defaults are the values of everything that need not be set.
 func Defaults() Config {
 	return Config{

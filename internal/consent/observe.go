@@ -79,6 +79,13 @@ func Expired(flow int, now time.Time) Event {
 	}
 }
 
+// Vanished notes that the provider no longer knows a consent that stood. It ends what Expired ends, and as that does.
+func Vanished(flow int, now time.Time) Event {
+	e := Expired(flow, now)
+	e.Description = "The provider no longer knows the consent."
+	return e
+}
+
 // RevokedByCaller ends a consent.
 func RevokedByCaller(flow int, now time.Time) Event {
 	return Event{

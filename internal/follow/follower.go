@@ -12,6 +12,7 @@ import (
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
@@ -19,7 +20,8 @@ import (
 const (
 	// refreshTimeout bounds one read of a consent at its provider.
 	refreshTimeout = 30 * time.Second
-	// followers bounds how many consents are read at once in the background.
+	// followers bounds how many consents of one provider account are read at once in the background. There is no bound
+	// for all accounts together: a provider that hangs would use it up.
 	followers = 16
 	// claimTime is how long a consent that is claimed is left to this process: longer than a read takes that waits for
 	// one under way. When the process dies, another one takes the consent after that time.
@@ -38,6 +40,8 @@ type Deps struct {
 	Log     *slog.Logger
 	History *history.Writer
 	Plan    *Plan
+	// Crowd bounds how many callers wait for one provider. Reads in the background are none of them.
+	Crowd *service.Crowd
 	// Process names this process among all that share the store.
 	Process string
 }
@@ -50,7 +54,7 @@ type Deps struct {
 type Follower struct {
 	Deps
 
-	reads   coalesce.Next[*store.Consent]
+	reads   coalesce.Next[reading]
 	wake    chan struct{}
 	running sync.WaitGroup
 
@@ -67,11 +71,11 @@ func New(d Deps) *Follower {
 // Run reads consents as they fall due until the context ends. It returns when no read is under way any more.
 func (f *Follower) Run(ctx context.Context) {
 	defer f.running.Wait()
-	slots := make(chan struct{}, followers)
+	slots := newSlots(f.Tenants)
 	ticker := time.NewTicker(f.Plan.look)
 	defer ticker.Stop()
 	for {
-		if free := cap(slots) - len(slots); free > 0 {
+		if free := slots.free(); len(free) > 0 {
 			due, err := f.Claims.ClaimDue(ctx, f.Clock.Now(), f.Process, claimTime, free)
 			if err != nil {
 				due = nil // Whatever came with the error is not claimed: another process may have it.
@@ -80,10 +84,10 @@ func (f *Follower) Run(ctx context.Context) {
 				}
 			}
 			for _, row := range due {
-				slots <- struct{}{}
+				release := slots.take(row.Tenant, row.Provider)
 				f.running.Go(func() {
 					defer f.nudge() // there is room for the next
-					defer func() { <-slots }()
+					defer release()
 					f.poll(ctx, row)
 				})
 			}
@@ -108,7 +112,7 @@ func (f *Follower) poll(ctx context.Context, claimed *store.Consent) {
 		return
 	}
 	before := claimed.Resource.GetEventCount()
-	fresh, err := f.Refresh(ctx, claimed)
+	read, err := f.join(providers.WithCall(ctx, providers.Call{Background: true}), claimed)
 	if ctx.Err() != nil {
 		f.letGo(ctx, claimed)
 		return
@@ -123,16 +127,19 @@ func (f *Follower) poll(ctx context.Context, claimed *store.Consent) {
 	f.endClaim(ctx, claimed, func(tx store.Tx, row *store.Consent) error {
 		// Where it was not moved since it was claimed, nobody had news meanwhile.
 		hinted := row.NextPoll
-		if row.Resource.GetEventCount() == before || fresh == nil {
+		if row.Resource.GetEventCount() == before || read.row == nil {
 			row.PollStep++
 		} else {
 			row.PollStep = 0
 		}
-		if err := f.expire(tx, row); err != nil {
-			return err
+		if failed := f.expire(tx, row); failed != nil {
+			return failed
 		}
 		row.NextPoll = f.Plan.at(row, f.Clock.Now())
 		row.LastPoll = asked
+		if err == nil {
+			row.LastRead = asked
+		}
 		wait := f.Clock.Now().Add(retryAfter)
 		if !row.NextPoll.IsZero() && row.NextPoll.Before(wait) {
 			row.NextPoll = wait

@@ -62,6 +62,9 @@ type Polling struct {
 	LookInterval time.Duration
 }
 
+// Least is the shortest time between two reads of a consent that nobody authenticated asked for.
+func (p *Plan) Least() time.Duration { return p.min }
+
 // Next tells when a consent should be read again, zero for not by itself. It is called when there was news.
 func (p *Plan) Next(row *store.Consent) time.Time {
 	return p.at(row, p.clock.Now())
@@ -69,6 +72,8 @@ func (p *Plan) Next(row *store.Consent) time.Time {
 
 func (p *Plan) at(row *store.Consent, now time.Time) time.Time {
 	switch {
+	case row.Missing.Count > 0 && approved(row):
+		return p.seeking(row, now)
 	case underway(row), p.lapses(row):
 	case approved(row):
 		return p.idling(row, now)
@@ -87,6 +92,16 @@ func (p *Plan) at(row *store.Consent, now time.Time) time.Time {
 		case now.Before(over) && due.After(over):
 			due = over // to note that it ran out
 		}
+	}
+	return due
+}
+
+// seeking tells when a consent should be read again that the provider did not know: soon at first, and when it is time
+// to end it.
+func (p *Plan) seeking(row *store.Consent, now time.Time) time.Time {
+	due := later(now, max(min(p.min<<min(row.PollStep, 20), missingTime), p.rest(row)), 5)
+	if decides := row.Missing.Since.Add(missingTime); now.Before(decides) && due.After(decides) {
+		return decides
 	}
 	return due
 }

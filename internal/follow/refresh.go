@@ -12,19 +12,40 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// Refresh reads a consent at its provider and stores the news. The read begins after the call; concurrent
+// Refresh reads a consent at its provider for a caller, and stores the news. The read begins after the call; concurrent
 // refreshes of one consent share one, which none of their callers can cancel for the others.
 func (f *Follower) Refresh(ctx context.Context, row *store.Consent) (*store.Consent, error) {
-	shared, err := f.reads.Do(ctx, key(row), func(ctx context.Context) (*store.Consent, error) {
-		ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
-		defer cancel()
-		return f.read(ctx, row)
-	})
+	leave, err := f.Crowd.Enter(row.Tenant, row.Provider)
 	if err != nil {
 		return nil, err
 	}
-	own := *shared
+	defer leave()
+	shared, err := f.join(ctx, row)
+	if err != nil && shared.background && kerr.Retry(err) > 0 {
+		// It was told to wait, and gave up at once, as reads in the background do.
+		shared, err = f.join(ctx, row)
+	}
+	if err != nil {
+		return nil, err
+	}
+	own := *shared.row
 	return &own, nil
+}
+
+// reading is what a read of a consent gave, and whether it was begun in the background.
+type reading struct {
+	row        *store.Consent
+	background bool
+}
+
+// join reads a consent, or waits for a read of it that has not begun.
+func (f *Follower) join(ctx context.Context, row *store.Consent) (reading, error) {
+	return f.reads.Do(ctx, key(row), func(ctx context.Context) (reading, error) {
+		ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+		defer cancel()
+		fresh, err := f.read(ctx, row)
+		return reading{row: fresh, background: providers.CallOf(ctx).Background}, err
+	})
 }
 
 // asks is how often one read asks the provider at most, when others change the consent while it answers.
@@ -72,6 +93,9 @@ func (f *Follower) ask(
 	report, err := p.Consents.GetConsent(ctx, ref)
 	kind := providers.KindOf(err)
 	switch {
+	case kind == providers.KindNotFound:
+		fresh, err := f.unknown(ctx, p, before, err)
+		return fresh, false, err
 	case kind == providers.KindAccessExceeded:
 		return nil, false, restError{service.CallError(err)}
 	case err != nil && kind != providers.KindConsentEnded:
@@ -83,6 +107,9 @@ func (f *Follower) ask(
 			return f.leave(tx, fresh, report, last)
 		}
 		hinted := fresh.NextPoll
+		if err := f.found(tx, fresh); err != nil {
+			return err
+		}
 		if err := f.observe(tx, fresh, before, report, told); err != nil {
 			return err
 		}
@@ -162,20 +189,30 @@ func approved(row *store.Consent) bool {
 	return false
 }
 
-// Explain tells a caller why a call about a consent failed. When the provider says that the consent is over, it is
-// read at once: its status may tell more than the refusal.
+// Explain tells a caller why a call about a consent failed. When it failed as if the consent had ended, that is read at
+// once: its status may tell more than the refusal.
 func (f *Follower) Explain(ctx context.Context, row *store.Consent, err error) error {
-	if providers.KindOf(err) != providers.KindConsentEnded || service.MayHaveHappened(err) {
+	kind := providers.KindOf(err)
+	switch kind {
+	case providers.KindConsentEnded, providers.KindNotFound, providers.KindNotEnabled:
+	default:
+		return service.CallError(err)
+	}
+	if service.MayHaveHappened(err) {
 		return service.CallError(err)
 	}
 	fresh, failed := f.Refresh(ctx, row)
-	if failed != nil {
+	switch {
+	case missed(failed):
+		return errMissing()
+	case failed != nil:
 		return service.CallError(err)
 	}
 	if refused := refusal(fresh); refused != nil {
 		return refused
 	}
-	if fresh.Resource.GetStatus() == consentv1.Consent_AWAITING_REAUTHORIZATION {
+	if kind == providers.KindConsentEnded &&
+		fresh.Resource.GetStatus() == consentv1.Consent_AWAITING_REAUTHORIZATION {
 		return kerr.New(errorv1.Error_REAUTHORIZATION_REQUIRED, "the customer has to authenticate at the bank again")
 	}
 	return service.CallError(err)
@@ -189,7 +226,10 @@ func (f *Follower) Readable(ctx context.Context, row *store.Consent) (*store.Con
 		return row, refused
 	}
 	fresh, err := f.Refresh(ctx, row)
-	if err != nil {
+	switch {
+	case missed(err):
+		return nil, errMissing()
+	case err != nil:
 		return nil, err
 	}
 	return fresh, refusal(fresh)
@@ -197,6 +237,9 @@ func (f *Follower) Readable(ctx context.Context, row *store.Consent) (*store.Con
 
 // refusal tells why the data under a consent cannot be read, nil when it can.
 func refusal(row *store.Consent) error {
+	if row.Missing.Count > 0 {
+		return errMissing()
+	}
 	switch row.Resource.GetStatus() {
 	case consentv1.Consent_AUTHORIZED, consentv1.Consent_AWAITING_REAUTHORIZATION:
 		if row.Resource.GetDataStage() != consentv1.Consent_READY {

@@ -58,12 +58,23 @@ func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.Conse
 // Lapse notes that a permission ended by itself: the newest one that the customer gave by the flow that was open when
 // the provider was asked. A flow in which they have not approved yet is not touched by it: they still may.
 func (w *Writer) Lapse(tx store.Tx, row *store.Consent, asked int) error {
+	return w.over(tx, row, asked, consent.Expired)
+}
+
+// Vanish notes that the provider no longer knows the consent. What ends by it is as in Lapse.
+func (w *Writer) Vanish(tx store.Tx, row *store.Consent, asked int) error {
+	return w.over(tx, row, asked, consent.Vanished)
+}
+
+func (w *Writer) over(
+	tx store.Tx, row *store.Consent, asked int, event func(flow int, now time.Time) consent.Event,
+) error {
 	history, err := w.Events(tx, row)
 	if err != nil {
 		return err
 	}
 	row.ValidUntil = time.Time{} // it is noted; another end belongs to another permission
-	_, err = w.Extend(tx, row, consent.Expired(permitted(history, asked), w.Clock.Now()))
+	_, err = w.Extend(tx, row, event(permitted(history, asked), w.Clock.Now()))
 	return err
 }
 

@@ -85,9 +85,16 @@ type Policy struct {
 	MinBackoff, MaxBackoff time.Duration
 	// MaxConcurrent is how many requests may be under way; more wait, by their own context. Default 256.
 	MaxConcurrent int
+	// MaxCallers is how many calls may be under way or wait, for a place or for a login; more fail at once. Default
+	// 1024.
+	MaxCallers int
 	// BreakerWindow, BreakerCalls and BreakerRate say when the circuit breaker opens: when in the last BreakerWindow
 	// there were at least BreakerCalls requests and the share BreakerRate of them failed. Defaults 10 s, 100 and 0.8;
 	// negative BreakerCalls for never.
+	//
+	// A request whose caller leaves without an answer counts as failed when the provider had its fair time: four times
+	// as long as the operation's answers usually take, but at least a fortieth of Limits.Header, and a tenth of it
+	// while nothing is known. Before that it counts as nothing.
 	//
 	// It is for a provider that is down. In a brownout the retry budget bounds the load, and every answer that gets
 	// through counts. With fewer than 10 requests a second even a provider that hangs until Limits.Header cannot fill

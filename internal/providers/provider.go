@@ -134,6 +134,9 @@ type Call struct {
 	PSUIP string
 	// RequestID identifies the caller's request; it is sent on where the provider takes one.
 	RequestID string
+	// Background says that nobody waits for the answer. When the provider says to wait (Retry-After), the call fails at
+	// once instead of waiting: whoever sends such calls holds them all back.
+	Background bool
 }
 
 type callKey struct{}

@@ -21,6 +21,8 @@ type Callbacks interface {
 	// Redirect takes a browser that a provider sent back, with outcome success, error or exit, and gives the address
 	// to send it on to.
 	Redirect(ctx context.Context, token, outcome string, query url.Values) (location string, err error)
+	// RedirectAddress gives the address to which Redirect would send a browser on. It takes nothing in.
+	RedirectAddress(ctx context.Context, token, outcome string) (location string, err error)
 	// ShipmentReport takes a provider's report on a shipment.
 	ShipmentReport(ctx context.Context, token string, query url.Values, body []byte) error
 }
@@ -83,7 +85,13 @@ func callbacks(mux *http.ServeMux, c Callbacks, t *telemetry.Telemetry) {
 			if outcome != "success" && outcome != "error" && outcome != "exit" {
 				return kerr.ErrUnknownCallback
 			}
-			location, err := c.Redirect(r.Context(), token, outcome, r.URL.Query())
+			var location string
+			var err error
+			if r.Method == http.MethodHead { // which GET's route takes, too: somebody looks where the address leads
+				location, err = c.RedirectAddress(r.Context(), token, outcome)
+			} else {
+				location, err = c.Redirect(r.Context(), token, outcome, r.URL.Query())
+			}
 			if err != nil {
 				return err
 			}

@@ -174,6 +174,10 @@ func (c *callbackFakes) Webhook(_ context.Context, provider, token string, _ htt
 	return c.webhook(provider, token, body)
 }
 
+func (c *callbackFakes) RedirectAddress(context.Context, string, string) (string, error) {
+	return "https://app.example.com/looked", nil
+}
+
 func (c *callbackFakes) Redirect(_ context.Context, token, outcome string, query url.Values) (string, error) {
 	if c.redirect == nil {
 		return "", kerr.ErrUnknownCallback

@@ -38,6 +38,19 @@ type Claim struct {
 	Number int64
 }
 
+// Share is how many consents of one provider account may be claimed.
+type Share struct {
+	Tenant, Provider string
+	Limit            int
+}
+
+// Missing is since when, and how often, a provider has answered that it does not know a consent. The zero value: its
+// last answer was another.
+type Missing struct {
+	Since time.Time
+	Count int
+}
+
 // Customer is a customer's row.
 type Customer struct {
 	Tenant, ID string
@@ -87,6 +100,10 @@ type Consent struct {
 	PollStep int
 	// LastPoll is when the provider was last asked by nobody's wish, zero for never.
 	LastPoll time.Time
+	// LastRead is when a read by nobody's wish last went well, zero for never.
+	LastRead time.Time
+	// Missing says whether the provider still knows the consent.
+	Missing Missing
 	// Claim is set by System.ClaimDue alone; readers leave it empty. UpdateConsent with it ends the claim.
 	Claim Claim
 	// Ended says that the consent no longer exists at the provider.
@@ -163,6 +180,11 @@ type Callback struct {
 	CreateTime time.Time
 	// ExpireTime is when it stops being taken, zero for never.
 	ExpireTime time.Time
+	// Outcome is how the customer first came back from a visit, empty while they have not. VisitTime is when they last
+	// came with that outcome, until Settled says that what they came with was taken in.
+	Outcome   string
+	VisitTime time.Time
+	Settled   bool
 }
 
 // Idempotency remembers a creating request and its answer.

@@ -24,7 +24,8 @@
 //     poll.
 //   - A creating request is an Idempotency record, and each of its writes to a provider an Intent. Both carry a lease,
 //     which its owner renews while it works (System.RenewLeases).
-//   - Tx.ClaimUser sees to it that only one process makes a customer's user at a provider.
+//   - Tx.ClaimUser sees to it that only one process makes a customer's user at a provider, Tx.ClaimFlow that only one
+//     opens a flow of a consent.
 //
 // # Logs
 //
@@ -101,6 +102,8 @@ type Reader interface {
 	LogReader
 	RequestReader
 
+	// Callback finds a token by its hash.
+	Callback(kind CallbackKind, hash [32]byte) (*Callback, error)
 	Webhook(key string) (*Webhook, error)
 	// AuditTrail lists the tenant's entries behind a position, in order.
 	AuditTrail(after int64, limit int) ([]Audit, error)
@@ -122,6 +125,8 @@ type ConsentReader interface {
 	Consents(filter ConsentFilter, page Page) ([]*Consent, error)
 	// ConsentsByProviderRef finds consents of a provider by their ids there.
 	ConsentsByProviderRef(provider string, refs []string) ([]*Consent, error)
+	// OthersRead tells whether a consent of a provider, other than one, was read well in the background after a time.
+	OthersRead(provider, except string, after time.Time) (bool, error)
 	// Events lists a consent's events behind a sequence, in order.
 	Events(consentID string, after int64, limit int) ([]consent.Event, error)
 }
@@ -161,6 +166,8 @@ type Tx interface {
 	RequestWriter
 
 	InsertCallback(callback *Callback) error
+	// UpdateCallback writes how a customer came back: Outcome, VisitTime and Settled.
+	UpdateCallback(callback *Callback) error
 	PutWebhook(webhook *Webhook) error
 	AppendAudit(entry *Audit) error
 }
@@ -200,6 +207,11 @@ type ConsentWriter interface {
 	// AppendEvent adds the next event of a consent, whose sequence must be one above the newest, with the consent as it
 	// stands after it.
 	AppendEvent(consentID string, event consent.Event, after *consentv1.Consent) error
+	// ClaimFlow claims the right to open a flow of a consent at its provider. While another owner's lease lasts it
+	// answers ErrClaimed. An owner may claim again, for longer.
+	ClaimFlow(consentID string, now time.Time, lease Lease) error
+	// ReleaseFlow gives the right back. It answers ErrClaimLost when the owner no longer has it.
+	ReleaseFlow(consentID, owner string) error
 	// PauseProvider has ClaimDue leave out the consents of the tenant's account at a provider until a time. It never
 	// shortens a pause.
 	PauseProvider(provider string, until time.Time) error
@@ -249,16 +261,17 @@ type System interface {
 
 // Claims hands out the consents that are due.
 type Claims interface {
-	// ClaimDue claims consents of all tenants whose NextPoll has come, longest due first, and gives them with their
-	// Claim. It leaves out those that are claimed by somebody whose lease has not run out, and those of provider
-	// accounts that are paused: they come due when the pause is over. No two callers get the same consent at a time.
+	// ClaimDue claims consents whose NextPoll has come, and gives them with their Claim: of each share's account the
+	// longest due first, and at most the share's limit. It leaves out those that are claimed by somebody whose lease
+	// has not run out, and those of accounts that are paused: they come due when the pause is over. No two callers get
+	// the same consent at a time.
 	//
 	// A claimed consent's NextPoll is moved to the end of the lease. If it lies earlier when the poll ends, somebody
 	// had news meanwhile.
-	ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, limit int) ([]*Consent, error)
+	ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, shares []Share) ([]*Consent, error)
 }
 
-// Leases keeps the leases of idempotency records, intents and user claims alive, and finds what their owners left
+// Leases keeps the leases of idempotency records, intents, user claims and flow claims alive, and finds what their owners left
 // behind.
 type Leases interface {
 	// RenewLeases extends whatever the owners still hold. It never shortens a lease, and takes back none that was lost.

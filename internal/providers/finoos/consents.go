@@ -25,11 +25,12 @@ func (a *adapter) CreateConsent(ctx context.Context, consent providers.NewConsen
 	}, nil
 }
 
-// GetConsent reads the bank logins and whether they are still synchronized. For a user who is gone there are none.
+// GetConsent reads the bank logins and whether they are still synchronized. That finoOS does not know the user is an
+// error: it may be that the user is gone, or that a path is wrong.
 func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*providers.ConsentState, error) {
 	state := &providers.ConsentState{Stateful: true}
 	logins, err := a.logins(ctx, ref)
-	if err := providers.Ignore(err, opGetLogins, providers.KindNotFound); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if len(logins) == 0 {

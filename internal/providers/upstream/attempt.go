@@ -19,6 +19,11 @@ func (c *Client) attempt(ctx context.Context, x *exchange, number int, take cons
 	}
 	var l *lease
 	if !x.login {
+		if c.inside.Add(1) > int64(c.cfg.Policy.MaxCallers) {
+			c.inside.Add(-1)
+			return nil, c.crowdedFailure(x)
+		}
+		defer c.inside.Add(-1)
 		if x.token.IsZero() {
 			var err *providers.Error
 			if l, err = c.tokens.get(ctx, x.op.Name); err != nil {
@@ -43,8 +48,11 @@ func (c *Client) attempt(ctx context.Context, x *exchange, number int, take cons
 	}
 
 	ctx, observed := c.observe(ctx, x, number)
-	e := &exchanged{client: c, x: x, lease: l, requestID: x.requestID, verdict: unknown}
+	e := &exchanged{client: c, x: x, lease: l, requestID: x.requestID, verdict: unknown, began: time.Now()}
 	response, failed := e.run(ctx, take)
+	if failed == nil {
+		c.pace.note(x.op.Name, e.took)
+	}
 	permit.record(e.verdict)
 	observed(failed, e.status, e.requestID, e.bytes)
 	return response, failed
@@ -54,6 +62,16 @@ func (c *Client) breakerFailure(x *exchange, wait time.Duration) *failure {
 	return &failure{err: &providers.Error{
 		Kind: providers.KindUnavailable, Provider: c.cfg.Provider, Operation: x.op.Name,
 		RetryAfter: max(wait, time.Second), Err: errBreakerOpen,
+	}}
+}
+
+// crowdedWait is when to come back for who finds too many callers at a provider.
+const crowdedWait = time.Second
+
+func (c *Client) crowdedFailure(x *exchange) *failure {
+	return &failure{err: &providers.Error{
+		Kind: providers.KindUnavailable, Provider: c.cfg.Provider, Operation: x.op.Name,
+		RetryAfter: crowdedWait, Err: errCrowded,
 	}}
 }
 
@@ -68,6 +86,9 @@ type exchanged struct {
 	bytes     int64
 	written   bool    // something may have been sent, of a request without an answer
 	verdict   verdict // for the circuit breaker
+	began     time.Time
+	took      time.Duration // until the provider had answered: the header, or a body that is read as a whole
+	consumed  bool          // a consumer read the body, in its own time
 }
 
 func (e *exchanged) run(ctx context.Context, take consumer) (*Response, *failure) {
@@ -89,7 +110,7 @@ func (e *exchanged) run(ctx context.Context, take consumer) (*Response, *failure
 	}
 	defer answer.Body.Close()
 	e.status = answer.StatusCode
-	e.verdict = succeeded
+	e.verdict, e.took = succeeded, time.Since(e.began)
 	if id := answer.Header.Get(c.cfg.RequestIDHeader); c.cfg.RequestIDHeader != "" && plainID.MatchString(id) {
 		e.requestID = id
 	}
@@ -118,9 +139,13 @@ func (e *exchanged) take(ctx, attempt context.Context, answer *http.Response, ta
 	if e.x.timer != nil && !take.whole {
 		e.x.timer.Stop() // a stream lasts as long as its consumer takes
 	}
+	e.consumed = !take.whole
 	b := newBody(answer, take, &e.client.cfg.Limits, cancel)
 	empty, err := b.run(take)
 	e.bytes = b.wire.count
+	if take.whole {
+		e.took = time.Since(e.began)
+	}
 	if err == nil {
 		response.Empty = empty
 		return response, nil
@@ -205,6 +230,11 @@ func (e *exchanged) fail(kind providers.ErrorKind, why error) *failure {
 		e.verdict = failedOn
 	case providers.KindInvalidResponse:
 		e.verdict = succeeded
+	case providers.KindDeadline, providers.KindCanceled:
+		// A caller who leaves may have been in a hurry. After the fair time it is the provider that is late.
+		if c := e.client; !e.consumed && time.Since(e.began) >= c.pace.fair(e.x.op.Name, c.cfg.Limits.Header) {
+			e.verdict = failedOn
+		}
 	}
 	f := &failure{lease: e.lease, err: &providers.Error{
 		Kind: kind, Provider: e.client.cfg.Provider, Operation: e.x.op.Name, Status: e.status, RequestID: e.requestID,

@@ -14,17 +14,18 @@ import (
 type verdict int
 
 const (
-	unknown   verdict = iota // nothing: the caller left, or its deadline was shorter than our patience
+	unknown   verdict = iota // nothing: the caller left before the provider had its fair time
 	succeeded                // the provider answered, be it with 4xx
-	failedOn                 // 5xx, no connection, or no answer within our own limits
+	failedOn                 // 5xx, no connection, or no answer within our own limits or the fair time
 )
 
 // probes is how many requests a half-open breaker lets through; most of them decide.
 const probes = 3
 
 // breaker is failsafe-go's circuit breaker, with two things added. A result may be unknown, such as when the caller's
-// deadline passed: a caller in a hurry must not cut off those who can wait. And a result counts only in the state in
-// which its request was sent: what was sent before an outage tells nothing about recovery.
+// deadline passed before the provider had its fair time (pace): a caller in a hurry must not cut off those who can
+// wait. And a result counts only in the state in which its request was sent: what was sent before an outage tells
+// nothing about recovery.
 type breaker struct {
 	cb circuitbreaker.CircuitBreaker[any]
 

@@ -50,6 +50,7 @@ const (
 	errTrailing     cause = "something follows the JSON value"
 	errMalformed    cause = "the body is not the JSON that is documented"
 	errBreakerOpen  cause = "circuit breaker open"
+	errCrowded      cause = "too many callers wait for the provider"
 	errClosed       cause = "the client is closed"
 	errLoginFailed  cause = "login failed"
 	errLoginPanic   cause = "login panicked"
@@ -124,7 +125,7 @@ func statusKind(status int, login bool) providers.ErrorKind {
 		return providers.KindCredentials
 	case status == http.StatusForbidden:
 		return providers.KindNotEnabled
-	case status == http.StatusNotFound:
+	case status == http.StatusNotFound, status == http.StatusGone:
 		return providers.KindNotFound
 	case status == http.StatusConflict:
 		return providers.KindConflict

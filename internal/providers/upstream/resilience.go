@@ -56,6 +56,10 @@ func (c *Client) retry(ctx context.Context, x *exchange, f *failure, retries int
 	}
 	wait := backoff(&c.cfg.Policy, retries)
 	if f.told {
+		if providers.CallOf(ctx).Background {
+			// Whoever is told to wait in the background holds back all else that is read there for the account.
+			return 0, false
+		}
 		wait += f.err.RetryAfter
 	}
 	if time.Until(x.until) <= wait {

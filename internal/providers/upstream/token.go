@@ -173,7 +173,9 @@ func (t *tokens) loginError(err error) *providers.Error {
 	}
 	own := *failed
 	own.MayHaveHappened = false
-	if own.Kind == providers.KindDeadline || own.Kind == providers.KindCanceled {
+	switch own.Kind {
+	case providers.KindDeadline, providers.KindCanceled,
+		providers.KindNotFound: // which would be taken for one about what was asked
 		own.Kind = providers.KindUnavailable
 	}
 	return &own

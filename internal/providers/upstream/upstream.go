@@ -26,6 +26,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/bulkhead"
@@ -42,7 +43,9 @@ type Client struct {
 	tokens   *tokens
 	breaker  *breaker
 	bulkhead bulkhead.Bulkhead[any]
+	inside   atomic.Int64 // callers, under way or waiting
 	budget   *budget
+	pace     pace
 	health   health
 }
 

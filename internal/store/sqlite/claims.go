@@ -6,15 +6,13 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// selectDue finds consents that are due and nobody has. While a consent is claimed its next_poll lies at the claim's
-// end, unless there was news; so the index has few that are not to be had.
+// selectDue finds consents of an account that are due and nobody has. While a consent is claimed its next_poll lies at
+// the claim's end, unless there was news; so the index has few that are not to be had.
 const selectDue = `
 	SELECT tenant, id, claim_number FROM consents
-	WHERE next_poll <> 0 AND next_poll <= ?1 AND claim_until <= ?1 AND deleted = 0 AND NOT EXISTS (
-		SELECT 1 FROM provider_pauses p WHERE p.tenant = consents.tenant AND p.provider = consents.provider AND
-		p.until > ?1
-	)
-	ORDER BY next_poll LIMIT ?2`
+	WHERE tenant = ?1 AND provider = ?2 AND next_poll <> 0 AND next_poll <= ?3 AND claim_until <= ?3 AND deleted = 0
+	AND NOT EXISTS (SELECT 1 FROM provider_pauses p WHERE p.tenant = ?1 AND p.provider = ?2 AND p.until > ?3)
+	ORDER BY next_poll LIMIT ?4`
 
 // due names a consent to claim, and how often it was claimed before.
 type due struct {
@@ -26,9 +24,20 @@ func scanDue(row row) (d due, err error) {
 	return d, row.Scan(&d.tenant, &d.id, &d.number)
 }
 
-// due lists the consents of all tenants that can be claimed, longest due first.
-func (r *reader) due(now time.Time, limit int) ([]due, error) {
-	return all(r, scanDue, selectDue, micros(now), max(limit, 0))
+// due lists the consents of an account that can be claimed, longest due first.
+func (r *reader) due(now time.Time, share store.Share) ([]due, error) {
+	return all(r, scanDue, selectDue, share.Tenant, share.Provider, micros(now), max(share.Limit, 0))
+}
+
+// anyDue tells whether there is something to claim.
+func (r *reader) anyDue(now time.Time, shares []store.Share) (bool, error) {
+	for _, share := range shares {
+		share.Limit = min(share.Limit, 1)
+		if found, err := r.due(now, share); err != nil || len(found) > 0 {
+			return len(found) > 0, err
+		}
+	}
+	return false, nil
 }
 
 // claim claims a consent and gives it with its claim.
@@ -63,6 +72,27 @@ func (t *tx) endClaim(c *store.Consent) error {
 		if found {
 			err = store.ErrClaimLost
 		}
+	}
+	return err
+}
+
+func (t *tx) ClaimFlow(consentID string, now time.Time, lease store.Lease) error {
+	claimed, err := t.exec(`
+		INSERT INTO flow_claims (tenant, consent_id, owner, lease_until) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (tenant, consent_id) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
+		WHERE owner = excluded.owner OR lease_until <= ?5`,
+		t.tenant, consentID, lease.Owner, micros(lease.Until), micros(now))
+	if err == nil && claimed == 0 {
+		err = store.ErrClaimed
+	}
+	return err
+}
+
+func (t *tx) ReleaseFlow(consentID, owner string) error {
+	released, err := t.exec("DELETE FROM flow_claims WHERE tenant = ? AND consent_id = ? AND owner = ?", t.tenant,
+		consentID, owner)
+	if err == nil && released == 0 {
+		err = store.ErrClaimLost
 	}
 	return err
 }

@@ -41,7 +41,8 @@ func TestFailedClaimGivesNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		late := &endingLate{Context: ctx, cancel: cancel}
 		late.looks.Store(int64(looks))
-		claimed, err := s.System().ClaimDue(late, time.Unix(100, 0), "owner", time.Minute, 9)
+		claimed, err := s.System().ClaimDue(late, time.Unix(100, 0), "owner", time.Minute,
+			[]store.Share{{Tenant: tenant, Limit: 9}})
 		cancel()
 		if err == nil {
 			if looks < 3 || len(claimed) != 1 {

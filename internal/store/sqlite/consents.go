@@ -12,21 +12,23 @@ import (
 
 const selectConsents = `
 	SELECT tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until,
-		withdrawals, redirects, flow, reference, resource, next_poll, poll_step, last_poll, ended, version
+		withdrawals, redirects, flow, reference, resource, next_poll, poll_step, last_poll, last_read, missing_since,
+		missing_count, ended, version
 	FROM consents `
 
 func scanConsent(row row) (*store.Consent, error) {
 	var c store.Consent
 	var redirects, resource, withdrawals []byte
-	var validUntil, nextPoll, lastPoll int64
+	var validUntil, nextPoll, lastPoll, lastRead, missingSince int64
 	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market,
 		&c.State, &validUntil, &withdrawals, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll,
-		&c.PollStep, &lastPoll, &c.Ended,
+		&c.PollStep, &lastPoll, &lastRead, &missingSince, &c.Missing.Count, &c.Ended,
 		&c.Version)
 	if err != nil {
 		return nil, err
 	}
 	c.ValidUntil, c.NextPoll, c.LastPoll = instant(validUntil), instant(nextPoll), instant(lastPoll)
+	c.LastRead, c.Missing.Since = instant(lastRead), instant(missingSince)
 	if err := json.Unmarshal(withdrawals, &c.Withdrawals); err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func consentColumns(c *store.Consent) ([]any, error) {
 		c.CustomerID, c.Provider, c.ProviderRef, c.UserID, c.PartnerBank, c.Market, blob(c.State), micros(c.ValidUntil),
 		string(withdrawals), redirects, c.Flow,
 		lookup(c.Reference), int32(c.Resource.GetStatus()), resource, micros(c.NextPoll), c.PollStep,
-		micros(c.LastPoll), c.Ended,
+		micros(c.LastPoll), micros(c.LastRead), micros(c.Missing.Since), c.Missing.Count, c.Ended,
 	}, nil
 }
 
@@ -112,6 +114,12 @@ func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store
 	return found, err
 }
 
+func (r *reader) OthersRead(provider, except string, after time.Time) (bool, error) {
+	return r.exists(`
+		SELECT 1 FROM consents WHERE tenant = ? AND provider = ? AND last_read <> 0 AND last_read > ? AND id <> ?
+		LIMIT 1`, r.tenant, provider, micros(after), except)
+}
+
 func (t *tx) InsertConsent(c *store.Consent) error {
 	if err := t.own(c.Tenant); err != nil {
 		return err
@@ -123,8 +131,9 @@ func (t *tx) InsertConsent(c *store.Consent) error {
 	_, err = t.exec(`
 		INSERT INTO consents (
 			customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, withdrawals,
-			redirects, flow, reference, status, resource, next_poll, poll_step, last_poll, ended, tenant, id
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(columns, c.Tenant, c.ID)...)
+			redirects, flow, reference, status, resource, next_poll, poll_step, last_poll, last_read, missing_since,
+			missing_count, ended, tenant, id
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(columns, c.Tenant, c.ID)...)
 	if err == nil {
 		c.Version = 1
 	}
@@ -148,8 +157,8 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 		UPDATE consents SET
 			customer_id = ?, provider = ?, provider_ref = ?, user_id = ?, partner_bank = ?, market = ?, state = ?,
 			valid_until = ?, withdrawals = ?, redirects = ?,
-			flow = ?, reference = ?, status = ?, resource = ?, next_poll = ?, poll_step = ?, last_poll = ?, ended = ?,
-			version = version + 1
+			flow = ?, reference = ?, status = ?, resource = ?, next_poll = ?, poll_step = ?, last_poll = ?,
+			last_read = ?, missing_since = ?, missing_count = ?, ended = ?, version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`, append(columns, c.Tenant, c.ID, c.Version)...)
 	if err != nil {
 		return err
@@ -176,7 +185,7 @@ func (t *tx) missingOrConflict(query string, args ...any) error {
 
 func (t *tx) DeleteConsent(id string) error {
 	changed, err := t.exec(`
-		UPDATE consents SET deleted = 1, next_poll = 0, state = NULL, version = version + 1
+		UPDATE consents SET deleted = 1, next_poll = 0, last_read = 0, state = NULL, version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0`, t.tenant, id)
 	if err == nil && changed == 0 {
 		err = store.ErrNotFound

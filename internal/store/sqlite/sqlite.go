@@ -248,6 +248,7 @@ func (s *Store) EndLeases(ctx context.Context) error {
 			"UPDATE idempotency SET lease_until = 0 WHERE done = 0",
 			"UPDATE intents SET lease_until = 0 WHERE state = 'open'",
 			"DELETE FROM user_claims",
+			"DELETE FROM flow_claims",
 			// A claimed consent was due when it was claimed, and is again.
 			"UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE next_poll <> 0 AND " +
 				"claim_until <> 0",

@@ -783,6 +783,7 @@ func TestEndLeases(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
 	setUp(t, s, "due", "later", "never")
+	share := []store.Share{{Tenant: tenant, Limit: 9}}
 	now := time.Now()
 	lease := store.Lease{Owner: "former/1", Until: now.Add(time.Hour)}
 	inUpdate(t, s, func(tx store.Tx) error {
@@ -795,19 +796,19 @@ func TestEndLeases(t *testing.T) {
 			c.NextPoll = next
 			err = errors.Join(err, tx.UpdateConsent(c))
 		}
-		return errors.Join(err, tx.ClaimUser("customer", "finoos", now, lease),
+		return errors.Join(err, tx.ClaimUser("customer", "finoos", now, lease), tx.ClaimFlow("due", now, lease),
 			tx.InsertIdempotency(&store.Idempotency{Tenant: tenant, Key: "open", Lease: lease}),
 			tx.InsertIntent(&store.Intent{Tenant: tenant, ID: "open", State: store.IntentOpen, Lease: lease}),
 			tx.InsertIntent(&store.Intent{Tenant: tenant, ID: "done", State: store.IntentDone, Lease: lease}))
 	})
-	claimed, err := s.System().ClaimDue(t.Context(), now, "former", time.Hour, 9)
+	claimed, err := s.System().ClaimDue(t.Context(), now, "former", time.Hour, share)
 	if err != nil || len(claimed) != 1 {
 		t.Fatalf("%d are claimed, %v", len(claimed), err)
 	}
 	if err := s.EndLeases(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	again, err := s.System().ClaimDue(t.Context(), now, "present", time.Hour, 9)
+	again, err := s.System().ClaimDue(t.Context(), now, "present", time.Hour, share)
 	if err != nil || len(again) != 1 || again[0].ID != "due" {
 		t.Errorf("claimed again are %v, %v", again, err)
 	}
@@ -821,7 +822,8 @@ func TestEndLeases(t *testing.T) {
 			t.Errorf("the record's lease is %+v, %v", record, err)
 		}
 		return errors.Join(err, tx.TakeOverIdempotency(record, lease),
-			tx.ClaimUser("customer", "finoos", now, store.Lease{Owner: "present/1", Until: now.Add(time.Hour)}))
+			tx.ClaimUser("customer", "finoos", now, store.Lease{Owner: "present/1", Until: now.Add(time.Hour)}),
+			tx.ClaimFlow("due", now, store.Lease{Owner: "present/1", Until: now.Add(time.Hour)}))
 	})
 	// The former process lives after all: it has lost its claim.
 	inUpdate(t, s, func(tx store.Tx) error {

@@ -26,23 +26,28 @@ func readAll[T any](ctx context.Context, s *Store, fn func(*reader) (T, error)) 
 
 // ClaimDue takes the writer only when there is something to claim: it is asked every second.
 func (y system) ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration,
-	limit int) ([]*store.Consent, error) {
-	found, err := readAll(ctx, y.s, func(r *reader) ([]due, error) { return r.due(now, min(limit, 1)) })
-	if err != nil || len(found) == 0 {
+	shares []store.Share) ([]*store.Consent, error) {
+	found, err := readAll(ctx, y.s, func(r *reader) (bool, error) { return r.anyDue(now, shares) })
+	if err != nil || !found {
 		return nil, err
 	}
 	var claimed []*store.Consent
 	err = y.s.write(ctx, "", func(t *tx) error {
 		claimed = nil
-		found, err := t.due(now, limit)
-		for _, d := range found {
-			c, err := t.claim(d, store.Lease{Owner: owner, Until: instant(micros(now.Add(lease)))})
+		for _, share := range shares {
+			found, err := t.due(now, share)
 			if err != nil {
 				return err
 			}
-			claimed = append(claimed, c)
+			for _, d := range found {
+				c, err := t.claim(d, store.Lease{Owner: owner, Until: instant(micros(now.Add(lease)))})
+				if err != nil {
+					return err
+				}
+				claimed = append(claimed, c)
+			}
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err // fn may have succeeded all the same: COMMIT failed then, and nothing is claimed.
@@ -65,6 +70,8 @@ func (y system) RenewLeases(ctx context.Context, owners []string, until time.Tim
 			"UPDATE intents SET lease_until = max(lease_until, ?1) WHERE state = 'open' AND owner IN (SELECT value " +
 				"FROM json_each(?2))",
 			"UPDATE user_claims SET lease_until = max(lease_until, ?1) WHERE owner IN (SELECT value FROM " +
+				"json_each(?2))",
+			"UPDATE flow_claims SET lease_until = max(lease_until, ?1) WHERE owner IN (SELECT value FROM " +
 				"json_each(?2))",
 		} {
 			if _, err := t.exec(statement, micros(until), values); err != nil {

@@ -36,10 +36,20 @@ func insertDue(t *testing.T, s store.Store, minutes map[int]time.Time) {
 
 func minute(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
 
-// claimDue claims what is due, for an owner.
+// shares are equal ones of all accounts that there are here.
+func shares(limit int) (all []store.Share) {
+	for _, tenant := range []string{hansa, stranger} {
+		for _, provider := range []string{fimento, finoos} {
+			all = append(all, store.Share{Tenant: tenant, Provider: provider, Limit: limit})
+		}
+	}
+	return all
+}
+
+// claimDue claims what is due, for an owner, and at most limit of each account.
 func claimDue(t *testing.T, s store.Database, now time.Time, owner string, limit int) []*store.Consent {
 	t.Helper()
-	claimed, err := s.System().ClaimDue(t.Context(), now, owner, leaseTime, limit)
+	claimed, err := s.System().ClaimDue(t.Context(), now, owner, leaseTime, shares(limit))
 	if err != nil {
 		t.Fatalf("ClaimDue: %v", err)
 	}
@@ -95,7 +105,106 @@ func testClaimDue(t *testing.T, s *spread) {
 	wantError(t, "the end of the claim",
 		plan(t, s, &store.Consent{Tenant: stranger, ID: id(11), Claim: first[0].Claim}, minute(2)), nil)
 
-	wantEqual(t, "due in the end, two", idsOf(claimDue(t, s, minute(99), "owner-2", 2)), []string{id(13), id(11)})
+	wantEqual(t, "due in the end", idsOf(claimDue(t, s, minute(99), "owner-2", 9)),
+		[]string{id(10), id(14), id(13), id(11)})
+}
+
+// testShares has an account with much that is due: it gets its share, and others get theirs.
+func testShares(t *testing.T, s *spread) {
+	insertDue(t, s, map[int]time.Time{10: minute(3), 12: minute(1), 14: minute(2), 16: minute(0), 11: minute(9)})
+	update(t, s, func(tx store.Tx) error {
+		c, err := tx.Consent(id(16))
+		if err != nil {
+			return err
+		}
+		c.Provider = finoos
+		return tx.UpdateConsent(c)
+	})
+	claim := func(shares ...store.Share) []string {
+		t.Helper()
+		claimed, err := s.System().ClaimDue(t.Context(), minute(9), "owner-1", leaseTime, shares)
+		wantError(t, "ClaimDue", err, nil)
+		return idsOf(claimed)
+	}
+	of := func(tenant, provider string, limit int) store.Share {
+		return store.Share{Tenant: tenant, Provider: provider, Limit: limit}
+	}
+	wantEqual(t, "without a share", claim(), nil)
+	wantEqual(t, "with empty shares", claim(of(hansa, fimento, 0), of(hansa, finoos, -1)), nil)
+	wantEqual(t, "of an account that there is not", claim(of("nobody", fimento, 9), of(hansa, "none", 9)), nil)
+	wantEqual(t, "of two accounts", claim(of(stranger, fimento, 2), of(hansa, fimento, 2)),
+		[]string{id(11), id(12), id(14)})
+	wantEqual(t, "of the rest", claim(shares(9)...), []string{id(10), id(16)})
+}
+
+// testOthersRead finds the consents of an account that were read well.
+func testOthersRead(t *testing.T, s *spread) {
+	insertDue(t, s, map[int]time.Time{10: minute(0), 12: minute(0), 11: minute(0)})
+	others := func(provider, except string, after time.Time) bool {
+		t.Helper()
+		return read(t, s, func(r store.Reader) (bool, error) { return r.OthersRead(provider, except, after) })
+	}
+	if others(fimento, "", time.Time{}) {
+		t.Error("consents that were never read count as read")
+	}
+	set := func(tenant string, n int, at time.Time) {
+		t.Helper()
+		updateOf(t, s, tenant, func(tx store.Tx) error {
+			c, err := tx.Consent(id(n))
+			if err != nil {
+				return err
+			}
+			c.LastRead, c.Missing = at, store.Missing{Since: minute(1), Count: 2}
+			return tx.UpdateConsent(c)
+		})
+	}
+	set(hansa, 12, minute(5))
+	set(stranger, 11, minute(9))
+	got := read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(12)) })
+	if !got.LastRead.Equal(minute(5)) || !got.Missing.Since.Equal(minute(1)) || got.Missing.Count != 2 {
+		t.Errorf("it was last read at %s, and is missing %+v", got.LastRead, got.Missing)
+	}
+	for what, c := range map[string]struct{ got, want bool }{
+		"before":              {others(fimento, id(10), minute(5).Add(-time.Microsecond)), true},
+		"at the time":         {others(fimento, id(10), minute(5)), false},
+		"itself":              {others(fimento, id(12), minute(1)), false},
+		"at another provider": {others(finoos, id(10), minute(1)), false},
+		"by another tenant":   {others(fimento, id(10), minute(6)), false},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %t, want %t", what, c.got, c.want)
+		}
+	}
+	update(t, s, func(tx store.Tx) error { return tx.DeleteConsent(id(12)) })
+	if others(fimento, id(10), minute(1)) {
+		t.Error("a deleted consent counts as read")
+	}
+}
+
+// testFlowClaims has several want to open a flow of one consent.
+func testFlowClaims(t *testing.T, s *spread) {
+	insertDue(t, s, map[int]time.Time{10: minute(0), 12: minute(0)})
+	claim := func(owner string, n int, now time.Time) error {
+		return s.Update(t.Context(), hansa, func(tx store.Tx) error {
+			return tx.ClaimFlow(id(n), now, store.Lease{Owner: owner, Until: now.Add(leaseTime)})
+		})
+	}
+	release := func(owner string, n int) error {
+		return s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.ReleaseFlow(id(n), owner) })
+	}
+	wantError(t, "the first", claim("owner-1", 10, minute(0)), nil)
+	wantError(t, "the first again", claim("owner-1", 10, minute(0)), nil)
+	wantError(t, "another", claim("owner-2", 10, minute(0).Add(leaseTime-time.Microsecond)), store.ErrClaimed)
+	wantError(t, "another's release", release("owner-2", 10), store.ErrClaimLost)
+	wantError(t, "of another consent", claim("owner-2", 12, minute(0)), nil)
+	if err := s.System().RenewLeases(t.Context(), []string{"owner-1"}, minute(5)); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "while it is renewed", claim("owner-2", 10, minute(4)), store.ErrClaimed)
+	wantError(t, "when the lease is over", claim("owner-2", 10, minute(5)), nil)
+	wantError(t, "the former owner's release", release("owner-1", 10), store.ErrClaimLost)
+	wantError(t, "the release", release("owner-2", 10), nil)
+	wantError(t, "after it", claim("owner-3", 10, minute(5)), nil)
 }
 
 // testClaimDueOnce has many claim at the same time: each consent goes to one of them.
@@ -113,7 +222,7 @@ func testClaimDueOnce(t *testing.T, s *spread) {
 		group.Go(func() {
 			owner := fmt.Sprintf("owner-%d", n)
 			for {
-				claimed, err := s.System().ClaimDue(t.Context(), minute(consents), owner, leaseTime, limit)
+				claimed, err := s.System().ClaimDue(t.Context(), minute(consents), owner, leaseTime, shares(limit))
 				if err != nil {
 					t.Errorf("ClaimDue: %v", err)
 				}

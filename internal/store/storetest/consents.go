@@ -250,7 +250,7 @@ func testDeletedConsents(t *testing.T, s *spread) {
 		return nil
 	})
 	if claimed, err := s.System().ClaimDue(t.Context(), noon.AddDate(1, 0, 0), "owner-1", time.Minute,
-		9); len(claimed) != 0 || err != nil {
+		shares(9)); len(claimed) != 0 || err != nil {
 		t.Errorf("ClaimDue claims %d (%v)", len(claimed), err)
 	}
 	// Nothing follows the deletion.

@@ -154,7 +154,10 @@ func seed(tx store.Tx, tenant string) error {
 	shipment := newShipment(tenant, seedShipment, id(seedCustomer))
 	for _, step := range []func() error{
 		func() error { return tx.InsertCustomer(newCustomer(tenant, seedCustomer, "reference-1")) },
-		func() error { return tx.InsertConsent(consentRow) },
+		func() error {
+			consentRow.LastRead = noon.Add(time.Minute)
+			return tx.InsertConsent(consentRow)
+		},
 		func() error { return tx.InsertConsent(deleted) },
 		func() error {
 			return tx.AppendEvent(consentRow.ID, newEvent(1, consentv1.ConsentEvent_CREATED),

@@ -50,6 +50,23 @@ func testCallbacks(t *testing.T, s *spread) {
 	_, err = find(store.CallbackRedirect, "undone")
 	wantError(t, "a token that was rolled back", err, store.ErrNotFound)
 
+	// How a customer came back is kept with the token, and changes nothing else of it.
+	redirect.Outcome, redirect.VisitTime, redirect.Settled = "exit", noon.Add(time.Minute), true
+	came := *redirect
+	came.Resource, came.Flow, came.ExpireTime = "another", 9, time.Time{}
+	update(t, s, func(tx store.Tx) error { return tx.UpdateCallback(&came) })
+	back, err := find(store.CallbackRedirect, "redirect")
+	wantError(t, "after the visit", err, nil)
+	wantEqual(t, "after the visit", back, redirect)
+	wantEqual(t, "after the visit, to its tenant", read(t, s, func(r store.Reader) (*store.Callback, error) {
+		return r.Callback(store.CallbackRedirect, redirect.Hash)
+	}), redirect)
+	wantError(t, "a visit by another kind of token", s.Update(t.Context(), hansa, func(tx store.Tx) error {
+		other := came
+		other.Kind = store.CallbackShipment
+		return tx.UpdateCallback(&other)
+	}), store.ErrNotFound)
+
 	wantSweep(t, s.System().DeleteCallbacksBefore, noon.Add(time.Hour), 9, 0)
 	wantSweep(t, s.System().DeleteCallbacksBefore, noon.Add(time.Hour+time.Microsecond), 1, 1)
 	wantSweep(t, s.System().DeleteCallbacksBefore, noon.Add(time.Hour+time.Microsecond), 9, 1)

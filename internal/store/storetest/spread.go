@@ -47,8 +47,8 @@ type spreadSystem struct{ *spread }
 func (s spreadSystem) next() store.System { return s.spread.next().System() }
 
 func (s spreadSystem) ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration,
-	limit int) ([]*store.Consent, error) {
-	return s.next().ClaimDue(ctx, now, owner, lease, limit)
+	shares []store.Share) ([]*store.Consent, error) {
+	return s.next().ClaimDue(ctx, now, owner, lease, shares)
 }
 
 func (s spreadSystem) RenewLeases(ctx context.Context, owners []string, until time.Time) error {

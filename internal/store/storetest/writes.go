@@ -54,6 +54,12 @@ var writes = []write{
 	{method: "DeleteConsent", foreign: store.ErrNotFound, do: func(tx store.Tx, _ string) error {
 		return tx.DeleteConsent(id(seedConsent))
 	}},
+	{method: "ClaimFlow", foreign: store.ErrNotFound, unseen: true, do: func(tx store.Tx, _ string) error {
+		return tx.ClaimFlow(id(seedConsent), noon, lease("owner-2"))
+	}},
+	{method: "ReleaseFlow", foreign: store.ErrClaimLost, unseen: true, do: func(tx store.Tx, _ string) error {
+		return tx.ReleaseFlow(id(seedConsent), "owner-1")
+	}},
 	{method: "PauseProvider", unseen: true, do: func(tx store.Tx, _ string) error {
 		return tx.PauseProvider(fimento, noon.Add(time.Hour))
 	}},
@@ -77,6 +83,14 @@ var writes = []write{
 	{method: "InsertCallback", row: true, unseen: true, do: func(tx store.Tx, tenant string) error {
 		return tx.InsertCallback(newCallback(tenant, store.CallbackRedirect, "new", id(seedConsent)))
 	}},
+	{
+		method: "UpdateCallback", row: true, foreign: store.ErrNotFound, unseen: true,
+		do: func(tx store.Tx, tenant string) error {
+			c := newCallback(tenant, store.CallbackRedirect, "r hansa", id(seedConsent))
+			c.Outcome = "exit"
+			return tx.UpdateCallback(c)
+		},
+	},
 	{method: "InsertIdempotency", row: true, do: func(tx store.Tx, tenant string) error {
 		return tx.InsertIdempotency(newIdempotency(tenant, "CreateConsent", "key-2"))
 	}},
@@ -178,6 +192,16 @@ var lookups = []readCall{
 		find: func(r store.Reader) (int, error) { return rows(r.OpenIntents("CreateConsent", "key-1")) },
 	},
 	{method: "Intent", find: func(r store.Reader) (int, error) { return row(r.Intent(id(seedIntent))) }},
+	{method: "Callback", find: func(r store.Reader) (int, error) {
+		return row(r.Callback(store.CallbackRedirect, hash("r hansa")))
+	}},
+	{method: "OthersRead", list: true, find: func(r store.Reader) (int, error) {
+		found, err := r.OthersRead(fimento, id(9), noon)
+		if found {
+			return 1, err
+		}
+		return 0, err
+	}},
 	{method: "Webhook", find: func(r store.Reader) (int, error) { return row(r.Webhook("webhook hansa")) }},
 	{method: "AuditTrail", list: true, find: func(r store.Reader) (int, error) { return rows(r.AuditTrail(0, 10)) }},
 }
