@@ -19,7 +19,7 @@ func TestStatuses(t *testing.T) {
 		300: providers.KindInvalidResponse, 302: providers.KindInvalidResponse, 304: providers.KindInvalidResponse,
 		400: providers.KindRejected, 401: providers.KindCredentials, 403: providers.KindNotEnabled,
 		404: providers.KindNotFound,
-		405: providers.KindRejected, 409: providers.KindConflict, 410: providers.KindRejected,
+		405: providers.KindRejected, 409: providers.KindConflict, 410: providers.KindNotFound,
 		415: providers.KindRejected,
 		422: providers.KindRejected, 429: providers.KindRateLimited, 500: providers.KindUnavailable,
 		501: providers.KindUnavailable,

@@ -320,7 +320,7 @@ func TestLoginFailures(t *testing.T) {
 		"400":        {status(400), providers.KindCredentials, 400, 4},
 		"401":        {status(401), providers.KindCredentials, 401, 4},
 		"403":        {status(403), providers.KindCredentials, 403, 4},
-		"404":        {status(404), providers.KindNotFound, 404, 4},
+		"404":        {status(404), providers.KindUnavailable, 404, 4}, // it is not what was asked for that is missing
 		"429":        {status(429, "Retry-After", "7"), providers.KindRateLimited, 429, 3},
 		"503":        {status(503), providers.KindUnavailable, 503, 4},
 		"connection": {broken, providers.KindUnavailable, 0, 4},

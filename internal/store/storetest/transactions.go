@@ -19,7 +19,10 @@ var errUndo = errors.New("undo")
 // testRollback sees that of a transaction that ends with an error nothing stays, whatever it did.
 func testRollback(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error { return seed(tx, hansa) })
-	update(t, s, func(tx store.Tx) error { return tx.ClaimUser(id(seedCustomer), finoos, noon, lease("owner-1")) })
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.ClaimUser(id(seedCustomer), finoos, noon, lease("owner-1")),
+			tx.ClaimFlow(id(seedConsent), noon, lease("owner-1")))
+	})
 	before := dumpAll(t, s, hansa)
 	for _, w := range writes {
 		err := s.Update(t.Context(), hansa, func(tx store.Tx) error {

@@ -55,7 +55,7 @@ var writes = []write{
 		return tx.DeleteConsent(id(seedConsent))
 	}},
 	{method: "ClaimFlow", foreign: store.ErrNotFound, unseen: true, do: func(tx store.Tx, _ string) error {
-		return tx.ClaimFlow(id(seedConsent), noon, lease("owner-2"))
+		return tx.ClaimFlow(id(seedConsent), noon.Add(time.Hour), lease("owner-2"))
 	}},
 	{method: "ReleaseFlow", foreign: store.ErrClaimLost, unseen: true, do: func(tx store.Tx, _ string) error {
 		return tx.ReleaseFlow(id(seedConsent), "owner-1")
