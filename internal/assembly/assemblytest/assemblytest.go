@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -51,6 +52,8 @@ type Provider struct {
 	asked map[string][]time.Time // by the consent's id at the provider
 	state providers.ConsentState
 	err   error
+	only  map[string]error // in place of err, by the consent's id at the provider
+	login error
 	made  int
 }
 
@@ -84,11 +87,21 @@ func (s played) GetConsent(_ context.Context, ref providers.ConsentRef) (*provid
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
 	s.p.asked[ref.ID] = append(s.p.asked[ref.ID], time.Now())
-	if s.p.err != nil {
-		return nil, s.p.err
+	err, ok := s.p.only[ref.ID]
+	if !ok {
+		err = s.p.err
+	}
+	if err != nil {
+		return nil, err
 	}
 	state := s.p.state
 	return &state, nil
+}
+
+func (s played) Check(context.Context) error {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	return s.p.login
 }
 
 func (s played) ListAccounts(ctx context.Context, _ providers.ConsentRef) ([]providers.Account, error) {
@@ -146,6 +159,16 @@ func (p *Gateway) Dying(t *testing.T) *Gateway {
 	return other
 }
 
+// Second adds an account at another provider, "finoos", which answers as the first one does, to the same Provider.
+func Second(o *assembly.Options, first *providers.Provider) *providers.Provider {
+	second := *first
+	second.ID, second.DisplayName = "finoos", "finoOS"
+	tenant := o.Tenants["default"]
+	tenant.Providers = append(slices.Clone(tenant.Providers), &second)
+	o.Tenants["default"] = tenant
+	return &second
+}
+
 // open opens the database.
 func (p *Gateway) open(t *testing.T) {
 	t.Helper()
@@ -198,10 +221,19 @@ func (p *Gateway) run(t *testing.T) {
 // Create asks for a consent and gives its row.
 func (p *Gateway) Create(t *testing.T) *store.Consent {
 	t.Helper()
+	return p.CreateAt(t, "fimento")
+}
+
+// CreateAt asks for a consent at a provider and gives its row.
+func (p *Gateway) CreateAt(t *testing.T, provider string) *store.Consent {
+	t.Helper()
 	made, err := p.Servers.Consent.CreateConsent(p.Ctx, &consentv1.CreateConsentRequest{
 		Consent: &consentv1.Consent{
-			Provider: "fimento", Market: "SE",
-			RedirectUris: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
+			Provider: provider, Market: "SE",
+			RedirectUris: &consentv1.Consent_RedirectUris{
+				Success: "https://app.example.com/done", Error: "https://app.example.com/failed",
+				Exit: "https://app.example.com/left",
+			},
 		},
 		Psu: &consentv1.Psu{NationalId: "199503096316"},
 	})
@@ -233,6 +265,26 @@ func (p *Provider) Report(state providers.ConsentState, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state, p.err = state, err
+}
+
+// ReportOf decides what the provider answers when it is asked about one consent: an error, or as about all for nil.
+func (p *Provider) ReportOf(row *store.Consent, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.only == nil {
+		p.only = map[string]error{}
+	}
+	delete(p.only, row.ProviderRef)
+	if err != nil {
+		p.only[row.ProviderRef] = err
+	}
+}
+
+// Login decides what the provider answers to logins.
+func (p *Provider) Login(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.login = err
 }
 
 // HintAt gives a hint as a webhook does, about the consent as it is stored now.
