@@ -40,9 +40,12 @@ func missed(err error) bool {
 	return ok
 }
 
-// errMissing is what a caller gets who wants data under a consent that the provider does not know.
-func errMissing() error {
-	return kerr.New(errorv1.Error_CONSENT_EXPIRED, "the provider does not know the consent any more")
+// errMissing is what a caller gets who wants data under a consent that the provider does not know. It does not say that
+// the consent is over: that is not known yet.
+func errMissing(row *store.Consent) error {
+	return kerr.New(errorv1.Error_PROVIDER_REJECTED,
+		"the provider does not know the consent: its data is not read until it does",
+		kerr.WithMetadata(kerr.KeyProvider, row.Provider))
 }
 
 // standingStatuses are those of consents that stand.

@@ -46,7 +46,7 @@ func wantMissing(t *testing.T, p *assemblytest.Gateway, row *store.Consent, what
 		read = true
 		return nil, nil
 	}
-	if err := accounts(p, row); kerr.Reason(err) != errorv1.Error_CONSENT_EXPIRED || read {
+	if err := accounts(p, row); kerr.Reason(err) != errorv1.Error_PROVIDER_REJECTED || read {
 		t.Errorf("%s a caller who reads its data gets %v; the provider was asked for it: %t", what, err, read)
 	}
 }
@@ -221,11 +221,10 @@ func TestFailedReadsAskHowAConsentStands(t *testing.T) {
 		asked   int
 		want    errorv1.Error_Reason
 	}{
-		"not known, nor is the consent":     {providers.KindNotFound, true, 1, errorv1.Error_CONSENT_EXPIRED},
-		"not known, but the consent is":     {providers.KindNotFound, false, 1, errorv1.Error_PROVIDER_REJECTED},
-		"not allowed, and no consent there": {providers.KindNotEnabled, true, 1, errorv1.Error_CONSENT_EXPIRED},
-		"not allowed":                       {providers.KindNotEnabled, false, 1, errorv1.Error_CAPABILITY_NOT_ENABLED},
-		"no answer":                         {providers.KindUnavailable, true, 0, errorv1.Error_PROVIDER_UNAVAILABLE},
+		"not known, nor is the consent": {providers.KindNotFound, true, 1, errorv1.Error_PROVIDER_REJECTED},
+		"not known, but the consent is": {providers.KindNotFound, false, 1, errorv1.Error_PROVIDER_REJECTED},
+		"not allowed":                   {providers.KindNotEnabled, false, 0, errorv1.Error_CAPABILITY_NOT_ENABLED},
+		"no answer":                     {providers.KindUnavailable, true, 0, errorv1.Error_PROVIDER_UNAVAILABLE},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -193,18 +193,14 @@ func approved(row *store.Consent) bool {
 // once: its status may tell more than the refusal.
 func (f *Follower) Explain(ctx context.Context, row *store.Consent, err error) error {
 	kind := providers.KindOf(err)
-	switch kind {
-	case providers.KindConsentEnded, providers.KindNotFound, providers.KindNotEnabled:
-	default:
-		return service.CallError(err)
-	}
-	if service.MayHaveHappened(err) {
+	ended := kind == providers.KindConsentEnded || kind == providers.KindNotFound
+	if !ended || service.MayHaveHappened(err) {
 		return service.CallError(err)
 	}
 	fresh, failed := f.Refresh(ctx, row)
 	switch {
 	case missed(failed):
-		return errMissing()
+		return errMissing(row)
 	case failed != nil:
 		return service.CallError(err)
 	}
@@ -228,7 +224,7 @@ func (f *Follower) Readable(ctx context.Context, row *store.Consent) (*store.Con
 	fresh, err := f.Refresh(ctx, row)
 	switch {
 	case missed(err):
-		return nil, errMissing()
+		return nil, errMissing(row)
 	case err != nil:
 		return nil, err
 	}
@@ -238,7 +234,7 @@ func (f *Follower) Readable(ctx context.Context, row *store.Consent) (*store.Con
 // refusal tells why the data under a consent cannot be read, nil when it can.
 func refusal(row *store.Consent) error {
 	if row.Missing.Count > 0 {
-		return errMissing()
+		return errMissing(row)
 	}
 	switch row.Resource.GetStatus() {
 	case consentv1.Consent_AUTHORIZED, consentv1.Consent_AWAITING_REAUTHORIZATION:

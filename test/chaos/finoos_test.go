@@ -22,11 +22,8 @@ var _ = providers.Add(finoos.ID, provider{
 		}}
 	},
 	becomes: func(rpc string, status int) (reason string, differs bool) {
-		switch {
-		case rpc == "CreateConsent" && status >= http.StatusInternalServerError:
+		if rpc == "CreateConsent" && status >= http.StatusInternalServerError {
 			return "OUTCOME_UNKNOWN", true // it cannot be asked again with the same key
-		case rpc == "GetConsent" && status == http.StatusNotFound:
-			return "", true // a user who is gone has no banks
 		}
 		return "", false
 	},

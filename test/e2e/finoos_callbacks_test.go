@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,7 +64,7 @@ func TestRedirects(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.follow(t, location)
-	authorized := must(c.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent.GetName()}))(t)
+	authorized := refresh(t, c, consent.GetName()) // the visit had its outcome, so the way back made nobody look
 	if authorized.GetStatus() != consentv1.Consent_AUTHORIZED {
 		t.Fatalf("after the login the consent is %s", authorized.GetStatus())
 	}
@@ -122,4 +123,66 @@ func TestShipmentReports(t *testing.T) {
 		must(c.Documents.GetShipment(t.Context(), &documentsv1.GetShipmentRequest{Name: shipment.GetName()}))(t),
 		settled,
 	)
+}
+
+// TestVisits: a visit has one outcome, the first. Looking where an address leads changes nothing, and neither that nor
+// coming back makes the gateway ask the provider again and again.
+func TestVisits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{step: 20 * time.Millisecond, still: true})
+	c := w.client(t, lending)
+	consent := w.createConsent(t, c, finoos.ID)
+	user := consent.GetProviderReference()
+	way, query := w.redirectOf(t, "connect", user), "?userID="+user
+	to := map[string]string{
+		"success": consent.GetRedirectUris().GetSuccess(), "error": consent.GetRedirectUris().GetError(),
+		"exit": consent.GetRedirectUris().GetExit(),
+	}
+	before := w.calls()
+	for range 200 {
+		for outcome, want := range to {
+			resp, err := httpClient.Head(way + "/" + outcome + query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if got := resp.Header.Get("Location"); resp.StatusCode != http.StatusSeeOther || got != want {
+				t.Fatalf("HEAD of %s answers %d, %s", outcome, resp.StatusCode, got)
+			}
+		}
+	}
+	if made := w.callsSince(before); len(made) > 0 {
+		t.Errorf("HEAD made the gateway call %v", made)
+	}
+	wantSame(
+		t, "the consent",
+		must(c.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent.GetName()}))(t), consent,
+	)
+
+	// All outcomes at once: the first counts, and it alone makes the gateway look.
+	var browsers sync.WaitGroup
+	for range 50 {
+		for outcome, want := range to {
+			browsers.Go(func() {
+				if got := w.follow(t, way+"/"+outcome+query); got != want {
+					t.Errorf("%s leads to %s", outcome, got)
+				}
+			})
+		}
+	}
+	browsers.Wait()
+	if reads := w.callsSince(before)["get_logins"]; reads > 1 {
+		t.Errorf("%d reads, want one", reads)
+	}
+	told := 0
+	for _, event := range types(events(t, c, consent.GetName())) {
+		switch event {
+		case consentv1.ConsentEvent_LINK_EXITED, consentv1.ConsentEvent_AUTHORIZATION_FAILED,
+			consentv1.ConsentEvent_APPROVED:
+			told++
+		}
+	}
+	if told > 1 { // A success without a login tells nothing.
+		t.Errorf("noted are %v", types(events(t, c, consent.GetName())))
+	}
 }

@@ -35,8 +35,11 @@ func TestStatusesBecomeKinds(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
 			for status, want := range kinds {
-				if row.open && (status == 400 || status == 403) {
+				switch {
+				case row.open && (status == 400 || status == 403):
 					want = providers.KindCredentials
+				case row.open && status == 404: // It is not about what was asked for.
+					want = providers.KindUnavailable
 				}
 				f.respond(row.operation, func(call) reply {
 					r := failed(status)

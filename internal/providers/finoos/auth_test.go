@@ -171,7 +171,7 @@ func TestARefusedTokenLeadsToOneLoginAndOneReplay(t *testing.T) {
 func TestBadCredentials(t *testing.T) {
 	for status, kind := range map[int]providers.ErrorKind{
 		400: providers.KindCredentials, 401: providers.KindCredentials, 403: providers.KindCredentials,
-		404: providers.KindNotFound, 409: providers.KindConflict,
+		404: providers.KindUnavailable, 409: providers.KindConflict, // 404 is not about what was asked for
 		429: providers.KindRateLimited, 500: providers.KindUnavailable, 502: providers.KindUnavailable,
 		503: providers.KindUnavailable, 504: providers.KindUnavailable,
 	} {

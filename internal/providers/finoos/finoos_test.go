@@ -360,13 +360,17 @@ func TestEveryFailure(t *testing.T) {
 	}
 }
 
-// A user who is gone has no consent any more, and that is an answer.
+// A user whom finoOS does not know may be gone, or asked for at a wrong path: that is no answer about their banks.
 func TestGetConsentOfAUserWhoIsGone(t *testing.T) {
-	f := newFake(t)
-	f.answer("get_logins", 404, `{"type": "notFound"}`)
-	state, err := f.provider().Consents.GetConsent(testContext(), testRef)
-	if diff := cmp.Diff(&providers.ConsentState{Stateful: true}, state); err != nil || diff != "" {
-		t.Errorf("%v\n%s", err, diff)
+	for _, operation := range []string{"get_logins", "synchronization_status"} {
+		for _, status := range []int{404, 410} {
+			f := newFake(t)
+			f.answer(operation, status, `{"type": "notFound"}`)
+			state, err := f.provider().Consents.GetConsent(testContext(), testRef)
+			if providers.KindOf(err) != providers.KindNotFound {
+				t.Errorf("%s, %d: %+v, %v", operation, status, state, err)
+			}
+		}
 	}
 }
 
