@@ -2,6 +2,7 @@ package follow
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
@@ -30,6 +31,15 @@ func (f *Follower) Refresh(ctx context.Context, row *store.Consent) (*store.Cons
 	}
 	own := *shared.row
 	return &own, nil
+}
+
+// Current reads a consent before something is done with it. One that its provider lets rest is given as it is stored.
+func (f *Follower) Current(ctx context.Context, row *store.Consent) (*store.Consent, error) {
+	fresh, err := f.Refresh(ctx, row)
+	if _, resting := errors.AsType[restError](err); resting {
+		return row, nil
+	}
+	return fresh, err
 }
 
 // reading is what a read of a consent gave, and whether it was begun in the background.
@@ -188,6 +198,9 @@ func approved(row *store.Consent) bool {
 	}
 	return false
 }
+
+// Stands tells whether a consent stands, as far as is stored.
+func Stands(row *store.Consent) bool { return approved(row) }
 
 // Explain tells a caller why a call about a consent failed. When it failed as if the consent had ended, that is read at
 // once: its status may tell more than the refusal.

@@ -2,7 +2,10 @@ package banking
 
 import (
 	"context"
+	"strings"
+	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -78,6 +81,10 @@ func (s *Server) loadConnection(
 	return row, p, connection, standing(row)
 }
 
+// syncKept is how long a synchronization answers who asks for it anew: the provider is not asked again, and a customer
+// is not sent to two pages.
+const syncKept = time.Second
+
 // SyncConnection implements bankingv1.BankingServiceServer.
 func (s *Server) SyncConnection(
 	ctx context.Context, req *bankingv1.SyncConnectionRequest,
@@ -91,36 +98,55 @@ func (s *Server) SyncConnection(
 			"the consent has no redirect URIs: the customer cannot authenticate anew")
 	}
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*bankingv1.SyncConnectionResponse, error) {
-		ref, err := s.History.Ref(ctx, row)
+		key := strings.Join([]string{row.Tenant, req.GetName(), providers.CallOf(ctx).PSUIP}, "\x00")
+		resp, shared, err := s.syncs.Do(ctx, key, syncKept,
+			func(ctx context.Context) (*bankingv1.SyncConnectionResponse, error) {
+				return s.syncConnection(ctx, p, row, connection, req.GetName())
+			})
 		if err != nil {
 			return nil, err
 		}
-		visit := s.Sessions.New(row, row.Flow+1)
-		defer s.Reads.Changed()
-		link, err := p.Connections.SyncConnection(ctx, ref, connection.ID, providers.Flow{
-			Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
-		})
-		if err != nil {
-			return nil, s.Follower.Explain(ctx, row, err)
-		}
-		resp := &bankingv1.SyncConnectionResponse{}
-		if link != nil {
-			issued := providers.Issued{Link: *link}
-			if row, err = s.Sessions.LinkIssued(ctx, "SyncConnection", row, issued, visit, nil); err != nil {
-				return nil, err
-			}
-			resp.Link = row.Resource.GetLink()
-		} else {
+		if shared {
 			if err := s.Audit.NoteAlone(ctx, "SyncConnection", req.GetName()); err != nil {
 				return nil, err
 			}
-			if row, err = s.Follower.Refresh(ctx, row); err != nil {
-				return nil, err
-			}
 		}
-		resp.Connection, err = connectionNamed(row, req.GetName())
-		return resp, err
+		return proto.CloneOf(resp), nil
 	})
+}
+
+func (s *Server) syncConnection(
+	ctx context.Context, p *providers.Provider, row *store.Consent, connection consent.Connection, name string,
+) (*bankingv1.SyncConnectionResponse, error) {
+	ref, err := s.History.Ref(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	visit := s.Sessions.New(row, row.Flow+1)
+	defer s.Reads.Changed()
+	link, err := p.Connections.SyncConnection(ctx, ref, connection.ID, providers.Flow{
+		Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
+	})
+	if err != nil {
+		return nil, s.Follower.Explain(ctx, row, err)
+	}
+	resp := &bankingv1.SyncConnectionResponse{}
+	if link != nil {
+		issued := providers.Issued{Link: *link}
+		if row, err = s.Sessions.LinkIssued(ctx, "SyncConnection", row, issued, visit, nil); err != nil {
+			return nil, err
+		}
+		resp.Link = row.Resource.GetLink()
+	} else {
+		if err := s.Audit.NoteAlone(ctx, "SyncConnection", name); err != nil {
+			return nil, err
+		}
+		if row, err = s.Follower.Refresh(ctx, row); err != nil {
+			return nil, err
+		}
+	}
+	resp.Connection, err = connectionNamed(row, name)
+	return resp, err
 }
 
 // DeleteConnection implements bankingv1.BankingServiceServer.

@@ -7,6 +7,7 @@ import (
 	"kontor.dev/kontor/internal/audit"
 	"kontor.dev/kontor/internal/bankdata"
 	"kontor.dev/kontor/internal/callbacks"
+	"kontor.dev/kontor/internal/coalesce"
 	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/once"
@@ -29,4 +30,6 @@ type Server struct {
 	Sessions  *callbacks.Sessions
 	Customers *customers.Registry
 	Reads     *bankdata.Reader
+
+	syncs coalesce.Recent[*bankingv1.SyncConnectionResponse]
 }

@@ -2,9 +2,11 @@ package consents
 
 import (
 	"context"
+	"errors"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/once"
 	"kontor.dev/kontor/internal/providers"
@@ -25,6 +27,14 @@ func (s *Server) RenewConsentLink(
 	}
 	if err := renewable(row); err != nil {
 		return nil, err
+	}
+	if follow.Stands(row) { // so far: the customer may have withdrawn since
+		if row, err = s.Follower.Current(ctx, row); err != nil {
+			return nil, err
+		}
+		if err := renewable(row); err != nil {
+			return nil, err
+		}
 	}
 	return s.openFlow(ctx, "RenewConsentLink", p, row, p.Links.RenewLink, nil)
 }
@@ -52,9 +62,18 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 	return once.Do(ctx, s.Once, "AddBank", req,
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
 			attempt.CustomerID = row.CustomerID
-			if flowOpen(row) && !row.Ended {
-				// The customer may have decided a moment ago: ask before refusing.
-				if row, err = s.Follower.Refresh(ctx, row); err != nil {
+			if err := s.claimFlow(ctx, attempt, row); err != nil {
+				return nil, err
+			}
+			opened, stored := false, row
+			defer func() {
+				if !opened {
+					s.releaseFlow(ctx, attempt, stored)
+				}
+			}()
+			if !row.Ended {
+				// The customer may have decided, or withdrawn, a moment ago.
+				if row, err = s.Follower.Current(ctx, row); err != nil {
 					return nil, err
 				}
 			}
@@ -76,10 +95,45 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 				}
 				return issued, err
 			}
-			return s.openFlow(ctx, "AddBank", p, row, issue, func(tx store.Tx, row *store.Consent) error {
+			resource, err := s.openFlow(ctx, "AddBank", p, row, issue, func(tx store.Tx, row *store.Consent) error {
+				if err := tx.ReleaseFlow(row.ID, attempt.Owner()); err != nil && !errors.Is(err, store.ErrClaimLost) {
+					return err
+				}
 				return attempt.Done(tx, row.Resource)
 			})
+			opened = err == nil
+			return resource, err
 		})
+}
+
+// claimFlow claims the right to open a flow. Somebody else who has it, or who opened one since the consent was read,
+// is being asked for the same: one flow at a time is enough.
+func (s *Server) claimFlow(ctx context.Context, attempt *once.Attempt, row *store.Consent) error {
+	err := s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+		fresh, err := tx.Consent(row.ID)
+		if err != nil {
+			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
+		}
+		if fresh.Flow != row.Flow {
+			return store.ErrClaimed
+		}
+		return tx.ClaimFlow(row.ID, s.Clock.Now(), attempt.Lease())
+	})
+	if errors.Is(err, store.ErrClaimed) {
+		return kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN, "another call is adding a bank to the consent")
+	}
+	return err
+}
+
+// releaseFlow gives the right back of an attempt that opened no flow.
+func (s *Server) releaseFlow(ctx context.Context, attempt *once.Attempt, row *store.Consent) {
+	err := s.Store.Update(context.WithoutCancel(ctx), row.Tenant, func(tx store.Tx) error {
+		return tx.ReleaseFlow(row.ID, attempt.Owner())
+	})
+	if err != nil && !errors.Is(err, store.ErrClaimLost) {
+		s.Log.WarnContext(ctx, "the right to open a flow is left to run out", "consent", row.Resource.GetName(),
+			"error", err.Error())
+	}
 }
 
 // flowOpen tells whether the customer has yet to decide in the newest flow.
