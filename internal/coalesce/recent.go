@@ -14,18 +14,24 @@ type Recent[T any] struct {
 	group Group[T]
 
 	mu   sync.Mutex
-	kept map[string]T
+	kept map[string]*kept[T]
+}
+
+// kept is a result that is given to others until its timer ends.
+type kept[T any] struct {
+	value T
+	end   *time.Timer
 }
 
 // Do gives the result of fn, or that of another call of the key, and tells which. A result is given to others for as
-// long as keep says after it was there, and must not be changed. fn runs as in Group. A failure is shared with those
-// alone who waited for it.
+// long as keep says after it was there, if still says that it holds, and must not be changed. fn runs as in Group. A
+// failure is shared with those alone who waited for it.
 func (r *Recent[T]) Do(
-	ctx context.Context, key string, keep time.Duration, fn func(context.Context) (T, error),
+	ctx context.Context, key string, keep time.Duration, still func(T) bool, fn func(context.Context) (T, error),
 ) (value T, shared bool, err error) {
 	var own atomic.Bool
 	value, err = r.group.Do(ctx, key, func(ctx context.Context) (T, error) {
-		if value, ok := r.recent(key); ok {
+		if value, ok := r.recent(key); ok && still(value) {
 			return value, nil
 		}
 		own.Store(true)
@@ -41,20 +47,28 @@ func (r *Recent[T]) Do(
 func (r *Recent[T]) recent(key string) (value T, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	value, ok = r.kept[key]
-	return value, ok
+	if have, ok := r.kept[key]; ok {
+		return have.value, true
+	}
+	return value, false
 }
 
 func (r *Recent[T]) keep(key string, value T, keep time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.kept == nil {
-		r.kept = make(map[string]T)
+		r.kept = make(map[string]*kept[T])
 	}
-	r.kept[key] = value
-	time.AfterFunc(keep, func() {
+	if have, ok := r.kept[key]; ok {
+		have.end.Stop()
+	}
+	mine := &kept[T]{value: value}
+	mine.end = time.AfterFunc(keep, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.kept, key)
+		if r.kept[key] == mine {
+			delete(r.kept, key)
+		}
 	})
+	r.kept[key] = mine
 }

@@ -33,6 +33,7 @@ const patience = worldtest.Patience
 type options struct {
 	follow  bool          // follow consents by webhook and by polling
 	timeout time.Duration // of calls without a deadline
+	usual   bool          // limits that users get, instead of ones that are in no test's way
 	// played replaces providers' dialects, by id.
 	played []sandbox.Dialect
 	// between puts something between the gateway and a provider, by the provider's id.
@@ -83,9 +84,12 @@ func newWorld(t *testing.T, o options) *world {
 		HTTP:    freePort(t),
 		Tenants: []worldtest.Tenant{{ID: "default", Redirects: "https://app.example.com/*", Providers: blocks}},
 		Clients: []worldtest.Client{{ID: "chaos", Tenant: "default", Key: key, Scopes: worldtest.Everything}},
-		More: "log: {level: info}\n" + fmt.Sprintf(
+		More:    "log: {level: info}\n",
+	}
+	if !o.usual {
+		cfg.More += fmt.Sprintf(
 			"limits: {requests_per_second: 100000, burst: 100000, max_in_flight: 10000, timeout: %s}\n",
-			cmp.Or(o.timeout, time.Minute)),
+			cmp.Or(o.timeout, time.Minute))
 	}
 	cfg.PublicURL = "http://" + cfg.HTTP
 	if o.follow {

@@ -99,7 +99,7 @@ func fimentoCreations(*world) []*creation {
 			what: "another bank at Fimento", rpc: "kontor.consent.v1.ConsentService/AddBank", setup: "authorized",
 			callers:  20,
 			request:  object{"name": "${consent}"},
-			upstream: upstreamCalls{"new_consent_flow": 1},
+			upstream: upstreamCalls{"get_process": 1, "new_consent_flow": 1},
 		}, {
 			what: "partner bank", rpc: "kontor.consent.v1.ConsentService/CreatePartnerBank", setup: "none", callers: 20,
 			request:  object{"partnerBank": object{"provider": "providers/" + fimento.ID, "displayName": "Sparbanken"}},

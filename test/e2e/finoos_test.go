@@ -99,7 +99,7 @@ func finoosCreations(w *world) []*creation {
 			what: "another bank at finoOS", rpc: "kontor.consent.v1.ConsentService/AddBank", setup: "authorized",
 			callers:  20,
 			request:  object{"name": "${consent}"},
-			upstream: upstreamCalls{"banking_overview": 1},
+			upstream: upstreamCalls{"get_logins": 1, "synchronization_status": 1, "banking_overview": 1},
 		}, {
 			what: "import", rpc: "kontor.banking.v1.BankingService/ImportConnections", setup: "importer", callers: 20,
 			request: object{"name": "${customer}", "connections": []any{object{

@@ -99,8 +99,9 @@ func (s *Server) SyncConnection(
 	}
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*bankingv1.SyncConnectionResponse, error) {
 		key := strings.Join([]string{row.Tenant, req.GetName(), providers.CallOf(ctx).PSUIP}, "\x00")
-		resp, shared, err := s.syncs.Do(ctx, key, syncKept,
-			func(ctx context.Context) (*bankingv1.SyncConnectionResponse, error) {
+		done, shared, err := s.syncs.Do(ctx, key, syncKept,
+			func(done synced) bool { return done.etag == row.Resource.GetEtag() },
+			func(ctx context.Context) (synced, error) {
 				return s.syncConnection(ctx, p, row, connection, req.GetName())
 			})
 		if err != nil {
@@ -111,16 +112,22 @@ func (s *Server) SyncConnection(
 				return nil, err
 			}
 		}
-		return proto.CloneOf(resp), nil
+		return proto.CloneOf(done.resp), nil
 	})
+}
+
+// synced is the answer to a synchronization, and the consent's etag after it: when that changes, the answer is old.
+type synced struct {
+	resp *bankingv1.SyncConnectionResponse
+	etag string
 }
 
 func (s *Server) syncConnection(
 	ctx context.Context, p *providers.Provider, row *store.Consent, connection consent.Connection, name string,
-) (*bankingv1.SyncConnectionResponse, error) {
+) (done synced, err error) {
 	ref, err := s.History.Ref(ctx, row)
 	if err != nil {
-		return nil, err
+		return done, err
 	}
 	visit := s.Sessions.New(row, row.Flow+1)
 	defer s.Reads.Changed()
@@ -128,25 +135,26 @@ func (s *Server) syncConnection(
 		Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
 	})
 	if err != nil {
-		return nil, s.Follower.Explain(ctx, row, err)
+		return done, s.Follower.Explain(ctx, row, err)
 	}
-	resp := &bankingv1.SyncConnectionResponse{}
+	done.resp = &bankingv1.SyncConnectionResponse{}
 	if link != nil {
 		issued := providers.Issued{Link: *link}
 		if row, err = s.Sessions.LinkIssued(ctx, "SyncConnection", row, issued, visit, nil); err != nil {
-			return nil, err
+			return done, err
 		}
-		resp.Link = row.Resource.GetLink()
+		done.resp.Link = row.Resource.GetLink()
 	} else {
 		if err := s.Audit.NoteAlone(ctx, "SyncConnection", name); err != nil {
-			return nil, err
+			return done, err
 		}
 		if row, err = s.Follower.Refresh(ctx, row); err != nil {
-			return nil, err
+			return done, err
 		}
 	}
-	resp.Connection, err = connectionNamed(row, name)
-	return resp, err
+	done.etag = row.Resource.GetEtag()
+	done.resp.Connection, err = connectionNamed(row, name)
+	return done, err
 }
 
 // DeleteConnection implements bankingv1.BankingServiceServer.

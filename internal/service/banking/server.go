@@ -31,5 +31,5 @@ type Server struct {
 	Customers *customers.Registry
 	Reads     *bankdata.Reader
 
-	syncs coalesce.Recent[*bankingv1.SyncConnectionResponse]
+	syncs coalesce.Recent[synced]
 }
