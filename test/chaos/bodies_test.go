@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"io"
 	"maps"
 	"strings"
@@ -108,6 +109,15 @@ func (w *world) stored(t *testing.T, consent string) *consentv1.ListConsentEvent
 	return events
 }
 
+// findAgain lets the gateway see that the provider knows a consent again, which it did not.
+func (w *world) findAgain(t *testing.T, consent string) {
+	t.Helper()
+	eventually(t, "the consent to be read", func() bool {
+		_, err := w.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent, Refresh: true})
+		return err == nil
+	})
+}
+
 // TestStatuses answers every read, and the writes that begin something, with every status. No word of the body may
 // reach the caller.
 func TestStatuses(t *testing.T) {
@@ -143,6 +153,9 @@ func TestStatuses(t *testing.T) {
 				}
 				err := call(worldtest.AsPSU(t.Context()))
 				w.core(provider).Faults.Clear()
+				if code == http.StatusNotFound {
+					w.findAgain(t, consent)
+				}
 				if reason := reasonOf(err); reason != want {
 					t.Errorf("%s, %s, %d: reason %s, want %s", provider, name, code, reason, want)
 				}

@@ -75,7 +75,8 @@ func TestBrownoutStaysWithItsProvider(t *testing.T) {
 }
 
 // TestHangingProviderEndsWithTheDeadline lets the gateway's own clock end the calls: a caller's would hide a gateway
-// that hangs.
+// that hangs. That the deadline ends them shows in the reason: the limits of a provider call, all longer, give another
+// one. How soon after the deadline is tested to the millisecond in internal/providers/upstream.
 func TestHangingProviderEndsWithTheDeadline(t *testing.T) {
 	const timeout = time.Second
 	w := newWorld(t, options{timeout: timeout})
@@ -87,20 +88,10 @@ func TestHangingProviderEndsWithTheDeadline(t *testing.T) {
 		for provider, consent := range consents {
 			w.core(provider).Faults.Clear()
 			w.core(provider).Faults.Add(fault)
-			// A machine that is busy with other things may be late once; a gateway that is late is so each time.
-			var result *tally
-			for range 4 {
-				if result = w.hang(t, consent, timeout); result.quantile(1) <= timeout+deadlineGrace {
-					break
-				}
-			}
+			result := w.hang(t, consent, timeout)
 			t.Logf("%s hangs, %s: %s", name, provider, result)
-			late := result.failures["DEADLINE_EXCEEDED"] + result.failures["DeadlineExceeded"]
-			if late != result.calls() || result.quantile(1) > timeout+deadlineGrace {
-				t.Errorf(
-					"%s hangs, %s: %s; want all to end with DEADLINE_EXCEEDED within %s", name, provider, result,
-					timeout+deadlineGrace,
-				)
+			if late := result.failures["DEADLINE_EXCEEDED"] + result.failures["DeadlineExceeded"]; late != result.calls() {
+				t.Errorf("%s hangs, %s: %s; want all to end with DEADLINE_EXCEEDED", name, provider, result)
 			}
 		}
 	}

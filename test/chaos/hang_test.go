@@ -16,7 +16,7 @@ const (
 	// hangRate is how many callers a second read from the provider that hangs, and hangDeadline how long each waits:
 	// less than the provider's own limits.
 	hangRate     = 300
-	hangDeadline = 2 * time.Second
+	hangDeadline = 5 * time.Second
 	// hangLeast is how long it hangs at least: longer than its circuit breaker stays open.
 	hangLeast = 12 * time.Second
 )
@@ -26,7 +26,7 @@ const (
 func TestHangStaysWithItsProvider(t *testing.T) {
 	w := newWorld(t, options{usual: true, follow: true})
 	sick, healthy := one(), another()
-	ill, well := w.authorized(t, sick, 40), w.authorized(t, healthy, 5)
+	ill, well := w.authorized(t, sick, 120), w.authorized(t, healthy, 5)
 	for range 50 { // which are followed until their customers decide
 		if _, err := w.Consents.CreateConsent(t.Context(), newConsent(sick)); err != nil {
 			t.Fatal(err)
