@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"io"
 	"maps"
+	"net/http"
 	"strings"
 	"testing"
 
