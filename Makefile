@@ -49,8 +49,8 @@ crash: ## Kill the gateway at every step, and 200 times at random
 	go test -timeout 30m -count=1 ./test/crash -kills 200
 
 .PHONY: chaos
-chaos: ## Let faults come and go at both providers for MINUTES (3); SEED repeats a run
-	go test ./test/chaos -run '^TestMix$$' -count 1 -v -timeout 60m -args -minutes $(or $(MINUTES),3) $(if $(SEED),-seed $(SEED))
+chaos: ## Let one provider hang, then faults come and go at both, for MINUTES (3) each; SEED repeats a run
+	go test ./test/chaos -run '^(TestHangStaysWithItsProvider|TestMix)$$' -count 1 -v -timeout 60m -args -minutes $(or $(MINUTES),3) $(if $(SEED),-seed $(SEED))
 
 .PHONY: bench
 bench: ## Run the benchmarks

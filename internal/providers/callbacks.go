@@ -25,8 +25,9 @@ const (
 // nothing; so is any other error of Webhook and Report. Another error of Redirect is a failure on the way: the customer
 // is led on, and what they did is read from the provider.
 type Callbacks struct {
-	// Redirect reads the query with which the provider's page returned the customer. It is called each time that the
-	// browser comes, and its context does not end when the browser leaves. When nil, every query is taken.
+	// Redirect reads the query with which the provider's page returned the customer. It is called for the first
+	// outcome of a visit, and again when it failed and the browser comes again with the same. Its context does not end
+	// when the browser leaves. When nil, every query is taken.
 	Redirect func(ctx context.Context, ref ConsentRef, outcome Outcome, query url.Values) (Return, error)
 	// Webhook gives the provider's ids of the consents that may have changed. They are hints: each is read again.
 	Webhook func(ctx context.Context, header http.Header, body []byte) (ids []string, err error)
