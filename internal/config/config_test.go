@@ -296,3 +296,26 @@ heartbeat: 15
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 }
+
+// One of several provider accounts must not hold all calls; a lone one may.
+func TestCallersPerProvider(t *testing.T) {
+	for name, test := range map[string]struct {
+		accounts []int // of each tenant
+		inFlight int
+		want     int
+	}{
+		"one account":              {[]int{1}, 1000, 1000},
+		"two accounts":             {[]int{2}, 1000, 400},
+		"one account of each":      {[]int{1, 1, 1}, 1000, 400},
+		"hardly any calls at once": {[]int{2}, 2, 1},
+	} {
+		cfg := config.Config{Tenants: map[string]config.Tenant{}}
+		cfg.Limits.MaxInFlight = test.inFlight
+		for i, count := range test.accounts {
+			cfg.Tenants[fmt.Sprint(i)] = config.Tenant{Providers: make([]config.Provider, count)}
+		}
+		if got := cfg.CallersPerProvider(); got != test.want {
+			t.Errorf("%s: %d callers, want %d", name, got, test.want)
+		}
+	}
+}

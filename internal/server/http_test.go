@@ -69,6 +69,10 @@ func TestCallbacks(t *testing.T) {
 		t.Errorf("redirect: %d %v %q, got %q", r.status, r.header, r.body, got)
 	}
 	got = ""
+	r = h.do(t, "HEAD", "/callbacks/redirects/"+token+"/success?userID=u", "", "")
+	if r.status != 303 || r.header.Get("Location") != "https://app.example.com/looked" || got != "" {
+		t.Errorf("looking where a redirect leads: %d %v, got %q", r.status, r.header, got)
+	}
 	for _, path := range []string{
 		"/callbacks/redirects/" + token + "/elsewhere", "/callbacks/redirects/" + strings.Repeat("t", 201) + "/success",
 	} {
