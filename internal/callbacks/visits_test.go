@@ -192,9 +192,11 @@ func TestReturnsThatFailedAreTakenAgain(t *testing.T) {
 		var fail error = &providers.Error{Kind: providers.KindUnavailable, Provider: "fimento"}
 		p, _, token := visiting(t, func(_ *assembly.Options, p *providers.Provider) {
 			p.Callbacks.Redirect = func(
-				context.Context, providers.ConsentRef, providers.Outcome, url.Values,
+				_ context.Context, _ providers.ConsentRef, how providers.Outcome, _ url.Values,
 			) (providers.Return, error) {
-				tries++
+				if tries++; how != providers.OutcomeSuccess {
+					t.Errorf("%s is taken, which came second", how)
+				}
 				return providers.Return{}, fail
 			}
 		})
@@ -207,6 +209,7 @@ func TestReturnsThatFailedAreTakenAgain(t *testing.T) {
 		}
 		for range 3 {
 			assemblytest.Pass(6 * time.Second)
+			redirect(t, p, token, "exit", "left")
 			redirect(t, p, token, "success", "done")
 		}
 		fail = nil
