@@ -43,7 +43,10 @@ var errBadKey = errors.New("must be a store key, as `gateway keys store` prints 
 var errSealed = errors.New("keys: sealed with another key, or not for this resource")
 
 // Keys seals and opens. A nil *Keys seals nothing; its lookups work all the same. It is safe for concurrent use.
-type Keys struct{ sealer tink.AEAD }
+type Keys struct {
+	sealer tink.AEAD
+	macs   map[Purpose]*macs
+}
 
 // New makes a store key: a keyset with one key of 256 bits, as one word of text.
 func New() (secret.String, error) {
@@ -120,11 +123,13 @@ func (k *Keys) Lookup(purpose Purpose, tenant, text string) []byte {
 
 // binding joins parts so that no two lists of parts give the same bytes.
 func binding(purpose Purpose, parts ...string) []byte {
-	out := binary.BigEndian.AppendUint32(nil, uint32(len(purpose)))
+	out := appendSize(nil, len(purpose))
 	out = append(out, purpose...)
 	for _, part := range parts {
-		out = binary.BigEndian.AppendUint32(out, uint32(len(part)))
+		out = appendSize(out, len(part))
 		out = append(out, part...)
 	}
 	return out
 }
+
+func appendSize(out []byte, size int) []byte { return binary.BigEndian.AppendUint32(out, uint32(size)) }

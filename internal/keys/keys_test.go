@@ -167,3 +167,22 @@ func TestLookups(t *testing.T) {
 		t.Error("there is a lookup for nothing")
 	}
 }
+
+func TestMACs(t *testing.T) {
+	k := keys.Fresh()
+	one := k.MAC(keys.AuditChain, "default", []byte("a"), []byte("bc"))
+	if len(one) != 32 || !bytes.Equal(one, k.MAC(keys.AuditChain, "default", []byte("a"), []byte("bc"))) {
+		t.Fatal("the same parts give another hash")
+	}
+	for name, other := range map[string][]byte{
+		"another tenant":  k.MAC(keys.AuditChain, "acme", []byte("a"), []byte("bc")),
+		"shifted parts":   k.MAC(keys.AuditChain, "default", []byte("ab"), []byte("c")),
+		"a further part":  k.MAC(keys.AuditChain, "default", []byte("a"), []byte("bc"), nil),
+		"another store":   keys.Fresh().MAC(keys.AuditChain, "default", []byte("a"), []byte("bc")),
+		"tenant as parts": k.MAC(keys.AuditChain, "", []byte("default"), []byte("a"), []byte("bc")),
+	} {
+		if bytes.Equal(one, other) {
+			t.Errorf("%s gives the same hash", name)
+		}
+	}
+}
