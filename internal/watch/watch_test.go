@@ -16,6 +16,7 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
@@ -55,7 +56,7 @@ func (c counted) Subscribe(log store.Log) (<-chan struct{}, func()) {
 
 func newWorld(t *testing.T, path string) *world {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	db, err := sqlite.Open(t.Context(), path, keystest.StoreKey(), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,8 +49,8 @@ func (s *Server) standingOrders(
 			}
 			named := make([]*bankingv1.StandingOrder, 0, len(orders))
 			for _, o := range orders {
-				o.Account = service.AccountName(row.ID, o.AccountID)
-				o.Name = service.ChildName(o.Account, "standingOrders", o.ID)
+				o.Account = s.Reads.Names.Account(row.Tenant, row.ID, o.AccountID)
+				o.Name = s.Reads.Names.Child(row.Tenant, o.Account, "standingOrders", o.ID)
 				named = append(named, o.StandingOrder)
 			}
 			return named, nil
@@ -95,8 +95,8 @@ func (s *Server) securities(
 			}
 			named := make([]*bankingv1.Security, 0, len(securities))
 			for _, h := range securities {
-				h.Account = service.AccountName(row.ID, h.AccountID)
-				h.Name = service.ChildName(h.Account, "securities", h.ID)
+				h.Account = s.Reads.Names.Account(row.Tenant, row.ID, h.AccountID)
+				h.Name = s.Reads.Names.Child(row.Tenant, h.Account, "securities", h.ID)
 				named = append(named, h.Security)
 			}
 			return named, nil

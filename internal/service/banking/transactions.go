@@ -106,8 +106,8 @@ func (s *Server) transactions(
 		if err != nil {
 			return s.Reads.Explain(ctx, row, err)
 		}
-		t.Account = service.AccountName(row.ID, t.AccountID)
-		t.Name = service.ChildName(t.Account, "transactions", t.ID)
+		t.Account = s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID)
+		t.Name = s.Reads.Names.Child(row.Tenant, t.Account, "transactions", t.ID)
 		if !filter.takes(t.Transaction) {
 			continue
 		}

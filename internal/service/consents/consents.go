@@ -95,7 +95,7 @@ func (s *Server) ListConsentEvents(
 			resp.NextPageToken = service.EncodeToken(strconv.FormatInt(events[size-1].Sequence, 10), scope...)
 		}
 		for _, e := range events {
-			resp.Events = append(resp.Events, history.EventResource(row.ID, e))
+			resp.Events = append(resp.Events, history.EventResource(s.History.Names, row.Tenant, row.ID, e))
 		}
 		return nil
 	})

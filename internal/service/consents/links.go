@@ -51,7 +51,7 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 	}
 	return once.Do(ctx, s.Once, "AddBank", req,
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
-			attempt.CustomerID = row.CustomerID
+			attempt.CustomerID, attempt.ConsentID = row.CustomerID, row.ID
 			if flowOpen(row) && !row.Ended {
 				// The customer may have decided a moment ago: ask before refusing.
 				if row, err = s.Follower.Refresh(ctx, row); err != nil {

@@ -18,7 +18,7 @@ import (
 type Feed = watch.Feed[*consentv1.WatchConsentsResponse]
 
 // NewFeed makes the feed of the consent log.
-func NewFeed(tails store.Tails, clock service.Clock, log *slog.Logger) *Feed {
+func NewFeed(tails store.Tails, names service.Names, clock service.Clock, log *slog.Logger) *Feed {
 	return watch.NewFeed(watch.Source[store.ConsentEntry, *consentv1.WatchConsentsResponse]{
 		Log: store.ConsentLog, Tails: tails, Tail: tails.TailConsents, Logger: log,
 		Read: func(r store.Reader, topic watch.Topic, after store.Cursor, limit int) ([]store.ConsentEntry, error) {
@@ -31,8 +31,8 @@ func NewFeed(tails store.Tails, clock service.Clock, log *slog.Logger) *Feed {
 		Message: func(e store.ConsentEntry, token string) *consentv1.WatchConsentsResponse {
 			return &consentv1.WatchConsentsResponse{
 				Kind: consentv1.WatchConsentsResponse_EVENT, Consent: e.After,
-				Event: history.EventResource(e.ConsentID, e.Event), ResumeToken: token,
-				SendTime: timestamppb.New(clock.Now()),
+				Event:       history.EventResource(names, e.Tenant, e.ConsentID, e.Event),
+				ResumeToken: token, SendTime: timestamppb.New(clock.Now()),
 			}
 		},
 	})
