@@ -10,9 +10,19 @@ import (
 // Box seals and opens what belongs to one owner of a tenant, with the owner's data key. It is safe for concurrent use.
 type Box struct{ sealer tink.AEAD }
 
-// NewDataKey makes an owner's data key, wrapped as the store keeps it. It opens for no other owner or tenant.
-func (k *Keys) NewDataKey(tenant, owner string) ([]byte, error) {
-	return k.working[CustomerKeys].sealer.Encrypt(newKey(), binding(tenant, []string{owner}))
+// NewBox makes an owner's data key: what seals with it, and the key as the store keeps it, wrapped. It opens for no other
+// owner or tenant.
+func (k *Keys) NewBox(tenant, owner string) (b *Box, wrapped []byte, err error) {
+	key := newKey()
+	wrapped, err = k.working[CustomerKeys].sealer.Encrypt(key, binding(tenant, []string{owner}))
+	if err != nil {
+		return nil, nil, err
+	}
+	sealer, err := subtle.NewAESGCM(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Box{sealer: sealer}, wrapped, nil
 }
 
 // Box gives what seals and opens with an owner's wrapped data key. The wrapped key is read with what it is for, so that

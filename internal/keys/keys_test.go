@@ -74,6 +74,20 @@ func unlock(t *testing.T, s *store, text secret.String) *keys.Keys {
 	return must[*keys.Keys](t)(must[*keys.StoreKey](t)(keys.Parse(text)).Unlock(t.Context(), s))
 }
 
+// newDataKey makes a data key, and sees that what made it seals for who reads it.
+func newDataKey(t *testing.T, k *keys.Keys, tenant, owner string) []byte {
+	t.Helper()
+	made, wrapped, err := k.NewBox(tenant, owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := must[[]byte](t)(made.Seal([]byte("x"), "place"))
+	if got, err := must[*keys.Box](t)(k.Box(tenant, owner, wrapped)).Open(sealed, "place"); string(got) != "x" {
+		t.Fatalf("sealed with a new data key: %q, %v", got, err)
+	}
+	return wrapped
+}
+
 // mark is what the same keys give again, and no others.
 func mark(k *keys.Keys) string { return string(k.MAC(keys.Names, "t", []byte("x"))) }
 
@@ -84,8 +98,8 @@ var allPurposes = []keys.Purpose{
 func TestSealedOpensOnlyWhereItWasSealed(t *testing.T) {
 	k, other := keys.Fresh(), keys.Fresh()
 	plain := []byte("a token of the provider's")
-	wrapped := must[[]byte](t)(k.NewDataKey("default", "c-1"))
-	second := must[[]byte](t)(k.NewDataKey("default", "c-1"))
+	wrapped := newDataKey(t, k, "default", "c-1")
+	second := newDataKey(t, k, "default", "c-1")
 	box := must[*keys.Box](t)(k.Box("default", "c-1", wrapped))
 	sealed := must[[]byte](t)(box.Seal(plain, "consents.state", "1"))
 	if again := must[[]byte](t)(box.Seal(plain, "consents.state", "1")); bytes.Equal(sealed, again) ||
@@ -242,7 +256,7 @@ func TestUnlockAtOnce(t *testing.T) {
 func TestRotation(t *testing.T) {
 	first, s := newKey(t), newStore()
 	k := unlock(t, s, first)
-	wrapped := must[[]byte](t)(k.NewDataKey("t", "c"))
+	wrapped := newDataKey(t, k, "t", "c")
 	before := maps.Clone(s.wrapped)
 
 	both := must[secret.String](t)(keys.Rotate(first))
@@ -333,14 +347,14 @@ func TestBadKeysAreRefusedWithoutQuotingThem(t *testing.T) {
 // Boxes are remembered, in a bounded number; one that was forgotten is opened again.
 func TestBoxesAreBounded(t *testing.T) {
 	k := keys.Fresh()
-	wrapped := must[[]byte](t)(k.NewDataKey("t", "c"))
+	wrapped := newDataKey(t, k, "t", "c")
 	first := must[*keys.Box](t)(k.Box("t", "c", wrapped))
 	if must[*keys.Box](t)(k.Box("t", "c", wrapped)) != first {
 		t.Error("a box is not remembered")
 	}
 	for n := range 3 * keys.BoxesKept {
 		owner := fmt.Sprint(n)
-		must[*keys.Box](t)(k.Box("t", owner, must[[]byte](t)(k.NewDataKey("t", owner))))
+		must[*keys.Box](t)(k.Box("t", owner, newDataKey(t, k, "t", owner)))
 		if n%100 == 0 && must[*keys.Box](t)(k.Box("t", "c", wrapped)) != first {
 			t.Fatalf("a box in use is forgotten after %d others", n)
 		}
@@ -352,7 +366,7 @@ func TestBoxesAreBounded(t *testing.T) {
 
 func BenchmarkBox(b *testing.B) {
 	k := keys.Fresh()
-	wrapped, err := k.NewDataKey("t", "c")
+	_, wrapped, err := k.NewBox("t", "c")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -36,12 +36,14 @@ func (t *tx) boxOf(owner string) (*keys.Box, error) {
 
 // newBox makes an owner's data key, to be kept by keepKey beside the owner's row, and gives what seals with it.
 func (t *tx) newBox(owner string) (*keys.Box, []byte, error) {
-	wrapped, err := t.keys.NewDataKey(t.tenant, owner)
+	if t.failed != nil {
+		return nil, nil, t.failed
+	}
+	box, wrapped, err := t.keys.NewBox(t.tenant, owner)
 	if err != nil {
 		return nil, nil, t.fail(err)
 	}
-	box, err := t.opened(t.box(t.tenant, owner, wrapped))
-	return box, wrapped, err
+	return box, wrapped, nil
 }
 
 func (t *tx) keepKey(owner string, wrapped []byte) error {
