@@ -92,10 +92,13 @@ func (t *tx) eraseConsent(id string) error {
 	return err
 }
 
+// deletedEvent is the one that stays.
+const deletedEvent = consentv1.ConsentEvent_DELETED
+
 // stripLog removes a consent's entries from the log, but for that of its deletion, of which it leaves name, count and
 // times, in clear text: no key is left to open it with.
 func (t *tx) stripLog(consentID string) error {
-	const deleted = int32(consentv1.ConsentEvent_DELETED)
+	const deleted = int32(deletedEvent)
 	if _, err := t.exec("DELETE FROM consent_log WHERE tenant = ? AND consent_id = ? AND type <> ?", t.tenant,
 		consentID, deleted); err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
 )
@@ -310,6 +311,9 @@ func TestOpenAtOnce(t *testing.T) {
 		defer s.Close()
 		if s.epoch == "" || s.epoch != opened[0].epoch {
 			t.Errorf("store %d has the epoch %q, the first %q", n, s.epoch, opened[0].epoch)
+		}
+		if !bytes.Equal(s.Keys().MAC(keys.Names, "t"), opened[0].Keys().MAC(keys.Names, "t")) {
+			t.Errorf("store %d has working keys of its own", n)
 		}
 		inUpdate(t, s, func(tx store.Tx) error {
 			return tx.InsertCustomer(&store.Customer{
