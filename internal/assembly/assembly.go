@@ -127,7 +127,7 @@ func New(o Options) (*Services, error) {
 	clock, log, tenants := service.Clock(o.Clock), o.Logger, o.Tenants
 	db := &service.Store{Store: o.Store, Log: log}
 	keys := o.Store.Keys()
-	names := service.Names{Keys: keys}
+	names, tokens := service.Names{Keys: keys}, service.Tokens{Keys: keys}
 	// The port to the rows of all tenants is for what works by itself, and each gets the part that it needs.
 	system, process := o.Store.System(), uuid.NewString()
 	load := &service.Loader{Store: db, Tenants: tenants}
@@ -162,25 +162,26 @@ func New(o Options) (*Services, error) {
 		},
 		Servers: Servers{
 			Customer: &customers.Server{
-				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, Once: runner, Customers: registry,
+				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Load: load, Audit: trail, Once: runner,
+				Customers: registry,
 			},
 			Consent: &consents.Server{
-				Store: db, Tenants: tenants, Clock: clock, Log: log, Load: load, Keys: keys, Audit: trail,
+				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Log: log, Load: load, Keys: keys, Audit: trail,
 				History: writer, Follower: follower, Once: runner, Sessions: sessions, Customers: registry,
-				Streams: streams, Feed: consents.NewFeed(system, names, clock, log), Redirects: redirects,
+				Streams: streams, Feed: consents.NewFeed(system, keys, clock, log), Redirects: redirects,
 			},
 			Banking: &banking.Server{
-				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, History: writer,
+				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Load: load, Audit: trail, History: writer,
 				Follower: follower, Once: runner,
 				Sessions: sessions, Customers: registry, Reads: reads,
 			},
 			Insights: &insights.Server{Tenants: tenants, Reads: reads},
 			Documents: &documents.Server{
-				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, Once: runner,
+				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Load: load, Audit: trail, Once: runner,
 				Reports: &callbacks.Reports{Keys: keys, Clock: clock, PublicURL: o.PublicURL}, Streams: streams,
-				Feed: documents.NewFeed(system, clock, log),
+				Feed: documents.NewFeed(system, keys, clock, log),
 			},
-			Provider: &providers.Server{Store: db, Tenants: tenants},
+			Provider: &providers.Server{Store: db, Tenants: tenants, Tokens: tokens},
 		},
 		webhooks: o.Webhooks,
 	}, nil

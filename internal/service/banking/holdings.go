@@ -29,7 +29,7 @@ func (s *Server) ListStandingOrders(
 	if err := s.checkAccount(ctx, p, row, req.GetParent(), len(named)); err != nil {
 		return nil, err
 	}
-	page, next, err := service.SlicePage(named, req, row.Tenant, "standingOrders", req.GetParent())
+	page, next, err := service.SlicePage(s.Tokens, named, req, row.Tenant, "standingOrders", req.GetParent())
 	return &bankingv1.ListStandingOrdersResponse{StandingOrders: page, NextPageToken: next}, err
 }
 
@@ -75,7 +75,7 @@ func (s *Server) ListSecurities(
 	if err := s.checkAccount(ctx, p, row, req.GetParent(), len(named)); err != nil {
 		return nil, err
 	}
-	page, next, err := service.SlicePage(named, req, row.Tenant, "securities", req.GetParent())
+	page, next, err := service.SlicePage(s.Tokens, named, req, row.Tenant, "securities", req.GetParent())
 	return &bankingv1.ListSecuritiesResponse{Securities: page, NextPageToken: next}, err
 }
 
