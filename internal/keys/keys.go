@@ -28,6 +28,7 @@ import (
 	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
+	daead "github.com/tink-crypto/tink-go/v2/daead/subtle"
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
@@ -45,7 +46,7 @@ const (
 	References Purpose = "references"
 	// Requests recognises a request with its idempotency key, and seals its answer when that is about no customer.
 	Requests Purpose = "requests"
-	// Tokens recognises tokens in callbacks' addresses, and binds page tokens to their query.
+	// Tokens recognises tokens in callbacks' addresses, and seals those of pages and streams.
 	Tokens Purpose = "tokens"
 	// AuditChain chains the entries of the audit trail.
 	AuditChain Purpose = "audit-chain"
@@ -72,6 +73,7 @@ type Keys struct {
 type working struct {
 	macs   sync.Pool // of hash.Hash: making one costs as much as using it
 	sealer tink.AEAD
+	same   tink.DeterministicAEAD
 }
 
 // Fresh makes working keys that no store keeps, for tests: what they hash is found by nobody else.
@@ -111,6 +113,13 @@ func fromRaw(raw map[Purpose][]byte) (*Keys, error) {
 		}
 		w := &working{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, macKey) }}}
 		if w.sealer, err = subtle.NewAESGCM(sealKey); err != nil {
+			return nil, err
+		}
+		sameKey, err := hkdf.Expand(sha256.New, raw[purpose], "kontor seal the same", daead.AESSIVKeySize)
+		if err != nil {
+			return nil, err
+		}
+		if w.same, err = daead.NewAESSIV(sameKey); err != nil {
 			return nil, err
 		}
 		k.working[purpose] = w
@@ -162,6 +171,21 @@ func (k *Keys) Seal(purpose Purpose, tenant string, value []byte, place ...strin
 // Open gives back what Seal was given, for the same purpose, tenant and place.
 func (k *Keys) Open(purpose Purpose, tenant string, sealed []byte, place ...string) ([]byte, error) {
 	return open(k.working[purpose].sealer, sealed, binding(tenant, place))
+}
+
+// SealSame seals like Seal, but so that the same value gives the same bytes, for what is compared from outside. It is
+// AES-SIV.
+func (k *Keys) SealSame(purpose Purpose, tenant string, value []byte, place ...string) ([]byte, error) {
+	return k.working[purpose].same.EncryptDeterministically(value, binding(tenant, place))
+}
+
+// OpenSame gives back what SealSame was given.
+func (k *Keys) OpenSame(purpose Purpose, tenant string, sealed []byte, place ...string) ([]byte, error) {
+	value, err := k.working[purpose].same.DecryptDeterministically(sealed, binding(tenant, place))
+	if err != nil {
+		return nil, errSealed
+	}
+	return value, nil
 }
 
 func open(with tink.AEAD, sealed, bound []byte) ([]byte, error) {

@@ -175,6 +175,27 @@ func TestSealedForNobody(t *testing.T) {
 	}
 }
 
+func TestSealedTheSame(t *testing.T) {
+	k := keys.Fresh()
+	sealed := must[[]byte](t)(k.SealSame(keys.Tokens, "default", []byte("x"), "a", "b"))
+	if again := must[[]byte](t)(k.SealSame(keys.Tokens, "default", []byte("x"), "a", "b")); !bytes.Equal(sealed, again) {
+		t.Error("sealing twice gives other bytes")
+	}
+	if got, err := k.OpenSame(keys.Tokens, "default", sealed, "a", "b"); err != nil || string(got) != "x" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	for name, try := range map[string]func() ([]byte, error){
+		"another purpose": func() ([]byte, error) { return k.OpenSame(keys.Requests, "default", sealed, "a", "b") },
+		"another tenant":  func() ([]byte, error) { return k.OpenSame(keys.Tokens, "acme", sealed, "a", "b") },
+		"another place":   func() ([]byte, error) { return k.OpenSame(keys.Tokens, "default", sealed, "ab") },
+		"another store":   func() ([]byte, error) { return keys.Fresh().OpenSame(keys.Tokens, "default", sealed, "a", "b") },
+	} {
+		if got, err := try(); err == nil {
+			t.Errorf("%s opens it: %q", name, got)
+		}
+	}
+}
+
 func TestMACs(t *testing.T) {
 	k := keys.Fresh()
 	for _, purpose := range allPurposes {

@@ -28,12 +28,13 @@ func PageSize(asked int32) int {
 
 // Tokens makes the tokens by which callers go on with a page or a stream. They are sealed with the store's keys, so that
 // every process that shares the store takes them and nobody reads or makes one, and bound to what they belong to: a
-// token that came from another query, tenant or method is refused.
+// token that came from another query, tenant or method is refused. One place has one token, however often and wherever
+// it is made.
 type Tokens struct{ Keys *keys.Keys }
 
 // Encode makes a token that carries a cursor. The scope is what it belongs to: the tenant first, then the query.
 func (t Tokens) Encode(cursor string, scope ...string) string {
-	sealed, err := t.Keys.Seal(keys.Tokens, "", []byte(cursor), scope...)
+	sealed, err := t.Keys.SealSame(keys.Tokens, "", []byte(cursor), scope...)
 	if err != nil {
 		panic(err) // cannot be: the cursor is short
 	}
@@ -49,7 +50,7 @@ func (t Tokens) Decode(token, field string, scope ...string) (string, error) {
 	if err != nil {
 		return "", notOfThisQuery(field)
 	}
-	cursor, err := t.Keys.Open(keys.Tokens, "", raw, scope...)
+	cursor, err := t.Keys.OpenSame(keys.Tokens, "", raw, scope...)
 	if err != nil {
 		return "", notOfThisQuery(field)
 	}

@@ -19,6 +19,9 @@ func TestTokens(t *testing.T) {
 	if got, err := there.Decode(token, "pageToken", "default", "consents", "loan"); got != "cursor-4711" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
+	if there.Encode("cursor-4711", "default", "consents", "loan") != token {
+		t.Error("the same place has two tokens")
+	}
 	if got, err := here.Decode("", "pageToken", "default"); got != "" || err != nil {
 		t.Errorf("no token: %q, %v", got, err)
 	}
