@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"kontor.dev/kontor/internal/keys/keystest"
 )
 
 // check runs `gateway check` on a configuration whose Fimento is at base.
@@ -15,6 +17,7 @@ func check(t *testing.T, base, redirect string, flags ...string) (output string,
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kontor.yaml")
 	text := `public_url: https://kontor.example.com
+store_key: ` + keystest.Text + `
 tenants:
   default:
     redirect_uris: ["` + redirect + `"]

@@ -8,6 +8,7 @@ import (
 
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/keys/keystest"
 )
 
 // options reads secrets from nowhere but here.
@@ -109,6 +110,7 @@ tenants:
         token_prefix: canary canary
         api_version: canary
         operations: {connect: canary}
+store_key: ` + keystest.Text + `
 clients: [{id: c, tenant: default, key_sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, scopes: ["*"]}]
 `
 	_, problems := config.Parse("kontor.yaml", []byte(text), options(t))

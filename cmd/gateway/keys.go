@@ -8,8 +8,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/secret"
 )
 
 // keyPrefix marks client keys, so that scanners find one that leaked.
@@ -25,17 +28,16 @@ func newKey() (key, hash string) {
 }
 
 func runKeys(args []string, out, errOut io.Writer) error {
+	if len(args) > 0 && args[0] == "store" {
+		return runStoreKey(args[1:], out, errOut)
+	}
 	flags := flag.NewFlagSet("keys", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	flags.Usage = func() { fmt.Fprintln(errOut, "usage: gateway keys new | store") }
 	if err := flags.Parse(args); err != nil {
 		return errUsage
 	}
-	switch {
-	case flags.NArg() == 1 && flags.Arg(0) == "new":
-	case flags.NArg() == 1 && flags.Arg(0) == "store":
-		return printStoreKey(out)
-	default:
+	if flags.NArg() != 1 || flags.Arg(0) != "new" {
 		flags.Usage()
 		return errUsage
 	}
@@ -51,12 +53,48 @@ clients:
 	return nil
 }
 
-// printStoreKey makes a store key and prints it alone, so that it can be sent into a file.
-func printStoreKey(out io.Writer) error {
+// runStoreKey prints a store key alone, so that it can be sent into a file: a new one, or one made from another.
+func runStoreKey(args []string, out, errOut io.Writer) error {
+	flags := flag.NewFlagSet("keys store", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	rotate := flags.String("rotate", "", "add a new key to the store key in this file: it wraps, the older ones unwrap")
+	newest := flags.String("newest", "", "take all but the newest out of the store key in this file")
+	flags.Usage = func() {
+		fmt.Fprintln(errOut, "usage: gateway keys store [--rotate FILE | --newest FILE]\n\n"+
+			"Prints a store key. To replace the one in use, for example:\n"+
+			"  gateway keys store --rotate /run/secrets/kontor-store > rotated")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		return errUsage
+	}
+	if flags.NArg() > 0 || *rotate != "" && *newest != "" {
+		flags.Usage()
+		return errUsage
+	}
 	key, err := keys.New()
+	switch {
+	case *rotate != "":
+		key, err = fromStoreKey(*rotate, keys.Rotate)
+	case *newest != "":
+		key, err = fromStoreKey(*newest, keys.Newest)
+	}
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(out, key.Reveal())
 	return err
+}
+
+// fromStoreKey makes a store key from the one in a file.
+func fromStoreKey(path string, change func(secret.String) (secret.String, error)) (secret.String, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return secret.String{}, err
+	}
+	key, err := change(secret.New(strings.TrimSpace(string(text))))
+	if err != nil {
+		return secret.String{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
 }

@@ -21,6 +21,7 @@ import (
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
+	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -170,8 +171,7 @@ func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*con
 		blocks[p.ID] = p.Player.Settings()
 	}
 	least := max(f.step, 100*time.Millisecond)
-	// A provider may have Kontor remember something; the database that it is sealed in begins empty each time.
-	storeKey, err := keys.New()
+	storeKey, err := keyBeside(path)
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +197,30 @@ func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*con
 		return nil, problems
 	}
 	return cfg, nil
+}
+
+// keyBeside gives the store key that lies beside a database, and makes it when there is none.
+func keyBeside(database string) (secret.String, error) {
+	path := strings.TrimSuffix(database, filepath.Ext(database)) + ".key"
+	text, err := os.ReadFile(path)
+	if err == nil {
+		key := secret.New(strings.TrimSpace(string(text)))
+		if _, err := keys.Parse(key); err != nil {
+			return secret.String{}, fmt.Errorf("%s: %w", path, err)
+		}
+		return key, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return secret.String{}, err
+	}
+	key, err := keys.New()
+	if err != nil {
+		return secret.String{}, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return secret.String{}, err
+	}
+	return key, os.WriteFile(path, []byte(key.Reveal()+"\n"), 0o600)
 }
 
 // settlePort replaces port 0 by a free one.

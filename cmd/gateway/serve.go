@@ -15,7 +15,6 @@ import (
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/follow"
-	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/server"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/telemetry"
@@ -81,14 +80,10 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 		return g, err
 	}
 	log := g.telemetry.Logger
-	sealing, err := keys.Parse(cfg.StoreKey)
-	if err != nil {
-		return g, err
-	}
 	if g.store, err = openStore(ctx, cfg); err != nil {
 		return g, err
 	}
-	refs := assembly.NewRefs(g.store, sealing, log)
+	refs := assembly.NewRefs(g.store, log)
 	wired, err := wire(ctx, cfg, wiring{
 		observer: g.telemetry.Observer, log: log, callers: cfg.CallersPerProvider(), state: refs.Keeper,
 	})
@@ -97,7 +92,7 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	}
 	stopping := make(chan struct{})
 	services, err := assembly.New(assembly.Options{
-		Store: g.store, Tenants: wired.tenants, Refs: refs, Keys: sealing, PublicURL: cfg.PublicURL, Logger: log,
+		Store: g.store, Tenants: wired.tenants, Refs: refs, PublicURL: cfg.PublicURL, Logger: log,
 		Stopping:  stopping,
 		Heartbeat: cfg.Heartbeat,
 		Polling: follow.Polling{

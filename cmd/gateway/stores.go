@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
 )
@@ -49,7 +50,11 @@ func openStore(ctx context.Context, cfg *config.Config) (store.Database, error) 
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	db, err := d.Open(ctx, rest)
+	key, err := keys.Parse(cfg.StoreKey)
+	if err != nil {
+		return nil, err
+	}
+	db, err := d.Open(ctx, rest, key)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -89,13 +94,13 @@ type alone struct {
 
 // openSQLite opens a file and keeps other gateways from it. Who has the lock knows that everybody is gone who was at
 // work on the file before, so what they left behind is settled at once.
-func openSQLite(ctx context.Context, path string) (store.Database, error) {
+func openSQLite(ctx context.Context, path string, key *keys.StoreKey) (store.Database, error) {
 	path = filepath.FromSlash(path)
 	lock, err := sqlite.Lock(path)
 	if err != nil {
 		return nil, err
 	}
-	db, err := sqlite.Open(ctx, path, sqlite.Options{})
+	db, err := sqlite.Open(ctx, path, key, sqlite.Options{})
 	if err == nil {
 		if err = db.EndLeases(ctx); err == nil {
 			return &alone{Store: db, lock: lock}, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
@@ -18,7 +19,9 @@ import (
 // TestStoreOfOneGateway opens a store that another gateway has, and then one that it left behind.
 func TestStoreOfOneGateway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kontor.db")
-	cfg := &config.Config{Store: secret.New("sqlite:" + filepath.ToSlash(path))}
+	cfg := &config.Config{
+		Store: secret.New("sqlite:" + filepath.ToSlash(path)), StoreKey: secret.New(keystest.Text),
+	}
 	first, err := openStore(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +60,7 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		_, err := openSQLite(context.Background(), path)
+		_, err := openSQLite(context.Background(), path, keystest.StoreKey())
 		if !errors.Is(err, sqlite.ErrCorrupt) || errors.Is(err, sqlite.ErrLocked) {
 			t.Fatalf("error %v, want %v", err, sqlite.ErrCorrupt)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -62,8 +61,7 @@ func (w wired) tenantIDs() []string { return slices.Sorted(maps.Keys(w.tenants))
 func wire(ctx context.Context, cfg *config.Config, w wiring) (wired, error) {
 	result := wired{tenants: make(map[string]service.Tenant, len(cfg.Tenants))}
 	for id, t := range cfg.Tenants {
-		tenant := service.Tenant{RedirectURIs: t.RedirectURIs, Credentials: make(map[string]string)}
-		pepper := sha256.New()
+		tenant := service.Tenant{RedirectURIs: t.RedirectURIs, Accounts: make(map[string]string)}
 		for _, block := range t.Providers {
 			p, err := block.Settings.Open(ctx, w.deps(id, block.ID))
 			if err != nil {
@@ -72,18 +70,9 @@ func wire(ctx context.Context, cfg *config.Config, w wiring) (wired, error) {
 			if err := service.Validate(p); err != nil {
 				return wired{}, err
 			}
-			if p.KeepsState && cfg.StoreKey.IsZero() {
-				return wired{}, fmt.Errorf(
-					"store_key: is needed by tenants.%s.providers.%s: it seals what that keeps in the store", id, p.ID)
-			}
 			tenant.Providers = append(tenant.Providers, p)
-			tenant.Credentials[p.ID] = block.Settings.Fingerprint()
-			pepper.Write([]byte(p.ID + "\x00"))
-			for _, text := range block.Settings.Secrets() {
-				pepper.Write([]byte(text.Reveal() + "\x00"))
-			}
+			tenant.Accounts[p.ID] = block.Settings.Account()
 		}
-		tenant.Pepper = pepper.Sum(nil)
 		result.tenants[id] = tenant
 	}
 	return result, nil

@@ -22,7 +22,6 @@ import (
 	"kontor.dev/kontor/internal/callbacks"
 	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/history"
-	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/once"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/service/banking"
@@ -42,8 +41,6 @@ type Options struct {
 	// Refs keeps how providers name consents; adapters that remember something of a consent have their keepers from
 	// it.
 	Refs *history.Refs
-	// Keys makes the values by which the store is searched.
-	Keys *keys.Keys
 	// PublicURL is where providers and browsers reach Kontor's /callbacks.
 	PublicURL string
 	Logger    *slog.Logger
@@ -100,9 +97,8 @@ func (s Servers) Register(to grpc.ServiceRegistrar) {
 }
 
 // NewRefs makes what keeps how providers name consents. It comes before New, since adapters are opened with it.
-// Without keys no adapter can remember anything.
-func NewRefs(db store.Store, sealing *keys.Keys, log *slog.Logger) *history.Refs {
-	return &history.Refs{Store: &service.Store{Store: db, Log: log}, Keys: sealing, Log: log}
+func NewRefs(db store.Store, log *slog.Logger) *history.Refs {
+	return &history.Refs{Store: &service.Store{Store: db, Log: log}}
 }
 
 // Check tells what New would refuse of the tenants. It needs no store.
@@ -123,7 +119,7 @@ func New(o Options) (*Services, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Refs == nil {
-		o.Refs = NewRefs(o.Store, nil, o.Logger)
+		o.Refs = NewRefs(o.Store, o.Logger)
 	}
 	redirects, err := consents.NewRedirectLists(o.Tenants)
 	if err != nil {
@@ -132,6 +128,8 @@ func New(o Options) (*Services, error) {
 	// What all of them use.
 	clock, log, tenants := service.Clock(o.Clock), o.Logger, o.Tenants
 	db := &service.Store{Store: o.Store, Log: log}
+	keys := o.Store.Keys()
+	names, tokens := service.Names{Keys: keys}, service.Tokens{Keys: keys}
 	// The port to the rows of all tenants is for what works by itself, and each gets the part that it needs.
 	system, process := o.Store.System(), uuid.NewString()
 	load := &service.Loader{Store: db, Tenants: tenants}
@@ -140,51 +138,53 @@ func New(o Options) (*Services, error) {
 	// What lasts longer than a call.
 	crowd := service.NewCrowd(o.CallersPerProvider)
 	plan := follow.NewPlan(o.Polling, tenants, clock)
-	writer := &history.Writer{Store: db, Refs: o.Refs, Clock: clock, NextPoll: plan.Next}
+	writer := &history.Writer{Store: db, Refs: o.Refs, Names: names, Clock: clock, NextPoll: plan.Next}
 	follower := follow.New(follow.Deps{
 		Store: db, Claims: system, Tenants: tenants, Clock: clock, Log: log, History: writer, Plan: plan,
 		Crowd: crowd, Process: process,
 	})
 	runner := &once.Runner{
-		Store: db, Leases: system, Sweeps: system, Tenants: tenants, Clock: clock, Log: log, Process: process,
+		Store: db, Leases: system, Sweeps: system, Keys: keys, Clock: clock, Log: log, Process: process,
 		AuditRetention: o.AuditRetention,
 	}
 	sessions := &callbacks.Sessions{
-		Store: db, Clock: clock, Follower: follower, History: writer, Audit: trail, PublicURL: o.PublicURL,
+		Store: db, Keys: keys, Clock: clock, Follower: follower, History: writer, Audit: trail,
+		PublicURL: o.PublicURL,
 	}
 	streams := &watch.Streams{Store: db, Stopping: o.Stopping, Heartbeat: o.Heartbeat}
-	reads := &bankdata.Reader{Load: load, Follower: follower, Audit: trail, Crowd: crowd}
+	reads := &bankdata.Reader{Load: load, Follower: follower, Audit: trail, Names: names, Crowd: crowd}
 	registry := &customers.Registry{
-		Store: db, Tenants: tenants, Clock: clock, Load: load, Keys: o.Keys, Audit: trail, History: writer,
+		Store: db, Tenants: tenants, Clock: clock, Load: load, Keys: keys, Audit: trail, History: writer,
 	}
 
 	return &Services{
 		Store: db, Tenants: tenants, Load: load, Audit: trail, Follower: follower, Once: runner, Reads: reads,
 		Callbacks: &callbacks.Callbacks{
-			Store: db, Tokens: system, Tenants: tenants, Clock: clock, Log: log, Follower: follower, History: writer,
-			Audit: trail, PublicURL: o.PublicURL,
+			Store: db, Tokens: system, Keys: keys, Tenants: tenants, Clock: clock, Log: log, Follower: follower,
+			History: writer, Audit: trail, PublicURL: o.PublicURL,
 		},
 		Servers: Servers{
 			Customer: &customers.Server{
-				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, Once: runner, Customers: registry,
+				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Load: load, Audit: trail, Once: runner,
+				Customers: registry,
 			},
 			Consent: &consents.Server{
-				Store: db, Tenants: tenants, Clock: clock, Log: log, Load: load, Keys: o.Keys, Audit: trail,
+				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Log: log, Load: load, Keys: keys, Audit: trail,
 				History: writer, Follower: follower, Once: runner, Sessions: sessions, Customers: registry,
-				Streams: streams, Feed: consents.NewFeed(system, clock, log), Redirects: redirects,
+				Streams: streams, Feed: consents.NewFeed(system, keys, clock, log), Redirects: redirects,
 			},
 			Banking: &banking.Server{
-				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, History: writer,
+				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Load: load, Audit: trail, History: writer,
 				Follower: follower, Once: runner,
 				Sessions: sessions, Customers: registry, Reads: reads,
 			},
 			Insights: &insights.Server{Tenants: tenants, Reads: reads},
 			Documents: &documents.Server{
-				Store: db, Tenants: tenants, Clock: clock, Load: load, Audit: trail, Once: runner,
-				Reports: &callbacks.Reports{Clock: clock, PublicURL: o.PublicURL}, Streams: streams,
-				Feed: documents.NewFeed(system, clock, log),
+				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Load: load, Audit: trail, Once: runner,
+				Reports: &callbacks.Reports{Keys: keys, Clock: clock, PublicURL: o.PublicURL}, Streams: streams,
+				Feed: documents.NewFeed(system, keys, clock, log),
 			},
-			Provider: &providers.Server{Store: db, Tenants: tenants},
+			Provider: &providers.Server{Store: db, Tenants: tenants, Tokens: tokens},
 		},
 		webhooks: o.Webhooks,
 	}, nil

@@ -11,6 +11,7 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
@@ -52,7 +53,7 @@ func (f failing) Update(ctx context.Context, tenant string, fn func(store.Tx) er
 // about it, whether that transaction became durable or not.
 func TestFailureIsNotedOnce(t *testing.T) {
 	for _, durable := range []bool{true, false} {
-		db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), sqlite.Options{})
+		db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), keystest.StoreKey(), sqlite.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

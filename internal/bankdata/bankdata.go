@@ -23,6 +23,7 @@ type Reader struct {
 	Load     *service.Loader
 	Follower *follow.Follower
 	Audit    *audit.Trail
+	Names    service.Names
 	// Crowd bounds how many callers wait for one provider.
 	Crowd *service.Crowd
 
@@ -60,7 +61,7 @@ func (r *Reader) Accounts(
 			if err != nil {
 				return nil, err
 			}
-			return NameAccounts(row, accounts), nil
+			return r.NameAccounts(row, accounts), nil
 		})
 }
 
@@ -98,7 +99,7 @@ func (r *Reader) AccountID(
 			return "", err
 		}
 		for _, a := range accounts {
-			if service.AccountName(row.ID, a.ID) == name {
+			if r.Names.Account(row.Tenant, row.ID, a.ID) == name {
 				return a.ID, nil
 			}
 		}
@@ -107,22 +108,22 @@ func (r *Reader) AccountID(
 }
 
 // NameAccounts sets the names of accounts and of their connections.
-func NameAccounts(row *store.Consent, accounts []providers.Account) []*bankingv1.Account {
+func (r *Reader) NameAccounts(row *store.Consent, accounts []providers.Account) []*bankingv1.Account {
 	named := make([]*bankingv1.Account, 0, len(accounts))
 	for _, a := range accounts {
-		a.Name = service.AccountName(row.ID, a.ID)
-		a.Connection = accountConnection(row, a.ConnectionID)
+		a.Name = r.Names.Account(row.Tenant, row.ID, a.ID)
+		a.Connection = r.accountConnection(row, a.ConnectionID)
 		named = append(named, a.Account)
 	}
 	return named
 }
 
 // accountConnection finds the connection of an account. A provider names it by its id, or only by the bank's name.
-func accountConnection(row *store.Consent, id string) string {
+func (r *Reader) accountConnection(row *store.Consent, id string) string {
 	if id == "" {
 		return ""
 	}
-	name := service.ConnectionName(row.ID, id)
+	name := r.Names.Connection(row.Tenant, row.ID, id)
 	byBank := ""
 	for _, c := range row.Resource.GetConnections() {
 		if c.GetName() == name {

@@ -9,7 +9,6 @@ package callbacks
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"log/slog"
@@ -19,6 +18,7 @@ import (
 	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
@@ -28,6 +28,7 @@ type Callbacks struct {
 	Store *service.Store
 	// Tokens finds what a token is for, whose tenant is not known before.
 	Tokens   store.Tokens
+	Keys     *keys.Keys
 	Tenants  service.Tenants
 	Clock    service.Clock
 	Log      *slog.Logger
@@ -40,6 +41,11 @@ type Callbacks struct {
 	turns coalesce.Turns // of visits that come to an end
 }
 
+// hashToken gives what the store keeps of a token. The tenant is not known when it comes back.
+func hashToken(k *keys.Keys, kind store.CallbackKind, token string) [32]byte {
+	return [32]byte(k.MAC(keys.Tokens, "", []byte(kind), []byte(token)))
+}
+
 // newToken makes an unguessable callback token of 256 bits, fit for a path.
 func newToken() string {
 	var token [32]byte
@@ -49,7 +55,7 @@ func newToken() string {
 
 // callback finds what a token is for.
 func (c *Callbacks) callback(ctx context.Context, kind store.CallbackKind, token string) (*store.Callback, error) {
-	cb, err := c.Tokens.Callback(ctx, kind, sha256.Sum256([]byte(token)))
+	cb, err := c.Tokens.Callback(ctx, kind, hashToken(c.Keys, kind, token))
 	err = c.Store.Translate(ctx, err)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -2,7 +2,6 @@ package callbacks
 
 import (
 	"context"
-	"crypto/sha256"
 	"time"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
@@ -10,6 +9,7 @@ import (
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/history"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -25,6 +25,7 @@ const NoFlow = -1
 // Sessions opens sessions.
 type Sessions struct {
 	Store    *service.Store
+	Keys     *keys.Keys
 	Clock    service.Clock
 	Follower *follow.Follower
 	History  *history.Writer
@@ -45,7 +46,7 @@ type Session struct {
 func (s *Sessions) New(row *store.Consent, flow int) Session {
 	token := newToken()
 	base := s.PublicURL + "/callbacks/redirects/" + token
-	v := Session{hash: sha256.Sum256([]byte(token)), flow: flow}
+	v := Session{hash: hashToken(s.Keys, store.CallbackRedirect, token), flow: flow}
 	if row.Redirects.GetSuccess() != "" {
 		v.Redirects.Success = base + "/success"
 	}

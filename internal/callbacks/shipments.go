@@ -2,7 +2,6 @@ package callbacks
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"net/url"
 
@@ -11,12 +10,14 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
 
 // Reports issues addresses for providers' reports on shipments.
 type Reports struct {
+	Keys  *keys.Keys
 	Clock service.Clock
 	// PublicURL is where providers reach Kontor's /callbacks.
 	PublicURL string
@@ -31,7 +32,10 @@ type Report struct {
 // New makes the address for a report.
 func (r *Reports) New() Report {
 	token := newToken()
-	return Report{URI: r.PublicURL + "/callbacks/shipments/" + token, hash: sha256.Sum256([]byte(token))}
+	return Report{
+		URI:  r.PublicURL + "/callbacks/shipments/" + token,
+		hash: hashToken(r.Keys, store.CallbackShipment, token),
+	}
 }
 
 // Keep stores what is needed to recognise the report on a shipment.

@@ -2,17 +2,16 @@ package callbacks
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/store"
 )
@@ -58,8 +57,8 @@ func (c *Callbacks) Webhook(
 	return nil
 }
 
-// RegisterWebhooks registers Kontor's address at each provider that calls one: once for each credential and
-// address. Until it succeeds, polling does the work. It returns when each is registered, or when the context
+// RegisterWebhooks registers Kontor's address at each provider that calls one: once for each account and address. A new
+// registration replaces the former ones, whose addresses are not taken any more. Until it succeeds, polling does the work. It returns when each is registered, or when the context
 // ends.
 func (c *Callbacks) RegisterWebhooks(ctx context.Context) {
 	var running sync.WaitGroup
@@ -74,9 +73,8 @@ func (c *Callbacks) RegisterWebhooks(ctx context.Context) {
 }
 
 func (c *Callbacks) registerWebhook(ctx context.Context, tenant string, p *providers.Provider) {
-	parts := []string{tenant, p.ID, c.Tenants[tenant].Credentials[p.ID], c.PublicURL}
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	registration := hex.EncodeToString(sum[:])
+	registration := hex.EncodeToString(c.Keys.MAC(keys.Tokens, tenant, []byte("registration"), []byte(p.ID),
+		[]byte(c.Tenants[tenant].Accounts[p.ID]), []byte(c.PublicURL)))
 	token := newToken()
 	for wait := 5 * time.Second; ; wait = min(2*wait, 10*time.Minute) {
 		done, err := c.tryWebhook(ctx, tenant, p, registration, token)
@@ -99,7 +97,7 @@ func (c *Callbacks) tryWebhook(
 	ctx context.Context, tenant string, p *providers.Provider, registration, token string,
 ) (bool, error) {
 	known := false
-	hash := sha256.Sum256([]byte(token))
+	hash := hashToken(c.Keys, store.CallbackWebhook, token)
 	err := c.Store.Update(ctx, tenant, func(tx store.Tx) error {
 		have, err := tx.Webhook(registration)
 		switch {

@@ -23,8 +23,7 @@ type Config struct {
 	PublicURL string
 	// Store tells where data is kept: "sqlite:<path>". Secret, since an address may carry a password.
 	Store secret.String
-	// StoreKey seals what the store must not show, as `gateway keys store` prints it. May be empty where nothing is
-	// sealed: only a provider that gives Kontor something to remember about a consent needs it.
+	// StoreKey wraps the store's working keys, by which it seals and hashes, as `gateway keys store` prints it.
 	StoreKey secret.String
 	// Tenants are the owners of data, by id.
 	Tenants map[string]Tenant

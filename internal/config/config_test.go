@@ -17,6 +17,7 @@ import (
 
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/secret"
 )
@@ -188,7 +189,7 @@ func checkProviders(t *testing.T, got, want []config.Provider) (targets []any) {
 const least = `public_url: http://localhost:8080
 tenants: {t: {redirect_uris: ["https://a.example"], providers: {south: {name: n, secret: s}}}}
 clients: [{id: c, tenant: t, key_sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, scopes: ["*"]}]
-`
+store_key: ` + keystest.Text + "\n"
 
 func TestDefaults(t *testing.T) {
 	c, problems := parse(least)
@@ -197,6 +198,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := config.Defaults()
 	want.PublicURL, want.Tenants, want.Clients, want.Store = c.PublicURL, c.Tenants, c.Clients, c.Store
+	want.StoreKey = c.StoreKey
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got %+v", c)
 	}
@@ -279,6 +281,7 @@ heartbeat: 15
 	_, problems := parse(text)
 	want := []string{
 		`kontor.yaml:1: listen.grpc: must be an address with a port, such as 127.0.0.1:8080`,
+		`kontor.yaml:1: store_key: is missing`,
 		`kontor.yaml:2: public_url: must be an http(s) address without credentials, query or fragment`,
 		`kontor.yaml:3: surprise: there is no such key`,
 		`kontor.yaml:6: tenants.default.redirect_uris: must have at least one entry`,

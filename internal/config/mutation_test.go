@@ -262,7 +262,7 @@ func TestMissing(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"public_url", "tenants", "clients", "tenants.default.redirect_uris", "tenants.default.providers",
+		"public_url", "store_key", "tenants", "clients", "tenants.default.redirect_uris", "tenants.default.providers",
 		"tenants.default.providers.north.base_url", "tenants.default.providers.north.username",
 		"tenants.default.providers.north.password",
 		"tenants.default.providers.south.name", "tenants.default.providers.south.secret",

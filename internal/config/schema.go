@@ -79,7 +79,7 @@ func (p *parser) config(root value, c *Config) {
 				"timeout": scalar(&c.Shutdown.Timeout, duration(0, time.Hour)),
 			})
 		},
-	}, "public_url", "tenants", "clients")
+	}, "public_url", "store_key", "tenants", "clients")
 	p.tenantsOf(root, c, "clients", func(i int) string { return c.Clients[i].Tenant })
 	p.tenantsOf(root, c, "oidc", func(i int) string { return c.OIDC[i].Tenant })
 }

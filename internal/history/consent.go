@@ -21,6 +21,7 @@ import (
 type Writer struct {
 	Store *service.Store
 	Refs  *Refs
+	Names service.Names
 	Clock service.Clock
 	// NextPoll tells when a consent with news should be read at its provider again, zero for not by itself.
 	NextPoll func(*store.Consent) time.Time
@@ -98,15 +99,11 @@ func (w *Writer) Ref(ctx context.Context, row *store.Consent) (providers.Consent
 }
 
 // Name writes into a row that is not stored yet how the provider names the consent.
-func (w *Writer) Name(row *store.Consent, ref providers.ConsentRef) error {
-	return w.Refs.put(row, ref)
-}
+func (w *Writer) Name(row *store.Consent, ref providers.ConsentRef) { w.Refs.put(row, ref) }
 
 // Adopt takes over how a provider names a consent from now on.
 func (w *Writer) Adopt(tx store.Tx, row *store.Consent, ref providers.ConsentRef) error {
-	if err := w.Refs.put(row, ref); err != nil {
-		return err
-	}
+	w.Refs.put(row, ref)
 	return tx.UpdateConsent(row)
 }
 
@@ -140,7 +137,7 @@ func (w *Writer) grow(tx store.Tx, row *store.Consent, history, added []consent.
 	for _, e := range added {
 		history = append(history, e)
 		row.Flow = max(row.Flow, e.Flow)
-		present(row, history)
+		w.present(row, history)
 		if err := tx.AppendEvent(row.ID, e, row.Resource); err != nil {
 			return 0, err
 		}
@@ -175,7 +172,7 @@ func (w *Writer) Connection(ctx context.Context, row *store.Consent, name string
 	}
 	state := consent.Derive(row.Resource.GetDataCollection(), history)
 	i := slices.IndexFunc(state.Connections, func(c consent.Connection) bool {
-		return service.ConnectionName(row.ID, c.ID) == name
+		return w.Names.Connection(row.Tenant, row.ID, c.ID) == name
 	})
 	if i < 0 {
 		return consent.Connection{}, service.NotFound(errorv1.Error_CONNECTION_NOT_FOUND, "connection")

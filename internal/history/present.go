@@ -14,7 +14,7 @@ import (
 )
 
 // present writes into the resource what follows from the history.
-func present(row *store.Consent, history []consent.Event) {
+func (w *Writer) present(row *store.Consent, history []consent.Event) {
 	state := consent.Derive(row.Resource.GetDataCollection(), history)
 	newest := history[len(history)-1]
 	row.Ended = state.Ended
@@ -23,7 +23,7 @@ func present(row *store.Consent, history []consent.Event) {
 	resource.Link, resource.Error = state.Link, state.Error
 	resource.Connections = nil
 	for _, c := range state.Connections {
-		resource.Connections = append(resource.Connections, connectionResource(row.ID, c))
+		resource.Connections = append(resource.Connections, w.connectionResource(row, c))
 	}
 	resource.EventCount = int32(newest.Sequence)
 	resource.UpdateTime = timestamppb.New(newest.ReceiveTime)
@@ -32,16 +32,16 @@ func present(row *store.Consent, history []consent.Event) {
 }
 
 // connectionResource gives a connection as callers see it.
-func connectionResource(consentID string, c consent.Connection) *consentv1.Connection {
+func (w *Writer) connectionResource(row *store.Consent, c consent.Connection) *consentv1.Connection {
 	return &consentv1.Connection{
-		Name: service.ConnectionName(consentID, c.ID), Bank: c.Bank.Proto(), Status: c.Status,
+		Name: w.Names.Connection(row.Tenant, row.ID, c.ID), Bank: c.Bank.Proto(), Status: c.Status,
 		ProviderCode: c.ProviderCode, Error: c.Error,
 		AuthorizeTime: service.Timestamp(c.AuthorizeTime), SyncTime: service.Timestamp(c.SyncTime),
 	}
 }
 
-// EventResource gives an event as callers see it.
-func EventResource(consentID string, e consent.Event) *consentv1.ConsentEvent {
+// EventResource gives an event of a tenant's consent as callers see it.
+func EventResource(names service.Names, tenant, consentID string, e consent.Event) *consentv1.ConsentEvent {
 	resource := &consentv1.ConsentEvent{
 		Name: service.ConsentName(consentID) + "/events/" + strconv.FormatInt(e.Sequence, 10), Type: e.Type,
 		ProviderCode: e.ProviderCode,
@@ -52,7 +52,7 @@ func EventResource(consentID string, e consent.Event) *consentv1.ConsentEvent {
 		resource.EventTime = resource.GetReceiveTime()
 	}
 	if e.ConnectionID != "" {
-		resource.Connection = service.ConnectionName(consentID, e.ConnectionID)
+		resource.Connection = names.Connection(tenant, consentID, e.ConnectionID)
 	}
 	if e.Error != nil {
 		resource.Error = &errorv1.Error{

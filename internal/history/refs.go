@@ -2,27 +2,19 @@ package history
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
-	"kontor.dev/kontor/internal/kerr"
-	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
 
-// Refs keeps how providers name consents, and what their adapters must remember of them. That is sealed with the
-// store key, for its consent alone: moved to another row it does not open.
-type Refs struct {
-	Store *service.Store
-	Keys  *keys.Keys
-	Log   *slog.Logger
-}
+// Refs keeps how providers name consents, and what their adapters must remember of them.
+type Refs struct{ Store *service.Store }
 
 // Of names a consent at its provider. Where the adapter remembers something of it, that is read anew: another call
 // may have changed it since the row was read.
@@ -31,42 +23,25 @@ func (r *Refs) Of(ctx context.Context, row *store.Consent) (providers.ConsentRef
 	if len(row.State) == 0 {
 		return ref, nil
 	}
-	var sealed []byte
 	err := r.Store.View(ctx, row.Tenant, func(tx store.Reader) error {
 		fresh, err := tx.Consent(row.ID)
 		if err != nil {
 			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 		}
-		sealed, ref.ID = fresh.State, fresh.ProviderRef
+		ref.State, ref.ID = secret.New(string(fresh.State)), fresh.ProviderRef
 		return nil
 	})
-	if err != nil {
-		return ref, err
-	}
-	state, err := r.Keys.Open(keys.ProviderState, row.Tenant, row.ID, sealed)
-	if err != nil {
-		// To go on without it could end the consent at the provider, or here.
-		r.Log.ErrorContext(ctx, "what an adapter remembers of a consent does not open",
-			"consent", row.Resource.GetName(), "error", err.Error())
-		return ref, kerr.New(errorv1.Error_INTERNAL, "what the gateway remembers of the consent cannot be read")
-	}
-	ref.State = secret.New(string(state))
-	return ref, nil
+	return ref, err
 }
 
 // put writes into a row how a provider names its consent.
-func (r *Refs) put(row *store.Consent, ref providers.ConsentRef) error {
-	state, err := r.Keys.Seal(keys.ProviderState, row.Tenant, row.ID, []byte(ref.State.Reveal()))
-	if err != nil {
-		return err
-	}
-	row.ProviderRef, row.PartnerBank, row.State = ref.ID, ref.PartnerBank, state
+func (r *Refs) put(row *store.Consent, ref providers.ConsentRef) {
+	row.ProviderRef, row.PartnerBank, row.State = ref.ID, ref.PartnerBank, []byte(ref.State.Reveal())
 	row.Resource = proto.CloneOf(row.Resource)
 	row.Resource.ProviderReference = ref.ID
 	if ref.PartnerBank != "" {
 		row.Resource.PartnerBank = service.PartnerBankName(ref.PartnerBank)
 	}
-	return nil
 }
 
 // Keeper keeps what the adapter of one provider must remember when it changes in the midst of a call.
@@ -97,10 +72,7 @@ func (k keeper) KeepState(ctx context.Context, ref providers.ConsentRef, state s
 			if row.Ended {
 				continue
 			}
-			row.State, err = k.refs.Keys.Seal(keys.ProviderState, row.Tenant, row.ID, []byte(state.Reveal()))
-			if err != nil {
-				return err
-			}
+			row.State = []byte(state.Reveal())
 			if err := tx.UpdateConsent(row); err != nil {
 				return err
 			}

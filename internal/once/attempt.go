@@ -3,8 +3,7 @@ package once
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -35,10 +35,12 @@ type Attempt struct {
 	// CustomerID is whose data the answer and the intents are about: they are removed with the customer. Empty for
 	// nobody's.
 	CustomerID string
+	// ConsentID is which consent the answer is about: it is erased with the consent. Empty for none.
+	ConsentID string
 
 	runner   *Runner
 	method   string
-	key      string // "" when the caller sent none
+	key      string // a keyed hash of the caller's; "" when the caller sent none
 	request  store.Lookup
 	owner    string
 	begun    time.Time // when the request first came
@@ -142,7 +144,7 @@ func (a *Attempt) Done(tx store.Tx, resp proto.Message) error {
 	}
 	return tx.CompleteIdempotency(&store.Idempotency{
 		Tenant: a.Tenant, Method: a.method, Key: a.key, Lease: store.Lease{Owner: a.owner}, CustomerID: a.CustomerID,
-		Response: body,
+		ConsentID: a.ConsentID, Response: body,
 	})
 }
 
@@ -173,7 +175,7 @@ func (a *Attempt) pin(tx store.Tx, failure error) error {
 	}
 	return tx.CompleteIdempotency(&store.Idempotency{
 		Tenant: a.Tenant, Method: a.method, Key: a.key, Lease: store.Lease{Owner: a.owner}, CustomerID: a.CustomerID,
-		Failure: body,
+		ConsentID: a.ConsentID, Failure: body,
 	})
 }
 
@@ -306,7 +308,7 @@ func (a *Attempt) ProviderKey() string {
 	if a.key == "" {
 		return uuid.NewString()
 	}
-	return uuid.NewSHA1(uuid.NameSpaceURL, append([]byte(a.id()), a.request...)).String()
+	return uuid.NewSHA1(uuid.NameSpaceURL, a.derive("provider key")).String()
 }
 
 // NewID makes the id of a resource that is stored before the request is answered. Of a request with a key it
@@ -321,10 +323,14 @@ func (a *Attempt) NewID() string {
 	for i := range 6 {
 		id[i] = byte(ms >> (40 - 8*i))
 	}
-	same := sha256.Sum256(append([]byte("id\x00"+a.id()), a.request...))
-	copy(id[6:], same[:10])
+	copy(id[6:], a.derive("id")[:10])
 	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80 // version 7, RFC 9562's variant
 	return id.String()
+}
+
+// derive gives bytes that are always the same for this request with its key, and that nobody else can compute.
+func (a *Attempt) derive(what string) []byte {
+	return a.runner.Keys.MAC(keys.Requests, a.Tenant, []byte(what), []byte(a.method), []byte(a.key), a.request)
 }
 
 // replay gives the stored answer.
@@ -332,6 +338,9 @@ func replay[Resp proto.Message](answer *store.Idempotency, err error) (Resp, err
 	var none Resp
 	if err != nil {
 		return none, err
+	}
+	if answer.Erased {
+		return none, service.NotFound(errorv1.Error_CONSENT_NOT_FOUND, "consent")
 	}
 	if len(answer.Failure) > 0 {
 		var failure statuspb.Status
@@ -350,9 +359,19 @@ func replay[Resp proto.Message](answer *store.Idempotency, err error) (Resp, err
 	return resp, nil
 }
 
-// requestLookup hashes a request without its key. It is keyed with the tenant's pepper: requests hold national
-// ids, which could be guessed from a plain hash.
-func (r *Runner) requestLookup(tenant string, req keyed) (store.Lookup, error) {
+// hashKey gives what stands for a caller's key in the store: callers may put into it what they like. It is "" for none.
+func (r *Runner) hashKey(tenant, method, key string) string {
+	if key == "" {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(
+		r.Keys.MAC(keys.Requests, tenant, []byte("key"), []byte(method), []byte(key)))
+}
+
+// requestLookup hashes a request without its key. The hash is keyed: requests hold national ids, which could be guessed
+// from a plain one. It depends on the store's keys alone, so that no change of a provider's credentials makes a request
+// another one.
+func (r *Runner) requestLookup(tenant, method string, req keyed) (store.Lookup, error) {
 	bare := proto.Clone(req)
 	field := bare.ProtoReflect().Descriptor().Fields().ByName("request_id")
 	bare.ProtoReflect().Clear(field)
@@ -360,7 +379,5 @@ func (r *Runner) requestLookup(tenant string, req keyed) (store.Lookup, error) {
 	if err != nil {
 		return nil, err
 	}
-	mac := hmac.New(sha256.New, r.Tenants[tenant].Pepper)
-	mac.Write(body)
-	return mac.Sum(nil), nil
+	return r.Keys.MAC(keys.Requests, tenant, []byte("request"), []byte(method), body), nil
 }

@@ -13,6 +13,7 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -31,7 +32,7 @@ type process struct {
 // lives may follow each other, or go on beside each other.
 func live(t *testing.T) (begin func(now time.Time) *process) {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), sqlite.Options{})
+	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), keystest.StoreKey(), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,8 +42,8 @@ func live(t *testing.T) (begin func(now time.Time) *process) {
 		log := slog.New(slog.DiscardHandler)
 		p.Runner = &Runner{
 			Store: &service.Store{Store: s, Log: log}, Leases: s.System(), Sweeps: s.System(),
-			Tenants: service.Tenants{"t": {Pepper: []byte("pepper")}},
-			Clock:   func() time.Time { return p.now }, Log: log, Process: uuid.NewString(),
+			Keys:  s.Keys(),
+			Clock: func() time.Time { return p.now }, Log: log, Process: uuid.NewString(),
 		}
 		if err := p.Repair(t.Context()); err != nil {
 			t.Fatal(err)

@@ -103,7 +103,7 @@ func TestRepairLeavesOthersAlone(t *testing.T) {
 	}
 	var record *store.Idempotency
 	err := second.Store.View(t.Context(), "t", func(r store.Reader) (err error) {
-		record, err = r.Idempotency("CreateCustomer", testKey)
+		record, err = r.Idempotency("CreateCustomer", second.hashKey("t", "CreateCustomer", testKey))
 		return err
 	})
 	if err != nil || !record.Done || record.CustomerID != "customer" {

@@ -26,18 +26,19 @@ import (
 	"kontor.dev/kontor/internal/coalesce"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
 
 // Runner runs creating requests.
 type Runner struct {
-	Store   *service.Store
-	Leases  store.Leases
-	Sweeps  store.Sweeps
-	Tenants service.Tenants
-	Clock   service.Clock
-	Log     *slog.Logger
+	Store  *service.Store
+	Leases store.Leases
+	Sweeps store.Sweeps
+	Keys   *keys.Keys
+	Clock  service.Clock
+	Log    *slog.Logger
 	// Process names this process among all that share the store, now and ever.
 	Process string
 	// AuditRetention is how old entries of the audit trail become; zero for ever.
@@ -88,13 +89,14 @@ func Do[Req keyed, Resp proto.Message](
 	if a.key == "" {
 		a.key = identity.IdempotencyKey(ctx)
 	}
+	a.key = r.hashKey(a.Tenant, method, a.key)
 	if a.key == "" {
 		return Detached(ctx, r, func(ctx context.Context) (Resp, error) {
 			defer r.enter(a.owner)()
 			return work(ctx, a)
 		})
 	}
-	request, err := r.requestLookup(a.Tenant, req)
+	request, err := r.requestLookup(a.Tenant, method, req)
 	if err != nil {
 		return none, err
 	}

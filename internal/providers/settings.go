@@ -2,12 +2,9 @@ package providers
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/netip"
 	"net/url"
@@ -59,24 +56,25 @@ func (s Settings) Secrets() []secret.String {
 	return secrets
 }
 
-// Fingerprint changes when anything in the configuration does, and tells nothing of it.
-func (s Settings) Fingerprint() string {
-	sum := sha256.New()
+// Account tells the account at the provider apart from others: it changes with everything in the configuration that is
+// no secret. Replacing a secret, or the file that it stands in, changes nothing of it.
+func (s Settings) Account() string {
+	var account strings.Builder
 	walk("", reflect.ValueOf(s.config).Elem(), func(key string, v reflect.Value, _ tag) bool {
+		switch v.Type() {
+		case secretType, reflect.TypeFor[File]():
+			return false
+		}
 		if !scalar(v.Type()) {
 			return true
 		}
-		text := fmt.Sprint(v.Interface())
-		if hidden, ok := reflect.TypeAssert[secret.String](v); ok {
-			text = hidden.Reveal()
-		}
-		for _, part := range []string{key, text} {
+		for _, part := range []string{key, fmt.Sprint(v.Interface())} {
 			// Lengths stand before the texts, so that no two configurations run together into one.
-			_, _ = io.WriteString(sum, strconv.Itoa(len(part))+":"+part)
+			account.WriteString(strconv.Itoa(len(part)) + ":" + part)
 		}
 		return true
 	})
-	return hex.EncodeToString(sum.Sum(nil))
+	return account.String()
 }
 
 // String says nothing: a configuration holds secrets.

@@ -150,18 +150,16 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-func TestFingerprintChangesWithEverything(t *testing.T) {
+func TestAccountChangesWithAllButSecrets(t *testing.T) {
 	seen := map[string]string{}
 	for what, change := range map[string]func(*testConfig){
 		"nothing":           func(*testConfig) {},
 		"base_url":          func(c *testConfig) { c.BaseURL += "x" },
 		"name":              func(c *testConfig) { c.Name = "m" },
-		"secret":            func(c *testConfig) { c.Secret = secret.New("canary-9") },
 		"extra":             func(c *testConfig) { c.Extra = "x" },
 		"wait":              func(c *testConfig) { c.Wait = time.Second },
 		"on":                func(c *testConfig) { c.On = true },
 		"inner":             func(c *testConfig) { c.Inner = &innerConfig{Hint: "a"} },
-		"inner, other":      func(c *testConfig) { c.Inner = &innerConfig{Pin: secret.New("a")} },
 		"several":           func(c *testConfig) { c.Several = []innerConfig{{Hint: "a"}} },
 		"several, other":    func(c *testConfig) { c.Several = []innerConfig{{}, {Hint: "a"}} },
 		"operations":        func(c *testConfig) { c.Operations = Overrides{"get": "GET /get/{id}"} },
@@ -169,13 +167,17 @@ func TestFingerprintChangesWithEverything(t *testing.T) {
 	} {
 		config := goodConfig()
 		change(&config)
-		fingerprint := testKind().With(config).Fingerprint()
-		if other, ok := seen[fingerprint]; ok || strings.Contains(fingerprint, "canary") {
-			t.Errorf("%s and %s have the same fingerprint", what, other)
+		account := testKind().With(config).Account()
+		if other, ok := seen[account]; ok || strings.Contains(account, "canary") {
+			t.Errorf("%s and %s have the same account", what, other)
 		}
-		seen[fingerprint] = what
-		if again := testKind().With(config).Fingerprint(); again != fingerprint {
-			t.Errorf("%s: the fingerprint is another when made again", what)
+		seen[account] = what
+		if again := testKind().With(config).Account(); again != account {
+			t.Errorf("%s: the account is another when told again", what)
+		}
+		config.Secret = secret.New("canary-9")
+		if again := testKind().With(config).Account(); again != account {
+			t.Errorf("%s: the account is another with another secret", what)
 		}
 	}
 }

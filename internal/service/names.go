@@ -1,13 +1,14 @@
 package service
 
 import (
-	"crypto/sha256"
 	"encoding/base32"
 	"strings"
+
+	"kontor.dev/kontor/internal/keys"
 )
 
-// Resource names. A segment that is a provider's id, and might hold bank data, is replaced by a hash of it: names
-// stand in URLs.
+// Resource names. They stand in URLs, so a segment that would be a provider's id, which might be an account number, is
+// a keyed hash of it: see Names.
 
 // CustomerName names a customer.
 func CustomerName(id string) string { return "customers/" + id }
@@ -24,28 +25,31 @@ func PartnerBankName(id string) string { return "partnerBanks/" + id }
 // ProviderName names a provider.
 func ProviderName(id string) string { return "providers/" + id }
 
-// ConnectionName names a connection under a consent by its id at the provider.
-func ConnectionName(consentID, providerID string) string {
-	return ConsentName(consentID) + "/connections/" + opaque(consentID, "connection", providerID)
+// Names names what is under a tenant's consents by its id at the provider: the same thing always has the same name,
+// from which nobody without the store's keys can guess the id.
+type Names struct{ Keys *keys.Keys }
+
+// Connection names a connection under a consent.
+func (n Names) Connection(tenant, consentID, providerID string) string {
+	return ConsentName(consentID) + "/connections/" + n.segment(tenant, consentID, "connection", providerID)
 }
 
-// AccountName names an account under a consent by its id at the provider.
-func AccountName(consentID, providerID string) string {
-	return ConsentName(consentID) + "/accounts/" + opaque(consentID, "account", providerID)
+// Account names an account under a consent.
+func (n Names) Account(tenant, consentID, providerID string) string {
+	return ConsentName(consentID) + "/accounts/" + n.segment(tenant, consentID, "account", providerID)
 }
 
-// ChildName names something on an account.
-func ChildName(account, collection, providerID string) string {
-	return account + "/" + collection + "/" + opaque(account, collection, providerID)
+// Child names something on an account.
+func (n Names) Child(tenant, account, collection, providerID string) string {
+	return account + "/" + collection + "/" + n.segment(tenant, account, collection, providerID)
 }
 
-var opaqueEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+var segmentEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// opaque hashes a provider's id into a segment of a name: the same id under the same parent always gives the
-// same segment.
-func opaque(parent, collection, id string) string {
-	sum := sha256.Sum256([]byte(parent + "\x00" + collection + "\x00" + id))
-	return opaqueEncoding.EncodeToString(sum[:15])
+// segment hashes a provider's id under a parent to 120 bits.
+func (n Names) segment(tenant, parent, collection, id string) string {
+	sum := n.Keys.MAC(keys.Names, tenant, []byte(parent), []byte(collection), []byte(id))
+	return segmentEncoding.EncodeToString(sum[:15])
 }
 
 // LastSegment gives what stands behind the collection in a name of two segments. Requests are validated

@@ -16,11 +16,9 @@ type Tenant struct {
 	Providers []*providers.Provider
 	// RedirectURIs are the patterns that callers' redirect URIs must match.
 	RedirectURIs []string
-	// Pepper keys the hashes of requests, so that no identity can be guessed from a stored hash. It must stay
-	// the same across restarts and be nowhere in the store.
-	Pepper []byte
-	// Credentials identifies, per provider id, the credentials in force; a change registers webhooks anew.
-	Credentials map[string]string
+	// Accounts tells, per provider id, the account there apart from others, without any secret; a change registers
+	// webhooks anew.
+	Accounts map[string]string
 }
 
 // Provider finds a provider of a tenant by its id.

@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"kontor.dev/kontor/internal/keys"
+)
 
 // Driver opens the databases whose address begins with a scheme. The program has a list of them: a further kind of
 // database is one more entry.
@@ -12,9 +16,9 @@ type Driver struct {
 	// Check says what is wrong with an address, of which it gets what stands behind the colon. The error never quotes
 	// it: it may hold a password.
 	Check func(rest string) error
-	// Open opens the database for this process. Where a database is not made for several, it refuses one that another
-	// process has.
-	Open func(ctx context.Context, rest string) (Database, error)
+	// Open opens the database for this process, with the store key that opens its working keys. Where a database is not
+	// made for several, it refuses one that another process has.
+	Open func(ctx context.Context, rest string, key *keys.StoreKey) (Database, error)
 	// OpenArchive opens it for reading alone, beside whatever processes have it.
 	OpenArchive func(ctx context.Context, rest string) (Archive, error)
 }
@@ -23,6 +27,8 @@ type Driver struct {
 type Archive interface {
 	// AuditTrail lists entries behind a position, in order; an empty tenant stands for all.
 	AuditTrail(ctx context.Context, tenant string, after int64, limit int) ([]Audit, error)
+	// Keys opens the working keys, for who verifies what was hashed with them.
+	Keys(ctx context.Context, key *keys.StoreKey) (*keys.Keys, error)
 	// Backup writes the database as it stands at one moment into a new file.
 	Backup(ctx context.Context, path string) error
 	Close() error

@@ -80,8 +80,8 @@ type Consent struct {
 	// users.
 	UserID              string
 	PartnerBank, Market string
-	// State is what the adapter must remember to speak about this consent, such as a token of its own. It comes sealed,
-	// and must not be logged.
+	// State is what the adapter must remember to speak about this consent, such as a token of its own. It must not be
+	// logged.
 	State []byte
 	// ValidUntil is the end that the provider tells, zero for none.
 	ValidUntil time.Time
@@ -169,7 +169,7 @@ const (
 
 // Callback binds an unguessable token to what it is for. Only the token's hash is kept.
 type Callback struct {
-	// Hash is the SHA-256 of the token.
+	// Hash is the keyed hash of the token.
 	Hash     [32]byte
 	Kind     CallbackKind
 	Tenant   string
@@ -189,7 +189,9 @@ type Callback struct {
 
 // Idempotency remembers a creating request and its answer.
 type Idempotency struct {
-	Tenant, Method, Key string
+	Tenant, Method string
+	// Key stands for the caller's key: a keyed hash of it, since callers may put into it what they like.
+	Key string
 	// Request tells whether another request with the key is the same.
 	Request Lookup
 	// Lease says who is at work on the request. Only its owner can complete the record.
@@ -199,6 +201,11 @@ type Idempotency struct {
 	// CustomerID is whose data the answer holds: the record is removed with the customer. Empty while that is not
 	// known, and for nobody's.
 	CustomerID string
+	// ConsentID is which consent the answer holds: the answer is erased with the consent. Empty for none.
+	ConsentID string
+	// Erased says that the answer was erased with its consent; the record stays, so that the request is not taken for
+	// a new one.
+	Erased bool
 	// Response is the answer's message in binary form.
 	Response []byte
 	// Failure is the answer's google.rpc.Status in binary form, for an answer that must be repeated although it is an
@@ -241,9 +248,9 @@ type Intent struct {
 	CreateTime, UpdateTime time.Time
 }
 
-// Webhook is a registration of Kontor's address at a provider: once for each credential and address.
+// Webhook is a registration of Kontor's address at a provider: once for each account and address.
 type Webhook struct {
-	// Key identifies provider, credential and address by a hash.
+	// Key identifies provider, account and address by a keyed hash.
 	Key              string
 	Tenant, Provider string
 	Registered       bool

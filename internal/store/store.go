@@ -1,6 +1,5 @@
 // Package store defines what Kontor keeps, and how: customers, consents with their history, shipments, callback tokens
-// (hashed), idempotency records, intents and the audit trail. It never holds bank data, national ids, PDFs or provider
-// tokens in clear text.
+// (hashed), idempotency records, intents and the audit trail. It never holds bank data, national ids or PDFs.
 //
 // One set of behaviour, several databases: the implementations live in folders below this one, and storetest holds the
 // suite that each must pass. Several processes may have one database open at the same time; whatever one of them
@@ -12,6 +11,18 @@
 // rows. Kontor's own work knows no tenant beforehand: it looks for consents that are due, for writes whose process
 // died, for the entries of a log, for what a callback token is for. That is System. It is a value of its own, which
 // only the packages get that do this work.
+//
+// # What a copy of the database tells
+//
+// A store is opened with a store key (package keys), and has its working keys from then on. What of a row is personal,
+// or a key to act as somebody, it seals at its edge, with the data key of the customer whose it is: resources, events,
+// redirect URIs, what adapters remember, remembered answers. A shipment without a customer has a data key of its own.
+// In clear text stand ids, statuses, times, the codes and names of providers, and the audit trail. What a row is found
+// by comes hashed from the services (Lookup, Callback.Hash, Idempotency.Key). So services see clear rows, and know
+// nothing of it.
+//
+// Erasing a customer's rows erases the data key, so that what other places still hold of them (free pages, a log, a
+// backup) opens no more.
 //
 // # Who is at work
 //
@@ -42,6 +53,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/keys"
 )
 
 // Errors that implementations return; anything else means that the store did not answer and nothing was done.
@@ -87,6 +99,8 @@ type Database interface {
 	Store
 	// System is the port for Kontor's own work on the rows of all tenants.
 	System() System
+	// Keys are the working keys of this database.
+	Keys() *keys.Keys
 	// Ping tells whether the database answers.
 	Ping(ctx context.Context) error
 	// Close waits for running transactions and releases the database.
@@ -168,6 +182,8 @@ type Tx interface {
 	InsertCallback(callback *Callback) error
 	// UpdateCallback writes how a customer came back: Outcome, VisitTime and Settled.
 	UpdateCallback(callback *Callback) error
+	// PutWebhook writes a registration. One that is Registered replaces the provider's others: they go, with their
+	// callback tokens.
 	PutWebhook(webhook *Webhook) error
 	AppendAudit(entry *Audit) error
 }
@@ -184,8 +200,8 @@ type CustomerWriter interface {
 	// long deletion is one Update after another, each with its own DeleteConsent calls, until Done; when the process
 	// dies in between, the same calls finish it.
 	//
-	// In between, readers find the customer with what is not removed yet. Of the log only the DELETED events stay,
-	// stripped to the name, so that watchers learn of them. It answers ErrNotFound when there is no such customer.
+	// In between, readers find the customer with what is not removed yet. Of the log only the stripped DELETED events
+	// stay, so that watchers learn of them. It answers ErrNotFound when there is no such customer.
 	DeleteCustomer(id string, limit int) (Removed, error)
 
 	// ClaimUser claims the right to make a customer's user at a provider. While another owner's lease lasts it answers
@@ -202,7 +218,9 @@ type ConsentWriter interface {
 	// UpdateConsent writes a consent whose Version is that of the row, and counts it up; else ErrConflict. With a Claim
 	// in it, it ends that claim; it answers ErrClaimLost when the consent has been claimed anew since.
 	UpdateConsent(row *Consent) error
-	// DeleteConsent hides a consent from all readers but the log's, and forgets the provider's state of it.
+	// DeleteConsent erases a consent: its row but for whose it was, its callback tokens, the answers that hold it, and
+	// its entries in the log. Of those the DELETED event stays, stripped to name, count and times, so that watchers
+	// learn of it; it must have been appended before. The records of its requests stay, without their answers.
 	DeleteConsent(id string) error
 	// AppendEvent adds the next event of a consent, whose sequence must be one above the newest, with the consent as it
 	// stands after it.
@@ -232,8 +250,8 @@ type ShipmentWriter interface {
 type RequestWriter interface {
 	// InsertIdempotency answers ErrExists when there is a record for the key.
 	InsertIdempotency(record *Idempotency) error
-	// CompleteIdempotency stores answer and customer on the record of the same key; ErrClaimLost unless the record is
-	// still open and its owner's.
+	// CompleteIdempotency stores answer, customer and consent on the record of the same key; ErrClaimLost unless the
+	// record is still open and its owner's, or when the customer is gone.
 	CompleteIdempotency(record *Idempotency) error
 	// TakeOverIdempotency gives an open record a new lease if it still has the one in expired, and writes that into
 	// expired; else ErrClaimLost.

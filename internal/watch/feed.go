@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -23,6 +24,8 @@ const (
 // Source tells how the entries E of a log are read, and what streams send of them, messages M.
 type Source[E, M any] struct {
 	Log store.Log
+	// Tokens makes the tokens that resume streams.
+	Tokens service.Tokens
 	// Tails wakes the tailer and tells where the log ends.
 	Tails store.Tails
 	// Tail reads entries of all tenants, Read those of a topic.
@@ -40,6 +43,7 @@ type Source[E, M any] struct {
 // whom it concerns.
 type Feed[M any] struct {
 	log    store.Log
+	tokens service.Tokens
 	tails  store.Tails
 	tail   func(ctx context.Context, after store.Cursor, limit int) ([]*entry[M], error)
 	read   func(r store.Reader, topic Topic, after store.Cursor, limit int) ([]*entry[M], error)
@@ -83,12 +87,16 @@ type tailer struct{ stop context.CancelFunc }
 
 // NewFeed makes the feed of a log.
 func NewFeed[E, M any](s Source[E, M]) *Feed[M] {
+	f := &Feed[M]{
+		log: s.Log, tokens: s.Tokens, tails: s.Tails, logger: s.Logger,
+		streams: make(map[Topic]map[*subscription[M]]struct{}),
+	}
 	entries := func(page []E, err error) ([]*entry[M], error) {
 		out := make([]*entry[M], len(page))
 		for i, e := range page {
 			about, at, last := s.Of(e)
 			once := func(topic Topic) func() M {
-				return sync.OnceValue(func() M { return s.Message(e, token(s.Log, topic, at)) })
+				return sync.OnceValue(func() M { return s.Message(e, f.token(topic, at)) })
 			}
 			out[i] = &entry[M]{
 				about: about, at: at, last: last, one: once(about), all: once(Topic{Tenant: about.Tenant}),
@@ -96,16 +104,13 @@ func NewFeed[E, M any](s Source[E, M]) *Feed[M] {
 		}
 		return out, err
 	}
-	return &Feed[M]{
-		log: s.Log, tails: s.Tails, logger: s.Logger,
-		tail: func(ctx context.Context, after store.Cursor, limit int) ([]*entry[M], error) {
-			return entries(s.Tail(ctx, after, limit))
-		},
-		read: func(r store.Reader, topic Topic, after store.Cursor, limit int) ([]*entry[M], error) {
-			return entries(s.Read(r, topic, after, limit))
-		},
-		streams: make(map[Topic]map[*subscription[M]]struct{}),
+	f.tail = func(ctx context.Context, after store.Cursor, limit int) ([]*entry[M], error) {
+		return entries(s.Tail(ctx, after, limit))
 	}
+	f.read = func(r store.Reader, topic Topic, after store.Cursor, limit int) ([]*entry[M], error) {
+		return entries(s.Read(r, topic, after, limit))
+	}
+	return f
 }
 
 // subscribe has the tailer hand over the topic's entries: all those that are visible in the log only after it returns,

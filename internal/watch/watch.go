@@ -49,14 +49,14 @@ type Watched[M any] struct {
 }
 
 // Token makes the token that resumes the stream behind a place.
-func (w *Watched[M]) Token(at store.Cursor) string { return token(w.Feed.log, w.Topic, at) }
+func (w *Watched[M]) Token(at store.Cursor) string { return w.Feed.token(w.Topic, at) }
 
 // Run runs a stream until the caller leaves, the gateway stops or the log says that it is over.
 func Run[M any](ctx context.Context, s *Streams, w Watched[M], token string) error {
 	if token == "" {
 		token = identity.LastEventID(ctx)
 	}
-	at, err := place(w.Feed.log, w.Topic, token)
+	at, err := w.Feed.place(w.Topic, token)
 	if err != nil {
 		return err
 	}
@@ -178,13 +178,13 @@ var (
 		"the gateway is stopping: resume the stream with its token", kerr.WithRetry(time.Second))
 )
 
-// token makes the token that resumes a stream behind a place in its log.
-func token(log store.Log, topic Topic, at store.Cursor) string {
-	return service.EncodeToken(string(at), topic.Tenant, string(log), topic.ID)
+// token makes the token that resumes a stream behind a place in the log.
+func (f *Feed[M]) token(topic Topic, at store.Cursor) string {
+	return f.tokens.Encode(string(at), topic.Tenant, string(f.log), topic.ID)
 }
 
 // place gives the place that a token stands for.
-func place(log store.Log, topic Topic, token string) (store.Cursor, error) {
-	cursor, err := service.DecodeToken(token, "resumeToken", topic.Tenant, string(log), topic.ID)
+func (f *Feed[M]) place(topic Topic, token string) (store.Cursor, error) {
+	cursor, err := f.tokens.Decode(token, "resumeToken", topic.Tenant, string(f.log), topic.ID)
 	return store.Cursor(cursor), err
 }

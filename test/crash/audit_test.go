@@ -357,8 +357,19 @@ func TestDeletedCustomerIsGone(t *testing.T) {
 	letter.Shipment.Customer = name
 	letter.Shipment.Recipient, letter.Shipment.Subject = canary+"-recipient", canary+"-subject"
 	shipment := must(c.Documents.CreateShipment(w.context(), letter))(t)
-	if !filesHold(t, w, canary) {
-		t.Fatal("the canaries are not where they are looked for later")
+	if filesHold(t, w, canary) {
+		t.Error("the database's files hold in clear text what is personal")
+	}
+	// What they hold of the customer in clear text: their consents' ids at the providers.
+	for _, consent := range consents {
+		if !filesHold(t, w, consent.GetProviderReference()) {
+			t.Fatal("the database's files do not hold what is looked for later")
+		}
+	}
+	left := func() bool {
+		return slices.ContainsFunc(consents, func(consent *consentv1.Consent) bool {
+			return filesHold(t, w, consent.GetProviderReference())
+		})
 	}
 
 	// A provider fails in the middle: the customer stays, and the call can be made again.
@@ -403,11 +414,11 @@ func TestDeletedCustomerIsGone(t *testing.T) {
 		providers.Of(id).gone(t, w)
 	}
 	must(c.Customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: bystander}))(t)
-	if filesHold(t, w, canary) {
+	if left() {
 		t.Error("the database's files still hold what was deleted")
 	}
 	w.kill()
-	if filesHold(t, w, canary) {
+	if left() {
 		t.Error("after a kill, the database's files hold what was deleted")
 	}
 	for _, e := range w.audit() {

@@ -194,3 +194,28 @@ func TestConsentReplyLost(t *testing.T) {
 		t.Errorf("there are %d customers and %d consents, want one of each", len(customers), len(consents))
 	}
 }
+
+// TestConsentReplyLostThenCredentialsChange: Fimento made a process, its answer got lost, and before the caller tries
+// again the account's password and name are replaced. The same key finds the process, and there is no second one.
+func TestConsentReplyLostThenCredentialsChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{step: 20 * time.Millisecond, still: true})
+	request := newConsent(w, fimento.ID)
+	w.core(fimento.ID).Faults.Add(sandbox.Fault{Operation: "create_process", HangUp: sandbox.HangUpAfter, Times: 1})
+	_, err := w.client(t, lending).Consents.CreateConsent(t.Context(), request)
+	wantReason(t, err, "OUTCOME_UNKNOWN")
+	w.restart(t, func() {
+		w.replace(t, map[credential]string{
+			{fimento.ID, "password"}: "another-password", {fimento.ID, "username"}: "another-user",
+		})
+	})
+	c := w.client(t, lending)
+	consent := must(c.Consents.CreateConsent(t.Context(), request))(t)
+	again := must(c.Consents.CreateConsent(t.Context(), request))(t)
+	wantSame(t, "the consent", again, consent)
+	calls := w.core(fimento.ID).Calls.Of("create_process")
+	if len(calls) != 2 || calls[0].Header.Get("Idempotency-Key") == "" ||
+		calls[0].Header.Get("Idempotency-Key") != calls[1].Header.Get("Idempotency-Key") {
+		t.Errorf("Fimento was asked %d times, and could not tell that it was the same", len(calls))
+	}
+}

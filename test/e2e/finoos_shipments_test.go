@@ -67,12 +67,12 @@ func (w *world) report(t *testing.T, success string) {
 }
 
 // TestFaxReplyLost: finoOS took a fax and its answer got lost. The caller hears that it may have happened; the fax is
-// never sent again, and finoOS's report settles what became of it.
+// never sent again, not with another secret of the account's either, and finoOS's report settles what became of it.
 func TestFaxReplyLost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{step: 20 * time.Millisecond})
 	w.finoOS().SetCallbacks(finoos.Callbacks{Mode: finoos.CallbacksNever})
-	c := w.client(t, lending)
+	c, whole := w.client(t, lending), t
 	for _, fault := range []struct {
 		what  string
 		fault sandbox.Fault
@@ -103,7 +103,9 @@ func TestFaxReplyLost(t *testing.T) {
 					t.Errorf("the same key gives another shipment: %v", again.metadata)
 				}
 			}
-			w.restart(t, nil)
+			w.restart(t, func() {
+				w.replace(whole, map[credential]string{{finoos.ID, "secret"}: "another-secret"})
+			})
 			c = w.client(t, lending)
 			_, err = c.Documents.CreateShipment(t.Context(), request)
 			wantReason(t, err, "OUTCOME_UNKNOWN")

@@ -118,8 +118,7 @@ func TestConsentsHaveTokensOfTheirOwn(t *testing.T) {
 	}
 }
 
-// TestStoreKeyIsNeeded: without a key to seal what such a provider has Kontor remember, the gateway does not start, and
-// says what it lacks.
+// TestStoreKeyIsNeeded: without a store key the gateway does not start, and says what it lacks.
 func TestStoreKeyIsNeeded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{still: true})
@@ -138,7 +137,7 @@ func TestStoreKeyIsNeeded(t *testing.T) {
 	if err == nil {
 		t.Error("the gateway starts")
 		_ = g.Stop()
-	} else if !strings.Contains(err.Error(), "store_key: is needed by tenants.") {
+	} else if !strings.Contains(err.Error(), "store_key: is missing") {
 		t.Errorf("the gateway says %v", err)
 	}
 }

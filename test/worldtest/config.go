@@ -43,6 +43,8 @@ type Block struct {
 	As string
 	// URL replaces the address of the played provider, for what stands between; "" for none.
 	URL string
+	// Set replaces further settings.
+	Set map[string]string
 }
 
 // Client is one who calls.
@@ -84,6 +86,7 @@ func (b Block) Settings() map[string]string {
 	if b.URL != "" {
 		settings["base_url"] = strings.Replace(settings["base_url"], b.Played.URL, b.URL, 1)
 	}
+	maps.Copy(settings, b.Set)
 	return settings
 }
 

@@ -3,7 +3,6 @@ package assemblytest
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -121,12 +121,10 @@ func New(t *testing.T, changes ...func(*assembly.Options, *providers.Provider)) 
 			"CreateConsent": native, "GetConsent": native, "RenewConsentLink": native, "ListAccounts": native,
 		},
 	}
-	pepper := sha256.Sum256([]byte("pepper"))
 	p.options = assembly.Options{
 		PublicURL: "https://kontor.example.com",
 		Tenants: service.Tenants{"default": {
 			Providers: []*providers.Provider{provider}, RedirectURIs: []string{"https://app.example.com/*"},
-			Pepper: pepper[:],
 		}},
 	}
 	p.open(t)
@@ -172,7 +170,7 @@ func Second(o *assembly.Options, first *providers.Provider) *providers.Provider 
 // open opens the database.
 func (p *Gateway) open(t *testing.T) {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), p.path, sqlite.Options{})
+	db, err := sqlite.Open(t.Context(), p.path, keystest.StoreKey(), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,8 +180,8 @@ func (p *Gateway) open(t *testing.T) {
 		}
 	})
 	p.options.Store = db
-	if p.options.Refs != nil { // another process has the same keys, and its own way to the database
-		p.options.Refs = assembly.NewRefs(db, p.options.Refs.Keys, p.options.Logger)
+	if p.options.Refs != nil { // another process has its own way to the database
+		p.options.Refs = assembly.NewRefs(db, p.options.Logger)
 	}
 }
 

@@ -22,7 +22,7 @@ func (s *Server) ListAccounts(
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := service.SlicePage(accounts, req, row.Tenant, "accounts", row.ID)
+	page, next, err := service.SlicePage(s.Tokens, accounts, req, row.Tenant, "accounts", row.ID)
 	return &bankingv1.ListAccountsResponse{Accounts: page, NextPageToken: next}, err
 }
 

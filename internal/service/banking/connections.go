@@ -30,7 +30,7 @@ func (s *Server) ListConnections(
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := service.SlicePage(row.Resource.GetConnections(), req, row.Tenant, "connections", row.ID)
+	page, next, err := service.SlicePage(s.Tokens, row.Resource.GetConnections(), req, row.Tenant, "connections", row.ID)
 	return &bankingv1.ListConnectionsResponse{Connections: page, NextPageToken: next}, err
 }
 

@@ -29,7 +29,7 @@ func (s *Server) ListStandingOrders(
 	if err := s.checkAccount(ctx, p, row, req.GetParent(), len(named)); err != nil {
 		return nil, err
 	}
-	page, next, err := service.SlicePage(named, req, row.Tenant, "standingOrders", req.GetParent())
+	page, next, err := service.SlicePage(s.Tokens, named, req, row.Tenant, "standingOrders", req.GetParent())
 	return &bankingv1.ListStandingOrdersResponse{StandingOrders: page, NextPageToken: next}, err
 }
 
@@ -49,8 +49,8 @@ func (s *Server) standingOrders(
 			}
 			named := make([]*bankingv1.StandingOrder, 0, len(orders))
 			for _, o := range orders {
-				o.Account = service.AccountName(row.ID, o.AccountID)
-				o.Name = service.ChildName(o.Account, "standingOrders", o.ID)
+				o.Account = s.Reads.Names.Account(row.Tenant, row.ID, o.AccountID)
+				o.Name = s.Reads.Names.Child(row.Tenant, o.Account, "standingOrders", o.ID)
 				named = append(named, o.StandingOrder)
 			}
 			return named, nil
@@ -75,7 +75,7 @@ func (s *Server) ListSecurities(
 	if err := s.checkAccount(ctx, p, row, req.GetParent(), len(named)); err != nil {
 		return nil, err
 	}
-	page, next, err := service.SlicePage(named, req, row.Tenant, "securities", req.GetParent())
+	page, next, err := service.SlicePage(s.Tokens, named, req, row.Tenant, "securities", req.GetParent())
 	return &bankingv1.ListSecuritiesResponse{Securities: page, NextPageToken: next}, err
 }
 
@@ -95,8 +95,8 @@ func (s *Server) securities(
 			}
 			named := make([]*bankingv1.Security, 0, len(securities))
 			for _, h := range securities {
-				h.Account = service.AccountName(row.ID, h.AccountID)
-				h.Name = service.ChildName(h.Account, "securities", h.ID)
+				h.Account = s.Reads.Names.Account(row.Tenant, row.ID, h.AccountID)
+				h.Name = s.Reads.Names.Child(row.Tenant, h.Account, "securities", h.ID)
 				named = append(named, h.Security)
 			}
 			return named, nil

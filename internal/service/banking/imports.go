@@ -65,6 +65,7 @@ func (s *Server) importConnections(
 	if err != nil {
 		return nil, err
 	}
+	attempt.ConsentID = row.ID
 	user, err := s.Customers.EnsureUser(ctx, attempt, p, customer, true)
 	if err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ type Server struct {
 	Store     *service.Store
 	Tenants   service.Tenants
 	Clock     service.Clock
+	Tokens    service.Tokens
 	Load      *service.Loader
 	Audit     *audit.Trail
 	History   *history.Writer

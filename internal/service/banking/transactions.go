@@ -39,7 +39,7 @@ func (s *Server) ListTransactions(
 	scope := []string{
 		row.Tenant, "transactions", req.GetParent(), filter.dateFrom, filter.dateTo, filter.status.String(),
 	}
-	offset, err := service.OffsetOf(req, scope...)
+	offset, err := s.Tokens.OffsetOf(req, scope...)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (s *Server) ListTransactions(
 		case seen <= offset:
 			return true, nil
 		case seen > offset+size:
-			resp.NextPageToken = service.OffsetToken(offset+size, scope...)
+			resp.NextPageToken = s.Tokens.OffsetToken(offset+size, scope...)
 			return false, nil
 		}
 		resp.Transactions = append(resp.Transactions, t)
@@ -106,8 +106,8 @@ func (s *Server) transactions(
 		if err != nil {
 			return s.Reads.Explain(ctx, row, err)
 		}
-		t.Account = service.AccountName(row.ID, t.AccountID)
-		t.Name = service.ChildName(t.Account, "transactions", t.ID)
+		t.Account = s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID)
+		t.Name = s.Reads.Names.Child(row.Tenant, t.Account, "transactions", t.ID)
 		if !filter.takes(t.Transaction) {
 			continue
 		}

@@ -72,7 +72,7 @@ func TestReadsAreNarrowedAtTheProvider(t *testing.T) {
 					})
 					return resp.GetTransactions(), err
 				}
-				account := service.AccountName(row.ID, "b")
+				account := p.Reads.Names.Account(row.Tenant, row.ID, "b")
 				got, err := list(account)
 				if err != nil || len(got) != 1 || got[0].GetAccount() != account {
 					t.Errorf("%v, %v", got, err)

@@ -47,7 +47,7 @@ func (s *Server) ListConsents(
 	for _, status := range filter.Statuses {
 		scope = append(scope, status.String())
 	}
-	after, err := service.DecodeToken(req.GetPageToken(), "pageToken", scope...)
+	after, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s *Server) ListConsents(
 		}
 		if len(rows) > size {
 			rows = rows[:size]
-			resp.NextPageToken = service.EncodeToken(rows[size-1].ID, scope...)
+			resp.NextPageToken = s.Tokens.Encode(rows[size-1].ID, scope...)
 		}
 		for _, row := range rows {
 			resp.Consents = append(resp.Consents, visible(ctx, row.Resource))
@@ -78,7 +78,7 @@ func (s *Server) ListConsentEvents(
 		return nil, err
 	}
 	scope := []string{row.Tenant, "events", row.ID}
-	cursor, err := service.DecodeToken(req.GetPageToken(), "pageToken", scope...)
+	cursor, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
 	if err != nil {
 		return nil, err
 	}
@@ -92,10 +92,10 @@ func (s *Server) ListConsentEvents(
 		}
 		if len(events) > size {
 			events = events[:size]
-			resp.NextPageToken = service.EncodeToken(strconv.FormatInt(events[size-1].Sequence, 10), scope...)
+			resp.NextPageToken = s.Tokens.Encode(strconv.FormatInt(events[size-1].Sequence, 10), scope...)
 		}
 		for _, e := range events {
-			resp.Events = append(resp.Events, history.EventResource(row.ID, e))
+			resp.Events = append(resp.Events, history.EventResource(s.History.Names, row.Tenant, row.ID, e))
 		}
 		return nil
 	})

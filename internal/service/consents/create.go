@@ -84,9 +84,8 @@ func (s *Server) createConsent(
 		}
 		return nil, failure
 	}
-	if err := s.History.Name(row, created.Ref); err != nil {
-		return nil, attempt.Unrecorded(ctx, p, "create_consent", err)
-	}
+	s.History.Name(row, created.Ref)
+	attempt.ConsentID = row.ID
 	var stored *store.Consent
 	err = s.Store.Update(ctx, attempt.Tenant, func(tx store.Tx) error {
 		if err := mayStore(tx, attempt, p, row); err != nil {

@@ -61,7 +61,7 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 	}
 	return once.Do(ctx, s.Once, "AddBank", req,
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
-			attempt.CustomerID = row.CustomerID
+			attempt.CustomerID, attempt.ConsentID = row.CustomerID, row.ID
 			if err := s.claimFlow(ctx, attempt, row); err != nil {
 				return nil, err
 			}

@@ -122,7 +122,7 @@ func (s *Server) ListPartnerBanks(
 	size := min(service.PageSize(req.GetPageSize()), partnerBankPage)
 	// Providers page by number, so a token goes with its page size.
 	scope := []string{service.TenantOf(ctx), "partnerBanks", strconv.Itoa(size)}
-	token, err := service.DecodeToken(req.GetPageToken(), "pageToken", scope...)
+	token, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
 	if err != nil {
 		return nil, err
 	}
@@ -145,9 +145,9 @@ func (s *Server) ListPartnerBanks(
 	}
 	switch {
 	case len(banks) >= size:
-		resp.NextPageToken = service.EncodeToken(p.ID+"/"+strconv.Itoa(page+1), scope...)
+		resp.NextPageToken = s.Tokens.Encode(p.ID+"/"+strconv.Itoa(page+1), scope...)
 	case at+1 < len(everywhere):
-		resp.NextPageToken = service.EncodeToken(everywhere[at+1].ID+"/1", scope...)
+		resp.NextPageToken = s.Tokens.Encode(everywhere[at+1].ID+"/1", scope...)
 	}
 	return resp, nil
 }

@@ -24,6 +24,7 @@ type Server struct {
 	Store     *service.Store
 	Tenants   service.Tenants
 	Clock     service.Clock
+	Tokens    service.Tokens
 	Log       *slog.Logger
 	Load      *service.Loader
 	Keys      *keys.Keys

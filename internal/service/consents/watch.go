@@ -9,6 +9,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/history"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/watch"
@@ -18,9 +19,9 @@ import (
 type Feed = watch.Feed[*consentv1.WatchConsentsResponse]
 
 // NewFeed makes the feed of the consent log.
-func NewFeed(tails store.Tails, clock service.Clock, log *slog.Logger) *Feed {
+func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Logger) *Feed {
 	return watch.NewFeed(watch.Source[store.ConsentEntry, *consentv1.WatchConsentsResponse]{
-		Log: store.ConsentLog, Tails: tails, Tail: tails.TailConsents, Logger: log,
+		Log: store.ConsentLog, Tokens: service.Tokens{Keys: k}, Tails: tails, Tail: tails.TailConsents, Logger: log,
 		Read: func(r store.Reader, topic watch.Topic, after store.Cursor, limit int) ([]store.ConsentEntry, error) {
 			return r.ConsentEntries(topic.ID, after, limit)
 		},
@@ -31,8 +32,8 @@ func NewFeed(tails store.Tails, clock service.Clock, log *slog.Logger) *Feed {
 		Message: func(e store.ConsentEntry, token string) *consentv1.WatchConsentsResponse {
 			return &consentv1.WatchConsentsResponse{
 				Kind: consentv1.WatchConsentsResponse_EVENT, Consent: e.After,
-				Event: history.EventResource(e.ConsentID, e.Event), ResumeToken: token,
-				SendTime: timestamppb.New(clock.Now()),
+				Event:       history.EventResource(service.Names{Keys: k}, e.Tenant, e.ConsentID, e.Event),
+				ResumeToken: token, SendTime: timestamppb.New(clock.Now()),
 			}
 		},
 	})

@@ -28,6 +28,7 @@ type Server struct {
 	Store     *service.Store
 	Tenants   service.Tenants
 	Clock     service.Clock
+	Tokens    service.Tokens
 	Load      *service.Loader
 	Audit     *audit.Trail
 	Once      *once.Runner
@@ -73,7 +74,7 @@ func (s *Server) ListCustomers(
 ) (*customerv1.ListCustomersResponse, error) {
 	tenant, size := service.TenantOf(ctx), service.PageSize(req.GetPageSize())
 	scope := []string{tenant, "customers", req.GetReference()}
-	after, err := service.DecodeToken(req.GetPageToken(), "pageToken", scope...)
+	after, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func (s *Server) ListCustomers(
 		}
 		if len(rows) > size {
 			rows = rows[:size]
-			resp.NextPageToken = service.EncodeToken(rows[size-1].ID, scope...)
+			resp.NextPageToken = s.Tokens.Encode(rows[size-1].ID, scope...)
 		}
 		for _, row := range rows {
 			resp.Customers = append(resp.Customers, row.Resource)

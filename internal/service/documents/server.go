@@ -22,6 +22,7 @@ type Server struct {
 	Store   *service.Store
 	Tenants service.Tenants
 	Clock   service.Clock
+	Tokens  service.Tokens
 	Load    *service.Loader
 	Audit   *audit.Trail
 	Once    *once.Runner
@@ -58,7 +59,7 @@ func (s *Server) ListShipments(
 		CustomerID: strings.TrimPrefix(req.GetCustomer(), "customers/"), Status: req.GetStatus(),
 	}
 	scope := []string{tenant, "shipments", filter.CustomerID, filter.Status.String()}
-	after, err := service.DecodeToken(req.GetPageToken(), "pageToken", scope...)
+	after, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (s *Server) ListShipments(
 		}
 		if len(rows) > size {
 			rows = rows[:size]
-			resp.NextPageToken = service.EncodeToken(rows[size-1].ID, scope...)
+			resp.NextPageToken = s.Tokens.Encode(rows[size-1].ID, scope...)
 		}
 		for _, row := range rows {
 			resp.Shipments = append(resp.Shipments, row.Resource)

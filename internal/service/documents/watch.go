@@ -8,6 +8,7 @@ import (
 
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/watch"
@@ -17,9 +18,9 @@ import (
 type Feed = watch.Feed[*documentsv1.WatchShipmentsResponse]
 
 // NewFeed makes the feed of the shipment log.
-func NewFeed(tails store.Tails, clock service.Clock, log *slog.Logger) *Feed {
+func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Logger) *Feed {
 	return watch.NewFeed(watch.Source[store.ShipmentEntry, *documentsv1.WatchShipmentsResponse]{
-		Log: store.ShipmentLog, Tails: tails, Tail: tails.TailShipments, Logger: log,
+		Log: store.ShipmentLog, Tokens: service.Tokens{Keys: k}, Tails: tails, Tail: tails.TailShipments, Logger: log,
 		Read: func(r store.Reader, topic watch.Topic, after store.Cursor, limit int) ([]store.ShipmentEntry, error) {
 			return r.ShipmentEntries(topic.ID, after, limit)
 		},

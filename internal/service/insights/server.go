@@ -60,7 +60,7 @@ func (s *Server) readInsights(
 		return nil, s.Reads.Explain(ctx, row, err)
 	}
 	result.Origin = insightsv1.Insights_NATIVE
-	result.Accounts = bankdata.NameAccounts(row, accounts)
+	result.Accounts = s.Reads.NameAccounts(row, accounts)
 	return result, nil
 }
 
@@ -81,7 +81,7 @@ func (s *Server) deriveInsights(
 		if err != nil {
 			return nil, s.Reads.Explain(ctx, row, err)
 		}
-		t.Account = service.AccountName(row.ID, t.AccountID)
+		t.Account = s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID)
 		d.Add(t.Transaction)
 	}
 	return d.Result(p.Market(row.Market).Location), nil
@@ -153,7 +153,7 @@ func (s *Server) nameAnalysed(
 				name = ""
 				break
 			}
-			name = service.AccountName(row.ID, account.ID)
+			name = s.Reads.Names.Account(row.Tenant, row.ID, account.ID)
 		}
 		a.Account = name
 	}

@@ -17,6 +17,7 @@ type Server struct {
 
 	Store   *service.Store
 	Tenants service.Tenants
+	Tokens  service.Tokens
 }
 
 // ListProviders implements providerv1.ProviderServiceServer.
@@ -28,7 +29,7 @@ func (s *Server) ListProviders(
 	for _, p := range s.Tenants[tenant].Providers {
 		all = append(all, providerResource(p))
 	}
-	page, next, err := service.SlicePage(all, req, tenant, "providers")
+	page, next, err := service.SlicePage(s.Tokens, all, req, tenant, "providers")
 	return &providerv1.ListProvidersResponse{Providers: page, NextPageToken: next}, err
 }
 
@@ -81,7 +82,7 @@ func (s *Server) ListProviderUsers(
 	asked := service.PageSize(req.GetPageSize())
 	size := min(asked, p.Users.MaxUserPage())
 	scope := []string{tenant, "users", p.ID, strconv.Itoa(size)}
-	page, err := service.OffsetOf(req, scope...)
+	page, err := s.Tokens.OffsetOf(req, scope...)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func (s *Server) ListProviderUsers(
 		}
 	}
 	if page > 0 {
-		resp.NextPageToken = service.OffsetToken(page, scope...)
+		resp.NextPageToken = s.Tokens.OffsetToken(page, scope...)
 	}
 	var customers map[string]string
 	err = s.Store.View(ctx, service.TenantOf(ctx), func(r store.Reader) (err error) {

@@ -49,7 +49,7 @@ func (t *tx) claim(d due, lease store.Lease) (*store.Consent, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := one(&t.reader, scanConsent, selectConsents+"WHERE tenant = ? AND id = ?", d.tenant, d.id)
+	c, err := one(&t.reader, t.scanConsent, selectConsents+"WHERE tenant = ? AND id = ?", d.tenant, d.id)
 	if err != nil {
 		return nil, err
 	}

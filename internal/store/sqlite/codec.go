@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -36,7 +37,29 @@ func lookup(l store.Lookup) []byte {
 // blob is how bytes that may be absent are kept.
 func blob(b []byte) []byte { return lookup(b) }
 
-// encode is how a message is kept. A message without content, or none, is an empty blob, never NULL.
+// sealMessage is how a message is kept that only its owner's key opens. A message without content, or none, is sealed
+// like any other.
+func sealMessage(box *keys.Box, m proto.Message, place ...string) ([]byte, error) {
+	blob, err := proto.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return box.Seal(blob, place...)
+}
+
+// openMessage is the inverse of sealMessage.
+func openMessage[T any, M interface {
+	*T
+	proto.Message
+}](box *keys.Box, sealed []byte, place ...string) (M, error) {
+	blob, err := box.Open(sealed, place...)
+	if err != nil {
+		return nil, err
+	}
+	return decode[T, M](blob)
+}
+
+// encode is how a message is kept in clear text. A message without content is an empty blob, never NULL.
 func encode(m proto.Message) ([]byte, error) {
 	blob, err := proto.Marshal(m)
 	if blob == nil {

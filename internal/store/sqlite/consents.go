@@ -7,23 +7,24 @@ import (
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
 )
 
 const selectConsents = `
 	SELECT tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until,
 		withdrawals, redirects, flow, reference, resource, next_poll, poll_step, last_poll, last_read, missing_since,
-		missing_count, ended, version
+		missing_count, ended, version,
+		(SELECT wrapped FROM data_keys k WHERE k.tenant = consents.tenant AND k.owner = consents.customer_id)
 	FROM consents `
 
-func scanConsent(row row) (*store.Consent, error) {
+func (r *reader) scanConsent(row row) (*store.Consent, error) {
 	var c store.Consent
-	var redirects, resource, withdrawals []byte
+	var redirects, resource, state, withdrawals, key []byte
 	var validUntil, nextPoll, lastPoll, lastRead, missingSince int64
 	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market,
-		&c.State, &validUntil, &withdrawals, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll,
-		&c.PollStep, &lastPoll, &lastRead, &missingSince, &c.Missing.Count, &c.Ended,
-		&c.Version)
+		&state, &validUntil, &withdrawals, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll,
+		&c.PollStep, &lastPoll, &lastRead, &missingSince, &c.Missing.Count, &c.Ended, &c.Version, &key)
 	if err != nil {
 		return nil, err
 	}
@@ -32,19 +33,29 @@ func scanConsent(row row) (*store.Consent, error) {
 	if err := json.Unmarshal(withdrawals, &c.Withdrawals); err != nil {
 		return nil, err
 	}
-	if redirects != nil {
-		if c.Redirects, err = decode[consentv1.Consent_RedirectUris](redirects); err != nil {
+	box, err := r.box(c.Tenant, c.CustomerID, key)
+	if err != nil {
+		return nil, err
+	}
+	if state != nil {
+		if c.State, err = box.Open(state, "consents.state", c.ID); err != nil {
 			return nil, err
 		}
 	}
-	c.Resource, err = decode[consentv1.Consent](resource)
+	if redirects != nil {
+		c.Redirects, err = openMessage[consentv1.Consent_RedirectUris](box, redirects, "consents.redirects", c.ID)
+		if err != nil {
+			return nil, err
+		}
+	}
+	c.Resource, err = openMessage[consentv1.Consent](box, resource, "consents.resource", c.ID)
 	return &c, err
 }
 
 // consentColumns are the values of a consent's changeable columns, in the order in which InsertConsent and
 // UpdateConsent name them.
-func consentColumns(c *store.Consent) ([]any, error) {
-	resource, err := encode(c.Resource)
+func consentColumns(c *store.Consent, box *keys.Box) ([]any, error) {
+	resource, err := sealMessage(box, c.Resource, "consents.resource", c.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -52,14 +63,19 @@ func consentColumns(c *store.Consent) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var redirects []byte
+	var redirects, state []byte
 	if c.Redirects != nil {
-		if redirects, err = encode(c.Redirects); err != nil {
+		if redirects, err = sealMessage(box, c.Redirects, "consents.redirects", c.ID); err != nil {
+			return nil, err
+		}
+	}
+	if len(c.State) > 0 {
+		if state, err = box.Seal(c.State, "consents.state", c.ID); err != nil {
 			return nil, err
 		}
 	}
 	return []any{
-		c.CustomerID, c.Provider, c.ProviderRef, c.UserID, c.PartnerBank, c.Market, blob(c.State), micros(c.ValidUntil),
+		c.CustomerID, c.Provider, c.ProviderRef, c.UserID, c.PartnerBank, c.Market, state, micros(c.ValidUntil),
 		string(withdrawals), redirects, c.Flow,
 		lookup(c.Reference), int32(c.Resource.GetStatus()), resource, micros(c.NextPoll), c.PollStep,
 		micros(c.LastPoll), micros(c.LastRead), micros(c.Missing.Since), c.Missing.Count, c.Ended,
@@ -67,7 +83,7 @@ func consentColumns(c *store.Consent) ([]any, error) {
 }
 
 func (r *reader) Consent(id string) (*store.Consent, error) {
-	return one(r, scanConsent, selectConsents+"WHERE tenant = ? AND id = ? AND deleted = 0", r.tenant, id)
+	return one(r, r.scanConsent, selectConsents+"WHERE tenant = ? AND id = ? AND deleted = 0", r.tenant, id)
 }
 
 func (r *reader) Consents(filter store.ConsentFilter, page store.Page) ([]*store.Consent, error) {
@@ -98,7 +114,7 @@ func (r *reader) Consents(filter store.ConsentFilter, page store.Page) ([]*store
 		where += " AND +status IN (SELECT value FROM json_each(?))"
 		args = append(args, values)
 	}
-	return all(r, scanConsent, selectConsents+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
+	return all(r, r.scanConsent, selectConsents+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
 }
 
 func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store.Consent, error) {
@@ -106,7 +122,7 @@ func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	found, err := all(r, scanConsent, selectConsents+`
+	found, err := all(r, r.scanConsent, selectConsents+`
 		WHERE tenant = ? AND provider = ? AND provider_ref <> '' AND provider_ref IN (SELECT value FROM
 		json_each(?)) AND deleted = 0`,
 		r.tenant, provider, values)
@@ -124,7 +140,11 @@ func (t *tx) InsertConsent(c *store.Consent) error {
 	if err := t.own(c.Tenant); err != nil {
 		return err
 	}
-	columns, err := consentColumns(c)
+	box, err := t.boxOf(c.CustomerID)
+	if err != nil {
+		return err
+	}
+	columns, err := consentColumns(c, box)
 	if err != nil {
 		return t.fail(err)
 	}
@@ -144,7 +164,11 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 	if err := t.own(c.Tenant); err != nil {
 		return err
 	}
-	columns, err := consentColumns(c)
+	box, err := t.boxOf(c.CustomerID)
+	if err != nil {
+		return err
+	}
+	columns, err := consentColumns(c, box)
 	if err != nil {
 		return t.fail(err)
 	}
@@ -183,14 +207,34 @@ func (t *tx) missingOrConflict(query string, args ...any) error {
 	}
 }
 
+// DeleteConsent leaves of the row whose it was and that it is deleted.
 func (t *tx) DeleteConsent(id string) error {
 	changed, err := t.exec(`
-		UPDATE consents SET deleted = 1, next_poll = 0, last_read = 0, state = NULL, version = version + 1
+		UPDATE consents SET
+			deleted = 1, next_poll = 0, last_read = 0, state = NULL, redirects = NULL, reference = NULL,
+			resource = x'', provider_ref = '', user_id = '', partner_bank = '', withdrawals = '{}', valid_until = 0,
+			claim_owner = '', claim_until = 0, version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0`, t.tenant, id)
-	if err == nil && changed == 0 {
-		err = store.ErrNotFound
+	if err != nil {
+		return err
 	}
-	return err
+	if changed == 0 {
+		return store.ErrNotFound
+	}
+	t.purge = true
+	if err := t.stripLog(id); err != nil {
+		return err
+	}
+	for _, query := range []string{
+		deleteCallbacks,
+		"UPDATE idempotency SET erased = 1, response = NULL, failure = NULL WHERE tenant = ? AND consent_id = ? AND " +
+			"consent_id <> ''",
+	} {
+		if _, err := t.exec(query, t.tenant, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *tx) PauseProvider(provider string, until time.Time) error {

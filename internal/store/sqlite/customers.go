@@ -12,29 +12,32 @@ const selectCustomers = `
 	SELECT tenant, id, reference, resource, (
 		SELECT json_group_object(provider, user_id) FROM customer_users u WHERE u.tenant = c.tenant AND
 		u.customer_id = c.id
-	) FROM customers c `
+	), (SELECT wrapped FROM data_keys k WHERE k.tenant = c.tenant AND k.owner = c.id) FROM customers c `
 
-func scanCustomer(row row) (*store.Customer, error) {
+func (r *reader) scanCustomer(row row) (*store.Customer, error) {
 	var c store.Customer
-	var resource []byte
+	var resource, key []byte
 	var users string
-	if err := row.Scan(&c.Tenant, &c.ID, (*[]byte)(&c.Reference), &resource, &users); err != nil {
+	if err := row.Scan(&c.Tenant, &c.ID, (*[]byte)(&c.Reference), &resource, &users, &key); err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal([]byte(users), &c.Users); err != nil {
 		return nil, err
 	}
-	var err error
-	c.Resource, err = decode[customerv1.Customer](resource)
+	box, err := r.box(c.Tenant, c.ID, key)
+	if err != nil {
+		return nil, err
+	}
+	c.Resource, err = openMessage[customerv1.Customer](box, resource, "customers.resource", c.ID)
 	return &c, err
 }
 
 func (r *reader) Customer(id string) (*store.Customer, error) {
-	return one(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND id = ?", r.tenant, id)
+	return one(r, r.scanCustomer, selectCustomers+"WHERE tenant = ? AND id = ?", r.tenant, id)
 }
 
 func (r *reader) CustomerByReference(reference store.Lookup) (*store.Customer, error) {
-	return one(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND reference = ?", r.tenant, lookup(reference))
+	return one(r, r.scanCustomer, selectCustomers+"WHERE tenant = ? AND reference = ?", r.tenant, lookup(reference))
 }
 
 func (r *reader) CustomersByUser(provider string, users []string) (map[string]string, error) {
@@ -57,7 +60,7 @@ func (r *reader) CustomersByUser(provider string, users []string) (map[string]st
 }
 
 func (r *reader) Customers(page store.Page) ([]*store.Customer, error) {
-	return all(r, scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", r.tenant, page.After,
+	return all(r, r.scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", r.tenant, page.After,
 		max(page.Size, 0))
 }
 
@@ -65,12 +68,19 @@ func (t *tx) InsertCustomer(c *store.Customer) error {
 	if err := t.own(c.Tenant); err != nil {
 		return err
 	}
-	resource, err := encode(c.Resource)
+	box, key, err := t.newBox(c.ID)
+	if err != nil {
+		return err
+	}
+	resource, err := sealMessage(box, c.Resource, "customers.resource", c.ID)
 	if err != nil {
 		return t.fail(err)
 	}
 	const insert = "INSERT INTO customers (tenant, id, reference, resource) VALUES (?, ?, ?, ?)"
 	if _, err := t.exec(insert, c.Tenant, c.ID, lookup(c.Reference), resource); err != nil {
+		return err
+	}
+	if err := t.keepKey(c.ID, key); err != nil {
 		return err
 	}
 	return t.putUsers(c)
@@ -80,7 +90,11 @@ func (t *tx) UpdateCustomer(c *store.Customer) error {
 	if err := t.own(c.Tenant); err != nil {
 		return err
 	}
-	resource, err := encode(c.Resource)
+	box, err := t.boxOf(c.ID)
+	if err != nil {
+		return err
+	}
+	resource, err := sealMessage(box, c.Resource, "customers.resource", c.ID)
 	if err != nil {
 		return t.fail(err)
 	}

@@ -59,7 +59,10 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 		id); live || err != nil {
 		return removed, err
 	}
-	_, err = t.exec("DELETE FROM customers WHERE tenant = ? AND id = ?", t.tenant, id)
+	if _, err := t.exec("DELETE FROM customers WHERE tenant = ? AND id = ?", t.tenant, id); err != nil {
+		return removed, err
+	}
+	err = t.eraseKey(id)
 	removed.Done = err == nil
 	return removed, err
 }
@@ -83,23 +86,19 @@ func (t *tx) deleteRecord(rowid string) error {
 	return err
 }
 
-// eraseConsent removes a consent with all that is about it.
+// eraseConsent removes what DeleteConsent left of a consent, but for the log's entry.
 func (t *tx) eraseConsent(id string) error {
-	if err := t.stripLog(id); err != nil {
-		return err
-	}
-	for _, query := range []string{deleteCallbacks, "DELETE FROM consents WHERE tenant = ? AND id = ?"} {
-		if _, err := t.exec(query, t.tenant, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := t.exec("DELETE FROM consents WHERE tenant = ? AND id = ?", t.tenant, id)
+	return err
 }
 
-// stripLog removes a consent's entries from the log, but for that of its deletion, of which it leaves the name and the
-// times.
+// deletedEvent is the one that stays.
+const deletedEvent = consentv1.ConsentEvent_DELETED
+
+// stripLog removes a consent's entries from the log, but for that of its deletion, of which it leaves name, count and
+// times, in clear text: no key is left to open it with.
 func (t *tx) stripLog(consentID string) error {
-	const deleted = int32(consentv1.ConsentEvent_DELETED)
+	const deleted = int32(deletedEvent)
 	if _, err := t.exec("DELETE FROM consent_log WHERE tenant = ? AND consent_id = ? AND type <> ?", t.tenant,
 		consentID, deleted); err != nil {
 		return err
@@ -117,13 +116,13 @@ func (t *tx) stripLog(consentID string) error {
 		if err != nil {
 			return t.fail(err)
 		}
-		resource, err := encode(&consentv1.Consent{Name: e.After.GetName()})
+		resource, err := encode(&consentv1.Consent{Name: e.After.GetName(), EventCount: e.After.GetEventCount()})
 		if err != nil {
 			return t.fail(err)
 		}
-		const strip = "UPDATE consent_log SET event = ?, resource = ? WHERE tenant = ? AND consent_id = ? AND " +
-			"sequence = ?"
-		if _, err := t.exec(strip, string(event), resource, t.tenant, consentID, e.Event.Sequence); err != nil {
+		const strip = "UPDATE consent_log SET owner = '', event = ?, resource = ? WHERE tenant = ? AND " +
+			"consent_id = ? AND sequence = ?"
+		if _, err := t.exec(strip, event, resource, t.tenant, consentID, e.Event.Sequence); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"encoding/json"
+	"strconv"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
@@ -9,28 +10,45 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-func scanEvent(row row) (event consent.Event, err error) {
-	var text string
-	if err := row.Scan(&text); err != nil {
-		return event, err
-	}
-	return event, json.Unmarshal([]byte(text), &event)
-}
-
-// Both logs are read by these columns. One entry is scanned with the epoch, which its cursor carries.
+// Both logs are read by these columns. One entry is scanned with the epoch, which its cursor carries. Only an entry
+// that was stripped has no owner: it is in clear text.
 const (
-	selectConsentLog  = "SELECT position, tenant, consent_id, event, resource FROM consent_log "
-	selectShipmentLog = "SELECT position, tenant, shipment_id, resource FROM shipment_log "
+	selectConsentLog = `
+		SELECT position, tenant, consent_id, sequence, owner, event, resource,
+			(SELECT wrapped FROM data_keys k WHERE k.tenant = consent_log.tenant AND k.owner = consent_log.owner)
+		FROM consent_log `
+	selectShipmentLog = `
+		SELECT position, tenant, shipment_id, owner, resource,
+			(SELECT wrapped FROM data_keys k WHERE k.tenant = shipment_log.tenant AND k.owner = shipment_log.owner)
+		FROM shipment_log `
 )
 
+// place is what a column of a consent's entry is bound to.
+func place(column, consentID string, sequence int64) []string {
+	return []string{column, consentID, strconv.FormatInt(sequence, 10)}
+}
+
 func (r *reader) scanConsentEntry(row row) (e store.ConsentEntry, err error) {
-	var position int64
-	var event string
-	var resource []byte
-	if err := row.Scan(&position, &e.Tenant, &e.ConsentID, &event, &resource); err != nil {
+	var position, sequence int64
+	var owner string
+	var event, resource, key []byte
+	err = row.Scan(&position, &e.Tenant, &e.ConsentID, &sequence, &owner, &event, &resource, &key)
+	if err != nil {
 		return e, err
 	}
-	if err := json.Unmarshal([]byte(event), &e.Event); err != nil {
+	if owner != "" {
+		box, err := r.box(e.Tenant, owner, key)
+		if err != nil {
+			return e, err
+		}
+		if event, err = box.Open(event, place("consent_log.event", e.ConsentID, sequence)...); err != nil {
+			return e, err
+		}
+		if resource, err = box.Open(resource, place("consent_log.resource", e.ConsentID, sequence)...); err != nil {
+			return e, err
+		}
+	}
+	if err := json.Unmarshal(event, &e.Event); err != nil {
 		return e, err
 	}
 	e.Cursor = store.NewCursor(store.ConsentLog, r.epoch, position)
@@ -40,18 +58,42 @@ func (r *reader) scanConsentEntry(row row) (e store.ConsentEntry, err error) {
 
 func (r *reader) scanShipmentEntry(row row) (e store.ShipmentEntry, err error) {
 	var position int64
-	var resource []byte
-	if err := row.Scan(&position, &e.Tenant, &e.ShipmentID, &resource); err != nil {
+	var owner string
+	var resource, key []byte
+	if err := row.Scan(&position, &e.Tenant, &e.ShipmentID, &owner, &resource, &key); err != nil {
+		return e, err
+	}
+	box, err := r.box(e.Tenant, owner, key)
+	if err != nil {
 		return e, err
 	}
 	e.Cursor = store.NewCursor(store.ShipmentLog, r.epoch, position)
-	e.After, err = decode[documentsv1.Shipment](resource)
+	e.After, err = openMessage[documentsv1.Shipment](box, resource, "shipment_log.resource", e.ShipmentID)
 	return e, err
 }
 
 func (r *reader) Events(consentID string, after int64, limit int) ([]consent.Event, error) {
-	return all(r, scanEvent, `
-		SELECT event FROM consent_log
+	scan := func(row row) (event consent.Event, err error) {
+		var sequence int64
+		var owner string
+		var sealed, key []byte
+		if err := row.Scan(&sequence, &owner, &sealed, &key); err != nil {
+			return event, err
+		}
+		box, err := r.box(r.tenant, owner, key)
+		if err != nil {
+			return event, err
+		}
+		text, err := box.Open(sealed, place("consent_log.event", consentID, sequence)...)
+		if err != nil {
+			return event, err
+		}
+		return event, json.Unmarshal(text, &event)
+	}
+	return all(r, scan, `
+		SELECT sequence, owner, event,
+			(SELECT wrapped FROM data_keys k WHERE k.tenant = consent_log.tenant AND k.owner = consent_log.owner)
+		FROM consent_log
 		WHERE tenant = ?1 AND consent_id = ?2 AND sequence > ?3
 			AND EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0)
 		ORDER BY sequence LIMIT ?4`, r.tenant, consentID, after, max(limit, 0))
@@ -136,46 +178,71 @@ func (r *reader) head(log store.Log) (int64, error) {
 // logTables are the tables of the logs.
 var logTables = map[store.Log]string{store.ConsentLog: "consent_log", store.ShipmentLog: "shipment_log"}
 
+// owner is whose data key seals a row's entries, with that key.
+type owner struct {
+	id  string
+	key []byte
+}
+
+func scanOwner(row row) (o owner, err error) { return o, row.Scan(&o.id, &o.key) }
+
 func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1.Consent) error {
 	text, err := json.Marshal(event)
 	if err != nil {
 		return t.fail(err)
 	}
-	resource, err := encode(after)
+	owner, err := one(&t.reader, scanOwner, `
+		SELECT customer_id, wrapped FROM consents c JOIN data_keys k ON k.tenant = c.tenant AND k.owner = c.customer_id
+		WHERE c.tenant = ? AND c.id = ? AND c.deleted = 0`, t.tenant, consentID)
+	if err != nil {
+		return err
+	}
+	box, err := t.opened(t.box(t.tenant, owner.id, owner.key))
+	if err != nil {
+		return err
+	}
+	sealed, err := box.Seal(text, place("consent_log.event", consentID, event.Sequence)...)
+	if err != nil {
+		return t.fail(err)
+	}
+	resource, err := sealMessage(box, after, place("consent_log.resource", consentID, event.Sequence)...)
 	if err != nil {
 		return t.fail(err)
 	}
 	appended, err := t.exec(`
-		INSERT INTO consent_log (tenant, consent_id, sequence, type, event, resource)
-		SELECT ?1, ?2, ?3, ?4, ?5, ?6
-		WHERE EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0)
-			AND ?3 = 1 + (SELECT coalesce(max(sequence), 0) FROM consent_log WHERE tenant = ?1 AND consent_id = ?2)`,
-		t.tenant, consentID, event.Sequence, int32(event.Type), string(text), resource)
+		INSERT INTO consent_log (tenant, consent_id, sequence, type, owner, event, resource)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+		WHERE ?3 = 1 + (SELECT coalesce(max(sequence), 0) FROM consent_log WHERE tenant = ?1 AND consent_id = ?2)`,
+		t.tenant, consentID, event.Sequence, int32(event.Type), owner.id, sealed, resource)
 	if err != nil {
 		return err
 	}
 	if appended == 0 {
-		return t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 0", t.tenant,
-			consentID)
+		return store.ErrConflict
 	}
 	t.touched[store.ConsentLog] = true
 	return nil
 }
 
 func (t *tx) AppendShipment(shipmentID string, after *documentsv1.Shipment) error {
-	resource, err := encode(withoutPDF(after))
-	if err != nil {
-		return t.fail(err)
-	}
-	appended, err := t.exec(`
-		INSERT INTO shipment_log (tenant, shipment_id, resource)
-		SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM shipments WHERE tenant = ?1 AND id = ?2)`, t.tenant, shipmentID,
-		resource)
+	owner, err := one(&t.reader, scanOwner, `
+		SELECT owner, wrapped FROM shipments s
+		JOIN data_keys k ON k.tenant = s.tenant AND k.owner = coalesce(s.customer_id, s.id)
+		WHERE s.tenant = ? AND s.id = ?`, t.tenant, shipmentID)
 	if err != nil {
 		return err
 	}
-	if appended == 0 {
-		return store.ErrNotFound
+	box, err := t.opened(t.box(t.tenant, owner.id, owner.key))
+	if err != nil {
+		return err
+	}
+	resource, err := sealMessage(box, withoutPDF(after), "shipment_log.resource", shipmentID)
+	if err != nil {
+		return t.fail(err)
+	}
+	const insert = "INSERT INTO shipment_log (tenant, shipment_id, owner, resource) VALUES (?, ?, ?, ?)"
+	if _, err := t.exec(insert, t.tenant, shipmentID, owner.id, resource); err != nil {
+		return err
 	}
 	t.touched[store.ShipmentLog] = true
 	return nil

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"kontor.dev/kontor/internal/keys/keystest"
 )
 
 // stepsOf makes migration files 0001_step.sql and so on.
@@ -103,7 +105,7 @@ func TestForeignSchemas(t *testing.T) {
 		},
 	} {
 		path := filepath.Join(dir, name+".db")
-		s, err := Open(t.Context(), path, Options{})
+		s, err := Open(t.Context(), path, keystest.StoreKey(), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +119,7 @@ func TestForeignSchemas(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		s, err = Open(t.Context(), path, Options{})
+		s, err = Open(t.Context(), path, keystest.StoreKey(), Options{})
 		if err == nil {
 			s.Close()
 		}

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"kontor.dev/kontor/internal/keys/keystest"
 )
 
 // TestMain lets the test binary be the other process that some tests need.
@@ -51,7 +53,7 @@ func runChild(role, path string) int {
 		_ = lock.Close()
 		return 0
 	}
-	s, err := Open(context.Background(), path, Options{})
+	s, err := Open(context.Background(), path, keystest.StoreKey(), Options{})
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -181,7 +183,7 @@ func TestKill(t *testing.T) {
 		if err := cmd.Wait(); err == nil {
 			t.Fatal("the child ended by itself")
 		}
-		s, err := Open(t.Context(), path, Options{})
+		s, err := Open(t.Context(), path, keystest.StoreKey(), Options{})
 		if err != nil {
 			t.Fatalf("after a kill: %v", err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -19,6 +20,8 @@ type reader struct {
 	tenant string
 	// epoch is that of the logs.
 	epoch string
+	// keys open what is sealed; nil where nothing is to be opened.
+	keys *keys.Keys
 	// failed is the first error other than those that store documents. After it nothing more is done: SQLite may have
 	// ended the transaction by itself, and what followed would be committed statement by statement.
 	failed error

@@ -491,7 +491,8 @@ func TestGivingUpAsTheTurnComes(t *testing.T) {
 	}
 	open := turn.open
 	x := &tx{
-		reader: reader{ctx: t.Context(), run: t.Context(), c: turn.conn, tenant: tenant}, touched: map[store.Log]bool{},
+		reader:  reader{ctx: t.Context(), run: t.Context(), c: turn.conn, tenant: tenant, keys: s.keys},
+		touched: map[store.Log]bool{},
 	}
 	if err := turn.run(x, func(x *tx) error { return insert(x, "a") }); err != nil {
 		t.Fatal(err)

@@ -1,24 +1,37 @@
 package sqlite
 
 import (
+	"cmp"
+	"errors"
+
 	"google.golang.org/protobuf/proto"
 
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/store"
 )
 
-const selectShipments = "SELECT tenant, id, coalesce(customer_id, ''), provider, resource, version FROM shipments "
+const selectShipments = `
+	SELECT tenant, id, coalesce(customer_id, ''), provider, resource, version, (
+		SELECT wrapped FROM data_keys k
+		WHERE k.tenant = shipments.tenant AND k.owner = coalesce(shipments.customer_id, shipments.id)
+	) FROM shipments `
 
-func scanShipment(row row) (*store.Shipment, error) {
+func (r *reader) scanShipment(row row) (*store.Shipment, error) {
 	var s store.Shipment
-	var resource []byte
-	if err := row.Scan(&s.Tenant, &s.ID, &s.CustomerID, &s.Provider, &resource, &s.Version); err != nil {
+	var resource, key []byte
+	if err := row.Scan(&s.Tenant, &s.ID, &s.CustomerID, &s.Provider, &resource, &s.Version, &key); err != nil {
 		return nil, err
 	}
-	var err error
-	s.Resource, err = decode[documentsv1.Shipment](resource)
+	box, err := r.box(s.Tenant, ownerOf(&s), key)
+	if err != nil {
+		return nil, err
+	}
+	s.Resource, err = openMessage[documentsv1.Shipment](box, resource, "shipments.resource", s.ID)
 	return &s, err
 }
+
+// ownerOf tells whose data key seals a shipment: its customer's, or its own.
+func ownerOf(s *store.Shipment) string { return cmp.Or(s.CustomerID, s.ID) }
 
 // withoutPDF sees to it that no document is kept, whoever forgets to take it out.
 func withoutPDF(s *documentsv1.Shipment) *documentsv1.Shipment {
@@ -31,7 +44,7 @@ func withoutPDF(s *documentsv1.Shipment) *documentsv1.Shipment {
 }
 
 func (r *reader) Shipment(id string) (*store.Shipment, error) {
-	return one(r, scanShipment, selectShipments+"WHERE tenant = ? AND id = ?", r.tenant, id)
+	return one(r, r.scanShipment, selectShipments+"WHERE tenant = ? AND id = ?", r.tenant, id)
 }
 
 func (r *reader) Shipments(filter store.ShipmentFilter, page store.Page) ([]*store.Shipment, error) {
@@ -49,33 +62,52 @@ func (r *reader) Shipments(filter store.ShipmentFilter, page store.Page) ([]*sto
 		}
 		args = append(args, int32(filter.Status))
 	}
-	return all(r, scanShipment, selectShipments+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
+	return all(r, r.scanShipment, selectShipments+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
 }
 
 func (t *tx) InsertShipment(s *store.Shipment) error {
 	if err := t.own(s.Tenant); err != nil {
 		return err
 	}
-	resource, err := encode(withoutPDF(s.Resource))
+	resource, key, err := t.sealShipment(s)
 	if err != nil {
-		return t.fail(err)
+		return err
 	}
 	_, err = t.exec("INSERT INTO shipments (customer_id, provider, status, resource, tenant, id) VALUES (nullif(?, "+
 		"''), ?, ?, ?, ?, ?)",
 		s.CustomerID, s.Provider, int32(s.Resource.GetStatus()), resource, s.Tenant, s.ID)
+	if err == nil && key != nil {
+		err = t.keepKey(s.ID, key)
+	}
 	if err == nil {
 		s.Version = 1
 	}
 	return err
 }
 
+// sealShipment seals what callers see of a shipment. Where the shipment needs a data key of its own and has none, that
+// is given, to be kept.
+func (t *tx) sealShipment(s *store.Shipment) (resource, key []byte, err error) {
+	box, err := t.boxOf(ownerOf(s))
+	if s.CustomerID == "" && errors.Is(err, store.ErrNotFound) {
+		box, key, err = t.newBox(s.ID)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if resource, err = sealMessage(box, withoutPDF(s.Resource), "shipments.resource", s.ID); err != nil {
+		return nil, nil, t.fail(err)
+	}
+	return resource, key, nil
+}
+
 func (t *tx) UpdateShipment(s *store.Shipment) error {
 	if err := t.own(s.Tenant); err != nil {
 		return err
 	}
-	resource, err := encode(withoutPDF(s.Resource))
+	resource, key, err := t.sealShipment(s)
 	if err != nil {
-		return t.fail(err)
+		return err
 	}
 	changed, err := t.exec(`
 		UPDATE shipments SET customer_id = nullif(?, ''), provider = ?, status = ?, resource = ?, version = version + 1
@@ -86,6 +118,11 @@ func (t *tx) UpdateShipment(s *store.Shipment) error {
 	}
 	if changed == 0 {
 		return t.missingOrConflict("SELECT 1 FROM shipments WHERE tenant = ? AND id = ?", s.Tenant, s.ID)
+	}
+	if key != nil {
+		if err := t.keepKey(s.ID, key); err != nil {
+			return err
+		}
 	}
 	s.Version++
 	return nil
@@ -105,5 +142,5 @@ func (t *tx) DeleteShipment(id string) error {
 			return err
 		}
 	}
-	return nil
+	return t.eraseKey(id) // if it had one of its own
 }

@@ -22,8 +22,8 @@
 //
 // # Deletion
 //
-// secure_delete overwrites what is deleted with zeros. After a customer was deleted, the write-ahead log, which still
-// holds the former pages, is emptied as soon as no reader needs it.
+// secure_delete overwrites what is deleted with zeros. After a customer or a consent was deleted, the write-ahead log,
+// which still holds the former pages, is emptied as soon as no reader needs it.
 //
 // # Representation
 //
@@ -42,6 +42,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -76,10 +77,11 @@ type Options struct {
 type Store struct {
 	file    string
 	epoch   string
+	keys    *keys.Keys
 	writer  *writer
 	readers *pool
 	hub     hub
-	// purgeDue says that a customer was deleted and the write-ahead log may still hold their rows.
+	// purgeDue says that something was erased and the write-ahead log may still hold it.
 	purgeDue atomic.Bool
 	// logLimit is the size, in bytes, that the write-ahead log should not exceed by much, truncateAt that at which it
 	// is emptied. Whoever has the writer may use them.
@@ -90,13 +92,19 @@ type Store struct {
 var _ store.Database = (*Store)(nil)
 
 // Open opens the store in the file at path, makes it (mode 0600) and its folder (mode 0700) when they do not exist,
-// checks its integrity, and brings its tables up to date. It reads the whole file.
-func Open(ctx context.Context, path string, opts Options) (*Store, error) {
-	return open(ctx, path, opts, nil)
+// checks its integrity, brings its tables up to date, and opens its working keys with the store key. It reads the whole
+// file.
+func Open(ctx context.Context, path string, key *keys.StoreKey, opts Options) (*Store, error) {
+	return open(ctx, path, key, opts, nil)
 }
 
 // open is Open with further pragmas for the writer.
-func open(ctx context.Context, path string, opts Options, extra []pragma) (_ *Store, err error) {
+func open(
+	ctx context.Context, path string, key *keys.StoreKey, opts Options, extra []pragma,
+) (_ *Store, err error) {
+	if key == nil {
+		return nil, keys.ErrNoStoreKey
+	}
 	if opts.Readers <= 0 {
 		opts.Readers = max(4, runtime.GOMAXPROCS(0))
 	}
@@ -133,6 +141,9 @@ func open(ctx context.Context, path string, opts Options, extra []pragma) (_ *St
 	if err := migrate(ctx, c, migrationFiles); err != nil {
 		return nil, err
 	}
+	if s.keys, err = key.Unlock(ctx, ring{c}); err != nil {
+		return nil, err
+	}
 	s.epoch, err = c.epoch(ctx)
 	return s, err
 }
@@ -147,7 +158,7 @@ func (s *Store) View(ctx context.Context, tenant string, fn func(store.Reader) e
 
 // read runs fn in a transaction that reads.
 func (s *Store) read(ctx context.Context, tenant string, fn func(*reader) error) error {
-	err := viewOn(ctx, s.readers, reader{tenant: tenant, epoch: s.epoch}, fn)
+	err := viewOn(ctx, s.readers, reader{tenant: tenant, epoch: s.epoch, keys: s.keys}, fn)
 	s.purge()
 	return err
 }
@@ -196,7 +207,8 @@ func (s *Store) write(ctx context.Context, tenant string, fn func(*tx) error) er
 		// A statement that is interrupted could end the transaction for all who share it.
 		run := context.WithoutCancel(ctx)
 		return &tx{
-			reader: reader{ctx: ctx, run: run, c: c, tenant: tenant, epoch: s.epoch}, touched: map[store.Log]bool{},
+			reader:  reader{ctx: ctx, run: run, c: c, tenant: tenant, epoch: s.epoch, keys: s.keys},
+			touched: map[store.Log]bool{},
 		}
 	}, fn)
 	if err == nil {

@@ -19,6 +19,8 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -94,7 +96,7 @@ func events(tb testing.TB, s *Store, consentID string) (events []consent.Event) 
 // TestSettings reads the settings of every connection of a busy store.
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), Options{Readers: 3})
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), keystest.StoreKey(), Options{Readers: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +208,7 @@ func TestUnusablePaths(t *testing.T) {
 	for what, path := range map[string]string{
 		"no path": "", "a folder": dir, "below a file": filepath.Join(dir, "file", "kontor.db"),
 	} {
-		if s, err := Open(t.Context(), path, Options{}); err == nil {
+		if s, err := Open(t.Context(), path, keystest.StoreKey(), Options{}); err == nil {
 			t.Errorf("%s: opened", what)
 			s.Close()
 		}
@@ -248,7 +250,7 @@ func TestCorruptFiles(t *testing.T) {
 			if err := os.WriteFile(path, damage(bytes.Clone(intact)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			s, err := Open(t.Context(), path, Options{})
+			s, err := Open(t.Context(), path, keystest.StoreKey(), Options{})
 			if err == nil {
 				s.Close()
 			}
@@ -273,7 +275,7 @@ func TestOpenAfterFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, ErrCorrupt) {
+		if _, err := Open(t.Context(), path, keystest.StoreKey(), Options{}); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("error %v, want %v", err, ErrCorrupt)
 		}
 	}
@@ -293,7 +295,7 @@ func TestOpenAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for n := range stores {
 		group.Go(func() {
-			s, err := Open(t.Context(), path, Options{Readers: 1})
+			s, err := Open(t.Context(), path, keystest.StoreKey(), Options{Readers: 1})
 			if err != nil {
 				t.Errorf("Open: %v", err)
 				return
@@ -309,6 +311,9 @@ func TestOpenAtOnce(t *testing.T) {
 		defer s.Close()
 		if s.epoch == "" || s.epoch != opened[0].epoch {
 			t.Errorf("store %d has the epoch %q, the first %q", n, s.epoch, opened[0].epoch)
+		}
+		if !bytes.Equal(s.Keys().MAC(keys.Names, "t"), opened[0].Keys().MAC(keys.Names, "t")) {
+			t.Errorf("store %d has working keys of its own", n)
 		}
 		inUpdate(t, s, func(tx store.Tx) error {
 			return tx.InsertCustomer(&store.Customer{

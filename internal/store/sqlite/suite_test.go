@@ -3,12 +3,14 @@ package sqlite
 import (
 	"context"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/storetest"
 )
@@ -16,7 +18,7 @@ import (
 // openAt opens a store that is closed when the test ends.
 func openAt(tb testing.TB, path string, extra ...pragma) *Store {
 	tb.Helper()
-	s, err := open(tb.Context(), path, Options{}, extra)
+	s, err := open(tb.Context(), path, keystest.StoreKey(), Options{}, extra)
 	if err != nil {
 		tb.Fatalf("Open: %v", err)
 	}
@@ -39,9 +41,9 @@ func TestStore(t *testing.T) {
 	var mu sync.Mutex
 	queries := map[string]bool{}
 	t.Run("suite", func(t *testing.T) {
-		storetest.Run(t, func(t *testing.T) func() store.Database {
+		storetest.Run(t, func(t *testing.T) storetest.Prepared {
 			path := filepath.Join(t.TempDir(), "kontor.db")
-			return func() store.Database {
+			return storetest.Prepared{Stored: func() []byte { return filesOf(t, path) }, Open: func() store.Database {
 				s := openAt(t, path)
 				t.Cleanup(func() { // before it is closed
 					for _, c := range connections(s) {
@@ -53,7 +55,7 @@ func TestStore(t *testing.T) {
 					}
 				})
 				return s
-			}
+			}}
 		})
 	})
 	s := openNew(t)
@@ -63,6 +65,23 @@ func TestStore(t *testing.T) {
 	for _, query := range slices.Sorted(maps.Keys(queries)) {
 		checkPlan(t, s, query)
 	}
+}
+
+// filesOf gives what the files of a store hold.
+func filesOf(t *testing.T, path string) (all []byte) {
+	t.Helper()
+	names, err := filepath.Glob(path + "*")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("files %v (%v)", names, err)
+	}
+	for _, name := range names {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, content...)
+	}
+	return all
 }
 
 // connections are those that a store has open and nobody uses; none when the test closed it.

@@ -26,5 +26,17 @@ func (t *tx) PutWebhook(w *store.Webhook) error {
 		ON CONFLICT (tenant, key) DO UPDATE SET
 			provider = excluded.provider, registered = excluded.registered, update_time = excluded.update_time`,
 		w.Key, w.Tenant, w.Provider, w.Registered, micros(w.UpdateTime))
-	return err
+	if err != nil || !w.Registered {
+		return err
+	}
+	const former = "tenant = ?1 AND provider = ?2 AND key <> ?3"
+	for _, query := range []string{
+		"DELETE FROM callbacks WHERE tenant = ?1 AND resource IN (SELECT key FROM webhooks WHERE " + former + ")",
+		"DELETE FROM webhooks WHERE " + former,
+	} {
+		if _, err := t.exec(query, t.tenant, w.Provider, w.Key); err != nil {
+			return err
+		}
+	}
+	return nil
 }

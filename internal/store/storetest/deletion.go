@@ -176,7 +176,7 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 			Event: consent.Event{
 				Sequence: 3, Type: deleted.Type, EventTime: deleted.EventTime, ReceiveTime: deleted.ReceiveTime,
 			},
-			After: &consentv1.Consent{Name: "consents/" + c.ID},
+			After: &consentv1.Consent{Name: "consents/" + c.ID, EventCount: 3},
 		})
 		text, err := json.Marshal(entries[0])
 		if err != nil {

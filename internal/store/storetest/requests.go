@@ -113,6 +113,7 @@ func testIdempotency(t *testing.T, s *spread) {
 			return tx.CompleteIdempotency(answer)
 		})
 	}
+	update(t, s, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(hansa, 1, "")) })
 	wantError(t, "a key that nobody used", readError(t, s, get), store.ErrNotFound)
 	wantError(t, "an answer to what nobody asked", complete("owner-1", "answer", ""), store.ErrClaimLost)
 	update(t, s, func(tx store.Tx) error { return tx.InsertIdempotency(i) })

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -13,6 +14,8 @@ import (
 type spread struct {
 	stores []store.Database
 	turn   atomic.Int64
+	// stored gives all bytes of the database.
+	stored func() []byte
 }
 
 var (
@@ -39,6 +42,8 @@ func (s *spread) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+func (s *spread) Keys() *keys.Keys { return s.next().Keys() }
 
 func (s *spread) System() store.System { return spreadSystem{s} }
 

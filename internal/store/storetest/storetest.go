@@ -14,11 +14,17 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
+// Prepared is an empty database of one test's own.
+type Prepared struct {
+	// Open opens it, as often as it is called; the stores are closed when the test ends.
+	Open func() store.Database
+	// Stored gives all bytes that are stored, as somebody finds them who copies the database.
+	Stored func() []byte
+}
+
 // Run runs the suite, on one store, and on two that have one database open, as two processes have: there each call goes
-// to the other one than the call before, so that what one wrote the other must find. prepare makes an empty database of
-// the test's own and gives what opens it, as often as it is called; the stores are closed when the test ends. Tests run
-// in parallel.
-func Run(t *testing.T, prepare func(t *testing.T) (open func() store.Database)) {
+// to the other one than the call before, so that what one wrote the other must find. Tests run in parallel.
+func Run(t *testing.T, prepare func(t *testing.T) Prepared) {
 	for _, mode := range []struct {
 		name   string
 		stores int
@@ -28,10 +34,10 @@ func Run(t *testing.T, prepare func(t *testing.T) (open func() store.Database)) 
 			for _, test := range tests() {
 				t.Run(test.name, func(t *testing.T) {
 					t.Parallel()
-					open := prepare(t)
-					s := &spread{}
+					database := prepare(t)
+					s := &spread{stored: database.Stored}
 					for range mode.stores {
-						s.stores = append(s.stores, open())
+						s.stores = append(s.stores, database.Open())
 					}
 					test.run(t, s)
 				})
@@ -40,7 +46,7 @@ func Run(t *testing.T, prepare func(t *testing.T) (open func() store.Database)) 
 	}
 	t.Run("Copies of a database", func(t *testing.T) {
 		t.Parallel()
-		testForeignCursors(t, prepare(t)(), prepare(t)())
+		testForeignCursors(t, prepare(t).Open(), prepare(t).Open())
 	})
 }
 
@@ -110,6 +116,11 @@ func tests() []suiteTest {
 		{"Copies", testCopies},
 		{"Subscribe", testSubscribe},
 		{"SubscribeUnderLoad", testSubscribeUnderLoad},
+		{"Sealed", testSealed},
+		{"SameKeys", testSameKeys},
+		{"DeleteConsentErases", testDeleteConsentErases},
+		{"AnswersOfTheGone", testAnswersOfTheGone},
+		{"ReplacedWebhooks", testReplacedWebhooks},
 		{"DeleteCustomer", testDeleteCustomer},
 		{"DeleteCustomerInPieces", testDeleteCustomerInPieces},
 	}

@@ -2,7 +2,10 @@
 --   * Every table's key begins with tenant, but for what is looked up before the tenant is known (callbacks) and the logs, whose position orders
 --     them across tenants.
 --   * resource is the message that callers see, in binary protobuf. What is searched for has a column of its own beside it.
---   * reference is a keyed hash of what the caller named the row; NULL for none. request, in idempotency, is one of the whole request.
+--   * What is personal, or a key to act as somebody, is sealed with the data key of its owner: resource, event, state, redirects, response. An
+--     owner is a customer, or a shipment that has none. Names of columns and keys of rows are bound into what is sealed: it opens nowhere else.
+--   * reference is a keyed hash of what the caller named the row; NULL for none. In idempotency, request is one of the whole request, and key one of
+--     the caller's key; in callbacks, hash is one of the token; in webhooks, key is one of account and address.
 --   * Instants are microseconds since 1970 in UTC; 0 stands for none.
 --   * An id is a UUID of version 7, so that the order of ids is that of creation.
 --   * owner and lease_until say who is at work on a row, and until when others leave it alone.
@@ -13,6 +16,20 @@ CREATE TABLE epoch (
   value TEXT NOT NULL
 ) STRICT;
 INSERT INTO epoch (id, value) VALUES (1, lower(hex(randomblob(8))));
+
+-- The keys of hashes, and the key that wraps data keys, wrapped by the store key, which stands nowhere here.
+CREATE TABLE working_keys (
+  purpose TEXT NOT NULL PRIMARY KEY,
+  wrapped BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Without its data key, what an owner has here and in copies of this file cannot be read.
+CREATE TABLE data_keys (
+  tenant  TEXT NOT NULL,
+  owner   TEXT NOT NULL,
+  wrapped BLOB NOT NULL,
+  PRIMARY KEY (tenant, owner)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE customers (
   tenant    TEXT NOT NULL,
@@ -45,7 +62,7 @@ CREATE TABLE user_claims (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX user_claims_by_owner ON user_claims (owner);
 
--- A deleted consent stays, hidden, until its customer is deleted: its entries in the log belong to it.
+-- Of a deleted consent stays whose it was, until its customer is deleted.
 --
 -- While a consent is claimed, claim_owner and claim_until say by whom, and next_poll is moved to the claim's end. claim_number counts the claims,
 -- so that an owner whose claim ran out is told from the next.
@@ -102,7 +119,8 @@ CREATE TABLE consent_log (
   consent_id TEXT NOT NULL,
   sequence   INTEGER NOT NULL,
   type       INTEGER NOT NULL,
-  event      TEXT NOT NULL,
+  owner      TEXT NOT NULL, -- '' for the stripped entry of a deletion, which is in clear text
+  event      BLOB NOT NULL,
   resource   BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX consent_log_by_sequence ON consent_log (tenant, consent_id, sequence);
@@ -126,6 +144,7 @@ CREATE TABLE shipment_log (
   position    INTEGER PRIMARY KEY AUTOINCREMENT,
   tenant      TEXT NOT NULL,
   shipment_id TEXT NOT NULL,
+  owner       TEXT NOT NULL,
   resource    BLOB NOT NULL
 ) STRICT;
 CREATE INDEX shipment_log_by_shipment ON shipment_log (tenant, shipment_id, position);
@@ -153,6 +172,8 @@ CREATE TABLE idempotency (
   lease_until INTEGER NOT NULL,
   done        INTEGER NOT NULL,
   customer_id TEXT NOT NULL,
+  consent_id  TEXT NOT NULL,
+  erased      INTEGER NOT NULL DEFAULT 0,
   response    BLOB,
   failure     BLOB,
   create_time INTEGER NOT NULL,
@@ -160,6 +181,7 @@ CREATE TABLE idempotency (
 ) STRICT;
 CREATE INDEX idempotency_by_create_time ON idempotency (create_time);
 CREATE INDEX idempotency_by_customer ON idempotency (tenant, customer_id) WHERE customer_id <> '';
+CREATE INDEX idempotency_by_consent ON idempotency (tenant, consent_id) WHERE consent_id <> '';
 CREATE INDEX idempotency_open ON idempotency (owner) WHERE done = 0;
 
 CREATE TABLE intents (
