@@ -84,18 +84,24 @@ func (r *ReadOnly) View(ctx context.Context, tenant string, fn func(store.Reader
 	return viewOn(ctx, r.readers, reader{tenant: tenant, epoch: r.epoch}, func(r *reader) error { return fn(r) })
 }
 
-// AuditTrail implements store.Archive.
-func (r *ReadOnly) AuditTrail(ctx context.Context, tenant string, after int64,
-	limit int) (found []store.Audit, err error) {
-	err = viewOn(ctx, r.readers, reader{tenant: tenant, epoch: r.epoch}, func(r *reader) (err error) {
-		if tenant == "" {
-			found, err = r.everyAudit(after, limit)
-		} else {
-			found, err = r.AuditTrail(after, limit)
-		}
-		return err
-	})
-	return found, err
+// ViewAudit implements store.Archive.
+func (r *ReadOnly) ViewAudit(ctx context.Context, fn func(store.AuditTrails) error) error {
+	return viewOn(ctx, r.readers, reader{epoch: r.epoch}, func(r *reader) error { return fn(trails{r}) })
+}
+
+// trails is a store.AuditTrails.
+type trails struct{ *reader }
+
+func (t trails) Tenants() ([]string, error) { return t.auditTenants() }
+
+func (t trails) Trail(after int64, limit int) ([]store.Audit, error) {
+	return t.everyAudit(after, limit)
+}
+
+func (t trails) Of(tenant string) store.AuditReader {
+	of := *t.reader
+	of.tenant = tenant
+	return &of
 }
 
 // Backup writes the store as it stands at one moment into a new file at path, with mode 0600. The file is whole and on
