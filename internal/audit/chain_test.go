@@ -327,6 +327,7 @@ var tamperings = []tampering{
 			fmt.Sprintf("DELETE FROM audit WHERE tenant = 'a' AND position <= %d", p[2]),
 		}
 	}, found: 2},
+	{name: "a checkpoint's time", do: one("UPDATE audit_checkpoints SET time = 1 WHERE position = %d", 2), found: 2},
 	{name: "a checkpoint", do: one("UPDATE audit_checkpoints SET count = 99 WHERE position = %d", 2), found: 2},
 }
 
@@ -454,6 +455,19 @@ func TestNothingIsSealedOnTopOfTampering(t *testing.T) {
 	if !strings.Contains(w.log.String(), "the audit trail was changed") {
 		t.Error("the log does not say so")
 	}
+	// One that was not sealed gets something that looks like a seal.
+	w = newTrails(t)
+	w.add("a", 5)
+	w.seal(true)
+	w.add("a", 2)
+	w.tamper("UPDATE audit SET sequence = 6, chain = randomblob(32) WHERE position = 6")
+	w.seal(true)
+	if r := w.verify()["a"]; r.Fault == nil || r.Fault.Position != 6 || r.Sealed != 5 {
+		t.Errorf("%+v", r)
+	}
+	if !strings.Contains(w.log.String(), "the audit trail was changed") {
+		t.Error("the log does not say so")
+	}
 	for _, made := range []string{
 		"UPDATE audit_checkpoints SET time = 1", // all of it would be too old at once
 		"INSERT INTO audit_checkpoints SELECT tenant, position - 1, count - 1, chain, 1, mac FROM audit_checkpoints",
@@ -467,6 +481,33 @@ func TestNothingIsSealedOnTopOfTampering(t *testing.T) {
 		if left := w.positions("a"); len(left) != 5 {
 			t.Errorf("%s: %d entries are left", made, len(left))
 		}
+	}
+}
+
+// TestTwoPastsDoNotMix sets the file back, as a restored backup does, and puts an entry of what was sealed the first
+// time into what was sealed the second time. Each entry is genuine, and stands in its own place.
+func TestTwoPastsDoNotMix(t *testing.T) {
+	t.Parallel()
+	w := newTrails(t)
+	w.add("a", 3)
+	w.seal(true)
+	w.tamper("CREATE TABLE kept AS SELECT * FROM audit", "CREATE TABLE seals AS SELECT * FROM audit_seals")
+	w.add("a", 3)
+	w.seal(true)
+	w.tamper(
+		"CREATE TABLE first AS SELECT * FROM audit",
+		"DELETE FROM audit WHERE position > 3", "DELETE FROM audit_checkpoints WHERE position > 3",
+		"DELETE FROM audit_seals", "INSERT INTO audit_seals SELECT * FROM seals",
+		"UPDATE sqlite_sequence SET seq = 3 WHERE name = 'audit'",
+	)
+	w.add("a", 3)
+	w.seal(true)
+	if r := w.verify()["a"]; r.Fault != nil || r.Entries != 6 {
+		t.Fatalf("the second past: %+v", r)
+	}
+	w.tamper("DELETE FROM audit WHERE position = 5", "INSERT INTO audit SELECT * FROM first WHERE position = 5")
+	if r := w.verify()["a"]; r.Fault == nil || r.Fault.Position != 5 {
+		t.Errorf("found is %v", r.Fault)
 	}
 }
 

@@ -115,7 +115,7 @@ func TestFailuresShareCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTrail(t)
 		w.db.entered, w.db.gate = make(chan struct{}, 100), make(chan struct{})
-		const calls = 2*maxTogether + 1
+		const calls = 2*256 + 1
 		var group sync.WaitGroup
 		for i := range calls {
 			if i == 1 {
@@ -244,7 +244,7 @@ func TestCrowdOfFailures(t *testing.T) {
 				})
 			}
 			synctest.Wait()
-			if waiting := len(w.lines.of["t"].waiting) + 1; waiting != maxWaiting {
+			if waiting := len(w.lines.room); waiting != maxWaiting {
 				t.Errorf("%d wait, want %d", waiting, maxWaiting)
 			}
 			group.Wait()
