@@ -65,8 +65,8 @@ func runAuditVerify(ctx context.Context, args []string, out, errOut io.Writer) e
 	tenant := flags.String("tenant", "", "only this tenant's trail")
 	file := flags.String("file", "", "verify this export instead of the store")
 	var outside []audit.Checkpoint
-	flags.Func("checkpoint", "a checkpoint that the trail must go through, as a log line or an export has it; may come "+
-		"several times", func(text string) error {
+	flags.Func("checkpoint", "a checkpoint that the trail must go through, as a log line or an export has it; may "+
+		"come several times", func(text string) error {
 		c, err := audit.ParseCheckpoint(text)
 		outside = append(outside, c)
 		return err
@@ -109,7 +109,7 @@ func verify(
 		if err != nil {
 			return nil, err
 		}
-		defer from.Close()
+		defer func() { _ = from.Close() }() // It was only read.
 		return audit.VerifyExport(bufio.NewReader(from), working, tenant, outside)
 	}
 	err = s.ViewAudit(ctx, func(trails store.AuditTrails) error {
@@ -134,7 +134,7 @@ func described(r audit.Report) string {
 		text += fmt.Sprintf(", %d given lie before the first entry", r.Passed)
 	}
 	if r.Fault != nil {
-		return text + "\n" + r.Tenant + ": CHANGED: " + r.Fault.Error()
+		return text + "\n" + r.Tenant + ": CHANGED: " + r.Fault.String()
 	}
 	return text + ": whole"
 }

@@ -19,8 +19,8 @@ import (
 	"kontor.dev/kontor/internal/store/sqlite"
 )
 
-// auditedStore makes a configuration whose providers' secrets nobody can read, and a store with five entries of a tenant, all of them sealed. It gives
-// the configuration's path, the store's, and the checkpoint that stands in the log.
+// auditedStore makes a configuration whose providers' secrets nobody can read, and a store with five entries of a
+// tenant, all of them sealed. It gives the configuration's path, the store's, and the checkpoint that stands in the log.
 func auditedStore(t *testing.T) (config, path, checkpoint string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -79,7 +79,8 @@ func command(t *testing.T, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// TestAuditWithoutProvidersSecrets exports, verifies and backs up with a configuration by which nothing could be served.
+// TestAuditWithoutProvidersSecrets exports, verifies and backs up with a configuration by which nothing could be
+// served.
 func TestAuditWithoutProvidersSecrets(t *testing.T) {
 	config, path, checkpoint := auditedStore(t)
 	if _, err := command(t, "check", "--config", config); err == nil {

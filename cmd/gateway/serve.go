@@ -87,8 +87,10 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	}
 	refs := assembly.NewRefs(g.store, log)
 	wired, err := wire(ctx, cfg, wiring{
-		observer: func(tenant string) providers.Observer { return audit.Observed{Observer: g.telemetry.Observer(tenant)} },
-		log:      log, state: refs.Keeper,
+		observer: func(tenant string) providers.Observer {
+			return audit.Observed{Observer: g.telemetry.Observer(tenant)}
+		},
+		log: log, state: refs.Keeper,
 	})
 	if err != nil {
 		return g, err

@@ -196,11 +196,11 @@ func TestSealedTrailIsWhole(t *testing.T) {
 		t.Errorf("b: %+v", r)
 	}
 	// All of them in one file, in two exports; and the second one alone.
-	first, second := w.export("", 0), ""
+	first := w.export("", 0)
 	w.add("a", 1)
 	w.seal(true)
 	last := w.positions("a")[8]
-	second = w.export("", last)
+	second := w.export("", last)
 	for name, file := range map[string]string{"one after the other": first + second, "the second": second} {
 		reports, err := VerifyExport(strings.NewReader(file), w.keys, "a", w.checkpointsLogged())
 		if err != nil || len(reports) != 1 || reports[0].Fault != nil || reports[0].Sealed != w.positions("a")[9] {
@@ -433,8 +433,8 @@ func TestAnotherKeyVerifiesNothing(t *testing.T) {
 	}
 }
 
-// TestNothingIsSealedOnTopOfTampering sets the seal back: a sealer that went on from there would make a chain that looks
-// whole.
+// TestNothingIsSealedOnTopOfTampering sets the seal back: a sealer that went on from there would make a chain that
+// looks whole.
 func TestNothingIsSealedOnTopOfTampering(t *testing.T) {
 	t.Parallel()
 	w := newTrails(t)
@@ -491,13 +491,16 @@ func TestTwoPastsDoNotMix(t *testing.T) {
 	w := newTrails(t)
 	w.add("a", 3)
 	w.seal(true)
-	w.tamper("CREATE TABLE kept AS SELECT * FROM audit", "CREATE TABLE seals AS SELECT * FROM audit_seals")
+	const entry = "position, time, tenant, actor, method, resource, peer, request_id, outcome, count, first_time, " +
+		"sequence, chain"
+	const seal = "tenant, kind, position, count, chain, time, mac"
+	w.tamper("CREATE TABLE seals AS SELECT " + seal + " FROM audit_seals")
 	w.add("a", 3)
 	w.seal(true)
 	w.tamper(
-		"CREATE TABLE first AS SELECT * FROM audit",
+		"CREATE TABLE first AS SELECT "+entry+" FROM audit",
 		"DELETE FROM audit WHERE position > 3", "DELETE FROM audit_checkpoints WHERE position > 3",
-		"DELETE FROM audit_seals", "INSERT INTO audit_seals SELECT * FROM seals",
+		"DELETE FROM audit_seals", "INSERT INTO audit_seals ("+seal+") SELECT "+seal+" FROM seals",
 		"UPDATE sqlite_sequence SET seq = 3 WHERE name = 'audit'",
 	)
 	w.add("a", 3)
@@ -505,7 +508,8 @@ func TestTwoPastsDoNotMix(t *testing.T) {
 	if r := w.verify()["a"]; r.Fault != nil || r.Entries != 6 {
 		t.Fatalf("the second past: %+v", r)
 	}
-	w.tamper("DELETE FROM audit WHERE position = 5", "INSERT INTO audit SELECT * FROM first WHERE position = 5")
+	w.tamper("DELETE FROM audit WHERE position = 5",
+		"INSERT INTO audit ("+entry+") SELECT "+entry+" FROM first WHERE position = 5")
 	if r := w.verify()["a"]; r.Fault == nil || r.Fault.Position != 5 {
 		t.Errorf("found is %v", r.Fault)
 	}

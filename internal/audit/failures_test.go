@@ -66,7 +66,6 @@ type trailed struct {
 	t   *testing.T
 	db  *gated
 	log bytes.Buffer
-	now func() time.Time
 }
 
 func newTrail(t *testing.T) *trailed {
@@ -106,8 +105,8 @@ func (w *trailed) entries(tenant string) (entries []store.Audit) {
 }
 
 var (
-	unavailable  = kerr.New(errorv1.Error_PROVIDER_UNAVAILABLE, "down")
-	scopeMissing = kerr.New(errorv1.Error_SCOPE_MISSING, "no scope")
+	errDown  = kerr.New(errorv1.Error_PROVIDER_UNAVAILABLE, "down")
+	errScope = kerr.New(errorv1.Error_SCOPE_MISSING, "no scope")
 )
 
 // TestFailuresShareCommits has calls fail while the store is at work on one of them.
@@ -122,7 +121,7 @@ func TestFailuresShareCommits(t *testing.T) {
 				<-w.db.entered // the first is at work alone
 			}
 			group.Go(func() {
-				if told := w.Failure(call("t", "c", i), "CreateConsent", "", unavailable); told != unavailable {
+				if told := w.Failure(call("t", "c", i), "CreateConsent", "", errDown); !errors.Is(told, errDown) {
 					t.Errorf("the caller is told %v", told)
 				}
 			})
@@ -155,7 +154,7 @@ func TestTenantsDoNotWaitForEachOther(t *testing.T) {
 		w.db.entered, w.db.gate = make(chan struct{}, 2), make(chan struct{})
 		var group sync.WaitGroup
 		for _, tenant := range []string{"a", "b"} {
-			group.Go(func() { _ = w.Failure(call(tenant, "c", 1), "CreateConsent", "", unavailable) })
+			group.Go(func() { _ = w.Failure(call(tenant, "c", 1), "CreateConsent", "", errDown) })
 		}
 		<-w.db.entered
 		<-w.db.entered // although the other's is not done
@@ -183,13 +182,13 @@ func TestUnauditedFailures(t *testing.T) {
 			failure error
 			want    errorv1.Error_Reason
 		}{
-			{call("t", "c", 1), unavailable, errorv1.Error_STORE_UNAVAILABLE},
-			{call("t", "c", 1), scopeMissing, errorv1.Error_STORE_UNAVAILABLE},
+			{call("t", "c", 1), errDown, errorv1.Error_STORE_UNAVAILABLE},
+			{call("t", "c", 1), errScope, errorv1.Error_STORE_UNAVAILABLE},
 			{call("t", "c", 1), unknown, errorv1.Error_OUTCOME_UNKNOWN},
-			{acted(true, true), unavailable, errorv1.Error_OUTCOME_UNKNOWN},
-			{acted(true, false), unavailable, errorv1.Error_OUTCOME_UNKNOWN},
-			{acted(false, true), unavailable, errorv1.Error_STORE_UNAVAILABLE},
-			{context.Background(), unavailable, errorv1.Error_STORE_UNAVAILABLE}, // without a trail
+			{acted(true, true), errDown, errorv1.Error_OUTCOME_UNKNOWN},
+			{acted(true, false), errDown, errorv1.Error_OUTCOME_UNKNOWN},
+			{acted(false, true), errDown, errorv1.Error_STORE_UNAVAILABLE},
+			{context.Background(), errDown, errorv1.Error_STORE_UNAVAILABLE}, // without a trail
 		}
 		var group sync.WaitGroup
 		for _, test := range tests {
@@ -237,7 +236,7 @@ func TestCrowdOfFailures(t *testing.T) {
 			var group sync.WaitGroup
 			for i := range calls {
 				group.Go(func() {
-					told := kerr.Reason(w.Failure(call("t", "c", i), "CreateConsent", "", unavailable))
+					told := kerr.Reason(w.Failure(call("t", "c", i), "CreateConsent", "", errDown))
 					if told != want || time.Since(begun) > failureTimeout {
 						t.Errorf("after %v a caller is told %v, want %v", time.Since(begun), told, want)
 					}
@@ -293,15 +292,15 @@ func TestRepeatedRefusalsAreCounted(t *testing.T) {
 		began := time.Now()
 		const refused = 10_000
 		for i := range refused {
-			if told := w.Failure(call("t", "c", i), "CreateConsent", "", scopeMissing); told != scopeMissing {
+			if told := w.Failure(call("t", "c", i), "CreateConsent", "", errScope); !errors.Is(told, errScope) {
 				t.Fatalf("the caller is told %v", told)
 			}
 			time.Sleep(groupTime / (2 * refused))
 		}
 		for i := range 3 {
-			_ = w.Failure(call("t", "other", i), "CreateConsent", "", scopeMissing)
-			_ = w.Failure(call("t", "c", i), "RevokeConsent", "", scopeMissing)
-			_ = w.Failure(call("u", "c", i), "CreateConsent", "", scopeMissing)
+			_ = w.Failure(call("t", "other", i), "CreateConsent", "", errScope)
+			_ = w.Failure(call("t", "c", i), "RevokeConsent", "", errScope)
+			_ = w.Failure(call("u", "c", i), "CreateConsent", "", errScope)
 		}
 		time.Sleep(groupTime + flushEvery)
 		entries := w.entries("t")
@@ -321,7 +320,7 @@ func TestRepeatedRefusalsAreCounted(t *testing.T) {
 		}
 		// The next minute begins anew: each of the first ones has an entry.
 		for i := range 5 {
-			_ = w.Failure(call("t", "c", i), "CreateConsent", "", scopeMissing)
+			_ = w.Failure(call("t", "c", i), "CreateConsent", "", errScope)
 		}
 		if calls, after := counted(w.entries("t")); calls["c"] != refused+8 || after != rows+5 {
 			t.Errorf("the audit has %d entries, which stand for %v calls", after, calls)
@@ -337,7 +336,7 @@ func TestCountsSurviveAStop(t *testing.T) {
 		stop := w.run()
 		refuse := func(n int) {
 			for i := range n {
-				if told := w.Failure(call("t", "c", i), "CreateConsent", "", scopeMissing); told != scopeMissing {
+				if told := w.Failure(call("t", "c", i), "CreateConsent", "", errScope); !errors.Is(told, errScope) {
 					t.Fatalf("the caller is told %v", told)
 				}
 			}
@@ -358,7 +357,7 @@ func TestCountsSurviveAFullDisk(t *testing.T) {
 		w := newTrail(t)
 		stop := w.run()
 		refuse := func() errorv1.Error_Reason {
-			return kerr.Reason(w.Failure(call("t", "c", 1), "CreateConsent", "", scopeMissing))
+			return kerr.Reason(w.Failure(call("t", "c", 1), "CreateConsent", "", errScope))
 		}
 		for range 100 {
 			refuse()
@@ -393,7 +392,7 @@ func TestOnlyRefusalsAreCounted(t *testing.T) {
 		w := newTrail(t)
 		defer w.run()()
 		for i := range 30 {
-			_ = w.Failure(call("t", "c", i), "CreateConsent", "", unavailable)
+			_ = w.Failure(call("t", "c", i), "CreateConsent", "", errDown)
 		}
 		if _, rows := counted(w.entries("t")); rows != 30 {
 			t.Errorf("the audit has %d entries of 30 calls", rows)

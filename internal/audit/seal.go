@@ -90,6 +90,13 @@ func (s *Sealer) Seal(ctx context.Context, last bool) error {
 	return errors.Join(errs...)
 }
 
+// brokenError says that what the store has of a chain was not made by a sealer.
+type brokenError struct{ Fault }
+
+func (e *brokenError) Error() string { return e.String() }
+
+func broken(position int64, what string) error { return &brokenError{Fault{position, what}} }
+
 func (s *Sealer) sealTenant(ctx context.Context, tenant string, last bool) error {
 	for {
 		idle := true
@@ -111,8 +118,8 @@ func (s *Sealer) sealTenant(ctx context.Context, tenant string, last bool) error
 				return done.write(tx)
 			})
 		}
-		if fault, ok := errors.AsType[*Fault](err); ok {
-			s.complain(ctx, tenant, fault)
+		if fault, ok := errors.AsType[*brokenError](err); ok {
+			s.complain(ctx, tenant, &fault.Fault)
 			return nil // Nothing is sealed on top of it, and calls go on.
 		}
 		if err != nil {
@@ -175,7 +182,7 @@ func (s *Sealer) look(r store.Reader, tenant string, last bool) (w work, err err
 	for i := range entries {
 		e := &entries[i]
 		if e.Chain != nil || e.Sequence != 0 {
-			return w, &Fault{e.Position, "is sealed, and stands behind the end of what was sealed"}
+			return w, broken(e.Position, "is sealed, and stands behind the end of what was sealed")
 		}
 		at = at.next(s.MAC, e)
 		e.Sequence, e.Chain = at.sequence, at.chain
@@ -197,16 +204,16 @@ func (s *Sealer) check(chain store.AuditChain) error {
 	case chain.Head == nil && chain.Checkpoint == nil && chain.Cut == nil:
 		return nil // Nothing was sealed yet.
 	case chain.Head == nil:
-		return &Fault{0, "has the seal, which is missing"}
+		return broken(0, "has the seal, which is missing")
 	case !genuine(s.MAC, labelSeal, chain.Head):
-		return &Fault{chain.Head.Position, "has the seal, which was changed"}
+		return broken(chain.Head.Position, "has the seal, which was changed")
 	case chain.Cut != nil && !genuine(s.MAC, labelCut, chain.Cut):
-		return &Fault{chain.Cut.Position, "ends what was removed, and was changed"}
+		return broken(chain.Cut.Position, "ends what was removed, and was changed")
 	case chain.Checkpoint != nil && !genuine(s.MAC, labelSeal, chain.Checkpoint):
-		return &Fault{chain.Checkpoint.Position, "has a checkpoint, which was changed"}
+		return broken(chain.Checkpoint.Position, "has a checkpoint, which was changed")
 	case chain.Checkpoint != nil && chain.Checkpoint.Position > chain.Head.Position,
 		chain.Cut != nil && chain.Cut.Position > chain.Head.Position:
-		return &Fault{chain.Head.Position, "has the seal, which was set back"}
+		return broken(chain.Head.Position, "has the seal, which was set back")
 	}
 	return nil
 }
@@ -232,7 +239,7 @@ func (s *Sealer) tooOld(r store.Reader, chain store.AuditChain, now time.Time) (
 			return nil, err
 		case cut == nil || checkpoint.Position > cut.Position:
 			if !genuine(s.MAC, labelSeal, checkpoint) {
-				return nil, &Fault{checkpoint.Position, "has a checkpoint, which was changed"}
+				return nil, broken(checkpoint.Position, "has a checkpoint, which was changed")
 			}
 			cut = cutAt(s.MAC, checkpoint)
 		}

@@ -21,8 +21,8 @@ type Fault struct {
 	What string
 }
 
-// Error implements error.
-func (f *Fault) Error() string { return fmt.Sprintf("position %d %s", f.Position, f.What) }
+// String gives it as a sentence for people.
+func (f *Fault) String() string { return fmt.Sprintf("position %d %s", f.Position, f.What) }
 
 // Report is what verifying found of one tenant's trail.
 type Report struct {

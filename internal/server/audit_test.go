@@ -15,8 +15,8 @@ import (
 	"kontor.dev/kontor/internal/server"
 )
 
-// TestAuditRefusesFailures has an audit that takes no failures: callers are told what the audit says, with the request's
-// id, by every front, for calls and for streams.
+// TestAuditRefusesFailures has an audit that takes no failures: callers are told what the audit says, with the
+// request's id, by every front, for calls and for streams.
 func TestAuditRefusesFailures(t *testing.T) {
 	var mu sync.Mutex
 	noted := map[string]int{}

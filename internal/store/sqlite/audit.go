@@ -142,8 +142,9 @@ func (t *tx) SealAudit(entries []store.Audit, head *store.AuditSeal) error {
 	if err != nil {
 		return t.fail(err)
 	}
-	found, err := one(&t.reader, column[int], "SELECT count(*) FROM json_each(?2) CROSS JOIN audit ON position = value "+
-		"WHERE tenant = ?1 AND chain IS NULL", t.tenant, positions)
+	found, err := one(&t.reader, column[int], `
+		SELECT count(*) FROM json_each(?2) CROSS JOIN audit ON position = value
+		WHERE tenant = ?1 AND chain IS NULL`, t.tenant, positions)
 	if err != nil {
 		return err
 	}
