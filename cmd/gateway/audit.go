@@ -3,18 +3,35 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"time"
+
+	"kontor.dev/kontor/internal/audit"
+	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/store"
 )
 
-// auditBatch is how many entries are read at once.
-const auditBatch = 1000
-
-// runAudit prints the audit trail as JSON lines, oldest first, beside a gateway that runs or not.
+// runAudit exports or verifies the audit trail, beside a gateway that runs or not.
 func runAudit(ctx context.Context, args []string, out, errOut io.Writer) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "export":
+			return runAuditExport(ctx, args[1:], out, errOut)
+		case "verify":
+			return runAuditVerify(ctx, args[1:], out, errOut)
+		}
+	}
+	fmt.Fprintln(errOut, "usage: gateway audit export | verify [flags]")
+	return errUsage
+}
+
+// runAuditExport prints the audit trail as JSON lines, oldest first.
+func runAuditExport(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("audit export", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	path := flags.String("config", "kontor.yaml", "the configuration")
@@ -22,37 +39,111 @@ func runAudit(ctx context.Context, args []string, out, errOut io.Writer) error {
 	after := flags.Int64("after", 0, "only entries behind this position")
 	var since time.Time
 	flags.TextVar(&since, "since", time.Time{}, "only entries from this time on, such as 2026-01-31T00:00:00Z")
-	if len(args) == 0 || args[0] != "export" {
-		fmt.Fprintln(errOut, "usage: gateway audit export [flags]")
-		flags.PrintDefaults()
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		return errUsage
 	}
-	if err := flags.Parse(args[1:]); err != nil || flags.NArg() > 0 {
-		return errUsage
-	}
-	s, err := openArchive(ctx, *path)
+	_, s, err := openArchive(ctx, *path, "store")
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	buffered := bufio.NewWriter(out)
-	encoder := json.NewEncoder(buffered)
-	for position := *after; ; {
-		entries, err := s.AuditTrail(ctx, *tenant, position, auditBatch)
-		if err != nil {
-			return err
-		}
-		for _, entry := range entries {
-			position = entry.Position
-			if entry.Time.Before(since) {
-				continue
-			}
-			if err := encoder.Encode(entry); err != nil {
-				return err
-			}
-		}
-		if len(entries) < auditBatch {
-			return buffered.Flush()
-		}
+	err = s.ViewAudit(ctx, func(trails store.AuditTrails) error {
+		return audit.Export(trails, buffered, *tenant, *after, since)
+	})
+	return errors.Join(err, buffered.Flush())
+}
+
+// errChanged ends `audit verify` when a trail is not as it was sealed.
+var errChanged = errors.New("the audit trail is not as it was sealed")
+
+// runAuditVerify says whether the audit trail, or an export of it, is as it was sealed.
+func runAuditVerify(ctx context.Context, args []string, out, errOut io.Writer) error {
+	flags := flag.NewFlagSet("audit verify", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	path := flags.String("config", "kontor.yaml", "the configuration")
+	tenant := flags.String("tenant", "", "only this tenant's trail")
+	file := flags.String("file", "", "verify this export instead of the store")
+	var outside []audit.Checkpoint
+	flags.Func("checkpoint", "a checkpoint that the trail must go through, as a log line or an export has it; may "+
+		"come several times", func(text string) error {
+		c, err := audit.ParseCheckpoint(text)
+		outside = append(outside, c)
+		return err
+	})
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		return errUsage
 	}
+	cfg, s, err := openArchive(ctx, *path, "store", "store_key")
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	working, err := workingKeys(ctx, cfg, s)
+	if err != nil {
+		return err
+	}
+	reports, err := verify(ctx, s, working, *file, *tenant, outside)
+	if err != nil {
+		return err
+	}
+	whole := true
+	for _, r := range reports {
+		fmt.Fprintln(out, described(r))
+		whole = whole && r.Fault == nil
+	}
+	if len(reports) == 0 {
+		fmt.Fprintln(out, "there are no entries")
+	}
+	if !whole {
+		return errChanged
+	}
+	return nil
+}
+
+func verify(
+	ctx context.Context, s store.Archive, working *keys.Keys, file, tenant string, outside []audit.Checkpoint,
+) (reports []audit.Report, err error) {
+	if file != "" {
+		from, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = from.Close() }() // It was only read.
+		return audit.VerifyExport(bufio.NewReader(from), working, tenant, outside)
+	}
+	err = s.ViewAudit(ctx, func(trails store.AuditTrails) error {
+		reports, err = audit.Verify(trails, working, tenant, outside)
+		return err
+	})
+	return reports, err
+}
+
+// described tells of one tenant's trail in a line.
+func described(r audit.Report) string {
+	text := fmt.Sprintf("%s: %d entries", r.Tenant, r.Entries)
+	if r.Begin > 0 {
+		text += fmt.Sprintf(" behind position %d", r.Begin)
+	}
+	text += fmt.Sprintf(", sealed up to position %d", r.Sealed)
+	if !r.SealTime.IsZero() {
+		text += " at " + r.SealTime.Format(time.RFC3339)
+	}
+	text += fmt.Sprintf(", %d not sealed yet, %d checkpoints compared", r.Unsealed, r.Compared)
+	if r.Passed > 0 {
+		text += fmt.Sprintf(", %d given lie before the first entry", r.Passed)
+	}
+	if r.Fault != nil {
+		return text + "\n" + r.Tenant + ": CHANGED: " + r.Fault.String()
+	}
+	return text + ": whole"
+}
+
+// workingKeys opens the keys that the audit was sealed with.
+func workingKeys(ctx context.Context, cfg *config.Config, s store.Archive) (*keys.Keys, error) {
+	key, err := keys.Parse(cfg.StoreKey)
+	if err != nil {
+		return nil, err
+	}
+	return s.Keys(ctx, key)
 }

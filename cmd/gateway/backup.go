@@ -20,7 +20,7 @@ func runBackup(ctx context.Context, args []string, out, errOut io.Writer) error 
 		flags.Usage()
 		return errUsage
 	}
-	s, err := openArchive(ctx, *path)
+	_, s, err := openArchive(ctx, *path, "store")
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ usage: gateway <command> [flags]
   keys new     make a client key, and the hash for the configuration
   keys store   make the key that seals what the store must not show
   audit export print the audit trail as JSON lines; works beside a running gateway
+  audit verify say whether the audit trail is as it was sealed; works beside a running gateway
   backup       copy the store into a file; works beside a running gateway
   healthcheck  ask a running gateway whether it is ready, for containers
 

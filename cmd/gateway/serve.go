@@ -13,8 +13,10 @@ import (
 
 	"kontor.dev/kontor"
 	"kontor.dev/kontor/internal/assembly"
+	"kontor.dev/kontor/internal/audit"
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/follow"
+	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/server"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/telemetry"
@@ -85,7 +87,10 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	}
 	refs := assembly.NewRefs(g.store, log)
 	wired, err := wire(ctx, cfg, wiring{
-		observer: g.telemetry.Observer, log: log, callers: cfg.CallersPerProvider(), state: refs.Keeper,
+		observer: func(tenant string) providers.Observer {
+			return audit.Observed{Observer: g.telemetry.Observer(tenant)}
+		},
+		log: log, callers: cfg.CallersPerProvider(), state: refs.Keeper,
 	})
 	if err != nil {
 		return g, err

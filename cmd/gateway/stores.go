@@ -61,21 +61,24 @@ func openStore(ctx context.Context, cfg *config.Config) (store.Database, error) 
 	return db, nil
 }
 
-// openArchive opens the store of a configuration for reading.
-func openArchive(ctx context.Context, path string) (store.Archive, error) {
-	cfg, err := config.Load(path, known)
+// openArchive opens the store of a configuration for reading. Of the environment and files that the configuration
+// refers to, it reads those of the given keys alone: who copies the store need not have the providers' secrets.
+func openArchive(ctx context.Context, path string, reads ...string) (*config.Config, store.Archive, error) {
+	options := known
+	options.Reads = reads
+	cfg, err := config.Load(path, options)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	d, rest, err := driver(cfg.Store.Reveal())
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, nil, fmt.Errorf("store: %w", err)
 	}
 	archive, err := d.OpenArchive(ctx, rest)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, nil, fmt.Errorf("store: %w", err)
 	}
-	return archive, nil
+	return cfg, archive, nil
 }
 
 func checkSQLite(path string) error {

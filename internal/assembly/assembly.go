@@ -5,6 +5,7 @@ package assembly
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,6 +74,7 @@ type Services struct {
 	Reads     *bankdata.Reader
 	Callbacks *callbacks.Callbacks
 
+	sealer   *audit.Sealer
 	webhooks bool
 }
 
@@ -133,7 +135,11 @@ func New(o Options) (*Services, error) {
 	// The port to the rows of all tenants is for what works by itself, and each gets the part that it needs.
 	system, process := o.Store.System(), uuid.NewString()
 	load := &service.Loader{Store: db, Tenants: tenants}
-	trail := &audit.Trail{Store: db, Clock: clock, Log: log}
+	trail := &audit.Trail{Store: db, Clock: clock, Log: log, Noted: make(chan struct{}, 1)}
+	sealer := &audit.Sealer{
+		Store: o.Store, Tenants: system, MAC: keys, Clock: clock, Log: log, Noted: trail.Noted,
+		Retention: o.AuditRetention,
+	}
 
 	// What lasts longer than a call.
 	crowd := service.NewCrowd(o.CallersPerProvider)
@@ -145,7 +151,6 @@ func New(o Options) (*Services, error) {
 	})
 	runner := &once.Runner{
 		Store: db, Leases: system, Sweeps: system, Keys: keys, Clock: clock, Log: log, Process: process,
-		AuditRetention: o.AuditRetention,
 	}
 	sessions := &callbacks.Sessions{
 		Store: db, Keys: keys, Clock: clock, Follower: follower, History: writer, Audit: trail,
@@ -186,14 +191,15 @@ func New(o Options) (*Services, error) {
 			},
 			Provider: &providers.Server{Store: db, Tenants: tenants, Tokens: tokens},
 		},
-		webhooks: o.Webhooks,
+		sealer: sealer, webhooks: o.Webhooks,
 	}, nil
 }
 
-// Run registers webhooks and follows consents until the context ends. It returns when all work has stopped,
-// that of calls included.
+// Run registers webhooks, follows consents and seals the audit until the context ends. It returns when all work has
+// stopped, that of calls included.
 func (s *Services) Run(ctx context.Context) error {
 	var running sync.WaitGroup
+	defer inTurn(ctx, s.sealer.Run, s.Audit.Run)()
 	if s.webhooks {
 		running.Go(func() { s.Callbacks.RegisterWebhooks(ctx) })
 	}
@@ -201,4 +207,24 @@ func (s *Services) Run(ctx context.Context) error {
 	running.Go(func() { s.Once.Run(ctx) })
 	running.Wait()
 	return nil
+}
+
+// inTurn starts what runs longer than the context, and gives what ends one after the other, the last first: what is
+// counted is noted before the last entries are sealed.
+func inTurn(ctx context.Context, all ...func(context.Context)) (end func()) {
+	ends := make([]func(), len(all))
+	for i, run := range all {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		var running sync.WaitGroup
+		running.Go(func() { run(ctx) })
+		ends[i] = func() {
+			cancel()
+			running.Wait()
+		}
+	}
+	return func() {
+		for _, end := range slices.Backward(ends) {
+			end()
+		}
+	}
 }

@@ -1,5 +1,17 @@
 // Package audit writes the audit trail: who did what to which resource, when, from where and with which
-// outcome. Entries of what changes the store stand in the transaction of the change.
+// outcome. Entries of what changes the store stand in the transaction of the change; failed calls share transactions
+// of their own, and a refusal that a client meets again and again is counted.
+//
+// # The chain
+//
+// Entries are committed as they are. The Sealer comes soon after them and gives each entry of a tenant, in the order of
+// positions, a chain value: a keyed hash of the entry and the chain value before it. So an entry that is changed, taken
+// out, put in or moved no longer fits, and who has no key can make nothing that does. The seal, a keyed hash too, says
+// where the sealed part ends. Both can be set back together, by who replaces the file by an older state of it: that
+// shows only against a checkpoint that was written down elsewhere. The sealer keeps checkpoints in the store and
+// writes each to the log, and exports have them.
+//
+// Retention removes entries from the beginning up to a checkpoint, and leaves a seal that says so.
 package audit
 
 import (
@@ -7,10 +19,8 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
-	"time"
 
 	"kontor.dev/kontor/internal/identity"
-	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
@@ -29,10 +39,20 @@ type Trail struct {
 	Store *service.Store
 	Clock service.Clock
 	Log   *slog.Logger
+	// Noted receives soon after entries were committed, possibly once for several: the Sealer waits for it. May be nil.
+	Noted chan struct{}
+
+	lines  lines
+	groups groups
 }
 
-// failureTimeout bounds how long a failed call waits for its entry.
-const failureTimeout = 5 * time.Second
+// tell tells the sealer.
+func (t *Trail) tell() {
+	select {
+	case t.Noted <- struct{}{}:
+	default:
+	}
+}
 
 // Note notes in a transaction what the caller does in it.
 func (t *Trail) Note(ctx context.Context, tx store.Tx, method, resource string) error {
@@ -42,12 +62,21 @@ func (t *Trail) Note(ctx context.Context, tx store.Tx, method, resource string) 
 // NoteOutcome notes what a transaction stores about a change that did not go well.
 func (t *Trail) NoteOutcome(ctx context.Context, tx store.Tx, method, resource, outcome string) error {
 	// An entry whose transaction fails is missing: then the call's failure is still to be noted.
-	service.Durable(tx, func() { identity.TrailOf(ctx).Note(outcome) })
-	return tx.AppendAudit(&store.Audit{
+	service.Durable(tx, func() {
+		identity.TrailOf(ctx).Note(outcome)
+		t.tell()
+	})
+	e := t.entry(ctx, method, resource, outcome)
+	return tx.AppendAudit(&e)
+}
+
+// entry is about what the caller does.
+func (t *Trail) entry(ctx context.Context, method, resource, outcome string) store.Audit {
+	return store.Audit{
 		Time: t.Clock.Now(), Tenant: service.TenantOf(ctx), Actor: identity.From(ctx).ClientID, Method: method,
 		Resource: recordable(resource), Peer: identity.Peer(ctx),
 		RequestID: identity.RequestID(ctx), Outcome: outcome,
-	})
+	}
 }
 
 var (
@@ -75,37 +104,22 @@ func recordable(name string) string {
 }
 
 // NoteAlone notes what changes nothing in the store: a read of bank data, before the data leaves, or a change
-// at the provider only.
+// at the provider only. When a provider was asked to change something and the entry could not be written, it answers
+// OUTCOME_UNKNOWN.
 func (t *Trail) NoteAlone(ctx context.Context, method, resource string) error {
-	return t.Store.Update(ctx, service.TenantOf(ctx), func(tx store.Tx) error {
+	err := t.Store.Update(ctx, service.TenantOf(ctx), func(tx store.Tx) error {
 		return t.Note(ctx, tx, method, resource)
 	})
+	if err != nil && identity.TrailOf(ctx).HasActed() {
+		return Unaudited(ctx)
+	}
+	return err
 }
 
 // NoteSelf notes what happens without a client's request.
 func (t *Trail) NoteSelf(tx store.Tx, tenant, actor, method, resource string) error {
+	service.Durable(tx, t.tell)
 	return tx.AppendAudit(&store.Audit{
 		Time: t.Clock.Now(), Tenant: tenant, Actor: actor, Method: method, Resource: resource, Outcome: OK,
 	})
-}
-
-// Failure notes a call that was refused or failed. What went well is noted by the services themselves, in the
-// transaction that it belongs to, and so is a failure that changed something: that is not noted twice.
-func (t *Trail) Failure(ctx context.Context, method, resource string, failure error) {
-	outcome := kerr.Reason(failure).String()
-	if identity.TrailOf(ctx).Has(outcome) {
-		return
-	}
-	if resource == "" {
-		resource = kerr.Metadata(failure)["shipment"] // of unknown outcome
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failureTimeout)
-	defer cancel()
-	err := t.Store.Update(ctx, service.TenantOf(ctx), func(tx store.Tx) error {
-		return t.NoteOutcome(ctx, tx, method, resource, outcome)
-	})
-	if err != nil {
-		t.Log.ErrorContext(ctx, "a failed call is missing in the audit", "method", method, "outcome", outcome,
-			"error", err.Error(), "request_id", identity.RequestID(ctx))
-	}
 }

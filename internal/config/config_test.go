@@ -322,3 +322,62 @@ func TestCallersPerProvider(t *testing.T) {
 		}
 	}
 }
+
+// TestReadsOnlyWhatIsNeeded reads a configuration for who needs the store alone: no other secret is looked at, and what
+// is wrong otherwise is found all the same.
+func TestReadsOnlyWhatIsNeeded(t *testing.T) {
+	var asked []string
+	options := config.Options{
+		Kinds: kinds, Reads: []string{"store", "store_key"},
+		Env: func(name string) (string, bool) {
+			asked = append(asked, name)
+			return env(name)
+		},
+		ReadFile: func(path string) ([]byte, error) {
+			asked = append(asked, path)
+			return readFile(path)
+		},
+	}
+	text := full(t)
+	c, problems := config.Parse("kontor.yaml", []byte(text), options)
+	if len(problems) > 0 {
+		t.Error(problems)
+	}
+	if c.StoreKey.Reveal() != storeKey.Reveal() || c.Store.Reveal() != "sqlite:/var/lib/kontor/kontor.db" {
+		t.Error("store and key are not those of the configuration")
+	}
+	if len(asked) != 1 {
+		t.Errorf("it read %v", asked)
+	}
+	// Whatever else comes from elsewhere, and need not be there.
+	for old, replacement := range map[string]string{
+		"grpc: 127.0.0.1:0": "grpc: ${env:NONE}",
+		"admin: :8081":      "admin: ${file:/none}",
+		"public_url: https://kontor.example.com/base/": "public_url: ${env:NONE}",
+		"base_url: https://north.example.com/api/":     "base_url: ${env:NONE}",
+		"max_interval:":    "max_interval: ${env:NONE} #",
+		"min_interval:":    "min_interval: ${env:NONE} #",
+		"username: lender": "username: ${env:NONE}",
+		"kind: south":      "kind: \"${env:NONE}\"",
+	} {
+		changed := strings.Replace(text, old, replacement, 1)
+		if changed == text {
+			t.Fatalf("there is no %q", old)
+		}
+		if _, problems := config.Parse("kontor.yaml", []byte(changed), options); len(problems) > 0 {
+			t.Errorf("%s: %v", replacement, problems)
+		}
+	}
+	for _, mutation := range []struct{ old, replacement, path string }{
+		{"username: lender", "username: ${nowhere:NONE}", "tenants.default.providers.north.username"},
+		{"username: lender", "usrname: lender", "tenants.default.providers.north.usrname"},
+		{"public_url: https://kontor.example.com/base/", "public_url: nonsense", "public_url"},
+		{"store_key: ${env:STORE_KEY}", "store_key: ${env:NONE}", "store_key"},
+	} {
+		changed := strings.Replace(text, mutation.old, mutation.replacement, 1)
+		_, problems := config.Parse("kontor.yaml", []byte(changed), options)
+		if !slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Path == mutation.path }) {
+			t.Errorf("%s: %v", mutation.replacement, problems)
+		}
+	}
+}

@@ -36,6 +36,9 @@ type Options struct {
 	Store func(address string) error
 	// Folder is where paths start that are not absolute; empty for the folder that the process runs in.
 	Folder string
+	// Reads are the keys, such as "store", in which ${env:...} and ${file:...} are resolved; nil for all. What stands
+	// elsewhere and refers to one keeps its default, and nothing that depends on it is wrong.
+	Reads []string
 	// Env and ReadFile resolve ${env:...} and ${file:...}; nil for the process's own environment and files.
 	Env      func(name string) (string, bool)
 	ReadFile func(path string) ([]byte, error)

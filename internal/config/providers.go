@@ -35,7 +35,14 @@ func (v value) providers() []Provider {
 // provider reads one provider's block. What its keys are is its kind's to say.
 func (v value) provider(id string) (Provider, bool) {
 	p := Provider{ID: id, Kind: id}
-	v.at(keyKind, func(v value) { scalar(&p.Kind, word)(v) })
+	known := true
+	v.at(keyKind, func(v value) {
+		scalar(&p.Kind, word)(v)
+		known = v.known()
+	})
+	if !known {
+		return p, false // What its keys are depends on it.
+	}
 	for _, kind := range v.parser.options.Kinds {
 		if kind.Name == p.Kind {
 			p.Settings = kind.Settings()
@@ -47,12 +54,12 @@ func (v value) provider(id string) (Provider, bool) {
 	for _, kind := range v.parser.options.Kinds {
 		names = append(names, kind.Name)
 	}
-	known := strings.Join(names, ", ")
+	all := strings.Join(names, ", ")
 	if p.Kind == id {
-		v.problem("is no kind of provider, so that it needs a key kind, one of: " + known)
+		v.problem("is no kind of provider, so that it needs a key kind, one of: " + all)
 		return p, false
 	}
-	v.at(keyKind, func(v value) { v.problem("must be one of: " + known) })
+	v.at(keyKind, func(v value) { v.problem("must be one of: " + all) })
 	return p, false
 }
 
@@ -63,7 +70,7 @@ func (v value) settings(settings providers.Settings) {
 	said := v.parser.problems[before:]
 	for _, fault := range settings.Check() {
 		at := v.find(fault.Key)
-		if !at.overlaps(said) {
+		if !at.overlaps(said) && at.known() {
 			at.problem(fault.Message)
 		}
 	}

@@ -64,7 +64,7 @@ func (p *parser) config(root value, c *Config) {
 				// So short only for tests: each consent that stands is read so often.
 				"idle_interval": scalar(&c.Polling.IdleInterval, duration(10*time.Millisecond, 90*24*time.Hour)),
 			})
-			if c.Polling.MinInterval > c.Polling.MaxInterval {
+			if v.known() && c.Polling.MinInterval > c.Polling.MaxInterval {
 				v.problem("min_interval must not be longer than max_interval")
 			}
 		},
@@ -106,6 +106,9 @@ func listen(v value, l *Listen) {
 	v.object(fields{
 		"grpc": scalar(&l.GRPC, address), "http": scalar(&l.HTTP, address), "admin": scalar(&l.Admin, address),
 	})
+	if !v.known() {
+		return
+	}
 	for _, pair := range [][2]string{{l.GRPC, l.HTTP}, {l.GRPC, l.Admin}, {l.HTTP, l.Admin}} {
 		if _, port, _ := net.SplitHostPort(pair[0]); pair[0] == pair[1] && port != "0" {
 			v.problem("two listeners have the same address")
@@ -151,7 +154,7 @@ func clients(v value) []Client {
 			var hash [sha256.Size]byte
 			before := len(v.parser.problems)
 			scalar(&hash, keyHash)(v)
-			if len(v.parser.problems) > before {
+			if len(v.parser.problems) > before || !v.known() {
 				return
 			}
 			if keys[hash] {
@@ -202,7 +205,7 @@ func issuers(v value) []OIDC {
 			"scopes_claim":    scalar(&o.ScopesClaim, word),
 			"client_id_claim": scalar(&o.ClientIDClaim, word),
 		}, "issuer", "audience")
-		if len(v.parser.problems) == before && (o.Tenant == "") == (o.TenantClaim == "") {
+		if len(v.parser.problems) == before && v.known() && (o.Tenant == "") == (o.TenantClaim == "") {
 			v.problem("must have either tenant or tenant_claim")
 		}
 		if o.Issuer != "" && seen[o.Issuer] {

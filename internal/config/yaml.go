@@ -18,6 +18,8 @@ type parser struct {
 	file     string
 	options  Options
 	problems Problems
+	// unread are the paths of the values that were not resolved: see Options.Reads.
+	unread []string
 }
 
 // value is one node with its place.
@@ -181,6 +183,16 @@ func (v value) text() (string, bool) {
 		v.problem("must be a single value")
 		return "", false
 	}
+	if !v.parser.reads(v.path) && reference.MatchString(node.Value) {
+		for _, match := range reference.FindAllString(node.Value, -1) {
+			if _, _, err := parseReference(match); err != nil {
+				v.problem(err.Error())
+				return "", false
+			}
+		}
+		v.parser.unread = append(v.parser.unread, v.path)
+		return "", false
+	}
 	text, err := v.parser.expand(node.Value)
 	if err != nil {
 		v.problem(err.Error())
@@ -195,15 +207,37 @@ func (v value) text() (string, bool) {
 
 var reference = regexp.MustCompile(`\$\{[^}]*\}?`)
 
+// parseReference takes a reference apart.
+func parseReference(match string) (kind, name string, err error) {
+	kind, name, _ = strings.Cut(strings.TrimSuffix(strings.TrimPrefix(match, "${"), "}"), ":")
+	if !strings.HasSuffix(match, "}") || name == "" || kind != "env" && kind != "file" {
+		return "", "", errors.New("may refer to ${env:NAME} or ${file:/path} only")
+	}
+	return kind, name, nil
+}
+
+// reads tells whether references are resolved at a path.
+func (p *parser) reads(path string) bool {
+	return p.options.Reads == nil ||
+		slices.ContainsFunc(p.options.Reads, func(key string) bool { return within(path, key) })
+}
+
+// known tells whether all of a value, and of what is above it, could be read.
+func (v value) known() bool {
+	return !slices.ContainsFunc(v.parser.unread, func(path string) bool {
+		return within(path, v.path) || within(v.path, path)
+	})
+}
+
 // expand replaces each ${env:NAME} and ${file:/path}. A file's line ends at its end are left out. An error says what
 // went wrong and neither name nor path.
 func (p *parser) expand(text string) (string, error) {
 	var failure error
 	expanded := reference.ReplaceAllStringFunc(text, func(match string) string {
-		kind, name, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(match, "${"), "}"), ":")
+		kind, name, err := parseReference(match)
 		switch {
-		case !strings.HasSuffix(match, "}") || name == "" || kind != "env" && kind != "file":
-			failure = errors.New("may refer to ${env:NAME} or ${file:/path} only")
+		case err != nil:
+			failure = err
 		case kind == "env":
 			if found, ok := p.options.Env(name); ok {
 				return found

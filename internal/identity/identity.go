@@ -72,11 +72,13 @@ func Peer(ctx context.Context) string {
 	return address
 }
 
-// Trail remembers which outcomes of a call are in the audit already. A nil Trail remembers nothing. Safe for concurrent
+// Trail remembers of a call which outcomes are in the audit already, and whether a provider may have changed something
+// for it. A nil Trail remembers nothing. Safe for concurrent
 // use.
 type Trail struct {
 	mu       sync.Mutex
 	outcomes []string
+	acted    bool
 }
 
 // WithTrail attaches a new trail.
@@ -107,6 +109,25 @@ func (t *Trail) Has(outcome string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Contains(t.outcomes, outcome)
+}
+
+// Acted remembers that a provider was asked to change something for the call, and may have done it.
+func (t *Trail) Acted() {
+	if t != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.acted = true
+	}
+}
+
+// HasActed tells whether Acted was called.
+func (t *Trail) HasActed() bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.acted
 }
 
 // WithIdempotencyKey attaches the caller's idempotency key.

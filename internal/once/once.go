@@ -41,8 +41,6 @@ type Runner struct {
 	Log    *slog.Logger
 	// Process names this process among all that share the store, now and ever.
 	Process string
-	// AuditRetention is how old entries of the audit trail become; zero for ever.
-	AuditRetention time.Duration
 
 	turns   coalesce.Turns
 	running sync.WaitGroup

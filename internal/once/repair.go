@@ -187,9 +187,6 @@ func (r *Runner) sweep(ctx context.Context) error {
 		{r.Sweeps.DeleteIntentsBefore, now.Add(-intentsKept)},
 		{r.Sweeps.DeleteCallbacksBefore, now},
 	}
-	if r.AuditRetention > 0 {
-		sweeps = append(sweeps, sweep{r.Sweeps.DeleteAuditBefore, now.Add(-r.AuditRetention)})
-	}
 	for _, sweep := range sweeps {
 		for deleted := batch; deleted == batch; {
 			var err error

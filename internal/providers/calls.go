@@ -39,6 +39,8 @@ type CallOutcome struct {
 	// OK says that it succeeded; otherwise Kind says how it failed.
 	OK   bool
 	Kind ErrorKind
+	// Acted says that it changed something at the provider, or may have.
+	Acted bool
 	// Status is the HTTP status, 0 when there was no answer.
 	Status int
 	// Duration runs from before the connection to the end of the body.

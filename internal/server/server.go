@@ -45,7 +45,7 @@ type Options struct {
 	// Authenticator finds out who calls.
 	Authenticator guard.Authenticator
 	// Audit notes calls that were refused or failed; see guard.Options. May be nil.
-	Audit func(ctx context.Context, method, resource string, failure error)
+	Audit func(ctx context.Context, method, resource string, failure error) error
 	// Telemetry records what happens.
 	Telemetry *telemetry.Telemetry
 	// OpenAPI is the document served as /openapi.json.

@@ -25,11 +25,21 @@ type Driver struct {
 
 // Archive reads a database for exports and backups. It changes nothing, and keeps nobody from writing.
 type Archive interface {
-	// AuditTrail lists entries behind a position, in order; an empty tenant stands for all.
-	AuditTrail(ctx context.Context, tenant string, after int64, limit int) ([]Audit, error)
+	// ViewAudit runs fn on one consistent state of the audit trails.
+	ViewAudit(ctx context.Context, fn func(AuditTrails) error) error
 	// Keys opens the working keys, for who verifies what was hashed with them.
 	Keys(ctx context.Context, key *keys.StoreKey) (*keys.Keys, error)
 	// Backup writes the database as it stands at one moment into a new file.
 	Backup(ctx context.Context, path string) error
 	Close() error
+}
+
+// AuditTrails reads the audit trails of all tenants.
+type AuditTrails interface {
+	// Tenants lists the tenants that have entries, or had, in order.
+	Tenants() ([]string, error)
+	// Trail lists entries of all tenants behind a position, in order.
+	Trail(after int64, limit int) ([]Audit, error)
+	// Of reads one tenant's trail.
+	Of(tenant string) AuditReader
 }

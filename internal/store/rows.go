@@ -276,4 +276,34 @@ type Audit struct {
 	RequestID string `json:"requestId,omitempty"`
 	// Outcome is "OK" or a reason.
 	Outcome string `json:"outcome"`
+	// Count is how many equal refusals the entry stands for, from FirstTime to Time. It is 0 for one call, which then
+	// has its request id.
+	Count     int64     `json:"count,omitempty"`
+	FirstTime time.Time `json:"firstTime,omitzero"`
+	// Sequence counts the tenant's sealed entries from 1, and Chain binds this one to all before it: see package
+	// audit. Both are empty until the entry is sealed, which is done by SealAudit alone.
+	Sequence int64  `json:"sequence,omitempty"`
+	Chain    []byte `json:"chain,omitempty"`
+}
+
+// AuditSeal says up to where a tenant's audit trail is sealed, or was when it was made.
+type AuditSeal struct {
+	Tenant string
+	// Position and Count are the position and sequence of the last entry that is sealed, Chain is its chain value.
+	Position, Count int64
+	Chain           []byte
+	// Time is when it was made.
+	Time time.Time
+	// MAC is a keyed hash of all this: only who has the key can make a seal.
+	MAC []byte
+}
+
+// AuditChain is where a tenant's chain stands; what there is not is nil.
+type AuditChain struct {
+	// Head is the end of what is sealed.
+	Head *AuditSeal
+	// Cut is the end of what retention removed.
+	Cut *AuditSeal
+	// Checkpoint is the newest one that was kept.
+	Checkpoint *AuditSeal
 }

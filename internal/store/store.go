@@ -116,11 +116,11 @@ type Reader interface {
 	LogReader
 	RequestReader
 
+	AuditReader
+
 	// Callback finds a token by its hash.
 	Callback(kind CallbackKind, hash [32]byte) (*Callback, error)
 	Webhook(key string) (*Webhook, error)
-	// AuditTrail lists the tenant's entries behind a position, in order.
-	AuditTrail(after int64, limit int) ([]Audit, error)
 }
 
 // CustomerReader reads customers.
@@ -171,6 +171,21 @@ type RequestReader interface {
 	OpenIntents(method, key string) ([]*Intent, error)
 }
 
+// AuditReader reads a tenant's audit trail. An entry becomes visible only together with all of the tenant's entries
+// before it, as in the logs.
+type AuditReader interface {
+	// AuditTrail lists the entries behind a position, in order.
+	AuditTrail(after int64, limit int) ([]Audit, error)
+	// AuditBefore gives the last entry up to a position; ErrNotFound when there is none.
+	AuditBefore(position int64) (*Audit, error)
+	// AuditChain tells where the chain stands.
+	AuditChain() (AuditChain, error)
+	// AuditCheckpoints lists the checkpoints behind a position, in order.
+	AuditCheckpoints(after int64, limit int) ([]AuditSeal, error)
+	// AuditCheckpointBefore gives the newest checkpoint that was made before a time; ErrNotFound when there is none.
+	AuditCheckpointBefore(before time.Time) (*AuditSeal, error)
+}
+
 // Tx reads and writes the rows of one tenant within one transaction. Rows that are handed in must name that tenant.
 type Tx interface {
 	Reader
@@ -179,13 +194,14 @@ type Tx interface {
 	ShipmentWriter
 	RequestWriter
 
+	AuditWriter
+
 	InsertCallback(callback *Callback) error
 	// UpdateCallback writes how a customer came back: Outcome, VisitTime and Settled.
 	UpdateCallback(callback *Callback) error
 	// PutWebhook writes a registration. One that is Registered replaces the provider's others: they go, with their
 	// callback tokens.
 	PutWebhook(webhook *Webhook) error
-	AppendAudit(entry *Audit) error
 }
 
 // CustomerWriter writes customers.
@@ -264,6 +280,21 @@ type RequestWriter interface {
 	UpdateIntent(id string, state IntentState, at time.Time) error
 }
 
+// AuditWriter writes a tenant's audit trail.
+type AuditWriter interface {
+	// AppendAudit adds an entry, which is not sealed yet. Its position is above all others.
+	AppendAudit(entry *Audit) error
+	// SealAudit gives entries their Sequence and Chain, and the chain its new head. It answers ErrConflict, and seals
+	// nothing, when one of them is sealed already or not there.
+	SealAudit(entries []Audit, head *AuditSeal) error
+	// KeepCheckpoint keeps a seal as a checkpoint; ErrExists when there is one at its position.
+	KeepCheckpoint(checkpoint *AuditSeal) error
+	// CutAudit makes a seal the end of what retention removed, and removes at most limit of the entries and as many
+	// checkpoints up to there, oldest first; it tells how many entries. Call again while it was limit. It answers
+	// ErrConflict when more than that was cut already.
+	CutAudit(cut *AuditSeal, limit int) (int, error)
+}
+
 // System is the port for Kontor's own work, which belongs to no tenant. Each call is a transaction of its own. Each
 // package that does such work asks for the part that it needs.
 type System interface {
@@ -275,6 +306,8 @@ type System interface {
 
 	// AuditTrail lists the entries of all tenants behind a position, in order.
 	AuditTrail(ctx context.Context, after int64, limit int) ([]Audit, error)
+	// AuditTenants lists the tenants that have entries, or had, in order.
+	AuditTenants(ctx context.Context) ([]string, error)
 }
 
 // Claims hands out the consents that are due.
@@ -324,5 +357,4 @@ type Sweeps interface {
 	DeleteIdempotencyBefore(ctx context.Context, created time.Time, limit int) (int, error)
 	// DeleteIntentsBefore forgets the intents that are not open and have not changed since.
 	DeleteIntentsBefore(ctx context.Context, updated time.Time, limit int) (int, error)
-	DeleteAuditBefore(ctx context.Context, before time.Time, limit int) (int, error)
 }

@@ -60,6 +60,7 @@ func TestBackup(t *testing.T) {
 	if err := os.Rename(w.path("backup.db"), w.path("kontor.db")); err != nil {
 		t.Fatal(err)
 	}
+	w.verified()
 	w.restart()
 	for _, r := range before {
 		w.settle(t, r)

@@ -17,14 +17,16 @@ type attemptKey struct{}
 // recorder keeps what an observer is told.
 type recorder struct {
 	noObserver
-	mu  sync.Mutex
-	log []string
+	mu    sync.Mutex
+	log   []string
+	acted []bool
 }
 
 func (r *recorder) Start(ctx context.Context, call providers.CallInfo) (context.Context, func(providers.CallOutcome)) {
 	return context.WithValue(ctx, attemptKey{}, call.Attempt), func(o providers.CallOutcome) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		r.acted = append(r.acted, o.Acted)
 		kind := "ok"
 		if !o.OK {
 			kind = o.Kind.String()
@@ -68,6 +70,35 @@ func TestObserverSeesEachAttempt(t *testing.T) {
 	}
 	if fmt.Sprint(attempts) != "[1 2 3]" {
 		t.Errorf("attempts ran under the contexts of attempts %v", attempts)
+	}
+}
+
+// TestObserverSeesWhatMayHaveChanged has requests of every effect answered well, refused, and not at all.
+func TestObserverSeesWhatMayHaveChanged(t *testing.T) {
+	login := Request{Operation: "login", NoAuth: true, Body: map[string]string{}}
+	for name, test := range map[string]struct {
+		request Request
+		answer  func() (*http.Response, error)
+		want    bool
+	}{
+		"read":                  {get("1"), status(200), false},
+		"read by POST":          {Request{Operation: "search", Body: map[string]string{}}, status(200), false},
+		"failed read":           {get("1"), status(500), false},
+		"login":                 {login, status(200), false},
+		"write":                 {put("1"), status(200), true},
+		"write of no answer":    {create(), status(500), true},
+		"write that is refused": {create(), status(404), false},
+	} {
+		r := &recorder{}
+		c := newTestClient(t, "http://localhost", func(cfg *Config) {
+			cfg.Observer = r
+			cfg.Policy.Retries = -1
+			cfg.Transport = transport(func(*http.Request) (*http.Response, error) { return test.answer() })
+		})
+		_, _ = c.Do(t.Context(), test.request, nil)
+		if fmt.Sprint(r.acted) != fmt.Sprint([]bool{test.want}) {
+			t.Errorf("%s: observed %v, want %t", name, r.acted, test.want)
+		}
 	}
 }
 

@@ -140,8 +140,9 @@ func resourceOf(request protoreflect.Message) string {
 }
 
 // record puts a call that was refused or failed into the audit: every change, every read of bank data, and whatever a
-// client has no scope for. Other failed reads, wrong keys and used up quotas are in the access log alone.
-func (c *call) record(failure error) {
+// client has no scope for. Other failed reads, wrong keys and used up quotas are in the access log alone. It gives what
+// the caller is told, which is another failure when the audit does not take this one.
+func (c *call) record(failure error) error {
 	reason := kerr.Reason(failure)
 	service := strings.Split(c.rule.scope, ".")
 	switch {
@@ -149,8 +150,10 @@ func (c *call) record(failure error) {
 		reason == errorv1.Error_GATEWAY_RATE_LIMITED:
 	case service[1] == "write", service[0] == "banking", service[0] == "insights",
 		reason == errorv1.Error_SCOPE_MISSING:
-		c.guard.audit(c.ctx, c.rule.method, c.resource, failure)
+		told, _ := kerr.Finish(c.guard.audit(c.ctx, c.rule.method, c.resource, failure), c.requestID)
+		return told
 	}
+	return failure
 }
 
 // companions takes over the metadata that travels beside a request.
@@ -207,11 +210,11 @@ func (c *call) end(panicked any, err error) error {
 		err = kerr.New(errorv1.Error_INTERNAL, "internal error")
 	}
 	finished, cause := kerr.Finish(err, c.requestID)
+	finished = c.record(finished)
 	code, reason := status.Code(finished), ""
 	if finished != nil {
 		reason = kerr.Reason(finished).String()
 	}
-	c.record(finished)
 	c.measured(code.String(), reason)
 	c.log(code, reason, cause)
 	c.span.SetAttributes(attribute.String("rpc.response.status_code", code.String()),

@@ -31,8 +31,9 @@ type Options struct {
 	// Telemetry records what happens.
 	Telemetry *telemetry.Telemetry
 	// Audit notes a change, a read of bank data, or a call without the scope for it, that was refused or failed.
-	// Resource is the name that the caller gave, which may be none of Kontor's. May be nil.
-	Audit func(ctx context.Context, method, resource string, failure error)
+	// Resource is the name that the caller gave, which may be none of Kontor's. It gives what the caller is told: the
+	// failure, or another one when that could not be noted. May be nil.
+	Audit func(ctx context.Context, method, resource string, failure error) error
 }
 
 // Guard stands before every method of the API. It wraps service descriptions instead of being an interceptor, since
@@ -48,7 +49,7 @@ type Guard struct {
 	validation    *validation
 	telemetry     *telemetry.Telemetry
 	clock         func() time.Time
-	audit         func(ctx context.Context, method, resource string, failure error)
+	audit         func(ctx context.Context, method, resource string, failure error) error
 	// running counts calls under way, so that a stop can wait for them.
 	running tally
 }

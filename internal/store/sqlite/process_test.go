@@ -37,6 +37,8 @@ const (
 	roleLock  = "lock"
 	roleWrite = "write"
 	roleFill  = "fill"
+	// roleBackup writes a backup beside the file, says so when it is copied, and waits to be killed.
+	roleBackup = "backup"
 )
 
 // childConsents are those that a child writes to.
@@ -52,6 +54,18 @@ func runChild(role, path string) int {
 		}
 		_ = lock.Close()
 		return 0
+	}
+	if role == roleBackup {
+		r, err := OpenReadOnly(context.Background(), path)
+		if err == nil {
+			r.disk.copied = func(string) {
+				fmt.Println("copied")
+				select {}
+			}
+			err = r.Backup(context.Background(), path+".backup")
+		}
+		fmt.Println(err)
+		return 1
 	}
 	s, err := Open(context.Background(), path, keystest.StoreKey(), Options{})
 	if err != nil {
@@ -123,6 +137,40 @@ func TestLock(t *testing.T) {
 	said, _ := io.ReadAll(out)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("another process cannot have the lock that was given back: %v, %s", err, said)
+	}
+}
+
+// TestKilledBackup kills a backup when all of it is written and nothing of it is checked: there is nothing that looks
+// like a backup, and the next one clears away.
+func TestKilledBackup(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kontor.db")
+	appendAudit(t, openAt(t, path), "kept")
+	cmd, out := startChild(t, roleBackup, path)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "copied\n" {
+		t.Errorf("the backup said %q, %v", line, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // It was killed.
+	backups := func() (found []string) {
+		for _, name := range listed(t, filepath.Dir(path)) {
+			if !strings.HasPrefix(name, "kontor.db-") && name != "kontor.db" {
+				found = append(found, name)
+			}
+		}
+		return found
+	}
+	if left := backups(); len(left) != 1 || !strings.HasPrefix(left[0], partialPrefix) {
+		t.Errorf("the killed backup left %v", left)
+	}
+	if err := openReadOnly(t, path).Backup(t.Context(), path+".backup"); err != nil {
+		t.Fatal(err)
+	}
+	if left := backups(); len(left) != 1 || left[0] != "kontor.db.backup" {
+		t.Errorf("after the next one there is %v", left)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -16,6 +15,8 @@ import (
 type ReadOnly struct {
 	readers *pool
 	epoch   string
+	// disk is how backups become durable.
+	disk disk
 }
 
 var _ store.Archive = (*ReadOnly)(nil)
@@ -42,7 +43,7 @@ func OpenReadOnly(ctx context.Context, path string) (_ *ReadOnly, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &ReadOnly{readers: readers}
+	r := &ReadOnly{readers: readers, disk: realDisk}
 	if err := r.sameSchema(ctx); err != nil {
 		return nil, errors.Join(err, readers.close())
 	}
@@ -84,87 +85,24 @@ func (r *ReadOnly) View(ctx context.Context, tenant string, fn func(store.Reader
 	return viewOn(ctx, r.readers, reader{tenant: tenant, epoch: r.epoch}, func(r *reader) error { return fn(r) })
 }
 
-// AuditTrail implements store.Archive.
-func (r *ReadOnly) AuditTrail(ctx context.Context, tenant string, after int64,
-	limit int) (found []store.Audit, err error) {
-	err = viewOn(ctx, r.readers, reader{tenant: tenant, epoch: r.epoch}, func(r *reader) (err error) {
-		if tenant == "" {
-			found, err = r.everyAudit(after, limit)
-		} else {
-			found, err = r.AuditTrail(after, limit)
-		}
-		return err
-	})
-	return found, err
+// ViewAudit implements store.Archive.
+func (r *ReadOnly) ViewAudit(ctx context.Context, fn func(store.AuditTrails) error) error {
+	return viewOn(ctx, r.readers, reader{epoch: r.epoch}, func(r *reader) error { return fn(trails{r}) })
 }
 
-// Backup writes the store as it stands at one moment into a new file at path, with mode 0600. The file is whole and on
-// the disk when Backup returns nil; otherwise there is none. Deleted data is not in it.
-func (r *ReadOnly) Backup(ctx context.Context, path string) (err error) {
-	path, err = filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(fmt.Errorf("%s: %w", path, fs.ErrExist), err)
-	}
-	// SQLite writes into an empty file; made here, nobody else can read it.
-	partial, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.partial")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		err = errors.Join(err, partial.Close())
-		if err != nil {
-			_ = os.Remove(partial.Name()) // in vain once it has its name
-		}
-	}()
-	if err := r.vacuumInto(ctx, partial.Name()); err != nil {
-		return err
-	}
-	if err := checkBackup(ctx, partial.Name()); err != nil {
-		return err
-	}
-	if err := partial.Sync(); err != nil {
-		return err
-	}
-	// Not a rename, which would replace a file that appeared meanwhile.
-	if err := os.Link(partial.Name(), path); err != nil {
-		return err
-	}
-	if err := os.Remove(partial.Name()); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
+// trails is a store.AuditTrails.
+type trails struct{ *reader }
+
+func (t trails) Tenants() ([]string, error) { return t.auditTenants() }
+
+func (t trails) Trail(after int64, limit int) ([]store.Audit, error) {
+	return t.everyAudit(after, limit)
 }
 
-func (r *ReadOnly) vacuumInto(ctx context.Context, path string) error {
-	c, err := r.readers.get(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.readers.put(c)
-	// query_only would keep VACUUM from writing its copy, too.
-	c.broken = true
-	if _, err := c.sql.ExecContext(ctx, "PRAGMA query_only = OFF"); err != nil {
-		return err
-	}
-	_, err = c.sql.ExecContext(ctx, "VACUUM INTO ?", path)
-	return err
-}
-
-// checkBackup reads a copy as a whole.
-func checkBackup(ctx context.Context, path string) error {
-	p, err := newPool(path, 1, nil)
-	if err != nil {
-		return err
-	}
-	c, err := p.get(ctx)
-	if err == nil {
-		err = c.check(ctx)
-		p.put(c)
-	}
-	return errors.Join(err, p.close())
+func (t trails) Of(tenant string) store.AuditReader {
+	of := *t.reader
+	of.tenant = tenant
+	return &of
 }
 
 // Close releases the file.

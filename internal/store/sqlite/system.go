@@ -123,6 +123,10 @@ func (y system) AuditTrail(ctx context.Context, after int64, limit int) ([]store
 	return readAll(ctx, y.s, func(r *reader) ([]store.Audit, error) { return r.everyAudit(after, limit) })
 }
 
+func (y system) AuditTenants(ctx context.Context) ([]string, error) {
+	return readAll(ctx, y.s, (*reader).auditTenants)
+}
+
 func (y system) DeleteCallbacksBefore(ctx context.Context, expired time.Time, limit int) (int, error) {
 	return y.sweep(ctx, `
 		DELETE FROM callbacks WHERE hash IN (
@@ -142,12 +146,6 @@ func (y system) DeleteIntentsBefore(ctx context.Context, updated time.Time, limi
 		DELETE FROM intents WHERE rowid IN (
 			SELECT rowid FROM intents WHERE state <> 'open' AND update_time < ? ORDER BY update_time LIMIT ?
 		)`, updated, limit)
-}
-
-func (y system) DeleteAuditBefore(ctx context.Context, before time.Time, limit int) (int, error) {
-	return y.sweep(ctx,
-		"DELETE FROM audit WHERE position IN (SELECT position FROM audit WHERE time < ? ORDER BY time LIMIT ?)", before,
-		limit)
 }
 
 // sweep runs a statement that deletes at most limit of what is older than a time.

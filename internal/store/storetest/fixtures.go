@@ -190,6 +190,8 @@ func seed(tx store.Tx, tenant string) error {
 			})
 		},
 		func() error { return tx.AppendAudit(newAudit(tenant, "CreateConsent", noon)) },
+		func() error { return sealAudit(tx, tenant) },
+		func() error { return tx.KeepCheckpoint(newSeal(tenant, 1)) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -213,6 +215,8 @@ type state struct {
 	OpenIntents     []*store.Intent
 	Webhooks        []*store.Webhook
 	Audit           []store.Audit
+	AuditChain      store.AuditChain
+	Checkpoints     []store.AuditSeal
 	Heads           [2]store.Cursor
 	// Callbacks are found by System.
 	Callbacks []*store.Callback
@@ -268,6 +272,10 @@ func dump(r store.Reader, tenant string) (*state, error) {
 		s.Webhooks = append(s.Webhooks, w)
 	}
 	s.Audit, e = r.AuditTrail(0, many)
+	keep(e)
+	s.AuditChain, e = r.AuditChain()
+	keep(e)
+	s.Checkpoints, e = r.AuditCheckpoints(0, many)
 	keep(e)
 	for i, log := range []store.Log{store.ConsentLog, store.ShipmentLog} {
 		s.Heads[i], e = r.Head(log)

@@ -304,53 +304,6 @@ func testWebhooks(t *testing.T, s *spread) {
 	wantEqual(t, "the registration", read(t, s, get), w)
 }
 
-func testAudit(t *testing.T, s *spread) {
-	var want []store.Audit
-	for n := range 6 {
-		entry := newAudit([]string{hansa, stranger}[n%2], fmt.Sprintf("Method%d", n),
-			noon.Add(time.Duration(-n)*time.Minute)) // The order is not that of time.
-		updateOf(t, s, entry.Tenant, func(tx store.Tx) error { return tx.AppendAudit(entry) })
-		want = append(want, *entry)
-	}
-	trail := func(tenant string, after int64, limit int) []store.Audit {
-		t.Helper()
-		if tenant != "" {
-			return readOf(t, s, tenant,
-				func(r store.Reader) ([]store.Audit, error) { return r.AuditTrail(after, limit) })
-		}
-		entries, err := s.System().AuditTrail(t.Context(), after, limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return entries
-	}
-	all := trail("", 0, 100)
-	if len(all) != len(want) {
-		t.Fatalf("the trail has %d entries, want %d", len(all), len(want))
-	}
-	for i := range all {
-		if all[i].Position <= 0 || i > 0 && all[i].Position <= all[i-1].Position {
-			t.Errorf("entry %d has position %d", i, all[i].Position)
-		}
-		want[i].Position = all[i].Position
-	}
-	wantEqual(t, "the trail", all, want)
-	wantEqual(t, "a tenant's trail", trail(hansa, 0, 100), []store.Audit{want[0], want[2], want[4]})
-	wantEqual(t, "a tenant's trail behind a position, one", trail(hansa, want[0].Position, 1), want[2:3])
-	wantEqual(t, "the trail behind a position, two", trail("", want[1].Position, 2), want[2:4])
-	wantEqual(t, "the trail, none asked for", trail("", 0, 0), nil)
-
-	wantSweep(t, s.System().DeleteAuditBefore, noon.Add(-3*time.Minute), 0, 0)
-	wantSweep(t, s.System().DeleteAuditBefore, noon.Add(-3*time.Minute), 1, 1)
-	wantSweep(t, s.System().DeleteAuditBefore, noon.Add(-3*time.Minute), 9, 1)
-	wantEqual(t, "what is left", trail("", 0, 100), want[:4])
-	update(t, s, func(tx store.Tx) error { return tx.AppendAudit(newAudit(hansa, "Later", noon)) })
-	if added := trail("", want[5].Position, 100); len(added) != 1 {
-		t.Errorf("behind the former last position there are %d new entries, want 1: a position was given twice",
-			len(added))
-	}
-}
-
 // testTimes sees that instants come back as they went in, cut to microseconds, in UTC, and that none stays none.
 func testTimes(t *testing.T, s *spread) {
 	lubeck := time.FixedZone("CET", 3600)

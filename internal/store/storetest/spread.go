@@ -96,8 +96,8 @@ func (s spreadSystem) DeleteIntentsBefore(ctx context.Context, updated time.Time
 	return s.next().DeleteIntentsBefore(ctx, updated, limit)
 }
 
-func (s spreadSystem) DeleteAuditBefore(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.next().DeleteAuditBefore(ctx, before, limit)
+func (s spreadSystem) AuditTenants(ctx context.Context) ([]string, error) {
+	return s.next().AuditTenants(ctx)
 }
 
 func (s spreadSystem) Subscribe(log store.Log) (wake <-chan struct{}, cancel func()) {

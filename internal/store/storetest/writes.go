@@ -119,6 +119,16 @@ var writes = []write{
 	{method: "AppendAudit", row: true, do: func(tx store.Tx, tenant string) error {
 		return tx.AppendAudit(newAudit(tenant, "RevokeConsent", noon))
 	}},
+	{method: "SealAudit", row: true, do: func(tx store.Tx, tenant string) error {
+		return tx.SealAudit(nil, newSeal(tenant, 1_000))
+	}},
+	{method: "KeepCheckpoint", row: true, do: func(tx store.Tx, tenant string) error {
+		return tx.KeepCheckpoint(newSeal(tenant, 1_000))
+	}},
+	{method: "CutAudit", row: true, do: func(tx store.Tx, tenant string) error {
+		_, err := tx.CutAudit(newSeal(tenant, 1_000), 10)
+		return err
+	}},
 }
 
 // readCall is a call of one of Reader's methods.
@@ -204,6 +214,20 @@ var lookups = []readCall{
 	}},
 	{method: "Webhook", find: func(r store.Reader) (int, error) { return row(r.Webhook("webhook hansa")) }},
 	{method: "AuditTrail", list: true, find: func(r store.Reader) (int, error) { return rows(r.AuditTrail(0, 10)) }},
+	{method: "AuditBefore", find: func(r store.Reader) (int, error) { return row(r.AuditBefore(1_000)) }},
+	{method: "AuditChain", list: true, find: func(r store.Reader) (int, error) {
+		chain, err := r.AuditChain()
+		if chain.Head == nil && chain.Checkpoint == nil {
+			return 0, err
+		}
+		return 1, err
+	}},
+	{method: "AuditCheckpoints", list: true, find: func(r store.Reader) (int, error) {
+		return rows(r.AuditCheckpoints(0, 10))
+	}},
+	{method: "AuditCheckpointBefore", find: func(r store.Reader) (int, error) {
+		return row(r.AuditCheckpointBefore(noon.AddDate(1, 0, 0)))
+	}},
 }
 
 // systemMethods are those of System, each with the test that calls it.
@@ -212,7 +236,7 @@ var systemMethods = map[string]string{
 	"TailShipments": "Tails", "Head": "Tails",
 	"Subscribe": "Subscribe", "Callback": "Callbacks", "DeleteCallbacksBefore": "Callbacks",
 	"DeleteIdempotencyBefore": "IdempotencyCleanup",
-	"DeleteIntentsBefore":     "Intents", "DeleteAuditBefore": "Audit", "AuditTrail": "Audit",
+	"DeleteIntentsBefore":     "Intents", "AuditTrail": "Audit", "AuditTenants": "AuditSeals",
 }
 
 // testEveryMethod sees that the suite calls every method of a store: add a call of a new one to lookups, writes or

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kontor.dev/kontor/internal/audit"
+	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/sqlite"
+)
+
+// auditedStore makes a configuration whose providers' secrets nobody can read, and a store with five entries of a
+// tenant, all of them sealed. It gives the configuration's path, the store's, and the checkpoint that stands in the log.
+func auditedStore(t *testing.T) (config, path, checkpoint string) {
+	t.Helper()
+	folder := t.TempDir()
+	config, path = filepath.Join(folder, "kontor.yaml"), filepath.Join(folder, "kontor.db")
+	text := fmt.Sprintf(`public_url: https://kontor.example.com
+store: sqlite:%s
+store_key: "${file:store.key}"
+tenants:
+  default:
+    redirect_uris: ["https://app.example.com/*"]
+    providers:
+      fimento: {base_url: "https://fimento.example.com", username: u, password: "${file:none}", partner_bank: "62a1f0c7e4b0a1b2c3d4e5f6"}
+      finoos: {name: "${env:KONTOR_TEST_NONE}", secret: "${env:KONTOR_TEST_NONE}"}
+clients:
+  - {id: c, tenant: default, key_sha256: "${env:KONTOR_TEST_NONE}", scopes: [consents.read]}
+`, filepath.ToSlash(path))
+	for name, content := range map[string]string{"kontor.yaml": text, "store.key": keystest.Text} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := sqlite.Open(t.Context(), path, keystest.StoreKey(), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for n := range 5 {
+		err := db.Update(t.Context(), "default", func(tx store.Tx) error {
+			return tx.AppendAudit(&store.Audit{
+				Time: time.Now(), Tenant: "default", Actor: "c", Method: fmt.Sprint("Method", n), Outcome: audit.OK,
+			})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log bytes.Buffer
+	sealer := &audit.Sealer{
+		Store: db, Tenants: db.System(), MAC: db.Keys(), Clock: time.Now, Log: slog.New(slog.NewJSONHandler(&log, nil)),
+	}
+	if err := sealer.Seal(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	var logged struct{ Checkpoint string }
+	if err := json.Unmarshal(log.Bytes(), &logged); err != nil || logged.Checkpoint == "" {
+		t.Fatalf("the log has %s: %v", log.String(), err)
+	}
+	return config, path, logged.Checkpoint
+}
+
+// command runs the gateway with arguments.
+func command(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	err := run(t.Context(), args, &out, &errOut)
+	return out.String(), err
+}
+
+// TestAuditWithoutProvidersSecrets exports, verifies and backs up with a configuration by which nothing could be
+// served.
+func TestAuditWithoutProvidersSecrets(t *testing.T) {
+	config, path, checkpoint := auditedStore(t)
+	if _, err := command(t, "check", "--config", config); err == nil {
+		t.Fatal("the secrets can be read")
+	}
+	exported, err := command(t, "audit", "export", "--config", config)
+	if err != nil || strings.Count(exported, `"position"`) != 5 || !strings.Contains(exported, checkpoint) {
+		t.Errorf("exported is %s, %v", exported, err)
+	}
+	file := filepath.Join(t.TempDir(), "export.jsonl")
+	if err := os.WriteFile(file, []byte(exported), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := command(t, "backup", "--config", config, "--to", copied); err != nil {
+		t.Error(err)
+	}
+	whole := [][]string{
+		{}, {"--checkpoint", checkpoint}, {"--tenant", "default"}, {"--file", file, "--checkpoint", checkpoint},
+	}
+	verify := func(args ...string) (string, error) {
+		return command(t, append([]string{"audit", "verify", "--config", config}, args...)...)
+	}
+	for _, args := range whole {
+		if out, err := verify(args...); err != nil || !strings.Contains(out, "default: 5 entries") ||
+			!strings.Contains(out, "sealed up to position 5") || !strings.Contains(out, ": whole\n") {
+			t.Errorf("%v: %s, %v", args, out, err)
+		}
+	}
+	if out, err := verify("--tenant", "other"); err != nil || strings.Contains(out, "default") {
+		t.Errorf("another tenant: %s, %v", out, err)
+	}
+
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("UPDATE audit SET outcome = 'KO' WHERE position = 3"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := verify(); !errors.Is(err, errChanged) || !strings.Contains(out, "default: CHANGED: position 3 ") {
+		t.Errorf("changed: %s, %v", out, err)
+	}
+	// All of it is gone: only what stands elsewhere tells.
+	if _, err := db.Exec("DELETE FROM audit; DELETE FROM audit_seals; DELETE FROM audit_checkpoints"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := verify(); err != nil || out != "there are no entries\n" {
+		t.Errorf("gone: %s, %v", out, err)
+	}
+	if out, err := verify("--checkpoint", checkpoint); !errors.Is(err, errChanged) ||
+		!strings.Contains(out, "default: CHANGED: position 5 ") {
+		t.Errorf("gone, with the checkpoint: %s, %v", out, err)
+	}
+	if out, err := verify("--file", file); err != nil {
+		t.Errorf("the export: %s, %v", out, err)
+	}
+}
+
+func TestAuditArguments(t *testing.T) {
+	config, _, _ := auditedStore(t)
+	for _, args := range [][]string{
+		{}, {"delete"}, {"verify", "--config", config, "more"}, {"verify", "--config", config, "--checkpoint", "x"},
+		{"export", "--config", config, "more"}, {"export", "--since", "yesterday"},
+	} {
+		if _, err := command(t, append([]string{"audit"}, args...)...); !errors.Is(err, errUsage) {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	// What is wrong with a configuration is still said, and a store key that is another's opens nothing.
+	for old, replacement := range map[string]string{
+		"public_url: https": "public_url: ftp", "store_key:": "store_kee:", "finoos:": "fino:",
+	} {
+		text, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := filepath.Join(filepath.Dir(config), "other.yaml")
+		if err := os.WriteFile(other, []byte(strings.Replace(string(text), old, replacement, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := command(t, "audit", "verify", "--config", other); err == nil || !strings.Contains(err.Error(), "other.yaml:") {
+			t.Errorf("%s: %v", replacement, err)
+		}
+	}
+	key, err := command(t, "keys", "store")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(filepath.Dir(config), "store.key"), []byte(key), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command(t, "audit", "verify", "--config", config); err == nil || errors.Is(err, errChanged) {
+		t.Errorf("with another store key: %s, %v", out, err)
+	}
+}

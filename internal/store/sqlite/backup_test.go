@@ -1,0 +1,200 @@
+package sqlite
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// listed gives the names in a folder but for the lock.
+func listed(t *testing.T, folder string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != backupLock {
+			names = append(names, entry.Name())
+		}
+	}
+	return names
+}
+
+// TestBackupReachesTheDisk notes in which order a backup is synchronised and gets its name, and lets each step fail.
+func TestBackupReachesTheDisk(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	appendAudit(t, s, "kept")
+	r := openReadOnly(t, s.file)
+	folder := t.TempDir()
+	to := filepath.Join(folder, "backup.db")
+	there := func() bool {
+		_, err := os.Lstat(to)
+		return err == nil
+	}
+	var steps []string
+	step := func(name string, named bool) {
+		if there() != named {
+			t.Errorf("at %s the backup has its name: %t", name, !named)
+		}
+		steps = append(steps, name)
+	}
+	var failing string
+	failed := errors.New("the disk is broken")
+	r.disk = disk{
+		copied: func(string) { step("copied", false) },
+		sync: func(file *os.File) error {
+			step("file", false)
+			if info, err := file.Stat(); err != nil || info.Size() == 0 {
+				t.Errorf("what is synchronised has %d bytes, %v", info.Size(), err)
+			}
+			if failing == "file" {
+				return failed
+			}
+			return file.Sync()
+		},
+		syncFolder: func(path string) error {
+			step("folder", true)
+			if failing == "folder" {
+				return failed
+			}
+			return syncFolder(path)
+		},
+	}
+	for _, failing = range []string{"file", "folder"} {
+		if err := r.Backup(t.Context(), to); !errors.Is(err, failed) {
+			t.Errorf("a backup whose %s is not on the disk: %v", failing, err)
+		}
+		if left := listed(t, folder); len(left) > 0 {
+			t.Errorf("it left %v", left)
+		}
+	}
+	failing, steps = "", nil
+	if err := r.Backup(t.Context(), to); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(steps, []string{"copied", "file", "folder"}) {
+		t.Errorf("the steps are %v", steps)
+	}
+	if left := listed(t, folder); !slices.Equal(left, []string{"backup.db"}) {
+		t.Errorf("the folder has %v", left)
+	}
+}
+
+// TestDamagedBackups damages the copy right after it was written.
+func TestDamagedBackups(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	for range 200 {
+		appendAudit(t, s, strings.Repeat("m", 100))
+	}
+	r := openReadOnly(t, s.file)
+	for name, damage := range map[string]func(string){
+		"a page overwritten": func(path string) {
+			write(t, path, func(file *os.File, size int64) error {
+				_, err := file.WriteAt([]byte(strings.Repeat("x", 4096)), size/4096/2*4096)
+				return err
+			})
+		},
+		"cut off": func(path string) {
+			write(t, path, func(file *os.File, size int64) error { return file.Truncate(size / 2) })
+		},
+		"emptied": func(path string) {
+			write(t, path, func(file *os.File, _ int64) error { return file.Truncate(0) })
+		},
+		"an index of other values": func(path string) {
+			db := raw(t, path)
+			defer db.Close()
+			// The index then has other values than its table.
+			result, err := db.Exec("PRAGMA writable_schema = ON; UPDATE sqlite_schema " +
+				"SET sql = replace(sql, '(tenant, position)', '(tenant, method)') WHERE name = 'audit_by_tenant'")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if changed, err := result.RowsAffected(); changed != 1 {
+				t.Fatal(changed, err)
+			}
+		},
+		"another version's": func(path string) {
+			db := raw(t, path)
+			defer db.Close()
+			if _, err := db.Exec("UPDATE schema_migrations SET checksum = 'x'"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		folder := t.TempDir()
+		r.disk.copied = damage
+		err := r.Backup(t.Context(), filepath.Join(folder, "backup.db"))
+		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrSchema) {
+			t.Errorf("%s: %v, want %v or %v", name, err, ErrCorrupt, ErrSchema)
+		}
+		if left := listed(t, folder); len(left) > 0 {
+			t.Errorf("%s: it left %v", name, left)
+		}
+	}
+}
+
+// write changes a file.
+func write(t *testing.T, path string, do func(file *os.File, size int64) error) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err == nil {
+		err = do(file, info.Size())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBackupsOfOneFolder has a second backup begin while the first one is at work, and finds what an earlier one left.
+func TestBackupsOfOneFolder(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	r := openReadOnly(t, s.file)
+	folder := t.TempDir()
+	for _, name := range []string{
+		partialPrefix + "1" + partialSuffix, partialPrefix + "1" + partialSuffix + "-journal", "kept.db", ".kontor-backup",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := openReadOnly(t, s.file)
+	r.disk.copied = func(path string) {
+		if err := second.Backup(t.Context(), filepath.Join(folder, "second.db")); !errors.Is(err, ErrLocked) {
+			t.Errorf("a second one: %v, want %v", err, ErrLocked)
+		}
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("the second one removed what the first one writes: %v", err)
+		}
+	}
+	if err := r.Backup(t.Context(), filepath.Join(folder, "first.db")); err != nil {
+		t.Fatal(err)
+	}
+	if left := listed(t, folder); !slices.Equal(left, []string{".kontor-backup", "first.db", "kept.db"}) {
+		t.Errorf("the folder has %v", left)
+	}
+	// A file that appeared meanwhile stays.
+	r.disk.copied = func(string) {
+		if err := os.WriteFile(filepath.Join(folder, "third.db"), []byte("another's"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Backup(t.Context(), filepath.Join(folder, "third.db")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a file that appeared meanwhile: %v", err)
+	}
+	if content, err := os.ReadFile(filepath.Join(folder, "third.db")); string(content) != "another's" {
+		t.Errorf("it was overwritten with %d bytes, %v", len(content), err)
+	}
+}
