@@ -159,11 +159,21 @@ func (v value) items() []*yaml.Node {
 	return nil
 }
 
-// at finds a key of a mapping that has been read before.
+// oneOrList reads a single value, or a sequence of them.
+func (v value) oneOrList(item func(value)) {
+	if v.plain().Kind == yaml.SequenceNode {
+		v.list(item)
+	} else {
+		item(v)
+	}
+}
+
+// at finds a key of a mapping that has been read before. The name that problems have for keys that are no plain word
+// finds the first such.
 func (v value) at(key string, do func(value)) {
 	node := v.plain()
 	for i := 0; node.Kind == yaml.MappingNode && i < len(node.Content); i += 2 {
-		if node.Content[i].Value == key {
+		if name := node.Content[i].Value; name == key || key == oddKey && join("", name) == oddKey {
 			do(value{parser: v.parser, node: atLine(node.Content[i+1], node.Content[i].Line), path: join(v.path, key)})
 			return
 		}
@@ -215,10 +225,14 @@ func (p *parser) expand(text string) (string, error) {
 			if err == nil {
 				content, err = p.options.ReadFile(path)
 			}
-			if err == nil {
+			switch {
+			case err != nil:
+				failure = errors.New("cannot read the secret file")
+			case p.options.Exposed != nil && p.options.Exposed(path):
+				failure = errors.New("comes from a file that " + exposedFile)
+			default:
 				return strings.TrimRight(string(content), "\r\n")
 			}
-			failure = errors.New("cannot read the secret file")
 		}
 		return ""
 	})
@@ -262,10 +276,13 @@ func oneOf(words ...string) func(string) (string, error) {
 	}
 }
 
+// oddKey stands in problems for a key that is no plain word.
+const oddKey = "(key)"
+
 func join(path, key string) string {
 	// A key that is not a plain word might be a value in the wrong place.
 	if !plainKey.MatchString(key) {
-		key = "(key)"
+		key = oddKey
 	}
 	if path == "" {
 		return key
