@@ -169,11 +169,11 @@ func badValues(text string) (all []mutation) {
 	for _, bad := range []string{
 		"10.1.0.0/33", "10.1.2.3/16", "10.1", "canary", "fe80::1%eth0", "::ffff:10.1.0.0/16", "10.1.0.0/16,10.2.0.0/16",
 	} {
-		add("- 10.1.0.0/16", `- "`+bad+`"`, "clients[0].addresses[0]")
-		add("- 10.0.0.0/8", `- "`+bad+`"`, "trusted_proxies[0]")
+		add(`addresses: ["10.1.0.0/16"`, `addresses: ["`+bad+`"`, "clients[0].addresses[0]")
+		add(`trusted_proxies: ["10.0.0.0/8"`, `trusted_proxies: ["`+bad+`"`, "trusted_proxies[0]")
 	}
-	add("- 10.0.0.0/8", `- "0.0.0.0/0"`, "trusted_proxies[0]")
-	add("- 10.0.0.0/8", `- "::/0"`, "trusted_proxies[0]")
+	add(`trusted_proxies: ["10.0.0.0/8"`, `trusted_proxies: ["0.0.0.0/0"`, "trusted_proxies[0]")
+	add(`trusted_proxies: ["10.0.0.0/8"`, `trusted_proxies: ["::/0"`, "trusted_proxies[0]")
 	for _, bad := range []string{"canary", "E3:B0:C4", strings.Repeat("00", 32)} {
 		add("certificate: E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55",
 			"certificate: \""+bad+"\"", "clients[0].certificate")

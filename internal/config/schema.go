@@ -29,10 +29,10 @@ func (p *parser) config(root value, c *Config) {
 		"trusted_proxies": func(v value) {
 			v.list(func(v value) { c.TrustedProxies = append(c.TrustedProxies, networkOf(v, believable)) })
 		},
-		"store":      p.storeSecret(&c.Store),
-		"store_key":  hidden(&c.StoreKey, storeKey),
-		"tenants":    func(v value) { c.Tenants = tenants(v) },
-		"clients":    func(v value) { c.Clients = clients(v) },
+		"store":     p.storeSecret(&c.Store),
+		"store_key": hidden(&c.StoreKey, storeKey),
+		"tenants":   func(v value) { c.Tenants = tenants(v) },
+		"clients":   func(v value) { c.Clients = clients(v) },
 		"tls": func(v value) {
 			c.TLS = &TLS{}
 			v.object(fields{
@@ -195,8 +195,8 @@ func clients(v value) []Client {
 			c.Keys = append(c.Keys, hash)
 		}
 		v.object(fields{
-			"id":     scalar(&c.ID, id),
-			"tenant": scalar(&c.Tenant, id),
+			"id":         scalar(&c.ID, id),
+			"tenant":     scalar(&c.Tenant, id),
 			"key_sha256": func(v value) { v.oneOrList(key) },
 			"scopes": func(v value) {
 				v.list(func(v value) {

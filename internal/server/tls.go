@@ -140,4 +140,6 @@ func (c *certificates) forGRPC() *tls.Config {
 }
 
 // forAdmin is the configuration of the admin listener, which asks nobody for a certificate: probes come there.
-func (c *certificates) forAdmin() *tls.Config { return c.serving(func() *tls.Config { return c.admin }) }
+func (c *certificates) forAdmin() *tls.Config {
+	return c.serving(func() *tls.Config { return c.admin })
+}
