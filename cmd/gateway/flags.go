@@ -55,7 +55,9 @@ func (f *flags) parse(args []string, out, errOut io.Writer) error {
 }
 
 // asksForHelp tells whether a word is one that flags take for a question.
-func asksForHelp(word string) bool { return slices.Contains([]string{"-h", "-help", "--h", "--help"}, word) }
+func asksForHelp(word string) bool {
+	return slices.Contains([]string{"-h", "-help", "--h", "--help"}, word)
+}
 
 // refuse says what is wrong with the words, and how they should be.
 func (f *flags) refuse(what string, errOut io.Writer) error {

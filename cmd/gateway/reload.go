@@ -96,6 +96,10 @@ func warnOfKeys(ctx context.Context, keys *guard.Keys, log *slog.Logger) {
 func sayWhatEnds(keys *guard.Keys, log *slog.Logger) {
 	ending := keys.Expiring(endsSoon)
 	for _, client := range slices.Sorted(maps.Keys(ending)) {
-		log.Warn("a client's key ends soon", "client", client, "end", ending[client].Format(time.RFC3339))
+		what := "a client's key ends soon"
+		if !time.Now().Before(ending[client]) {
+			what = "a client's key has ended"
+		}
+		log.Warn(what, "client", client, "end", ending[client].Format(time.RFC3339))
 	}
 }

@@ -122,7 +122,7 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	srv, err := server.New(server.Options{
 		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, CORS: cfg.CORS,
 		Reflection: cfg.Reflection, Proxies: cfg.TrustedProxies,
-		Services:   services.Servers.Register, Callbacks: services.Callbacks, Authenticator: authenticator(cfg, g.keys, log),
+		Services: services.Servers.Register, Callbacks: services.Callbacks, Authenticator: authenticator(cfg, g.keys, log),
 		Audit: services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
 		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Tenants.Down,
 	})
