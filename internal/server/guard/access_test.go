@@ -22,6 +22,7 @@ func TestTokensForAccess(t *testing.T) {
 	typed := func(kind any) claims { return claims{"typ": kind} }
 	for what, token := range map[string]string{
 		"as most issuers have it":    k.Sign(t, good()),
+		"of no type":                 k.Sign(t, good(), typed(nil)),
 		"in small letters":           k.Sign(t, good(), typed("jwt")),
 		"as RFC 9068 has it":         k.Sign(t, good(), typed("at+jwt")),
 		"with the whole media type":  k.Sign(t, good(), typed("application/at+JWT")),
@@ -36,11 +37,11 @@ func TestTokensForAccess(t *testing.T) {
 		}
 	}
 	for what, token := range map[string]string{
-		"of no type":                k.Sign(t, good(), typed("")),
 		"of an odd type":            k.Sign(t, good(), typed(7)),
 		"that is a logout":          k.Sign(t, good(), typed("logout+jwt")),
 		"that is an event":          k.Sign(t, good(), typed("secevent+jwt")),
 		"that proves a key":         k.Sign(t, good(), typed("dpop+jwt")),
+		"that logs in, of no type":  k.Sign(t, good("nonce", "n"), typed(nil)),
 		"that logs in, by a nonce":  k.Sign(t, good("nonce", "n")),
 		"that logs in, by a hash":   k.Sign(t, good("at_hash", "h")),
 		"that logs in, by a code":   k.Sign(t, good("c_hash", "h")),

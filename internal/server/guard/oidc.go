@@ -138,8 +138,8 @@ func (i *issuer) shortLived(issued, expires time.Time) bool {
 }
 
 // forAccess tells whether a token is one that lets its bearer do something (RFC 9068), and not one that tells a web page
-// who logged in. The head must say "at+jwt", or "JWT" as most issuers have it; then nothing in it may be what only other
-// tokens have.
+// who logged in. The head must say "at+jwt", or "JWT" or nothing as most issuers have it; then no claim may be one that
+// only other tokens have.
 func forAccess(token string, claims map[string]any) bool {
 	var head struct {
 		Type string `json:"typ"`
@@ -152,7 +152,7 @@ func forAccess(token string, claims map[string]any) bool {
 	switch strings.TrimPrefix(strings.ToLower(head.Type), "application/") {
 	case "at+jwt":
 		return true
-	case "jwt":
+	case "jwt", "":
 	default:
 		return false
 	}
