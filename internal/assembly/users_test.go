@@ -2,6 +2,7 @@ package assembly_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -22,7 +23,9 @@ type manyUsers struct {
 func (m *manyUsers) MaxUserPage() int { return 2 }
 
 func (m *manyUsers) ListUsers(_ context.Context, page, size int) (users []providers.User, err error) {
-	m.asked++
+	if m.asked++; size > m.MaxUserPage() {
+		return nil, errors.New("the page is too large")
+	}
 	for i := page * size; i < min(m.count, (page+1)*size); i++ {
 		users = append(users, providers.User{ID: fmt.Sprint(i)})
 	}
