@@ -318,7 +318,20 @@ func TestReload(t *testing.T) {
 	const kept = "the configuration cannot be used; what was there stays"
 	p.hangUp(t, kept)
 	staying.goesOn(t)
-	if err := os.Remove(filepath.Join(dir, "kontor.yaml")); err != nil {
+	// A tenant begins with the next start, and so do its clients.
+	configure(t, dir, provider.URL, leaves)
+	path := filepath.Join(dir, "kontor.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := strings.Replace(string(text), "tenants:\n", `tenants:
+  later: {redirect_uris: ["https://app.example.com/*"], providers: {finoos: {name: n, secret: "${file:finoos.secret}"}}}
+`, 1)
+	write(t, dir, "kontor.yaml", strings.Replace(both, "tenant: default", "tenant: later", 1))
+	p.hangUp(t, kept)
+	staying.goesOn(t)
+	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	p.hangUp(t, kept)
@@ -328,7 +341,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("a client of before: %v", err)
 	}
 	log := p.log.String()
-	for _, want := range []string{`"line":13,"key":"clients[1].expire"`, "there is no such file"} {
+	for _, want := range []string{`"line":13,"key":"clients[1].expire"`, "there is no such file", `"key":"clients[0].tenant"`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %s\n%s", want, log)
 		}
