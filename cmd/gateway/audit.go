@@ -13,7 +13,8 @@ const auditBatch = 1000
 
 // runAudit prints the audit trail as JSON lines, oldest first, beside a gateway that runs or not.
 func runAudit(ctx context.Context, args []string, out, errOut io.Writer) error {
-	flags := newFlags("audit export", "Prints the audit trail as JSON lines, oldest first, beside a gateway that runs or not.",
+	flags := newFlags("audit export",
+		"Prints the audit trail as JSON lines, oldest first, beside a gateway that runs or not.",
 		"gateway audit export --config kontor.yaml --since 2026-01-31T00:00:00Z")
 	path := flags.String("config", "kontor.yaml", "the configuration")
 	tenant := flags.String("tenant", "", "only this tenant's entries")

@@ -15,8 +15,8 @@ const loginTimeout = 15 * time.Second
 
 // runCheck says what is wrong with a configuration, by key and line and never by value.
 func runCheck(ctx context.Context, args []string, out, errOut io.Writer) error {
-	flags := newFlags("check [--online]", "Says what is wrong with a configuration, by key and line and never by value. "+
-		"What it takes, serve takes.", "gateway check --config kontor.yaml --online")
+	flags := newFlags("check", "Says what is wrong with a configuration, by key and line and never by "+
+		"value. What it takes, serve takes.", "gateway check --config kontor.yaml --online")
 	path := flags.String("config", "kontor.yaml", "the configuration")
 	online := flags.Bool("online", false, "also log in at each provider")
 	if err := flags.parse(args, out, errOut); err != nil {

@@ -137,43 +137,102 @@ func TestCheckRefusesWhatServeRefuses(t *testing.T) {
 		files    func(t *testing.T, dir string)
 		want     string // in the message, behind "kontor.yaml:"
 	}{
-		"a syntax":             {old: "tls: {", new: "tls: {{", want: "4: is not valid YAML"},
-		"an unknown key":       {old: "public_url", new: "public_uri", want: "2: public_uri: there is no such key"},
-		"a bad duration":       {old: "store_key:", new: "heartbeat: 5\nstore_key:", want: "4: heartbeat: must be"},
-		"a missing secret":     {old: "finoos.secret", new: "none.secret", want: "13: tenants.default.providers.berlin.secret: cannot read"},
-		"a bad store":          {old: "sqlite:FOLDER", new: "mysql:FOLDER", want: "3: store: must be"},
-		"a bad store key":      {old: "${file:store.key}", new: "canary", want: "4: store_key: "},
-		"a missing cert":       {old: "cert_file: tls.crt", new: "cert_file: none.crt", want: "5: tls.cert_file: must be a certificate"},
-		"another's cert":       {old: "cert_file: tls.crt", new: "cert_file: other.crt", want: "5: tls.cert_file: must be a certificate"},
-		"no authority":         {old: "client_ca_file: clients.pem", new: "client_ca_file: nothing.pem", want: "5: tls.client_ca_file: must hold"},
-		"a missing authority":  {old: "client_ca_file: clients.pem", new: "client_ca_file: none.pem", want: "5: tls.client_ca_file: cannot be read"},
-		"a certificate unused": {old: ", client_ca_file: clients.pem", want: "21: clients[0].certificate: needs tls.client_ca_file"},
+		"a syntax":       {old: "tls: {", new: "tls: {{", want: "4: is not valid YAML"},
+		"an unknown key": {old: "public_url", new: "public_uri", want: "2: public_uri: there is no such key"},
+		"a bad duration": {old: "store_key:", new: "heartbeat: 5\nstore_key:", want: "4: heartbeat: must be"},
+		"a missing secret": {
+			old: "finoos.secret", new: "none.secret",
+			want: "13: tenants.default.providers.berlin.secret: cannot read",
+		},
+		"a bad store":     {old: "sqlite:FOLDER", new: "mysql:FOLDER", want: "3: store: must be"},
+		"a bad store key": {old: "${file:store.key}", new: "canary", want: "4: store_key: "},
+		"a missing cert": {
+			old: "cert_file: tls.crt", new: "cert_file: none.crt",
+			want: "5: tls.cert_file: must be a certificate",
+		},
+		"another's cert": {
+			old: "cert_file: tls.crt", new: "cert_file: other.crt",
+			want: "5: tls.cert_file: must be a certificate",
+		},
+		"no authority": {
+			old: "client_ca_file: clients.pem", new: "client_ca_file: nothing.pem",
+			want: "5: tls.client_ca_file: must hold",
+		},
+		"a missing authority": {
+			old: "client_ca_file: clients.pem", new: "client_ca_file: none.pem",
+			want: "5: tls.client_ca_file: cannot be read",
+		},
+		"a certificate unused": {
+			old:  ", client_ca_file: clients.pem",
+			want: "21: clients[0].certificate: needs tls.client_ca_file",
+		},
 		"plain text": {
-			old: `listen: {grpc: "127.0.0.1:0", http: "127.0.0.1:0", admin: "127.0.0.1:0"}`,
-			new: `listen: {grpc: "127.0.0.1:0", http: "127.0.0.1:0", admin: "0.0.0.0:0"}`, want: "1: listen.admin: is in plain text",
+			old:  `listen: {grpc: "127.0.0.1:0", http: "127.0.0.1:0", admin: "127.0.0.1:0"}`,
+			new:  `listen: {grpc: "127.0.0.1:0", http: "127.0.0.1:0", admin: "0.0.0.0:0"}`,
+			want: "1: listen.admin: is in plain text",
 		},
 		"a confusing redirect": {
 			old: "https://app.example.com/*", new: "https://app.example.com/..;/*",
 			want: "8: tenants.default.redirect_uris[0]: must be",
 		},
-		"no kind":             {old: "kind: finoos", new: "kind: canary", want: "11: tenants.default.providers.berlin.kind: must be one of"},
-		"a provider's key":    {old: "name: lender", new: "username: lender", want: "12: tenants.default.providers.berlin.username: there is no such key"},
-		"a provider's value":  {old: "name: lender", new: "name: lender\n        api_version: canary", want: "13: tenants.default.providers.berlin.api_version: must be"},
-		"a plain base":        {old: "name: lender", new: "name: lender\n        base_url: http://canary.example", want: "13: tenants.default.providers.berlin.base_url: must be https"},
-		"an override's name":  {old: "connect: POST", new: "conect: POST", want: "15: tenants.default.providers.berlin.operations.conect: there is no such operation"},
-		"an override's words": {old: "connect: POST", new: "canary word: POST", want: "15: tenants.default.providers.berlin.operations.(key): there is no such operation"},
-		"an override's form":  {old: "connect: POST /users", new: "connect: POST users", want: "15: tenants.default.providers.berlin.operations.connect: must be of the form"},
-		"an override's path":  {old: "{userID}/banking", new: "me/banking", want: "15: tenants.default.providers.berlin.operations.connect: {userID} is missing"},
+		"no kind": {
+			old: "kind: finoos", new: "kind: canary",
+			want: "11: tenants.default.providers.berlin.kind: must be one of",
+		},
+		"a provider's key": {
+			old: "name: lender", new: "username: lender",
+			want: "12: tenants.default.providers.berlin.username: there is no such key",
+		},
+		"a provider's value": {
+			old: "name: lender", new: "name: lender\n        api_version: canary",
+			want: "13: tenants.default.providers.berlin.api_version: must be",
+		},
+		"a plain base": {
+			old: "name: lender", new: "name: lender\n        base_url: http://canary.example",
+			want: "13: tenants.default.providers.berlin.base_url: must be https",
+		},
+		"an override's name": {
+			old: "connect: POST", new: "conect: POST",
+			want: "15: tenants.default.providers.berlin.operations.conect: there is no such operation",
+		},
+		"an override's words": {
+			old: "connect: POST", new: "canary word: POST",
+			want: "15: tenants.default.providers.berlin.operations.(key): there is no such operation",
+		},
+		"an override's form": {
+			old: "connect: POST /users", new: "connect: POST users",
+			want: "15: tenants.default.providers.berlin.operations.connect: must be of the form",
+		},
+		"an override's path": {
+			old: "{userID}/banking", new: "me/banking",
+			want: "15: tenants.default.providers.berlin.operations.connect: {userID} is missing",
+		},
 		"the example's key": {
-			old: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", new: `"` + strings.Repeat("0", 64) + `"`,
+			old:  "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+			new:  `"` + strings.Repeat("0", 64) + `"`,
 			want: "19: clients[0].key_sha256: is the example's",
 		},
-		"a client of nobody":    {old: "    tenant: default", new: "    tenant: nobody", want: "18: clients[0].tenant: there is no such tenant"},
-		"everybody is believed": {old: "tenants:", new: "trusted_proxies: ['::/0']\ntenants:", want: "6: trusted_proxies[0]: must not be everybody"},
+		"a client of nobody": {
+			old: "    tenant: default", new: "    tenant: nobody",
+			want: "18: clients[0].tenant: there is no such tenant",
+		},
+		"everybody is believed": {
+			old: "tenants:", new: "trusted_proxies: ['::/0']\ntenants:",
+			want: "6: trusted_proxies[0]: must not be everybody",
+		},
 
-		"everybody's secret": {files: mode("finoos.secret", 0o604), want: "13: tenants.default.providers.berlin.secret: comes from a file that can be read by everybody"},
-		"everybody's key":    {files: mode("tls.key", 0o644), want: "5: tls.key_file: names a file that can be read by everybody"},
-		"everybody's store":  {files: mode("store.key", 0o444), want: "4: store_key: comes from a file that can be read by everybody"},
+		"everybody's secret": {
+			files: mode("finoos.secret", 0o604),
+			want:  "13: tenants.default.providers.berlin.secret: comes from a file that can be read by everybody",
+		},
+		"everybody's key": {
+			files: mode("tls.key", 0o644),
+			want:  "5: tls.key_file: names a file that can be read by everybody",
+		},
+		"everybody's store": {
+			files: mode("store.key", 0o444),
+			want:  "4: store_key: comes from a file that can be read by everybody",
+		},
 		"an inline secret": {
 			old: `"${file:finoos.secret}"`, new: "canary", files: mode("kontor.yaml", 0o644),
 			want: "13: tenants.default.providers.berlin.secret: is a secret in a file that can be read by everybody",
@@ -246,7 +305,8 @@ func TestCommandsSayWhatTheyDo(t *testing.T) {
 		for _, help := range []string{"--help", "-h", "-help"} {
 			var out, errOut bytes.Buffer
 			err := run(t.Context(), append(words, help), &out, &errOut)
-			if !errors.Is(err, errHelped) || errOut.Len() > 0 || !strings.HasPrefix(out.String(), "usage: gateway "+words[0]) ||
+			if !errors.Is(err, errHelped) || errOut.Len() > 0 ||
+				!strings.HasPrefix(out.String(), "usage: gateway "+words[0]) ||
 				!strings.Contains(out.String(), "example:\n  ") || !strings.Contains(out.String(), "gateway "+command) {
 				t.Errorf("%s %s: %v\n%s%s", command, help, err, &out, &errOut)
 			}
@@ -254,12 +314,15 @@ func TestCommandsSayWhatTheyDo(t *testing.T) {
 		for _, wrong := range []string{"surprise", "--surprise", "-"} {
 			var out, errOut bytes.Buffer
 			err := run(t.Context(), append(words, wrong), &out, &errOut)
-			if !errors.Is(err, errUsage) || out.Len() > 0 || !strings.Contains(errOut.String(), "usage: gateway "+words[0]) {
+			if !errors.Is(err, errUsage) || out.Len() > 0 ||
+				!strings.Contains(errOut.String(), "usage: gateway "+words[0]) {
 				t.Errorf("%s %s: %v\n%s%s", command, wrong, err, &out, &errOut)
 			}
 		}
 	}
-	for _, words := range [][]string{{}, {"surprise"}, {"keys"}, {"audit"}, {"keys", "old"}, {"audit", "import"}, {"backup"}} {
+	for _, words := range [][]string{
+		{}, {"surprise"}, {"keys"}, {"audit"}, {"keys", "old"}, {"audit", "import"}, {"backup"},
+	} {
 		var out, errOut bytes.Buffer
 		if err := run(t.Context(), words, &out, &errOut); !errors.Is(err, errUsage) || out.Len() > 0 {
 			t.Errorf("%v: %v\n%s", words, err, &out)
@@ -298,8 +361,8 @@ func TestHealthcheckOverTLS(t *testing.T) {
 	}
 	ask := func(flags ...string) error {
 		var out bytes.Buffer
-		return run(t.Context(), append([]string{"healthcheck", "--admin", admin.Listener.Addr().String()}, flags...), &out,
-			&out)
+		words := append([]string{"healthcheck", "--admin", admin.Listener.Addr().String()}, flags...)
+		return run(t.Context(), words, &out, &out)
 	}
 	if err := errors.Join(ask("--tls"), ask("--ca", ca)); err != nil {
 		t.Error(err)

@@ -15,8 +15,8 @@ import (
 )
 
 // reload reads the configuration anew and takes over clients, certificates and providers' secrets. No call is dropped:
-// what is under way goes on, but for the streams of clients that lost their key or a right. A configuration that `serve`
-// would not start with changes nothing.
+// what is under way goes on, but for the streams of clients that lost their key or a right. A configuration that
+// `serve` would not start with changes nothing.
 func (g *gateway) reload(path string) {
 	log := g.telemetry.Logger
 	options := served

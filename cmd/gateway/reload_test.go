@@ -194,7 +194,8 @@ tenants:
 clients:
 `
 	for _, c := range clients {
-		text += fmt.Sprintf("  - {id: %s, tenant: default, key_sha256: %s, scopes: [%q]%s}\n", c.id, c.hash, "*", c.more)
+		text += fmt.Sprintf("  - {id: %s, tenant: default, key_sha256: %s, scopes: [%q]%s}\n",
+			c.id, c.hash, "*", c.more)
 	}
 	write(t, dir, "kontor.yaml", text)
 }
@@ -341,12 +342,16 @@ func TestReload(t *testing.T) {
 		t.Errorf("a client of before: %v", err)
 	}
 	log := p.log.String()
-	for _, want := range []string{`"line":13,"key":"clients[1].expire"`, "there is no such file", `"key":"clients[0].tenant"`} {
+	for _, want := range []string{
+		`"line":13,"key":"clients[1].expire"`, "there is no such file", `"key":"clients[0].tenant"`,
+	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %s\n%s", want, log)
 		}
 	}
-	for _, secret := range []string{"canary-value", "secret-before", "secret-after", stays.key, leaves.key, stays.hash} {
+	for _, secret := range []string{
+		"canary-value", "secret-before", "secret-after", stays.key, leaves.key, stays.hash,
+	} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log has a value\n%s", log)
 		}

@@ -24,7 +24,8 @@ import (
 
 // runServe serves until it is told to stop.
 func runServe(ctx context.Context, args []string, out, errOut io.Writer) error {
-	flags := newFlags("serve", "Serves until it is told to stop. SIGHUP has it read clients, certificates and secrets anew.",
+	flags := newFlags("serve",
+		"Serves until it is told to stop. SIGHUP has it read clients, certificates and secrets anew.",
 		"gateway serve --config kontor.yaml")
 	path := flags.String("config", "kontor.yaml", "the configuration")
 	ready := flags.String("ready-file", "", "write the addresses to this file, as JSON, once the gateway listens")
@@ -122,8 +123,9 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	srv, err := server.New(server.Options{
 		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, CORS: cfg.CORS,
 		Reflection: cfg.Reflection, Proxies: cfg.TrustedProxies,
-		Services: services.Servers.Register, Callbacks: services.Callbacks, Authenticator: authenticator(cfg, g.keys, log),
-		Audit: services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
+		Services: services.Servers.Register, Callbacks: services.Callbacks,
+		Authenticator: authenticator(cfg, g.keys, log),
+		Audit:         services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
 		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Tenants.Down,
 	})
 	if err != nil {

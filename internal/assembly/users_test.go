@@ -42,7 +42,8 @@ func TestOneListOfUsersIsOneCall(t *testing.T) {
 		p.Capabilities["ListProviderUsers"] = providers.Support{Level: providers.Native}
 	})
 	ctx := identity.With(t.Context(), identity.Identity{ClientID: "c", Tenant: "default", Scopes: []string{"*"}})
-	request, seen := &providerv1.ListProviderUsersRequest{Parent: "providers/fimento", PageSize: 1000}, map[string]bool{}
+	request := &providerv1.ListProviderUsersRequest{Parent: "providers/fimento", PageSize: 1000}
+	seen := map[string]bool{}
 	for pages := 1; ; pages++ {
 		list, err := g.Servers.Provider.ListProviderUsers(ctx, request)
 		if err != nil {

@@ -244,8 +244,8 @@ func Defaults() Config {
 	}
 }
 
-// What holds for an issuer's tokens when its block does not say: the claims that tell scopes and client, and the longest
-// lifetime.
+// What holds for an issuer's tokens when its block does not say: the claims that tell scopes and client, and the
+// longest lifetime.
 const (
 	DefaultScopesClaim   = "scope"
 	DefaultClientIDClaim = "sub"

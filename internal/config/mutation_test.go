@@ -183,7 +183,9 @@ func badValues(text string) (all []mutation) {
 	add("max_lifetime: 15m", "max_lifetime: 1s", "oidc[1].max_lifetime")
 	add("max_lifetime: 15m", "max_lifetime: 25h", "oidc[1].max_lifetime")
 	add("scopes: [consents.read]", "scopes: [consents.delete]", "oidc[1].scopes[0]")
-	for _, bad := range []string{"https://app.example.com/a;b/*", "https://app.example.com/a/../*", "https://2130706433/*"} {
+	for _, bad := range []string{
+		"https://app.example.com/a;b/*", "https://app.example.com/a/../*", "https://2130706433/*",
+	} {
 		add("- https://app.example.com/*", "- "+bad, "tenants.default.redirect_uris[0]")
 	}
 	for _, bad := range []string{"consents", "consents.delete", "Consents.read", "consent.read", "consents.*"} {

@@ -56,9 +56,9 @@ func (s Settings) Secrets() []secret.String {
 	return secrets
 }
 
-// Renew takes over the secrets of the same block as it was read anew: a provider that was opened with these settings logs
-// in with them from now on. It gives the keys of the secrets that changed. Whatever else changed is passed over, and so
-// is a secret where there was none: that is for the next start.
+// Renew takes over the secrets of the same block as it was read anew: a provider that was opened with these settings
+// logs in with them from now on. It gives the keys of the secrets that changed. Whatever else changed is passed over,
+// and so is a secret where there was none: that is for the next start.
 func (s Settings) Renew(fresh Settings) (changed []string) {
 	read := fresh.secretsByKey()
 	for key, old := range s.secretsByKey() {
@@ -360,8 +360,8 @@ func (b BaseURL) Parse() (*url.URL, error) {
 	return u, nil
 }
 
-// MayShow tells why a customer must not be sent to a page that the provider gave: only plain https leads there unseen and
-// unchanged, and a name before the host makes an address look like another one. A provider that is played on this
+// MayShow tells why a customer must not be sent to a page that the provider gave: only plain https leads there unseen
+// and unchanged, and a name before the host makes an address look like another one. A provider that is played on this
 // machine may have its pages there, too. The error does not quote the address.
 func (b BaseURL) MayShow(page string) error {
 	u, err := url.Parse(page)

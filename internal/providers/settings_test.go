@@ -115,7 +115,8 @@ func TestRenew(t *testing.T) {
 	old := kind.With(config)
 	held := *old.Target().(*testConfig) // as an adapter has it
 	other := goodConfig()
-	other.Name, other.Secret, other.Inner = "other", secret.New("canary-2"), &innerConfig{Pin: secret.New("1"), Hint: "h"}
+	other.Name, other.Secret = "other", secret.New("canary-2")
+	other.Inner = &innerConfig{Pin: secret.New("1"), Hint: "h"}
 	other.Several = []innerConfig{{Pin: secret.New("3")}}
 	if changed := old.Renew(kind.With(other)); len(changed) != 1 || changed[0] != "secret" {
 		t.Errorf("%v changed", changed)

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-var errPattern = errors.New("must be an http(s) address that all browsers and servers read alike, without credentials, " +
-	"query or path parameters, whose path may end in /*")
+var errPattern = errors.New("must be an http(s) address that all browsers and servers read alike, without " +
+	"credentials, query or path parameters, whose path may end in /*")
 
 // List is what a tenant's consents may send the customer back to. Patterns and addresses are compared
 // after parsing, part by part: scheme, host and port must be equal; a path that ends in /* stands for itself
@@ -19,8 +19,7 @@ var errPattern = errors.New("must be an http(s) address that all browsers and se
 // read differently is refused.
 type List []*url.URL
 
-// NewList reads patterns, each an http(s) address without a query, whose path may end in /*. The error says which is none,
-// and does not quote it.
+// NewList reads patterns, each an http(s) address without a query, whose path may end in /*. The error quotes none.
 func NewList(patterns []string) (List, error) {
 	list := make(List, 0, len(patterns))
 	for _, pattern := range patterns {

@@ -80,7 +80,8 @@ func (c *consents) note(ctx context.Context) {
 		return
 	}
 	s := seen{
-		identity: identity.From(ctx), call: providers.CallOf(ctx), requestID: identity.RequestID(ctx), peer: identity.Peer(ctx),
+		identity: identity.From(ctx), call: providers.CallOf(ctx), requestID: identity.RequestID(ctx),
+		peer:           identity.Peer(ctx),
 		idempotencyKey: identity.IdempotencyKey(ctx), lastEventID: identity.LastEventID(ctx),
 	}
 	s.metadata, _ = metadata.FromIncomingContext(ctx)

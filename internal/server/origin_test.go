@@ -118,8 +118,8 @@ func TestStrangersAreNotTraced(t *testing.T) {
 	}
 }
 
-// TestStrangersLinesAreBounded: a flood of requests without authentication leaves a bounded number of lines and says how
-// many it left out, whatever way they come; the lines of callers who are known stay whole.
+// TestStrangersLinesAreBounded: a flood of requests without authentication leaves a bounded number of lines and says
+// how many it left out, whatever way they come; the lines of callers who are known stay whole.
 func TestStrangersLinesAreBounded(t *testing.T) {
 	t.Parallel()
 	request := &consentv1.GetConsentRequest{Name: "consents/1"}

@@ -58,8 +58,8 @@ type Config struct {
 	Password secret.String `config:"password,required"`
 	// PartnerBank is the id of the bank on whose behalf consent is asked when the caller names none.
 	PartnerBank providers.HeaderText `config:"partner_bank"`
-	// AllowSimulation lets callers decide in the customer's place. Fimento does so for demo users alone; whether this is
-	// one, its name does not tell.
+	// AllowSimulation lets callers decide in the customer's place. Fimento does so for demo users alone; whether this
+	// is one, its name does not tell.
 	AllowSimulation bool `config:"allow_simulation"`
 	// Operations replaces methods and paths.
 	Operations providers.Overrides `config:"operations"`

@@ -44,8 +44,8 @@ var signatures = []string{
 }
 
 // OIDC authenticates clients by JWTs of the configured issuers, sent as `Bearer <token>`. Issuer, audience, time,
-// lifetime and signature must be right, the token must be one for access, and the claims must name a client and a tenant
-// that there is. Whatever the claims say, a token grants no more than the configuration lets its issuer grant.
+// lifetime and signature must be right, the token must be one for access, and the claims must name a client and a
+// tenant that there is. Whatever the claims say, a token grants no more than the configuration lets its issuer grant.
 //
 // An issuer is found (OpenID Connect Discovery) when its first token comes, so that the gateway starts without it;
 // while it cannot be reached, it is asked again with growing pauses. Its keys are kept, and read again when a token
@@ -134,11 +134,12 @@ func (i *issuer) shortLived(issued, expires time.Time) bool {
 	if issued.IsZero() {
 		issued = now
 	}
-	return !issued.After(now.Add(clockSkew)) && expires.Sub(issued) <= cmp.Or(i.config.MaxLifetime, config.DefaultMaxLifetime)
+	longest := cmp.Or(i.config.MaxLifetime, config.DefaultMaxLifetime)
+	return !issued.After(now.Add(clockSkew)) && expires.Sub(issued) <= longest
 }
 
-// forAccess tells whether a token is one that lets its bearer do something (RFC 9068), and not one that tells a web page
-// who logged in. The head must say "at+jwt", or "JWT" or nothing as most issuers have it; then no claim may be one that
+// forAccess tells whether a token is one that lets its bearer do something (RFC 9068), and not one that tells a web
+// page who logged in. The head must say "at+jwt", or "JWT" or nothing as most issuers have it; then no claim may be one that
 // only other tokens have.
 func forAccess(token string, claims map[string]any) bool {
 	var head struct {
@@ -287,8 +288,8 @@ func (i *issuer) client(claims map[string]any, expires time.Time) (identity.Iden
 	}, nil
 }
 
-// grants gives those of Kontor's scopes that a token claims, as far as its issuer may grant them. Words that are no scope
-// of Kontor are passed over.
+// grants gives those of Kontor's scopes that a token claims, as far as its issuer may grant them. Words that are no
+// scope of Kontor are passed over.
 func (i *issuer) grants(claimed []string) (granted []string) {
 	known, ceiling := config.Scopes(), identity.Identity{Scopes: i.config.Scopes}
 	if len(ceiling.Scopes) == 0 {

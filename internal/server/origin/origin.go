@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -68,8 +69,8 @@ func (p Proxies) Of(remote string, forwarded []string, state *tls.ConnectionStat
 // is trusted, so it is not passed over: then nobody knows.
 func (p Proxies) address(remote string, forwarded []string) netip.Addr {
 	at := hop(remote)
-	for i := len(forwarded) - 1; i >= 0; i-- {
-		for rest, more := forwarded[i], true; more; {
+	for _, list := range slices.Backward(forwarded) {
+		for rest, more := list, true; more; {
 			if !at.IsValid() || !p.Trust(at) {
 				return at
 			}
