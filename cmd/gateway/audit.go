@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -26,21 +25,26 @@ func runAudit(ctx context.Context, args []string, out, errOut io.Writer) error {
 			return runAuditVerify(ctx, args[1:], out, errOut)
 		}
 	}
-	fmt.Fprintln(errOut, "usage: gateway audit export | verify [flags]")
-	return errUsage
+	flags := newFlags("audit export | verify",
+		"Prints the audit trail, or says whether it is as it was sealed.", "gateway audit export --help")
+	if len(args) > 0 && asksForHelp(args[0]) {
+		return flags.parse(args, out, errOut)
+	}
+	return flags.refuse("the word export or verify is missing", errOut)
 }
 
 // runAuditExport prints the audit trail as JSON lines, oldest first.
 func runAuditExport(ctx context.Context, args []string, out, errOut io.Writer) error {
-	flags := flag.NewFlagSet("audit export", flag.ContinueOnError)
-	flags.SetOutput(errOut)
+	flags := newFlags("audit export",
+		"Prints the audit trail as JSON lines, oldest first, beside a gateway that runs or not.",
+		"gateway audit export --config kontor.yaml --since 2026-01-31T00:00:00Z")
 	path := flags.String("config", "kontor.yaml", "the configuration")
 	tenant := flags.String("tenant", "", "only this tenant's entries")
 	after := flags.Int64("after", 0, "only entries behind this position")
 	var since time.Time
 	flags.TextVar(&since, "since", time.Time{}, "only entries from this time on, such as 2026-01-31T00:00:00Z")
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
-		return errUsage
+	if err := flags.parse(args, out, errOut); err != nil {
+		return err
 	}
 	_, s, err := openArchive(ctx, *path, "store")
 	if err != nil {
@@ -59,8 +63,9 @@ var errChanged = errors.New("the audit trail is not as it was sealed")
 
 // runAuditVerify says whether the audit trail, or an export of it, is as it was sealed.
 func runAuditVerify(ctx context.Context, args []string, out, errOut io.Writer) error {
-	flags := flag.NewFlagSet("audit verify", flag.ContinueOnError)
-	flags.SetOutput(errOut)
+	flags := newFlags("audit verify",
+		"Says whether the audit trail is as it was sealed, beside a gateway that runs or not.",
+		"gateway audit verify --config kontor.yaml --tenant default")
 	path := flags.String("config", "kontor.yaml", "the configuration")
 	tenant := flags.String("tenant", "", "only this tenant's trail")
 	file := flags.String("file", "", "verify this export instead of the store")
@@ -71,8 +76,8 @@ func runAuditVerify(ctx context.Context, args []string, out, errOut io.Writer) e
 		outside = append(outside, c)
 		return err
 	})
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
-		return errUsage
+	if err := flags.parse(args, out, errOut); err != nil {
+		return err
 	}
 	cfg, s, err := openArchive(ctx, *path, "store", "store_key")
 	if err != nil {

@@ -10,8 +10,7 @@ import (
 )
 
 // authenticator makes what finds out who calls: keys, then tokens.
-func authenticator(cfg *config.Config, log *slog.Logger) guard.Authenticator {
-	keys := guard.NewKeys(cfg.Clients)
+func authenticator(cfg *config.Config, keys *guard.Keys, log *slog.Logger) guard.Authenticator {
 	if len(cfg.OIDC) == 0 {
 		return keys
 	}

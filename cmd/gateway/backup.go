@@ -2,23 +2,21 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 )
 
 // runBackup copies the store into a new file, beside a gateway that runs or not.
 func runBackup(ctx context.Context, args []string, out, errOut io.Writer) error {
-	flags := flag.NewFlagSet("backup", flag.ContinueOnError)
-	flags.SetOutput(errOut)
+	flags := newFlags("backup", "Copies the store into a new file, beside a gateway that runs or not.",
+		"gateway backup --config kontor.yaml --to kontor-backup.db")
 	path := flags.String("config", "kontor.yaml", "the configuration")
 	to := flags.String("to", "", "the file to write; it must not exist")
-	if err := flags.Parse(args); err != nil {
-		return errUsage
+	if err := flags.parse(args, out, errOut); err != nil {
+		return err
 	}
-	if *to == "" || flags.NArg() > 0 {
-		flags.Usage()
-		return errUsage
+	if *to == "" {
+		return flags.refuse("--to is missing", errOut)
 	}
 	_, s, err := openArchive(ctx, *path, "store")
 	if err != nil {

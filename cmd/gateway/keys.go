@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -31,15 +30,15 @@ func runKeys(args []string, out, errOut io.Writer) error {
 	if len(args) > 0 && args[0] == "store" {
 		return runStoreKey(args[1:], out, errOut)
 	}
-	flags := flag.NewFlagSet("keys", flag.ContinueOnError)
-	flags.SetOutput(errOut)
-	flags.Usage = func() { fmt.Fprintln(errOut, "usage: gateway keys new | store") }
-	if err := flags.Parse(args); err != nil {
-		return errUsage
+	flags := newFlags("keys new | store", "Makes a client key with the hash that the configuration wants, or a store key.",
+		"gateway keys new")
+	if len(args) > 0 && args[0] == "new" {
+		args = args[1:]
+	} else if len(args) == 0 || !asksForHelp(args[0]) {
+		return flags.refuse("the word new or store is missing", errOut)
 	}
-	if flags.NArg() != 1 || flags.Arg(0) != "new" {
-		flags.Usage()
-		return errUsage
+	if err := flags.parse(args, out, errOut); err != nil {
+		return err
 	}
 	key, hash := newKey()
 	fmt.Fprintf(out, `key         %s
@@ -55,22 +54,16 @@ clients:
 
 // runStoreKey prints a store key alone, so that it can be sent into a file: a new one, or one made from another.
 func runStoreKey(args []string, out, errOut io.Writer) error {
-	flags := flag.NewFlagSet("keys store", flag.ContinueOnError)
-	flags.SetOutput(errOut)
+	flags := newFlags("keys store",
+		"Prints a store key: a new one, or one that takes the place of the one in use.",
+		"(umask 077; gateway keys store --rotate /run/secrets/kontor-store > rotated)")
 	rotate := flags.String("rotate", "", "add a new key to the store key in this file: it wraps, the older ones unwrap")
 	newest := flags.String("newest", "", "take all but the newest out of the store key in this file")
-	flags.Usage = func() {
-		fmt.Fprintln(errOut, "usage: gateway keys store [--rotate FILE | --newest FILE]\n\n"+
-			"Prints a store key. To replace the one in use, for example:\n"+
-			"  gateway keys store --rotate /run/secrets/kontor-store > rotated")
-		flags.PrintDefaults()
+	if err := flags.parse(args, out, errOut); err != nil {
+		return err
 	}
-	if err := flags.Parse(args); err != nil {
-		return errUsage
-	}
-	if flags.NArg() > 0 || *rotate != "" && *newest != "" {
-		flags.Usage()
-		return errUsage
+	if *rotate != "" && *newest != "" {
+		return flags.refuse("--rotate and --newest are two steps", errOut)
 	}
 	key, err := keys.New()
 	switch {

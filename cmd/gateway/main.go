@@ -30,7 +30,7 @@ usage: gateway <command> [flags]
   backup       copy the store into a file; works beside a running gateway
   healthcheck  ask a running gateway whether it is ready, for containers
 
-gateway <command> -h prints a command's flags.
+gateway <command> --help says what a command does, with an example and its flags.
 `
 
 // errUsage says that the words were wrong and that this has been said.
@@ -43,6 +43,7 @@ func main() {
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	switch {
+	case errors.Is(err, errHelped):
 	case errors.Is(err, errUsage):
 		os.Exit(2)
 	case err != nil:
@@ -74,7 +75,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		return runBackup(ctx, args, out, errOut)
 	case "healthcheck":
 		return runHealthcheck(ctx, args, out, errOut)
-	case "help", "-h", "--help":
+	case "help", "-h", "-help", "--help":
 		fmt.Fprint(out, usage)
 		return nil
 	}

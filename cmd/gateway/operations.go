@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -14,11 +13,11 @@ import (
 
 // runOperations prints each adapter's operation table. With a configuration, the table in force.
 func runOperations(ctx context.Context, args []string, out, errOut io.Writer) error {
-	flags := flag.NewFlagSet("operations", flag.ContinueOnError)
-	flags.SetOutput(errOut)
+	flags := newFlags("operations", "Prints each provider's HTTP operations, and how sure their paths are.",
+		"gateway operations --config kontor.yaml")
 	path := flags.String("config", "", "show the operations with this configuration's overrides")
-	if err := flags.Parse(args); err != nil {
-		return errUsage
+	if err := flags.parse(args, out, errOut); err != nil {
+		return err
 	}
 	if *path == "" {
 		for i, kind := range kinds {

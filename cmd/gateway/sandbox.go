@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -36,10 +35,10 @@ type sandboxFlags struct {
 }
 
 // parseSandboxFlags reads the flags. Each provider of the list has one, called as its id.
-func parseSandboxFlags(args []string, list []sandbox.Dialect, errOut io.Writer) (sandboxFlags, error) {
+func parseSandboxFlags(args []string, list []sandbox.Dialect, out, errOut io.Writer) (sandboxFlags, error) {
 	f := sandboxFlags{played: map[string]string{}}
-	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
-	flags.SetOutput(errOut)
+	flags := newFlags("sandbox", "Plays both providers on this machine, with a gateway in front of them and a "+
+		"walk-through; needs no account.", "gateway sandbox --seed 7")
 	flags.StringVar(&f.grpc, "grpc", "127.0.0.1:9090", "where the gateway serves gRPC")
 	flags.StringVar(&f.http, "http", "127.0.0.1:8080", "where the gateway serves REST")
 	flags.StringVar(&f.admin, "admin", "127.0.0.1:8081", "where the gateway serves metrics and probes")
@@ -54,7 +53,7 @@ func parseSandboxFlags(args []string, list []sandbox.Dialect, errOut io.Writer) 
 	flags.DurationVar(&f.step, "step", time.Second, "time between statuses that come by themselves")
 	flags.BoolVar(&f.providersOnly, "providers-only", false, "play the providers, without a gateway")
 	flags.BoolVar(&f.verbose, "verbose", false, "log every call")
-	err := flags.Parse(args)
+	err := flags.parse(args, out, errOut)
 	for id, address := range played {
 		f.played[id] = *address
 	}
@@ -63,9 +62,9 @@ func parseSandboxFlags(args []string, list []sandbox.Dialect, errOut io.Writer) 
 
 // runSandbox plays all providers on this machine, with a gateway in front of them unless told otherwise.
 func runSandbox(ctx context.Context, args []string, out, errOut io.Writer) error {
-	f, err := parseSandboxFlags(args, dialects, errOut)
+	f, err := parseSandboxFlags(args, dialects, out, errOut)
 	if err != nil {
-		return errUsage
+		return err
 	}
 	level := slog.LevelWarn
 	if f.verbose {

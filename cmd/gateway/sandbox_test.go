@@ -71,12 +71,12 @@ func TestAFurtherDialect(t *testing.T) {
 		},
 	}
 	list := append(firstTwo, third)
-	f, err := parseSandboxFlags([]string{"-utopia", "127.0.0.1:0"}, list, io.Discard)
+	f, err := parseSandboxFlags([]string{"-utopia", "127.0.0.1:0"}, list, io.Discard, io.Discard)
 	if err != nil || f.played["utopia"] != "127.0.0.1:0" || f.played["fimento"] != "127.0.0.1:8090" {
 		t.Errorf("the flags give %v, %v", f.played, err)
 	}
 	var help strings.Builder
-	if _, err := parseSandboxFlags([]string{"-h"}, list, &help); err == nil ||
+	if _, err := parseSandboxFlags([]string{"-h"}, list, &help, io.Discard); err == nil ||
 		!strings.Contains(help.String(), `where the played Utopia listens (default "127.0.0.1:8092")`) {
 		t.Errorf("the help is %s", &help)
 	}

@@ -4,11 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"kontor.dev/kontor"
@@ -18,20 +19,26 @@ import (
 	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/server"
+	"kontor.dev/kontor/internal/server/guard"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
 // runServe serves until it is told to stop.
-func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
-	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
-	flags.SetOutput(errOut)
+func runServe(ctx context.Context, args []string, out, errOut io.Writer) error {
+	flags := newFlags("serve",
+		"Serves until it is told to stop. SIGHUP has it read clients, certificates and secrets anew.",
+		"gateway serve --config kontor.yaml")
 	path := flags.String("config", "kontor.yaml", "the configuration")
 	ready := flags.String("ready-file", "", "write the addresses to this file, as JSON, once the gateway listens")
-	if err := flags.Parse(args); err != nil {
-		return errUsage
+	if err := flags.parse(args, out, errOut); err != nil {
+		return err
 	}
-	cfg, err := config.Load(*path, known)
+	// From here on SIGHUP ends nobody: one that comes before the gateway listens is heeded then.
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
+	cfg, err := config.Load(*path, served)
 	if err != nil {
 		return err
 	}
@@ -42,20 +49,25 @@ func runServe(ctx context.Context, args []string, _, errOut io.Writer) error {
 	if err := writeReady(*ready, g.addresses()); err != nil {
 		return errors.Join(err, g.stop())
 	}
-	select {
-	case <-ctx.Done():
-		g.telemetry.Logger.Info("stopping")
-		return g.stop()
-	case err := <-g.failed:
-		return errors.Join(err, g.stop())
-	case err := <-g.server.Failed():
-		return errors.Join(err, g.stop())
+	for {
+		select {
+		case <-hangUp:
+			g.reload(*path)
+		case <-ctx.Done():
+			g.telemetry.Logger.Info("stopping")
+			return g.stop()
+		case err := <-g.failed:
+			return errors.Join(err, g.stop())
+		case err := <-g.server.Failed():
+			return errors.Join(err, g.stop())
+		}
 	}
 }
 
 // gateway is everything that runs.
 type gateway struct {
 	cfg       *config.Config
+	keys      *guard.Keys
 	store     store.Database
 	server    *server.Server
 	telemetry *telemetry.Telemetry
@@ -82,6 +94,7 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 		return g, err
 	}
 	log := g.telemetry.Logger
+	warn(cfg, log)
 	if g.store, err = openStore(ctx, cfg); err != nil {
 		return g, err
 	}
@@ -112,11 +125,13 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	if err := services.Once.Repair(ctx); err != nil {
 		return g, fmt.Errorf("settle what the last run left open: %w", err)
 	}
+	g.keys = guard.NewKeys(cfg.Clients)
 	srv, err := server.New(server.Options{
 		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, CORS: cfg.CORS,
-		Reflection: cfg.Reflection,
-		Services:   services.Servers.Register, Callbacks: services.Callbacks, Authenticator: authenticator(cfg, log),
-		Audit: services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
+		Reflection: cfg.Reflection, Proxies: cfg.TrustedProxies,
+		Services: services.Servers.Register, Callbacks: services.Callbacks,
+		Authenticator: authenticator(cfg, g.keys, log),
+		Audit:         services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
 		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Tenants.Down,
 	})
 	if err != nil {
@@ -141,6 +156,7 @@ func (g *gateway) run(ctx context.Context, services *assembly.Services) {
 			g.failed <- err
 		}
 	}()
+	go warnOfKeys(ctx, g.keys, g.telemetry.Logger)
 }
 
 // stop ends everything in order: callers first, then the work in the background, then the store.
@@ -189,7 +205,11 @@ func (g *gateway) addresses() addresses {
 	if g.cfg.TLS != nil {
 		scheme = "https://"
 	}
-	return addresses{GRPC: listening.GRPC, HTTP: scheme + listening.HTTP, Admin: "http://" + listening.Admin}
+	admin := "http://"
+	if g.cfg.TLS != nil && g.cfg.TLS.Admin {
+		admin = "https://"
+	}
+	return addresses{GRPC: listening.GRPC, HTTP: scheme + listening.HTTP, Admin: admin + listening.Admin}
 }
 
 // writeReady writes a file at once, so that who waits for it never reads half of it. It may hold a key.

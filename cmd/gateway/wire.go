@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/providers"
@@ -57,23 +59,40 @@ type wired struct {
 
 func (w wired) tenantIDs() []string { return slices.Sorted(maps.Keys(w.tenants)) }
 
-// wire opens each tenant's providers, as the configuration says. It sends nothing.
+// wire opens each tenant's providers, as the configuration says. It sends nothing. Its error is of type
+// providers.Faults, with keys of the configuration.
 func wire(ctx context.Context, cfg *config.Config, w wiring) (wired, error) {
 	result := wired{tenants: make(map[string]service.Tenant, len(cfg.Tenants))}
+	var faults providers.Faults
 	for id, t := range cfg.Tenants {
 		tenant := service.Tenant{RedirectURIs: t.RedirectURIs, Accounts: make(map[string]string)}
 		for _, block := range t.Providers {
+			key := fmt.Sprintf("tenants.%s.providers.%s", id, block.ID)
 			p, err := block.Settings.Open(ctx, w.deps(id, block.ID))
-			if err != nil {
-				return wired{}, fmt.Errorf("tenants.%s.providers.%s: %w", id, block.ID, err)
+			if err == nil {
+				err = service.Validate(p)
 			}
-			if err := service.Validate(p); err != nil {
-				return wired{}, err
+			if err != nil {
+				faults = append(faults, below(key, err)...)
+				continue
 			}
 			tenant.Providers = append(tenant.Providers, p)
 			tenant.Accounts[p.ID] = block.Settings.Account()
 		}
 		result.tenants[id] = tenant
 	}
-	return result, nil
+	return result, faults.Err()
+}
+
+// below gives what is wrong with a block as faults of the whole configuration.
+func below(key string, err error) providers.Faults {
+	var several providers.Faults
+	if !errors.As(err, &several) {
+		return providers.Faults{{Key: key, Message: err.Error()}}
+	}
+	placed := make(providers.Faults, len(several))
+	for i, fault := range several {
+		placed[i] = providers.Fault{Key: strings.Trim(key+"."+fault.Key, "."), Message: fault.Message}
+	}
+	return placed
 }

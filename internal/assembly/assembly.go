@@ -103,12 +103,6 @@ func NewRefs(db store.Store, log *slog.Logger) *history.Refs {
 	return &history.Refs{Store: &service.Store{Store: db, Log: log}}
 }
 
-// Check tells what New would refuse of the tenants. It needs no store.
-func Check(tenants service.Tenants) error {
-	_, err := consents.NewRedirectLists(tenants)
-	return err
-}
-
 // New puts the services together. Once.Repair goes before any call, and Run starts what works in the background.
 func New(o Options) (*Services, error) {
 	if o.Clock == nil {

@@ -8,6 +8,7 @@ package config
 import (
 	"crypto/sha256"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"kontor.dev/kontor/internal/api"
@@ -17,8 +18,14 @@ import (
 
 // Config is everything that an operator can set.
 type Config struct {
+	// Warnings are what is risky and not wrong; see Options.WarnExposed.
+	Warnings Problems
 	// Listen has the addresses to listen on.
 	Listen Listen
+	// Insecure allows to listen in plain text beyond this machine, for a proxy in front that encrypts.
+	Insecure bool
+	// TrustedProxies are whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
 	// PublicURL is where providers and browsers reach /callbacks, without a slash at the end.
 	PublicURL string
 	// Store tells where data is kept: "sqlite:<path>". Secret, since an address may carry a password.
@@ -93,6 +100,13 @@ type Client struct {
 	Keys [][sha256.Size]byte
 	// Scopes are what it may do, each of Scopes().
 	Scopes []string
+	// Expires is when its keys end: the midnight, UTC, after the date that the configuration gives. Zero: never.
+	Expires time.Time
+	// Addresses are the networks from which its keys are taken. Empty: from anywhere.
+	Addresses []netip.Prefix
+	// Certificates are the SHA-256 of the client certificates, of which its keys must come with one. Several while one
+	// replaces another. Empty: they need none.
+	Certificates [][sha256.Size]byte
 }
 
 // OIDC is an issuer of bearer tokens, which are signed JWTs. A token's claims tell who calls, for which tenant and with
@@ -112,6 +126,11 @@ type OIDC struct {
 	ScopesClaim string
 	// ClientIDClaim is the claim with the client's id.
 	ClientIDClaim string
+	// Scopes are all that the issuer's tokens can grant, whatever their claims say. Empty: as their claims say.
+	Scopes []string
+	// MaxLifetime is how long a token may be good for, from its issue to its end. A longer one is refused.
+	// Zero: DefaultMaxLifetime.
+	MaxLifetime time.Duration
 }
 
 // TLS names files with PEM. They are read again when they change.
@@ -121,8 +140,10 @@ type TLS struct {
 	// KeyFile has the private key.
 	KeyFile string
 	// ClientCAFile has the authorities whose certificates gRPC callers must present, beside what authenticates them.
-	// Empty: none is asked for.
+	// HTTP callers may. Empty: none is asked for.
 	ClientCAFile string
+	// Admin says that the admin listener presents the certificate, too.
+	Admin bool
 }
 
 // CORS tells which web pages may call REST from a browser.
@@ -225,10 +246,12 @@ func Defaults() Config {
 	}
 }
 
-// The claims of a token that tell scopes and client when an issuer's block does not say.
+// What holds for an issuer's tokens when its block does not say: the claims that tell scopes and client, and the
+// longest lifetime.
 const (
 	DefaultScopesClaim   = "scope"
 	DefaultClientIDClaim = "sub"
+	DefaultMaxLifetime   = time.Hour
 )
 
 // Scopes lists the scopes that a client can have.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -113,7 +114,10 @@ func TestEverythingSet(t *testing.T) {
 	clients := []config.Client{
 		{
 			ID: "lending", Tenant: "default", Keys: [][32]byte{sha256.Sum256([]byte("test"))},
-			Scopes: []string{"consents.write", "banking.read"},
+			Scopes:       []string{"consents.write", "banking.read"},
+			Expires:      time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC),
+			Addresses:    []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("2001:db8::7/128")},
+			Certificates: [][32]byte{sha256.Sum256(nil)},
 		},
 		{
 			ID: "ops", Tenant: "other",
@@ -123,14 +127,19 @@ func TestEverythingSet(t *testing.T) {
 	if !reflect.DeepEqual(c.Clients, clients) {
 		t.Errorf("clients: %v", c.Clients)
 	}
-	if !slices.Equal(c.OIDC, []config.OIDC{
+	if !c.Insecure || !slices.Equal(c.TrustedProxies, []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24"),
+	}) {
+		t.Errorf("insecure %t, trusted_proxies %v", c.Insecure, c.TrustedProxies)
+	}
+	if !reflect.DeepEqual(c.OIDC, []config.OIDC{
 		{
 			Issuer: "https://login.example.com/realms/a", Audience: "kontor", Tenant: "default", ScopesClaim: "scope",
-			ClientIDClaim: "sub",
+			ClientIDClaim: "sub", MaxLifetime: time.Hour,
 		},
 		{
 			Issuer: "http://127.0.0.1:9998", Audience: "api://kontor", TenantClaim: "org", ScopesClaim: "roles",
-			ClientIDClaim: "azp",
+			ClientIDClaim: "azp", Scopes: []string{"consents.read"}, MaxLifetime: 15 * time.Minute,
 		},
 	}) {
 		t.Errorf("oidc: %+v", c.OIDC)
@@ -139,7 +148,7 @@ func TestEverythingSet(t *testing.T) {
 		t.Errorf("cors: %v", c.CORS)
 	}
 	if *c.TLS != (config.TLS{
-		CertFile: "tls.crt", KeyFile: "/etc/kontor/tls.key", ClientCAFile: "clients.pem",
+		CertFile: "tls.crt", KeyFile: "/etc/kontor/tls.key", ClientCAFile: "clients.pem", Admin: true,
 	}) || c.Log != (config.Log{Level: slog.LevelDebug, Format: "text"}) {
 		t.Errorf("tls %v, log %v", c.TLS, c.Log)
 	}
@@ -287,7 +296,7 @@ heartbeat: 15
 		`kontor.yaml:6: tenants.default.redirect_uris: must have at least one entry`,
 		`kontor.yaml:8: tenants.default.providers.north.username: is missing`,
 		`kontor.yaml:10: tenants.default.providers.north.password: cannot read the secret file`,
-		`kontor.yaml:11: tenants.default.providers.north.operations.(key): there is no such operation`,
+		`kontor.yaml:12: tenants.default.providers.north.operations.(key): there is no such operation`,
 		`kontor.yaml:13: tenants.default.providers.north.operations.read: {id} is missing`,
 		`kontor.yaml:16: clients[0].tenant: there is no such tenant`,
 		"kontor.yaml:17: clients[0].key_sha256: must be the SHA-256 of a key in 64 hexadecimal digits, as `gateway keys new` prints it",

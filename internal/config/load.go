@@ -21,6 +21,7 @@ func Load(path string, o Options) (*Config, error) {
 		return nil, Problems{{File: path, Message: message}}
 	}
 	o.Folder = filepath.Dir(path)
+	o.exposed = exposed(path)
 	config, problems := Parse(path, data, o)
 	if len(problems) > 0 {
 		return nil, problems
@@ -42,6 +43,17 @@ type Options struct {
 	// Env and ReadFile resolve ${env:...} and ${file:...}; nil for the process's own environment and files.
 	Env      func(name string) (string, bool)
 	ReadFile func(path string) ([]byte, error)
+	// Exposed tells whether everybody on the machine can read a file, which none with a secret must let them. Nil asks
+	// the file system when ReadFile is nil, else nobody.
+	Exposed func(path string) bool
+	// WarnExposed has such files become Warnings of the Config instead of problems.
+	WarnExposed bool
+	// Check finds what is wrong with a configuration that is right in itself: what only those can tell who will work by
+	// it. Keys are such as "tenants.default.providers.north" or "clients[0].tenant". May be nil.
+	Check func(*Config) providers.Faults
+
+	// exposed says that everybody on the machine can read the configuration itself.
+	exposed bool
 }
 
 // Parse reads a configuration from data. Name is how problems call it. The Config is only of use when there are no
@@ -52,13 +64,23 @@ func Parse(name string, data []byte, o Options) (*Config, Problems) {
 	}
 	if o.ReadFile == nil {
 		o.ReadFile = os.ReadFile
+		if o.Exposed == nil {
+			o.Exposed = exposed
+		}
 	}
 	p := &parser{file: name, options: o}
 	config := Defaults()
 	if root, ok := p.document(data); ok {
 		p.config(root, &config)
+		if o.Check != nil && len(p.problems) == 0 {
+			for _, fault := range o.Check(&config) {
+				root.find(fault.Key).problem(fault.Message)
+			}
+		}
 	}
 	p.problems.sort()
+	p.warnings.sort()
+	config.Warnings = p.warnings
 	return &config, p.problems
 }
 

@@ -163,6 +163,31 @@ func badValues(text string) (all []mutation) {
 	}
 	add("- 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
 		"- 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "clients[1].key_sha256[0]")
+	for _, bad := range []string{"2027-6-30", "2027-06-31", "30.06.2027", "2027-06-30T00:00:00Z", "canary", "never"} {
+		add("expire: 2027-06-30", "expire: "+bad, "clients[0].expire")
+	}
+	for _, bad := range []string{
+		"10.1.0.0/33", "10.1.2.3/16", "10.1", "canary", "fe80::1%eth0", "::ffff:10.1.0.0/16", "10.1.0.0/16,10.2.0.0/16",
+	} {
+		add(`addresses: ["10.1.0.0/16"`, `addresses: ["`+bad+`"`, "clients[0].addresses[0]")
+		add(`trusted_proxies: ["10.0.0.0/8"`, `trusted_proxies: ["`+bad+`"`, "trusted_proxies[0]")
+	}
+	add(`trusted_proxies: ["10.0.0.0/8"`, `trusted_proxies: ["0.0.0.0/0"`, "trusted_proxies[0]")
+	add(`trusted_proxies: ["10.0.0.0/8"`, `trusted_proxies: ["::/0"`, "trusted_proxies[0]")
+	for _, bad := range []string{"canary", "E3:B0:C4", strings.Repeat("00", 32)} {
+		add("certificate: E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55",
+			"certificate: \""+bad+"\"", "clients[0].certificate")
+	}
+	add(hash, "key_sha256: \""+strings.Repeat("0", 64)+"\"", "clients[0].key_sha256") // the example's
+	add("insecure: true", "insecure: 1", "insecure")
+	add("max_lifetime: 15m", "max_lifetime: 1s", "oidc[1].max_lifetime")
+	add("max_lifetime: 15m", "max_lifetime: 25h", "oidc[1].max_lifetime")
+	add("scopes: [consents.read]", "scopes: [consents.delete]", "oidc[1].scopes[0]")
+	for _, bad := range []string{
+		"https://app.example.com/a;b/*", "https://app.example.com/a/../*", "https://2130706433/*",
+	} {
+		add("- https://app.example.com/*", "- "+bad, "tenants.default.redirect_uris[0]")
+	}
 	for _, bad := range []string{"consents", "consents.delete", "Consents.read", "consent.read", "consents.*"} {
 		add("scopes: [consents.write, banking.read]", "scopes: [banking.read, "+bad+"]", "clients[0].scopes[1]")
 	}
@@ -336,6 +361,30 @@ func TestShapes(t *testing.T) {
 		"same ports": {
 			least + "listen: {grpc: ':1', http: ':2', admin: ':1'}\n", "listen: two listeners have the same address",
 		},
+		"a certificate nobody is asked for": {
+			strings.Replace(least, "tenant: t, ", "tenant: t, certificate: "+strings.Repeat("ab", 32)+", ", 1),
+			"kontor.yaml:3: clients[0].certificate: needs tls.client_ca_file",
+		},
+		"plain text to all": {
+			least + "listen: {grpc: ':1'}\n",
+			"kontor.yaml:5: listen.grpc: is in plain text beyond this machine: set tls, or insecure: true",
+		},
+		"plain text to a network": {
+			least + "listen: {http: '192.0.2.1:1'}\n", "kontor.yaml:5: listen.http: is in plain text beyond",
+		},
+		"plain text to a name": {
+			least + "listen: {http: 'kontor.example.com:1'}\n", "kontor.yaml:5: listen.http: is in plain text beyond",
+		},
+		"plain text to all, in IPv6": {
+			least + "listen: {http: '[::]:1'}\n", "kontor.yaml:5: listen.http: is in plain text beyond",
+		},
+		"plain text of metrics": {
+			least + "listen: {admin: ':1'}\n", "kontor.yaml:5: listen.admin: is in plain text beyond",
+		},
+		"metrics beside TLS": {
+			least + "listen: {admin: ':1', grpc: ':2', http: ':3'}\ntls: {cert_file: a, key_file: b}\n",
+			"kontor.yaml:5: listen.admin: is in plain text beyond this machine: set tls with admin: true",
+		},
 		"two tenants": {
 			least + "oidc: [{issuer: 'https://h', audience: a, tenant: t, tenant_claim: c}]\n",
 			"oidc[0]: must have either tenant or tenant_claim",
@@ -361,6 +410,16 @@ func TestShapes(t *testing.T) {
 				t.Errorf("got\n%s", problems)
 			}
 		})
+	}
+	for name, more := range map[string]string{
+		"on this machine":   "listen: {grpc: '127.0.0.2:1', http: 'localhost:2', admin: '[::1]:3'}\n",
+		"behind a proxy":    "listen: {grpc: ':1', http: ':2', admin: ':3'}\ninsecure: true\n",
+		"in TLS":            "listen: {grpc: ':1', http: ':2'}\ntls: {cert_file: a, key_file: b}\n",
+		"with admin in TLS": "listen: {grpc: ':1', http: ':2', admin: ':3'}\ntls: {cert_file: a, key_file: b, admin: true}\n",
+	} {
+		if _, problems := parse(least + more); len(problems) > 0 {
+			t.Errorf("listening %s: %v", name, problems)
+		}
 	}
 	// An alias stands for what it names.
 	aliased := strings.Replace(least, `redirect_uris: ["https://a.example"]`,

@@ -124,10 +124,14 @@ const longest = 10 * 8760 * time.Hour
 func (v value) into(target reflect.Value) {
 	switch target := target.Addr().Interface().(type) {
 	case *secret.String:
-		scalar(target, secretText)(v)
+		hidden(target, secretText)(v)
 		return
 	case *providers.File:
-		scalar((*string)(target), v.parser.path)(v)
+		if strings.HasSuffix(v.path, "key_file") {
+			v.keyFile((*string)(target))
+		} else {
+			scalar((*string)(target), v.parser.path)(v)
+		}
 		return
 	case *time.Duration:
 		scalar(target, duration(0, longest))(v)

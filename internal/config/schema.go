@@ -15,9 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/redirects"
 	"kontor.dev/kontor/internal/secret"
 )
 
@@ -25,16 +24,21 @@ import (
 func (p *parser) config(root value, c *Config) {
 	root.object(fields{
 		"listen":     func(v value) { listen(v, &c.Listen) },
+		"insecure":   scalar(&c.Insecure, onOff),
 		"public_url": scalar(&c.PublicURL, publicURL),
-		"store":      scalar(&c.Store, p.storeAddress),
-		"store_key":  scalar(&c.StoreKey, storeKey),
-		"tenants":    func(v value) { c.Tenants = tenants(v) },
-		"clients":    func(v value) { c.Clients = clients(v) },
+		"trusted_proxies": func(v value) {
+			v.list(func(v value) { c.TrustedProxies = append(c.TrustedProxies, networkOf(v, believable)) })
+		},
+		"store":     p.storeSecret(&c.Store),
+		"store_key": hidden(&c.StoreKey, storeKey),
+		"tenants":   func(v value) { c.Tenants = tenants(v) },
+		"clients":   func(v value) { c.Clients = clients(v) },
 		"tls": func(v value) {
 			c.TLS = &TLS{}
 			v.object(fields{
-				"cert_file": scalar(&c.TLS.CertFile, p.path), "key_file": scalar(&c.TLS.KeyFile, p.path),
+				"cert_file": scalar(&c.TLS.CertFile, p.path), "key_file": func(v value) { v.keyFile(&c.TLS.KeyFile) },
 				"client_ca_file": scalar(&c.TLS.ClientCAFile, p.path),
+				"admin":          scalar(&c.TLS.Admin, onOff),
 			}, "cert_file", "key_file")
 		},
 		"oidc": func(v value) { c.OIDC = issuers(v) },
@@ -82,6 +86,38 @@ func (p *parser) config(root value, c *Config) {
 	}, "public_url", "store_key", "tenants", "clients")
 	p.tenantsOf(root, c, "clients", func(i int) string { return c.Clients[i].Tenant })
 	p.tenantsOf(root, c, "oidc", func(i int) string { return c.OIDC[i].Tenant })
+	plainText(root, c)
+	certificates(root, c)
+}
+
+// plainText refuses to let keys and bank data travel readable beyond this machine, unless the operator says that
+// something else encrypts them there.
+func plainText(root value, c *Config) {
+	if c.Insecure {
+		return
+	}
+	for key, address := range map[string]string{
+		"listen.grpc": c.Listen.GRPC, "listen.http": c.Listen.HTTP, "listen.admin": c.Listen.Admin,
+	} {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil || loopback(host) || c.TLS != nil && (key != "listen.admin" || c.TLS.Admin) {
+			continue
+		}
+		message := "is in plain text beyond this machine: set tls, or insecure: true where a proxy in front encrypts"
+		if key == "listen.admin" {
+			message = "is in plain text beyond this machine: set tls with admin: true, or insecure: true"
+		}
+		root.find(key).problem(message)
+	}
+}
+
+// certificates refuses to bind a client to a certificate that nobody is asked for: its keys would never be taken.
+func certificates(root value, c *Config) {
+	for i, client := range c.Clients {
+		if len(client.Certificates) > 0 && (c.TLS == nil || c.TLS.ClientCAFile == "") {
+			root.find(fmt.Sprintf("clients[%d].certificate", i)).problem("needs tls.client_ca_file")
+		}
+	}
 }
 
 // tenantsOf checks what only shows when both lists are read: a tenant that no client has is fine, a client of no tenant
@@ -151,10 +187,8 @@ func clients(v value) []Client {
 	v.list(func(v value) {
 		var c Client
 		key := func(v value) {
-			var hash [sha256.Size]byte
-			before := len(v.parser.problems)
-			scalar(&hash, keyHash)(v)
-			if len(v.parser.problems) > before || !v.known() {
+			hash, ok := hashOf(v, keyHash)
+			if !ok || !v.known() {
 				return
 			}
 			if keys[hash] {
@@ -164,20 +198,25 @@ func clients(v value) []Client {
 			c.Keys = append(c.Keys, hash)
 		}
 		v.object(fields{
-			"id":     scalar(&c.ID, id),
-			"tenant": scalar(&c.Tenant, id),
-			"key_sha256": func(v value) {
-				if v.plain().Kind == yaml.SequenceNode {
-					v.list(key)
-				} else {
-					key(v)
-				}
-			},
+			"id":         scalar(&c.ID, id),
+			"tenant":     scalar(&c.Tenant, id),
+			"key_sha256": func(v value) { v.oneOrList(key) },
 			"scopes": func(v value) {
 				v.list(func(v value) {
 					var scope string
 					scalar(&scope, oneOf(Scopes()...))(v)
 					c.Scopes = append(c.Scopes, scope)
+				})
+			},
+			"expire": scalar(&c.Expires, endOfDay),
+			"addresses": func(v value) {
+				v.list(func(v value) { c.Addresses = append(c.Addresses, networkOf(v, network)) })
+			},
+			"certificate": func(v value) {
+				v.oneOrList(func(v value) {
+					if hash, ok := hashOf(v, certificateHash); ok {
+						c.Certificates = append(c.Certificates, hash)
+					}
 				})
 			},
 		}, "id", "tenant", "key_sha256", "scopes")
@@ -195,7 +234,9 @@ func issuers(v value) []OIDC {
 	var all []OIDC
 	seen := map[string]bool{}
 	v.list(func(v value) {
-		o := OIDC{ScopesClaim: DefaultScopesClaim, ClientIDClaim: DefaultClientIDClaim}
+		o := OIDC{
+			ScopesClaim: DefaultScopesClaim, ClientIDClaim: DefaultClientIDClaim, MaxLifetime: DefaultMaxLifetime,
+		}
 		before := len(v.parser.problems)
 		v.object(fields{
 			"issuer":          scalar(&o.Issuer, issuer),
@@ -204,6 +245,14 @@ func issuers(v value) []OIDC {
 			"tenant_claim":    scalar(&o.TenantClaim, word),
 			"scopes_claim":    scalar(&o.ScopesClaim, word),
 			"client_id_claim": scalar(&o.ClientIDClaim, word),
+			"scopes": func(v value) {
+				v.list(func(v value) {
+					var scope string
+					scalar(&scope, oneOf(Scopes()...))(v)
+					o.Scopes = append(o.Scopes, scope)
+				})
+			},
+			"max_lifetime": scalar(&o.MaxLifetime, duration(time.Minute, 24*time.Hour)),
 		}, "issuer", "audience")
 		if len(v.parser.problems) == before && v.known() && (o.Tenant == "") == (o.TenantClaim == "") {
 			v.problem("must have either tenant or tenant_claim")
@@ -358,14 +407,9 @@ func endpoint(text string) (string, error) {
 	return text, nil
 }
 
-// redirectURI checks a pattern's form; the service that matches it is stricter about what parsers read differently.
 func redirectURI(text string) (string, error) {
-	u, ok := webURL(text)
-	if !ok || u.RawQuery != "" || strings.Contains(u.Host,
-		"*") || strings.Contains(strings.TrimSuffix(u.Path, "/*"), "*") {
-		return "", errors.New("must be an http(s) address without credentials or query, whose path may end in /*")
-	}
-	return text, nil
+	_, err := redirects.NewList([]string{text})
+	return text, err
 }
 
 func keyHash(text string) (hash [sha256.Size]byte, err error) {
@@ -377,8 +421,76 @@ func keyHash(text string) (hash [sha256.Size]byte, err error) {
 	if slices.Equal(decoded, emptyHash[:]) {
 		return hash, errors.New("is the hash of an empty key")
 	}
+	if slices.Equal(decoded, hash[:]) {
+		return hash, errors.New("is the example's, which stands for none: `gateway keys new` makes a key")
+	}
 	copy(hash[:], decoded)
 	return hash, nil
 }
 
 var emptyHash = sha256.Sum256(nil)
+
+// certificateHash takes what tools print as a certificate's SHA-256 fingerprint, with colons or without.
+func certificateHash(text string) (hash [sha256.Size]byte, err error) {
+	decoded, err := hex.DecodeString(strings.ReplaceAll(text, ":", ""))
+	if err != nil || len(decoded) != len(hash) || slices.Equal(decoded, hash[:]) {
+		return hash, errors.New("must be the SHA-256 of a certificate (DER) in 64 hexadecimal digits")
+	}
+	copy(hash[:], decoded)
+	return hash, nil
+}
+
+// hashOf reads a hash, and tells whether it is one.
+func hashOf(
+	v value, parse func(string) ([sha256.Size]byte, error),
+) (hash [sha256.Size]byte, ok bool) {
+	before := len(v.parser.problems)
+	scalar(&hash, parse)(v)
+	return hash, len(v.parser.problems) == before
+}
+
+// endOfDay reads a date and gives the moment at which it is over.
+func endOfDay(text string) (time.Time, error) {
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return time.Time{}, errors.New("must be a date such as 2027-06-30, the last day on which the key is taken")
+	}
+	return day.AddDate(0, 0, 1), nil
+}
+
+func networkOf(v value, parse func(string) (netip.Prefix, error)) (read netip.Prefix) {
+	scalar(&read, parse)(v)
+	return read
+}
+
+// network reads a network, or one address. IPv4 that is written as IPv6 counts as IPv4, as it does with callers.
+func network(text string) (netip.Prefix, error) {
+	fault := errors.New("must be a network such as 10.1.0.0/16 or 2001:db8::/32, or one address")
+	read, err := netip.ParsePrefix(text)
+	if err != nil {
+		address, err := netip.ParseAddr(text)
+		if err != nil || address.Zone() != "" {
+			return netip.Prefix{}, fault
+		}
+		read = netip.PrefixFrom(address, address.BitLen())
+	}
+	if mapped := 128 - 32; read.Addr().Is4In6() {
+		if read.Bits() < mapped {
+			return netip.Prefix{}, fault
+		}
+		read = netip.PrefixFrom(read.Addr().Unmap(), read.Bits()-mapped)
+	}
+	if read.Masked() != read {
+		return netip.Prefix{}, errors.New("has bits beyond its length: 10.1.0.0/16, not 10.1.2.3/16")
+	}
+	return read, nil
+}
+
+// believable refuses the network of everybody: then everybody could say where they call from.
+func believable(text string) (netip.Prefix, error) {
+	read, err := network(text)
+	if err == nil && read.Bits() == 0 {
+		return netip.Prefix{}, errors.New("must not be everybody")
+	}
+	return read, err
+}

@@ -18,6 +18,7 @@ type parser struct {
 	file     string
 	options  Options
 	problems Problems
+	warnings Problems
 	// unread are the paths of the values that were not resolved: see Options.Reads.
 	unread []string
 }
@@ -161,11 +162,21 @@ func (v value) items() []*yaml.Node {
 	return nil
 }
 
-// at finds a key of a mapping that has been read before.
+// oneOrList reads a single value, or a sequence of them.
+func (v value) oneOrList(item func(value)) {
+	if v.plain().Kind == yaml.SequenceNode {
+		v.list(item)
+	} else {
+		item(v)
+	}
+}
+
+// at finds a key of a mapping that has been read before. The name that problems have for keys that are no plain word
+// finds the first such.
 func (v value) at(key string, do func(value)) {
 	node := v.plain()
 	for i := 0; node.Kind == yaml.MappingNode && i < len(node.Content); i += 2 {
-		if node.Content[i].Value == key {
+		if name := node.Content[i].Value; name == key || key == oddKey && join("", name) == oddKey {
 			do(value{parser: v.parser, node: atLine(node.Content[i+1], node.Content[i].Line), path: join(v.path, key)})
 			return
 		}
@@ -193,7 +204,7 @@ func (v value) text() (string, bool) {
 		v.parser.unread = append(v.parser.unread, v.path)
 		return "", false
 	}
-	text, err := v.parser.expand(node.Value)
+	text, err := v.expand(node.Value)
 	if err != nil {
 		v.problem(err.Error())
 		return "", false
@@ -231,7 +242,8 @@ func (v value) known() bool {
 
 // expand replaces each ${env:NAME} and ${file:/path}. A file's line ends at its end are left out. An error says what
 // went wrong and neither name nor path.
-func (p *parser) expand(text string) (string, error) {
+func (v value) expand(text string) (string, error) {
+	p := v.parser
 	var failure error
 	expanded := reference.ReplaceAllStringFunc(text, func(match string) string {
 		kind, name, err := parseReference(match)
@@ -250,6 +262,9 @@ func (p *parser) expand(text string) (string, error) {
 				content, err = p.options.ReadFile(path)
 			}
 			if err == nil {
+				if p.options.Exposed != nil && p.options.Exposed(path) {
+					v.exposed("comes from a file that")
+				}
 				return strings.TrimRight(string(content), "\r\n")
 			}
 			failure = errors.New("cannot read the secret file")
@@ -296,10 +311,13 @@ func oneOf(words ...string) func(string) (string, error) {
 	}
 }
 
+// oddKey stands in problems for a key that is no plain word.
+const oddKey = "(key)"
+
 func join(path, key string) string {
 	// A key that is not a plain word might be a value in the wrong place.
 	if !plainKey.MatchString(key) {
-		key = "(key)"
+		key = oddKey
 	}
 	if path == "" {
 		return key

@@ -18,8 +18,12 @@ type Identity struct {
 	Tenant string
 	// Scopes are those of the configuration or token, such as "consents.write" or "*".
 	Scopes []string
-	// Expires is when what the client authenticated with ends; zero for a key. Streams end with it.
+	// Expires is when what the client authenticated with ends; zero for what has no end. Streams end with it.
 	Expires time.Time
+	// OnEnd calls do in a goroutine of its own once what the client authenticated with is no longer taken, and at once
+	// when it is not by now; stop keeps it from doing so, as with context.AfterFunc. Nil for what nobody can take back.
+	// Streams end with it.
+	OnEnd func(do func()) (stop func() bool)
 }
 
 // Allows tells whether the client has a scope `<service>.<read|write>`. Write includes read, and `*` is all.
@@ -61,7 +65,7 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// WithPeer attaches the network address that the call came from, of gRPC's connection or of HTTP's.
+// WithPeer attaches the network address that the call came from, past the proxies that are trusted.
 func WithPeer(ctx context.Context, address string) context.Context {
 	return context.WithValue(ctx, peerKey{}, address)
 }

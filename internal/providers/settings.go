@@ -56,6 +56,32 @@ func (s Settings) Secrets() []secret.String {
 	return secrets
 }
 
+// Renew takes over the secrets of the same block as it was read anew: a provider that was opened with these settings
+// logs in with them from now on. It gives the keys of the secrets that changed. Whatever else changed is passed over,
+// and so is a secret where there was none: that is for the next start.
+func (s Settings) Renew(fresh Settings) (changed []string) {
+	read := fresh.secretsByKey()
+	for key, old := range s.secretsByKey() {
+		if text, ok := read[key]; ok && !old.Equal(text) && old.Replace(text) {
+			changed = append(changed, key)
+		}
+	}
+	slices.Sort(changed)
+	return changed
+}
+
+// secretsByKey gives every secret text that is set, by its key.
+func (s Settings) secretsByKey() map[string]secret.String {
+	secrets := map[string]secret.String{}
+	walk("", reflect.ValueOf(s.config).Elem(), func(key string, v reflect.Value, _ tag) bool {
+		if text, ok := reflect.TypeAssert[secret.String](v); ok && !text.IsZero() {
+			secrets[key] = text
+		}
+		return true
+	})
+	return secrets
+}
+
 // Account tells the account at the provider apart from others: it changes with everything in the configuration that is
 // no secret. Replacing a secret, or the file that it stands in, changes nothing of it.
 func (s Settings) Account() string {
@@ -333,6 +359,27 @@ func (b BaseURL) Parse() (*url.URL, error) {
 	}
 	return u, nil
 }
+
+// MayShow tells why a customer must not be sent to a page that the provider gave: only plain https leads there unseen
+// and unchanged, and a name before the host makes an address look like another one. A provider that is played on this
+// machine may have its pages there, too. The error does not quote the address.
+func (b BaseURL) MayShow(page string) error {
+	u, err := url.Parse(page)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Opaque != "" || u.User != nil ||
+		strings.ContainsFunc(page, func(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII || r == '\\' }):
+		return errPage
+	case u.Scheme == "https":
+		return nil
+	}
+	base, err := b.Parse()
+	if err != nil || u.Scheme != "http" || base.Scheme != "http" || !loopback(u.Hostname()) {
+		return errPage
+	}
+	return nil
+}
+
+var errPage = errors.New("a page for the customer is no plain https address")
 
 func loopback(host string) bool {
 	addr, err := netip.ParseAddr(host)

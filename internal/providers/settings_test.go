@@ -74,6 +74,66 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// A page is shown when a browser surely gets there, and nowhere else.
+func TestPages(t *testing.T) {
+	const bank, played = BaseURL("https://bank.example/v1"), BaseURL("http://127.0.0.1:7001/v1")
+	for page, want := range map[string][2]bool{ // for bank, for played
+		"https://pages.example/l?x=1#y":         {true, true},
+		"https://pages.example:8443":            {true, true},
+		"http://127.0.0.1:7001/pages":           {false, true},
+		"http://localhost/pages":                {false, true},
+		"http://[::1]:1/pages":                  {false, true},
+		"http://pages.example/":                 {},
+		"http://127.0.0.1.example/":             {},
+		"http://127.0.0.1@evil.example/":        {},
+		"https://pages.example@evil.example/":   {},
+		"https://:p@evil.example/":              {},
+		"https://":                              {},
+		"https://:443/":                         {},
+		"https:pages.example":                   {},
+		"//pages.example/":                      {},
+		"/pages":                                {},
+		"":                                      {},
+		"javascript:alert(1)":                   {},
+		"data:text/html,x":                      {},
+		"https://pages.example\\@evil.example/": {},
+		"https://pages.example/\n":              {},
+		" https://pages.example/":               {},
+		"https://pagеs.example/":                {}, // a letter of another alphabet
+	} {
+		if got := [2]bool{bank.MayShow(page) == nil, played.MayShow(page) == nil}; got != want {
+			t.Errorf("%q: got %v, want %v", page, got, want)
+		}
+	}
+}
+
+// What was opened with a block logs in with the secrets of the block as it was read last.
+func TestRenew(t *testing.T) {
+	kind := testKind()
+	config := goodConfig()
+	config.Inner = &innerConfig{Pin: secret.New("1")}
+	old := kind.With(config)
+	held := *old.Target().(*testConfig) // as an adapter has it
+	other := goodConfig()
+	other.Name, other.Secret = "other", secret.New("canary-2")
+	other.Inner = &innerConfig{Pin: secret.New("1"), Hint: "h"}
+	other.Several = []innerConfig{{Pin: secret.New("3")}}
+	if changed := old.Renew(kind.With(other)); len(changed) != 1 || changed[0] != "secret" {
+		t.Errorf("%v changed", changed)
+	}
+	if held.Secret.Reveal() != "canary-2" || held.Name != "n" || held.Inner.Hint != "" || len(held.Several) > 0 {
+		t.Errorf("it holds %+v", held)
+	}
+	other.Secret, other.Inner = secret.New("canary-3"), &innerConfig{Pin: secret.New("4")}
+	if changed := old.Renew(kind.With(other)); len(changed) != 2 || held.Inner.Pin.Reveal() != "4" ||
+		held.Secret.Reveal() != "canary-3" {
+		t.Errorf("%v changed", changed)
+	}
+	if changed := old.Renew(kind.With(other)); len(changed) != 0 {
+		t.Errorf("%v changed, and nothing did", changed)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	for want, change := range map[string]func(*testConfig){
 		"":                     func(*testConfig) {},

@@ -6,28 +6,45 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 )
 
 // Redacted stands in for every secret.
 const Redacted = "[redacted]"
 
 // String is a secret text. Whatever prints, logs or encodes it gets Redacted; only Reveal gives the text itself. The
-// zero String is no secret at all.
+// zero String is no secret at all. Copies share the text: Replace changes what all of them reveal.
 type String struct {
 	// A pointer, since fmt prints unexported fields of a surrounding struct without asking any method: it then shows an
 	// address.
-	value *string
+	value *atomic.Pointer[string]
 }
 
 // New makes value a secret.
-func New(value string) String { return String{value: &value} }
+func New(value string) String {
+	s := String{value: &atomic.Pointer[string]{}}
+	s.value.Store(&value)
+	return s
+}
 
-// Reveal gives the secret text. Call it where it is used, never where it is passed on.
+// Reveal gives the secret text. Call it where it is used, never where it is passed on: whoever keeps the text does not
+// hear of a Replace.
 func (s String) Reveal() string {
 	if s.value == nil {
 		return ""
 	}
-	return *s.value
+	return *s.value.Load()
+}
+
+// Replace puts another text in the place of this one, for all copies. It tells whether it could: the zero String has no
+// place.
+func (s String) Replace(by String) bool {
+	if s.value == nil {
+		return false
+	}
+	text := by.Reveal()
+	s.value.Store(&text)
+	return true
 }
 
 // IsZero tells whether there is no secret text.

@@ -46,6 +46,7 @@ func callbacks(mux *http.ServeMux, c Callbacks, t *telemetry.Telemetry) {
 			err := take(w, r, token)
 			switch {
 			case err == nil:
+				exchangeOf(r.Context()).vouched()
 			case tooLarge(err):
 				w.WriteHeader(http.StatusRequestEntityTooLarge)
 			case errors.Is(err, kerr.ErrUnknownCallback):

@@ -55,6 +55,7 @@ type seen struct {
 	identity       identity.Identity
 	call           providers.Call
 	requestID      string
+	peer           string
 	idempotencyKey string
 	lastEventID    string
 	deadline       time.Duration
@@ -80,6 +81,7 @@ func (c *consents) note(ctx context.Context) {
 	}
 	s := seen{
 		identity: identity.From(ctx), call: providers.CallOf(ctx), requestID: identity.RequestID(ctx),
+		peer:           identity.Peer(ctx),
 		idempotencyKey: identity.IdempotencyKey(ctx), lastEventID: identity.LastEventID(ctx),
 	}
 	s.metadata, _ = metadata.FromIncomingContext(ctx)

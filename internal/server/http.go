@@ -13,6 +13,7 @@ import (
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/server/guard"
+	"kontor.dev/kontor/internal/server/origin"
 	"kontor.dev/kontor/internal/server/rest"
 	"kontor.dev/kontor/internal/telemetry"
 )
@@ -36,8 +37,10 @@ type exchange struct {
 	controller *http.ResponseController
 	status     int
 	// rpc says that the guard has the request and writes its line in the access log; streaming, that the answer is a
-	// stream.
-	rpc, streaming bool
+	// stream; known, that its sender was authenticated, or shows a token of a callback that there is.
+	rpc, streaming, known bool
+	// refused is why its sender was not authenticated, nil when that was not asked or not so.
+	refused error
 }
 
 type exchangeKey struct{}
@@ -57,6 +60,20 @@ func (e *exchange) handled(stream bool) {
 	if stream {
 		e.streaming = true
 		_ = e.controller.SetWriteDeadline(time.Time{})
+	}
+}
+
+// admitted notes what became of finding out who sent the request.
+func (e *exchange) admitted(err error) {
+	if e != nil {
+		e.known, e.refused = err == nil, guard.Refused(err)
+	}
+}
+
+// vouched notes that the token in the path was one that there is.
+func (e *exchange) vouched() {
+	if e != nil {
+		e.known = true
 	}
 }
 
@@ -96,14 +113,23 @@ func bounded(e *exchange, write func() (int, error)) (int, error) {
 	return n, err
 }
 
-// entrance stands before everything on the HTTP listener: recover, request id, security headers, deadlines, and the
-// access log of whatever is no call. Routes are logged as patterns, since a path may hold a token.
-func entrance(next http.Handler, t *telemetry.Telemetry, answer time.Duration) http.Handler {
+// entrance stands before everything on the HTTP listener: recover, request id, where the request came from, security
+// headers, deadlines, and the access log of whatever is no call. Routes are logged as patterns, since a path may hold a
+// token.
+type entrance struct {
+	telemetry *telemetry.Telemetry
+	answer    time.Duration // the longest that it takes to make an answer
+	proxies   origin.Proxies
+	strangers *guard.Sampler
+}
+
+func (d entrance) before(next http.Handler) http.Handler {
+	t := d.telemetry
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
 		id := guard.RequestID(r.Header.Values("X-Request-Id"))
 		e := &exchange{ResponseWriter: w, controller: http.NewResponseController(w)}
-		_ = e.controller.SetWriteDeadline(begun.Add(answer + writeTimeout))
+		_ = e.controller.SetWriteDeadline(begun.Add(d.answer + writeTimeout))
 		if r.ContentLength != 0 {
 			// Also for a body that nobody reads here: net/http reads it before it answers. It takes the deadline away
 			// at the body's end.
@@ -121,7 +147,9 @@ func entrance(next http.Handler, t *telemetry.Telemetry, answer time.Duration) h
 			header.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 
+		from := d.proxies.Of(r.RemoteAddr, r.Header.Values(origin.Header), r.TLS)
 		ctx := identity.WithRequestID(context.WithValue(r.Context(), exchangeKey{}, e), id)
+		ctx = origin.With(identity.WithPeer(ctx, from.String()), from)
 		r = r.WithContext(ctx)
 		defer func() {
 			panicked := recover()
@@ -137,13 +165,27 @@ func entrance(next http.Handler, t *telemetry.Telemetry, answer time.Duration) h
 			}
 			if !e.rpc {
 				t.HTTP.Done(route(r), e.status)
-				t.Logger.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("route", route(r)),
-					slog.Int("status", e.status),
-					slog.Float64("duration_ms", guard.Milliseconds(time.Since(begun))), slog.String("request_id", id))
+				d.log(r, e, begun)
 			}
 		}()
 		next.ServeHTTP(e, r)
 	})
+}
+
+// log writes a request's line in the access log, while there are not too many of those whose senders nobody knows.
+func (d entrance) log(r *http.Request, e *exchange, begun time.Time) {
+	if !e.known && !d.strangers.Take() {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("route", route(r)), slog.Int("status", e.status),
+		slog.Float64("duration_ms", guard.Milliseconds(time.Since(begun))),
+		slog.String("request_id", identity.RequestID(r.Context())), slog.String("peer", identity.Peer(r.Context())),
+	}
+	if e.refused != nil {
+		attrs = append(attrs, slog.String("cause", guard.CauseText(e.refused)))
+	}
+	d.telemetry.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 }
 
 // route names what a request matched. http.ServeMux notes it in the request that it was given.

@@ -22,8 +22,10 @@ import (
 
 	"kontor.dev/kontor/internal/api"
 	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/server/guard"
 	"kontor.dev/kontor/internal/server/inproc"
+	"kontor.dev/kontor/internal/server/origin"
 	"kontor.dev/kontor/internal/server/rest"
 	"kontor.dev/kontor/internal/telemetry"
 )
@@ -37,6 +39,8 @@ type Options struct {
 	TLS        *config.TLS
 	CORS       config.CORS
 	Reflection bool
+	// Proxies are whose X-Forwarded-For is believed.
+	Proxies origin.Proxies
 	// Services registers what answers the calls, as one would with a gRPC server: one implementation for each service
 	// of package api.
 	Services func(grpc.ServiceRegistrar)
@@ -83,6 +87,7 @@ func New(o Options) (*Server, error) {
 	}
 	g, err := guard.New(guard.Options{
 		Services: services, Authenticator: o.Authenticator, Limits: o.Limits, Telemetry: o.Telemetry, Audit: o.Audit,
+		Proxies: o.Proxies,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
@@ -146,8 +151,9 @@ func (s *Server) newHTTP() error {
 	front, err := rest.New(context.Background(), channel, rest.Options{
 		MaxBody: int64(s.options.Limits.MaxRequestBytes),
 		Admit: func(r *http.Request) (context.Context, error) {
-			ctx, err := s.guard.Admit(r.Context(), r.RemoteAddr, r.Header.Values("Authorization"))
+			ctx, err := s.guard.Admit(r.Context(), identity.Peer(r.Context()), r.Header.Values("Authorization"))
 			r.Header.Del("Authorization") // the admission stands for it, and no service needs to see a key
+			exchangeOf(r.Context()).admitted(err)
 			return ctx, err
 		},
 	})
@@ -163,7 +169,11 @@ func (s *Server) newHTTP() error {
 		return err
 	}
 	public := cors(exactPaths(mux), s.options.CORS.AllowedOrigins)
-	s.http = newHTTPServer(entrance(public, s.options.Telemetry, s.options.Limits.Timeout))
+	door := entrance{
+		telemetry: s.options.Telemetry, answer: s.options.Limits.Timeout, proxies: s.options.Proxies,
+		strangers: s.guard.Strangers(),
+	}
+	s.http = newHTTPServer(door.before(public))
 	ready := readiness{checks: s.options.Ready, degraded: s.options.Degraded, draining: &s.draining}
 	s.admin = newHTTPServer(admin(s.options.Telemetry, ready))
 	return nil
@@ -210,8 +220,21 @@ func (s *Server) Start() error {
 		s.http.TLSConfig = s.certificates.forWeb()
 		return s.http.ServeTLS(s.listeners.http, "", "")
 	})
-	serve(func() error { return s.admin.Serve(s.listeners.admin) })
+	serve(func() error {
+		if s.certificates == nil || !s.options.TLS.Admin {
+			return s.admin.Serve(s.listeners.admin)
+		}
+		s.admin.TLSConfig = s.certificates.forAdmin()
+		return s.admin.ServeTLS(s.listeners.admin, "", "")
+	})
 	return nil
+}
+
+// Reload looks at the certificates' files now. Handshakes do so by themselves, at most once in certificatesAge.
+func (s *Server) Reload() {
+	if s.certificates != nil {
+		s.certificates.look()
+	}
 }
 
 func (s *Server) closeListeners() {

@@ -31,6 +31,15 @@ type certificates struct {
 	wrong  string    // what was last said to be wrong with them
 	web    *tls.Config
 	grpc   *tls.Config
+	admin  *tls.Config
+}
+
+// suites are what TLS 1.2 may use: AEADs with keys that are gone afterwards, and none with CBC, which keeps giving rise
+// to attacks on its padding. TLS 1.3 has no others.
+var suites = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
 // newCertificates reads the files, which must be right.
@@ -61,56 +70,76 @@ func (c *certificates) load() (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("server: load the certificate: %w", err)
 	}
-	grpc := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}}
-	web := grpc.Clone()
-	web.NextProtos = []string{"h2", "http/1.1"}
+	admin := &tls.Config{
+		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, CipherSuites: suites,
+		NextProtos: []string{"h2", "http/1.1"},
+	}
+	web, grpc := admin.Clone(), admin.Clone()
+	grpc.NextProtos = []string{"h2"}
 	if c.files.ClientCAFile != "" {
-		grpc.ClientCAs, grpc.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-		if !grpc.ClientCAs.AppendCertsFromPEM(read[2]) {
+		authorities := x509.NewCertPool()
+		if !authorities.AppendCertsFromPEM(read[2]) {
 			return false, errors.New("server: tls.client_ca_file has no certificate")
 		}
+		for _, asking := range []*tls.Config{web, grpc} {
+			// A session that is resumed would bring along whom an authority vouched for that is no longer trusted.
+			asking.ClientCAs, asking.SessionTicketsDisabled = authorities, true
+		}
+		grpc.ClientAuth = tls.RequireAndVerifyClientCert
+		web.ClientAuth = tls.VerifyClientCertIfGiven // browsers and providers come there, too
 	}
-	c.web, c.grpc = web, grpc
+	c.web, c.grpc, c.admin = web, grpc, admin
 	return true, nil
 }
 
-// current gives what a handshake goes by now.
-func (c *certificates) current() (web, grpc *tls.Config) {
+// look takes over the files if they changed and are right.
+func (c *certificates) look() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := c.clock(); now.Sub(c.looked) >= certificatesAge {
-		c.looked = now
-		switch changed, err := c.load(); {
-		case err != nil && err.Error() != c.wrong:
-			c.wrong = err.Error()
-			c.log.Error("the certificates' files cannot be used; the ones before stay", "cause", c.wrong)
-		case changed:
-			c.wrong = ""
-			c.log.Info("the certificates' files changed and are in use")
-		}
+	c.looked = c.clock()
+	switch changed, err := c.load(); {
+	case err != nil && err.Error() != c.wrong:
+		c.wrong = err.Error()
+		c.log.Error("the certificates' files cannot be used; the ones before stay", "cause", c.wrong)
+	case changed:
+		c.wrong = ""
+		c.log.Info("the certificates' files changed and are in use")
 	}
-	return c.web, c.grpc
 }
 
-// forWeb is the configuration of the HTTP listener. It asks for no client certificate: browsers and providers come
-// there.
-func (c *certificates) forWeb() *tls.Config {
+// due tells whether the files are to be looked at again.
+func (c *certificates) due() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clock().Sub(c.looked) >= certificatesAge
+}
+
+// serving is the configuration of a listener whose handshakes each go by what pick gives then.
+func (c *certificates) serving(pick func() *tls.Config) *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{"h2", "http/1.1"},
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			web, _ := c.current()
-			return web, nil
+			if c.due() {
+				c.look()
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return pick(), nil
 		},
 	}
 }
+
+// forWeb is the configuration of the HTTP listener.
+func (c *certificates) forWeb() *tls.Config { return c.serving(func() *tls.Config { return c.web }) }
 
 // forGRPC is the configuration of the gRPC listener.
 func (c *certificates) forGRPC() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			_, grpc := c.current()
-			return grpc, nil
-		},
-	}
+	outer := c.serving(func() *tls.Config { return c.grpc })
+	outer.NextProtos = []string{"h2"}
+	return outer
+}
+
+// forAdmin is the configuration of the admin listener, which asks nobody for a certificate: probes come there.
+func (c *certificates) forAdmin() *tls.Config {
+	return c.serving(func() *tls.Config { return c.admin })
 }

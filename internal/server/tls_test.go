@@ -152,6 +152,14 @@ func TestCertificatesReload(t *testing.T) {
 	files.renew(t, a, 2)
 	eventually(t, "the second certificate", func() bool { return both() == [2]int64{2, 2} })
 
+	files.renew(t, a, 7)
+	h.Reload()
+	if got := both(); got != [2]int64{7, 7} {
+		t.Errorf("as soon as it is told to look: %v", got)
+	}
+	files.renew(t, a, 2)
+	h.Reload()
+
 	certificate, _ := a.issue(t, 3, time.Hour)
 	_, other := a.issue(t, 4, time.Hour)
 	files.write(t, certificate, other)

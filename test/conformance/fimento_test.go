@@ -38,6 +38,7 @@ func runFimento(t *testing.T, market string, company bool, psu *consentv1.Psu) {
 			Settings: fimento.Kind.With(fimento.Config{
 				BaseURL: providers.BaseURL(url), Username: played.DefaultName,
 				Password: secret.New(played.DefaultPassword), PartnerBank: played.DefaultPartnerBankID,
+				AllowSimulation: true,
 			}),
 			Market: market, Company: company, Psu: psu,
 			Has: &providertest.Has{

@@ -298,6 +298,16 @@ func TestSimulateDecision(t *testing.T) {
 	}
 }
 
+// Deciding in a customer's place is there where the configuration says so, and nowhere else.
+func TestSimulationIsAllowedByTheConfigurationAlone(t *testing.T) {
+	p := newFake(t).provider(func(c *Config, _ *providers.Deps) { c.AllowSimulation = false })
+	support := p.Supports("SimulateDecision")
+	if p.Simulator != nil || support.Level != providers.Unsupported ||
+		!strings.Contains(support.Reason, "allow_simulation") {
+		t.Errorf("it is offered: %+v", support)
+	}
+}
+
 // An override moves an operation and changes nothing else about it.
 func TestOverrides(t *testing.T) {
 	for _, row := range contract {

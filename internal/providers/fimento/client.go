@@ -66,7 +66,12 @@ func (a *adapter) do(ctx context.Context, r request, out answer) error {
 	case response.Empty:
 		err = errNoBody
 	default:
-		err = out.check()
+		if err = out.check(); err != nil {
+			break
+		}
+		if shown, ok := out.(interface{ page() string }); ok {
+			err = a.cfg.BaseURL.MayShow(shown.page())
+		}
 	}
 	if err == nil {
 		return nil

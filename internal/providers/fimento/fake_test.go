@@ -351,7 +351,7 @@ func (f *fake) provider(changes ...func(*Config, *providers.Deps)) *providers.Pr
 	f.t.Helper()
 	cfg := Config{
 		BaseURL: providers.BaseURL(f.server.URL + basePath), Username: fakeUser, Password: secret.New(fakePass),
-		PartnerBank: fakeBank,
+		PartnerBank: fakeBank, AllowSimulation: true,
 	}
 	deps := providers.Deps{Policy: providers.Policy{Retries: -1, BreakerCalls: -1, LoginBackoff: time.Millisecond}}
 	for _, change := range changes {

@@ -58,6 +58,9 @@ type Config struct {
 	Password secret.String `config:"password,required"`
 	// PartnerBank is the id of the bank on whose behalf consent is asked when the caller names none.
 	PartnerBank providers.HeaderText `config:"partner_bank"`
+	// AllowSimulation lets callers decide in the customer's place. Fimento does so for demo users alone; whether this
+	// is one, its name does not tell.
+	AllowSimulation bool `config:"allow_simulation"`
 	// Operations replaces methods and paths.
 	Operations providers.Overrides `config:"operations"`
 }
@@ -99,7 +102,7 @@ func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provid
 	if a.client, err = newClient(cfg, deps, table, a.login); err != nil {
 		return nil, err
 	}
-	return &providers.Provider{
+	p := &providers.Provider{
 		ID:              deps.ID,
 		DisplayName:     displayName,
 		Markets:         markets,
@@ -112,13 +115,20 @@ func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provid
 		Consents:        a,
 		Links:           a,
 		Banks:           a,
-		Simulator:       a,
 		PartnerBanks:    a,
 		Webhooks:        a,
 		Accounts:        a,
 		Insights:        a,
 		Visualizations:  a,
-	}, nil
+	}
+	if cfg.AllowSimulation {
+		p.Simulator = a
+	} else {
+		p.Capabilities["SimulateDecision"] = providers.Support{
+			Reason: "the configuration does not allow to decide in a customer's place (allow_simulation)",
+		}
+	}
+	return p, nil
 }
 
 func capabilities() map[providers.Capability]providers.Support {

@@ -108,17 +108,19 @@ func TestMalformedBodies(t *testing.T) {
 		"list_partner_banks":  {`{}`, `[{}]`, `[null]`, `{"items": []}`},
 		"create_process": {
 			`{}`, sampleProcess, `{"consent-link": "` + fakeLink + `"}`,
-			`{"_id": "1", "consent-link": "javascript:alert(1)"}`,
+			`{"_id": "1", "consent-link": "javascript:alert(1)"}`, `{"_id": "1", "consent-link": "http://a.example/l"}`,
+			`{"_id": "1", "consent-link": "https://fimento.example@a.example/l"}`,
 		},
 		// Odd statuses and banks are passed over, so that the decision beside them counts: see the withdrawals.
 		"get_process": {`{}`, `{"_id": {}}`, `{"_id": ""}`},
 		"new_consent_link": {
 			`{}`, `{"a": "https://a.example", "b": "https://b.example"}`, `{"link": "mailto:a@b.example"}`,
-			`{"link": "//a.example"}`,
+			`{"link": "//a.example"}`, `{"link": "http://a.example/l"}`, `{"link": "https:\\\\a.example/l"}`,
 		},
 		"new_consent_flow": {`{}`, `{"url": "https://user:secret@a.example"}`, `{"url": "https:///path"}`},
 		"visualisation_link": {
 			`{}`, `{"visualisationUrl": "view.example"}`, `{"visualisationUrl": "data:text/html,x"}`,
+			`{"visualisationUrl": "http://view.example/1"}`, `{"visualisationUrl": "https://u:p@view.example/1"}`,
 			`{"url": "https://a.example"}`,
 		},
 		"insights": {

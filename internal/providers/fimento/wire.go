@@ -197,6 +197,8 @@ func (p *wireCreatedProcess) check() error {
 	return nil
 }
 
+func (p *wireCreatedProcess) page() string { return p.Link }
+
 // wireLink is the answer to new_consent_link and new_consent_flow.
 type wireLink struct{ URI string }
 
@@ -214,6 +216,8 @@ func (l *wireLink) check() error {
 	}
 	return nil
 }
+
+func (l *wireLink) page() string { return l.URI }
 
 // The names under which a consent link may stand: the prose's first, then what its samples' spelling of other fields
 // suggests.
@@ -269,7 +273,8 @@ func collectLinks(value any, found map[string]bool) {
 	}
 }
 
-// isWebAddress tells whether a customer's browser may be sent there.
+// isWebAddress tells whether a text is an address that means a page. Whether a customer may be sent there is
+// providers.BaseURL's to say.
 func isWebAddress(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
@@ -456,6 +461,8 @@ func (v *wireVisualisation) check() error {
 	}
 	return nil
 }
+
+func (v *wireVisualisation) page() string { return string(v.URL) }
 
 // wireAccounts is the part of the insights that tells the accounts.
 type wireAccounts struct {

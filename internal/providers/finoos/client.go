@@ -76,7 +76,11 @@ func (a *adapter) do(ctx context.Context, r request, out answer) error {
 	if err != nil {
 		return err
 	}
-	if cause := out.check(); cause != nil {
+	cause := out.check()
+	if shown, ok := out.(interface{ page() string }); ok && cause == nil && shown.page() != "" {
+		cause = a.cfg.BaseURL.MayShow(shown.page())
+	}
+	if cause != nil {
 		return a.invalidResponse(r.Operation, response, cause)
 	}
 	return nil

@@ -13,7 +13,7 @@ var (
 	errShape = errors.New("the answer does not have the documented shape")
 	errIDs   = errors.New("ids are missing or not unique")
 	errMoved = errors.New("bank logins changed while they were read")
-	errLink  = errors.New("the session has no absolute http(s) address")
+	errLink  = errors.New("the session has no address of a page")
 )
 
 // What is wrong with a call.

@@ -530,6 +530,8 @@ func TestSessionAddresses(t *testing.T) {
 		`{"redirectURL": "/relative"}`:                                               "",
 		`{"redirectURL": "javascript:alert(1)"}`:                                     "",
 		`{"redirectURL": "https://"}`:                                                "",
+		`{"redirectURL": "http://uba.fino.run/8"}`:                                   "",
+		`{"redirectURL": "https://uba.fino.run@evil.example/9"}`:                     "",
 		`{"redirectURL": "ftp://uba.fino.run/"}`:                                     "",
 		`{"redirectURL": "//uba.fino.run/"}`:                                         "",
 		`{"redirectURL": " https://uba.fino.run/"}`:                                  "",

@@ -243,6 +243,8 @@ func (l *wireLink) check() error {
 	return nil
 }
 
+func (l *wireLink) page() string { return string(l.URL) }
+
 // wireOptionalLink is the answer to synchronize, which needs no session when no authentication is needed.
 type wireOptionalLink struct{ wireLink }
 

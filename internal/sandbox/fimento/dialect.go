@@ -28,7 +28,7 @@ func Dialect(cfg Config) sandbox.Dialect {
 func (s *Server) Settings() map[string]string {
 	return map[string]string{
 		"base_url": s.cfg.BaseURL, "username": s.cfg.Name, "password": s.cfg.Password,
-		"partner_bank": s.cfg.PartnerBankID,
+		"partner_bank": s.cfg.PartnerBankID, "allow_simulation": "true",
 	}
 }
 

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
@@ -25,7 +26,7 @@ type admissionKey struct{}
 func (g *Guard) Admit(ctx context.Context, peer string, authorization []string) (context.Context, error) {
 	client, err := g.authenticator.Authenticate(ctx, authorization)
 	if err != nil {
-		return nil, errUnauthenticated()
+		return nil, refuse(err)
 	}
 	return context.WithValue(ctx, admissionKey{}, &admission{g, client, peer}), nil
 }
@@ -43,18 +44,38 @@ func (g *Guard) admissionOf(caller context.Context) *admission {
 func (c *call) authenticate() (identity.Identity, error) {
 	if a := c.admission; a != nil {
 		if ends := a.client.Expires; !ends.IsZero() && ends.Before(c.guard.clock()) {
-			return identity.Identity{}, errUnauthenticated()
+			return identity.Identity{}, refuse(errExpired)
 		}
 		return a.client, nil
 	}
 	client, err := c.guard.authenticator.Authenticate(c.ctx, c.md.Get(keyAuthorization))
 	if err != nil {
-		return identity.Identity{}, errUnauthenticated()
+		return identity.Identity{}, refuse(err)
 	}
 	return client, nil
 }
 
-// errUnauthenticated says nothing of why.
-func errUnauthenticated() error {
-	return kerr.New(errorv1.Error_UNAUTHENTICATED, "send authorization: Bearer <key> with a valid key")
+// refusal is UNAUTHENTICATED, with why for the log alone.
+type refusal struct {
+	error
+
+	cause error
+}
+
+// Unwrap gives what the caller sees.
+func (r *refusal) Unwrap() error { return r.error }
+
+// refuse says nothing of why to the caller: all that is wrong with who calls looks the same.
+func refuse(cause error) error {
+	return &refusal{
+		kerr.New(errorv1.Error_UNAUTHENTICATED, "send authorization: Bearer <key> with a valid key"), cause,
+	}
+}
+
+// Refused tells why somebody was not authenticated, for the log; nil for any other error.
+func Refused(err error) error {
+	if r := new(refusal); errors.As(err, &r) {
+		return r.cause
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -24,6 +26,7 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/server/inproc"
+	"kontor.dev/kontor/internal/server/origin"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -50,8 +53,9 @@ type call struct {
 	requestID string
 	admission *admission // of the request that the call was made for; nil for a call of gRPC
 	client    identity.Identity
+	from      string // where the call came from
 	begun     time.Time
-	span      trace.Span
+	span      trace.Span // nil until it is known who calls
 	measured  func(code, reason string)
 	// ctx is what the service gets.
 	ctx context.Context
@@ -64,29 +68,55 @@ type call struct {
 func (g *Guard) begin(ctx context.Context, r rule) *call {
 	md, _ := metadata.FromIncomingContext(ctx)
 	c := &call{guard: g, rule: r, transport: "grpc", md: md, begun: g.clock()}
-	parent := telemetry.Propagator.Extract(ctx, carrier(md))
-	var from string
 	if caller := inproc.Caller(ctx); caller != nil {
 		c.transport = "rest"
 		c.requestID = identity.RequestID(caller)
 		if c.admission = g.admissionOf(caller); c.admission != nil {
-			from = c.admission.peer
+			c.from = c.admission.peer
 		}
-	} else if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
-		from = p.Addr.String()
+		ctx = origin.With(ctx, origin.From(caller))
+	} else {
+		at := g.origin(ctx, md)
+		c.from = at.String()
+		ctx = origin.With(ctx, at)
 	}
 	if c.requestID == "" {
 		c.requestID = RequestID(md.Get(keyRequestID))
 	}
 	c.measured = g.telemetry.RPC.Start(r.service, r.method, c.transport, r.stream)
-	ctx, c.span = g.telemetry.Tracer.Start(parent, r.service+"/"+r.method, trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(
+	c.ctx = identity.WithTrail(identity.WithPeer(identity.WithRequestID(ctx, c.requestID), c.from))
+	return c
+}
+
+// origin tells where a call of gRPC came from.
+func (g *Guard) origin(ctx context.Context, md metadata.MD) origin.Origin {
+	p, ok := peer.FromContext(ctx)
+	if !ok || p.Addr == nil {
+		return origin.Origin{}
+	}
+	var state *tls.ConnectionState
+	if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
+		state = &info.State
+	}
+	return g.proxies.Of(p.Addr.String(), md.Get(origin.Header), state)
+}
+
+// trace begins the call's span, in its caller's trace when the caller is known: a stranger can neither join a trace nor
+// decide that one is recorded.
+func (c *call) trace() {
+	if c.span != nil {
+		return
+	}
+	ctx := c.ctx
+	if c.client.ClientID != "" {
+		ctx = telemetry.Propagator.Extract(ctx, carrier(c.md))
+	}
+	c.ctx, c.span = c.guard.telemetry.Tracer.Start(ctx, c.rule.service+"/"+c.rule.method,
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(c.begun), trace.WithAttributes(
 			attribute.String("rpc.system.name", "grpc"),
-			attribute.String("rpc.service", r.service), attribute.String("rpc.method", r.method),
+			attribute.String("rpc.service", c.rule.service), attribute.String("rpc.method", c.rule.method),
 			attribute.String("kontor.transport", c.transport), attribute.String("kontor.request_id", c.requestID),
 		))
-	c.ctx = identity.WithTrail(identity.WithPeer(identity.WithRequestID(ctx, c.requestID), from))
-	return c
 }
 
 // admit finds out who calls and whether they may, and takes over what came with the call.
@@ -97,6 +127,7 @@ func (c *call) admit() error {
 	}
 	c.client = client
 	c.ctx = identity.With(c.ctx, client)
+	c.trace()
 	// The quota goes first: a refusal leaves an entry in the audit.
 	if err := c.guard.quotas.take(client.Tenant + "/" + client.ClientID); err != nil {
 		return err
@@ -209,7 +240,11 @@ func (c *call) end(panicked any, err error) error {
 			"panic", PanicText(panicked), "stack", string(debug.Stack()))
 		err = kerr.New(errorv1.Error_INTERNAL, "internal error")
 	}
+	c.trace()
 	finished, cause := kerr.Finish(err, c.requestID)
+	if cause == nil {
+		cause = Refused(err)
+	}
 	finished = c.record(finished)
 	code, reason := status.Code(finished), ""
 	if finished != nil {
@@ -229,8 +264,11 @@ func (c *call) end(panicked any, err error) error {
 	return finished
 }
 
-// log writes the access log's line: names, codes and times, no field of a message.
+// log writes the access log's line: names, codes, times and where the call came from, no field of a message.
 func (c *call) log(code codes.Code, reason string, cause error) {
+	if c.client.ClientID == "" && !c.guard.strangers.Take() {
+		return
+	}
 	level := slog.LevelInfo
 	if serverFault(code) {
 		level = slog.LevelWarn
@@ -242,6 +280,7 @@ func (c *call) log(code codes.Code, reason string, cause error) {
 		slog.String("service", c.rule.service), slog.String("method", c.rule.method),
 		slog.String("transport", c.transport), slog.String("code", code.String()),
 		slog.Float64("duration_ms", Milliseconds(c.guard.clock().Sub(c.begun))), slog.String("request_id", c.requestID),
+		slog.String("peer", c.from),
 	}
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", reason))

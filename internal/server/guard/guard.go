@@ -17,6 +17,7 @@ import (
 	"kontor.dev/kontor/internal/api"
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/server/origin"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -28,6 +29,8 @@ type Options struct {
 	Authenticator Authenticator
 	// Limits bound what callers can use up.
 	Limits config.Limits
+	// Proxies are whose word on where a gRPC call came from is taken. HTTP's is in the context that Admit gets.
+	Proxies origin.Proxies
 	// Telemetry records what happens.
 	Telemetry *telemetry.Telemetry
 	// Audit notes a change, a read of bank data, or a call without the scope for it, that was refused or failed.
@@ -49,6 +52,8 @@ type Guard struct {
 	validation    *validation
 	telemetry     *telemetry.Telemetry
 	clock         func() time.Time
+	proxies       origin.Proxies
+	strangers     *Sampler
 	audit         func(ctx context.Context, method, resource string, failure error) error
 	// running counts calls under way, so that a stop can wait for them.
 	running tally
@@ -68,6 +73,7 @@ func New(o Options) (*Guard, error) {
 		services: o.Services, rules: rules, authenticator: o.Authenticator, validation: validation,
 		telemetry: o.Telemetry, clock: time.Now, timeout: o.Limits.Timeout, audit: o.Audit,
 		quotas:  quotas{perSecond: rate.Limit(o.Limits.RequestsPerSecond), burst: o.Limits.Burst},
+		proxies: o.Proxies, strangers: newSampler(o.Telemetry.Logger),
 		calls:   slots{max: int64(o.Limits.MaxInFlight)},
 		streams: slots{max: int64(o.Limits.MaxStreams)},
 	}, nil
@@ -79,6 +85,9 @@ func (g *Guard) Register(to grpc.ServiceRegistrar) {
 		to.RegisterService(g.wrap(s.Desc), s.Server)
 	}
 }
+
+// Strangers bounds the log's lines about requests whose sender nobody knows.
+func (g *Guard) Strangers() *Sampler { return g.strangers }
 
 // Wait returns once no call is under way.
 func (g *Guard) Wait() { g.running.wait() }
@@ -145,21 +154,39 @@ func (g *Guard) stream(r rule, method grpc.StreamHandler) grpc.StreamHandler {
 			return err
 		}
 		defer release()
-		if expires := c.client.Expires; !expires.IsZero() {
-			var cancel context.CancelFunc
-			c.ctx, cancel = context.WithDeadlineCause(c.ctx, expires, errExpired)
-			defer cancel()
-		}
+		defer c.endWithClient()()
 		err = method(service, &guardedStream{ServerStream: stream, call: c})
-		if errors.Is(context.Cause(c.ctx), errExpired) {
-			return errUnauthenticated()
+		if cause := context.Cause(c.ctx); errors.Is(cause, errExpired) || errors.Is(cause, errTakenBack) {
+			return refuse(cause)
 		}
 		return err
 	}
 }
 
-// errExpired ends the streams of a caller whose token ends.
-var errExpired = errors.New("the caller's token expired")
+// Why streams end before their callers want them to.
+var (
+	errExpired   = errors.New("what the caller authenticated with has expired")
+	errTakenBack = errors.New("the configuration no longer has the caller's key, or fewer rights for it")
+)
+
+// endWithClient ends a stream with what its caller authenticated with. It returns what is to be done when the stream
+// ends before.
+func (c *call) endWithClient() (release func()) {
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	release = func() { cancel(nil) }
+	if c.client.OnEnd != nil {
+		stop := c.client.OnEnd(func() { cancel(errTakenBack) })
+		release = func() { stop(); cancel(nil) }
+	}
+	if expires := c.client.Expires; !expires.IsZero() {
+		var over context.CancelFunc
+		ctx, over = context.WithDeadlineCause(ctx, expires, errExpired)
+		before := release
+		release = func() { over(); before() }
+	}
+	c.ctx = ctx
+	return release
+}
 
 // Unknown answers a method that is not in the API.
 func (g *Guard) Unknown(_ any, stream grpc.ServerStream) error {

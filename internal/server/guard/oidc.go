@@ -43,8 +43,9 @@ var signatures = []string{
 	oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
 }
 
-// OIDC authenticates clients by JWTs of the configured issuers, sent as `Bearer <token>`. Issuer, audience, time and
-// signature must be right, and the claims must name a client and a tenant that there is.
+// OIDC authenticates clients by JWTs of the configured issuers, sent as `Bearer <token>`. Issuer, audience, time,
+// lifetime and signature must be right, the token must be one for access, and the claims must name a client and a
+// tenant that there is. Whatever the claims say, a token grants no more than the configuration lets its issuer grant.
 //
 // An issuer is found (OpenID Connect Discovery) when its first token comes, so that the gateway starts without it;
 // while it cannot be reached, it is asked again with growing pauses. Its keys are kept, and read again when a token
@@ -88,6 +89,8 @@ var (
 	errIssuerAway = errors.New("the token's issuer cannot be found")
 	errBadToken   = errors.New("the token is not valid")
 	errBadClaims  = errors.New("the token's claims name no client, or no tenant that there is")
+	errNoAccess   = errors.New("the token is none for access, such as the one that tells a web page who logged in")
+	errLongLived  = errors.New("the token is good for longer than the configuration allows, or comes from the future")
 )
 
 // Authenticate implements Authenticator.
@@ -108,7 +111,65 @@ func (a *OIDC) Authenticate(ctx context.Context, authorization []string) (identi
 	if err != nil {
 		return identity.Identity{}, errBadToken // the library's error quotes claims
 	}
-	return i.client(verified)
+	claims := map[string]any{}
+	if verified.Claims(&claims) != nil {
+		return identity.Identity{}, errBadClaims
+	}
+	if !forAccess(token, claims) {
+		return identity.Identity{}, errNoAccess
+	}
+	if !i.shortLived(verified.IssuedAt, verified.Expiry) {
+		return identity.Identity{}, errLongLived
+	}
+	return i.client(claims, verified.Expiry)
+}
+
+// clockSkew is how far an issuer's clock may be ahead.
+const clockSkew = 5 * time.Minute
+
+// shortLived tells whether a token is good for no longer than its issuer's tokens may be. One that does not say when it
+// was issued counts from now.
+func (i *issuer) shortLived(issued, expires time.Time) bool {
+	now := i.now()
+	if issued.IsZero() {
+		issued = now
+	}
+	longest := cmp.Or(i.config.MaxLifetime, config.DefaultMaxLifetime)
+	return !issued.After(now.Add(clockSkew)) && expires.Sub(issued) <= longest
+}
+
+// forAccess tells whether a token is one that lets its bearer do something (RFC 9068), and not one that tells a web
+// page who logged in. The head must say "at+jwt", or "JWT" or nothing as most issuers have it; then no claim may be one that
+// only other tokens have.
+func forAccess(token string, claims map[string]any) bool {
+	var head struct {
+		Type string `json:"typ"`
+	}
+	first, _, _ := strings.Cut(token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(first)
+	if err != nil || json.Unmarshal(text, &head) != nil {
+		return false
+	}
+	switch strings.TrimPrefix(strings.ToLower(head.Type), "application/") {
+	case "at+jwt":
+		return true
+	case "jwt", "":
+	default:
+		return false
+	}
+	for _, name := range []string{"nonce", "at_hash", "c_hash", "s_hash", "events"} {
+		if _, ok := claims[name]; ok {
+			return false
+		}
+	}
+	// What some issuers say of their tokens in a claim.
+	for _, name := range []string{"token_use", "typ"} {
+		kind, _ := claims[name].(string)
+		if slices.Contains([]string{"id", "refresh", "offline", "logout"}, strings.ToLower(kind)) {
+			return false
+		}
+	}
+	return true
 }
 
 // issuerOf reads who a token says it is from, to know whose keys to check that with. It is empty for what is no JWT.
@@ -201,11 +262,7 @@ func (i *issuer) find(ctx context.Context, asking chan struct{}) {
 }
 
 // client reads a checked token's claims.
-func (i *issuer) client(token *oidc.IDToken) (identity.Identity, error) {
-	claims := map[string]any{}
-	if token.Claims(&claims) != nil {
-		return identity.Identity{}, errBadClaims
-	}
+func (i *issuer) client(claims map[string]any, expires time.Time) (identity.Identity, error) {
 	id, _ := claims[i.config.ClientIDClaim].(string)
 	tenant := i.config.Tenant
 	if i.config.TenantClaim != "" {
@@ -224,23 +281,55 @@ func (i *issuer) client(token *oidc.IDToken) (identity.Identity, error) {
 			scopes = append(scopes, scope)
 		}
 	}
-	known := config.Scopes()
-	scopes = slices.DeleteFunc(scopes, func(scope string) bool { return !slices.Contains(known, scope) })
 	// No client of the configuration has an @ in its id, and no other issuer has this address.
 	_, address, _ := strings.Cut(i.config.Issuer, "://")
-	return identity.Identity{ClientID: id + "@" + address, Tenant: tenant, Scopes: scopes, Expires: token.Expiry}, nil
+	return identity.Identity{
+		ClientID: id + "@" + address, Tenant: tenant, Scopes: i.grants(scopes), Expires: expires,
+	}, nil
 }
 
-// http makes a client that asks issuers for little and not often, and over plain HTTP only on this machine.
+// grants gives those of Kontor's scopes that a token claims, as far as its issuer may grant them. Words that are no
+// scope of Kontor are passed over.
+func (i *issuer) grants(claimed []string) (granted []string) {
+	known, ceiling := config.Scopes(), identity.Identity{Scopes: i.config.Scopes}
+	if len(ceiling.Scopes) == 0 {
+		ceiling.Scopes = []string{"*"}
+	}
+	for _, scope := range claimed {
+		service, access, _ := strings.Cut(scope, ".")
+		switch {
+		case !slices.Contains(known, scope):
+		case ceiling.Allows(scope):
+			granted = append(granted, scope)
+		case scope == "*":
+			granted = append(granted, ceiling.Scopes...)
+		case access == "write" && ceiling.Allows(service+".read"):
+			granted = append(granted, service+".read")
+		}
+	}
+	return granted
+}
+
+// direct reaches issuers without the proxies of the environment: who can set a variable must not choose whose keys are
+// believed.
+var direct = func() http.RoundTripper {
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // of net/http
+	transport.Proxy = nil
+	return transport
+}()
+
+// http makes a client that asks issuers for little and not often, over plain HTTP only on this machine, and nobody whom
+// they send it on to.
 func (i *issuer) http(limit *rate.Limiter) *http.Client {
-	return &http.Client{Timeout: issuerTimeout, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	ask := func(r *http.Request) (*http.Response, error) {
 		if host := r.URL.Hostname(); r.URL.Scheme != "https" && host != "localhost" && !net.ParseIP(host).IsLoopback() {
 			return nil, errors.New("an issuer must be asked over https")
 		}
 		if limit != nil && !limit.AllowN(i.now(), 1) {
 			return nil, errors.New("the issuer's keys have just been read")
 		}
-		resp, err := http.DefaultTransport.RoundTrip(r)
+		resp, err := direct.RoundTrip(r)
 		if err == nil {
 			resp.Body = struct {
 				io.Reader
@@ -248,7 +337,8 @@ func (i *issuer) http(limit *rate.Limiter) *http.Client {
 			}{io.LimitReader(resp.Body, maxIssuerReply), resp.Body}
 		}
 		return resp, err
-	})}
+	}
+	return &http.Client{Timeout: issuerTimeout, CheckRedirect: stay, Transport: roundTrip(ask)}
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)
@@ -261,12 +351,15 @@ type AnyOf []Authenticator
 
 // Authenticate implements Authenticator.
 func (a AnyOf) Authenticate(ctx context.Context, authorization []string) (id identity.Identity, err error) {
+	err = errNoClient
 	for _, authenticator := range a {
 		var one error
 		if id, one = authenticator.Authenticate(ctx, authorization); one == nil {
 			return id, nil
 		}
-		err = cmp.Or(one, err)
+		if !errors.Is(one, errNoClient) && !errors.Is(one, errNoToken) {
+			err = one // of who knows the bearer, and refuses it
+		}
 	}
-	return identity.Identity{}, cmp.Or(err, errNoClient)
+	return identity.Identity{}, err
 }

@@ -2,126 +2,28 @@ package consents
 
 import (
 	"fmt"
-	"net/netip"
-	"net/url"
-	"path"
-	"strings"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/redirects"
 	"kontor.dev/kontor/internal/service"
 )
 
 // RedirectLists are the tenants' lists, by tenant.
-type RedirectLists map[string]redirectList
+type RedirectLists map[string]redirects.List
 
 // NewRedirectLists reads the tenants' patterns.
 func NewRedirectLists(tenants service.Tenants) (RedirectLists, error) {
 	lists := make(RedirectLists, len(tenants))
 	for id, tenant := range tenants {
-		list, err := newRedirectList(tenant.RedirectURIs)
+		list, err := redirects.NewList(tenant.RedirectURIs)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("tenants.%s.redirect_uris: %w", id, err)
 		}
 		lists[id] = list
 	}
 	return lists, nil
-}
-
-// redirectList is what a tenant's consents may send the customer back to. Patterns and addresses are compared
-// after parsing, part by part: scheme, host and port must be equal; a path that ends in /* stands for itself
-// and everything below it, any other path for itself alone. Queries are free. Anything that two parsers might
-// read differently is refused.
-type redirectList []*url.URL
-
-func newRedirectList(patterns []string) (redirectList, error) {
-	list := make(redirectList, 0, len(patterns))
-	for i, pattern := range patterns {
-		u, ok := parseRedirect(pattern)
-		if !ok || u.RawQuery != "" ||
-			strings.Contains(strings.TrimSuffix(u.Path, "/*"), "*") || strings.Contains(u.Host, "*") {
-			return nil, fmt.Errorf(
-				"redirect_uris[%d]: must be an http(s) address without a query, whose path may end in /*", i)
-		}
-		list = append(list, u)
-	}
-	return list, nil
-}
-
-// allows tells whether an address is on the list.
-func (l redirectList) allows(address string) bool {
-	u, ok := parseRedirect(address)
-	if !ok {
-		return false
-	}
-	for _, pattern := range l {
-		if u.Scheme != pattern.Scheme || u.Host != pattern.Host {
-			continue
-		}
-		if below, wild := strings.CutSuffix(pattern.Path, "/*"); wild {
-			if u.Path == below || strings.HasPrefix(u.Path, below+"/") {
-				return true
-			}
-		} else if u.Path == pattern.Path || u.Path == "" && pattern.Path == "/" || u.Path == "/" && pattern.Path == "" {
-			return true
-		}
-	}
-	return false
-}
-
-// parseRedirect parses an address as strictly as its use as a browser's target demands.
-func parseRedirect(address string) (*url.URL, bool) {
-	for _, r := range address {
-		// Browsers drop tabs and line feeds and read a backslash as a slash; anything beyond ASCII belongs
-		// percent-encoded or in punycode.
-		if r <= ' ' || r >= 0x7f || r == '\\' {
-			return nil, false
-		}
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" ||
-		u.User != nil || u.Fragment != "" || u.Opaque != "" {
-		return nil, false
-	}
-	if strings.Contains(address, "#") || strings.HasSuffix(u.Hostname(), ".") || strings.HasSuffix(u.Host, ":") {
-		return nil, false
-	}
-	if u.Path != "" && path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") && u.Path != "/" {
-		return nil, false // dot segments and doubled slashes
-	}
-	escaped := strings.ToLower(u.EscapedPath())
-	if strings.ContainsAny(u.Path, "\\") || strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%2e") {
-		return nil, false
-	}
-	u.Host = strings.ToLower(u.Host)
-	switch u.Scheme {
-	case "https":
-		u.Host = strings.TrimSuffix(u.Host, ":443")
-	case "http":
-		u.Host = strings.TrimSuffix(u.Host, ":80")
-	}
-	if !plainHost(u.Hostname()) {
-		return nil, false
-	}
-	return u, true
-}
-
-// plainHost refuses hosts that some parsers take for addresses in disguise, such as 2130706433 and 0x7f.1.
-func plainHost(host string) bool {
-	if _, err := netip.ParseAddr(host); err == nil {
-		return true
-	}
-	last := host[strings.LastIndexByte(host, '.')+1:]
-	if last == "" || last[0] >= '0' && last[0] <= '9' {
-		return false
-	}
-	for _, r := range host {
-		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '_' {
-			return false
-		}
-	}
-	return true
 }
 
 // needRedirects refuses redirect URIs that are not complete.
@@ -147,7 +49,7 @@ func redirectFields(uris *consentv1.Consent_RedirectUris) []redirectField {
 // checkRedirects refuses redirect URIs that are not on the tenant's list.
 func (s *Server) checkRedirects(tenant string, uris *consentv1.Consent_RedirectUris) error {
 	for _, uri := range redirectFields(uris) {
-		if uri.value != "" && !s.Redirects[tenant].allows(uri.value) {
+		if uri.value != "" && !s.Redirects[tenant].Allows(uri.value) {
 			return kerr.New(errorv1.Error_REDIRECT_URI_NOT_ALLOWED, "the redirect URI is not on the tenant's list",
 				kerr.WithField(uri.path, "is not on the tenant's list"))
 		}

@@ -67,7 +67,7 @@ func healthResource(h providers.Health) *providerv1.Provider_Health {
 }
 
 // ListProviderUsers implements providerv1.ProviderServiceServer. The provider pages by number, in pages of
-// its own size: a page here is one or more of those, whole.
+// its own size: a page here is one of those, so that a call here is one call there.
 func (s *Server) ListProviderUsers(
 	ctx context.Context, req *providerv1.ListProviderUsersRequest,
 ) (*providerv1.ListProviderUsersResponse, error) {
@@ -79,8 +79,7 @@ func (s *Server) ListProviderUsers(
 	if err := service.Need(p, "ListProviderUsers"); err != nil {
 		return nil, err
 	}
-	asked := service.PageSize(req.GetPageSize())
-	size := min(asked, p.Users.MaxUserPage())
+	size := min(service.PageSize(req.GetPageSize()), p.Users.MaxUserPage())
 	scope := []string{tenant, "users", p.ID, strconv.Itoa(size)}
 	page, err := s.Tokens.OffsetOf(req, scope...)
 	if err != nil {
@@ -88,26 +87,19 @@ func (s *Server) ListProviderUsers(
 	}
 	resp := &providerv1.ListProviderUsersResponse{}
 	var ids []string
-	for range asked / size {
-		users, err := p.Users.ListUsers(ctx, page, size)
-		if err != nil {
-			return nil, service.CallError(err)
-		}
-		page++
-		for _, user := range users {
-			ids = append(ids, user.ID)
-			resp.Users = append(resp.Users, &providerv1.ProviderUser{
-				Name: service.ProviderName(p.ID) + "/users/" + user.ID, Scopes: user.Scopes, Deleted: user.Deleted,
-				CreateTime: service.Timestamp(user.CreateTime), DeleteTime: service.Timestamp(user.DeleteTime),
-			})
-		}
-		if len(users) < size {
-			page = 0
-			break
-		}
+	users, err := p.Users.ListUsers(ctx, page, size)
+	if err != nil {
+		return nil, service.CallError(err)
 	}
-	if page > 0 {
-		resp.NextPageToken = s.Tokens.OffsetToken(page, scope...)
+	for _, user := range users {
+		ids = append(ids, user.ID)
+		resp.Users = append(resp.Users, &providerv1.ProviderUser{
+			Name: service.ProviderName(p.ID) + "/users/" + user.ID, Scopes: user.Scopes, Deleted: user.Deleted,
+			CreateTime: service.Timestamp(user.CreateTime), DeleteTime: service.Timestamp(user.DeleteTime),
+		})
+	}
+	if len(users) == size {
+		resp.NextPageToken = s.Tokens.OffsetToken(page+1, scope...)
 	}
 	var customers map[string]string
 	err = s.Store.View(ctx, service.TenantOf(ctx), func(r store.Reader) (err error) {

@@ -75,8 +75,8 @@ func (a *adapter) consentBody(flow providers.Flow) wireNewConsent {
 
 // linkOf gives the link to a consent that was just made. One without a link was made all the same.
 func (a *adapter) linkOf(operation string, made wireConsent) (providers.Link, error) {
-	uri, ok := made.link()
-	if !ok {
+	uri := made.Links.Redirect.Href
+	if a.cfg.BaseURL.MayShow(uri) != nil {
 		problem := a.failure(operation, providers.KindInvalidResponse, errNoLink)
 		problem.MayHaveHappened = true
 		return providers.Link{}, problem

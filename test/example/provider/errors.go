@@ -14,7 +14,7 @@ import (
 // What is wrong with an answer, or with a call. The texts are ours: they never quote what Skarvholm sent.
 var (
 	errShape   = errors.New("the answer does not have the documented shape")
-	errNoLink  = errors.New("the consent has no absolute http(s) link")
+	errNoLink  = errors.New("the consent has no link that a customer may be sent to")
 	errNoToken = errors.New("the consent has no token: its customer has not come back")
 	errNotKept = errors.New("the consent's new token could not be kept")
 )

@@ -1,7 +1,6 @@
 package example
 
 import (
-	"net/url"
 	"time"
 
 	"kontor.dev/kontor/internal/money"
@@ -66,12 +65,6 @@ func (c *wireConsent) check() error {
 		return errShape
 	}
 	return nil
-}
-
-// link is where the customer approves.
-func (c *wireConsent) link() (uri string, ok bool) {
-	u, err := url.Parse(c.Links.Redirect.Href)
-	return c.Links.Redirect.Href, err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
 // wireAmount is a decimal in a string, which is never a float64 on its way.

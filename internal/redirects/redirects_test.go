@@ -1,9 +1,9 @@
-package consents
+package redirects
 
 import "testing"
 
 func TestRedirectsOnTheList(t *testing.T) {
-	list, err := newRedirectList([]string{
+	list, err := NewList([]string{
 		"https://app.example.com/*", "https://exact.example.com/return", "http://127.0.0.1:3000/*",
 	})
 	if err != nil {
@@ -12,10 +12,10 @@ func TestRedirectsOnTheList(t *testing.T) {
 	for _, uri := range []string{
 		"https://app.example.com", "https://app.example.com/", "https://app.example.com/done?id=1&x=%2Fy",
 		"https://APP.example.com/done",
-		"https://app.example.com:443/done", "https://app.example.com/a/b/", "https://exact.example.com/return?x=1",
+		"https://app.example.com:443/done", "https://app.example.com/done?a=1;b=2", "https://app.example.com/a/b/", "https://exact.example.com/return?x=1",
 		"http://127.0.0.1:3000/x",
 	} {
-		if !list.allows(uri) {
+		if !list.Allows(uri) {
 			t.Errorf("%s is refused", uri)
 		}
 	}
@@ -23,7 +23,7 @@ func TestRedirectsOnTheList(t *testing.T) {
 
 // Addresses that look allowed to one parser and lead elsewhere with another.
 func TestRedirectConfusionsAreRefused(t *testing.T) {
-	list, err := newRedirectList([]string{
+	list, err := NewList([]string{
 		"https://app.example.com/*", "https://exact.example.com/return", "https://deep.example.com/app/*",
 	})
 	if err != nil {
@@ -54,9 +54,12 @@ func TestRedirectConfusionsAreRefused(t *testing.T) {
 		"https://deep.example.com/app//x", "https://deep.example.com//app/x", "https://exact.example.com/return/more",
 		"https://exact.example.com/return/",
 		"https://exact.example.com/Return", "https://2130706433/", "https://0x7f.1/", "https://017700000001/",
-		"https://app.example.com,evil.example/",
+		"https://app.example.com,evil.example/", "https://deep.example.com/app/..;/admin",
+		"https://deep.example.com/app/..%3b/admin", "https://deep.example.com/app/..;x=1/admin",
+		"https://deep.example.com/app;/../admin", "https://deep.example.com/app/;jsessionid=1",
+		"https://exact.example.com/return;x=1",
 	} {
-		if list.allows(uri) {
+		if list.Allows(uri) {
 			t.Errorf("%q is allowed", uri)
 		}
 	}
@@ -65,9 +68,9 @@ func TestRedirectConfusionsAreRefused(t *testing.T) {
 func TestBadRedirectPatterns(t *testing.T) {
 	for _, pattern := range []string{
 		"*", "https://*", "https://*.example.com/*", "https://app.example.com/*/x", "https://app.example.com/*?x=1",
-		"app.example.com",
+		"app.example.com", "https://app.example.com/a/../*", "https://app.example.com/a;b/*",
 	} {
-		if _, err := newRedirectList([]string{pattern}); err == nil {
+		if _, err := NewList([]string{pattern}); err == nil {
 			t.Errorf("%q was taken", pattern)
 		}
 	}
