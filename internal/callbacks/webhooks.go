@@ -58,8 +58,8 @@ func (c *Callbacks) Webhook(
 }
 
 // RegisterWebhooks registers Kontor's address at each provider that calls one: once for each account and address. A new
-// registration replaces the former ones, whose addresses are not taken any more. Until it succeeds, polling does the work. It returns when each is registered, or when the context
-// ends.
+// registration replaces the former ones, whose addresses are not taken any more. Until it succeeds, polling does the
+// work. It returns when each is registered, or when the context ends.
 func (c *Callbacks) RegisterWebhooks(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()

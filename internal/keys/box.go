@@ -10,8 +10,8 @@ import (
 // Box seals and opens what belongs to one owner of a tenant, with the owner's data key. It is safe for concurrent use.
 type Box struct{ sealer tink.AEAD }
 
-// NewBox makes an owner's data key: what seals with it, and the key as the store keeps it, wrapped. It opens for no other
-// owner or tenant.
+// NewBox makes an owner's data key: what seals with it, and the key as the store keeps it, wrapped. It opens for no
+// other owner or tenant.
 func (k *Keys) NewBox(tenant, owner string) (b *Box, wrapped []byte, err error) {
 	key := newKey()
 	wrapped, err = k.working[CustomerKeys].sealer.Encrypt(key, binding(tenant, []string{owner}))

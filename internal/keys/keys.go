@@ -5,11 +5,11 @@
 //
 //   - The store key comes from the configuration and stands nowhere in the store. It only wraps: see StoreKey. It is a
 //     keyset, so that it can be replaced without a pause.
-//   - Working keys, one for each Purpose, are made once for each store and never change. The store holds them wrapped by
-//     the store key: see Keys. So replacing the store key changes no hash.
+//   - Working keys, one for each Purpose, are made once for each store and never change. The store holds them, wrapped
+//     by the store key: see Keys. So replacing the store key changes no hash.
 //   - Data keys, one for each customer and one for each shipment that has no customer, are made with their owner and
-//     erased with them. The store holds them wrapped by a working key: see Box. What an erased key sealed can be read by
-//     nobody, wherever a copy of it lies.
+//     erased with them. The store holds them, wrapped by a working key: see Box. What an erased key sealed can be read
+//     by nobody, wherever a copy of it lies.
 //
 // Sealing is AES-256-GCM and hashing HMAC-SHA-256. What is sealed is bound to its tenant, owner and place: moved to
 // another row, it does not open. No key depends on the credentials of a provider.
@@ -71,9 +71,25 @@ type Keys struct {
 
 // working is one working key, ready for use. Hashes and seals have keys of their own, derived from it.
 type working struct {
-	macs   sync.Pool // of hash.Hash: making one costs as much as using it
+	macs   macs
 	sealer tink.AEAD
 	same   tink.DeterministicAEAD
+}
+
+// macs holds keyed hashes that are not in use: making one costs as much as using it.
+type macs struct {
+	sync.Pool
+
+	key []byte
+}
+
+// take gives one that has hashed nothing yet.
+func (m *macs) take() hash.Hash {
+	if h, ok := m.Get().(hash.Hash); ok {
+		h.Reset()
+		return h
+	}
+	return hmac.New(sha256.New, m.key)
 }
 
 // Fresh makes working keys that no store keeps, for tests: what they hash is found by nobody else.
@@ -111,7 +127,7 @@ func fromRaw(raw map[Purpose][]byte) (*Keys, error) {
 		if err != nil {
 			return nil, err
 		}
-		w := &working{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, macKey) }}}
+		w := &working{macs: macs{key: macKey}}
 		if w.sealer, err = subtle.NewAESGCM(sealKey); err != nil {
 			return nil, err
 		}
@@ -131,9 +147,8 @@ func fromRaw(raw map[Purpose][]byte) (*Keys, error) {
 // another in any other store. No two lists of parts are taken for one another.
 func (k *Keys) MAC(purpose Purpose, tenant string, parts ...[]byte) []byte {
 	pool := &k.working[purpose].macs
-	h := pool.Get().(hash.Hash)
+	h := pool.take()
 	defer pool.Put(h)
-	h.Reset()
 	var size [4]byte
 	h.Write(appendSize(size[:0], len(tenant)))
 	h.Write([]byte(tenant))

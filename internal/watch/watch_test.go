@@ -71,7 +71,8 @@ func newWorld(t *testing.T, path string) *world {
 		Store: &service.Store{Store: db, Log: log}, Stopping: w.stop, Heartbeat: time.Hour,
 	}
 	w.feed = NewFeed(Source[store.ShipmentEntry, *message]{
-		Log: store.ShipmentLog, Tokens: service.Tokens{Keys: db.Keys()}, Tails: counted{db.System(), w.tails}, Tail: db.System().TailShipments, Logger: log,
+		Log: store.ShipmentLog, Tokens: service.Tokens{Keys: db.Keys()}, Logger: log,
+		Tails: counted{db.System(), w.tails}, Tail: db.System().TailShipments,
 		Read: func(r store.Reader, topic Topic, after store.Cursor, limit int) ([]store.ShipmentEntry, error) {
 			return r.ShipmentEntries(topic.ID, after, limit)
 		},

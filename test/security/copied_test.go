@@ -110,7 +110,9 @@ func TestCopiedDatabase(t *testing.T) {
 		see("an address", address.GetStreet(), address.GetCity())
 	}
 	for _, consent := range deleted {
-		must(s.Consents.DeleteConsent(worldtest.AsPSU(t.Context()), &consentv1.DeleteConsentRequest{Name: consent.GetName()}))(t)
+		must(s.Consents.DeleteConsent(worldtest.AsPSU(t.Context()), &consentv1.DeleteConsentRequest{
+			Name: consent.GetName(),
+		}))(t)
 		_, err := s.Consents.CreateConsent(worldtest.AsPSU(t.Context()), requests[consent.GetName()])
 		if reason := kerr.Reason(err).String(); reason != "CONSENT_NOT_FOUND" {
 			t.Errorf("the request of a deleted consent gives %q", reason)
@@ -210,9 +212,7 @@ func copies(w *world) (string, error) {
 func composed(w *world, value string, consents ...[]*consentv1.Consent) (all []string) {
 	all = append(all, value, value+"\n")
 	names := []string{"default", "customer-reference", "consent-reference", "redirect", "webhook", "shipment"}
-	for _, provider := range worldtest.Providers() {
-		names = append(names, provider)
-	}
+	names = append(names, worldtest.Providers()...)
 	for _, list := range consents {
 		for _, consent := range list {
 			id := strings.TrimPrefix(consent.GetName(), "consents/")

@@ -30,7 +30,8 @@ func (s *Server) ListConnections(
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := service.SlicePage(s.Tokens, row.Resource.GetConnections(), req, row.Tenant, "connections", row.ID)
+	all := row.Resource.GetConnections()
+	page, next, err := service.SlicePage(s.Tokens, all, req, row.Tenant, "connections", row.ID)
 	return &bankingv1.ListConnectionsResponse{Connections: page, NextPageToken: next}, err
 }
 

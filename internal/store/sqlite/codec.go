@@ -34,9 +34,6 @@ func lookup(l store.Lookup) []byte {
 	return l
 }
 
-// blob is how bytes that may be absent are kept.
-func blob(b []byte) []byte { return lookup(b) }
-
 // sealMessage is how a message is kept that only its owner's key opens. A message without content, or none, is sealed
 // like any other.
 func sealMessage(box *keys.Box, m proto.Message, place ...string) ([]byte, error) {

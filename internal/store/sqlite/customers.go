@@ -60,8 +60,8 @@ func (r *reader) CustomersByUser(provider string, users []string) (map[string]st
 }
 
 func (r *reader) Customers(page store.Page) ([]*store.Customer, error) {
-	return all(r, r.scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", r.tenant, page.After,
-		max(page.Size, 0))
+	return all(r, r.scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", r.tenant,
+		page.After, max(page.Size, 0))
 }
 
 func (t *tx) InsertCustomer(c *store.Customer) error {
