@@ -31,7 +31,7 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 	}
 	p, err := c.Tenants.Provider(row.Tenant, row.Provider)
 	if err != nil {
-		return location, nil //nolint:nilerr // the tenant left the provider; its customer is led on all the same
+		return location, nil // the tenant left the provider; its customer is led on all the same
 	}
 	// A browser that leaves must not take along what came with it: a code, say, can be exchanged once only.
 	ctx = context.WithoutCancel(ctx)

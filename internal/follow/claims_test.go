@@ -92,7 +92,9 @@ type unclaimed struct {
 	asked int
 }
 
-func (u *unclaimed) ClaimDue(context.Context, time.Time, string, time.Duration, []store.Share) ([]*store.Consent, error) {
+func (u *unclaimed) ClaimDue(
+	context.Context, time.Time, string, time.Duration, []store.Share,
+) ([]*store.Consent, error) {
 	if u.asked++; u.asked > 1 {
 		u.rows = nil
 	}

@@ -14,7 +14,7 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-var unknownThere = &providers.Error{
+var errUnknownThere = &providers.Error{
 	Kind: providers.KindNotFound, Provider: "fimento", Operation: "get_process", Status: 404,
 }
 
@@ -57,7 +57,7 @@ func TestVanishedConsentsEnd(t *testing.T) {
 		p := assemblytest.New(t)
 		rows := standing(t, p, 3)
 		gone, others := rows[1], []*store.Consent{rows[0], rows[2]}
-		p.ReportOf(gone, unknownThere)
+		p.ReportOf(gone, errUnknownThere)
 		p.HintAt(t, gone)
 		synctest.Wait()
 		wantMissing(t, p, gone, "after the first answer")
@@ -92,7 +92,7 @@ func TestLonelyConsentsEndAfterAnHour(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := assemblytest.New(t)
 				row := standing(t, p, 1)[0]
-				p.ReportOf(row, unknownThere)
+				p.ReportOf(row, errUnknownThere)
 				p.Login(test.login)
 				p.HintAt(t, row)
 				synctest.Wait()
@@ -122,7 +122,7 @@ func TestLonelyConsentsEndAfterThreeAnswers(t *testing.T) {
 		row := standing(t, p, 1)[0]
 		p.Stop()
 		process := p.Dying(t) // which reads nothing by itself
-		p.ReportOf(row, unknownThere)
+		p.ReportOf(row, errUnknownThere)
 		for answer := 1; answer <= 3; answer++ {
 			if answer == 2 {
 				assemblytest.Pass(2 * time.Hour)
@@ -141,7 +141,7 @@ func TestWrongPathsEndNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := assemblytest.New(t, daysPass)
 		rows := standing(t, p, 5)
-		p.Report(providers.ConsentState{}, unknownThere)
+		p.Report(providers.ConsentState{}, errUnknownThere)
 		assemblytest.Pass(3 * 24 * time.Hour)
 		before := 0
 		for _, row := range rows {
@@ -173,7 +173,7 @@ func TestConsentsThatAreFoundAgainStand(t *testing.T) {
 		p := assemblytest.New(t)
 		rows := standing(t, p, 2)
 		for range 3 {
-			p.ReportOf(rows[0], unknownThere)
+			p.ReportOf(rows[0], errUnknownThere)
 			p.HintAt(t, rows[0])
 			synctest.Wait()
 			wantMissing(t, p, rows[0], "missing")
@@ -196,7 +196,7 @@ func TestWhatNobodyApprovedDoesNotVanish(t *testing.T) {
 		p := assemblytest.New(t)
 		standing(t, p, 1)
 		row := p.Create(t)
-		p.ReportOf(row, unknownThere)
+		p.ReportOf(row, errUnknownThere)
 		fresh, _, err := p.Load.Consent(p.Ctx, row.Resource.GetName())
 		if err != nil || fresh.Resource.GetStatus() != consentv1.Consent_AWAITING_AUTHORIZATION {
 			t.Fatalf("it is %s, %v", fresh.Resource.GetStatus(), err)
@@ -234,7 +234,7 @@ func TestFailedReadsAskHowAConsentStands(t *testing.T) {
 					return nil, &providers.Error{Kind: test.kind, Provider: "fimento"}
 				}
 				if test.missing {
-					p.ReportOf(row, unknownThere)
+					p.ReportOf(row, errUnknownThere)
 				}
 				before := len(p.Times(row))
 				if got := kerr.Reason(accounts(p, row)); got != test.want {

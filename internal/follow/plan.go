@@ -182,7 +182,7 @@ func underway(row *store.Consent) bool {
 	case consentv1.Consent_REVOKED, consentv1.Consent_REJECTED:
 		return linkOpen(row) // AddBank asks a customer again who refused
 	case consentv1.Consent_EXPIRED:
-		// A permission that has ended does not come back by itself. A link that ran out may have been used all the same.
+		// A permission that has ended does not come back by itself. A link that ran out may have been used.
 		return row.Resource.GetDecision() != consentv1.Decision_APPROVED
 	case consentv1.Consent_AUTHORIZED:
 		// With a further flow open, the next decision is awaited although the data is ready.

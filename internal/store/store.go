@@ -322,8 +322,8 @@ type Claims interface {
 	ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, shares []Share) ([]*Consent, error)
 }
 
-// Leases keeps the leases of idempotency records, intents, user claims and flow claims alive, and finds what their owners left
-// behind.
+// Leases keeps the leases of idempotency records, intents, user claims and flow claims alive, and finds what their
+// owners left behind.
 type Leases interface {
 	// RenewLeases extends whatever the owners still hold. It never shortens a lease, and takes back none that was lost.
 	RenewLeases(ctx context.Context, owners []string, until time.Time) error

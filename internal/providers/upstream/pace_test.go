@@ -105,10 +105,37 @@ func TestProvidersComeBack(t *testing.T) {
 		}
 		hangs.Store(false)
 		time.Sleep(6 * time.Second)
-		if refused := load(t, c, 100, 2*time.Second, 500*ms); refused > 0 || c.breaker.state() != providers.BreakerClosed {
+		refused := load(t, c, 100, 2*time.Second, 500*ms)
+		if refused > 0 || c.breaker.state() != providers.BreakerClosed {
 			t.Errorf("%d are refused, the breaker is %s", refused, c.breaker.state())
 		}
 	})
+}
+
+// Callers over HTTP have no deadline that the gateway knows of: they hang up.
+func TestCallersWhoHangUpCountAsThoseWhoseTimeIsUp(t *testing.T) {
+	for wait, want := range map[time.Duration]providers.BreakerState{
+		100 * ms: providers.BreakerClosed, time.Second: providers.BreakerOpen,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var sent atomic.Int32
+			c, hangs := usually(t, &sent, 20*ms)
+			hangs.Store(true)
+			var callers sync.WaitGroup
+			for range 150 {
+				callers.Go(func() {
+					ctx, hangUp := context.WithCancel(t.Context())
+					time.AfterFunc(wait, hangUp)
+					_, err := c.Do(ctx, get("1"), nil)
+					wantKind(t, err, providers.KindCanceled)
+				})
+			}
+			callers.Wait()
+			if got := c.breaker.state(); got != want {
+				t.Errorf("after callers who waited for %s the breaker is %s", wait, got)
+			}
+		})
+	}
 }
 
 // Bodies that do not come count like headers that do not; the time that a consumer takes does not.

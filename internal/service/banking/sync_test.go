@@ -91,6 +91,16 @@ func TestSyncsWithinASecondAreOne(t *testing.T) {
 				if _, err := call(p.Ctx); err != nil || at.asked.Load() != 3 {
 					t.Errorf("later: %v, %d calls", err, at.asked.Load())
 				}
+				// News make the answer old.
+				p.Report(providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{
+					{ID: "bank", Active: true}, {ID: "another", Active: true},
+				}}, nil)
+				if _, err := p.Follower.Refresh(p.Ctx, fresh); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := call(p.Ctx); err != nil || at.asked.Load() != 4 {
+					t.Errorf("after news: %v, %d calls", err, at.asked.Load())
+				}
 				// A failure is nobody else's.
 				assemblytest.Pass(2 * time.Second)
 				at.err = &providers.Error{Kind: providers.KindUnavailable, Provider: "fimento"}
@@ -98,7 +108,7 @@ func TestSyncsWithinASecondAreOne(t *testing.T) {
 					t.Error("a failure is no answer")
 				}
 				at.err = nil
-				if _, err := call(p.Ctx); err != nil || at.asked.Load() != 5 {
+				if _, err := call(p.Ctx); err != nil || at.asked.Load() != 6 {
 					t.Errorf("after a failure: %v, %d calls", err, at.asked.Load())
 				}
 				assemblytest.Pass(time.Minute)

@@ -148,12 +148,13 @@ func (t *tx) InsertConsent(c *store.Consent) error {
 	if err != nil {
 		return t.fail(err)
 	}
+	columns = append(columns, c.Tenant, c.ID)
 	_, err = t.exec(`
 		INSERT INTO consents (
 			customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, withdrawals,
 			redirects, flow, reference, status, resource, next_poll, poll_step, last_poll, last_read, missing_since,
 			missing_count, ended, tenant, id
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(columns, c.Tenant, c.ID)...)
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, columns...)
 	if err == nil {
 		c.Version = 1
 	}
