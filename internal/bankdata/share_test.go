@@ -10,8 +10,12 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
+	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/store"
 )
 
 func TestConcurrentReadsShareOneCall(t *testing.T) {
@@ -84,5 +88,52 @@ func TestConcurrentReadsShareOneCall(t *testing.T) {
 			t.Errorf("a read after a write got %v, %v", account, err)
 		}
 		callers.Wait()
+	})
+}
+
+// Callers who share a call that hangs count one by one: those of another provider find room.
+func TestSharedCallsLeaveRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := assemblytest.New(t, func(o *assembly.Options, p *providers.Provider) {
+			o.CallersPerProvider = 5
+			assemblytest.Second(o, p)
+		})
+		rows := []*store.Consent{p.Create(t), p.CreateAt(t, "finoos")}
+		p.Report(providers.ConsentState{Observations: []providers.Observation{
+			{Key: "a", Type: consentv1.ConsentEvent_APPROVED}, {Key: "c", Type: consentv1.ConsentEvent_COMPLETED},
+		}}, nil)
+		assemblytest.Pass(time.Minute)
+		hangs := true
+		p.Accounts = func(ctx context.Context) ([]providers.Account, error) {
+			if hangs {
+				<-ctx.Done()
+			}
+			return nil, ctx.Err()
+		}
+		read := func(ctx context.Context, row *store.Consent) error {
+			_, err := p.Servers.Banking.ListAccounts(ctx, &bankingv1.ListAccountsRequest{
+				Parent: row.Resource.GetName(),
+			})
+			return err
+		}
+		var callers sync.WaitGroup
+		ctx, leave := context.WithCancel(p.Ctx)
+		for range 5 {
+			callers.Go(func() { _ = read(ctx, rows[0]) })
+		}
+		synctest.Wait()
+		hangs = false
+		if err := read(p.Ctx, rows[0]); kerr.Reason(err) != errorv1.Error_PROVIDER_UNAVAILABLE ||
+			kerr.Retry(err) == 0 {
+			t.Errorf("one caller more gets %v", err)
+		}
+		if err := read(p.Ctx, rows[1]); err != nil {
+			t.Errorf("a caller of the other provider gets %v", err)
+		}
+		leave()
+		callers.Wait()
+		if err := read(p.Ctx, rows[0]); err != nil {
+			t.Errorf("when they have left, a caller gets %v", err)
+		}
 	})
 }
