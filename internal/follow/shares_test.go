@@ -211,13 +211,15 @@ func TestShortWaitsHoldBackTheAccount(t *testing.T) {
 type impatient struct {
 	providers.Consents
 
-	takes time.Duration
+	takes      time.Duration
+	background atomic.Int32
 }
 
 func (i *impatient) GetConsent(ctx context.Context, ref providers.ConsentRef) (*providers.ConsentState, error) {
 	state, err := i.Consents.GetConsent(ctx, ref)
 	time.Sleep(i.takes)
 	if providers.CallOf(ctx).Background {
+		i.background.Add(1)
 		return nil, &providers.Error{
 			Kind: providers.KindRateLimited, Provider: "fimento", RetryAfter: time.Second,
 		}
@@ -240,6 +242,9 @@ func TestCallersDoNotGiveUpAsTheBackgroundDoes(t *testing.T) {
 		assemblytest.Pass(2 * time.Second)
 		if _, err := p.Follower.Refresh(p.Ctx, row); err != nil {
 			t.Errorf("a caller gets %v", err)
+		}
+		if provider.background.Load() == 0 {
+			t.Error("nothing was read in the background")
 		}
 		assemblytest.Pass(time.Minute)
 	})
