@@ -324,7 +324,8 @@ func TestCheckRefusesWhatServeRefuses(t *testing.T) {
 func TestCommandsSayWhatTheyDo(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{
-		"sandbox", "serve", "check", "operations", "keys new", "keys store", "audit export", "backup", "healthcheck",
+		"sandbox", "serve", "check", "operations", "keys new", "keys store", "audit export", "audit verify", "backup",
+		"healthcheck",
 	} {
 		words := strings.Fields(command)
 		for _, help := range []string{"--help", "-h", "-help"} {
