@@ -39,6 +39,7 @@ func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.Conse
 	if ends {
 		row.ValidUntil = end
 	}
+	identified := w.identify(row, report.Identity)
 	history, err := w.Events(tx, row)
 	if err != nil {
 		return err
@@ -47,7 +48,7 @@ func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.Conse
 	remember := !maps.Equal(stated, row.Withdrawals)
 	row.Withdrawals = stated
 	added, err := w.grow(tx, row, history, events)
-	if err != nil || added > 0 || !ends && !remember {
+	if err != nil || added > 0 || !ends && !remember && !identified {
 		return err
 	}
 	if ends {
@@ -143,6 +144,7 @@ func (w *Writer) grow(tx store.Tx, row *store.Consent, history, added []consent.
 		}
 	}
 	row.NextPoll = w.NextPoll(row)
+	forget(row)
 	return len(added), tx.UpdateConsent(row)
 }
 

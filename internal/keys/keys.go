@@ -52,10 +52,12 @@ const (
 	AuditChain Purpose = "audit-chain"
 	// CustomerKeys wraps data keys.
 	CustomerKeys Purpose = "customer-keys"
+	// Identities compares whom a consent was asked of with who approved.
+	Identities Purpose = "identities"
 )
 
 // purposes are all that there are.
-var purposes = []Purpose{Names, Fingerprints, References, Requests, Tokens, AuditChain, CustomerKeys}
+var purposes = []Purpose{Names, Fingerprints, References, Requests, Tokens, AuditChain, CustomerKeys, Identities}
 
 // keySize is the size of working keys and data keys in bytes.
 const keySize = 32

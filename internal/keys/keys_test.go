@@ -93,6 +93,7 @@ func mark(k *keys.Keys) string { return string(k.MAC(keys.Names, "t", []byte("x"
 
 var allPurposes = []keys.Purpose{
 	keys.Names, keys.Fingerprints, keys.References, keys.Requests, keys.Tokens, keys.AuditChain, keys.CustomerKeys,
+	keys.Identities,
 }
 
 func TestSealedOpensOnlyWhereItWasSealed(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/internal/psu"
 	"kontor.dev/kontor/internal/secret"
 )
 
@@ -294,6 +295,9 @@ type ConsentState struct {
 	// Stage says how far the data under the consent has come, for a provider that reports connections and tells.
 	// Unspecified: the data is there as soon as a bank is connected.
 	Stage consentv1.Consent_DataStage
+	// Identity is who approved, as far as the provider tells; nil before somebody did, and when it tells nothing. It is
+	// compared with whom the consent was asked of, and not kept.
+	Identity *psu.Identity
 	// Ref is set when reading gave the consent a new state or id.
 	Ref *ConsentRef
 }

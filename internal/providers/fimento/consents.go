@@ -36,7 +36,7 @@ func (a *adapter) CreateConsent(ctx context.Context, consent providers.NewConsen
 			ID: string(process.ID), PartnerBank: header.Get(headerPartnerBank), Market: consent.Market,
 		},
 		Link:  providers.Link{URI: process.Link, TTL: linkTTL},
-		State: reportOf(&process.wireProcess, a.clock()),
+		State: a.reportOf(&process.wireProcess, consent.Market),
 	}, nil
 }
 
@@ -50,8 +50,18 @@ func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*pr
 	if err := a.do(ctx, r, &process); err != nil {
 		return nil, err
 	}
-	state := reportOf(&process, a.clock())
+	state := a.reportOf(&process, ref.Market)
 	return &state, nil
+}
+
+// reportOf turns a process into what Kontor knows of it.
+func (a *adapter) reportOf(process *wireProcess, market string) providers.ConsentState {
+	state := reportOf(process, a.clock())
+	state.Identity = identityOf(process, state, market)
+	if state.Identity != nil {
+		state.Identity.Authenticated = a.cfg.IdentitySource == AuthenticatedIDs
+	}
+	return state
 }
 
 // RenewLink issues another link. The process keeps its redirect address: Fimento takes none here.

@@ -33,6 +33,7 @@ package fimento
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
@@ -61,8 +62,29 @@ type Config struct {
 	// AllowSimulation lets callers decide in the customer's place. Fimento does so for demo users alone; whether this
 	// is one, its name does not tell.
 	AllowSimulation bool `config:"allow_simulation"`
+	// IdentitySource tells whose ids a process carries. Fimento does not document it.
+	IdentitySource IdentitySource `config:"identity_source"`
 	// Operations replaces methods and paths.
 	Operations providers.Overrides `config:"operations"`
+}
+
+// IdentitySource is whose national id and company number a process carries.
+type IdentitySource string
+
+// The sources.
+const (
+	// AskedIDs, the default: those that the consent was asked with, so that equal ones prove nothing.
+	AskedIDs IdentitySource = "asked"
+	// AuthenticatedIDs: those of who authenticated at the bank.
+	AuthenticatedIDs IdentitySource = "authenticated"
+)
+
+// Check tells whether it is one of them.
+func (s IdentitySource) Check() error {
+	if s != "" && s != AskedIDs && s != AuthenticatedIDs {
+		return errors.New("must be asked or authenticated")
+	}
+	return nil
 }
 
 // adapter implements all ports.

@@ -20,6 +20,7 @@ import (
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/psu"
 )
 
 // The codes that get special treatment.
@@ -95,6 +96,23 @@ func reportOf(process *wireProcess, received time.Time) providers.ConsentState {
 		state.Decision, state.DecisionCode = consentv1.Decision_APPROVED, string(decisionApproved)
 	}
 	return state
+}
+
+// identityOf gives the ids that a process carries, once the customer approved: before, they can only be those that were
+// asked with.
+func identityOf(process *wireProcess, state providers.ConsentState, market string) *psu.Identity {
+	approved := state.Decision == consentv1.Decision_APPROVED ||
+		slices.ContainsFunc(state.Observations, func(o providers.Observation) bool {
+			return o.Type == consentv1.ConsentEvent_APPROVED
+		})
+	who := psu.Identity{
+		NationalID: psu.NationalID(market, string(process.NationalID)),
+		CompanyID:  psu.CompanyID(market, string(process.CompanyID)),
+	}
+	if !approved || who.NationalID == "" && who.CompanyID == "" {
+		return nil
+	}
+	return &who
 }
 
 // withdrawnAt names the places at which a process states a withdrawal without a time: its two consent fields, the

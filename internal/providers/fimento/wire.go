@@ -12,9 +12,8 @@ import (
 )
 
 // The structs of this file are Fimento's JSON, for both directions. They are tolerant: unknown fields are ignored, null
-// counts as missing, and the types below take what the documentation's samples show beside what its prose says. Who the
-// customer is (socialSecurityNumber, companyId, firstName, lastName) is only ever sent: no answer's struct has these
-// fields. An answer's check says what it must have to mean anything.
+// counts as missing, and the types below take what the documentation's samples show beside what its prose says. Of who the
+// customer is (socialSecurityNumber, companyId, firstName, lastName) only the ids of a process are read, to be compared. An answer's check says what it must have to mean anything.
 
 // text is a string. A number, or true or false, is taken as its text: account numbers consist of digits.
 type text string
@@ -166,6 +165,8 @@ type wireProcess struct {
 	CustomerBankConsent wireBankConsents `json:"customerBankConsent"`
 	ConsentFlowStatuses wireBankConsents `json:"consentFlowStatuses"`
 	Consent             wireDecision     `json:"consent"`
+	NationalID          text             `json:"socialSecurityNumber"`
+	CompanyID           text             `json:"companyId"`
 }
 
 func (p *wireProcess) check() error {

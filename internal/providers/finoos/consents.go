@@ -41,6 +41,7 @@ func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*pr
 		return nil, err
 	}
 	state.Connections = connectionsOf(logins, statuses.Statuses.value)
+	state.Identity = ownersOf(logins)
 	return state, nil
 }
 

@@ -24,6 +24,7 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/psu"
 	"kontor.dev/kontor/internal/secret"
 )
 
@@ -161,7 +162,7 @@ var operations = []operation{
 			Bank: &consentv1.Connection_Bank{
 				DisplayName: "fino Bank", Bic: "SUBSDE71", BankCode: "70199901", CountryCode: "DE",
 			},
-		}}},
+		}}, Identity: &psu.Identity{Names: []string{"mais torben"}}},
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return p.Consents.GetConsent(ctx, testRef)
 		},

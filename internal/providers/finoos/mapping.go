@@ -17,6 +17,7 @@ import (
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/psu"
 )
 
 // Pure functions from finoOS's JSON to Kontor's messages. The way back, for data that the caller brings along, is in
@@ -69,6 +70,21 @@ func connectionsOf(logins []wireLogin, statuses []wireStatus) []providers.Connec
 		})
 	}
 	return connections
+}
+
+// ownersOf gives the names that the banks know the owners of the accounts by. Whoever connected a login authenticated
+// there; finoOS tells no ids.
+func ownersOf(logins []wireLogin) *psu.Identity {
+	var who psu.Identity
+	for _, login := range logins {
+		for _, account := range login.Accounts {
+			who.Names = append(who.Names, psu.Names(string(account.Owner))...)
+		}
+	}
+	if len(who.Names) == 0 {
+		return nil
+	}
+	return &who
 }
 
 func bankOf(w wireBank) *consentv1.Connection_Bank {

@@ -58,7 +58,7 @@ func (s *Server) createConsent(
 		}
 	}
 	attempt.CustomerID = customer.ID
-	row := s.newConsent(attempt.Tenant, p, market, customer, wanted)
+	row := s.newConsent(attempt.Tenant, p, market, customer, wanted, req.GetPsu())
 	request := providers.NewConsent{
 		Market: market, PartnerBank: row.PartnerBank, Access: row.Resource.GetAccess(),
 		DataCollection: row.Resource.GetDataCollection(),
@@ -131,6 +131,7 @@ func mayStore(tx store.Tx, attempt *once.Attempt, p *providers.Provider, row *st
 // newConsent makes the row of a consent to ask for.
 func (s *Server) newConsent(
 	tenant string, p *providers.Provider, market string, customer *store.Customer, wanted *consentv1.Consent,
+	who *consentv1.Psu,
 ) *store.Consent {
 	row := &store.Consent{
 		Tenant: tenant, ID: service.NewID(), CustomerID: customer.ID, Provider: p.ID,
@@ -143,8 +144,10 @@ func (s *Server) newConsent(
 			Access: wanted.GetAccess(), DataCollection: wanted.GetDataCollection(),
 			RedirectUris: proto.CloneOf(wanted.GetRedirectUris()),
 			Reference:    wanted.GetReference(), Origin: p.ConsentOrigin,
+			IdentityMatch: consentv1.IdentityMatch_UNKNOWN,
 		},
 	}
+	row.Asked = s.History.Asked(row, who)
 	if row.Resource.GetAccess() == consentv1.Consent_ACCESS_UNSPECIFIED {
 		row.Resource.Access = consentv1.Consent_RECURRING
 	}

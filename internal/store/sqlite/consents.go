@@ -13,17 +13,17 @@ import (
 
 const selectConsents = `
 	SELECT tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until,
-		withdrawals, redirects, flow, reference, resource, next_poll, poll_step, last_poll, last_read, missing_since,
+		withdrawals, asked, redirects, flow, reference, resource, next_poll, poll_step, last_poll, last_read, missing_since,
 		missing_count, ended, version,
 		(SELECT wrapped FROM data_keys k WHERE k.tenant = consents.tenant AND k.owner = consents.customer_id)
 	FROM consents `
 
 func (r *reader) scanConsent(row row) (*store.Consent, error) {
 	var c store.Consent
-	var redirects, resource, state, withdrawals, key []byte
+	var redirects, resource, state, withdrawals, asked, key []byte
 	var validUntil, nextPoll, lastPoll, lastRead, missingSince int64
 	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market,
-		&state, &validUntil, &withdrawals, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll,
+		&state, &validUntil, &withdrawals, &asked, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll,
 		&c.PollStep, &lastPoll, &lastRead, &missingSince, &c.Missing.Count, &c.Ended, &c.Version, &key)
 	if err != nil {
 		return nil, err
@@ -39,6 +39,11 @@ func (r *reader) scanConsent(row row) (*store.Consent, error) {
 	}
 	if state != nil {
 		if c.State, err = box.Open(state, "consents.state", c.ID); err != nil {
+			return nil, err
+		}
+	}
+	if asked != nil {
+		if c.Asked, err = box.Open(asked, "consents.asked", c.ID); err != nil {
 			return nil, err
 		}
 	}
@@ -63,7 +68,12 @@ func consentColumns(c *store.Consent, box *keys.Box) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var redirects, state []byte
+	var redirects, state, asked []byte
+	if len(c.Asked) > 0 {
+		if asked, err = box.Seal(c.Asked, "consents.asked", c.ID); err != nil {
+			return nil, err
+		}
+	}
 	if c.Redirects != nil {
 		if redirects, err = sealMessage(box, c.Redirects, "consents.redirects", c.ID); err != nil {
 			return nil, err
@@ -76,7 +86,7 @@ func consentColumns(c *store.Consent, box *keys.Box) ([]any, error) {
 	}
 	return []any{
 		c.CustomerID, c.Provider, c.ProviderRef, c.UserID, c.PartnerBank, c.Market, state, micros(c.ValidUntil),
-		string(withdrawals), redirects, c.Flow,
+		string(withdrawals), asked, redirects, c.Flow,
 		lookup(c.Reference), int32(c.Resource.GetStatus()), resource, micros(c.NextPoll), c.PollStep,
 		micros(c.LastPoll), micros(c.LastRead), micros(c.Missing.Since), c.Missing.Count, c.Ended,
 	}, nil
@@ -151,10 +161,10 @@ func (t *tx) InsertConsent(c *store.Consent) error {
 	columns = append(columns, c.Tenant, c.ID)
 	_, err = t.exec(`
 		INSERT INTO consents (
-			customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, withdrawals,
+			customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, withdrawals, asked,
 			redirects, flow, reference, status, resource, next_poll, poll_step, last_poll, last_read, missing_since,
 			missing_count, ended, tenant, id
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, columns...)
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, columns...)
 	if err == nil {
 		c.Version = 1
 	}
@@ -181,7 +191,7 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 	changed, err := t.exec(`
 		UPDATE consents SET
 			customer_id = ?, provider = ?, provider_ref = ?, user_id = ?, partner_bank = ?, market = ?, state = ?,
-			valid_until = ?, withdrawals = ?, redirects = ?,
+			valid_until = ?, withdrawals = ?, asked = ?, redirects = ?,
 			flow = ?, reference = ?, status = ?, resource = ?, next_poll = ?, poll_step = ?, last_poll = ?,
 			last_read = ?, missing_since = ?, missing_count = ?, ended = ?, version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`, append(columns, c.Tenant, c.ID, c.Version)...)
@@ -212,7 +222,7 @@ func (t *tx) missingOrConflict(query string, args ...any) error {
 func (t *tx) DeleteConsent(id string) error {
 	changed, err := t.exec(`
 		UPDATE consents SET
-			deleted = 1, next_poll = 0, last_read = 0, state = NULL, redirects = NULL, reference = NULL,
+			deleted = 1, next_poll = 0, last_read = 0, state = NULL, asked = NULL, redirects = NULL, reference = NULL,
 			resource = x'', provider_ref = '', user_id = '', partner_bank = '', withdrawals = '{}', valid_until = 0,
 			claim_owner = '', claim_until = 0, version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0`, t.tenant, id)

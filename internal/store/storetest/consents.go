@@ -30,6 +30,7 @@ func testConsents(t *testing.T, s *spread) {
 	full.Provider, full.ProviderRef, full.PartnerBank, full.Market = finoos, "user", "", "DE"
 	full.Redirects, full.Flow, full.NextPoll, full.PollStep, full.Ended = nil, 3, time.Time{}, 0, true
 	full.UserID, full.State, full.ValidUntil, full.LastPoll, full.Reference = "", nil, time.Time{}, noon, nil
+	full.Asked = nil
 	full.Resource.Status = consentv1.Consent_REVOKED
 	update(t, s, func(tx store.Tx) error { return tx.UpdateConsent(full) })
 	wantEqual(t, "the changed consent",

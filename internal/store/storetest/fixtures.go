@@ -60,7 +60,7 @@ func newConsent(tenant string, n int, customerID string) *store.Consent {
 		Tenant: tenant, ID: id(n), CustomerID: customerID,
 		Provider: fimento, ProviderRef: fmt.Sprintf("process-%d", n), UserID: "user", PartnerBank: "lubeck",
 		Market: "SE",
-		State:  []byte("sealed"), ValidUntil: noon.AddDate(0, 6, 0),
+		State:  []byte("sealed"), Asked: []byte("asked"), ValidUntil: noon.AddDate(0, 6, 0),
 		Withdrawals: consent.Withdrawals{"consent": 1, "status#2": 2}, Reference: lookup(fmt.Sprintf("loan-%d", n)),
 		Redirects: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
 		Flow:      2,

@@ -78,6 +78,7 @@ CREATE TABLE consents (
   state        BLOB,
   valid_until  INTEGER NOT NULL,
   withdrawals  TEXT NOT NULL, -- where the provider stated a withdrawal when it was last read, in JSON
+  asked        BLOB, -- whom it was asked of, as keyed hashes, sealed; NULL once it was compared with who approved
   redirects    BLOB,
   flow         INTEGER NOT NULL,
   reference    BLOB,

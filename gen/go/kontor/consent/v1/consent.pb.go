@@ -330,6 +330,63 @@ func (Consent_Origin) EnumDescriptor() ([]byte, []int) {
 	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{0, 4}
 }
 
+// The finding.
+type IdentityMatch_Value int32
+
+const (
+	// Not set.
+	IdentityMatch_VALUE_UNSPECIFIED IdentityMatch_Value = 0
+	// What was asked with is what the provider says of who authenticated: an id, or the name of an account's owner.
+	IdentityMatch_MATCHED IdentityMatch_Value = 1
+	// The provider names another id than was asked with.
+	IdentityMatch_DIFFERENT IdentityMatch_Value = 2
+	// Nobody has approved yet, nothing to compare was asked with, or the provider does not tell enough.
+	IdentityMatch_UNKNOWN IdentityMatch_Value = 3
+)
+
+// Enum value maps for IdentityMatch_Value.
+var (
+	IdentityMatch_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
+		1: "MATCHED",
+		2: "DIFFERENT",
+		3: "UNKNOWN",
+	}
+	IdentityMatch_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED": 0,
+		"MATCHED":           1,
+		"DIFFERENT":         2,
+		"UNKNOWN":           3,
+	}
+)
+
+func (x IdentityMatch_Value) Enum() *IdentityMatch_Value {
+	p := new(IdentityMatch_Value)
+	*p = x
+	return p
+}
+
+func (x IdentityMatch_Value) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IdentityMatch_Value) Descriptor() protoreflect.EnumDescriptor {
+	return file_kontor_consent_v1_consent_proto_enumTypes[5].Descriptor()
+}
+
+func (IdentityMatch_Value) Type() protoreflect.EnumType {
+	return &file_kontor_consent_v1_consent_proto_enumTypes[5]
+}
+
+func (x IdentityMatch_Value) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IdentityMatch_Value.Descriptor instead.
+func (IdentityMatch_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // The decision.
 type Decision_Value int32
 
@@ -371,11 +428,11 @@ func (x Decision_Value) String() string {
 }
 
 func (Decision_Value) Descriptor() protoreflect.EnumDescriptor {
-	return file_kontor_consent_v1_consent_proto_enumTypes[5].Descriptor()
+	return file_kontor_consent_v1_consent_proto_enumTypes[6].Descriptor()
 }
 
 func (Decision_Value) Type() protoreflect.EnumType {
-	return &file_kontor_consent_v1_consent_proto_enumTypes[5]
+	return &file_kontor_consent_v1_consent_proto_enumTypes[6]
 }
 
 func (x Decision_Value) Number() protoreflect.EnumNumber {
@@ -384,7 +441,7 @@ func (x Decision_Value) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Decision_Value.Descriptor instead.
 func (Decision_Value) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{1, 0}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{2, 0}
 }
 
 // How the connection to the bank stands.
@@ -436,11 +493,11 @@ func (x Connection_Status) String() string {
 }
 
 func (Connection_Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_kontor_consent_v1_consent_proto_enumTypes[6].Descriptor()
+	return file_kontor_consent_v1_consent_proto_enumTypes[7].Descriptor()
 }
 
 func (Connection_Status) Type() protoreflect.EnumType {
-	return &file_kontor_consent_v1_consent_proto_enumTypes[6]
+	return &file_kontor_consent_v1_consent_proto_enumTypes[7]
 }
 
 func (x Connection_Status) Number() protoreflect.EnumNumber {
@@ -449,7 +506,7 @@ func (x Connection_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Connection_Status.Descriptor instead.
 func (Connection_Status) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{2, 0}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{3, 0}
 }
 
 // What happened.
@@ -565,11 +622,11 @@ func (x ConsentEvent_Type) String() string {
 }
 
 func (ConsentEvent_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_kontor_consent_v1_consent_proto_enumTypes[7].Descriptor()
+	return file_kontor_consent_v1_consent_proto_enumTypes[8].Descriptor()
 }
 
 func (ConsentEvent_Type) Type() protoreflect.EnumType {
-	return &file_kontor_consent_v1_consent_proto_enumTypes[7]
+	return &file_kontor_consent_v1_consent_proto_enumTypes[8]
 }
 
 func (x ConsentEvent_Type) Number() protoreflect.EnumNumber {
@@ -578,7 +635,7 @@ func (x ConsentEvent_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ConsentEvent_Type.Descriptor instead.
 func (ConsentEvent_Type) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{3, 0}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // A customer's permission to read their bank data, and all that is collected under it. At Fimento this is a process; at finoOS Kontor makes
@@ -631,7 +688,9 @@ type Consent struct {
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Changes whenever the consent does.
-	Etag          string `protobuf:"bytes,23,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,23,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Whether who approved is who was asked, as far as the provider tells. It does not replace a check of the customer's identity.
+	IdentityMatch IdentityMatch_Value `protobuf:"varint,24,opt,name=identity_match,json=identityMatch,proto3,enum=kontor.consent.v1.IdentityMatch_Value" json:"identity_match,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -827,6 +886,50 @@ func (x *Consent) GetEtag() string {
 	return ""
 }
 
+func (x *Consent) GetIdentityMatch() IdentityMatch_Value {
+	if x != nil {
+		return x.IdentityMatch
+	}
+	return IdentityMatch_VALUE_UNSPECIFIED
+}
+
+// Whether the person or company that approved is the one that the consent was asked of (`psu`).
+type IdentityMatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdentityMatch) Reset() {
+	*x = IdentityMatch{}
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdentityMatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdentityMatch) ProtoMessage() {}
+
+func (x *IdentityMatch) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdentityMatch.ProtoReflect.Descriptor instead.
+func (*IdentityMatch) Descriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{1}
+}
+
 // What a customer decided.
 type Decision struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -836,7 +939,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[1]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +951,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[1]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +964,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{1}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{2}
 }
 
 // One bank under a consent. At Fimento a customerBankConsent, at finoOS a bank login.
@@ -887,7 +990,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[2]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +1002,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[2]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +1015,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{2}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Connection) GetName() string {
@@ -989,7 +1092,7 @@ type ConsentEvent struct {
 
 func (x *ConsentEvent) Reset() {
 	*x = ConsentEvent{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[3]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1104,7 @@ func (x *ConsentEvent) String() string {
 func (*ConsentEvent) ProtoMessage() {}
 
 func (x *ConsentEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[3]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1117,7 @@ func (x *ConsentEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentEvent.ProtoReflect.Descriptor instead.
 func (*ConsentEvent) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{3}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ConsentEvent) GetName() string {
@@ -1092,7 +1195,7 @@ type PartnerBank struct {
 
 func (x *PartnerBank) Reset() {
 	*x = PartnerBank{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[4]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1207,7 @@ func (x *PartnerBank) String() string {
 func (*PartnerBank) ProtoMessage() {}
 
 func (x *PartnerBank) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[4]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1220,7 @@ func (x *PartnerBank) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartnerBank.ProtoReflect.Descriptor instead.
 func (*PartnerBank) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{4}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PartnerBank) GetName() string {
@@ -1171,7 +1274,7 @@ type Consent_RedirectUris struct {
 
 func (x *Consent_RedirectUris) Reset() {
 	*x = Consent_RedirectUris{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[5]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1286,7 @@ func (x *Consent_RedirectUris) String() string {
 func (*Consent_RedirectUris) ProtoMessage() {}
 
 func (x *Consent_RedirectUris) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[5]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1338,7 @@ type Consent_BrokerBank struct {
 
 func (x *Consent_BrokerBank) Reset() {
 	*x = Consent_BrokerBank{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[6]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1350,7 @@ func (x *Consent_BrokerBank) String() string {
 func (*Consent_BrokerBank) ProtoMessage() {}
 
 func (x *Consent_BrokerBank) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[6]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1406,7 @@ type Connection_Bank struct {
 
 func (x *Connection_Bank) Reset() {
 	*x = Connection_Bank{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[7]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1315,7 +1418,7 @@ func (x *Connection_Bank) String() string {
 func (*Connection_Bank) ProtoMessage() {}
 
 func (x *Connection_Bank) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[7]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1328,7 +1431,7 @@ func (x *Connection_Bank) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection_Bank.ProtoReflect.Descriptor instead.
 func (*Connection_Bank) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{2, 0}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{3, 0}
 }
 
 func (x *Connection_Bank) GetDisplayName() string {
@@ -1370,7 +1473,7 @@ var File_kontor_consent_v1_consent_proto protoreflect.FileDescriptor
 
 const file_kontor_consent_v1_consent_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkontor/consent/v1/consent.proto\x12\x11kontor.consent.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!kontor/customer/v1/customer.proto\x1a\x1bkontor/error/v1/error.proto\x1a\x19kontor/type/v1/link.proto\"\xf2\x12\n" +
+	"\x1fkontor/consent/v1/consent.proto\x12\x11kontor.consent.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!kontor/customer/v1/customer.proto\x1a\x1bkontor/error/v1/error.proto\x1a\x19kontor/type/v1/link.proto\"\xc6\x13\n" +
 	"\aConsent\x12\x1f\n" +
 	"\x04name\x18\x01 \x01(\tB\v\xe0A\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12X\n" +
 	"\bcustomer\x18\x02 \x01(\tB<\xe0A\x01\xe0A\x05\xfaA\x15\n" +
@@ -1403,7 +1506,8 @@ const file_kontor_consent_v1_consent_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x17\n" +
-	"\x04etag\x18\x17 \x01(\tB\x03\xe0A\x03R\x04etag\x1a\x82\x01\n" +
+	"\x04etag\x18\x17 \x01(\tB\x03\xe0A\x03R\x04etag\x12R\n" +
+	"\x0eidentity_match\x18\x18 \x01(\x0e2&.kontor.consent.v1.IdentityMatch.ValueB\x03\xe0A\x03R\ridentityMatch\x1a\x82\x01\n" +
 	"\fRedirectUris\x12(\n" +
 	"\asuccess\x18\x01 \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06\x18\xd0\x0f\x88\x01\x01R\asuccess\x12$\n" +
 	"\x05error\x18\x02 \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06\x18\xd0\x0f\x88\x01\x01R\x05error\x12\"\n" +
@@ -1445,7 +1549,13 @@ const file_kontor_consent_v1_consent_proto_rawDesc = "" +
 	"\x06NATIVE\x10\x01\x12\x0f\n" +
 	"\vSYNTHESISED\x10\x02\x12\f\n" +
 	"\bIMPORTED\x10\x03:>\xeaA;\n" +
-	"\x12kontor.dev/Consent\x12\x12consents/{consent}*\bconsents2\aconsent\"T\n" +
+	"\x12kontor.dev/Consent\x12\x12consents/{consent}*\bconsents2\aconsent\"X\n" +
+	"\rIdentityMatch\"G\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\aMATCHED\x10\x01\x12\r\n" +
+	"\tDIFFERENT\x10\x02\x12\v\n" +
+	"\aUNKNOWN\x10\x03\"T\n" +
 	"\bDecision\"H\n" +
 	"\x05Value\x12\x15\n" +
 	"\x11VALUE_UNSPECIFIED\x10\x00\x12\r\n" +
@@ -1535,59 +1645,62 @@ func file_kontor_consent_v1_consent_proto_rawDescGZIP() []byte {
 	return file_kontor_consent_v1_consent_proto_rawDescData
 }
 
-var file_kontor_consent_v1_consent_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_kontor_consent_v1_consent_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_kontor_consent_v1_consent_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_kontor_consent_v1_consent_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_kontor_consent_v1_consent_proto_goTypes = []any{
 	(Consent_Status)(0),           // 0: kontor.consent.v1.Consent.Status
 	(Consent_DataStage)(0),        // 1: kontor.consent.v1.Consent.DataStage
 	(Consent_Access)(0),           // 2: kontor.consent.v1.Consent.Access
 	(Consent_DataCollection)(0),   // 3: kontor.consent.v1.Consent.DataCollection
 	(Consent_Origin)(0),           // 4: kontor.consent.v1.Consent.Origin
-	(Decision_Value)(0),           // 5: kontor.consent.v1.Decision.Value
-	(Connection_Status)(0),        // 6: kontor.consent.v1.Connection.Status
-	(ConsentEvent_Type)(0),        // 7: kontor.consent.v1.ConsentEvent.Type
-	(*Consent)(nil),               // 8: kontor.consent.v1.Consent
-	(*Decision)(nil),              // 9: kontor.consent.v1.Decision
-	(*Connection)(nil),            // 10: kontor.consent.v1.Connection
-	(*ConsentEvent)(nil),          // 11: kontor.consent.v1.ConsentEvent
-	(*PartnerBank)(nil),           // 12: kontor.consent.v1.PartnerBank
-	(*Consent_RedirectUris)(nil),  // 13: kontor.consent.v1.Consent.RedirectUris
-	(*Consent_BrokerBank)(nil),    // 14: kontor.consent.v1.Consent.BrokerBank
-	(*Connection_Bank)(nil),       // 15: kontor.consent.v1.Connection.Bank
-	(v1.Customer_Type)(0),         // 16: kontor.customer.v1.Customer.Type
-	(*v11.Link)(nil),              // 17: kontor.type.v1.Link
-	(*v12.Error)(nil),             // 18: kontor.error.v1.Error
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(IdentityMatch_Value)(0),      // 5: kontor.consent.v1.IdentityMatch.Value
+	(Decision_Value)(0),           // 6: kontor.consent.v1.Decision.Value
+	(Connection_Status)(0),        // 7: kontor.consent.v1.Connection.Status
+	(ConsentEvent_Type)(0),        // 8: kontor.consent.v1.ConsentEvent.Type
+	(*Consent)(nil),               // 9: kontor.consent.v1.Consent
+	(*IdentityMatch)(nil),         // 10: kontor.consent.v1.IdentityMatch
+	(*Decision)(nil),              // 11: kontor.consent.v1.Decision
+	(*Connection)(nil),            // 12: kontor.consent.v1.Connection
+	(*ConsentEvent)(nil),          // 13: kontor.consent.v1.ConsentEvent
+	(*PartnerBank)(nil),           // 14: kontor.consent.v1.PartnerBank
+	(*Consent_RedirectUris)(nil),  // 15: kontor.consent.v1.Consent.RedirectUris
+	(*Consent_BrokerBank)(nil),    // 16: kontor.consent.v1.Consent.BrokerBank
+	(*Connection_Bank)(nil),       // 17: kontor.consent.v1.Connection.Bank
+	(v1.Customer_Type)(0),         // 18: kontor.customer.v1.Customer.Type
+	(*v11.Link)(nil),              // 19: kontor.type.v1.Link
+	(*v12.Error)(nil),             // 20: kontor.error.v1.Error
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
 }
 var file_kontor_consent_v1_consent_proto_depIdxs = []int32{
-	16, // 0: kontor.consent.v1.Consent.customer_type:type_name -> kontor.customer.v1.Customer.Type
+	18, // 0: kontor.consent.v1.Consent.customer_type:type_name -> kontor.customer.v1.Customer.Type
 	2,  // 1: kontor.consent.v1.Consent.access:type_name -> kontor.consent.v1.Consent.Access
 	3,  // 2: kontor.consent.v1.Consent.data_collection:type_name -> kontor.consent.v1.Consent.DataCollection
-	13, // 3: kontor.consent.v1.Consent.redirect_uris:type_name -> kontor.consent.v1.Consent.RedirectUris
-	14, // 4: kontor.consent.v1.Consent.broker_banks:type_name -> kontor.consent.v1.Consent.BrokerBank
+	15, // 3: kontor.consent.v1.Consent.redirect_uris:type_name -> kontor.consent.v1.Consent.RedirectUris
+	16, // 4: kontor.consent.v1.Consent.broker_banks:type_name -> kontor.consent.v1.Consent.BrokerBank
 	4,  // 5: kontor.consent.v1.Consent.origin:type_name -> kontor.consent.v1.Consent.Origin
 	0,  // 6: kontor.consent.v1.Consent.status:type_name -> kontor.consent.v1.Consent.Status
 	1,  // 7: kontor.consent.v1.Consent.data_stage:type_name -> kontor.consent.v1.Consent.DataStage
-	5,  // 8: kontor.consent.v1.Consent.decision:type_name -> kontor.consent.v1.Decision.Value
-	17, // 9: kontor.consent.v1.Consent.link:type_name -> kontor.type.v1.Link
-	10, // 10: kontor.consent.v1.Consent.connections:type_name -> kontor.consent.v1.Connection
-	18, // 11: kontor.consent.v1.Consent.error:type_name -> kontor.error.v1.Error
-	19, // 12: kontor.consent.v1.Consent.create_time:type_name -> google.protobuf.Timestamp
-	19, // 13: kontor.consent.v1.Consent.update_time:type_name -> google.protobuf.Timestamp
-	15, // 14: kontor.consent.v1.Connection.bank:type_name -> kontor.consent.v1.Connection.Bank
-	6,  // 15: kontor.consent.v1.Connection.status:type_name -> kontor.consent.v1.Connection.Status
-	18, // 16: kontor.consent.v1.Connection.error:type_name -> kontor.error.v1.Error
-	19, // 17: kontor.consent.v1.Connection.authorize_time:type_name -> google.protobuf.Timestamp
-	19, // 18: kontor.consent.v1.Connection.sync_time:type_name -> google.protobuf.Timestamp
-	7,  // 19: kontor.consent.v1.ConsentEvent.type:type_name -> kontor.consent.v1.ConsentEvent.Type
-	19, // 20: kontor.consent.v1.ConsentEvent.event_time:type_name -> google.protobuf.Timestamp
-	19, // 21: kontor.consent.v1.ConsentEvent.receive_time:type_name -> google.protobuf.Timestamp
-	18, // 22: kontor.consent.v1.ConsentEvent.error:type_name -> kontor.error.v1.Error
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	6,  // 8: kontor.consent.v1.Consent.decision:type_name -> kontor.consent.v1.Decision.Value
+	19, // 9: kontor.consent.v1.Consent.link:type_name -> kontor.type.v1.Link
+	12, // 10: kontor.consent.v1.Consent.connections:type_name -> kontor.consent.v1.Connection
+	20, // 11: kontor.consent.v1.Consent.error:type_name -> kontor.error.v1.Error
+	21, // 12: kontor.consent.v1.Consent.create_time:type_name -> google.protobuf.Timestamp
+	21, // 13: kontor.consent.v1.Consent.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 14: kontor.consent.v1.Consent.identity_match:type_name -> kontor.consent.v1.IdentityMatch.Value
+	17, // 15: kontor.consent.v1.Connection.bank:type_name -> kontor.consent.v1.Connection.Bank
+	7,  // 16: kontor.consent.v1.Connection.status:type_name -> kontor.consent.v1.Connection.Status
+	20, // 17: kontor.consent.v1.Connection.error:type_name -> kontor.error.v1.Error
+	21, // 18: kontor.consent.v1.Connection.authorize_time:type_name -> google.protobuf.Timestamp
+	21, // 19: kontor.consent.v1.Connection.sync_time:type_name -> google.protobuf.Timestamp
+	8,  // 20: kontor.consent.v1.ConsentEvent.type:type_name -> kontor.consent.v1.ConsentEvent.Type
+	21, // 21: kontor.consent.v1.ConsentEvent.event_time:type_name -> google.protobuf.Timestamp
+	21, // 22: kontor.consent.v1.ConsentEvent.receive_time:type_name -> google.protobuf.Timestamp
+	20, // 23: kontor.consent.v1.ConsentEvent.error:type_name -> kontor.error.v1.Error
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_kontor_consent_v1_consent_proto_init() }
@@ -1600,8 +1713,8 @@ func file_kontor_consent_v1_consent_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_consent_v1_consent_proto_rawDesc), len(file_kontor_consent_v1_consent_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   8,
+			NumEnums:      9,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

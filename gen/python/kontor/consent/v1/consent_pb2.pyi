@@ -14,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Consent(_message.Message):
-    __slots__ = ("name", "customer", "customer_type", "provider", "market", "access", "data_collection", "redirect_uris", "partner_bank", "broker_banks", "reference", "origin", "status", "data_stage", "decision", "link", "connections", "error", "provider_reference", "event_count", "create_time", "update_time", "etag")
+    __slots__ = ("name", "customer", "customer_type", "provider", "market", "access", "data_collection", "redirect_uris", "partner_bank", "broker_banks", "reference", "origin", "status", "data_stage", "decision", "link", "connections", "error", "provider_reference", "event_count", "create_time", "update_time", "etag", "identity_match")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[Consent.Status]
@@ -114,6 +114,7 @@ class Consent(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_MATCH_FIELD_NUMBER: _ClassVar[int]
     name: str
     customer: str
     customer_type: _customer_pb2.Customer.Type
@@ -137,7 +138,22 @@ class Consent(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     etag: str
-    def __init__(self, name: _Optional[str] = ..., customer: _Optional[str] = ..., customer_type: _Optional[_Union[_customer_pb2.Customer.Type, str]] = ..., provider: _Optional[str] = ..., market: _Optional[str] = ..., access: _Optional[_Union[Consent.Access, str]] = ..., data_collection: _Optional[_Union[Consent.DataCollection, str]] = ..., redirect_uris: _Optional[_Union[Consent.RedirectUris, _Mapping]] = ..., partner_bank: _Optional[str] = ..., broker_banks: _Optional[_Iterable[_Union[Consent.BrokerBank, _Mapping]]] = ..., reference: _Optional[str] = ..., origin: _Optional[_Union[Consent.Origin, str]] = ..., status: _Optional[_Union[Consent.Status, str]] = ..., data_stage: _Optional[_Union[Consent.DataStage, str]] = ..., decision: _Optional[_Union[Decision.Value, str]] = ..., link: _Optional[_Union[_link_pb2.Link, _Mapping]] = ..., connections: _Optional[_Iterable[_Union[Connection, _Mapping]]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., provider_reference: _Optional[str] = ..., event_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    identity_match: IdentityMatch.Value
+    def __init__(self, name: _Optional[str] = ..., customer: _Optional[str] = ..., customer_type: _Optional[_Union[_customer_pb2.Customer.Type, str]] = ..., provider: _Optional[str] = ..., market: _Optional[str] = ..., access: _Optional[_Union[Consent.Access, str]] = ..., data_collection: _Optional[_Union[Consent.DataCollection, str]] = ..., redirect_uris: _Optional[_Union[Consent.RedirectUris, _Mapping]] = ..., partner_bank: _Optional[str] = ..., broker_banks: _Optional[_Iterable[_Union[Consent.BrokerBank, _Mapping]]] = ..., reference: _Optional[str] = ..., origin: _Optional[_Union[Consent.Origin, str]] = ..., status: _Optional[_Union[Consent.Status, str]] = ..., data_stage: _Optional[_Union[Consent.DataStage, str]] = ..., decision: _Optional[_Union[Decision.Value, str]] = ..., link: _Optional[_Union[_link_pb2.Link, _Mapping]] = ..., connections: _Optional[_Iterable[_Union[Connection, _Mapping]]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., provider_reference: _Optional[str] = ..., event_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., identity_match: _Optional[_Union[IdentityMatch.Value, str]] = ...) -> None: ...
+
+class IdentityMatch(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[IdentityMatch.Value]
+        MATCHED: _ClassVar[IdentityMatch.Value]
+        DIFFERENT: _ClassVar[IdentityMatch.Value]
+        UNKNOWN: _ClassVar[IdentityMatch.Value]
+    VALUE_UNSPECIFIED: IdentityMatch.Value
+    MATCHED: IdentityMatch.Value
+    DIFFERENT: IdentityMatch.Value
+    UNKNOWN: IdentityMatch.Value
+    def __init__(self) -> None: ...
 
 class Decision(_message.Message):
     __slots__ = ()

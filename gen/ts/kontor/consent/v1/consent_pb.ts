@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/consent/v1/consent.proto.
  */
 export const file_kontor_consent_v1_consent: GenFile = /*@__PURE__*/
-  fileDesc("Ch9rb250b3IvY29uc2VudC92MS9jb25zZW50LnByb3RvEhFrb250b3IuY29uc2VudC52MSKrDAoHQ29uc2VudBIMCgRuYW1lGAEgASgJEhAKCGN1c3RvbWVyGAIgASgJEjgKDWN1c3RvbWVyX3R5cGUYAyABKA4yIS5rb250b3IuY3VzdG9tZXIudjEuQ3VzdG9tZXIuVHlwZRIQCghwcm92aWRlchgEIAEoCRIOCgZtYXJrZXQYBSABKAkSMQoGYWNjZXNzGAYgASgOMiEua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5BY2Nlc3MSQgoPZGF0YV9jb2xsZWN0aW9uGAcgASgOMikua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5EYXRhQ29sbGVjdGlvbhI+Cg1yZWRpcmVjdF91cmlzGAggASgLMicua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5SZWRpcmVjdFVyaXMSFAoMcGFydG5lcl9iYW5rGAkgASgJEjsKDGJyb2tlcl9iYW5rcxgKIAMoCzIlLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQuQnJva2VyQmFuaxIRCglyZWZlcmVuY2UYCyABKAkSMQoGb3JpZ2luGAwgASgOMiEua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5PcmlnaW4SMQoGc3RhdHVzGA0gASgOMiEua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5TdGF0dXMSOAoKZGF0YV9zdGFnZRgOIAEoDjIkLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQuRGF0YVN0YWdlEjMKCGRlY2lzaW9uGA8gASgOMiEua29udG9yLmNvbnNlbnQudjEuRGVjaXNpb24uVmFsdWUSIgoEbGluaxgQIAEoCzIULmtvbnRvci50eXBlLnYxLkxpbmsSMgoLY29ubmVjdGlvbnMYESADKAsyHS5rb250b3IuY29uc2VudC52MS5Db25uZWN0aW9uEiUKBWVycm9yGBIgASgLMhYua29udG9yLmVycm9yLnYxLkVycm9yEhoKEnByb3ZpZGVyX3JlZmVyZW5jZRgTIAEoCRITCgtldmVudF9jb3VudBgUIAEoBRIvCgtjcmVhdGVfdGltZRgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYFiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYFyABKAkaPAoMUmVkaXJlY3RVcmlzEg8KB3N1Y2Nlc3MYASABKAkSDQoFZXJyb3IYAiABKAkSDAoEZXhpdBgDIAEoCRo4CgpCcm9rZXJCYW5rEgwKBG5hbWUYASABKAkSCgoCaWQYAiABKAkSEAoIbG9nb191cmkYAyABKAkingEKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABIaChZBV0FJVElOR19BVVRIT1JJWkFUSU9OEAESDgoKQVVUSE9SSVpFRBACEhwKGEFXQUlUSU5HX1JFQVVUSE9SSVpBVElPThADEgwKCFJFSkVDVEVEEAQSCwoHUkVWT0tFRBAFEgsKB0VYUElSRUQQBhIKCgZGQUlMRUQQByJ8CglEYXRhU3RhZ2USGgoWREFUQV9TVEFHRV9VTlNQRUNJRklFRBAAEg8KC05PVF9TVEFSVEVEEAESDAoIRkVUQ0hJTkcQAhIQCgxDQVRFR09SSVNJTkcQAxIXChNHRU5FUkFUSU5HX0lOU0lHSFRTEAQSCQoFUkVBRFkQBSI8CgZBY2Nlc3MSFgoSQUNDRVNTX1VOU1BFQ0lGSUVEEAASCwoHT05FX09GRhABEg0KCVJFQ1VSUklORxACInAKDkRhdGFDb2xsZWN0aW9uEh8KG0RBVEFfQ09MTEVDVElPTl9VTlNQRUNJRklFRBAAEh4KGlRSQU5TQUNUSU9OX0NBVEVHT1JJU0FUSU9OEAESHQoZQkFOS19BQ0NPVU5UX1ZFUklGSUNBVElPThACIksKBk9yaWdpbhIWChJPUklHSU5fVU5TUEVDSUZJRUQQABIKCgZOQVRJVkUQARIPCgtTWU5USEVTSVNFRBACEgwKCElNUE9SVEVEEAMiVAoIRGVjaXNpb24iSAoFVmFsdWUSFQoRVkFMVUVfVU5TUEVDSUZJRUQQABINCglVTkRFQ0lERUQQARIMCghBUFBST1ZFRBACEgsKB1JFVk9LRUQQAyKOBAoKQ29ubmVjdGlvbhIMCgRuYW1lGAEgASgJEjAKBGJhbmsYAiABKAsyIi5rb250b3IuY29uc2VudC52MS5Db25uZWN0aW9uLkJhbmsSNAoGc3RhdHVzGAMgASgOMiQua29udG9yLmNvbnNlbnQudjEuQ29ubmVjdGlvbi5TdGF0dXMSFQoNcHJvdmlkZXJfY29kZRgEIAEoCRIlCgVlcnJvchgFIAEoCzIWLmtvbnRvci5lcnJvci52MS5FcnJvchIyCg5hdXRob3JpemVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJc3luY190aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpkCgRCYW5rEhQKDGRpc3BsYXlfbmFtZRgBIAEoCRILCgNiaWMYAiABKAkSEQoJYmFua19jb2RlGAMgASgJEhQKDGNvdW50cnlfY29kZRgEIAEoCRIQCghsb2dvX3VyaRgFIAEoCSKCAQoGU3RhdHVzEhYKElNUQVRVU19VTlNQRUNJRklFRBAAEhkKFVBFTkRJTkdfQVVUSE9SSVpBVElPThABEgoKBkFDVElWRRACEhwKGFJFQVVUSE9SSVpBVElPTl9SRVFVSVJFRBADEhAKDERJU0NPTk5FQ1RFRBAEEgkKBUVSUk9SEAUi2gUKDENvbnNlbnRFdmVudBIMCgRuYW1lGAEgASgJEjIKBHR5cGUYAiABKA4yJC5rb250b3IuY29uc2VudC52MS5Db25zZW50RXZlbnQuVHlwZRISCgpjb25uZWN0aW9uGAMgASgJEhUKDXByb3ZpZGVyX2NvZGUYBCABKAkSEwoLZGVzY3JpcHRpb24YBSABKAkSLgoKZXZlbnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMcmVjZWl2ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIlCgVlcnJvchgIIAEoCzIWLmtvbnRvci5lcnJvci52MS5FcnJvciK+AwoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASCwoHQ1JFQVRFRBABEg8KC0xJTktfSVNTVUVEEAISDwoLTElOS19PUEVORUQQAxIPCgtMSU5LX0VYSVRFRBAEEhAKDExJTktfRVhQSVJFRBAFEhEKDUJBTktfU0VMRUNURUQQBhITCg9CQU5LX0FVVEhPUklaRUQQBxIRCg1GRVRDSF9TVEFSVEVEEAgSEwoPRkVUQ0hfQ09NUExFVEVEEAkSDAoIQVBQUk9WRUQQChILCgdSRVZPS0VEEAsSGgoWQ0FURUdPUklTQVRJT05fU1RBUlRFRBAMEhwKGENBVEVHT1JJU0FUSU9OX0NPTVBMRVRFRBANEhQKEElOU0lHSFRTX1NUQVJURUQQDhINCglDT01QTEVURUQQDxIYChRBVVRIT1JJWkFUSU9OX0ZBSUxFRBAQEhwKGFJFQVVUSE9SSVpBVElPTl9SRVFVSVJFRBAREhIKDlNZTkNfQ09NUExFVEVEEBISFgoSQ09OTkVDVElPTl9SRU1PVkVEEBMSCwoHREVMRVRFRBAUEhMKD1BST1ZJREVSX1NUQVRVUxAVImUKC1BhcnRuZXJCYW5rEgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg4KBmJyb2tlchgDIAEoCBIQCghsb2dvX3VyaRgEIAEoCRIQCghwcm92aWRlchgFIAEoCUI2WjRrb250b3IuZGV2L2tvbnRvci9nZW4vZ28va29udG9yL2NvbnNlbnQvdjE7Y29uc2VudHYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_kontor_customer_v1_customer, file_kontor_error_v1_error, file_kontor_type_v1_link]);
+  fileDesc("Ch9rb250b3IvY29uc2VudC92MS9jb25zZW50LnByb3RvEhFrb250b3IuY29uc2VudC52MSLrDAoHQ29uc2VudBIMCgRuYW1lGAEgASgJEhAKCGN1c3RvbWVyGAIgASgJEjgKDWN1c3RvbWVyX3R5cGUYAyABKA4yIS5rb250b3IuY3VzdG9tZXIudjEuQ3VzdG9tZXIuVHlwZRIQCghwcm92aWRlchgEIAEoCRIOCgZtYXJrZXQYBSABKAkSMQoGYWNjZXNzGAYgASgOMiEua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5BY2Nlc3MSQgoPZGF0YV9jb2xsZWN0aW9uGAcgASgOMikua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5EYXRhQ29sbGVjdGlvbhI+Cg1yZWRpcmVjdF91cmlzGAggASgLMicua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5SZWRpcmVjdFVyaXMSFAoMcGFydG5lcl9iYW5rGAkgASgJEjsKDGJyb2tlcl9iYW5rcxgKIAMoCzIlLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQuQnJva2VyQmFuaxIRCglyZWZlcmVuY2UYCyABKAkSMQoGb3JpZ2luGAwgASgOMiEua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5PcmlnaW4SMQoGc3RhdHVzGA0gASgOMiEua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5TdGF0dXMSOAoKZGF0YV9zdGFnZRgOIAEoDjIkLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQuRGF0YVN0YWdlEjMKCGRlY2lzaW9uGA8gASgOMiEua29udG9yLmNvbnNlbnQudjEuRGVjaXNpb24uVmFsdWUSIgoEbGluaxgQIAEoCzIULmtvbnRvci50eXBlLnYxLkxpbmsSMgoLY29ubmVjdGlvbnMYESADKAsyHS5rb250b3IuY29uc2VudC52MS5Db25uZWN0aW9uEiUKBWVycm9yGBIgASgLMhYua29udG9yLmVycm9yLnYxLkVycm9yEhoKEnByb3ZpZGVyX3JlZmVyZW5jZRgTIAEoCRITCgtldmVudF9jb3VudBgUIAEoBRIvCgtjcmVhdGVfdGltZRgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYFiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYFyABKAkSPgoOaWRlbnRpdHlfbWF0Y2gYGCABKA4yJi5rb250b3IuY29uc2VudC52MS5JZGVudGl0eU1hdGNoLlZhbHVlGjwKDFJlZGlyZWN0VXJpcxIPCgdzdWNjZXNzGAEgASgJEg0KBWVycm9yGAIgASgJEgwKBGV4aXQYAyABKAkaOAoKQnJva2VyQmFuaxIMCgRuYW1lGAEgASgJEgoKAmlkGAIgASgJEhAKCGxvZ29fdXJpGAMgASgJIp4BCgZTdGF0dXMSFgoSU1RBVFVTX1VOU1BFQ0lGSUVEEAASGgoWQVdBSVRJTkdfQVVUSE9SSVpBVElPThABEg4KCkFVVEhPUklaRUQQAhIcChhBV0FJVElOR19SRUFVVEhPUklaQVRJT04QAxIMCghSRUpFQ1RFRBAEEgsKB1JFVk9LRUQQBRILCgdFWFBJUkVEEAYSCgoGRkFJTEVEEAcifAoJRGF0YVN0YWdlEhoKFkRBVEFfU1RBR0VfVU5TUEVDSUZJRUQQABIPCgtOT1RfU1RBUlRFRBABEgwKCEZFVENISU5HEAISEAoMQ0FURUdPUklTSU5HEAMSFwoTR0VORVJBVElOR19JTlNJR0hUUxAEEgkKBVJFQURZEAUiPAoGQWNjZXNzEhYKEkFDQ0VTU19VTlNQRUNJRklFRBAAEgsKB09ORV9PRkYQARINCglSRUNVUlJJTkcQAiJwCg5EYXRhQ29sbGVjdGlvbhIfChtEQVRBX0NPTExFQ1RJT05fVU5TUEVDSUZJRUQQABIeChpUUkFOU0FDVElPTl9DQVRFR09SSVNBVElPThABEh0KGUJBTktfQUNDT1VOVF9WRVJJRklDQVRJT04QAiJLCgZPcmlnaW4SFgoST1JJR0lOX1VOU1BFQ0lGSUVEEAASCgoGTkFUSVZFEAESDwoLU1lOVEhFU0lTRUQQAhIMCghJTVBPUlRFRBADIlgKDUlkZW50aXR5TWF0Y2giRwoFVmFsdWUSFQoRVkFMVUVfVU5TUEVDSUZJRUQQABILCgdNQVRDSEVEEAESDQoJRElGRkVSRU5UEAISCwoHVU5LTk9XThADIlQKCERlY2lzaW9uIkgKBVZhbHVlEhUKEVZBTFVFX1VOU1BFQ0lGSUVEEAASDQoJVU5ERUNJREVEEAESDAoIQVBQUk9WRUQQAhILCgdSRVZPS0VEEAMijgQKCkNvbm5lY3Rpb24SDAoEbmFtZRgBIAEoCRIwCgRiYW5rGAIgASgLMiIua29udG9yLmNvbnNlbnQudjEuQ29ubmVjdGlvbi5CYW5rEjQKBnN0YXR1cxgDIAEoDjIkLmtvbnRvci5jb25zZW50LnYxLkNvbm5lY3Rpb24uU3RhdHVzEhUKDXByb3ZpZGVyX2NvZGUYBCABKAkSJQoFZXJyb3IYBSABKAsyFi5rb250b3IuZXJyb3IudjEuRXJyb3ISMgoOYXV0aG9yaXplX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCXN5bmNfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaZAoEQmFuaxIUCgxkaXNwbGF5X25hbWUYASABKAkSCwoDYmljGAIgASgJEhEKCWJhbmtfY29kZRgDIAEoCRIUCgxjb3VudHJ5X2NvZGUYBCABKAkSEAoIbG9nb191cmkYBSABKAkiggEKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABIZChVQRU5ESU5HX0FVVEhPUklaQVRJT04QARIKCgZBQ1RJVkUQAhIcChhSRUFVVEhPUklaQVRJT05fUkVRVUlSRUQQAxIQCgxESVNDT05ORUNURUQQBBIJCgVFUlJPUhAFItoFCgxDb25zZW50RXZlbnQSDAoEbmFtZRgBIAEoCRIyCgR0eXBlGAIgASgOMiQua29udG9yLmNvbnNlbnQudjEuQ29uc2VudEV2ZW50LlR5cGUSEgoKY29ubmVjdGlvbhgDIAEoCRIVCg1wcm92aWRlcl9jb2RlGAQgASgJEhMKC2Rlc2NyaXB0aW9uGAUgASgJEi4KCmV2ZW50X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDHJlY2VpdmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJQoFZXJyb3IYCCABKAsyFi5rb250b3IuZXJyb3IudjEuRXJyb3IivgMKBFR5cGUSFAoQVFlQRV9VTlNQRUNJRklFRBAAEgsKB0NSRUFURUQQARIPCgtMSU5LX0lTU1VFRBACEg8KC0xJTktfT1BFTkVEEAMSDwoLTElOS19FWElURUQQBBIQCgxMSU5LX0VYUElSRUQQBRIRCg1CQU5LX1NFTEVDVEVEEAYSEwoPQkFOS19BVVRIT1JJWkVEEAcSEQoNRkVUQ0hfU1RBUlRFRBAIEhMKD0ZFVENIX0NPTVBMRVRFRBAJEgwKCEFQUFJPVkVEEAoSCwoHUkVWT0tFRBALEhoKFkNBVEVHT1JJU0FUSU9OX1NUQVJURUQQDBIcChhDQVRFR09SSVNBVElPTl9DT01QTEVURUQQDRIUChBJTlNJR0hUU19TVEFSVEVEEA4SDQoJQ09NUExFVEVEEA8SGAoUQVVUSE9SSVpBVElPTl9GQUlMRUQQEBIcChhSRUFVVEhPUklaQVRJT05fUkVRVUlSRUQQERISCg5TWU5DX0NPTVBMRVRFRBASEhYKEkNPTk5FQ1RJT05fUkVNT1ZFRBATEgsKB0RFTEVURUQQFBITCg9QUk9WSURFUl9TVEFUVVMQFSJlCgtQYXJ0bmVyQmFuaxIMCgRuYW1lGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIOCgZicm9rZXIYAyABKAgSEAoIbG9nb191cmkYBCABKAkSEAoIcHJvdmlkZXIYBSABKAlCNlo0a29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci9jb25zZW50L3YxO2NvbnNlbnR2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_kontor_customer_v1_customer, file_kontor_error_v1_error, file_kontor_type_v1_link]);
 
 /**
  * A customer's permission to read their bank data, and all that is collected under it. At Fimento this is a process; at finoOS Kontor makes
@@ -190,6 +190,13 @@ export type Consent = Message<"kontor.consent.v1.Consent"> & {
    * @generated from field: string etag = 23;
    */
   etag: string;
+
+  /**
+   * Whether who approved is who was asked, as far as the provider tells. It does not replace a check of the customer's identity.
+   *
+   * @generated from field: kontor.consent.v1.IdentityMatch.Value identity_match = 24;
+   */
+  identityMatch: IdentityMatch_Value;
 };
 
 /**
@@ -504,6 +511,62 @@ export const Consent_OriginSchema: GenEnum<Consent_Origin> = /*@__PURE__*/
   enumDesc(file_kontor_consent_v1_consent, 0, 4);
 
 /**
+ * Whether the person or company that approved is the one that the consent was asked of (`psu`).
+ *
+ * @generated from message kontor.consent.v1.IdentityMatch
+ */
+export type IdentityMatch = Message<"kontor.consent.v1.IdentityMatch"> & {
+};
+
+/**
+ * Describes the message kontor.consent.v1.IdentityMatch.
+ * Use `create(IdentityMatchSchema)` to create a new message.
+ */
+export const IdentityMatchSchema: GenMessage<IdentityMatch> = /*@__PURE__*/
+  messageDesc(file_kontor_consent_v1_consent, 1);
+
+/**
+ * The finding.
+ *
+ * @generated from enum kontor.consent.v1.IdentityMatch.Value
+ */
+export enum IdentityMatch_Value {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
+   */
+  VALUE_UNSPECIFIED = 0,
+
+  /**
+   * What was asked with is what the provider says of who authenticated: an id, or the name of an account's owner.
+   *
+   * @generated from enum value: MATCHED = 1;
+   */
+  MATCHED = 1,
+
+  /**
+   * The provider names another id than was asked with.
+   *
+   * @generated from enum value: DIFFERENT = 2;
+   */
+  DIFFERENT = 2,
+
+  /**
+   * Nobody has approved yet, nothing to compare was asked with, or the provider does not tell enough.
+   *
+   * @generated from enum value: UNKNOWN = 3;
+   */
+  UNKNOWN = 3,
+}
+
+/**
+ * Describes the enum kontor.consent.v1.IdentityMatch.Value.
+ */
+export const IdentityMatch_ValueSchema: GenEnum<IdentityMatch_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_consent_v1_consent, 1, 0);
+
+/**
  * What a customer decided.
  *
  * @generated from message kontor.consent.v1.Decision
@@ -516,7 +579,7 @@ export type Decision = Message<"kontor.consent.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 1);
+  messageDesc(file_kontor_consent_v1_consent, 2);
 
 /**
  * The decision.
@@ -557,7 +620,7 @@ export enum Decision_Value {
  * Describes the enum kontor.consent.v1.Decision.Value.
  */
 export const Decision_ValueSchema: GenEnum<Decision_Value> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 1, 0);
+  enumDesc(file_kontor_consent_v1_consent, 2, 0);
 
 /**
  * One bank under a consent. At Fimento a customerBankConsent, at finoOS a bank login.
@@ -620,7 +683,7 @@ export type Connection = Message<"kontor.consent.v1.Connection"> & {
  * Use `create(ConnectionSchema)` to create a new message.
  */
 export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 2);
+  messageDesc(file_kontor_consent_v1_consent, 3);
 
 /**
  * A bank.
@@ -669,7 +732,7 @@ export type Connection_Bank = Message<"kontor.consent.v1.Connection.Bank"> & {
  * Use `create(Connection_BankSchema)` to create a new message.
  */
 export const Connection_BankSchema: GenMessage<Connection_Bank> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 2, 0);
+  messageDesc(file_kontor_consent_v1_consent, 3, 0);
 
 /**
  * How the connection to the bank stands.
@@ -724,7 +787,7 @@ export enum Connection_Status {
  * Describes the enum kontor.consent.v1.Connection.Status.
  */
 export const Connection_StatusSchema: GenEnum<Connection_Status> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 2, 0);
+  enumDesc(file_kontor_consent_v1_consent, 3, 0);
 
 /**
  * One entry of a consent's history. The history is append-only; sequences count up by one without a gap.
@@ -794,7 +857,7 @@ export type ConsentEvent = Message<"kontor.consent.v1.ConsentEvent"> & {
  * Use `create(ConsentEventSchema)` to create a new message.
  */
 export const ConsentEventSchema: GenMessage<ConsentEvent> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 3);
+  messageDesc(file_kontor_consent_v1_consent, 4);
 
 /**
  * What happened.
@@ -961,7 +1024,7 @@ export enum ConsentEvent_Type {
  * Describes the enum kontor.consent.v1.ConsentEvent.Type.
  */
 export const ConsentEvent_TypeSchema: GenEnum<ConsentEvent_Type> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 3, 0);
+  enumDesc(file_kontor_consent_v1_consent, 4, 0);
 
 /**
  * A bank or broker on whose behalf consent is asked. Kept by the provider.
@@ -1010,5 +1073,5 @@ export type PartnerBank = Message<"kontor.consent.v1.PartnerBank"> & {
  * Use `create(PartnerBankSchema)` to create a new message.
  */
 export const PartnerBankSchema: GenMessage<PartnerBank> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 4);
+  messageDesc(file_kontor_consent_v1_consent, 5);
 
