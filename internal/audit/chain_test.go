@@ -477,7 +477,7 @@ func TestNothingIsSealedOnTopOfTampering(t *testing.T) {
 		w.seal(true)
 		w.tamper(made)
 		w.sealer.Retention = time.Hour
-		w.seal(true)
+		w.seal(false)
 		if left := w.positions("a"); len(left) != 5 {
 			t.Errorf("%s: %d entries are left", made, len(left))
 		}
@@ -573,6 +573,35 @@ func TestRetentionCutsAtACheckpoint(t *testing.T) {
 	if r := w.verify(outside...)["a"]; r.Fault != nil || r.Entries != 1 || r.Unsealed != 0 || r.Passed != 2 {
 		t.Errorf("all is too old but one: %+v", r)
 	}
+}
+
+// TestTenantsTakeTurns has one tenant with much to seal before another one with little.
+func TestTenantsTakeTurns(t *testing.T) {
+	t.Parallel()
+	w := newTrails(t)
+	w.add("a", 2*sealBatch+1)
+	w.add("b", 1)
+	var turns []string
+	w.sealer.Store = &noting{Store: w.db, updated: func(tenant string) { turns = append(turns, tenant) }}
+	w.seal(true)
+	if fmt.Sprint(turns) != "[a b a a]" {
+		t.Errorf("the turns are %v", turns)
+	}
+	if r := w.verify(); r["a"].Unsealed+r["b"].Unsealed != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// noting tells whose Updates there are.
+type noting struct {
+	store.Store
+
+	updated func(tenant string)
+}
+
+func (n *noting) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
+	n.updated(tenant)
+	return n.Store.Update(ctx, tenant, fn)
 }
 
 // dying ends a process after its first Update.

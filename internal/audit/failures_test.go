@@ -147,6 +147,53 @@ func TestFailuresShareCommits(t *testing.T) {
 	})
 }
 
+// TestFailuresUnderLoad has 1,600 callers fail five times each, beside others who write: every failure is in the audit
+// when its caller is told, and they cost few transactions.
+func TestFailuresUnderLoad(t *testing.T) {
+	t.Parallel()
+	w := newTrail(t)
+	const callers, each = 1600, 5
+	stop := make(chan struct{})
+	var writers, group sync.WaitGroup
+	for range 8 {
+		writers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := w.db.Store.Update(t.Context(), "busy", func(tx store.Tx) error {
+					return tx.AppendAudit(&store.Audit{Tenant: "busy", Method: "m", Time: noon})
+				}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for n := range callers {
+		group.Go(func() {
+			for i := range each {
+				if told := w.Failure(call("t", "c", n*each+i), "CreateConsent", "", errDown); !errors.Is(told, errDown) {
+					t.Errorf("the caller is told %v", told)
+				}
+			}
+		})
+	}
+	group.Wait()
+	close(stop)
+	writers.Wait()
+	seen := map[string]bool{}
+	for _, e := range w.entries("t") {
+		seen[e.RequestID] = true
+	}
+	if len(seen) != callers*each || w.db.updates > callers*each/10 {
+		t.Errorf("%d of %d failures are in the audit, in %d transactions", len(seen), callers*each, w.db.updates)
+	}
+	t.Logf("%d failures in %d transactions", len(seen), w.db.updates)
+}
+
 // TestTenantsDoNotWaitForEachOther holds one tenant's entries up.
 func TestTenantsDoNotWaitForEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"kontor.dev/kontor/internal/service"
@@ -75,17 +76,22 @@ func (s *Sealer) Run(ctx context.Context) {
 }
 
 // Seal seals all entries that there are, and removes those that are too old. With last, each chain that has grown gets
-// a checkpoint, whenever the last one was made.
+// a checkpoint, whenever the last one was made, and what is too old is left to the next process. Tenants take turns, so
+// that none waits for all of another's work.
 func (s *Sealer) Seal(ctx context.Context, last bool) error {
 	tenants, err := s.Tenants.AuditTenants(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, tenant := range tenants {
-		if err := s.sealTenant(ctx, tenant, last); err != nil {
-			errs = append(errs, fmt.Errorf("tenant %s: %w", tenant, err))
-		}
+	for len(tenants) > 0 {
+		tenants = slices.DeleteFunc(tenants, func(tenant string) bool {
+			idle, err := s.sealTenant(ctx, tenant, last)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("tenant %s: %w", tenant, err))
+			}
+			return idle || err != nil
+		})
 	}
 	return errors.Join(errs...)
 }
@@ -97,39 +103,34 @@ func (e *brokenError) Error() string { return e.String() }
 
 func broken(position int64, what string) error { return &brokenError{Fault{position, what}} }
 
-func (s *Sealer) sealTenant(ctx context.Context, tenant string, last bool) error {
-	for {
-		idle := true
-		err := s.Store.View(ctx, tenant, func(r store.Reader) error {
-			w, err := s.look(r, tenant, last)
-			idle = err == nil && !w.any()
-			return err
+// sealTenant does what one transaction takes of what is to be done, and tells whether there was nothing.
+func (s *Sealer) sealTenant(ctx context.Context, tenant string, last bool) (idle bool, err error) {
+	var done work
+	err = s.Store.View(ctx, tenant, func(r store.Reader) (err error) {
+		done, err = s.look(r, tenant, last)
+		return err
+	})
+	if err == nil && done.any() {
+		err = s.Store.Update(ctx, tenant, func(tx store.Tx) (err error) {
+			// Another sealer may have been at work meanwhile.
+			if done, err = s.look(tx, tenant, last); err != nil {
+				return err
+			}
+			return done.write(tx)
 		})
-		if err == nil && idle {
-			return nil
-		}
-		var done work
-		if err == nil {
-			err = s.Store.Update(ctx, tenant, func(tx store.Tx) error {
-				// Another sealer may have been at work meanwhile.
-				if done, err = s.look(tx, tenant, last); err != nil {
-					return err
-				}
-				return done.write(tx)
-			})
-		}
-		if fault, ok := errors.AsType[*brokenError](err); ok {
-			s.complain(ctx, tenant, &fault.Fault)
-			return nil // Nothing is sealed on top of it, and calls go on.
-		}
-		if err != nil {
-			return err
-		}
-		if done.checkpoint != nil {
-			s.Log.InfoContext(ctx, "audit checkpoint", "tenant", tenant, "position", done.checkpoint.Position,
-				"count", done.checkpoint.Count, "checkpoint", CheckpointOf(done.checkpoint).String())
-		}
 	}
+	if fault, ok := errors.AsType[*brokenError](err); ok {
+		s.complain(ctx, tenant, &fault.Fault)
+		return true, nil // Nothing is sealed on top of it, and calls go on.
+	}
+	if err != nil {
+		return false, err
+	}
+	if done.checkpoint != nil {
+		s.Log.InfoContext(ctx, "audit checkpoint", "tenant", tenant, "position", done.checkpoint.Position,
+			"count", done.checkpoint.Count, "checkpoint", CheckpointOf(done.checkpoint).String())
+	}
+	return !done.any(), nil
 }
 
 // work is what is to be done about one tenant's trail in one transaction.
@@ -194,7 +195,9 @@ func (s *Sealer) look(r store.Reader, tenant string, last bool) (w work, err err
 	if len(entries) < sealBatch && w.head != nil && s.due(chain, w.head, now, last) {
 		w.checkpoint = w.head
 	}
-	w.cut, err = s.tooOld(r, chain, now)
+	if !last {
+		w.cut, err = s.tooOld(r, chain, now)
+	}
 	return w, err
 }
 
