@@ -20,7 +20,7 @@ import (
 )
 
 // auditedStore makes a configuration whose providers' secrets nobody can read, and a store with five entries of a
-// tenant, all of them sealed. It gives the configuration's path, the store's, and the checkpoint that stands in the log.
+// tenant, all of them sealed. It gives the paths of both, and the checkpoint that stands in the log.
 func auditedStore(t *testing.T) (config, path, checkpoint string) {
 	t.Helper()
 	folder := t.TempDir()
