@@ -75,7 +75,7 @@ type mix struct {
 	callers  sync.WaitGroup
 
 	mu    sync.Mutex
-	state map[string]string // of each provider
+	state map[string][]string // how each provider fared, from the beginning on
 	rows  map[[2]string]*row
 	made  []*consentv1.Consent // whose customer approved
 	log   watched
@@ -84,13 +84,13 @@ type mix struct {
 // TestMix lets callers read, write and watch at a steady pace while faults come and go at all providers.
 func TestMix(t *testing.T) {
 	m := &mix{
-		state: map[string]string{}, rows: map[[2]string]*row{}, consents: map[string][]string{},
+		state: map[string][]string{}, rows: map[[2]string]*row{}, consents: map[string][]string{},
 		before: map[string]int{},
 		log:    watched{last: map[string]int64{}},
 	}
 	rough := options{follow: true}
 	for _, provider := range worldtest.Providers() {
-		m.state[provider] = well
+		m.enter(provider, well)
 		if dialect := providers.Of(provider).rough; dialect != nil {
 			rough.played = append(rough.played, *dialect)
 		}
@@ -162,31 +162,34 @@ func (m *mix) misbehave(duration, slice time.Duration) {
 func (m *mix) enter(provider, state string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.state[provider] = state
+	m.state[provider] = append(m.state[provider], state)
 }
 
 // measure makes a call and gives the row that it counts for: how the provider fared when it began, or, if the
-// provider was well then, when it ended.
+// provider was well then and did not stay so, what came next: a call that hangs may end when all is well again.
 func (m *mix) measure(provider string, call func() error) (r *row, took time.Duration, err error) {
-	before, began := m.now(provider), time.Now()
+	turn, began := m.turn(provider), time.Now()
 	err = call()
 	took = time.Since(began)
-	if before == well {
-		before = m.now(provider)
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at := [2]string{provider, before}
+	at := [2]string{provider, well}
+	if fared := m.state[provider][turn:]; slices.ContainsFunc(fared, ill) {
+		at[1] = fared[slices.IndexFunc(fared, ill)]
+	}
 	if m.rows[at] == nil {
 		m.rows[at] = &row{}
 	}
 	return m.rows[at], took, err
 }
 
-func (m *mix) now(provider string) string {
+func ill(state string) bool { return state != well }
+
+// turn is the place of how a provider fares now.
+func (m *mix) turn(provider string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.state[provider]
+	return len(m.state[provider]) - 1
 }
 
 // readDeadline is what callers give a read.
