@@ -30,8 +30,8 @@ func runKeys(args []string, out, errOut io.Writer) error {
 	if len(args) > 0 && args[0] == "store" {
 		return runStoreKey(args[1:], out, errOut)
 	}
-	flags := newFlags("keys new | store", "Makes a client key with the hash that the configuration wants, or a store key.",
-		"gateway keys new")
+	flags := newFlags("keys new | store",
+		"Makes a client key with the hash that the configuration wants, or a store key.", "gateway keys new")
 	if len(args) > 0 && args[0] == "new" {
 		args = args[1:]
 	} else if len(args) == 0 || !asksForHelp(args[0]) {

@@ -364,10 +364,11 @@ func TestReadsOnlyWhatIsNeeded(t *testing.T) {
 		"admin: :8081":      "admin: ${file:/none}",
 		"public_url: https://kontor.example.com/base/": "public_url: ${env:NONE}",
 		"base_url: https://north.example.com/api/":     "base_url: ${env:NONE}",
-		"max_interval:":    "max_interval: ${env:NONE} #",
-		"min_interval:":    "min_interval: ${env:NONE} #",
-		"username: lender": "username: ${env:NONE}",
-		"kind: south":      "kind: \"${env:NONE}\"",
+		"max_interval:":               "max_interval: ${env:NONE} #",
+		"min_interval:":               "min_interval: ${env:NONE} #",
+		"username: lender":            "username: ${env:NONE}",
+		"kind: south":                 "kind: \"${env:NONE}\"",
+		"client_ca_file: clients.pem": "client_ca_file: ${env:NONE}",
 	} {
 		changed := strings.Replace(text, old, replacement, 1)
 		if changed == text {
@@ -375,6 +376,14 @@ func TestReadsOnlyWhatIsNeeded(t *testing.T) {
 		}
 		if _, problems := config.Parse("kontor.yaml", []byte(changed), options); len(problems) > 0 {
 			t.Errorf("%s: %v", replacement, problems)
+		}
+	}
+	for _, more := range []string{
+		"insecure: \"${env:NONE}\"\nlisten: {grpc: ':1'}\n",
+		"tls: {cert_file: a, key_file: b, admin: \"${env:NONE}\"}\nlisten: {admin: ':1'}\n",
+	} {
+		if _, problems := config.Parse("kontor.yaml", []byte(least+more), options); len(problems) > 0 {
+			t.Errorf("%s: %v", more, problems)
 		}
 	}
 	for _, mutation := range []struct{ old, replacement, path string }{

@@ -93,7 +93,7 @@ func (p *parser) config(root value, c *Config) {
 // plainText refuses to let keys and bank data travel readable beyond this machine, unless the operator says that
 // something else encrypts them there.
 func plainText(root value, c *Config) {
-	if c.Insecure {
+	if c.Insecure || !root.find("insecure").known() || !root.find("tls").known() {
 		return
 	}
 	for key, address := range map[string]string{
@@ -114,7 +114,7 @@ func plainText(root value, c *Config) {
 // certificates refuses to bind a client to a certificate that nobody is asked for: its keys would never be taken.
 func certificates(root value, c *Config) {
 	for i, client := range c.Clients {
-		if len(client.Certificates) > 0 && (c.TLS == nil || c.TLS.ClientCAFile == "") {
+		if len(client.Certificates) > 0 && (c.TLS == nil || c.TLS.ClientCAFile == "") && root.find("tls").known() {
 			root.find(fmt.Sprintf("clients[%d].certificate", i)).problem("needs tls.client_ca_file")
 		}
 	}

@@ -47,7 +47,7 @@ func (s Settings) Keys() []string {
 // Secrets gives every secret text of the configuration, in the order of the struct.
 func (s Settings) Secrets() []secret.String {
 	var secrets []secret.String
-	walk("", reflect.ValueOf(s.config).Elem(), func(_ string, v reflect.Value, _ tag) bool {
+	walk(reflect.ValueOf(s.config).Elem(), func(_ string, v reflect.Value, _ tag) bool {
 		if text, ok := reflect.TypeAssert[secret.String](v); ok && !text.IsZero() {
 			secrets = append(secrets, text)
 		}
@@ -73,7 +73,7 @@ func (s Settings) Renew(fresh Settings) (changed []string) {
 // secretsByKey gives every secret text that is set, by its key.
 func (s Settings) secretsByKey() map[string]secret.String {
 	secrets := map[string]secret.String{}
-	walk("", reflect.ValueOf(s.config).Elem(), func(key string, v reflect.Value, _ tag) bool {
+	walk(reflect.ValueOf(s.config).Elem(), func(key string, v reflect.Value, _ tag) bool {
 		if text, ok := reflect.TypeAssert[secret.String](v); ok && !text.IsZero() {
 			secrets[key] = text
 		}
@@ -86,7 +86,7 @@ func (s Settings) secretsByKey() map[string]secret.String {
 // no secret. Replacing a secret, or the file that it stands in, changes nothing of it.
 func (s Settings) Account() string {
 	var account strings.Builder
-	walk("", reflect.ValueOf(s.config).Elem(), func(key string, v reflect.Value, _ tag) bool {
+	walk(reflect.ValueOf(s.config).Elem(), func(key string, v reflect.Value, _ tag) bool {
 		switch v.Type() {
 		case secretType, reflect.TypeFor[File]():
 			return false
@@ -160,7 +160,7 @@ func checkSettings(config any, operations []Operation) Faults {
 		pointer.Elem().Set(root)
 		root = pointer
 	}
-	walk("", root.Elem(), func(key string, v reflect.Value, tag tag) bool {
+	walk(root.Elem(), func(key string, v reflect.Value, tag tag) bool {
 		if tag.required && blank(v) {
 			add(key, errors.New("is missing"))
 			return false
@@ -241,8 +241,8 @@ func scalar(t reflect.Type) bool {
 
 // walk visits a configuration's values, each with its key and tag: a struct before its fields, a list before its
 // items. visit tells whether to go on below.
-func walk(key string, v reflect.Value, visit func(key string, v reflect.Value, t tag) bool) {
-	walkTagged(key, v, tag{}, visit)
+func walk(v reflect.Value, visit func(key string, v reflect.Value, t tag) bool) {
+	walkTagged("", v, tag{}, visit)
 }
 
 func walkTagged(key string, v reflect.Value, t tag, visit func(string, reflect.Value, tag) bool) {

@@ -20,11 +20,11 @@ import (
 // credential is a setting by which the gateway is known to a provider.
 type credential struct{ provider, setting string }
 
-// credentials are those of all providers: whatever is configured of an account but where it is.
+// credentials are those of all providers: whatever is configured of an account but where it is and what it may do.
 func (w *world) credentials() (all []credential) {
 	for _, id := range worldtest.Providers() {
 		for _, setting := range slices.Sorted(maps.Keys(w.Played[id].Player.Settings())) {
-			if setting != "base_url" && setting != "partner_bank" {
+			if setting != "base_url" && setting != "partner_bank" && setting != "allow_simulation" {
 				all = append(all, credential{id, setting})
 			}
 		}

@@ -139,8 +139,8 @@ func (i *issuer) shortLived(issued, expires time.Time) bool {
 }
 
 // forAccess tells whether a token is one that lets its bearer do something (RFC 9068), and not one that tells a web
-// page who logged in. The head must say "at+jwt", or "JWT" or nothing as most issuers have it; then no claim may be one that
-// only other tokens have.
+// page who logged in. The head must say "at+jwt", or "JWT" or nothing as most issuers have it; then no claim may be one
+// that only other tokens have.
 func forAccess(token string, claims map[string]any) bool {
 	var head struct {
 		Type string `json:"typ"`
