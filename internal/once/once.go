@@ -28,6 +28,7 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/slot"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -164,7 +165,9 @@ func Detached[Resp any](ctx context.Context, r *Runner, work func(context.Contex
 		err  error
 	}
 	results := make(chan result, 1)
+	free := slot.Keep(ctx) // The work takes up its caller's place, also when that one has left.
 	r.running.Go(func() {
+		defer free()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 		defer cancel()
 		var done result

@@ -21,7 +21,9 @@ import (
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10
+	maxHeader     = 32 << 10
+	// maxAdminConnections bounds those of probes and of whoever collects metrics.
+	maxAdminConnections = 200
 )
 
 // Bounds of how long callers may take. Tests shorten them.
@@ -48,12 +50,18 @@ func exchangeOf(ctx context.Context) *exchange {
 	return e
 }
 
-// handled notes that the guard takes the request over. A stream has no end to wait for, so no deadline for it either.
+// admitted notes that the guard decides on the request, and writes its line in the access log.
+func (e *exchange) admitted() {
+	if e != nil {
+		e.rpc = true
+	}
+}
+
+// handled notes that the request's call begins. A stream has no end to wait for, so no deadline for it either.
 func (e *exchange) handled(stream bool) {
 	if e == nil {
 		return
 	}
-	e.rpc = true
 	if stream {
 		e.streaming = true
 		_ = e.controller.SetWriteDeadline(time.Time{})

@@ -28,6 +28,8 @@ type Options struct {
 	Authenticator Authenticator
 	// Limits bound what callers can use up.
 	Limits config.Limits
+	// BodyTimeout is how long the request of a call of gRPC may take to arrive.
+	BodyTimeout time.Duration
 	// Telemetry records what happens.
 	Telemetry *telemetry.Telemetry
 	// Audit notes a change, a read of bank data, or a call without the scope for it, that was refused or failed.
@@ -43,20 +45,21 @@ type Guard struct {
 	rules         map[string]rule
 	authenticator Authenticator
 	quotas        quotas
-	calls         slots
-	streams       slots
-	timeout       time.Duration
-	validation    *validation
-	telemetry     *telemetry.Telemetry
-	clock         func() time.Time
-	audit         func(ctx context.Context, method, resource string, failure error) error
+	// calls and streams are the places for those under way, bodies the bytes of their requests.
+	calls, streams, bodies shares
+	reflections            shares
+	timeout, bodyTimeout   time.Duration
+	validation             *validation
+	telemetry              *telemetry.Telemetry
+	clock                  func() time.Time
+	audit                  func(ctx context.Context, method, resource string, failure error) error
 	// running counts calls under way, so that a stop can wait for them.
 	running tally
 }
 
 // New makes a guard. A method that gives no rule is an error: nothing is served by default.
 func New(o Options) (*Guard, error) {
-	rules, requests, err := newRules(o.Services)
+	rules, requests, err := newRules(o.Services, o.Limits.MaxRequestBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -64,87 +67,132 @@ func New(o Options) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Guard{
+	g := &Guard{
 		services: o.Services, rules: rules, authenticator: o.Authenticator, validation: validation,
-		telemetry: o.Telemetry, clock: time.Now, timeout: o.Limits.Timeout, audit: o.Audit,
-		quotas:  quotas{perSecond: rate.Limit(o.Limits.RequestsPerSecond), burst: o.Limits.Burst},
-		calls:   slots{max: int64(o.Limits.MaxInFlight)},
-		streams: slots{max: int64(o.Limits.MaxStreams)},
-	}, nil
+		telemetry: o.Telemetry, clock: time.Now, timeout: o.Limits.Timeout, bodyTimeout: o.BodyTimeout, audit: o.Audit,
+		calls: shares{max: int64(o.Limits.MaxInFlight)}, streams: shares{max: int64(o.Limits.MaxStreams)},
+		bodies: shares{max: int64(o.Limits.MaxBodyBytes)}, reflections: shares{max: maxReflections},
+	}
+	g.quotas = quotas{
+		perSecond: rate.Limit(o.Limits.RequestsPerSecond), burst: o.Limits.Burst,
+		clock: func() time.Time { return g.clock() },
+	}
+	return g, nil
 }
 
-// Register gives a server, or a channel, the services with every method guarded.
+// Register gives a channel within the process the services with every method guarded.
 func (g *Guard) Register(to grpc.ServiceRegistrar) {
 	for _, s := range g.services {
-		to.RegisterService(g.wrap(s.Desc), s.Server)
+		wrapped := *s.Desc
+		wrapped.Methods, wrapped.Streams = slices.Clone(s.Desc.Methods), slices.Clone(s.Desc.Streams)
+		for i := range wrapped.Methods {
+			m := &wrapped.Methods[i]
+			m.Handler = g.unary(g.rule(s.Desc, m.MethodName), m.Handler)
+		}
+		for i := range wrapped.Streams {
+			m := &wrapped.Streams[i]
+			m.Handler = g.stream(g.rule(s.Desc, m.StreamName), m.Handler)
+		}
+		to.RegisterService(&wrapped, s.Server)
 	}
+}
+
+// RegisterGRPC gives a server of gRPC the services with every method guarded. To the server every method is a stream:
+// it reads the request of a method that is none before anybody is asked, and unpacks it.
+func (g *Guard) RegisterGRPC(to grpc.ServiceRegistrar) {
+	for _, s := range g.services {
+		wrapped := *s.Desc
+		wrapped.Methods, wrapped.Streams = nil, slices.Clone(s.Desc.Streams)
+		for i := range wrapped.Streams {
+			m := &wrapped.Streams[i]
+			m.Handler = g.stream(g.rule(s.Desc, m.StreamName), m.Handler)
+		}
+		for _, m := range s.Desc.Methods {
+			wrapped.Streams = append(wrapped.Streams, grpc.StreamDesc{
+				StreamName: m.MethodName, Handler: g.single(g.rule(s.Desc, m.MethodName), m.Handler),
+			})
+		}
+		to.RegisterService(&wrapped, s.Server)
+	}
+}
+
+func (g *Guard) rule(service *grpc.ServiceDesc, method string) rule {
+	return g.rules["/"+service.ServiceName+"/"+method]
 }
 
 // Wait returns once no call is under way.
 func (g *Guard) Wait() { g.running.wait() }
 
-// wrap gives a service's description with every method guarded.
-func (g *Guard) wrap(service *grpc.ServiceDesc) *grpc.ServiceDesc {
-	wrapped := *service
-	wrapped.Methods, wrapped.Streams = slices.Clone(service.Methods), slices.Clone(service.Streams)
-	for i := range wrapped.Methods {
-		m := &wrapped.Methods[i]
-		m.Handler = g.unary(g.rules["/"+service.ServiceName+"/"+m.MethodName], m.Handler)
-	}
-	for i := range wrapped.Streams {
-		s := &wrapped.Streams[i]
-		s.Handler = g.stream(g.rules["/"+service.ServiceName+"/"+s.StreamName], s.Handler)
-	}
-	return &wrapped
-}
-
+// unary guards a method that answers once, as the channel calls it.
 func (g *Guard) unary(r rule, method grpc.MethodHandler) grpc.MethodHandler {
 	return func(
 		service any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor,
 	) (reply any, err error) {
+		c, enter, leave := g.admitted(ctx, r)
 		defer g.running.add()()
-		c := g.begin(ctx, r)
+		defer leave()
 		defer func() {
 			if err = c.end(recover(), err); err != nil {
 				reply = nil
 			}
 		}()
-		if c.transport == "grpc" {
-			_ = grpc.SetHeader(ctx, metadata.Pairs(keyRequestID, c.requestID)) // fails only once headers are sent
-		}
-		if err := c.admit(); err != nil {
+		if err := enter(); err != nil {
 			return nil, err
 		}
-		release, err := g.calls.take()
-		if err != nil {
-			return nil, err
-		}
-		defer release()
-		if _, ok := c.ctx.Deadline(); !ok && g.timeout > 0 {
-			var cancel context.CancelFunc
-			c.ctx, cancel = context.WithTimeout(c.ctx, g.timeout)
-			defer cancel()
-		}
-		return method(service, c.ctx, func(request any) error { return c.read(request, decode) }, nil)
+		return c.answer(service, method, decode)
 	}
 }
 
-func (g *Guard) stream(r rule, method grpc.StreamHandler) grpc.StreamHandler {
-	return func(service any, stream grpc.ServerStream) (err error) {
+// single guards a method that answers once, as a server of gRPC calls it.
+func (g *Guard) single(r rule, method grpc.MethodHandler) grpc.StreamHandler {
+	return func(service any, stream grpc.ServerStream) error {
 		defer g.running.add()()
-		c := g.begin(stream.Context(), r)
-		defer func() { err = c.end(recover(), err) }()
-		if c.transport == "grpc" {
-			_ = stream.SetHeader(metadata.Pairs(keyRequestID, c.requestID)) // fails only once headers are sent
-		}
-		if err := c.admit(); err != nil {
+		c := g.begin(stream.Context(), r, senderOf(stream.Context()))
+		defer func() { c.leave() }()
+		var reply any
+		err := func() (err error) {
+			defer func() { err = c.end(recover(), err) }()
+			c.sendRequestID(stream)
+			if err = c.enter(); err == nil {
+				reply, err = c.answer(service, method, func(request any) error { return c.receive(stream, request) })
+			}
 			return err
-		}
-		release, err := g.streams.take()
+		}()
 		if err != nil {
 			return err
 		}
-		defer release()
+		return stream.SendMsg(reply)
+	}
+}
+
+// answer has a method answer a call that was let in.
+func (c *call) answer(service any, method grpc.MethodHandler, decode func(any) error) (any, error) {
+	if _, ok := c.ctx.Deadline(); !ok && c.guard.timeout > 0 {
+		var cancel context.CancelFunc
+		c.ctx, cancel = context.WithTimeout(c.ctx, c.guard.timeout)
+		defer cancel()
+	}
+	return method(service, c.ctx, func(request any) error { return c.read(request, decode) }, nil)
+}
+
+// sendRequestID answers with the id of the request.
+func (c *call) sendRequestID(stream grpc.ServerStream) {
+	if c.transport == "grpc" {
+		_ = stream.SetHeader(metadata.Pairs(keyRequestID, c.requestID)) // fails only once headers are sent
+	}
+}
+
+// stream guards a method whose answer is a stream.
+func (g *Guard) stream(r rule, method grpc.StreamHandler) grpc.StreamHandler {
+	return func(service any, stream grpc.ServerStream) (err error) {
+		c, enter, leave := g.admitted(stream.Context(), r)
+		defer g.running.add()()
+		defer leave()
+		defer func() { err = c.end(recover(), err) }()
+		c.sendRequestID(stream)
+		if err := enter(); err != nil {
+			return err
+		}
 		if expires := c.client.Expires; !expires.IsZero() {
 			var cancel context.CancelFunc
 			c.ctx, cancel = context.WithDeadlineCause(c.ctx, expires, errExpired)
@@ -163,8 +211,9 @@ var errExpired = errors.New("the caller's token expired")
 
 // Unknown answers a method that is not in the API.
 func (g *Guard) Unknown(_ any, stream grpc.ServerStream) error {
-	c := g.begin(stream.Context(), rule{service: "unknown", method: "unknown", stream: true})
-	_ = stream.SetHeader(metadata.Pairs(keyRequestID, c.requestID)) // fails only once headers are sent
+	c := g.begin(stream.Context(), rule{service: "unknown", method: "unknown", stream: true},
+		senderOf(stream.Context()))
+	c.sendRequestID(stream)
 	return c.end(nil, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such method",
 		kerr.WithCode(codes.Unimplemented)))
 }
@@ -229,5 +278,9 @@ func (s *guardedStream) Context() context.Context { return s.call.ctx }
 
 // RecvMsg implements grpc.ServerStream.
 func (s *guardedStream) RecvMsg(request any) error {
-	return s.call.read(request, s.ServerStream.RecvMsg)
+	decode := s.ServerStream.RecvMsg
+	if s.call.transport == "grpc" {
+		decode = func(request any) error { return s.call.receive(s.ServerStream, request) }
+	}
+	return s.call.read(request, decode)
 }

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -11,44 +10,61 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 )
 
-// quotas bound how many requests each client sends over time. There is one for each client that ever authenticated,
-// which is a short list.
+// quotas bound how many requests each client sends over time. A client that sends none is forgotten: bearers of tokens
+// may be many, and one whose quota is whole again is as good as new.
 type quotas struct {
 	perSecond rate.Limit
 	burst     int
-	clients   sync.Map // client id to *rate.Limiter
+	clock     func() time.Time
+
+	mu      sync.Mutex
+	clients map[string]*rate.Limiter
+	swept   time.Time
 }
+
+// quotaSweep is how often idle clients are forgotten.
+const quotaSweep = time.Minute
 
 // take uses one request of the client's quota.
 func (q *quotas) take(client string) error {
-	limiter, ok := q.clients.Load(client)
-	if !ok {
-		limiter, _ = q.clients.LoadOrStore(client, rate.NewLimiter(q.perSecond, q.burst))
-	}
-	reservation := limiter.(*rate.Limiter).Reserve() //nolint:forcetypeassert // only limiters are stored
-	wait := reservation.Delay()
+	wait := q.reserve(client)
 	if wait == 0 {
 		return nil
 	}
-	reservation.Cancel()
 	return kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED, "the client's quota is used up", kerr.WithRetry(wait))
 }
 
-// slots bound how many calls are under way at one time.
-type slots struct {
-	max  int64
-	used atomic.Int64
+// reserve uses one request of the client's quota, or gives how long to wait for one.
+func (q *quotas) reserve(client string) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.clock()
+	q.sweep(now)
+	limiter, ok := q.clients[client]
+	if !ok {
+		limiter = rate.NewLimiter(q.perSecond, q.burst)
+		if q.clients == nil {
+			q.clients = map[string]*rate.Limiter{}
+		}
+		q.clients[client] = limiter
+	}
+	reservation := limiter.ReserveN(now, 1)
+	wait := reservation.DelayFrom(now)
+	if wait > 0 {
+		reservation.CancelAt(now)
+	}
+	return wait
 }
 
-// busyRetry is when a caller should come back who found no slot: calls take milliseconds, so soon.
-const busyRetry = time.Second
-
-// take occupies a slot until release is called.
-func (s *slots) take() (release func(), err error) {
-	if s.used.Add(1) > s.max {
-		s.used.Add(-1)
-		return nil, kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED, "the gateway has too many calls under way",
-			kerr.WithRetry(busyRetry))
+// sweep forgets the clients that have not sent anything for as long as it takes to fill their quota.
+func (q *quotas) sweep(now time.Time) {
+	if now.Sub(q.swept) < quotaSweep {
+		return
 	}
-	return func() { s.used.Add(-1) }, nil
+	q.swept = now
+	for client, limiter := range q.clients {
+		if limiter.TokensAt(now) >= float64(q.burst) {
+			delete(q.clients, client)
+		}
+	}
 }

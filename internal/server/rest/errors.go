@@ -51,6 +51,9 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		id = identity.RequestID(r.Context())
 	}
 	finished, _ := kerr.Finish(own(err), id)
+	if answered, ok := r.Context().Value(answeredKey{}).(*error); ok {
+		*answered = finished
+	}
 	st := status.Convert(finished)
 	body, err := newJSON().Marshal(st.Proto())
 	if err != nil {
