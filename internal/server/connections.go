@@ -102,14 +102,20 @@ type boundedConn struct {
 	left    func()
 }
 
-// Write implements net.Conn.
+// Write implements net.Conn. What cannot be written ends the connection: the library leaves that to its reader, who
+// would wait for a peer that is silent.
 func (c *boundedConn) Write(data []byte) (int, error) {
-	if c.timeout > 0 {
-		if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
-			return 0, err
-		}
+	if c.timeout == 0 {
+		return c.Conn.Write(data)
 	}
-	return c.Conn.Write(data)
+	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(data)
+	if err != nil {
+		_ = c.Close()
+	}
+	return n, err
 }
 
 // Close implements net.Conn.

@@ -20,7 +20,6 @@ import (
 // Bounds of HTTP that nobody needs to set.
 const (
 	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
 	// maxAdminConnections bounds those of probes and of whoever collects metrics.
 	maxAdminConnections = 200
@@ -30,6 +29,7 @@ const (
 var (
 	bodyTimeout  = time.Minute      // of a body, from the end of the header to its last byte
 	writeTimeout = 30 * time.Second // of one write to a stream, and of an answer beyond the time to make it
+	idleTimeout  = 2 * time.Minute  // of a connection without a request
 )
 
 // exchange is one HTTP request and its answer.

@@ -120,6 +120,15 @@ func (g *Guard) rule(service *grpc.ServiceDesc, method string) rule {
 	return g.rules["/"+service.ServiceName+"/"+method]
 }
 
+// Usage is what callers take up at a moment.
+type Usage struct {
+	// Calls and Streams are under way; Bodies are the bytes of their requests.
+	Calls, Streams, Bodies int64
+}
+
+// Usage tells what callers take up now.
+func (g *Guard) Usage() Usage { return Usage{g.calls.now(), g.streams.now(), g.bodies.now()} }
+
 // Wait returns once no call is under way.
 func (g *Guard) Wait() { g.running.wait() }
 

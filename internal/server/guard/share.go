@@ -75,6 +75,13 @@ func (s *shares) give(id identity.Identity, n int64) {
 	}
 }
 
+// now gives how much of the bound is taken.
+func (s *shares) now() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
 // share gives how much of what is left one may take, rounded up, so that a bound of one serves one.
 func share(left int64) int64 { return (left*shareOf + shareIn - 1) / shareIn }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,12 +30,18 @@ import (
 const (
 	// maxMembers bounds how many share a transaction.
 	maxMembers = 64
+	// maxLine bounds how many wait for the writer. Calls under way are bounded, so that only a store which all but
+	// stands still ever has so many.
+	maxLine = 4096
 	// shareFor bounds how long a transaction is handed on, so that the first does not wait for ever.
 	shareFor = 10 * time.Millisecond
 	// After turnLength of one transaction after another, the file is left alone for turnPause, so that another process
 	// finds it free.
 	turnLength, turnPause = 100 * time.Millisecond, 3 * busyMost / 2
 )
+
+// errCrowded says that too many wait for the writer already.
+var errCrowded = errors.New("sqlite: too many wait to write")
 
 // errAgain says that the shared transaction was lost by no fault of this member's.
 var errAgain = errors.New("sqlite: the shared transaction was lost")
@@ -106,13 +113,20 @@ func (w *writer) acquire(ctx context.Context) (*turn, error) {
 		return nil, errClosed
 	default:
 	}
-	place := w.enter()
+	place, ok := w.enter(maxLine)
+	if !ok {
+		return nil, errCrowded
+	}
 	if place == nil {
 		return &turn{writer: w}, nil
 	}
 	var err error
 	select {
 	case t := <-place:
+		if err := ctx.Err(); err != nil {
+			t.pass() // Nobody waits for it any more, so it costs nothing.
+			return nil, err
+		}
 		return t, nil
 	case <-ctx.Done():
 		err = ctx.Err()
@@ -138,17 +152,21 @@ func (w *writer) tryAcquire() *turn {
 	return &turn{writer: w}
 }
 
-// enter gives a place in line, or nil to whoever has the turn at once.
-func (w *writer) enter() chan *turn {
+// enter gives a place in a line of at most so many, or nil to whoever has the turn at once. It tells whether there was
+// room.
+func (w *writer) enter(most int) (place chan *turn, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.busy {
 		w.busy = true
-		return nil
+		return nil, true
 	}
-	place := make(chan *turn, 1)
+	if len(w.line) >= most {
+		return nil, false
+	}
+	place = make(chan *turn, 1)
 	w.line = append(w.line, place)
-	return place
+	return place, true
 }
 
 // leave gives up a place in line. It tells whether the turn has not come meanwhile.
@@ -356,7 +374,7 @@ func (w *writer) join(ctx context.Context, newTx func(*conn) *tx, fn func(*tx) e
 // close waits for the turns of those who came before, and closes the connection.
 func (w *writer) close() error {
 	close(w.closed)
-	if place := w.enter(); place != nil {
+	if place, _ := w.enter(math.MaxInt); place != nil { // There is always room for the last one.
 		if last := <-place; last.open != nil {
 			last.commit()
 		}
