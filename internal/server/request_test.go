@@ -443,6 +443,31 @@ func TestCompanions(t *testing.T) {
 	}
 }
 
+// TestHeadersAreNotDropped: a header with bytes that the libraries drop, or refuse without saying why, is refused.
+func TestHeadersAreNotDropped(t *testing.T) {
+	h := start(t)
+	for _, value := range []string{"Auftrag-M\u00fcller-1", "Auftrag-M\xfcller-1", "a\tb"} {
+		for name, field := range map[string]string{
+			"Idempotency-Key": "idempotency-key", "Psu-Ip-Address": "psu-ip-address", "X-Request-Id": "x-request-id",
+			"If-Match": "if-match", "Last-Event-Id": "last-event-id",
+		} {
+			r := h.do(t, "POST", "/v1/consents", allKey, `{"consent": {"market": "SE"}}`, name, value)
+			invalid(t, name+" over REST", r.err(t), field)
+			raw := h.dialRaw(t)
+			id := raw.open("/kontor.consent.v1.ConsentService/CreateConsent", "authorization", "Bearer "+allKey,
+				field, value)
+			if code := raw.status(id); code != "3" {
+				t.Errorf("%s over gRPC: status %s", name, code)
+			}
+		}
+		r := h.do(t, "GET", "/v1/consents/1", "", "", "Authorization", "Bearer "+value)
+		invalid(t, "authorization", r.err(t), "authorization")
+	}
+	if h.consents.count() != 0 {
+		t.Errorf("the service was called %d times", h.consents.count())
+	}
+}
+
 func TestRequestIDs(t *testing.T) {
 	h := start(t)
 	uuid := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)

@@ -28,11 +28,15 @@ const bearerKey = "Bearer key"
 // consents keeps the context of the last call.
 type consents struct {
 	consentv1.UnimplementedConsentServiceServer
-	last context.Context
+	last   context.Context
+	during func(context.Context) // what a call does, nil for nothing
 }
 
 func (c *consents) GetConsent(ctx context.Context, _ *consentv1.GetConsentRequest) (*consentv1.Consent, error) {
 	c.last = ctx
+	if c.during != nil {
+		c.during(ctx)
+	}
 	return &consentv1.Consent{}, nil
 }
 
