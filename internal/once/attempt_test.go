@@ -16,6 +16,7 @@ import (
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/slot"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
 )
@@ -152,4 +153,35 @@ func TestProviderKeyIsTheRequests(t *testing.T) {
 	if len(keys) != 4 {
 		t.Error("two requests have the same key at the provider, or the same id")
 	}
+}
+
+// TestDetachedWorkKeepsItsPlace: work that goes on without its caller takes up the caller's place until it is over.
+func TestDetachedWorkKeepsItsPlace(t *testing.T) {
+	p := live(t)(time.Now())
+	freed := make(chan struct{})
+	place := slot.New(func() { close(freed) })
+	ctx, leave := context.WithCancel(slot.With(p.ctx, place))
+	begun, end := make(chan struct{}), make(chan struct{})
+	left := make(chan error)
+	go func() {
+		_, err := Detached(ctx, p.Runner, func(context.Context) (int, error) {
+			close(begun)
+			<-end
+			return 0, nil
+		})
+		left <- err
+	}()
+	<-begun
+	leave()
+	if err := <-left; err == nil {
+		t.Error("who left got an answer")
+	}
+	place.Done()
+	select {
+	case <-freed:
+		t.Error("the place is free although the work goes on")
+	default:
+	}
+	close(end)
+	<-freed
 }

@@ -466,3 +466,35 @@ func TestServerBoundsConnections(t *testing.T) {
 		}
 	}
 }
+
+// TestFailuresAreAuditedInTheirPlace: a call that failed has its place until that is in the audit.
+func TestFailuresAreAuditedInTheirPlace(t *testing.T) {
+	var h *harness
+	audited := make(chan guard.Usage, 1)
+	h = start(t, func(o *server.Options) {
+		o.Audit = func(context.Context, string, string, error) { audited <- h.Usage() }
+	})
+	h.consents.create = func(context.Context, *consentv1.CreateConsentRequest) (*consentv1.Consent, error) {
+		return nil, kerr.New(errorv1.Error_CONSENT_REVOKED, "no")
+	}
+	request := &consentv1.CreateConsentRequest{Consent: &consentv1.Consent{Market: "SE"}}
+	_, _ = h.client.CreateConsent(as(t.Context(), allKey), request)
+	if held := <-audited; held.Calls != 1 || held.Bodies == 0 {
+		t.Errorf("gRPC: %+v", held)
+	}
+	eventually(t, "nothing is held", func() bool { return h.Usage() == guard.Usage{} })
+	h.do(t, "POST", "/v1/consents", allKey, `{"consent": {"market": "SE"}}`)
+	if held := <-audited; held.Calls != 1 || held.Bodies == 0 {
+		t.Errorf("REST: %+v", held)
+	}
+	eventually(t, "nothing is held", func() bool { return h.Usage() == guard.Usage{} })
+	// One that breaks off before the call begins fails, too.
+	h.do(t, "POST", "/v1/consents", allKey, `{"nothing": 1}`)
+	if held := <-audited; held.Calls != 1 {
+		t.Errorf("a body that does not fit: %+v", held)
+	}
+	eventually(t, "nothing is held", func() bool { return h.Usage() == guard.Usage{} })
+	if calls, requests := len(h.log.lines(t, "call")), len(h.log.lines(t, "request")); calls != 3 || requests != 0 {
+		t.Errorf("%d lines of calls, %d of requests", calls, requests)
+	}
+}

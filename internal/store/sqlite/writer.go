@@ -49,8 +49,9 @@ var errAgain = errors.New("sqlite: the shared transaction was lost")
 // writer is the connection that writes, and the line of those who wait for it.
 type writer struct {
 	db *sql.DB
-	// maxMembers and shareFor are the constants, but in tests.
+	// maxMembers, maxLine and shareFor are the constants, but in tests.
 	maxMembers int
+	maxLine    int
 	shareFor   time.Duration
 	// commits counts the transactions that became durable.
 	commits atomic.Int64
@@ -99,7 +100,8 @@ func newWriter(file string, settings []pragma, committed func(*conn)) (*writer, 
 		return nil, err
 	}
 	return &writer{
-		db: db, maxMembers: maxMembers, shareFor: shareFor, committed: committed, closed: make(chan struct{}),
+		db: db, maxMembers: maxMembers, maxLine: maxLine, shareFor: shareFor, committed: committed,
+		closed: make(chan struct{}),
 	}, nil
 }
 
@@ -113,7 +115,7 @@ func (w *writer) acquire(ctx context.Context) (*turn, error) {
 		return nil, errClosed
 	default:
 	}
-	place, ok := w.enter(maxLine)
+	place, ok := w.enter(w.maxLine)
 	if !ok {
 		return nil, errCrowded
 	}
