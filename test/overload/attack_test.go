@@ -112,7 +112,8 @@ func (w *world) attack(t *testing.T, most int64, send func()) {
 		time.Sleep(3 * time.Second) // What is under way arrives.
 	}
 	above := stop()
-	t.Logf("%d MiB above idle, at most %d", above/mb, most/mb)
+	calls, streams := w.counted(t)
+	t.Logf("%d MiB above idle, at most %d; %d calls have ended, %d streams are open", above/mb, most/mb, calls, streams)
 	if above > most {
 		t.Errorf("the gateway uses %d MiB more, at most %d are allowed", above/mb, most/mb)
 	}
@@ -158,7 +159,7 @@ func TestAttacks(t *testing.T) {
 	t.Run("connections", func(t *testing.T) {
 		w := newWorld(t, 0)
 		w.attack(t, mostAbove, func() {
-			for range scaled(1000, 20) {
+			for range scaled(900, 20) {
 				conn := dial(t, w.gateway.GRPC)
 				_ = sendAll(conn, 0, nil, nil)
 				dial(t, w.gateway.HTTP)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
@@ -87,13 +88,20 @@ func (w *world) fill(t *testing.T, consents int) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	if err := db.Update(t.Context(), "default", func(tx store.Tx) error {
+		return tx.InsertCustomer(&store.Customer{
+			Tenant: "default", ID: "c", Resource: &customerv1.Customer{Name: "customers/c"},
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
 	const together = 500
 	for from := 0; from < consents; from += together {
 		if err := db.Update(t.Context(), "default", func(tx store.Tx) error {
 			for i := from; i < min(from+together, consents); i++ {
 				id := fmt.Sprintf("c%08d", i)
 				if err := tx.InsertConsent(&store.Consent{
-					Tenant: "default", ID: id, Provider: "fimento", Market: "SE",
+					Tenant: "default", ID: id, CustomerID: "c", Provider: "fimento", Market: "SE",
 					Resource: &consentv1.Consent{
 						Name: "consents/" + id, Provider: "providers/fimento", Market: "SE",
 						Status: consentv1.Consent_REVOKED, Reference: strings.Repeat("r", 100),
@@ -147,4 +155,25 @@ func (w *world) watchMemory() (stop func() (above int64)) {
 		<-ended
 		return most
 	}
+}
+
+// counted gives how many calls have ended, and how many streams are open, as the gateway counts them.
+func (w *world) counted(t *testing.T) (calls, streams int) {
+	t.Helper()
+	text, err := w.gateway.Metrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var n float64
+		value := line[strings.LastIndexByte(line, ' ')+1:]
+		_, _ = fmt.Sscan(value, &n)
+		switch {
+		case strings.HasPrefix(line, "kontor_rpc_requests_total"):
+			calls += int(n)
+		case strings.HasPrefix(line, "kontor_rpc_streams"):
+			streams += int(n)
+		}
+	}
+	return calls, streams
 }
