@@ -47,6 +47,19 @@ type Attempt struct {
 	intent   string
 	resource string // what the newest intent is for
 	pinned   bool   // the record has its answer
+	// goingOn says that the work goes on without its caller; keepOn makes it so, if the caller has not left yet.
+	goingOn bool
+	keepOn  func() bool
+}
+
+// GoOn has the work go on from here even if its caller leaves: something is about to happen that must be recorded.
+// When the caller has left already, it answers the error of the work's context, and nothing must happen.
+func (a *Attempt) GoOn(ctx context.Context) error {
+	if !a.goingOn && a.keepOn != nil && !a.keepOn() {
+		return ctx.Err()
+	}
+	a.goingOn = true
+	return nil
 }
 
 // id identifies the record in this process.
@@ -212,6 +225,9 @@ func (a *Attempt) Intend(
 	}
 	err := a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
 		if err := a.Own(tx); err != nil {
+			return err
+		}
+		if err := a.GoOn(ctx); err != nil {
 			return err
 		}
 		// The transaction may have waited for others: a lease from before that would be over too soon.

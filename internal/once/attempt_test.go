@@ -185,3 +185,43 @@ func TestDetachedWorkKeepsItsPlace(t *testing.T) {
 	close(end)
 	<-freed
 }
+
+// TestWorkEndsWithItsCaller: until something is about to happen nobody's work is done any more, and the key is free;
+// from then on it goes on.
+func TestWorkEndsWithItsCaller(t *testing.T) {
+	for _, goesOn := range []bool{false, true} {
+		p := live(t)(time.Now())
+		ctx, leave := context.WithCancel(p.ctx)
+		ended, result := make(chan struct{}), error(nil)
+		request := &customerv1.CreateCustomerRequest{
+			Customer: &customerv1.Customer{Reference: "r"}, RequestId: testKey,
+		}
+		_, err := Do(ctx, p.Runner, "CreateCustomer", request, func(
+			ctx context.Context, a *Attempt,
+		) (*customerv1.Customer, error) {
+			defer close(ended)
+			if goesOn {
+				if err := a.GoOn(ctx); err != nil {
+					t.Error(err)
+				}
+			}
+			leave()
+			if !goesOn {
+				<-ctx.Done()
+				if a.GoOn(ctx) == nil {
+					t.Error("it goes on without a caller")
+				}
+			}
+			result = p.Store.Update(ctx, "t", func(store.Tx) error { return nil })
+			return nil, result
+		})
+		<-ended
+		p.running.Wait()
+		if err == nil || (result == nil) != goesOn {
+			t.Errorf("goes on %t: the caller got %v, the work %v", goesOn, err, result)
+		}
+		if _, err := p.call("r", nil); err != nil {
+			t.Errorf("goes on %t: the key is not free: %v", goesOn, err)
+		}
+	}
+}
