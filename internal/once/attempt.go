@@ -50,6 +50,18 @@ type Attempt struct {
 	// goingOn says that the work goes on without its caller; keepOn makes it so, if the caller has not left yet.
 	goingOn bool
 	keepOn  func() bool
+	// until is the caller's deadline, zero for none.
+	until time.Time
+}
+
+// Update writes to the store, and no later than the caller waits as long as the work ends with its caller.
+func (a *Attempt) Update(ctx context.Context, fn func(store.Tx) error) error {
+	if !a.goingOn && !a.until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, a.until)
+		defer cancel()
+	}
+	return a.runner.Store.Update(ctx, a.Tenant, fn)
 }
 
 // GoOn has the work go on from here even if its caller leaves: something is about to happen that must be recorded.
@@ -223,7 +235,7 @@ func (a *Attempt) Intend(
 	if a.key != "" && !a.Repeatable {
 		intent.IdempotencyMethod, intent.IdempotencyKey = a.method, a.key
 	}
-	err := a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
+	err := a.Update(ctx, func(tx store.Tx) error {
 		if err := a.Own(tx); err != nil {
 			return err
 		}

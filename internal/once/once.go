@@ -131,6 +131,7 @@ func Do[Req keyed, Resp proto.Message](
 func (a *Attempt) follow(caller, detached context.Context) (working context.Context, end func()) {
 	working, cancel := context.WithCancel(detached)
 	a.keepOn = context.AfterFunc(caller, cancel)
+	a.until, _ = caller.Deadline()
 	return working, func() {
 		a.keepOn()
 		cancel()

@@ -68,6 +68,9 @@ func (s *Store) Translate(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 		return ctx.Err()
+	case errors.Is(err, store.ErrBusy):
+		return kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED, "too many calls wait for the gateway's store",
+			kerr.WithRetry(storeRetry))
 	case errors.Is(err, store.ErrConflict):
 		return kerr.New(errorv1.Error_ETAG_MISMATCH, "the resource changed meanwhile; try again")
 	}

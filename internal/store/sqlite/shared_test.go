@@ -662,12 +662,46 @@ func TestLineIsBounded(t *testing.T) {
 		})
 		awaitLine(t, s, i+1)
 	}
-	if err := s.Update(t.Context(), tenant, func(store.Tx) error { return nil }); !errors.Is(err, errCrowded) {
+	if err := s.Update(t.Context(), tenant, func(store.Tx) error { return nil }); !errors.Is(err, store.ErrBusy) {
 		t.Errorf("a third in line: %v", err)
 	}
 	first.pass()
 	waiting.Wait()
 	wantStored(t, s, map[string]bool{"0": true, "1": true})
+}
+
+// TestWhoWouldWaitTooLong: an Update that could not have its turn before its deadline is told so at once.
+func TestWhoWouldWaitTooLong(t *testing.T) {
+	s := openNew(t)
+	s.writer.maxMembers = 1
+	first, err := s.writer.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		if err := s.Update(t.Context(), tenant, func(tx store.Tx) error { return insert(tx, "a") }); err != nil {
+			t.Error(err)
+		}
+	})
+	awaitLine(t, s, 1)
+	s.writer.took(8*time.Hour, 1) // an eighth counts
+	short, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+	defer cancel()
+	if err := s.Update(short, tenant, func(store.Tx) error { return nil }); !errors.Is(err, store.ErrBusy) {
+		t.Errorf("half an hour for a turn that comes in an hour: %v", err)
+	}
+	long, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+	defer cancel()
+	waiting.Go(func() {
+		if err := s.Update(long, tenant, func(tx store.Tx) error { return insert(tx, "b") }); err != nil {
+			t.Error(err)
+		}
+	})
+	awaitLine(t, s, 2)
+	first.pass()
+	waiting.Wait()
+	wantStored(t, s, map[string]bool{"a": true, "b": true})
 }
 
 // TestExpiredWorkIsDropped: an Update whose caller is gone does not run, also when its turn comes at that moment.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"kontor.dev/kontor/internal/store"
 )
 
 // SQLite has one writer at a time, and the dear part of a transaction is its COMMIT, which waits for the disk. So those
@@ -33,15 +35,14 @@ const (
 	// maxLine bounds how many wait for the writer. Calls under way are bounded, so that only a store which all but
 	// stands still ever has so many.
 	maxLine = 4096
+	// eachWeight is how many transactions it takes until the time for each has all but adapted.
+	eachWeight = 8
 	// shareFor bounds how long a transaction is handed on, so that the first does not wait for ever.
 	shareFor = 10 * time.Millisecond
 	// After turnLength of one transaction after another, the file is left alone for turnPause, so that another process
 	// finds it free.
 	turnLength, turnPause = 100 * time.Millisecond, 3 * busyMost / 2
 )
-
-// errCrowded says that too many wait for the writer already.
-var errCrowded = errors.New("sqlite: too many wait to write")
 
 // errAgain says that the shared transaction was lost by no fault of this member's.
 var errAgain = errors.New("sqlite: the shared transaction was lost")
@@ -63,6 +64,8 @@ type writer struct {
 	// busy says that somebody has the connection; line are those who wait for it, in the order in which they came.
 	busy bool
 	line []chan *turn
+	// each is how long the writer lately took for each of those that it served.
+	each time.Duration
 
 	// What follows is used by whoever has the connection. It is opened when it is first needed, and again when it
 	// broke.
@@ -115,9 +118,9 @@ func (w *writer) acquire(ctx context.Context) (*turn, error) {
 		return nil, errClosed
 	default:
 	}
-	place, ok := w.enter(w.maxLine)
+	place, ok := w.enter(ctx, w.maxLine)
 	if !ok {
-		return nil, errCrowded
+		return nil, store.ErrBusy
 	}
 	if place == nil {
 		return &turn{writer: w}, nil
@@ -154,9 +157,9 @@ func (w *writer) tryAcquire() *turn {
 	return &turn{writer: w}
 }
 
-// enter gives a place in a line of at most so many, or nil to whoever has the turn at once. It tells whether there was
-// room.
-func (w *writer) enter(most int) (place chan *turn, ok bool) {
+// enter gives a place in line, or nil to whoever has the turn at once. It tells whether there was room: the line has
+// most places, and whoever would spend half of the time that is left in it is better off to know at once.
+func (w *writer) enter(ctx context.Context, most int) (place chan *turn, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.busy {
@@ -166,9 +169,24 @@ func (w *writer) enter(most int) (place chan *turn, ok bool) {
 	if len(w.line) >= most {
 		return nil, false
 	}
+	deadline, bounded := ctx.Deadline()
+	if ahead := len(w.line); bounded && ahead >= w.maxMembers && time.Until(deadline) < time.Duration(2*ahead)*w.each {
+		return nil, false
+	}
 	place = make(chan *turn, 1)
 	w.line = append(w.line, place)
 	return place, true
+}
+
+// took notes how long a transaction with some members took. While nobody waits few share one, which says nothing of
+// how fast a line moves.
+func (w *writer) took(long time.Duration, members int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.line) == 0 {
+		return
+	}
+	w.each += (long/time.Duration(max(members, 1)) - w.each) / eachWeight
 }
 
 // leave gives up a place in line. It tells whether the turn has not come meanwhile.
@@ -266,6 +284,7 @@ func (t *turn) commit() {
 	_, err := t.conn.exec(context.Background(), "COMMIT")
 	open := t.open
 	t.open, t.ended = nil, time.Now()
+	t.took(t.ended.Sub(open.began), open.members)
 	if err != nil {
 		t.conn.rollback()
 		open.end(fmt.Errorf("sqlite: commit: %w", err))
@@ -376,7 +395,7 @@ func (w *writer) join(ctx context.Context, newTx func(*conn) *tx, fn func(*tx) e
 // close waits for the turns of those who came before, and closes the connection.
 func (w *writer) close() error {
 	close(w.closed)
-	if place, _ := w.enter(math.MaxInt); place != nil { // There is always room for the last one.
+	if place, _ := w.enter(context.Background(), math.MaxInt); place != nil { // There is always room for the last one.
 		if last := <-place; last.open != nil {
 			last.commit()
 		}
