@@ -691,7 +691,7 @@ func TestWhoWouldWaitTooLong(t *testing.T) {
 	if err := s.Update(short, tenant, func(store.Tx) error { return nil }); !errors.Is(err, store.ErrBusy) {
 		t.Errorf("half an hour for a turn that comes in an hour: %v", err)
 	}
-	long, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+	long, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
 	defer cancel()
 	waiting.Go(func() {
 		if err := s.Update(long, tenant, func(tx store.Tx) error { return insert(tx, "b") }); err != nil {
