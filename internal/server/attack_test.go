@@ -472,7 +472,10 @@ func TestFailuresAreAuditedInTheirPlace(t *testing.T) {
 	var h *harness
 	audited := make(chan guard.Usage, 1)
 	h = start(t, func(o *server.Options) {
-		o.Audit = func(context.Context, string, string, error) { audited <- h.Usage() }
+		o.Audit = func(_ context.Context, _, _ string, failure error) error {
+			audited <- h.Usage()
+			return failure
+		}
 	})
 	h.consents.create = func(context.Context, *consentv1.CreateConsentRequest) (*consentv1.Consent, error) {
 		return nil, kerr.New(errorv1.Error_CONSENT_REVOKED, "no")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,7 +12,9 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/sandbox"
+	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
 	"kontor.dev/kontor/test/worldtest"
@@ -83,7 +86,15 @@ func newWorld(t *testing.T, consents int) *world {
 // fill puts consents into the store, as they are when they were revoked.
 func (w *world) fill(t *testing.T, consents int) {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(w.dir, "kontor.db"), sqlite.Options{})
+	text, err := os.ReadFile(filepath.Join(w.dir, "store_key.secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := keys.Parse(secret.New(strings.TrimSpace(string(text))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(t.Context(), filepath.Join(w.dir, "kontor.db"), key, sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,8 @@ type Admission struct {
 type admissionKey struct{}
 
 // Admit decides whether a front reads more of a request than its head. Whatever the decision is, the call is in the
-// access log, and Done must follow upon an admission. The context carries the request's id, and more that the front
+// access log, and Done must follow upon an
+// admission. The context carries the request's id, and more that the front
 // wants to find again.
 func (g *Guard) Admit(ctx context.Context, head Head) (*Admission, error) {
 	r, ok := g.rules[head.Method]
@@ -66,17 +67,23 @@ func (a *Admission) MaxBody() int64 { return int64(a.call.rule.maxRequest) }
 // Hold makes room for so many more bytes of the request, until the call is over.
 func (a *Admission) Hold(bytes int64) error { return a.call.hold(bytes) }
 
-// Done says that the request is answered, and with which failure if no call was made.
-func (a *Admission) Done(failure error) {
+// Refuse ends the call with a failure, if it has not begun its way through the channel, and gives what the sender is
+// told. A failure of the call itself stays as it is.
+func (a *Admission) Refuse(failure error) error {
+	if a.taken.Swap(true) {
+		return failure
+	}
+	return a.call.end(nil, failure)
+}
+
+// Done says that the request is answered, with Refuse before if that was not by the call.
+func (a *Admission) Done() {
 	defer a.gone()
 	defer a.call.leave()
-	if !a.taken.Swap(true) {
-		if failure == nil {
-			failure = errors.New("guard: the front made no call")
-		}
-		_ = a.call.end(nil, failure) // The front has answered already.
-	}
+	_ = a.Refuse(errNoCall) // Nothing, but for a front that gave up.
 }
+
+var errNoCall = errors.New("guard: the front made no call")
 
 // admitted gives the call that a front's request was admitted for, or one that begins now. Enter lets the one in that
 // is new, leave gives up what the handler has of its place.

@@ -115,7 +115,7 @@ func (g *guarded) admit(t *testing.T) *Admission {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { a.Done(nil) })
+	t.Cleanup(a.Done)
 	return a
 }
 

@@ -119,7 +119,10 @@ func TestPlacesAreHeldToTheEnd(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
 	var during int64
-	g.audit = func(context.Context, string, string, error) { during = g.Usage().Calls }
+	g.audit = func(_ context.Context, _, _ string, failure error) error {
+		during = g.Usage().Calls
+		return failure
+	}
 	a := func() *Admission {
 		r := rule{service: "kontor.consent.v1.ConsentService", method: "GetConsent", scope: "consents.read"}
 		c := g.begin(t.Context(), r, sender{transport: "rest", md: headersOf(head("", bearerKey).Header)})
@@ -129,7 +132,8 @@ func TestPlacesAreHeldToTheEnd(t *testing.T) {
 		c.rule.scope = "consents.write" // whose failures are audited
 		return &Admission{call: c, gone: func() {}}
 	}()
-	a.Done(errors.New("no"))
+	_ = a.Refuse(errors.New("no"))
+	a.Done()
 	if during != 1 || g.Usage().Calls != 0 {
 		t.Errorf("%d places while its failure is audited, %d afterwards", during, g.Usage().Calls)
 	}
@@ -141,7 +145,7 @@ func TestPlacesAreHeldToTheEnd(t *testing.T) {
 	if err := g.get(admission.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if admission.Done(nil); g.Usage().Calls != 1 {
+	if admission.Done(); g.Usage().Calls != 1 {
 		t.Errorf("%d places while its work goes on", g.Usage().Calls)
 	}
 	if release(); g.Usage().Calls != 0 {
@@ -167,7 +171,7 @@ func TestAnswersHaveTheirPlace(t *testing.T) {
 	if held := g.Usage(); held != (Usage{Calls: 1, Bodies: 1000}) {
 		t.Errorf("before the answer is written: %+v", held)
 	}
-	if a.Done(nil); g.Usage() != (Usage{}) {
+	if a.Done(); g.Usage() != (Usage{}) {
 		t.Errorf("afterwards: %+v", g.Usage())
 	}
 	if a.Hold(1000) != nil || g.Usage() != (Usage{}) {

@@ -41,8 +41,10 @@ type Admission interface {
 	MaxBody() int64
 	// Hold makes room for so many more bytes of the body. An error is the answer to the request.
 	Hold(bytes int64) error
-	// Done says that the request was answered, with which failure if it was answered here.
-	Done(failure error)
+	// Refuse takes a failure with which the request is to be answered, and gives the one that it is answered with.
+	Refuse(failure error) error
+	// Done says that the request was answered.
+	Done()
 }
 
 // everybody is the admission where nobody decides.
@@ -54,7 +56,8 @@ type everybody struct {
 func (e everybody) Context() context.Context { return e.ctx }
 func (e everybody) MaxBody() int64           { return e.max }
 func (everybody) Hold(int64) error           { return nil }
-func (everybody) Done(error)                 {}
+func (everybody) Refuse(failure error) error { return failure }
+func (everybody) Done()                      {}
 
 // forwarded are the headers that become metadata, by their canonical names. Anything else, Grpc-Metadata-* included,
 // stays outside; but for Authorization, which the gateway itself hands on.
@@ -102,8 +105,8 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 	return prepare(mux), nil
 }
 
-// answeredKey is the key of the failure with which a request was answered.
-type answeredKey struct{}
+// admittedKey is the key of a request's admission.
+type admittedKey struct{}
 
 // admit lets a request in and reads its body, in this order.
 func admit(routes map[string]route, o Options) runtime.Middleware {
@@ -126,9 +129,8 @@ func admit(routes map[string]route, o Options) runtime.Middleware {
 				WriteError(w, r, err)
 				return
 			}
-			var failure error
-			defer func() { admission.Done(failure) }()
-			r = r.WithContext(context.WithValue(admission.Context(), answeredKey{}, &failure))
+			defer admission.Done()
+			r = r.WithContext(context.WithValue(admission.Context(), admittedKey{}, admission))
 			if err := bareQuery(r, at); err != nil {
 				WriteError(w, r, err)
 				return
