@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -239,39 +240,46 @@ func (g *Guard) read(request any, decode func(any) error) error {
 	return g.validation.check(message)
 }
 
-// tally counts what is under way. Unlike a sync.WaitGroup it may be added to while somebody waits.
+// tally counts what is under way. Unlike a sync.WaitGroup it may be added to while somebody waits, and nobody waits for
+// a lock to be counted.
 type tally struct {
-	mu    sync.Mutex
-	count int
-	idle  chan struct{} // closed when count is zero; nil when nobody waits
+	count   atomic.Int64
+	waiting atomic.Bool
+
+	mu   sync.Mutex
+	idle chan struct{} // closed when count is zero; nil when nobody waits
 }
 
 // add counts one more, until done is called.
 func (t *tally) add() (done func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.count++
+	t.count.Add(1)
 	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.count--; t.count == 0 && t.idle != nil {
-			close(t.idle)
-			t.idle = nil
+		if t.count.Add(-1) == 0 && t.waiting.Load() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.end()
 		}
+	}
+}
+
+// end tells those who wait that nothing is under way, if that is so. The lock is held.
+func (t *tally) end() {
+	if t.idle != nil && t.count.Load() == 0 {
+		close(t.idle)
+		t.idle = nil
+		t.waiting.Store(false)
 	}
 }
 
 // wait returns once nothing is under way.
 func (t *tally) wait() {
 	t.mu.Lock()
-	if t.count == 0 {
-		t.mu.Unlock()
-		return
-	}
 	if t.idle == nil {
 		t.idle = make(chan struct{})
 	}
 	idle := t.idle
+	t.waiting.Store(true) // before the count is looked at
+	t.end()
 	t.mu.Unlock()
 	<-idle
 }

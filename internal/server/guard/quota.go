@@ -2,6 +2,7 @@ package guard
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -17,9 +18,8 @@ type quotas struct {
 	burst     int
 	clock     func() time.Time
 
-	mu      sync.Mutex
-	clients map[string]*rate.Limiter
-	swept   time.Time
+	clients sync.Map // *rate.Limiter by client
+	swept   atomic.Int64
 }
 
 // quotaSweep is how often idle clients are forgotten.
@@ -36,19 +36,13 @@ func (q *quotas) take(client string) error {
 
 // reserve uses one request of the client's quota, or gives how long to wait for one.
 func (q *quotas) reserve(client string) time.Duration {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	now := q.clock()
 	q.sweep(now)
-	limiter, ok := q.clients[client]
+	found, ok := q.clients.Load(client)
 	if !ok {
-		limiter = rate.NewLimiter(q.perSecond, q.burst)
-		if q.clients == nil {
-			q.clients = map[string]*rate.Limiter{}
-		}
-		q.clients[client] = limiter
+		found, _ = q.clients.LoadOrStore(client, rate.NewLimiter(q.perSecond, q.burst))
 	}
-	reservation := limiter.ReserveN(now, 1)
+	reservation := found.(*rate.Limiter).ReserveN(now, 1) //nolint:forcetypeassert // only limiters are stored
 	wait := reservation.DelayFrom(now)
 	if wait > 0 {
 		reservation.CancelAt(now)
@@ -58,13 +52,14 @@ func (q *quotas) reserve(client string) time.Duration {
 
 // sweep forgets the clients that have not sent anything for as long as it takes to fill their quota.
 func (q *quotas) sweep(now time.Time) {
-	if now.Sub(q.swept) < quotaSweep {
+	last := q.swept.Load()
+	if now.UnixNano()-last < int64(quotaSweep) || !q.swept.CompareAndSwap(last, now.UnixNano()) {
 		return
 	}
-	q.swept = now
-	for client, limiter := range q.clients {
-		if limiter.TokensAt(now) >= float64(q.burst) {
-			delete(q.clients, client)
+	q.clients.Range(func(client, limiter any) bool {
+		if limiter.(*rate.Limiter).TokensAt(now) >= float64(q.burst) { //nolint:forcetypeassert // only limiters are stored
+			q.clients.Delete(client)
 		}
-	}
+		return true
+	})
 }

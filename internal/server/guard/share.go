@@ -2,6 +2,7 @@ package guard
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
@@ -14,73 +15,101 @@ import (
 // each. Something is always left for the next.
 const shareOf, shareIn = 3, 4
 
-// shares divide a bound among tenants, and among the clients of each. Who holds nothing is forgotten.
+// shares divide a bound among tenants, and among the clients of each. Every call asks, so nobody waits for a lock: under
+// overload those who wait for one that is handed on in turn would be all that the gateway does. What two ask for in the
+// same instant may so be refused to both.
 type shares struct {
-	max int64
-
-	mu      sync.Mutex
-	used    int64
-	tenants map[string]*tenantShare
+	max  int64
+	used atomic.Int64
+	// tenants has a *tenantShare for each that holds something, and for some that did.
+	tenants sync.Map
+	// made counts the entries since those were last forgotten that hold nothing.
+	made  atomic.Int64
+	sweep sync.Mutex
 }
 
 type tenantShare struct {
-	used    int64
-	clients map[string]int64
+	used    atomic.Int64
+	clients sync.Map // *atomic.Int64 by client
 }
 
+// forgetAfter is how many new entries there may be until those that hold nothing are forgotten.
+const forgetAfter = 1000
+
 // take takes n of the bound for a client until release is called. It tells whether the client may have so much.
-func (s *shares) take(id identity.Identity, n int64) (release func(), ok bool) {
-	return s.takeUpTo(id, n, s.max)
-}
+func (s *shares) take(id identity.Identity, n int64) (release func(), ok bool) { return s.takeUpTo(id, n, s.max) }
 
 // takeUpTo takes n of the bound if the client then has no more than most.
 func (s *shares) takeUpTo(id identity.Identity, n, most int64) (release func(), ok bool) {
 	if n == 0 {
 		return func() {}, true
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	tenant := s.tenants[id.Tenant]
-	if tenant == nil {
-		tenant = &tenantShare{clients: map[string]int64{}}
-	}
-	client := tenant.clients[id.ClientID]
-	forTenant := share(s.max - (s.used - tenant.used))
-	forClient := share(forTenant - (tenant.used - client))
-	if s.used+n > s.max || tenant.used+n > forTenant || client+n > min(forClient, most) {
+	tenant, client := s.entries(id)
+	all, ofTenant := s.used.Load(), tenant.used.Load()
+	forTenant := share(s.max - (all - ofTenant))
+	ofClient := client.Add(n)
+	if ofClient > min(share(forTenant-(ofTenant-(ofClient-n))), most) {
+		client.Add(-n)
 		return nil, false
 	}
-	if s.tenants == nil {
-		s.tenants = map[string]*tenantShare{}
+	if tenant.used.Add(n) > forTenant {
+		tenant.used.Add(-n)
+		client.Add(-n)
+		return nil, false
 	}
-	s.tenants[id.Tenant] = tenant
-	s.used += n
-	tenant.used += n
-	tenant.clients[id.ClientID] = client + n
-	return sync.OnceFunc(func() { s.give(id, n) }), true
+	if s.used.Add(n) > s.max {
+		s.used.Add(-n)
+		tenant.used.Add(-n)
+		client.Add(-n)
+		return nil, false
+	}
+	return sync.OnceFunc(func() {
+		s.used.Add(-n)
+		tenant.used.Add(-n)
+		client.Add(-n)
+	}), true
 }
 
-// give gives back what was taken.
-func (s *shares) give(id identity.Identity, n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	tenant := s.tenants[id.Tenant]
-	s.used -= n
-	tenant.used -= n
-	if tenant.clients[id.ClientID] -= n; tenant.clients[id.ClientID] == 0 {
-		delete(tenant.clients, id.ClientID)
+// entries gives what a client and its tenant hold.
+func (s *shares) entries(id identity.Identity) (*tenantShare, *atomic.Int64) {
+	found, ok := s.tenants.Load(id.Tenant)
+	if !ok {
+		s.forget()
+		found, _ = s.tenants.LoadOrStore(id.Tenant, &tenantShare{})
 	}
-	if len(tenant.clients) == 0 {
-		delete(s.tenants, id.Tenant)
+	tenant := found.(*tenantShare) //nolint:forcetypeassert // only such are stored
+	if found, ok = tenant.clients.Load(id.ClientID); !ok {
+		s.forget()
+		found, _ = tenant.clients.LoadOrStore(id.ClientID, new(atomic.Int64))
 	}
+	return tenant, found.(*atomic.Int64) //nolint:forcetypeassert // only such are stored
+}
+
+// forget forgets, now and then, who holds nothing. Who begins to hold something in that instant is counted anew, and
+// has a second share until it gives the first one back.
+func (s *shares) forget() {
+	if s.made.Add(1) < forgetAfter || !s.sweep.TryLock() {
+		return
+	}
+	defer s.sweep.Unlock()
+	s.made.Store(0)
+	s.tenants.Range(func(id, found any) bool {
+		tenant := found.(*tenantShare) //nolint:forcetypeassert // only such are stored
+		tenant.clients.Range(func(id, used any) bool {
+			if used.(*atomic.Int64).Load() == 0 { //nolint:forcetypeassert // only such are stored
+				tenant.clients.Delete(id)
+			}
+			return true
+		})
+		if tenant.used.Load() == 0 {
+			s.tenants.Delete(id)
+		}
+		return true
+	})
 }
 
 // now gives how much of the bound is taken.
-func (s *shares) now() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.used
-}
+func (s *shares) now() int64 { return s.used.Load() }
 
 // share gives how much of what is left one may take, rounded up, so that a bound of one serves one.
 func share(left int64) int64 { return (left*shareOf + shareIn - 1) / shareIn }
