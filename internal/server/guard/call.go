@@ -92,6 +92,9 @@ func (g *Guard) begin(ctx context.Context, r rule, s sender) *call {
 // a place among those under way. Nothing of the request's body is looked at before.
 func (c *call) enter() error {
 	defer c.attach()
+	if err := c.ctx.Err(); err != nil {
+		return err // Its time was over before anybody got to it: it costs no more than that.
+	}
 	if err := checkHeaders(c.md); err != nil {
 		return err
 	}
