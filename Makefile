@@ -52,6 +52,14 @@ crash: ## Kill the gateway at every step, and 200 times at random
 chaos: ## Let one provider hang, then faults come and go at both, for MINUTES (3) each; SEED repeats a run
 	go test ./test/chaos -run '^(TestHangStaysWithItsProvider|TestMix)$$' -count 1 -v -timeout 60m -args -minutes $(or $(MINUTES),3) $(if $(SEED),-seed $(SEED))
 
+.PHONY: attack
+attack: ## Flood the gateway and measure its memory
+	go test ./test/overload -run 'TestAttacks|TestUnreadWatches' -count 1 -v -timeout 20m -args -full
+
+.PHONY: overload
+overload: ## Send ten times as many callers as the gateway serves best, for SECONDS_EACH (10)
+	go test ./test/overload -run 'TestOverload|TestRivals' -count 1 -v -timeout 20m -args -full -seconds $(or $(SECONDS_EACH),10)
+
 .PHONY: bench
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem $(TEST)

@@ -131,6 +131,7 @@ func runPlayedGateway(
 	if err != nil {
 		return err
 	}
+	cfg.Reflection = true // for clients: the printed key will do
 	cfg.Log = config.Log{Level: level, Format: "text"}
 	g, err := start(ctx, cfg, errOut)
 	if err != nil {

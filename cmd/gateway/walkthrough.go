@@ -17,7 +17,7 @@ func printWalkThrough(out io.Writer, a addresses, played []*sandboxes.Played) {
 	w.printf(`
 Kontor runs in front of %s, played on this machine. Stop with Ctrl-C.
 
-  REST %s   docs %[2]s/docs   gRPC %s (with reflection)   metrics %s/metrics
+  REST %s   docs %[2]s/docs   gRPC %s (with reflection, for clients)   metrics %s/metrics
   key  %s
 
 Paste these lines into another shell, one by one.

@@ -3,6 +3,8 @@ package coalesce
 import (
 	"context"
 	"sync"
+
+	"kontor.dev/kontor/internal/slot"
 )
 
 // Group lets concurrent calls that would do the same share one. Its zero value is ready; it must not be copied.
@@ -35,7 +37,7 @@ func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context) 
 		detached, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		call = &shared[T]{done: make(chan struct{}), cancel: cancel}
 		g.calls[key] = call
-		go g.run(detached, key, call, fn)
+		go g.run(detached, slot.Keep(ctx), key, call, fn)
 	}
 	call.waiters++
 	g.mu.Unlock()
@@ -53,7 +55,11 @@ func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context) 
 	}
 }
 
-func (g *Group[T]) run(ctx context.Context, key string, call *shared[T], fn func(context.Context) (T, error)) {
+// run makes the call, in the place of the first caller, until it is over.
+func (g *Group[T]) run(
+	ctx context.Context, free func(), key string, call *shared[T], fn func(context.Context) (T, error),
+) {
+	defer free()
 	defer func() {
 		call.panicked = recover()
 		call.cancel(nil)

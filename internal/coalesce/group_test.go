@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"kontor.dev/kontor/internal/slot"
 )
 
 type valueKey struct{}
@@ -104,4 +106,33 @@ func TestGroupPassesPanicsOn(t *testing.T) {
 		}
 	}()
 	g.Do(t.Context(), "a", func(context.Context) (int, error) { panic("boom") })
+}
+
+// TestGroupKeepsThePlace: a call takes up its first caller's place until it is over, whoever has left.
+func TestGroupKeepsThePlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g Group[int]
+		freed := false
+		place := slot.New(func() { freed = true })
+		ctx, leave := context.WithCancel(slot.With(t.Context(), place))
+		end := make(chan struct{})
+		go func() {
+			_, _ = g.Do(ctx, "a", func(context.Context) (int, error) {
+				<-end
+				return 0, nil
+			})
+			place.Done()
+		}()
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		if freed {
+			t.Error("the place is free although the call goes on")
+		}
+		close(end)
+		synctest.Wait()
+		if !freed {
+			t.Error("the place is never free")
+		}
+	})
 }

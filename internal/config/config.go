@@ -166,12 +166,20 @@ type Limits struct {
 	RequestsPerSecond int
 	// Burst is how many requests a client may send at once.
 	Burst int
-	// MaxInFlight is how many calls are answered at one time, streams aside.
+	// MaxInFlight is how many calls are answered at one time, streams aside. Of it, of MaxStreams and of MaxBodyBytes a
+	// tenant gets no more than three quarters of what others leave, and a client no more than three quarters of that.
 	MaxInFlight int
 	// MaxStreams is how many streams are open at one time.
 	MaxStreams int
-	// MaxRequestBytes is the size of the largest request.
+	// MaxRequestBytes is the size of the largest request, of those that may be large: documents, and accounts that are
+	// imported.
 	MaxRequestBytes int
+	// MaxBodyBytes is how many bytes of requests are held at one time.
+	MaxBodyBytes int
+	// MaxConnections is how many connections there are at one time, to each of the gRPC and HTTP listeners.
+	MaxConnections int
+	// MaxConnectionsPerAddress is how many of them come from one address.
+	MaxConnectionsPerAddress int
 	// Timeout is the deadline of a call whose caller sets none, streams aside.
 	Timeout time.Duration
 	// ConnectionAge is how long a gRPC connection lasts, give or take a tenth, so that callers spread over replicas.
@@ -235,14 +243,14 @@ func Defaults() Config {
 		Log:    Log{Level: slog.LevelInfo, Format: "json"},
 		Limits: Limits{
 			RequestsPerSecond: 500, Burst: 1000, MaxInFlight: 1000, MaxStreams: 20_000, MaxRequestBytes: 16 << 20,
+			MaxBodyBytes: 128 << 20, MaxConnections: 10_000, MaxConnectionsPerAddress: 1000,
 			Timeout: time.Minute, ConnectionAge: time.Hour, ConnectionAgeGrace: 5 * time.Minute,
 		},
-		Heartbeat:  15 * time.Second,
-		Polling:    Polling{MinInterval: 5 * time.Second, MaxInterval: 5 * time.Minute},
-		Webhooks:   true,
-		Reflection: true,
-		Audit:      Audit{Retention: 8760 * time.Hour},
-		Shutdown:   Shutdown{Timeout: 25 * time.Second},
+		Heartbeat: 15 * time.Second,
+		Polling:   Polling{MinInterval: 5 * time.Second, MaxInterval: 5 * time.Minute},
+		Webhooks:  true,
+		Audit:     Audit{Retention: 8760 * time.Hour},
+		Shutdown:  Shutdown{Timeout: 25 * time.Second},
 	}
 }
 

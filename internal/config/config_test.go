@@ -154,6 +154,7 @@ func TestEverythingSet(t *testing.T) {
 	}
 	if c.Limits != (config.Limits{
 		RequestsPerSecond: 10, Burst: 20, MaxInFlight: 30, MaxStreams: 40, MaxRequestBytes: 1 << 20,
+		MaxBodyBytes: 4 << 20, MaxConnections: 50, MaxConnectionsPerAddress: 5,
 		Timeout:       30 * time.Second,
 		ConnectionAge: 10 * time.Minute, ConnectionAgeGrace: time.Minute,
 	}) {
@@ -163,7 +164,7 @@ func TestEverythingSet(t *testing.T) {
 		t.Errorf("audit: %v", c.Audit)
 	}
 	if c.Telemetry.OTLPEndpoint != "http://collector:4317" || c.Heartbeat != 5*time.Second || c.Webhooks ||
-		c.Reflection ||
+		!c.Reflection ||
 		c.Polling != (config.Polling{
 			MinInterval: time.Second, MaxInterval: time.Minute, IdleInterval: 6 * time.Hour,
 		}) ||
@@ -213,7 +214,7 @@ func TestDefaults(t *testing.T) {
 	}
 	if c.Store.Reveal() != "sqlite:./data/kontor.db" || c.Listen.GRPC != "127.0.0.1:9090" ||
 		c.Listen.HTTP != "127.0.0.1:8080" ||
-		c.Listen.Admin != "127.0.0.1:8081" || c.Heartbeat != 15*time.Second || !c.Webhooks || !c.Reflection ||
+		c.Listen.Admin != "127.0.0.1:8081" || c.Heartbeat != 15*time.Second || !c.Webhooks || c.Reflection ||
 		c.TLS != nil ||
 		c.Audit.Retention != 365*24*time.Hour {
 		t.Errorf("defaults differ from the design: %+v", c)

@@ -213,8 +213,13 @@ func badValues(text string) (all []mutation) {
 	for _, bad := range []string{"0", "-1", "1.5", "many", "99999999"} {
 		add("requests_per_second: 10", "requests_per_second: "+bad, "limits.requests_per_second")
 		add("max_streams: 40", "max_streams: "+bad, "limits.max_streams")
+		add("max_connections: 50", "max_connections: "+bad, "limits.max_connections")
+		add("max_connections_per_address: 5", "max_connections_per_address: "+bad,
+			"limits.max_connections_per_address")
 	}
 	add("max_request_bytes: 1048576", "max_request_bytes: 10", "limits.max_request_bytes")
+	add("max_body_bytes: 4194304", "max_body_bytes: 10", "limits.max_body_bytes")
+	add("max_body_bytes: 4194304", "max_body_bytes: 2097151", "limits.max_body_bytes")
 	for _, bad := range []string{"5", "5 s", "-5s", "1h", "soon"} {
 		add("heartbeat: 5s", "heartbeat: "+bad, "heartbeat")
 	}
@@ -223,7 +228,7 @@ func badValues(text string) (all []mutation) {
 	add("min_interval: 1s", "min_interval: 5", "polling.min_interval")
 	add("otlp_endpoint: http://collector:4317", "otlp_endpoint: collector", "telemetry.otlp_endpoint")
 	add("webhooks: off", "webhooks: maybe", "webhooks")
-	add("reflection: false", "reflection: 0", "reflection")
+	add("reflection: true", "reflection: 0", "reflection")
 	add("delay: 2s", "delay: 2", "shutdown.delay")
 	for _, bad := range []string{"90", "90d", "-1h", "175201h"} {
 		add("retention: 2160h", "retention: "+bad, "audit.retention")

@@ -268,15 +268,27 @@ func issuers(v value) []OIDC {
 
 func limits(v value, l *Limits) {
 	v.object(fields{
-		"requests_per_second":  scalar(&l.RequestsPerSecond, number(1, 1_000_000)),
-		"burst":                scalar(&l.Burst, number(1, 1_000_000)),
-		"max_in_flight":        scalar(&l.MaxInFlight, number(1, 1_000_000)),
-		"max_streams":          scalar(&l.MaxStreams, number(1, 1_000_000)),
-		"max_request_bytes":    scalar(&l.MaxRequestBytes, number(1<<10, 1<<30)),
-		"timeout":              scalar(&l.Timeout, duration(time.Second, time.Hour)),
-		"connection_age":       scalar(&l.ConnectionAge, duration(0, 30*24*time.Hour)),
-		"connection_age_grace": scalar(&l.ConnectionAgeGrace, duration(time.Second, 24*time.Hour)),
+		"requests_per_second":         scalar(&l.RequestsPerSecond, number(1, 1_000_000)),
+		"burst":                       scalar(&l.Burst, number(1, 1_000_000)),
+		"max_in_flight":               scalar(&l.MaxInFlight, number(1, 1_000_000)),
+		"max_streams":                 scalar(&l.MaxStreams, number(1, 1_000_000)),
+		"max_request_bytes":           scalar(&l.MaxRequestBytes, number(1<<10, 1<<30)),
+		"max_body_bytes":              scalar(&l.MaxBodyBytes, number(1<<10, 1<<30)),
+		"max_connections":             scalar(&l.MaxConnections, number(1, 1_000_000)),
+		"max_connections_per_address": scalar(&l.MaxConnectionsPerAddress, number(1, 1_000_000)),
+		"timeout":                     scalar(&l.Timeout, duration(time.Second, time.Hour)),
+		"connection_age":              scalar(&l.ConnectionAge, duration(0, 30*24*time.Hour)),
+		"connection_age_grace":        scalar(&l.ConnectionAgeGrace, duration(time.Second, 24*time.Hour)),
 	})
+	if l.MaxBodyBytes < 2*l.MaxRequestBytes {
+		small := func(v value) {
+			v.problem("max_body_bytes must be at least twice max_request_bytes, or a client's share may hold no request")
+		}
+		before := len(v.parser.problems)
+		if v.at("max_body_bytes", small); len(v.parser.problems) == before {
+			v.at("max_request_bytes", small)
+		}
+	}
 }
 
 var plainID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)

@@ -47,6 +47,31 @@ type Attempt struct {
 	intent   string
 	resource string // what the newest intent is for
 	pinned   bool   // the record has its answer
+	// goingOn says that the work goes on without its caller; keepOn makes it so, if the caller has not left yet.
+	goingOn bool
+	keepOn  func() bool
+	// until is the caller's deadline, zero for none.
+	until time.Time
+}
+
+// Update writes to the store, and no later than the caller waits as long as the work ends with its caller.
+func (a *Attempt) Update(ctx context.Context, fn func(store.Tx) error) error {
+	if !a.goingOn && !a.until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, a.until)
+		defer cancel()
+	}
+	return a.runner.Store.Update(ctx, a.Tenant, fn)
+}
+
+// GoOn has the work go on from here even if its caller leaves: something is about to happen that must be recorded.
+// When the caller has left already, it answers the error of the work's context, and nothing must happen.
+func (a *Attempt) GoOn(ctx context.Context) error {
+	if !a.goingOn && a.keepOn != nil && !a.keepOn() {
+		return ctx.Err()
+	}
+	a.goingOn = true
+	return nil
 }
 
 // id identifies the record in this process.
@@ -210,8 +235,11 @@ func (a *Attempt) Intend(
 	if a.key != "" && !a.Repeatable {
 		intent.IdempotencyMethod, intent.IdempotencyKey = a.method, a.key
 	}
-	err := a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
+	err := a.Update(ctx, func(tx store.Tx) error {
 		if err := a.Own(tx); err != nil {
+			return err
+		}
+		if err := a.GoOn(ctx); err != nil {
 			return err
 		}
 		// The transaction may have waited for others: a lease from before that would be over too soon.

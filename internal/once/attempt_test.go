@@ -16,6 +16,7 @@ import (
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/slot"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
 )
@@ -151,5 +152,76 @@ func TestProviderKeyIsTheRequests(t *testing.T) {
 	}
 	if len(keys) != 4 {
 		t.Error("two requests have the same key at the provider, or the same id")
+	}
+}
+
+// TestDetachedWorkKeepsItsPlace: work that goes on without its caller takes up the caller's place until it is over.
+func TestDetachedWorkKeepsItsPlace(t *testing.T) {
+	p := live(t)(time.Now())
+	freed := make(chan struct{})
+	place := slot.New(func() { close(freed) })
+	ctx, leave := context.WithCancel(slot.With(p.ctx, place))
+	begun, end := make(chan struct{}), make(chan struct{})
+	left := make(chan error)
+	go func() {
+		_, err := Detached(ctx, p.Runner, func(context.Context) (int, error) {
+			close(begun)
+			<-end
+			return 0, nil
+		})
+		left <- err
+	}()
+	<-begun
+	leave()
+	if err := <-left; err == nil {
+		t.Error("who left got an answer")
+	}
+	place.Done()
+	select {
+	case <-freed:
+		t.Error("the place is free although the work goes on")
+	default:
+	}
+	close(end)
+	<-freed
+}
+
+// TestWorkEndsWithItsCaller: until something is about to happen nobody's work is done any more, and the key is free;
+// from then on it goes on.
+func TestWorkEndsWithItsCaller(t *testing.T) {
+	for _, goesOn := range []bool{false, true} {
+		p := live(t)(time.Now())
+		ctx, leave := context.WithCancel(p.ctx)
+		ended, result := make(chan struct{}), error(nil)
+		request := &customerv1.CreateCustomerRequest{
+			Customer: &customerv1.Customer{Reference: "r"}, RequestId: testKey,
+		}
+		_, err := Do(ctx, p.Runner, "CreateCustomer", request, func(
+			ctx context.Context, a *Attempt,
+		) (*customerv1.Customer, error) {
+			defer close(ended)
+			if goesOn {
+				if err := a.GoOn(ctx); err != nil {
+					t.Error(err)
+				}
+			}
+			leave()
+			if !goesOn {
+				<-ctx.Done()
+				if a.GoOn(ctx) == nil {
+					t.Error("it goes on without a caller")
+				}
+			}
+			result = p.Store.Update(ctx, "t", func(store.Tx) error { return nil })
+			return nil, result
+		})
+		<-ended
+		p.running.Wait()
+		if err == nil || (result == nil) != goesOn {
+			t.Errorf("goes on %t: the caller got %v, the work %v", goesOn, err, result)
+		}
+		if _, err := p.call("r", nil); err != nil {
+			t.Errorf("goes on %t: the key is not free: %v", goesOn, err)
+		}
 	}
 }

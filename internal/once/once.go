@@ -28,6 +28,7 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/slot"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -71,7 +72,8 @@ type keyed interface {
 }
 
 // Do runs a creating request. With an idempotency key, the same request gives the same answer, work that is
-// under way is waited for, and another request with the key is refused. The work goes on when the caller
+// under way is waited for, and another request with the key is refused. Until Attempt.Intend, or Attempt.GoOn, the
+// work ends with its caller: nothing has happened, and nobody waits for it. From then on it goes on when the caller
 // leaves, so that what happens at the provider is recorded.
 //
 // work must commit its result in a transaction that calls Attempt.Done, so that result and answer become
@@ -89,9 +91,11 @@ func Do[Req keyed, Resp proto.Message](
 	}
 	a.key = r.hashKey(a.Tenant, method, a.key)
 	if a.key == "" {
-		return Detached(ctx, r, func(ctx context.Context) (Resp, error) {
+		return Detached(ctx, r, func(detached context.Context) (Resp, error) {
 			defer r.enter(a.owner)()
-			return work(ctx, a)
+			working, end := a.follow(ctx, detached)
+			defer end()
+			return work(working, a)
 		})
 	}
 	request, err := r.requestLookup(a.Tenant, method, req)
@@ -110,15 +114,28 @@ func Do[Req keyed, Resp proto.Message](
 		release()
 		return replay[Resp](answer, err)
 	}
-	return Detached(ctx, r, func(ctx context.Context) (Resp, error) {
+	return Detached(ctx, r, func(detached context.Context) (Resp, error) {
 		defer release()
 		defer leave()
-		resp, err := work(ctx, a)
+		working, end := a.follow(ctx, detached)
+		defer end()
+		resp, err := work(working, a)
 		if err != nil {
-			err = errTakenOver(a.failed(ctx, err))
+			err = errTakenOver(a.failed(detached, err))
 		}
 		return resp, err
 	})
+}
+
+// follow gives the context of the attempt's work: it ends with the caller's until the work goes on by itself.
+func (a *Attempt) follow(caller, detached context.Context) (working context.Context, end func()) {
+	working, cancel := context.WithCancel(detached)
+	a.keepOn = context.AfterFunc(caller, cancel)
+	a.until, _ = caller.Deadline()
+	return working, func() {
+		a.keepOn()
+		cancel()
+	}
 }
 
 // enter notes that an attempt is at work, so that its leases are renewed until leave is called.
@@ -164,7 +181,9 @@ func Detached[Resp any](ctx context.Context, r *Runner, work func(context.Contex
 		err  error
 	}
 	results := make(chan result, 1)
+	free := slot.Keep(ctx) // The work takes up its caller's place, also when that one has left.
 	r.running.Go(func() {
+		defer free()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 		defer cancel()
 		var done result

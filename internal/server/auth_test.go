@@ -168,13 +168,18 @@ func TestKeys(t *testing.T) {
 	for _, bad := range [][]string{
 		{allKey}, {"Basic " + allKey}, {"Bearer"}, {"Bearer "}, {"Bearer  " + allKey}, {"Bearer " + allKey + " x"},
 		{"Bearer " + allKey + "," + allKey},
-		{"Bearer " + strings.ToUpper(allKey)}, {"Bearer " + allKey + strings.Repeat("x", 9000)},
-		{"Bearer " + allKey, "Bearer " + allKey},
-		{"Bearer " + nobodyKey, "Bearer " + allKey}, {""}, {"Bearer " + string([]byte(allKey)[:6])},
+		{"Bearer " + strings.ToUpper(allKey)}, {""}, {"Bearer " + string([]byte(allKey)[:6])},
 	} {
 		if err := get(bad...); kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED {
 			t.Errorf("%q is let in: %v", bad, err)
 		}
+	}
+	for what, bad := range map[string][]string{
+		"too long": {"Bearer " + allKey + strings.Repeat("x", 9000)},
+		"twice":    {"Bearer " + allKey, "Bearer " + allKey},
+		"another":  {"Bearer " + nobodyKey, "Bearer " + allKey},
+	} {
+		invalid(t, what, get(bad...), "authorization")
 	}
 }
 

@@ -1,9 +1,13 @@
 package server
 
 import (
+	"net"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
+
+	"kontor.dev/kontor/internal/server/guard"
 )
 
 // ShortenTimeouts sets how long callers may take, for one test.
@@ -16,3 +20,19 @@ func ShortenTimeouts(t *testing.T, body, write time.Duration) {
 
 // Handler gives what answers requests of the HTTP listener.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
+
+// ShortenIdle sets how long a connection may be idle, for one test.
+func ShortenIdle(t *testing.T, idle time.Duration) {
+	t.Helper()
+	old := idleTimeout
+	idleTimeout = idle
+	t.Cleanup(func() { idleTimeout = old })
+}
+
+// Usage tells what callers take up now.
+func (s *Server) Usage() guard.Usage { return s.guard.Usage() }
+
+// Bounded gives a listener whose connections are bounded.
+func Bounded(l net.Listener, most, perAddress int, exempt func(netip.Addr) bool) net.Listener {
+	return connections{max: most, perAddress: perAddress, exempt: exempt}.listener(l)
+}

@@ -21,14 +21,16 @@ import (
 // Bounds of HTTP that nobody needs to set.
 const (
 	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10
+	maxHeader     = 32 << 10
+	// maxAdminConnections bounds those of probes and of whoever collects metrics.
+	maxAdminConnections = 200
 )
 
 // Bounds of how long callers may take. Tests shorten them.
 var (
 	bodyTimeout  = time.Minute      // of a body, from the end of the header to its last byte
 	writeTimeout = 30 * time.Second // of one write to a stream, and of an answer beyond the time to make it
+	idleTimeout  = 2 * time.Minute  // of a connection without a request
 )
 
 // exchange is one HTTP request and its answer.
@@ -37,10 +39,8 @@ type exchange struct {
 	controller *http.ResponseController
 	status     int
 	// rpc says that the guard has the request and writes its line in the access log; streaming, that the answer is a
-	// stream; known, that its sender was authenticated, or shows a token of a callback that there is.
+	// stream; known, that its sender shows a token of a callback that there is.
 	rpc, streaming, known bool
-	// refused is why its sender was not authenticated, nil when that was not asked or not so.
-	refused error
 }
 
 type exchangeKey struct{}
@@ -51,22 +51,21 @@ func exchangeOf(ctx context.Context) *exchange {
 	return e
 }
 
-// handled notes that the guard takes the request over. A stream has no end to wait for, so no deadline for it either.
+// admitted notes that the guard decides on the request, and writes its line in the access log.
+func (e *exchange) admitted() {
+	if e != nil {
+		e.rpc = true
+	}
+}
+
+// handled notes that the request's call begins. A stream has no end to wait for, so no deadline for it either.
 func (e *exchange) handled(stream bool) {
 	if e == nil {
 		return
 	}
-	e.rpc = true
 	if stream {
 		e.streaming = true
 		_ = e.controller.SetWriteDeadline(time.Time{})
-	}
-}
-
-// admitted notes what became of finding out who sent the request.
-func (e *exchange) admitted(err error) {
-	if e != nil {
-		e.known, e.refused = err == nil, guard.Refused(err)
 	}
 }
 
@@ -181,9 +180,6 @@ func (d entrance) log(r *http.Request, e *exchange, begun time.Time) {
 		slog.String("route", route(r)), slog.Int("status", e.status),
 		slog.Float64("duration_ms", guard.Milliseconds(time.Since(begun))),
 		slog.String("request_id", identity.RequestID(r.Context())), slog.String("peer", identity.Peer(r.Context())),
-	}
-	if e.refused != nil {
-		attrs = append(attrs, slog.String("cause", guard.CauseText(e.refused)))
 	}
 	d.telemetry.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 }

@@ -24,9 +24,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
 
 	kontor "kontor.dev/kontor"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
@@ -234,7 +236,7 @@ func TestLargeHeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("X-Large", strings.Repeat("x", 128<<10))
+	r.Header.Set("X-Large", strings.Repeat("x", 40<<10))
 	if got := read(t, r); got.status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("%d", got.status)
 	}
@@ -274,6 +276,7 @@ func TestAdmin(t *testing.T) {
 	}
 	h.do(t, "GET", "/v1/consents/1", allKey, "")
 	h.do(t, "GET", "/v1/consents/1", "", "")
+	h.do(t, "GET", "/v1/nothing", "", "")
 	h.do(t, "GET", "/docs", "", "")
 	h.do(t, "POST", "/callbacks/fimento/webhook/"+canary, "", "")
 	_, _ = h.client.GetConsent(as(t.Context(), allKey), &consentv1.GetConsentRequest{Name: "bad"})
@@ -285,7 +288,9 @@ func TestAdmin(t *testing.T) {
 			`,transport="grpc"} 1`,
 		`kontor_http_requests_total{route="GET /docs",status="200"} 1`,
 		`kontor_http_requests_total{route="POST /callbacks/{provider}/webhook/{token}",status="404"} 1`,
-		`kontor_http_requests_total{route="/v1/",status="401"} 1`,
+		`kontor_http_requests_total{route="/v1/",status="404"} 1`,
+		`kontor_rpc_requests_total{code="Unauthenticated",method="GetConsent",reason="UNAUTHENTICATED",` + of +
+			`,transport="rest"} 1`,
 		`go_goroutines`, `process_start_time_seconds`,
 	} {
 		if !strings.Contains(r.body, want) {
@@ -316,17 +321,33 @@ func TestHealthAndReflection(t *testing.T) {
 				t.Errorf("health of %q: %v, %v", service, answer, err)
 			}
 		}
-		stream, err := reflectionpb.NewServerReflectionClient(h.conn).ServerReflectionInfo(t.Context())
-		if err != nil {
-			t.Fatal(err)
+		ask := func(ctx context.Context) (string, error) {
+			stream, err := reflectionpb.NewServerReflectionClient(h.conn).ServerReflectionInfo(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = stream.Send(&reflectionpb.ServerReflectionRequest{
+				MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{},
+			})
+			answer, err := stream.Recv()
+			return answer.GetListServicesResponse().String(), err
 		}
-		_ = stream.Send(&reflectionpb.ServerReflectionRequest{
-			MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{},
-		})
-		answer, err := stream.Recv()
-		if names := answer.GetListServicesResponse().String(); on != (err == nil &&
-			strings.Contains(names, "kontor.consent.v1.ConsentService")) {
+		// The least of scopes will do, but nothing less than a key.
+		names, err := ask(as(t.Context(), readerKey))
+		if on != (err == nil && strings.Contains(names, "kontor.consent.v1.ConsentService")) {
 			t.Errorf("reflection %t: %s, %v", on, names, err)
+		}
+		if names, err := ask(t.Context()); err == nil {
+			t.Errorf("reflection %t without a key: %s", on, names)
+		}
+		for what, ctx := range map[string]context.Context{"a stranger": t.Context(), "a client": as(t.Context(), allKey)} {
+			watch, err := healthpb.NewHealthClient(h.conn).Watch(ctx, &healthpb.HealthCheckRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := watch.Recv(); status.Code(err) != codes.Unimplemented {
+				t.Errorf("%s watches the health: %v", what, err)
+			}
 		}
 	}
 }

@@ -14,15 +14,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/reflection"
 
 	"kontor.dev/kontor/internal/api"
 	"kontor.dev/kontor/internal/config"
-	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/server/guard"
 	"kontor.dev/kontor/internal/server/inproc"
 	"kontor.dev/kontor/internal/server/origin"
@@ -32,7 +27,7 @@ import (
 
 // Options are what a server is made of.
 type Options struct {
-	// Listen, Limits, Shutdown, TLS, CORS and Reflection come from the configuration.
+	// Listen, Limits, Shutdown, TLS, CORS and Reflection (of gRPC, for clients) come from the configuration.
 	Listen     config.Listen
 	Limits     config.Limits
 	Shutdown   config.Shutdown
@@ -86,8 +81,8 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	g, err := guard.New(guard.Options{
-		Services: services, Authenticator: o.Authenticator, Limits: o.Limits, Telemetry: o.Telemetry, Audit: o.Audit,
-		Proxies: o.Proxies,
+		Services: services, Authenticator: o.Authenticator, Limits: o.Limits, BodyTimeout: bodyTimeout,
+		Telemetry: o.Telemetry, Audit: o.Audit, Proxies: o.Proxies,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
@@ -105,56 +100,18 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Bounds of gRPC connections that nobody needs to set.
-const (
-	maxStreamsPerConnection = 256
-	minPing                 = 10 * time.Second // callers who ping more often are cut off
-	pingAfter               = time.Minute      // of silence, to notice a caller that is gone
-	pingTimeout             = 20 * time.Second
-	connectTimeout          = 10 * time.Second
-)
-
-func (s *Server) newGRPC() {
-	options := []grpc.ServerOption{
-		grpc.ForceServerCodecV2(guard.Codec()),
-		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
-		grpc.MaxRecvMsgSize(s.options.Limits.MaxRequestBytes),
-		grpc.MaxHeaderListSize(maxHeader),
-		grpc.ConnectionTimeout(connectTimeout),
-		grpc.UnknownServiceHandler(s.guard.Unknown),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{
-			// The library takes zero for "for ever", and spreads the age by a tenth.
-			MaxConnectionAge:      s.options.Limits.ConnectionAge,
-			MaxConnectionAgeGrace: s.options.Limits.ConnectionAgeGrace,
-			Time:                  pingAfter,
-			Timeout:               pingTimeout,
-		}),
-	}
-	if s.certificates != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(s.certificates.forGRPC())))
-	}
-	s.grpc = grpc.NewServer(options...)
-	s.guard.Register(s.grpc)
-	for _, service := range api.Services() {
-		s.health.SetServingStatus(service.Desc.ServiceName, healthpb.HealthCheckResponse_SERVING)
-	}
-	healthpb.RegisterHealthServer(s.grpc, s.health)
-	if s.options.Reflection {
-		reflection.Register(s.grpc)
-	}
-}
-
 func (s *Server) newHTTP() error {
 	channel := inproc.New(func(ctx context.Context, stream bool) { exchangeOf(ctx).handled(stream) })
 	s.guard.Register(channel)
 	front, err := rest.New(context.Background(), channel, rest.Options{
-		MaxBody: int64(s.options.Limits.MaxRequestBytes),
-		Admit: func(r *http.Request) (context.Context, error) {
-			ctx, err := s.guard.Admit(r.Context(), identity.Peer(r.Context()), r.Header.Values("Authorization"))
+		Admit: func(r *http.Request, method string) (rest.Admission, error) {
+			exchangeOf(r.Context()).admitted()
+			a, err := s.guard.Admit(r.Context(), guard.Head{Method: method, Header: r.Header})
+			if err != nil {
+				return nil, err
+			}
 			r.Header.Del("Authorization") // the admission stands for it, and no service needs to see a key
-			exchangeOf(r.Context()).admitted(err)
-			return ctx, err
+			return a, nil
 		},
 	})
 	if err != nil {
@@ -176,12 +133,17 @@ func (s *Server) newHTTP() error {
 	s.http = newHTTPServer(door.before(public))
 	ready := readiness{checks: s.options.Ready, degraded: s.options.Degraded, draining: &s.draining}
 	s.admin = newHTTPServer(admin(s.options.Telemetry, ready))
+	s.admin.WriteTimeout = writeTimeout
 	return nil
 }
 
 func newHTTPServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreamsPerConnection, MaxReceiveBufferPerConnection: maxUnread,
+			MaxReceiveBufferPerStream: maxUnread,
+		},
 		// What net/http says of bad requests may quote them.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
@@ -189,20 +151,27 @@ func newHTTPServer(handler http.Handler) *http.Server {
 
 // Start binds the three listeners and serves on them. When one cannot be bound, none is.
 func (s *Server) Start() error {
+	limits := s.options.Limits
+	public := connections{
+		max: limits.MaxConnections, perAddress: limits.MaxConnectionsPerAddress, exempt: s.options.Proxies.Trust,
+	}
+	ofGRPC := public
+	ofGRPC.writeTimeout = writeTimeout
 	for _, bind := range []struct {
 		name, address string
+		bounds        connections
 		listener      *net.Listener
 	}{
-		{"grpc", s.options.Listen.GRPC, &s.listeners.grpc},
-		{"http", s.options.Listen.HTTP, &s.listeners.http},
-		{"admin", s.options.Listen.Admin, &s.listeners.admin},
+		{"grpc", s.options.Listen.GRPC, ofGRPC, &s.listeners.grpc},
+		{"http", s.options.Listen.HTTP, public, &s.listeners.http},
+		{"admin", s.options.Listen.Admin, connections{max: maxAdminConnections}, &s.listeners.admin},
 	} {
 		listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", bind.address)
 		if err != nil {
 			s.closeListeners()
 			return fmt.Errorf("server: listen.%s: %w", bind.name, err)
 		}
-		*bind.listener = listener
+		*bind.listener = bind.bounds.listener(listener)
 	}
 	serve := func(run func() error) {
 		go func() {

@@ -108,19 +108,22 @@ func TestStop(t *testing.T) {
 // TestDrain makes sure that load balancers hear of a stop before anything is refused.
 func TestDrain(t *testing.T) {
 	h := start(t, func(o *server.Options) { o.Shutdown.Delay = time.Hour })
-	watch, err := healthpb.NewHealthClient(h.conn).Watch(t.Context(), &healthpb.HealthCheckRequest{})
-	if err != nil {
-		t.Fatal(err)
+	health := func() healthpb.HealthCheckResponse_ServingStatus {
+		answer, err := healthpb.NewHealthClient(h.conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
+		if err != nil {
+			t.Errorf("health: %v", err)
+		}
+		return answer.GetStatus()
 	}
-	if answer, err := watch.Recv(); err != nil || answer.GetStatus() != healthpb.HealthCheckResponse_SERVING {
-		t.Fatalf("before: %v, %v", answer, err)
+	if before := health(); before != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("before: %v", before)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- h.Stop(ctx) }()
-	if answer, err := watch.Recv(); err != nil || answer.GetStatus() != healthpb.HealthCheckResponse_NOT_SERVING {
-		t.Errorf("while draining: %v, %v", answer, err)
-	}
+	eventually(t, "its health says that it is draining", func() bool {
+		return health() == healthpb.HealthCheckResponse_NOT_SERVING
+	})
 	if r := h.adminGet(t, "/readyz"); r.status != 503 || !strings.Contains(r.body, `"stopping"`) {
 		t.Errorf("readiness while draining: %d %s", r.status, r.body)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"time"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
@@ -67,12 +68,18 @@ func (s *Store) Translate(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 		return ctx.Err()
+	case errors.Is(err, store.ErrBusy):
+		return kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED, "too many calls wait for the gateway's store",
+			kerr.WithRetry(storeRetry))
 	case errors.Is(err, store.ErrConflict):
 		return kerr.New(errorv1.Error_ETAG_MISMATCH, "the resource changed meanwhile; try again")
 	}
 	s.Log.ErrorContext(ctx, "store failed", "error", err.Error(), "request_id", identity.RequestID(ctx))
-	return kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the gateway's store did not answer")
+	return kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the gateway's store did not answer", kerr.WithRetry(storeRetry))
 }
+
+// storeRetry is when a caller should come back whom the store did not answer.
+const storeRetry = time.Second
 
 // AllRows reads a list to its end.
 func AllRows[Row any](list func(store.Page) ([]Row, error), id func(Row) string) ([]Row, error) {

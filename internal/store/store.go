@@ -64,6 +64,9 @@ var (
 	ErrExists = errors.New("store: exists already")
 	// ErrConflict says that the row changed since it was read. Update runs its function again before it returns this.
 	ErrConflict = errors.New("store: changed since it was read")
+	// ErrBusy says that too many wait to write, or so many that the context would end before it is this one's turn.
+	// Nothing was done.
+	ErrBusy = errors.New("store: too many wait to write")
 	// ErrClaimed says that somebody else is at work on the row and their lease has not run out.
 	ErrClaimed = errors.New("store: claimed by another")
 	// ErrClaimLost says that a claim or lease ran out and somebody else has taken the row over.

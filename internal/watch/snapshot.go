@@ -36,6 +36,7 @@ func SendAll[Row, M any](
 			if err := send(held[0], ""); err != nil {
 				return at, true, err
 			}
+			clear(held[:1]) // Who waits to send the next one holds no more than what is left.
 			held = held[1:]
 		}
 		if len(page) < Batch {

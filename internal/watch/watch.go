@@ -26,8 +26,9 @@ type Streams struct {
 	Heartbeat time.Duration
 }
 
-// Batch is how many entries of a log, or rows of a snapshot, are read at once.
-const Batch = 100
+// Batch is how many entries of a log, or rows of a snapshot, are read at once. Each stream whose reader does not read
+// holds so many, so they are few.
+const Batch = 25
 
 // Topic is what a stream is about: one resource, or with an empty ID all of the tenant's.
 type Topic struct{ Tenant, ID string }

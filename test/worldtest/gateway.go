@@ -201,6 +201,18 @@ func (g *Gateway) Kill() {
 	<-g.ended
 }
 
+// Resident is how many bytes of memory the gateway has in use, 0 where the system does not tell.
+func (g *Gateway) Resident() int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.process.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	var kilobytes int64
+	_, _ = fmt.Sscan(rest, &kilobytes)
+	return kilobytes << 10
+}
+
 // Metrics are what the gateway measures.
 func (g *Gateway) Metrics() ([]byte, error) {
 	resp, err := http.Get(g.Admin + "/metrics")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"io"
+	"net/http"
 	"reflect"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/server/inproc"
+	"kontor.dev/kontor/internal/server/origin"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -27,11 +29,15 @@ const bearerKey = "Bearer key"
 // consents keeps the context of the last call.
 type consents struct {
 	consentv1.UnimplementedConsentServiceServer
-	last context.Context
+	last   context.Context
+	during func(context.Context) // what a call does, nil for nothing
 }
 
 func (c *consents) GetConsent(ctx context.Context, _ *consentv1.GetConsentRequest) (*consentv1.Consent, error) {
 	c.last = ctx
+	if c.during != nil {
+		c.during(ctx)
+	}
 	return &consentv1.Consent{}, nil
 }
 
@@ -77,7 +83,7 @@ func newGuarded(t *testing.T) *guarded {
 		services = append(services, implementation)
 	}
 	g.Guard, err = New(Options{Services: services, Authenticator: g.authenticator, Limits: config.Defaults().Limits,
-		Telemetry: tel})
+		BodyTimeout: time.Minute, Telemetry: tel})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,28 +101,61 @@ func (g *guarded) get(ctx context.Context) error {
 	return err
 }
 
+// head is that of a request for one consent.
+func head(authorization ...string) Head {
+	return Head{
+		Method: consentv1.ConsentService_GetConsent_FullMethodName,
+		Header: http.Header{"Authorization": authorization},
+	}
+}
+
+// admit lets a request for one consent in.
+func (g *guarded) admit(t *testing.T) *Admission {
+	t.Helper()
+	from := origin.Proxies(nil).Of("192.0.2.1:5", nil, nil)
+	a, err := g.Admit(origin.With(t.Context(), from), head(bearerKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Done)
+	return a
+}
+
 // TestAdmissionIsBelieved: who was let in once is not asked again, and is who the service sees.
 func TestAdmissionIsBelieved(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
-	ctx, err := g.Admit(t.Context(), "192.0.2.1:5", []string{bearerKey})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := g.get(ctx); err != nil {
+	a := g.admit(t)
+	if err := g.get(a.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if g.authenticator.asked != 1 {
 		t.Errorf("the caller was authenticated %d times", g.authenticator.asked)
 	}
 	if id := identity.From(g.consents.last); id.ClientID != "reader" || id.Tenant != "one" ||
-		identity.Peer(g.consents.last) != "192.0.2.1:5" {
+		identity.Peer(g.consents.last) != "192.0.2.1" {
 		t.Errorf("the service sees %+v from %s", id, identity.Peer(g.consents.last))
 	}
-	// It is who they are, not what they may do.
-	_, err = consentv1.NewConsentServiceClient(g.channel).RevokeConsent(ctx,
+	// It is for one call.
+	if err := g.get(a.Context()); kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED {
+		t.Errorf("a second call: %v", err)
+	}
+}
+
+// TestAdmissionIsForOneMethod: what was admitted for one method is nothing for another one.
+func TestAdmissionIsForOneMethod(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	a := g.admit(t)
+	_, err := consentv1.NewConsentServiceClient(g.channel).RevokeConsent(a.Context(),
 		&consentv1.RevokeConsentRequest{Name: "consents/1"})
-	if kerr.Reason(err) != errorv1.Error_SCOPE_MISSING {
+	if kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED {
+		t.Errorf("another method: %v", err)
+	}
+	// It is decided before the body: who has no scope gets no admission.
+	h := head(bearerKey)
+	h.Method = consentv1.ConsentService_RevokeConsent_FullMethodName
+	if _, err := g.Admit(t.Context(), h); kerr.Reason(err) != errorv1.Error_SCOPE_MISSING {
 		t.Errorf("without the scope: %v", err)
 	}
 }
@@ -125,15 +164,8 @@ func TestAdmissionIsBelieved(t *testing.T) {
 func TestWhatIsNoAdmission(t *testing.T) {
 	t.Parallel()
 	g, other := newGuarded(t), newGuarded(t)
-	elsewhere, err := other.Admit(t.Context(), "", []string{bearerKey})
-	if err != nil {
-		t.Fatal(err)
-	}
-	late, err := g.Admit(t.Context(), "", []string{bearerKey})
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused, err := g.Admit(t.Context(), "", []string{"Bearer other"})
+	elsewhere, late := other.admit(t).Context(), g.admit(t).Context()
+	refused, err := g.Admit(t.Context(), head("Bearer other"))
 	if kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED || refused != nil {
 		t.Errorf("a wrong key gives %v, %v", refused, err)
 	}
@@ -143,7 +175,7 @@ func TestWhatIsNoAdmission(t *testing.T) {
 		"nothing":         t.Context(),
 		"another guard's": elsewhere,
 		"an identity":     identity.With(t.Context(), id),
-		"a value":         context.WithValue(t.Context(), admissionKey{}, &admission{g.Guard, id, ""}),
+		"a value":         context.WithValue(t.Context(), admissionKey{}, &Admission{call: &call{guard: g.Guard, client: id}}),
 		"metadata of a name": metadata.AppendToOutgoingContext(t.Context(), "admission", "reader", "client",
 			"reader"),
 		"a received admission":  metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", bearerKey)),
@@ -171,16 +203,13 @@ func TestAdmissionEnds(t *testing.T) {
 	g := newGuarded(t)
 	now := time.Now()
 	g.clock, g.authenticator.expires = func() time.Time { return now }, now.Add(time.Minute)
-	ctx, err := g.Admit(t.Context(), "", []string{bearerKey})
-	if err != nil {
-		t.Fatal(err)
-	}
+	first, second := g.admit(t), g.admit(t)
 	now = now.Add(time.Minute)
-	if err := g.get(ctx); err != nil {
+	if err := g.get(first.Context()); err != nil {
 		t.Errorf("in the last moment: %v", err)
 	}
 	now = now.Add(time.Second)
-	if err := g.get(ctx); kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED {
+	if err := g.get(second.Context()); kerr.Reason(err) != errorv1.Error_UNAUTHENTICATED {
 		t.Errorf("after the end: %v", err)
 	}
 }

@@ -3,11 +3,10 @@ package guard
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
-	"net/netip"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -24,67 +23,66 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
-	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/server/inproc"
 	"kontor.dev/kontor/internal/server/origin"
+	"kontor.dev/kontor/internal/slot"
 	"kontor.dev/kontor/internal/telemetry"
-)
-
-// Metadata and headers that callers send, by their names in metadata.
-const (
-	keyAuthorization  = "authorization"
-	keyRequestID      = "x-request-id"
-	keyPSUIP          = "psu-ip-address"
-	keyIdempotencyKey = "idempotency-key"
-	keyLastEventID    = "last-event-id"
-)
-
-// Longest values that are taken.
-const (
-	maxIdempotencyKey = 255
-	maxLastEventID    = 500
 )
 
 // call is one call on its way through the guard.
 type call struct {
+	companions
+
 	guard     *Guard
 	rule      rule
 	transport string
 	requestID string
-	admission *admission // of the request that the call was made for; nil for a call of gRPC
 	client    identity.Identity
 	from      string // where the call came from
 	begun     time.Time
 	span      trace.Span // nil until it is known who calls
 	measured  func(code, reason string)
+	md        metadata.MD
 	// ctx is what the service gets.
 	ctx context.Context
-	md  metadata.MD
+	// slot is the call's place among those under way; nil until it was let in. With it goes the room that its request
+	// takes up.
+	slot *slot.Slot
+	room room
 	// resource is the name of what the request is about, once it was read.
 	resource string
 }
 
-// begin starts a call: from here on it is counted, and its end is logged.
-func (g *Guard) begin(ctx context.Context, r rule) *call {
-	md, _ := metadata.FromIncomingContext(ctx)
-	c := &call{guard: g, rule: r, transport: "grpc", md: md, begun: g.clock()}
+// sender is what is known of whoever sent a request, before anybody asks who that is.
+type sender struct {
+	transport, requestID string
+	at                   origin.Origin
+	md                   metadata.MD
+}
+
+// senderOf finds out by which way a call came. One that came through the channel without an admission has what its
+// caller gave it.
+func (g *Guard) senderOf(ctx context.Context) sender {
+	s := sender{transport: "grpc"}
+	s.md, _ = metadata.FromIncomingContext(ctx)
 	if caller := inproc.Caller(ctx); caller != nil {
-		c.transport = "rest"
-		c.requestID = identity.RequestID(caller)
-		if c.admission = g.admissionOf(caller); c.admission != nil {
-			c.from = c.admission.peer
-		}
-		ctx = origin.With(ctx, origin.From(caller))
+		s.transport, s.requestID, s.at = "rest", identity.RequestID(caller), origin.From(caller)
 	} else {
-		at := g.origin(ctx, md)
-		c.from = at.String()
-		ctx = origin.With(ctx, at)
+		s.at = g.origin(ctx, s.md)
+	}
+	return s
+}
+
+// begin starts a call: from here on it is counted, and its end is logged.
+func (g *Guard) begin(ctx context.Context, r rule, s sender) *call {
+	c := &call{
+		guard: g, rule: r, transport: s.transport, requestID: s.requestID, md: s.md, begun: g.clock(),
+		from: s.at.String(), ctx: origin.With(ctx, s.at),
 	}
 	if c.requestID == "" {
-		c.requestID = RequestID(md.Get(keyRequestID))
+		c.requestID = RequestID(c.md.Get(keyRequestID))
 	}
 	c.measured = g.telemetry.RPC.Start(r.service, r.method, c.transport, r.stream)
-	c.ctx = identity.WithTrail(identity.WithPeer(identity.WithRequestID(ctx, c.requestID), c.from))
 	return c
 }
 
@@ -119,27 +117,99 @@ func (c *call) trace() {
 		))
 }
 
-// admit finds out who calls and whether they may, and takes over what came with the call.
-func (c *call) admit() error {
-	client, err := c.authenticate()
-	if err != nil {
+// enter lets a call in: it finds out who calls and whether they may, takes over what came with the call, and gives it
+// a place among those under way. Nothing of the request's body is looked at before.
+func (c *call) enter() error {
+	defer c.attach()
+	if err := c.ctx.Err(); err != nil {
+		return err // Its time was over before anybody got to it: it costs no more than that.
+	}
+	if err := checkHeaders(c.md); err != nil {
 		return err
 	}
+	client, err := c.guard.authenticator.Authenticate(c.ctx, c.md.Get(keyAuthorization))
+	if err != nil {
+		return refuse(err)
+	}
 	c.client = client
-	c.ctx = identity.With(c.ctx, client)
 	c.trace()
 	// The quota goes first: a refusal leaves an entry in the audit.
 	if err := c.guard.quotas.take(client.Tenant + "/" + client.ClientID); err != nil {
 		return err
 	}
-	if !client.Allows(c.rule.scope) {
+	if c.rule.scope != "" && !client.Allows(c.rule.scope) {
 		return kerr.New(errorv1.Error_SCOPE_MISSING, "the client lacks the scope "+c.rule.scope,
 			kerr.WithMetadata(kerr.KeyScope, c.rule.scope))
 	}
-	return c.companions()
+	if c.companions, err = companionsOf(c.md); err != nil {
+		return err
+	}
+	return c.occupy()
 }
 
-// read reads a request, and remembers what it is about.
+// occupy takes a place for the call. It is free again when all that was begun for the call is over.
+func (c *call) occupy() error {
+	places, what := &c.guard.calls, "calls"
+	if c.rule.stream {
+		places, what = &c.guard.streams, "streams"
+	}
+	release, ok := places.take(c.client, 1)
+	if !ok {
+		return errBusy(what)
+	}
+	c.slot = slot.New(func() {
+		c.room.leave()
+		release()
+	})
+	return nil
+}
+
+// room is what a call's request takes up. It may still be asked for more while the call ends.
+type room struct {
+	mu   sync.Mutex
+	held []func()
+	left bool
+}
+
+// keep gives up what give gives, when the call leaves or at once if it has left.
+func (r *room) keep(give func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.left {
+		give()
+		return
+	}
+	r.held = append(r.held, give)
+}
+
+func (r *room) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left = true
+	for _, give := range r.held {
+		give()
+	}
+	r.held = nil
+}
+
+// hold makes room for so many bytes of the call's request, for as long as the call has its place.
+func (c *call) hold(bytes int64) error {
+	give, ok := c.guard.bodies.take(c.client, bytes)
+	if !ok {
+		return errBusy("bytes of requests")
+	}
+	c.room.keep(give)
+	return nil
+}
+
+// leave gives up the call's place.
+func (c *call) leave() {
+	if c.slot != nil {
+		c.slot.Done()
+	}
+}
+
+// read reads a request, refuses one that does not fit, and remembers what it is about.
 func (c *call) read(request any, decode func(any) error) error {
 	if err := c.guard.read(request, decode); err != nil {
 		return err
@@ -185,51 +255,6 @@ func (c *call) record(failure error) error {
 		return told
 	}
 	return failure
-}
-
-// companions takes over the metadata that travels beside a request.
-func (c *call) companions() error {
-	psuIP, err := c.one(keyPSUIP, 100)
-	if err != nil {
-		return err
-	}
-	if psuIP != "" {
-		addr, err := netip.ParseAddr(psuIP)
-		if err != nil || addr.Zone() != "" {
-			return kerr.InvalidField(keyPSUIP, "must be an IPv4 or IPv6 address")
-		}
-		psuIP = addr.Unmap().String()
-	}
-	c.ctx = providers.WithCall(c.ctx, providers.Call{PSUIP: psuIP, RequestID: c.requestID})
-	key, err := c.one(keyIdempotencyKey, maxIdempotencyKey)
-	if err != nil {
-		return err
-	}
-	if key != "" {
-		c.ctx = identity.WithIdempotencyKey(c.ctx, key)
-	}
-	event, err := c.one(keyLastEventID, maxLastEventID)
-	if err != nil {
-		return err
-	}
-	if event != "" {
-		c.ctx = identity.WithLastEventID(c.ctx, event)
-	}
-	return nil
-}
-
-// one gives the only value of a metadata key, empty when there is none.
-func (c *call) one(key string, longest int) (string, error) {
-	values := c.md.Get(key)
-	switch {
-	case len(values) == 0:
-		return "", nil
-	case len(values) > 1:
-		return "", kerr.InvalidField(key, "must be there only once")
-	case len(values[0]) > longest || !printable(values[0]):
-		return "", kerr.InvalidField(key, fmt.Sprintf("must be printable ASCII of at most %d characters", longest))
-	}
-	return values[0], nil
 }
 
 // end logs, counts and finishes a call. Panicked is what recover gave.
@@ -304,14 +329,10 @@ func serverFault(code codes.Code) bool {
 	}
 }
 
-// printable tells whether a text has only printable ASCII, blanks aside.
-func printable(text string) bool {
-	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
+// adopt goes on with a call that a front let in, in the context of the channel.
+func (c *call) adopt(ctx context.Context) {
+	c.ctx = trace.ContextWithSpan(ctx, c.span)
+	c.attach()
 }
 
 // carrier lets the tracing library read metadata.

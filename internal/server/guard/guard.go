@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -31,6 +32,8 @@ type Options struct {
 	Limits config.Limits
 	// Proxies are whose word on where a gRPC call came from is taken. HTTP's is in the context that Admit gets.
 	Proxies origin.Proxies
+	// BodyTimeout is how long the request of a call of gRPC may take to arrive.
+	BodyTimeout time.Duration
 	// Telemetry records what happens.
 	Telemetry *telemetry.Telemetry
 	// Audit notes a change, a read of bank data, or a call without the scope for it, that was refused or failed.
@@ -46,22 +49,23 @@ type Guard struct {
 	rules         map[string]rule
 	authenticator Authenticator
 	quotas        quotas
-	calls         slots
-	streams       slots
-	timeout       time.Duration
-	validation    *validation
-	telemetry     *telemetry.Telemetry
-	clock         func() time.Time
-	proxies       origin.Proxies
-	strangers     *Sampler
-	audit         func(ctx context.Context, method, resource string, failure error) error
+	// calls and streams are the places for those under way, bodies the bytes of their requests.
+	calls, streams, bodies shares
+	reflections            shares
+	timeout, bodyTimeout   time.Duration
+	validation             *validation
+	telemetry              *telemetry.Telemetry
+	clock                  func() time.Time
+	proxies                origin.Proxies
+	strangers              *Sampler
+	audit                  func(ctx context.Context, method, resource string, failure error) error
 	// running counts calls under way, so that a stop can wait for them.
 	running tally
 }
 
 // New makes a guard. A method that gives no rule is an error: nothing is served by default.
 func New(o Options) (*Guard, error) {
-	rules, requests, err := newRules(o.Services)
+	rules, requests, err := newRules(o.Services, o.Limits.MaxRequestBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -69,91 +73,145 @@ func New(o Options) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Guard{
+	g := &Guard{
 		services: o.Services, rules: rules, authenticator: o.Authenticator, validation: validation,
-		telemetry: o.Telemetry, clock: time.Now, timeout: o.Limits.Timeout, audit: o.Audit,
-		quotas:  quotas{perSecond: rate.Limit(o.Limits.RequestsPerSecond), burst: o.Limits.Burst},
+		telemetry: o.Telemetry, clock: time.Now, timeout: o.Limits.Timeout, bodyTimeout: o.BodyTimeout, audit: o.Audit,
+		calls: shares{max: int64(o.Limits.MaxInFlight)}, streams: shares{max: int64(o.Limits.MaxStreams)},
+		bodies: shares{max: int64(o.Limits.MaxBodyBytes)}, reflections: shares{max: maxReflections},
 		proxies: o.Proxies, strangers: newSampler(o.Telemetry.Logger),
-		calls:   slots{max: int64(o.Limits.MaxInFlight)},
-		streams: slots{max: int64(o.Limits.MaxStreams)},
-	}, nil
+	}
+	g.quotas = quotas{
+		perSecond: rate.Limit(o.Limits.RequestsPerSecond), burst: o.Limits.Burst,
+		clock: func() time.Time { return g.clock() },
+	}
+	return g, nil
 }
 
-// Register gives a server, or a channel, the services with every method guarded.
+// Register gives a channel within the process the services with every method guarded.
 func (g *Guard) Register(to grpc.ServiceRegistrar) {
 	for _, s := range g.services {
-		to.RegisterService(g.wrap(s.Desc), s.Server)
+		wrapped := *s.Desc
+		wrapped.Methods, wrapped.Streams = slices.Clone(s.Desc.Methods), slices.Clone(s.Desc.Streams)
+		for i := range wrapped.Methods {
+			m := &wrapped.Methods[i]
+			m.Handler = g.unary(g.rule(s.Desc, m.MethodName), m.Handler)
+		}
+		for i := range wrapped.Streams {
+			m := &wrapped.Streams[i]
+			m.Handler = g.stream(g.rule(s.Desc, m.StreamName), m.Handler)
+		}
+		to.RegisterService(&wrapped, s.Server)
 	}
 }
 
 // Strangers bounds the log's lines about requests whose sender nobody knows.
 func (g *Guard) Strangers() *Sampler { return g.strangers }
 
+// RegisterGRPC gives a server of gRPC the services with every method guarded. To the server every method is a stream:
+// it reads the request of a method that is none before anybody is asked, and unpacks it.
+func (g *Guard) RegisterGRPC(to grpc.ServiceRegistrar) {
+	for _, s := range g.services {
+		wrapped := *s.Desc
+		wrapped.Methods, wrapped.Streams = nil, slices.Clone(s.Desc.Streams)
+		for i := range wrapped.Streams {
+			m := &wrapped.Streams[i]
+			m.Handler = g.stream(g.rule(s.Desc, m.StreamName), m.Handler)
+		}
+		for _, m := range s.Desc.Methods {
+			wrapped.Streams = append(wrapped.Streams, grpc.StreamDesc{
+				StreamName: m.MethodName, Handler: g.single(g.rule(s.Desc, m.MethodName), m.Handler),
+			})
+		}
+		to.RegisterService(&wrapped, s.Server)
+	}
+}
+
+func (g *Guard) rule(service *grpc.ServiceDesc, method string) rule {
+	return g.rules["/"+service.ServiceName+"/"+method]
+}
+
+// Usage is what callers take up at a moment.
+type Usage struct {
+	// Calls and Streams are under way; Bodies are the bytes of their requests.
+	Calls, Streams, Bodies int64
+}
+
+// Usage tells what callers take up now.
+func (g *Guard) Usage() Usage { return Usage{g.calls.now(), g.streams.now(), g.bodies.now()} }
+
 // Wait returns once no call is under way.
 func (g *Guard) Wait() { g.running.wait() }
 
-// wrap gives a service's description with every method guarded.
-func (g *Guard) wrap(service *grpc.ServiceDesc) *grpc.ServiceDesc {
-	wrapped := *service
-	wrapped.Methods, wrapped.Streams = slices.Clone(service.Methods), slices.Clone(service.Streams)
-	for i := range wrapped.Methods {
-		m := &wrapped.Methods[i]
-		m.Handler = g.unary(g.rules["/"+service.ServiceName+"/"+m.MethodName], m.Handler)
-	}
-	for i := range wrapped.Streams {
-		s := &wrapped.Streams[i]
-		s.Handler = g.stream(g.rules["/"+service.ServiceName+"/"+s.StreamName], s.Handler)
-	}
-	return &wrapped
-}
-
+// unary guards a method that answers once, as the channel calls it.
 func (g *Guard) unary(r rule, method grpc.MethodHandler) grpc.MethodHandler {
 	return func(
 		service any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor,
 	) (reply any, err error) {
+		c, enter, leave := g.admitted(ctx, r)
 		defer g.running.add()()
-		c := g.begin(ctx, r)
+		defer leave()
 		defer func() {
 			if err = c.end(recover(), err); err != nil {
 				reply = nil
 			}
 		}()
-		if c.transport == "grpc" {
-			_ = grpc.SetHeader(ctx, metadata.Pairs(keyRequestID, c.requestID)) // fails only once headers are sent
-		}
-		if err := c.admit(); err != nil {
+		if err := enter(); err != nil {
 			return nil, err
 		}
-		release, err := g.calls.take()
-		if err != nil {
-			return nil, err
-		}
-		defer release()
-		if _, ok := c.ctx.Deadline(); !ok && g.timeout > 0 {
-			var cancel context.CancelFunc
-			c.ctx, cancel = context.WithTimeout(c.ctx, g.timeout)
-			defer cancel()
-		}
-		return method(service, c.ctx, func(request any) error { return c.read(request, decode) }, nil)
+		return c.answer(service, method, decode)
 	}
 }
 
-func (g *Guard) stream(r rule, method grpc.StreamHandler) grpc.StreamHandler {
-	return func(service any, stream grpc.ServerStream) (err error) {
+// single guards a method that answers once, as a server of gRPC calls it.
+func (g *Guard) single(r rule, method grpc.MethodHandler) grpc.StreamHandler {
+	return func(service any, stream grpc.ServerStream) error {
 		defer g.running.add()()
-		c := g.begin(stream.Context(), r)
-		defer func() { err = c.end(recover(), err) }()
-		if c.transport == "grpc" {
-			_ = stream.SetHeader(metadata.Pairs(keyRequestID, c.requestID)) // fails only once headers are sent
-		}
-		if err := c.admit(); err != nil {
+		c := g.begin(stream.Context(), r, g.senderOf(stream.Context()))
+		defer func() { c.leave() }()
+		var reply any
+		err := func() (err error) {
+			defer func() { err = c.end(recover(), err) }()
+			c.sendRequestID(stream)
+			if err = c.enter(); err == nil {
+				reply, err = c.answer(service, method, func(request any) error { return c.receive(stream, request) })
+			}
 			return err
-		}
-		release, err := g.streams.take()
+		}()
 		if err != nil {
 			return err
 		}
-		defer release()
+		return stream.SendMsg(reply)
+	}
+}
+
+// answer has a method answer a call that was let in.
+func (c *call) answer(service any, method grpc.MethodHandler, decode func(any) error) (any, error) {
+	if _, ok := c.ctx.Deadline(); !ok && c.guard.timeout > 0 {
+		var cancel context.CancelFunc
+		c.ctx, cancel = context.WithTimeout(c.ctx, c.guard.timeout)
+		defer cancel()
+	}
+	return method(service, c.ctx, func(request any) error { return c.read(request, decode) }, nil)
+}
+
+// sendRequestID answers with the id of the request.
+func (c *call) sendRequestID(stream grpc.ServerStream) {
+	if c.transport == "grpc" {
+		_ = stream.SetHeader(metadata.Pairs(keyRequestID, c.requestID)) // fails only once headers are sent
+	}
+}
+
+// stream guards a method whose answer is a stream.
+func (g *Guard) stream(r rule, method grpc.StreamHandler) grpc.StreamHandler {
+	return func(service any, stream grpc.ServerStream) (err error) {
+		c, enter, leave := g.admitted(stream.Context(), r)
+		defer g.running.add()()
+		defer leave()
+		defer func() { err = c.end(recover(), err) }()
+		c.sendRequestID(stream)
+		if err := enter(); err != nil {
+			return err
+		}
 		defer c.endWithClient()()
 		err = method(service, &guardedStream{ServerStream: stream, call: c})
 		if cause := context.Cause(c.ctx); errors.Is(cause, errExpired) || errors.Is(cause, errTakenBack) {
@@ -190,8 +248,9 @@ func (c *call) endWithClient() (release func()) {
 
 // Unknown answers a method that is not in the API.
 func (g *Guard) Unknown(_ any, stream grpc.ServerStream) error {
-	c := g.begin(stream.Context(), rule{service: "unknown", method: "unknown", stream: true})
-	_ = stream.SetHeader(metadata.Pairs(keyRequestID, c.requestID)) // fails only once headers are sent
+	c := g.begin(stream.Context(), rule{service: "unknown", method: "unknown", stream: true},
+		g.senderOf(stream.Context()))
+	c.sendRequestID(stream)
 	return c.end(nil, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such method",
 		kerr.WithCode(codes.Unimplemented)))
 }
@@ -208,39 +267,46 @@ func (g *Guard) read(request any, decode func(any) error) error {
 	return g.validation.check(message)
 }
 
-// tally counts what is under way. Unlike a sync.WaitGroup it may be added to while somebody waits.
+// tally counts what is under way. Unlike a sync.WaitGroup it may be added to while somebody waits, and nobody waits for
+// a lock to be counted.
 type tally struct {
-	mu    sync.Mutex
-	count int
-	idle  chan struct{} // closed when count is zero; nil when nobody waits
+	count   atomic.Int64
+	waiting atomic.Bool
+
+	mu   sync.Mutex
+	idle chan struct{} // closed when count is zero; nil when nobody waits
 }
 
 // add counts one more, until done is called.
 func (t *tally) add() (done func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.count++
+	t.count.Add(1)
 	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.count--; t.count == 0 && t.idle != nil {
-			close(t.idle)
-			t.idle = nil
+		if t.count.Add(-1) == 0 && t.waiting.Load() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.end()
 		}
+	}
+}
+
+// end tells those who wait that nothing is under way, if that is so. The lock is held.
+func (t *tally) end() {
+	if t.idle != nil && t.count.Load() == 0 {
+		close(t.idle)
+		t.idle = nil
+		t.waiting.Store(false)
 	}
 }
 
 // wait returns once nothing is under way.
 func (t *tally) wait() {
 	t.mu.Lock()
-	if t.count == 0 {
-		t.mu.Unlock()
-		return
-	}
 	if t.idle == nil {
 		t.idle = make(chan struct{})
 	}
 	idle := t.idle
+	t.waiting.Store(true) // before the count is looked at
+	t.end()
 	t.mu.Unlock()
 	<-idle
 }
@@ -256,5 +322,9 @@ func (s *guardedStream) Context() context.Context { return s.call.ctx }
 
 // RecvMsg implements grpc.ServerStream.
 func (s *guardedStream) RecvMsg(request any) error {
-	return s.call.read(request, s.ServerStream.RecvMsg)
+	decode := s.ServerStream.RecvMsg
+	if s.call.transport == "grpc" {
+		decode = func(request any) error { return s.call.receive(s.ServerStream, request) }
+	}
+	return s.call.read(request, decode)
 }

@@ -20,6 +20,35 @@ type rule struct {
 	scope string
 	// stream tells that the answer is a stream.
 	stream bool
+	// maxRequest is how many bytes its request may have, as JSON or as a message.
+	maxRequest int
+}
+
+// How many bytes requests may have. Most hold a name and some words; two hold lists; documents and accounts that are
+// imported may be as large as the configuration says.
+const (
+	smallRequest  = 64 << 10
+	mediumRequest = 1 << 20
+)
+
+// largeRequests are the methods whose requests may be larger than small; zero for as large as is configured.
+var largeRequests = map[protoreflect.FullName]int{
+	"kontor.consent.v1.ConsentService.CreateConsent":        mediumRequest,
+	"kontor.insights.v1.InsightsService.SearchCompanyLogos": mediumRequest,
+	"kontor.banking.v1.BankingService.ImportConnections":    0,
+	"kontor.documents.v1.DocumentService.CreateShipment":    0,
+}
+
+// maxRequest gives how many bytes a method's request may have where none may have more than largest.
+func maxRequest(method protoreflect.FullName, largest int) int {
+	size, large := largeRequests[method]
+	switch {
+	case !large:
+		return min(smallRequest, largest)
+	case size == 0:
+		return largest
+	}
+	return min(size, largest)
 }
 
 // reads are the methods that only read although HTTP has them as POST: their requests do not fit into a URL.
@@ -28,8 +57,9 @@ var reads = map[protoreflect.FullName]bool{
 }
 
 // newRules makes the table of rules, by full method such as "/kontor.consent.v1.ConsentService/GetConsent", from the
-// services' descriptors, and an empty request of every method. A method that gives no rule is an error.
-func newRules(services []api.Implementation) (map[string]rule, []proto.Message, error) {
+// services' descriptors, and an empty request of every method. No request may have more than largest bytes. A method
+// that gives no rule is an error.
+func newRules(services []api.Implementation, largest int) (map[string]rule, []proto.Message, error) {
 	rules := map[string]rule{}
 	var requests []proto.Message
 	for _, service := range services {
@@ -46,6 +76,7 @@ func newRules(services []api.Implementation) (map[string]rule, []proto.Message, 
 			if err != nil {
 				return nil, nil, fmt.Errorf("guard: %s has no Go type", method.Input().FullName())
 			}
+			made.maxRequest = maxRequest(method.FullName(), largest)
 			rules[api.FullName(method)] = made
 			requests = append(requests, request.New().Interface())
 		}

@@ -24,7 +24,7 @@ func served(t *testing.T) map[string]rule {
 	for _, s := range api.Services() {
 		services = append(services, api.Implementation{Service: s})
 	}
-	rules, _, err := newRules(services)
+	rules, _, err := newRules(services, 16<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestNoRuleIsAnError(t *testing.T) {
 		"has no descriptor": {Desc: &grpc.ServiceDesc{ServiceName: "nobody.v1.Knows"}, Scope: "nobody"},
 		"has no rule":       {Desc: &more, Scope: "consents"},
 	} {
-		if _, _, err := newRules([]api.Implementation{{Service: service}}); err == nil ||
+		if _, _, err := newRules([]api.Implementation{{Service: service}}, 16<<20); err == nil ||
 			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}

@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -24,19 +25,13 @@ type body struct {
 func (*body) Close() error { return nil }
 
 // readBody bounds a body and reads it.
-func readBody(w http.ResponseWriter, r *http.Request, at *route, limit int64) error {
+func readBody(w http.ResponseWriter, r *http.Request, at *route, admission Admission) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return at.needsBody(nil)
 	}
-	if r.ContentLength > limit {
-		return tooLarge()
-	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge()
-	}
+	text, err := readAll(w, r, admission)
 	if err != nil {
-		return kerr.InvalidField("body", "cannot be read")
+		return err
 	}
 	if err := at.needsBody(text); err != nil {
 		return err
@@ -50,6 +45,54 @@ func readBody(w http.ResponseWriter, r *http.Request, at *route, limit int64) er
 	r.GetBody = nil
 	return nil
 }
+
+// firstRoom is how much room is made for a body whose length its sender does not tell.
+const firstRoom = 16 << 10
+
+// readAll reads a body into room that was made for it.
+func readAll(w http.ResponseWriter, r *http.Request, admission Admission) ([]byte, error) {
+	limit := admission.MaxBody()
+	switch {
+	case r.ContentLength > limit:
+		return nil, tooLarge(limit)
+	case r.ContentLength < 0:
+		return readUntold(http.MaxBytesReader(w, r.Body, limit), limit, admission)
+	}
+	if err := admission.Hold(r.ContentLength); err != nil {
+		return nil, err
+	}
+	text := make([]byte, r.ContentLength)
+	if _, err := io.ReadFull(r.Body, text); err != nil {
+		return nil, errUnreadable
+	}
+	return text, nil
+}
+
+// readUntold reads a body whose length its sender did not tell.
+func readUntold(from io.Reader, limit int64, admission Admission) ([]byte, error) {
+	var text []byte
+	for held, room := int64(0), min(firstRoom, limit); ; held, room = room, min(2*room, limit) {
+		if err := admission.Hold(room - held); err != nil {
+			return nil, err
+		}
+		text = append(make([]byte, 0, room+1), text...) // the end shows where one more byte would stand
+		for len(text) < cap(text) {
+			n, err := from.Read(text[len(text):cap(text)])
+			text = text[:len(text)+n]
+			if errors.Is(err, io.EOF) {
+				return text, nil
+			}
+			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+				return nil, tooLarge(limit)
+			}
+			if err != nil {
+				return nil, errUnreadable
+			}
+		}
+	}
+}
+
+var errUnreadable = kerr.InvalidField("body", "cannot be read")
 
 // needsBody refuses an update without a body: it would read as one that empties every field.
 func (at *route) needsBody(text []byte) error {
@@ -67,7 +110,9 @@ func (b *body) decode(v any) error {
 	return decode(b.text, v)
 }
 
-func tooLarge() error {
-	return kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED, "the request body is too large",
+// tooLarge refuses a body. It has no RetryInfo: to send it again is of no use.
+func tooLarge(limit int64) error {
+	return kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED,
+		fmt.Sprintf("the request body is too large: this method takes at most %d bytes", limit),
 		kerr.WithMetadata("limit", "body"))
 }

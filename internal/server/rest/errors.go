@@ -50,7 +50,11 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if id == "" {
 		id = identity.RequestID(r.Context())
 	}
-	finished, _ := kerr.Finish(own(err), id)
+	err = own(err)
+	if admission, ok := r.Context().Value(admittedKey{}).(Admission); ok {
+		err = admission.Refuse(err)
+	}
+	finished, _ := kerr.Finish(err, id)
 	st := status.Convert(finished)
 	body, err := newJSON().Marshal(st.Proto())
 	if err != nil {

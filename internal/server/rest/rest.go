@@ -25,12 +25,39 @@ import (
 
 // Options tune the front.
 type Options struct {
-	// MaxBody is the size of the largest request body in bytes.
+	// MaxBody is the size of the largest request body in bytes where Admit is nil.
 	MaxBody int64
-	// Admit decides, once a route is found, whether a request is read any further, and gives the context in which its
-	// call is made. Nil admits all; the guard behind the channel then authenticates by what the call carries.
-	Admit func(*http.Request) (context.Context, error)
+	// Admit decides, once a route is found and before anything of the body is read, whether a request goes on. Method
+	// is the full name of the method that it calls. Nil admits all; the guard behind the channel then authenticates by
+	// what the call carries.
+	Admit func(r *http.Request, method string) (Admission, error)
 }
+
+// Admission is a request that was let in.
+type Admission interface {
+	// Context is the context in which the request's call is made.
+	Context() context.Context
+	// MaxBody is the size of the largest body in bytes.
+	MaxBody() int64
+	// Hold makes room for so many more bytes of the body. An error is the answer to the request.
+	Hold(bytes int64) error
+	// Refuse takes a failure with which the request is to be answered, and gives the one that it is answered with.
+	Refuse(failure error) error
+	// Done says that the request was answered.
+	Done()
+}
+
+// everybody is the admission where nobody decides.
+type everybody struct {
+	ctx context.Context
+	max int64
+}
+
+func (e everybody) Context() context.Context { return e.ctx }
+func (e everybody) MaxBody() int64           { return e.max }
+func (everybody) Hold(int64) error           { return nil }
+func (everybody) Refuse(failure error) error { return failure }
+func (everybody) Done()                      {}
 
 // forwarded are the headers that become metadata, by their canonical names. Anything else, Grpc-Metadata-* included,
 // stays outside; but for Authorization, which the gateway itself hands on.
@@ -78,20 +105,18 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 	return prepare(mux), nil
 }
 
+// admittedKey is the key of a request's admission.
+type admittedKey struct{}
+
 // admit lets a request in and reads its body, in this order.
 func admit(routes map[string]route, o Options) runtime.Middleware {
+	if o.Admit == nil {
+		o.Admit = func(r *http.Request, _ string) (Admission, error) { return everybody{r.Context(), o.MaxBody}, nil }
+	}
 	return func(next runtime.HandlerFunc) runtime.HandlerFunc {
 		// The mux makes a handler for each mapping, but tells which it is with a request only.
 		var found atomic.Pointer[route]
 		return func(w http.ResponseWriter, r *http.Request, parameters map[string]string) {
-			if o.Admit != nil {
-				ctx, err := o.Admit(r)
-				if err != nil {
-					WriteError(w, r, err)
-					return
-				}
-				r = r.WithContext(ctx)
-			}
 			at := found.Load()
 			if at == nil {
 				pattern, _ := runtime.HTTPPattern(r.Context())
@@ -99,11 +124,18 @@ func admit(routes map[string]route, o Options) runtime.Middleware {
 				at = &mapping
 				found.Store(at)
 			}
+			admission, err := o.Admit(r, at.method)
+			if err != nil {
+				WriteError(w, r, err)
+				return
+			}
+			defer admission.Done()
+			r = r.WithContext(context.WithValue(admission.Context(), admittedKey{}, admission))
 			if err := bareQuery(r, at); err != nil {
 				WriteError(w, r, err)
 				return
 			}
-			if err := readBody(w, r, at, o.MaxBody); err != nil {
+			if err := readBody(w, r, at, admission); err != nil {
 				WriteError(w, r, err)
 				return
 			}

@@ -12,6 +12,8 @@ import (
 
 // route is what the API's description says of one HTTP mapping, beyond what the gateway makes of it.
 type route struct {
+	// method is the full name of the method, such as "/kontor.consent.v1.ConsentService/GetConsent".
+	method string
 	// query tells that the request has fields which only a query can hold.
 	query bool
 	// creation is set where the body holds a request that creates a resource.
@@ -38,7 +40,7 @@ func newRoutes() (map[string]route, error) {
 }
 
 func routeOf(method protoreflect.MethodDescriptor, binding api.Binding) route {
-	r := route{query: hasQuery(method.Input(), binding)}
+	r := route{method: api.FullName(method), query: hasQuery(method.Input(), binding)}
 	switch {
 	case binding.Verb == http.MethodPost && binding.Body == "*":
 		r.creation = creationOf(method)

@@ -84,6 +84,9 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
 					"the customer has not decided yet: RenewConsentLink makes a new link")
 			}
+			if err := attempt.GoOn(ctx); err != nil {
+				return nil, err
+			}
 			issue := func(
 				ctx context.Context, ref providers.ConsentRef, flow providers.Flow,
 			) (*providers.Issued, error) {

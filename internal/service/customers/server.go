@@ -46,7 +46,7 @@ func (s *Server) CreateCustomer(
 		func(ctx context.Context, attempt *once.Attempt) (*customerv1.Customer, error) {
 			row := s.Customers.New(attempt.Tenant, attempt.NewID(), req.GetCustomer())
 			attempt.CustomerID = row.ID
-			err := s.Store.Update(ctx, attempt.Tenant, func(tx store.Tx) error {
+			err := attempt.Update(ctx, func(tx store.Tx) error {
 				if err := s.Customers.Insert(ctx, tx, row); err != nil {
 					return err
 				}

@@ -642,3 +642,94 @@ func BenchmarkUpdate(b *testing.B) {
 	b.Run("serial", func(b *testing.B) { run(b, 0) })
 	b.Run("parallel", func(b *testing.B) { run(b, 32) })
 }
+
+// TestLineIsBounded: who would wait behind too many is refused at once, and nobody else is.
+func TestLineIsBounded(t *testing.T) {
+	s := openNew(t)
+	s.writer.maxLine = 2
+	first, err := s.writer.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var waiting sync.WaitGroup
+	for i := range 2 {
+		waiting.Go(func() {
+			if err := s.Update(t.Context(), tenant, func(tx store.Tx) error {
+				return insert(tx, fmt.Sprint(i))
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+		awaitLine(t, s, i+1)
+	}
+	if err := s.Update(t.Context(), tenant, func(store.Tx) error { return nil }); !errors.Is(err, store.ErrBusy) {
+		t.Errorf("a third in line: %v", err)
+	}
+	first.pass()
+	waiting.Wait()
+	wantStored(t, s, map[string]bool{"0": true, "1": true})
+}
+
+// TestWhoWouldWaitTooLong: an Update that could not have its turn before its deadline is told so at once.
+func TestWhoWouldWaitTooLong(t *testing.T) {
+	s := openNew(t)
+	s.writer.maxMembers = 1
+	first, err := s.writer.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		if err := s.Update(t.Context(), tenant, func(tx store.Tx) error { return insert(tx, "a") }); err != nil {
+			t.Error(err)
+		}
+	})
+	awaitLine(t, s, 1)
+	s.writer.took(8*time.Hour, 1) // an eighth counts
+	short, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+	defer cancel()
+	if err := s.Update(short, tenant, func(store.Tx) error { return nil }); !errors.Is(err, store.ErrBusy) {
+		t.Errorf("half an hour for a turn that comes in an hour: %v", err)
+	}
+	long, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
+	defer cancel()
+	waiting.Go(func() {
+		if err := s.Update(long, tenant, func(tx store.Tx) error { return insert(tx, "b") }); err != nil {
+			t.Error(err)
+		}
+	})
+	awaitLine(t, s, 2)
+	first.pass()
+	waiting.Wait()
+	wantStored(t, s, map[string]bool{"a": true, "b": true})
+}
+
+// TestExpiredWorkIsDropped: an Update whose caller is gone does not run, also when its turn comes at that moment.
+func TestExpiredWorkIsDropped(t *testing.T) {
+	s := openNew(t)
+	for range 50 {
+		turn, err := s.writer.acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- s.Update(ctx, tenant, func(store.Tx) error {
+				t.Error("it ran")
+				return nil
+			})
+		}()
+		awaitLine(t, s, 1)
+		// Both are there when it looks: its turn, and the end of its context.
+		s.writer.mu.Lock()
+		place := s.writer.line[0]
+		s.writer.line = nil
+		cancel()
+		place <- turn
+		s.writer.mu.Unlock()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	}
+}

@@ -5,10 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"kontor.dev/kontor/internal/store"
 )
 
 // SQLite has one writer at a time, and the dear part of a transaction is its COMMIT, which waits for the disk. So those
@@ -29,6 +32,11 @@ import (
 const (
 	// maxMembers bounds how many share a transaction.
 	maxMembers = 64
+	// maxLine bounds how many wait for the writer. Calls under way are bounded, so that only a store which all but
+	// stands still ever has so many.
+	maxLine = 4096
+	// eachWeight is how many transactions it takes until the time for each has all but adapted.
+	eachWeight = 8
 	// shareFor bounds how long a transaction is handed on, so that the first does not wait for ever.
 	shareFor = 10 * time.Millisecond
 	// After turnLength of one transaction after another, the file is left alone for turnPause, so that another process
@@ -42,8 +50,9 @@ var errAgain = errors.New("sqlite: the shared transaction was lost")
 // writer is the connection that writes, and the line of those who wait for it.
 type writer struct {
 	db *sql.DB
-	// maxMembers and shareFor are the constants, but in tests.
+	// maxMembers, maxLine and shareFor are the constants, but in tests.
 	maxMembers int
+	maxLine    int
 	shareFor   time.Duration
 	// commits counts the transactions that became durable.
 	commits atomic.Int64
@@ -55,6 +64,8 @@ type writer struct {
 	// busy says that somebody has the connection; line are those who wait for it, in the order in which they came.
 	busy bool
 	line []chan *turn
+	// each is how long the writer lately took for each of those that it served.
+	each time.Duration
 
 	// What follows is used by whoever has the connection. It is opened when it is first needed, and again when it
 	// broke.
@@ -92,7 +103,8 @@ func newWriter(file string, settings []pragma, committed func(*conn)) (*writer, 
 		return nil, err
 	}
 	return &writer{
-		db: db, maxMembers: maxMembers, shareFor: shareFor, committed: committed, closed: make(chan struct{}),
+		db: db, maxMembers: maxMembers, maxLine: maxLine, shareFor: shareFor, committed: committed,
+		closed: make(chan struct{}),
 	}, nil
 }
 
@@ -106,13 +118,20 @@ func (w *writer) acquire(ctx context.Context) (*turn, error) {
 		return nil, errClosed
 	default:
 	}
-	place := w.enter()
+	place, ok := w.enter(ctx, w.maxLine)
+	if !ok {
+		return nil, store.ErrBusy
+	}
 	if place == nil {
 		return &turn{writer: w}, nil
 	}
 	var err error
 	select {
 	case t := <-place:
+		if err := ctx.Err(); err != nil {
+			t.pass() // Nobody waits for it any more, so it costs nothing.
+			return nil, err
+		}
 		return t, nil
 	case <-ctx.Done():
 		err = ctx.Err()
@@ -138,17 +157,36 @@ func (w *writer) tryAcquire() *turn {
 	return &turn{writer: w}
 }
 
-// enter gives a place in line, or nil to whoever has the turn at once.
-func (w *writer) enter() chan *turn {
+// enter gives a place in line, or nil to whoever has the turn at once. It tells whether there was room: the line has
+// most places, and whoever would spend half of the time that is left in it is better off to know at once.
+func (w *writer) enter(ctx context.Context, most int) (place chan *turn, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.busy {
 		w.busy = true
-		return nil
+		return nil, true
 	}
-	place := make(chan *turn, 1)
+	if len(w.line) >= most {
+		return nil, false
+	}
+	deadline, bounded := ctx.Deadline()
+	if ahead := len(w.line); bounded && ahead >= w.maxMembers && time.Until(deadline) < time.Duration(2*ahead)*w.each {
+		return nil, false
+	}
+	place = make(chan *turn, 1)
 	w.line = append(w.line, place)
-	return place
+	return place, true
+}
+
+// took notes how long a transaction with some members took. While nobody waits few share one, which says nothing of
+// how fast a line moves.
+func (w *writer) took(long time.Duration, members int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.line) == 0 {
+		return
+	}
+	w.each += (long/time.Duration(max(members, 1)) - w.each) / eachWeight
 }
 
 // leave gives up a place in line. It tells whether the turn has not come meanwhile.
@@ -246,6 +284,7 @@ func (t *turn) commit() {
 	_, err := t.conn.exec(context.Background(), "COMMIT")
 	open := t.open
 	t.open, t.ended = nil, time.Now()
+	t.took(t.ended.Sub(open.began), open.members)
 	if err != nil {
 		t.conn.rollback()
 		open.end(fmt.Errorf("sqlite: commit: %w", err))
@@ -356,7 +395,7 @@ func (w *writer) join(ctx context.Context, newTx func(*conn) *tx, fn func(*tx) e
 // close waits for the turns of those who came before, and closes the connection.
 func (w *writer) close() error {
 	close(w.closed)
-	if place := w.enter(); place != nil {
+	if place, _ := w.enter(context.Background(), math.MaxInt); place != nil { // There is always room for the last one.
 		if last := <-place; last.open != nil {
 			last.commit()
 		}

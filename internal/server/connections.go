@@ -1,0 +1,134 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// connections bounds the connections of a listener, in all and from each address. One that is too many is closed at
+// once: whoever comes later may be somebody else.
+type connections struct {
+	max int
+	// perAddress is zero for no bound. An IPv6 address stands for its network of 64 bits, which one host may have all
+	// to itself.
+	perAddress int
+	// exempt tells which addresses the bound of each address is not for, such as a proxy's. May be nil.
+	exempt func(netip.Addr) bool
+	// writeTimeout is how long one write may take until a peer that does not read is let go; zero for ever.
+	writeTimeout time.Duration
+}
+
+// listener gives a listener whose connections are bounded.
+func (c connections) listener(l net.Listener) net.Listener {
+	return &boundedListener{Listener: l, connections: c, from: map[netip.Addr]int{}}
+}
+
+type boundedListener struct {
+	net.Listener
+	connections
+
+	mu   sync.Mutex
+	open int
+	from map[netip.Addr]int
+}
+
+// Accept implements net.Listener.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		from := l.counted(conn.RemoteAddr())
+		if l.enter(from) {
+			return &boundedConn{Conn: conn, timeout: l.writeTimeout, left: sync.OnceFunc(func() { l.leave(from) })}, nil
+		}
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // Nothing of it stays behind in the kernel.
+		}
+		_ = conn.Close()
+	}
+}
+
+// counted gives the address under which a connection counts, none for one that counts under no address.
+func (l *boundedListener) counted(addr net.Addr) netip.Addr {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || l.perAddress == 0 {
+		return netip.Addr{}
+	}
+	from := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if l.exempt != nil && l.exempt(from) {
+		return netip.Addr{}
+	}
+	if from.Is6() {
+		return netip.PrefixFrom(from, 64).Masked().Addr()
+	}
+	return from
+}
+
+// enter counts a connection, and tells whether it is not one too many.
+func (l *boundedListener) enter(from netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open >= l.max || from.IsValid() && l.from[from] >= l.perAddress {
+		return false
+	}
+	l.open++
+	if from.IsValid() {
+		l.from[from]++
+	}
+	return true
+}
+
+func (l *boundedListener) leave(from netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	if !from.IsValid() {
+		return
+	}
+	if l.from[from]--; l.from[from] == 0 {
+		delete(l.from, from)
+	}
+}
+
+// boundedConn is a connection that is counted until it is closed.
+type boundedConn struct {
+	net.Conn
+
+	timeout time.Duration
+	left    func()
+}
+
+// Write implements net.Conn. What cannot be written ends the connection: the library leaves that to its reader, who
+// would wait for a peer that is silent.
+func (c *boundedConn) Write(data []byte) (int, error) {
+	if c.timeout == 0 {
+		return c.Conn.Write(data)
+	}
+	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(data)
+	if err != nil {
+		_ = c.Close()
+	}
+	return n, err
+}
+
+// Close implements net.Conn.
+func (c *boundedConn) Close() error {
+	defer c.left()
+	return c.Conn.Close()
+}
+
+// CloseWrite ends what is sent, and leaves the peer time to read it. net/http does so before it closes a connection
+// whose request it has not read.
+func (c *boundedConn) CloseWrite() error {
+	if conn, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return conn.CloseWrite()
+	}
+	return nil
+}

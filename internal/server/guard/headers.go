@@ -1,0 +1,150 @@
+package guard
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+
+	"google.golang.org/grpc/metadata"
+
+	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/slot"
+)
+
+// Metadata and headers that callers send, by their names in metadata.
+const (
+	keyAuthorization  = "authorization"
+	keyRequestID      = "x-request-id"
+	keyPSUIP          = "psu-ip-address"
+	keyIdempotencyKey = "idempotency-key"
+	keyIfMatch        = "if-match"
+	keyLastEventID    = "last-event-id"
+	keyTraceparent    = "traceparent"
+	keyTracestate     = "tracestate"
+)
+
+// heeded are the headers that mean something, with the length of the longest value that is taken. One that cannot be
+// taken is refused: a key that was dropped on the way would let a repeated request take effect twice.
+var heeded = []struct {
+	key     string
+	longest int
+}{
+	{keyAuthorization, maxAuthorization},
+	{keyRequestID, maxRequestID},
+	{keyPSUIP, 100},
+	{keyIdempotencyKey, 255},
+	{keyIfMatch, 255},
+	{keyLastEventID, 500},
+}
+
+// maxAuthorization is the length of the longest authorization: the longest key or token, and the word before it.
+const maxAuthorization = maxKey + 16
+
+// headersOf gives the headers of an HTTP request that are of interest, as metadata.
+func headersOf(header http.Header) metadata.MD {
+	md := make(metadata.MD, len(heeded))
+	for _, h := range heeded {
+		if values := header.Values(h.key); len(values) > 0 {
+			md[h.key] = values
+		}
+	}
+	for _, key := range []string{keyTraceparent, keyTracestate} {
+		if values := header.Values(key); len(values) > 0 {
+			md[key] = values
+		}
+	}
+	return md
+}
+
+// checkHeaders refuses headers that cannot be taken: such as are there twice, too long, or not printable.
+func checkHeaders(md metadata.MD) error {
+	for _, h := range heeded {
+		values := md.Get(h.key)
+		if len(values) == 0 {
+			continue
+		}
+		if len(values) > 1 {
+			return kerr.InvalidField(h.key, "must be there only once")
+		}
+		value := values[0]
+		if h.key == keyAuthorization || h.key == keyIfMatch {
+			value = withoutBlanks(value)
+		}
+		if len(values[0]) > h.longest || !printable(value) || h.key == keyIdempotencyKey && value == "" {
+			return kerr.InvalidField(h.key, fmt.Sprintf("must be printable ASCII of at most %d characters", h.longest))
+		}
+	}
+	return nil
+}
+
+// withoutBlanks leaves blanks out: there are headers that may hold some.
+func withoutBlanks(value string) string {
+	out := make([]byte, 0, len(value))
+	for i := range len(value) {
+		if value[i] != ' ' {
+			out = append(out, value[i])
+		}
+	}
+	return string(out)
+}
+
+// printable tells whether a text is printable ASCII without blanks.
+func printable(text string) bool {
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// companions is what travels beside a request.
+type companions struct {
+	psuIP, idempotencyKey, lastEventID string
+}
+
+// companionsOf takes over what travels beside a request, from headers that were checked.
+func companionsOf(md metadata.MD) (companions, error) {
+	c := companions{
+		psuIP: only(md, keyPSUIP), idempotencyKey: only(md, keyIdempotencyKey), lastEventID: only(md, keyLastEventID),
+	}
+	if c.psuIP != "" {
+		addr, err := netip.ParseAddr(c.psuIP)
+		if err != nil || addr.Zone() != "" {
+			return companions{}, kerr.InvalidField(keyPSUIP, "must be an IPv4 or IPv6 address")
+		}
+		c.psuIP = addr.Unmap().String()
+	}
+	return c, nil
+}
+
+// only gives the value of a key, empty when there is none.
+func only(md metadata.MD, key string) string {
+	if values := md.Get(key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// attach puts what travels beside a request, and who called, into the context that the service gets.
+func (c *call) attach() {
+	ctx := identity.WithTrail(identity.WithPeer(identity.WithRequestID(c.ctx, c.requestID), c.from))
+	if c.client.ClientID == "" {
+		c.ctx = ctx
+		return
+	}
+	ctx = identity.With(ctx, c.client)
+	ctx = providers.WithCall(ctx, providers.Call{PSUIP: c.psuIP, RequestID: c.requestID})
+	if c.idempotencyKey != "" {
+		ctx = identity.WithIdempotencyKey(ctx, c.idempotencyKey)
+	}
+	if c.lastEventID != "" {
+		ctx = identity.WithLastEventID(ctx, c.lastEventID)
+	}
+	if c.slot != nil {
+		ctx = slot.With(ctx, c.slot)
+	}
+	c.ctx = ctx
+}
