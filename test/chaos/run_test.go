@@ -371,7 +371,9 @@ func (m *mix) tellOf(t *testing.T, name string) {
 	}
 	now, err := m.Consents.GetConsent(context.Background(), &consentv1.GetConsentRequest{Name: name})
 	if err != nil || now.GetDataStage() != consentv1.Consent_READY {
-		history, _ := m.Consents.ListConsentEvents(context.Background(), &consentv1.ListConsentEventsRequest{Parent: name})
+		history, _ := m.Consents.ListConsentEvents(context.Background(), &consentv1.ListConsentEventsRequest{
+			Parent: name,
+		})
 		t.Logf("%v %v\n%v", now, err, history)
 	}
 }
