@@ -101,8 +101,10 @@ type Database interface {
 	System() System
 	// Keys are the working keys of this database.
 	Keys() *keys.Keys
-	// Ping tells whether the database answers.
+	// Ping tells whether the database can be read and written; a Fault says why it cannot.
 	Ping(ctx context.Context) error
+	// Stats tells how the database does. It never waits for it.
+	Stats() Stats
 	// Close waits for running transactions and releases the database.
 	Close() error
 }

@@ -23,6 +23,9 @@ func stepsOf(scripts ...string) fstest.MapFS {
 // migrateFile migrates a file with the steps given, and closes it.
 func migrateFile(t *testing.T, path string, files fstest.MapFS) error {
 	t.Helper()
+	if _, err := prepareFile(path); err != nil {
+		t.Fatal(err)
+	}
 	p, err := newPool(path, 1, writerSettings)
 	if err != nil {
 		t.Fatal(err)

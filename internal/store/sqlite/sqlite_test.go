@@ -139,6 +139,9 @@ func TestSettings(t *testing.T) {
 func TestSettingsAreRequired(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kontor.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for i := range settings {
 		refused := append([]pragma(nil), settings...)
 		refused[i].want = "other"

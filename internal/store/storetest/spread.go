@@ -33,6 +33,8 @@ func (s *spread) Update(ctx context.Context, tenant string, fn func(store.Tx) er
 	return s.next().Update(ctx, tenant, fn)
 }
 
+func (s *spread) Stats() store.Stats { return s.next().Stats() }
+
 func (s *spread) Ping(ctx context.Context) error { return s.next().Ping(ctx) }
 
 func (s *spread) Close() error {

@@ -1,0 +1,25 @@
+package store
+
+import "time"
+
+// Stats are what operators see of a database.
+type Stats struct {
+	// Commits are the times of what made transactions durable, in seconds.
+	Commits Histogram
+	// Waiting is how many transactions wait to begin.
+	Waiting int
+	// Size and LogSize are the bytes of the database and of what it has not yet moved there.
+	Size, LogSize int64
+	// Fault is why the last write failed, empty when it did not; LastWrite is when it ended, zero for never.
+	Fault     FaultKind
+	LastWrite time.Time
+	// Failed counts the writes that failed, by every kind that there is.
+	Failed map[FaultKind]int64
+}
+
+// Histogram counts values. Buckets has, by upper bound, how many are not above it.
+type Histogram struct {
+	Count   uint64
+	Sum     float64
+	Buckets map[float64]uint64
+}
