@@ -15,7 +15,7 @@ import (
 
 // Options tell what is recorded, and where it goes.
 type Options struct {
-	// Log is where log lines are written.
+	// Log is where log lines are written. Of a Lines, what it drops is counted and said.
 	Log io.Writer
 	// Level is the least level that is logged.
 	Level slog.Level
@@ -49,6 +49,18 @@ type Telemetry struct {
 func New(ctx context.Context, o Options) (*Telemetry, error) {
 	logger := NewLogger(o.Log, o.Level, o.Format)
 	registry := newRegistry(o.Version)
+	lines, ok := o.Log.(*Lines)
+	if ok {
+		lines.announce(o.Level, o.Format)
+	}
+	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "kontor_log_lines_dropped_total", Help: "Log lines that found no reader.",
+	}, func() float64 {
+		if lines == nil {
+			return 0
+		}
+		return float64(lines.Dropped())
+	}))
 	tracer, stop, err := newTracer(ctx, o.OTLPEndpoint, o.Version, logger)
 	if err != nil {
 		return nil, err
