@@ -104,15 +104,13 @@ func Do[Req keyed, Resp proto.Message](
 		return none, err
 	}
 	leave := r.enter(a.owner)
-	answer, err := a.begin(ctx)
+	free := func() { leave(); release() }
+	answer, err := a.beginOr(ctx, free)
 	if err != nil || answer != nil {
-		leave()
-		release()
 		return replay[Resp](answer, err)
 	}
 	return Detached(ctx, r, func(ctx context.Context) (Resp, error) {
-		defer release()
-		defer leave()
+		defer free()
 		resp, err := work(ctx, a)
 		if err != nil {
 			err = errTakenOver(a.failed(ctx, err))

@@ -3,6 +3,7 @@ package once
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -159,7 +160,7 @@ func (r *Runner) every(ctx context.Context, interval time.Duration, failure stri
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		if err := do(ctx); err != nil && ctx.Err() == nil {
+		if err := r.surviving(ctx, do); err != nil && ctx.Err() == nil {
 			r.Log.WarnContext(ctx, failure, "error", err.Error())
 		}
 		select {
@@ -168,6 +169,20 @@ func (r *Runner) every(ctx context.Context, interval time.Duration, failure stri
 		case <-ticker.C:
 		}
 	}
+}
+
+// errPanicked is what became of something that panicked.
+var errPanicked = errors.New("once: it panicked")
+
+// surviving does something that may panic: whoever else is at work must not pay for it.
+func (r *Runner) surviving(ctx context.Context, do func(context.Context) error) (err error) {
+	defer func() {
+		if recover() != nil {
+			r.Log.ErrorContext(ctx, "panic", "stack", string(debug.Stack()))
+			err = errPanicked
+		}
+	}()
+	return do(ctx)
 }
 
 // renew extends the leases of what is at work in this process.
