@@ -130,6 +130,7 @@ func start(
 			IdleInterval: cfg.Polling.IdleInterval,
 		},
 		Webhooks: cfg.Webhooks, AuditRetention: cfg.Audit.Retention, CallersPerProvider: cfg.CallersPerProvider(),
+		LogRetention: cfg.Watch.Retention,
 	})
 	if err != nil {
 		return g, err

@@ -59,6 +59,8 @@ type Options struct {
 	AuditRetention time.Duration
 	// CallersPerProvider is how many callers wait for one provider account at a time; zero for no bound.
 	CallersPerProvider int
+	// LogRetention is how old entries of the logs that streams follow become; zero for ever.
+	LogRetention time.Duration
 }
 
 // Services are the RPC services, and what works for them.
@@ -145,6 +147,7 @@ func New(o Options) (*Services, error) {
 	})
 	runner := &once.Runner{
 		Store: db, Leases: system, Sweeps: system, Keys: keys, Clock: clock, Log: log, Process: process,
+		LogRetention: o.LogRetention, Beat: system.Beat,
 	}
 	sessions := &callbacks.Sessions{
 		Store: db, Keys: keys, Clock: clock, Follower: follower, History: writer, Audit: trail,

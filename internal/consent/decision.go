@@ -109,7 +109,7 @@ func standing(
 		next[place], since = first, max(since, first)
 	}
 	event := Event{
-		Flow: flow, Key: fmt.Sprintf("decision/%d", len(history)), Type: consentv1.ConsentEvent_APPROVED,
+		Flow: flow, Key: fmt.Sprintf("decision/%d", newestOf(history)), Type: consentv1.ConsentEvent_APPROVED,
 		ProviderCode: report.DecisionCode, ReceiveTime: now,
 	}
 	switch {

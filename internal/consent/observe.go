@@ -105,11 +105,10 @@ func Deleted(flow int, now time.Time) Event {
 // Add gives those of the events whose keys are new to the history, numbered to follow it.
 func Add(history []Event, events ...Event) []Event {
 	known := make(map[string]bool, len(history))
-	sequence := int64(0)
 	for _, e := range history {
 		known[e.Key] = true
-		sequence = max(sequence, e.Sequence)
 	}
+	sequence := newestOf(history)
 	var added []Event
 	for _, e := range events {
 		if known[e.Key] {
@@ -228,7 +227,7 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 	for _, c := range state.Connections {
 		known[c.ID] = c
 	}
-	step := len(history)
+	step := newestOf(history) // and not how many there are: settled ones are left out
 	note := func(t consentv1.ConsentEvent_Type, c providers.ConnectionState) Event {
 		step++
 		return Event{

@@ -39,8 +39,12 @@ type Runner struct {
 	Keys   *keys.Keys
 	Clock  service.Clock
 	Log    *slog.Logger
+	// Beat tells the store the time, see store.Claims.
+	Beat func(ctx context.Context, now time.Time) (back time.Duration, err error)
 	// Process names this process among all that share the store, now and ever.
 	Process string
+	// LogRetention is how old entries of the logs that streams follow become; zero for ever.
+	LogRetention time.Duration
 
 	turns   coalesce.Turns
 	running sync.WaitGroup

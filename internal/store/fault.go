@@ -39,7 +39,9 @@ type Fault struct {
 }
 
 // NewFault makes a fault.
-func NewFault(kind FaultKind, text string) *Fault { return &Fault{Kind: kind, Err: errors.New("store: " + text)} }
+func NewFault(kind FaultKind, text string) *Fault {
+	return &Fault{Kind: kind, Err: errors.New("store: " + text)}
+}
 
 // Error implements error.
 func (f *Fault) Error() string { return f.Err.Error() }

@@ -102,6 +102,16 @@ func (s spreadSystem) AuditTenants(ctx context.Context) ([]string, error) {
 	return s.next().AuditTenants(ctx)
 }
 
+func (s spreadSystem) TrimLog(
+	ctx context.Context, log store.Log, now, before time.Time, limit int,
+) (int, error) {
+	return s.next().TrimLog(ctx, log, now, before, limit)
+}
+
+func (s spreadSystem) Beat(ctx context.Context, now time.Time) (time.Duration, error) {
+	return s.next().Beat(ctx, now)
+}
+
 func (s spreadSystem) Subscribe(log store.Log) (wake <-chan struct{}, cancel func()) {
 	return s.next().Subscribe(log)
 }
