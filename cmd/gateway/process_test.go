@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -159,5 +160,32 @@ func TestSecondSandbox(t *testing.T) {
 	if status, body := get(t, third.ready["http"]+"/v1/customers", third.ready["key"]); status != http.StatusOK ||
 		strings.Contains(body, "customers/") {
 		t.Errorf("the next sandbox answers %d: %s", status, body)
+	}
+}
+
+// TestMetricsFromTheStart: a counter that appears with its first count shows no increase, so those that alerts look at
+// are there before anything happened; and so is what tells of the store.
+func TestMetricsFromTheStart(t *testing.T) {
+	t.Parallel()
+	p := startSandbox(t, t.TempDir(), nil)
+	_, body := get(t, p.ready["admin"]+"/metrics", "")
+	lines := strings.Split(body, "\n")
+	for _, want := range [][]string{
+		{`kontor_rpc_requests_total{`, `method="CreateShipment"`, `reason="STORE_UNAVAILABLE"`, `transport="rest"`},
+		{`kontor_rpc_requests_total{`, `method="WatchConsents"`, `reason="INTERNAL"`, `transport="grpc"`},
+		{`kontor_provider_calls_total{`, `provider="fimento"`, `operation="login"`, `outcome="credentials"`},
+		{`kontor_provider_calls_total{`, `provider="finoos"`, `outcome="invalid_response"`},
+		{`kontor_provider_breaker_state{`, `provider="finoos"`, `tenant="default"`},
+		{`kontor_store_write_failures_total{`, `fault="gone"`},
+		{`kontor_audit_gaps_total`}, {`kontor_log_lines_dropped_total`}, {`kontor_intents_open`}, {`kontor_consents_due`},
+		{`kontor_store_last_write_ok`}, {`kontor_store_commit_duration_seconds_count`}, {`kontor_store_size_bytes`},
+	} {
+		if !slices.ContainsFunc(lines, func(line string) bool {
+			return !strings.HasPrefix(line, "#") && !slices.ContainsFunc(want, func(part string) bool {
+				return !strings.Contains(line, part)
+			})
+		}) {
+			t.Errorf("nothing has %v", want)
+		}
 	}
 }

@@ -109,7 +109,7 @@ func start(
 	if g.store, err = open(ctx, cfg); err != nil {
 		return g, err
 	}
-	g.telemetry.WatchStore(g.store.Stats)
+	g.telemetry.WatchStore(g.store.Stats, g.store.System().Backlog)
 	refs := assembly.NewRefs(g.store, log)
 	wired, err := wire(ctx, cfg, wiring{
 		observer: func(tenant string) providers.Observer {
@@ -119,6 +119,11 @@ func start(
 	})
 	if err != nil {
 		return g, err
+	}
+	for tenant, t := range wired.tenants {
+		for _, p := range t.Providers {
+			g.telemetry.ExpectProvider(tenant, p.ID, p.OperationNames())
+		}
 	}
 	stopping := make(chan struct{})
 	services, err := assembly.New(assembly.Options{
@@ -131,6 +136,7 @@ func start(
 		},
 		Webhooks: cfg.Webhooks, AuditRetention: cfg.Audit.Retention, CallersPerProvider: cfg.CallersPerProvider(),
 		LogRetention: cfg.Watch.Retention,
+		AuditGap:     g.telemetry.AuditGap,
 	})
 	if err != nil {
 		return g, err

@@ -100,6 +100,7 @@ func New(o Options) (*Server, error) {
 		if s.certificates, err = newCertificates(*o.TLS, o.Telemetry.Logger, time.Now); err != nil {
 			return nil, err
 		}
+		o.Telemetry.WatchCertificate(s.certificates.until)
 	}
 	s.newGRPC()
 	if err := s.newHTTP(); err != nil {

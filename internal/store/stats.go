@@ -13,8 +13,20 @@ type Stats struct {
 	// Fault is why the last write failed, empty when it did not; LastWrite is when it ended, zero for never.
 	Fault     FaultKind
 	LastWrite time.Time
-	// Failed counts the writes that failed, by every kind that there is.
+	// Failed counts the writes that failed, by kind.
 	Failed map[FaultKind]int64
+	// LastBackup is when a copy was last made, zero for never.
+	LastBackup time.Time
+}
+
+// Backlog is what waits to be done. Counts end at 10000.
+type Backlog struct {
+	// Due is how many consents can be claimed, DueSince when the first of them became due.
+	Due      int
+	DueSince time.Time
+	// OpenIntents is how many intents are open, OldestIntent when the first of them was made.
+	OpenIntents  int
+	OldestIntent time.Time
 }
 
 // Histogram counts values. Buckets has, by upper bound, how many are not above it.

@@ -317,6 +317,8 @@ type System interface {
 	AuditTrail(ctx context.Context, after int64, limit int) ([]Audit, error)
 	// AuditTenants lists the tenants that have entries, or had, in order.
 	AuditTenants(ctx context.Context) ([]string, error)
+	// Backlog tells what waits to be done, for operators.
+	Backlog(ctx context.Context, now time.Time) (Backlog, error)
 }
 
 // Claims hands out the consents that are due.

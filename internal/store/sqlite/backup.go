@@ -67,7 +67,11 @@ func (r *ReadOnly) Backup(ctx context.Context, path string) (err error) {
 	if err := checkBackup(ctx, partial.Name()); err != nil {
 		return err
 	}
-	return r.name(partial, path)
+	if err := r.name(partial, path); err != nil {
+		return err
+	}
+	_ = markBackup(r.file) // The copy is whole, whether or not that is noted.
+	return nil
 }
 
 // name makes a copy durable, and then gives it its name.

@@ -1,6 +1,9 @@
 package sqlite
 
 import (
+	"context"
+	"errors"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -49,6 +52,18 @@ func (w *writer) waiting() int {
 	return len(w.line)
 }
 
+// backupMark is the suffix of an empty file whose time tells when the store was last copied.
+const backupMark = ".backup-time"
+
+// markBackup notes that the file was copied just now.
+func markBackup(file string) error {
+	mark, err := os.Create(file + backupMark)
+	if err != nil {
+		return err
+	}
+	return errors.Join(mark.Chmod(0o600), mark.Close(), os.Chtimes(file+backupMark, time.Time{}, time.Now()))
+}
+
 // Stats implements store.Database. It asks the file system, not the database.
 func (s *Store) Stats() store.Stats {
 	stats := store.Stats{Commits: s.writer.latencies.snapshot(), Waiting: s.writer.waiting()}
@@ -57,14 +72,39 @@ func (s *Store) Stats() store.Stats {
 			*size = info.Size()
 		}
 	}
+	if info, err := os.Stat(s.files.path + backupMark); err == nil {
+		stats.LastBackup = info.ModTime()
+	}
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
-	stats.LastWrite, stats.Failed = s.health.at, map[store.FaultKind]int64{}
+	stats.LastWrite, stats.Failed = s.health.at, maps.Clone(s.health.failed)
 	if s.health.fault != nil {
 		stats.Fault = s.health.fault.Kind
 	}
-	for _, kind := range store.FaultKinds() {
-		stats.Failed[kind] = s.health.failed[kind]
-	}
 	return stats
+}
+
+// backlogMost is where counting ends.
+const backlogMost = 10_000
+
+// Backlog implements store.System.
+func (y system) Backlog(ctx context.Context, now time.Time) (store.Backlog, error) {
+	type counted struct {
+		n     int
+		first int64
+	}
+	scan := func(row row) (c counted, err error) { return c, row.Scan(&c.n, &c.first) }
+	return readAll(ctx, y.s, func(r *reader) (b store.Backlog, err error) {
+		due, err := one(r, scan, "SELECT count(*), coalesce(min(next_poll), 0) FROM (SELECT next_poll FROM consents "+
+			"WHERE next_poll <> 0 AND next_poll <= ?1 AND claim_until <= ?1 ORDER BY next_poll LIMIT ?2)",
+			micros(now), backlogMost)
+		if err != nil {
+			return b, err
+		}
+		open, err := one(r, scan, "SELECT count(*), coalesce(min(create_time), 0) FROM (SELECT create_time FROM intents "+
+			"WHERE state = 'open' AND lease_until >= 0 ORDER BY lease_until LIMIT ?)", backlogMost)
+		return store.Backlog{
+			Due: due.n, DueSince: instant(due.first), OpenIntents: open.n, OldestIntent: instant(open.first),
+		}, err
+	})
 }

@@ -231,3 +231,30 @@ func testClockGoesBack(t *testing.T, s *spread) {
 		return errors.Join(err, tx.ClaimUser(id(1), fimento, now.Add(2*time.Minute), lease("owner")))
 	})
 }
+
+// testBacklog counts what waits.
+func testBacklog(t *testing.T, s *spread) {
+	want := func(now time.Time, want store.Backlog) {
+		t.Helper()
+		got, err := s.System().Backlog(t.Context(), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEqual(t, fmt.Sprint("the backlog at ", now), got, want)
+	}
+	want(noon, store.Backlog{})
+	insertDue(t, s, map[int]time.Time{10: minute(3), 11: minute(1), 12: {}, 13: minute(2)})
+	older, newer, done := newIntent(hansa, 7, "a"), newIntent(hansa, 8, "b"), newIntent(hansa, 9, "c")
+	newer.CreateTime, done.State = older.CreateTime.Add(time.Minute), store.IntentDone
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.InsertIntent(newer), tx.InsertIntent(older), tx.InsertIntent(done))
+	})
+	open := store.Backlog{OpenIntents: 2, OldestIntent: older.CreateTime}
+	want(noon, open)
+	claimDue(t, s, minute(1), "owner", 1) // until the second minute
+	want(minute(2).Add(-time.Microsecond), open)
+	open.Due, open.DueSince = 2, minute(2)
+	want(minute(2), open)
+	open.Due = 3
+	want(minute(3), open)
+}

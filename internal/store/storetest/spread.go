@@ -86,6 +86,10 @@ func (s spreadSystem) AuditTrail(ctx context.Context, after int64, limit int) ([
 	return s.next().AuditTrail(ctx, after, limit)
 }
 
+func (s spreadSystem) Backlog(ctx context.Context, now time.Time) (store.Backlog, error) {
+	return s.next().Backlog(ctx, now)
+}
+
 func (s spreadSystem) DeleteCallbacksBefore(ctx context.Context, expired time.Time, limit int) (int, error) {
 	return s.next().DeleteCallbacksBefore(ctx, expired, limit)
 }

@@ -73,6 +73,7 @@ func tests() []suiteTest {
 		{"FlowClaims", testFlowClaims},
 		{"ClaimsEnd", testClaimsEnd},
 		{"ClockGoesBack", testClockGoesBack},
+		{"Backlog", testBacklog},
 		{"NewsDuringClaims", testNewsDuringClaims},
 		{"Pauses", testPauses},
 		{"DeletedConsents", testDeletedConsents},
