@@ -368,6 +368,10 @@ func TestSnapshotInPages(t *testing.T) {
 			}
 			w.insert(t, ids...)
 			watched := Watched[*message]{Topic: Topic{Tenant: tenant}, Feed: w.feed}
+			before, err := w.feed.tails.Head(t.Context(), w.feed.log)
+			if err != nil {
+				t.Fatal(err)
+			}
 			var seen, tokens []string
 			pages, held := 0, 0
 			at, sent, err := SendAll(t.Context(), w.streams, watched,
@@ -397,6 +401,9 @@ func TestSnapshotInPages(t *testing.T) {
 				if want := i == rows-1; (token != "") != want {
 					t.Errorf("message %d of %d has the token %q", i, rows, token)
 				}
+			}
+			if at != before { // Else what comes while the rows are read would be missing.
+				t.Fatalf("the events follow from %s, want %s, which was the end when the first row was read", at, before)
 			}
 			if rows == 0 {
 				return
