@@ -618,3 +618,37 @@ func TestOneTailerAtATime(t *testing.T) {
 		t.Error("a former tailer ended the present one")
 	}
 }
+
+// TestExpiredToken resumes a stream behind a place whose entries were trimmed since.
+func TestExpiredToken(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	w.insert(t, "a")
+	for _, id := range []string{"", "a"} {
+		first := w.watch(t, id, "")
+		token := (<-first.messages).token
+		first.end(t)
+		w.append(t, "a", "lost")
+		for range 2 { // The end is noted, then it is old.
+			now := time.Now()
+			if _, err := w.db.System().TrimLog(t.Context(), store.ShipmentLog, now, now, 100); err != nil {
+				t.Fatal(err)
+			}
+		}
+		late := w.watch(t, id, token)
+		select {
+		case err := <-late.ended:
+			if !errors.Is(err, errExpiredToken) {
+				t.Errorf("the stream of %q ended with %v, want that its token has expired", id, err)
+			}
+			late.ended <- err
+		case m := <-late.messages:
+			t.Errorf("the stream of %q goes on with %v, although something is missing", id, m)
+		}
+		w.append(t, "a", "found")
+		again := w.watch(t, id, "")
+		if m := <-again.messages; m.token == "" || m.subject != "" {
+			t.Errorf("the stream begins anew with %v", m)
+		}
+	}
+}
