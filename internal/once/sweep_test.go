@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
 )
@@ -54,7 +55,7 @@ func TestSweepsLeaveTheStoreToCalls(t *testing.T) {
 
 // TestSweepsTrimTheLogs sweeps every hour, for longer than the logs are kept.
 func TestSweepsTrimTheLogs(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), sqlite.Options{})
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), keystest.StoreKey(), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
