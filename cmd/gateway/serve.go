@@ -187,7 +187,7 @@ func (g *gateway) stop() error {
 		errs = append(errs, g.server.Stop(ctx))
 	}
 	if g.admin != nil {
-		defer g.admin.Close()
+		defer func() { _ = g.admin.Close() }()
 	}
 	if g.stopServices != nil {
 		g.stopServices()

@@ -349,8 +349,9 @@ func syncsGen() *rapid.Generator[consent.Event] {
 				consentv1.ConsentEvent_CONNECTION_REMOVED, consentv1.ConsentEvent_FETCH_COMPLETED,
 				consentv1.ConsentEvent_APPROVED, consentv1.ConsentEvent_REVOKED,
 			}).Draw(t, "type"),
-			Stage: rapid.SampledFrom([]consentv1.Consent_DataStage{0, consentv1.Consent_FETCHING, consentv1.Consent_READY}).Draw(t,
-				"stage"),
+			Stage: rapid.SampledFrom([]consentv1.Consent_DataStage{
+				0, consentv1.Consent_FETCHING, consentv1.Consent_READY,
+			}).Draw(t, "stage"),
 			ProviderCode: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "code"),
 		}
 		if second := rapid.IntRange(-1, 40).Draw(t, "second"); second >= 0 {
@@ -388,7 +389,8 @@ func TestSettledEventsNoLongerMatter(t *testing.T) {
 					consentv1.Consent_TRANSACTION_CATEGORISATION, consentv1.Consent_BANK_ACCOUNT_VERIFICATION,
 				} {
 					want, got := consent.Derive(collection, whole), consent.Derive(collection, left)
-					if diff := cmp.Diff(want, got, protocmp.Transform(), cmpopts.IgnoreUnexported(consent.Connection{})); diff != "" {
+					diff := cmp.Diff(want, got, protocmp.Transform(), cmpopts.IgnoreUnexported(consent.Connection{}))
+					if diff != "" {
 						t.Fatalf("after %d events, of which %d are left (- whole, + left):\n%s", len(whole), len(left), diff)
 					}
 				}

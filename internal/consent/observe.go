@@ -173,8 +173,8 @@ func Follow(
 const openingsNoted = 20
 
 // openings leaves of the openings that a report tells of those that become events of the flow, beside everything else.
-// counted is how many openings before had become none: a provider repeats them in every report, so of those that are not
-// in the history as many as were counted are old, and the others, the latest by the provider's clock, are news.
+// counted is how many openings before had become none: a provider repeats them in every report, so of those that are
+// not in the history as many as were counted are old, and the others, the latest by the provider's clock, are news.
 func openings(
 	history []Event, counted int, observations []providers.Observation, flow int,
 ) (kept []providers.Observation, nowCounted int) {

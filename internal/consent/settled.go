@@ -20,8 +20,9 @@ func Settled(history []Event) (settled []int64) {
 	groups, newest := map[kind][]Event{}, int64(0)
 	for _, e := range history {
 		newest = max(newest, e.Sequence)
-		if (e.Type == consentv1.ConsentEvent_SYNC_COMPLETED || e.Type == consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED) &&
-			e.ConnectionID != "" && !e.EventTime.IsZero() {
+		repeats := e.Type == consentv1.ConsentEvent_SYNC_COMPLETED ||
+			e.Type == consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED
+		if repeats && e.ConnectionID != "" && !e.EventTime.IsZero() {
 			k := kind{e.Type, e.ConnectionID, e.Flow}
 			groups[k] = append(groups[k], e)
 		}

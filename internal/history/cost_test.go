@@ -35,7 +35,8 @@ func newAged(tb testing.TB, syncs int) *aged {
 	tb.Cleanup(func() { db.Close() })
 	a := &aged{
 		Writer: &history.Writer{
-			Store: &service.Store{Store: db, Log: slog.New(slog.DiscardHandler)}, Clock: time.Now, Names: service.Names{Keys: db.Keys()},
+			Store: &service.Store{Store: db, Log: slog.New(slog.DiscardHandler)}, Clock: time.Now,
+			Names:    service.Names{Keys: db.Keys()},
 			NextPoll: func(*store.Consent) time.Time { return time.Time{} },
 		},
 		row: &store.Consent{Tenant: "t", ID: "c", CustomerID: "p", Resource: &consentv1.Consent{Name: "consents/c"}},

@@ -63,7 +63,7 @@ func TestReadinessSaysWhy(t *testing.T) {
 	h := start(t, func(o *server.Options) {
 		o.Ready = map[string]func(context.Context) error{
 			"store": func(context.Context) error {
-				return &store.Fault{Kind: store.FaultFull, Err: errors.New(canary)}
+				return &store.FaultError{Kind: store.FaultFull, Err: errors.New(canary)}
 			},
 			"other": func(context.Context) error { return errors.New(canary) },
 		}

@@ -32,22 +32,22 @@ func FaultKinds() []FaultKind {
 	}
 }
 
-// Fault is an error of the database as a whole, which every write would meet.
-type Fault struct {
+// FaultError is an error of the database as a whole, which every write would meet.
+type FaultError struct {
 	Kind FaultKind
 	Err  error
 }
 
 // NewFault makes a fault.
-func NewFault(kind FaultKind, text string) *Fault {
-	return &Fault{Kind: kind, Err: errors.New("store: " + text)}
+func NewFault(kind FaultKind, text string) *FaultError {
+	return &FaultError{Kind: kind, Err: errors.New("store: " + text)}
 }
 
 // Error implements error.
-func (f *Fault) Error() string { return f.Err.Error() }
+func (f *FaultError) Error() string { return f.Err.Error() }
 
 // Unwrap gives what the database said.
-func (f *Fault) Unwrap() error { return f.Err }
+func (f *FaultError) Unwrap() error { return f.Err }
 
 // Reason is the kind, for who may not see more.
-func (f *Fault) Reason() string { return string(f.Kind) }
+func (f *FaultError) Reason() string { return string(f.Kind) }

@@ -103,7 +103,7 @@ type Database interface {
 	System() System
 	// Keys are the working keys of this database.
 	Keys() *keys.Keys
-	// Ping tells whether the database can be read and written; a Fault says why it cannot.
+	// Ping tells whether the database can be read and written; a FaultError says why it cannot.
 	Ping(ctx context.Context) error
 	// Stats tells how the database does. It never waits for it.
 	Stats() Stats

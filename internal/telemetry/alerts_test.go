@@ -108,7 +108,8 @@ func (p *plant) scrape(t *testing.T) {
 
 // fault is what an alert is for.
 type fault struct {
-	// once happens one time. lasting happens before each scrape from then on, for what is no fault when it happens once.
+	// once happens one time. lasting happens before each scrape from then on, for what is no fault when
+	// it happens once.
 	once, lasting func(*plant)
 }
 
@@ -167,8 +168,8 @@ var faults = map[string]fault{
 	}},
 }
 
-// TestAlertsFire evaluates each rule over a run that is well, then has the rule's fault once. It fires then, within half
-// an hour and for as long as the rule wants it to hold, and not before.
+// TestAlertsFire evaluates each rule over a run that is well, then has the rule's fault once. It fires then, within
+// half an hour and for as long as the rule wants it to hold, and not before.
 func TestAlertsFire(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range rules(t) {

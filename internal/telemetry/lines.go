@@ -17,8 +17,8 @@ const (
 )
 
 // Lines is a writer of log lines that never waits: it takes what is written and hands it on in the background. What
-// finds no room, since nobody reads or the reader is slow, is dropped and counted; when lines go out again, one says how
-// many are missing.
+// finds no room, since nobody reads or the reader is slow, is dropped and counted; when lines go out again, one says
+// how many are missing.
 //
 // Each Write is one line. A Lines must be closed.
 type Lines struct {

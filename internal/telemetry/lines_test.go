@@ -49,8 +49,8 @@ func (r *reader) read() string {
 	return r.text.String()
 }
 
-// TestLinesWaitForNobody writes far more than may wait while nobody reads, then lets the reader read again: what fits is
-// there in order, the rest is counted, and a line says so.
+// TestLinesWaitForNobody writes far more than may wait while nobody reads, then lets the reader read again: what fits
+// is there in order, the rest is counted, and a line says so.
 func TestLinesWaitForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold, to := make(chan struct{}), &reader{}

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// This is as much of PromQL as the alert rules use, over samples that a test took: selectors, increase and rate, sum and
-// max, histogram_quantile, time, division, subtraction and comparison. What it does not know ends the test.
+// This is as much of PromQL as the alert rules use, over samples that a test took: selectors, increase and rate, sum
+// and max, histogram_quantile, time, division, subtraction and comparison. What it does not know ends the test.
 
 // labels are a series' labels, its name included as __name__.
 type labels map[string]string
@@ -299,8 +299,8 @@ func (e *evaluator) instant(name string) (out []measured) {
 	return out
 }
 
-// change gives by how much counters grew within a range. A counter of which the range has one sample tells nothing: that
-// is what Prometheus makes of one that appears with its first count.
+// change gives by how much counters grew within a range. A counter of which the range has one sample tells nothing:
+// that is what Prometheus makes of one that appears with its first count.
 func (e *evaluator) change(perSecond bool) (out []measured) {
 	found := e.selected(e.next())
 	within, err := time.ParseDuration(strings.Trim(e.next(), "[]"))

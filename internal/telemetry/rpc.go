@@ -38,8 +38,8 @@ func newRPCMetrics(registry prometheus.Registerer) *RPCMetrics {
 	return m
 }
 
-// alerting are the reasons of failures that alerts wait for. A counter that first appears with the failure that it counts
-// shows no increase, so these are there from the beginning.
+// alerting are the reasons of failures that alerts wait for. A counter that first appears with the failure that it
+// counts shows no increase, so these are there from the beginning.
 var alerting = []errorv1.Error_Reason{
 	errorv1.Error_INTERNAL, errorv1.Error_STORE_UNAVAILABLE, errorv1.Error_OUTCOME_UNKNOWN,
 	errorv1.Error_GATEWAY_RATE_LIMITED, errorv1.Error_UNAUTHENTICATED,

@@ -36,7 +36,7 @@ func (t *Telemetry) WatchStore(
 		log:     desc("store_log_size_bytes", "Size of what the database has not yet moved to its place."),
 		ok:      desc("store_last_write_ok", "1 when the last write was well, 0 when it failed."),
 		failed:  desc("store_write_failures_total", "Writes that failed for a fault of the store, by kind.", "fault"),
-		backup:  desc("backup_timestamp_seconds", "When `gateway backup` last wrote a copy; missing while it never did."),
+		backup:  desc("backup_timestamp_seconds", "When the last copy was made; missing while there is none."),
 		due:     desc("consents_due", "Consents whose time to be read has come, 10000 at most."),
 		lag:     desc("poll_lag_seconds", "For how long the first of them has been due."),
 		intents: desc("intents_open", "Writes to providers whose outcome is not stored, 10000 at most."),

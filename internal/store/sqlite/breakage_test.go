@@ -182,7 +182,7 @@ func fill(t *testing.T, s *Store) {
 	if err := syscall.Statfs(filepath.Dir(s.files.path), &fs); err != nil {
 		t.Fatal(err)
 	}
-	if left := int64(fs.Bavail) * int64(fs.Bsize); left > 16<<20 {
+	if left := int64(fs.Bavail) * fs.Bsize; left > 16<<20 {
 		onWriter(t, s, "max_page_count = 1")
 		return
 	}
@@ -321,7 +321,7 @@ func TestBreakage(t *testing.T) {
 			if b.name != "full" { // What fits is stored as long as it fits.
 				l.broken.Store(true)
 			}
-			var fault *store.Fault
+			var fault *store.FaultError
 			until(t, "Ping fails", func() bool { return errors.As(s.Ping(t.Context()), &fault) })
 			l.broken.Store(true)
 			if !slices.Contains(b.kinds, fault.Kind) {
@@ -373,7 +373,7 @@ func TestCorruption(t *testing.T) {
 	if out, err := overwrite.CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	var fault *store.Fault
+	var fault *store.FaultError
 	until(t, "Ping fails", func() bool {
 		// Somebody reads what was long not read.
 		_ = s.View(t.Context(), tenant, func(r store.Reader) error {
@@ -411,7 +411,7 @@ func TestPingTriesToWrite(t *testing.T) {
 	}
 	onWriter(t, s, "query_only = ON")
 	s.health.note(store.NewFault(store.FaultFull, "made up"))
-	var fault *store.Fault
+	var fault *store.FaultError
 	if err := s.Ping(t.Context()); !errors.As(err, &fault) || fault.Kind != store.FaultReadOnly {
 		t.Errorf("while nothing can be written: %v", err)
 	}

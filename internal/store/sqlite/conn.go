@@ -254,13 +254,13 @@ func newConn(ctx context.Context, db *sql.DB, h *health) (*conn, error) {
 	return &conn{sql: c, statements: map[string]*sql.Stmt{}, health: h}, nil
 }
 
-// newPool makes a pool of connections to the file at a path, whatever that is.
-func newPool(file string, size int, settings []pragma) (*pool, error) {
+// newPool makes a pool of one connection to the file at a path, whatever that is.
+func newPool(file string, settings []pragma) (*pool, error) {
 	db, err := newDB(file, settings, nil)
 	if err != nil {
 		return nil, err
 	}
-	return poolOf(db, size, nil), nil
+	return poolOf(db, 1, nil), nil
 }
 
 // poolOf makes a pool.

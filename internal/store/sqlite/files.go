@@ -103,9 +103,9 @@ type health struct {
 	mu sync.Mutex
 	// at is when a write last ended, fault how: nil for well.
 	at    time.Time
-	fault *store.Fault
+	fault *store.FaultError
 	// stopped is a fault after which nothing is written any more: what is there is no longer what was acknowledged.
-	stopped *store.Fault
+	stopped *store.FaultError
 	// failed counts the writes that failed, by kind.
 	failed map[store.FaultKind]int64
 }
@@ -161,14 +161,14 @@ func (h *health) wroteWithin(d time.Duration) bool {
 }
 
 // faultOf gives what an error says about the files, nil for nothing.
-func faultOf(err error) *store.Fault {
+func faultOf(err error) *store.FaultError {
 	if err == nil {
 		return nil
 	}
-	if fault, ok := errors.AsType[*store.Fault](err); ok {
+	if fault, ok := errors.AsType[*store.FaultError](err); ok {
 		return fault
 	}
-	kind := store.FaultKind("")
+	var kind store.FaultKind
 	switch code(err) & 0xff {
 	case sqlite3.SQLITE_FULL:
 		kind = store.FaultFull
@@ -183,5 +183,5 @@ func faultOf(err error) *store.Fault {
 	default:
 		return nil
 	}
-	return &store.Fault{Kind: kind, Err: err}
+	return &store.FaultError{Kind: kind, Err: err}
 }

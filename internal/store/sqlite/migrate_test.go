@@ -26,7 +26,7 @@ func migrateFile(t *testing.T, path string, files fstest.MapFS) error {
 	if _, err := prepareFile(path); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPool(path, 1, writerSettings)
+	p, err := newPool(path, writerSettings)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func OpenReadOnly(ctx context.Context, path string) (_ *ReadOnly, err error) {
 	}
 	// Not SQLite's own mode=ro: the write-ahead log of a gateway that was killed can only be read by who may restore
 	// its index.
-	readers, err := newPool(file, 1, readerSettings)
+	readers, err := newPool(file, readerSettings)
 	if err != nil {
 		return nil, err
 	}

@@ -145,7 +145,7 @@ func TestSettingsAreRequired(t *testing.T) {
 	for i := range settings {
 		refused := append([]pragma(nil), settings...)
 		refused[i].want = "other"
-		p, err := newPool(path, 1, refused)
+		p, err := newPool(path, refused)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -101,8 +101,8 @@ func (y system) Backlog(ctx context.Context, now time.Time) (store.Backlog, erro
 		if err != nil {
 			return b, err
 		}
-		open, err := one(r, scan, "SELECT count(*), coalesce(min(create_time), 0) FROM (SELECT create_time FROM intents "+
-			"WHERE state = 'open' AND lease_until >= 0 ORDER BY lease_until LIMIT ?)", backlogMost)
+		open, err := one(r, scan, "SELECT count(*), coalesce(min(create_time), 0) FROM (SELECT create_time FROM "+
+			"intents WHERE state = 'open' AND lease_until >= 0 ORDER BY lease_until LIMIT ?)", backlogMost)
 		return store.Backlog{
 			Due: due.n, DueSince: instant(due.first), OpenIntents: open.n, OldestIntent: instant(open.first),
 		}, err

@@ -137,8 +137,9 @@ func (y system) shift(ctx context.Context, now time.Time, back time.Duration) er
 				return err
 			}
 			// All that are due at one moment are shifted at once, however many they are.
-			_, err = t.exec("UPDATE consents SET claim_until = CASE claim_until WHEN 0 THEN 0 ELSE max(1, claim_until - "+
-				"?3) END, next_poll = max(1, next_poll - ?3) WHERE next_poll <> 0 AND next_poll > ?1 AND next_poll <= ?2",
+			_, err = t.exec("UPDATE consents SET claim_until = CASE claim_until WHEN 0 THEN 0 ELSE max(1, "+
+				"claim_until - ?3) END, next_poll = max(1, next_poll - ?3) WHERE next_poll <> 0 AND next_poll > ?1 "+
+				"AND next_poll <= ?2",
 				from, batch[len(batch)-1], back.Microseconds())
 			return err
 		})

@@ -258,8 +258,8 @@ func (t *turn) begin(ctx context.Context, alone bool) error {
 	return nil
 }
 
-// note notes how a write failed. A connection that was opened while the file could only be read stays like that, and one
-// that met a failing disk may hold a file that is no longer the one to use: both are given up.
+// note notes how a write failed. A connection that was opened while the file could only be read stays like that, and
+// one that met a failing disk may hold a file that is no longer the one to use: both are given up.
 func (t *turn) note(err error) {
 	t.health.note(err)
 	if fault := faultOf(err); fault != nil && fault.Kind != store.FaultBusy && fault.Kind != store.FaultFull {

@@ -102,7 +102,8 @@ func testTrimmedLogs(t *testing.T, s *spread) {
 	}
 	update(t, s, func(tx store.Tx) error { // which leaves the entry that says so
 		last := newEvent(2*each+1, consentv1.ConsentEvent_DELETED)
-		return errors.Join(tx.AppendEvent(deleted.ID, last, consentAfter(deleted, 2*each+1)), tx.DeleteConsent(deleted.ID))
+		return errors.Join(tx.AppendEvent(deleted.ID, last, consentAfter(deleted, 2*each+1)),
+			tx.DeleteConsent(deleted.ID))
 	})
 	if n := trim(noon.Add(2*time.Hour), noon, 5); n != 2*each {
 		t.Errorf("%d entries were trimmed, want the %d that were there at noon", n, 2*each)
