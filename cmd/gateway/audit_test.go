@@ -71,8 +71,8 @@ clients:
 	return config, path, logged.Checkpoint
 }
 
-// command runs the gateway with arguments.
-func command(t *testing.T, args ...string) (string, error) {
+// called runs the gateway with arguments.
+func called(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	err := run(t.Context(), args, &out, &errOut)
@@ -83,10 +83,10 @@ func command(t *testing.T, args ...string) (string, error) {
 // served.
 func TestAuditWithoutProvidersSecrets(t *testing.T) {
 	config, path, checkpoint := auditedStore(t)
-	if _, err := command(t, "check", "--config", config); err == nil {
+	if _, err := called(t, "check", "--config", config); err == nil {
 		t.Fatal("the secrets can be read")
 	}
-	exported, err := command(t, "audit", "export", "--config", config)
+	exported, err := called(t, "audit", "export", "--config", config)
 	if err != nil || strings.Count(exported, `"position"`) != 5 || !strings.Contains(exported, checkpoint) {
 		t.Errorf("exported is %s, %v", exported, err)
 	}
@@ -95,14 +95,14 @@ func TestAuditWithoutProvidersSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	copied := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := command(t, "backup", "--config", config, "--to", copied); err != nil {
+	if _, err := called(t, "backup", "--config", config, "--to", copied); err != nil {
 		t.Error(err)
 	}
 	whole := [][]string{
 		{}, {"--checkpoint", checkpoint}, {"--tenant", "default"}, {"--file", file, "--checkpoint", checkpoint},
 	}
 	verify := func(args ...string) (string, error) {
-		return command(t, append([]string{"audit", "verify", "--config", config}, args...)...)
+		return called(t, append([]string{"audit", "verify", "--config", config}, args...)...)
 	}
 	for _, args := range whole {
 		if out, err := verify(args...); err != nil || !strings.Contains(out, "default: 5 entries") ||
@@ -149,7 +149,7 @@ func TestAuditArguments(t *testing.T) {
 		{}, {"delete"}, {"verify", "--config", config, "more"}, {"verify", "--config", config, "--checkpoint", "x"},
 		{"export", "--config", config, "more"}, {"export", "--since", "yesterday"},
 	} {
-		if _, err := command(t, append([]string{"audit"}, args...)...); !errors.Is(err, errUsage) {
+		if _, err := called(t, append([]string{"audit"}, args...)...); !errors.Is(err, errUsage) {
 			t.Errorf("%v: %v", args, err)
 		}
 	}
@@ -165,18 +165,18 @@ func TestAuditArguments(t *testing.T) {
 		if err := os.WriteFile(other, []byte(strings.Replace(string(text), old, replacement, 1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := command(t, "audit", "verify", "--config", other); err == nil || !strings.Contains(err.Error(), "other.yaml:") {
+		if _, err := called(t, "audit", "verify", "--config", other); err == nil || !strings.Contains(err.Error(), "other.yaml:") {
 			t.Errorf("%s: %v", replacement, err)
 		}
 	}
-	key, err := command(t, "keys", "store")
+	key, err := called(t, "keys", "store")
 	if err == nil {
 		err = os.WriteFile(filepath.Join(filepath.Dir(config), "store.key"), []byte(key), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := command(t, "audit", "verify", "--config", config); err == nil || errors.Is(err, errChanged) {
+	if out, err := called(t, "audit", "verify", "--config", config); err == nil || errors.Is(err, errChanged) {
 		t.Errorf("with another store key: %s, %v", out, err)
 	}
 }

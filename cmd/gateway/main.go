@@ -12,7 +12,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 	_ "time/tzdata" // banks' dates are meant in their own zone, also on machines without a zone database
+
+	"kontor.dev/kontor/internal/telemetry"
 )
 
 const usage = `Kontor, one service in front of several bank-data providers.
@@ -39,18 +42,33 @@ var errUsage = errors.New("usage")
 func main() {
 	// net/http prints what a provider sends unasked to the standard log, word for word.
 	log.SetOutput(io.Discard)
+	os.Exit(command(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// lastWords is how long a reader of stderr who is slow is waited for at the end.
+const lastWords = time.Second
+
+// command runs a command until it ends or the process is told to stop, and gives the exit code. Nothing waits for who
+// reads errOut.
+func command(args []string, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
+	defer stop()
+	lines := telemetry.NewLines(errOut)
+	defer lines.Close(lastWords)
+	err := run(ctx, args, out, lines)
 	switch {
 	case errors.Is(err, errHelped):
 	case errors.Is(err, errUsage):
-		os.Exit(2)
+		return 2
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-		os.Exit(1)
+		fmt.Fprintln(lines, "gateway:", err)
+		return 1
 	}
+	return 0
 }
+
+// outliveReaders keeps a process alive whose output nobody reads any more: writing it fails instead.
+func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
 
 func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if len(args) == 0 {

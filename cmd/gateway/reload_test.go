@@ -31,15 +31,6 @@ import (
 	"kontor.dev/kontor/internal/keys"
 )
 
-// TestMain lets the tests start this binary as the gateway.
-func TestMain(m *testing.M) {
-	if os.Getenv("KONTOR_TEST_IS_GATEWAY") != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
 // patience bounds how long a test waits for what must come.
 const patience = 30 * time.Second
 
@@ -75,7 +66,7 @@ func startProcess(t *testing.T, dir string) *process {
 	p := &process{dir: dir, log: &syncBuffer{}}
 	ready := filepath.Join(dir, "ready.json")
 	p.cmd = exec.Command(os.Args[0], "serve", "--config", filepath.Join(dir, "kontor.yaml"), "--ready-file", ready)
-	p.cmd.Env = append(os.Environ(), "KONTOR_TEST_IS_GATEWAY=yes")
+	p.cmd.Env = append(os.Environ(), "KONTOR_TEST_GATEWAY=1")
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

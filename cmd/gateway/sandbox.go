@@ -21,6 +21,7 @@ import (
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
 	"kontor.dev/kontor/internal/secret"
+	"kontor.dev/kontor/internal/store/sqlite"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -66,6 +67,7 @@ func runSandbox(ctx context.Context, args []string, out, errOut io.Writer) error
 	if err != nil {
 		return err
 	}
+	outliveReaders()
 	level := slog.LevelWarn
 	if f.verbose {
 		level = slog.LevelDebug
@@ -76,7 +78,7 @@ func runSandbox(ctx context.Context, args []string, out, errOut io.Writer) error
 		Dialects: dialects, Addr: f.played,
 	})
 	if err != nil {
-		return portTaken(err)
+		return taken(err)
 	}
 	defer played.Close()
 	if f.providersOnly {
@@ -133,9 +135,9 @@ func runPlayedGateway(
 	}
 	cfg.Reflection = true // for clients: the printed key will do
 	cfg.Log = config.Log{Level: level, Format: "text"}
-	g, err := start(ctx, cfg, errOut)
+	g, err := start(ctx, cfg, openEmptyStore, errOut)
 	if err != nil {
-		return portTaken(err)
+		return taken(err)
 	}
 	a := g.addresses()
 	a.Played, a.Key = urlsOf(played), key
@@ -152,19 +154,13 @@ func runPlayedGateway(
 	return errors.Join(err, g.stop())
 }
 
-// sandboxConfig is the configuration of a gateway in front of the played providers. The database begins empty: the
-// played providers remember nothing either.
+// sandboxConfig is the configuration of a gateway in front of the played providers.
 func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*config.Config, error) {
 	var err error
 	if f.http, err = settlePort(f.http); err != nil { // the providers must be told before the gateway listens
 		return nil, err
 	}
 	path := filepath.Join(f.data, "sandbox.db")
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-	}
 	type object = map[string]any
 	blocks := object{}
 	for _, p := range played.InOrder() {
@@ -237,8 +233,11 @@ func settlePort(address string) (string, error) {
 	return l.Addr().String(), nil
 }
 
-// portTaken says what to do about a port that is in use.
-func portTaken(err error) error {
+// taken says what to do about a port or folder that is in use.
+func taken(err error) error {
+	if errors.Is(err, sqlite.ErrLocked) {
+		return fmt.Errorf("%w\nanother sandbox plays there: stop it, or choose another folder with -data", err)
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "listen" {
 		return fmt.Errorf(

@@ -42,7 +42,8 @@ func runServe(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	g, err := start(ctx, cfg, errOut)
+	outliveReaders()
+	g, err := start(ctx, cfg, openStore, errOut)
 	if err != nil {
 		return err
 	}
@@ -69,6 +70,7 @@ type gateway struct {
 	cfg       *config.Config
 	keys      *guard.Keys
 	store     store.Database
+	admin     *server.Admin
 	server    *server.Server
 	telemetry *telemetry.Telemetry
 	failed    chan error
@@ -78,7 +80,13 @@ type gateway struct {
 }
 
 // start assembles the gateway and makes it listen. It is stopped with stop, and not by the context.
-func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway, err error) {
+//
+// Probes are answered first: opening a large store takes a while, and who is asked whether it lives must not be silent
+// meanwhile.
+func start(
+	ctx context.Context, cfg *config.Config, open func(context.Context, *config.Config) (store.Database, error),
+	logTo io.Writer,
+) (g *gateway, err error) {
 	ctx = context.WithoutCancel(ctx)
 	g = &gateway{cfg: cfg, failed: make(chan error, 1), servicesDone: make(chan struct{})}
 	defer func() {
@@ -95,9 +103,13 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	}
 	log := g.telemetry.Logger
 	warn(cfg, log)
-	if g.store, err = openStore(ctx, cfg); err != nil {
+	if g.admin, err = server.StartAdmin(cfg.Listen.Admin, cfg.TLS, g.telemetry); err != nil {
 		return g, err
 	}
+	if g.store, err = open(ctx, cfg); err != nil {
+		return g, err
+	}
+	g.telemetry.WatchStore(g.store.Stats, g.store.System().Backlog)
 	refs := assembly.NewRefs(g.store, log)
 	wired, err := wire(ctx, cfg, wiring{
 		observer: func(tenant string) providers.Observer {
@@ -107,6 +119,11 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	})
 	if err != nil {
 		return g, err
+	}
+	for tenant, t := range wired.tenants {
+		for _, p := range t.Providers {
+			g.telemetry.ExpectProvider(tenant, p.ID, p.OperationNames())
+		}
 	}
 	stopping := make(chan struct{})
 	services, err := assembly.New(assembly.Options{
@@ -118,6 +135,8 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 			IdleInterval: cfg.Polling.IdleInterval,
 		},
 		Webhooks: cfg.Webhooks, AuditRetention: cfg.Audit.Retention, CallersPerProvider: cfg.CallersPerProvider(),
+		LogRetention: cfg.Watch.Retention,
+		AuditGap:     g.telemetry.AuditGap,
 	})
 	if err != nil {
 		return g, err
@@ -128,7 +147,7 @@ func start(ctx context.Context, cfg *config.Config, logTo io.Writer) (g *gateway
 	g.keys = guard.NewKeys(cfg.Clients)
 	srv, err := server.New(server.Options{
 		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, CORS: cfg.CORS,
-		Reflection: cfg.Reflection, Proxies: cfg.TrustedProxies,
+		Reflection: cfg.Reflection, Proxies: cfg.TrustedProxies, Admin: g.admin,
 		Services: services.Servers.Register, Callbacks: services.Callbacks,
 		Authenticator: authenticator(cfg, g.keys, log),
 		Audit:         services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
@@ -166,6 +185,9 @@ func (g *gateway) stop() error {
 	defer cancel()
 	if g.server != nil {
 		errs = append(errs, g.server.Stop(ctx))
+	}
+	if g.admin != nil {
+		defer func() { _ = g.admin.Close() }()
 	}
 	if g.stopServices != nil {
 		g.stopServices()

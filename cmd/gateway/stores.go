@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -103,6 +105,41 @@ func openSQLite(ctx context.Context, path string, key *keys.StoreKey) (store.Dat
 	if err != nil {
 		return nil, err
 	}
+	return openLocked(ctx, path, key, lock)
+}
+
+// openEmptyStore opens the SQLite file that a configuration names, empty: what was in it is removed, once this process
+// has it to itself.
+func openEmptyStore(ctx context.Context, cfg *config.Config) (store.Database, error) {
+	_, rest, err := driver(cfg.Store.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	key, err := keys.Parse(cfg.StoreKey)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.FromSlash(rest)
+	lock, err := sqlite.Lock(path)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.Join(err, lock.Close())
+		}
+	}
+	db, err := openLocked(ctx, path, key, lock)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return db, nil
+}
+
+// openLocked opens a file whose lock this process has. The lock is given back when that fails.
+func openLocked(
+	ctx context.Context, path string, key *keys.StoreKey, lock io.Closer,
+) (store.Database, error) {
 	db, err := sqlite.Open(ctx, path, key, sqlite.Options{})
 	if err == nil {
 		if err = db.EndLeases(ctx); err == nil {

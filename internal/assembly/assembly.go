@@ -59,6 +59,10 @@ type Options struct {
 	AuditRetention time.Duration
 	// CallersPerProvider is how many callers wait for one provider account at a time; zero for no bound.
 	CallersPerProvider int
+	// LogRetention is how old entries of the logs that streams follow become; zero for ever.
+	LogRetention time.Duration
+	// AuditGap is told when an entry is missing in the audit. May be nil.
+	AuditGap func()
 }
 
 // Services are the RPC services, and what works for them.
@@ -129,7 +133,7 @@ func New(o Options) (*Services, error) {
 	// The port to the rows of all tenants is for what works by itself, and each gets the part that it needs.
 	system, process := o.Store.System(), uuid.NewString()
 	load := &service.Loader{Store: db, Tenants: tenants}
-	trail := &audit.Trail{Store: db, Clock: clock, Log: log, Noted: make(chan struct{}, 1)}
+	trail := &audit.Trail{Store: db, Clock: clock, Log: log, Noted: make(chan struct{}, 1), Gap: o.AuditGap}
 	sealer := &audit.Sealer{
 		Store: o.Store, Tenants: system, MAC: keys, Clock: clock, Log: log, Noted: trail.Noted,
 		Retention: o.AuditRetention,
@@ -145,6 +149,7 @@ func New(o Options) (*Services, error) {
 	})
 	runner := &once.Runner{
 		Store: db, Leases: system, Sweeps: system, Keys: keys, Clock: clock, Log: log, Process: process,
+		LogRetention: o.LogRetention, Beat: system.Beat,
 	}
 	sessions := &callbacks.Sessions{
 		Store: db, Keys: keys, Clock: clock, Follower: follower, History: writer, Audit: trail,

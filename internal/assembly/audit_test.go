@@ -57,6 +57,7 @@ func TestAuditIsSealedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := assemblytest.New(t)
 		other := p.Beside(t)
+		synctest.Wait() // the sealers have looked, and look again in a second
 		unsealed := func() (n int) {
 			t.Helper()
 			err := other.Database().View(t.Context(), "default", func(r store.Reader) error {

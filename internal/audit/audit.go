@@ -41,9 +41,18 @@ type Trail struct {
 	Log   *slog.Logger
 	// Noted receives soon after entries were committed, possibly once for several: the Sealer waits for it. May be nil.
 	Noted chan struct{}
+	// Gap is told when entries are missing. May be nil.
+	Gap func()
 
 	lines  lines
 	groups groups
+}
+
+// missing notes that entries are missing.
+func (t *Trail) missing() {
+	if t.Gap != nil {
+		t.Gap()
+	}
 }
 
 // tell tells the sealer.

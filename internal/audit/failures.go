@@ -50,6 +50,7 @@ func (t *Trail) Failure(ctx context.Context, method, resource string, failure er
 		identity.TrailOf(ctx).Note(outcome)
 		return failure
 	}
+	t.missing()
 	t.Log.ErrorContext(ctx, "a failed call is missing in the audit", "method", method, "outcome", outcome,
 		"error", err.Error(), "request_id", identity.RequestID(ctx))
 	if reason == errorv1.Error_OUTCOME_UNKNOWN {

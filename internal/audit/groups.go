@@ -136,6 +136,7 @@ func (t *Trail) Run(ctx context.Context) {
 	t.groups.count(false)
 	ctx = context.WithoutCancel(ctx)
 	for _, e := range t.flush(ctx, t.groups.take(left, t.Clock.Now(), true)) {
+		t.missing()
 		t.Log.ErrorContext(ctx, "refused calls are missing in the audit", "tenant", e.Tenant, "client", e.Actor,
 			"method", e.Method, "outcome", e.Outcome, "count", e.Count)
 	}

@@ -18,19 +18,23 @@ type Next[T any] struct {
 
 // next is one read; its result is there once done is closed.
 type next[T any] struct {
-	done  chan struct{}
-	value T
-	err   error
+	done     chan struct{}
+	value    T
+	err      error
+	panicked any
 }
 
 // Do gives the result of the next read of a key, which is read unless another caller has brought one that has
 // not begun. The result is shared and must not be changed. read runs under a context that has the values of
 // its caller's and neither its deadline nor its end: a caller whose own context ends leaves alone, and the
-// read goes on.
+// read goes on. A panic of read is passed on to each caller.
 func (n *Next[T]) Do(ctx context.Context, key string, read func(context.Context) (T, error)) (T, error) {
 	shared := n.join(ctx, key, read)
 	select {
 	case <-shared.done:
+		if shared.panicked != nil {
+			panic(shared.panicked)
+		}
 		return shared.value, shared.err
 	case <-ctx.Done():
 		var zero T
@@ -52,6 +56,7 @@ func (n *Next[T]) join(ctx context.Context, key string, read func(context.Contex
 	ctx = context.WithoutCancel(ctx)
 	go func() {
 		defer close(shared.done)
+		defer func() { shared.panicked = recover() }()
 		release, err := n.turns.Take(ctx, key)
 		if err != nil { // never: the context does not end
 			shared.err = err

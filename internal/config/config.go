@@ -58,6 +58,8 @@ type Config struct {
 	Reflection bool
 	// Audit tells how long the audit trail is kept.
 	Audit Audit
+	// Watch tells for how long streams can be resumed.
+	Watch Watch
 	// Shutdown tells how the gateway stops.
 	Shutdown Shutdown
 }
@@ -213,6 +215,12 @@ type Audit struct {
 	Retention time.Duration
 }
 
+// Watch tells for how long streams can be resumed.
+type Watch struct {
+	// Retention is how old the entries become that they follow. Zero: they are kept for ever.
+	Retention time.Duration
+}
+
 // Shutdown tells how the gateway stops.
 type Shutdown struct {
 	// Delay is the time between turning readiness off and refusing connections, for load balancers to notice.
@@ -250,6 +258,7 @@ func Defaults() Config {
 		Polling:   Polling{MinInterval: 5 * time.Second, MaxInterval: 5 * time.Minute},
 		Webhooks:  true,
 		Audit:     Audit{Retention: 8760 * time.Hour},
+		Watch:     Watch{Retention: 720 * time.Hour},
 		Shutdown:  Shutdown{Timeout: 25 * time.Second},
 	}
 }

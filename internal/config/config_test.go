@@ -160,8 +160,8 @@ func TestEverythingSet(t *testing.T) {
 	}) {
 		t.Errorf("limits: %+v", c.Limits)
 	}
-	if c.Audit.Retention != 90*24*time.Hour {
-		t.Errorf("audit: %v", c.Audit)
+	if c.Audit.Retention != 90*24*time.Hour || c.Watch.Retention != 48*time.Hour {
+		t.Errorf("audit: %v, watch: %v", c.Audit, c.Watch)
 	}
 	if c.Telemetry.OTLPEndpoint != "http://collector:4317" || c.Heartbeat != 5*time.Second || c.Webhooks ||
 		!c.Reflection ||
@@ -216,7 +216,7 @@ func TestDefaults(t *testing.T) {
 		c.Listen.HTTP != "127.0.0.1:8080" ||
 		c.Listen.Admin != "127.0.0.1:8081" || c.Heartbeat != 15*time.Second || !c.Webhooks || c.Reflection ||
 		c.TLS != nil ||
-		c.Audit.Retention != 365*24*time.Hour {
+		c.Audit.Retention != 365*24*time.Hour || c.Watch.Retention != 30*24*time.Hour {
 		t.Errorf("defaults differ from the design: %+v", c)
 	}
 }

@@ -232,6 +232,7 @@ func badValues(text string) (all []mutation) {
 	add("delay: 2s", "delay: 2", "shutdown.delay")
 	for _, bad := range []string{"90", "90d", "-1h", "175201h"} {
 		add("retention: 2160h", "retention: "+bad, "audit.retention")
+		add("retention: 48h", "retention: "+bad, "watch.retention")
 	}
 	return all
 }

@@ -77,6 +77,9 @@ func (p *parser) config(root value, c *Config) {
 		"audit": func(v value) {
 			v.object(fields{"retention": scalar(&c.Audit.Retention, duration(0, 20*8760*time.Hour))})
 		},
+		"watch": func(v value) {
+			v.object(fields{"retention": scalar(&c.Watch.Retention, duration(0, 20*8760*time.Hour))})
+		},
 		"shutdown": func(v value) {
 			v.object(fields{
 				"delay":   scalar(&c.Shutdown.Delay, duration(0, 10*time.Minute)),

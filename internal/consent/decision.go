@@ -83,7 +83,11 @@ func decisionOf(t consentv1.ConsentEvent_Type) consentv1.Decision_Value {
 // withdrawn, each with the flow in which Kontor first saw it there. It is what Kontor remembers from one report to the
 // next: a place that states it anew tells of a withdrawal of the present flow, one that has stated it all along is left
 // over from an earlier one.
+//
+// Beside the places, onlyCounted stands for how many openings of links became no events.
 type Withdrawals map[string]int
+
+const onlyCounted = "openings only counted"
 
 // standing gives the event that a report's standing decision adds to a history, and what to remember of it. A provider
 // may state beside its history, without a time, how the customer has decided so far. Mostly that repeats what the
@@ -105,7 +109,7 @@ func standing(
 		next[place], since = first, max(since, first)
 	}
 	event := Event{
-		Flow: flow, Key: fmt.Sprintf("decision/%d", len(history)), Type: consentv1.ConsentEvent_APPROVED,
+		Flow: flow, Key: fmt.Sprintf("decision/%d", newestOf(history)), Type: consentv1.ConsentEvent_APPROVED,
 		ProviderCode: report.DecisionCode, ReceiveTime: now,
 	}
 	switch {

@@ -105,11 +105,10 @@ func Deleted(flow int, now time.Time) Event {
 // Add gives those of the events whose keys are new to the history, numbered to follow it.
 func Add(history []Event, events ...Event) []Event {
 	known := make(map[string]bool, len(history))
-	sequence := int64(0)
 	for _, e := range history {
 		known[e.Key] = true
-		sequence = max(sequence, e.Sequence)
 	}
+	sequence := newestOf(history)
 	var added []Event
 	for _, e := range events {
 		if known[e.Key] {
@@ -154,6 +153,8 @@ func Follow(
 	}
 	now = After(history, now)
 	flow := currentFlow(history)
+	var counted int
+	report.Observations, counted = openings(history, stated[onlyCounted], report.Observations, flow)
 	events := observed(report, flow, now)
 	if report.Stateful {
 		events = append(events, transitions(history, report, flow, now)...)
@@ -161,7 +162,42 @@ func Follow(
 	added := Add(history, events...)
 	known := slices.Concat(history, added)
 	decided, stated := standing(known, stated, report, flow, now)
+	if counted > 0 {
+		stated[onlyCounted] = counted
+	}
 	return append(added, Add(known, decided...)...), stated
+}
+
+// openingsNoted is how many openings of one link become events. A page that is reloaded all day must not make a history
+// that costs more with each further event; how often it was opened after that tells nobody anything.
+const openingsNoted = 20
+
+// openings leaves of the openings that a report tells of those that become events of the flow, beside everything else.
+// counted is how many openings before had become none: a provider repeats them in every report, so of those that are
+// not in the history as many as were counted are old, and the others, the latest by the provider's clock, are news.
+func openings(
+	history []Event, counted int, observations []providers.Observation, flow int,
+) (kept []providers.Observation, nowCounted int) {
+	known, room := make(map[string]bool, len(history)), openingsNoted
+	for _, e := range history {
+		known[e.Key] = true
+		if e.Type == consentv1.ConsentEvent_LINK_OPENED && e.Flow == flow {
+			room--
+		}
+	}
+	var unknown []providers.Observation
+	for _, o := range observations {
+		if o.Type != consentv1.ConsentEvent_LINK_OPENED {
+			kept = append(kept, o)
+		} else if !known[o.Key] {
+			known[o.Key] = true
+			unknown = append(unknown, o)
+		}
+	}
+	slices.SortStableFunc(unknown, func(a, b providers.Observation) int { return a.Time.Compare(b.Time) })
+	news := unknown[min(counted, len(unknown)):]
+	news = news[:min(max(room, 0), len(news))]
+	return append(kept, news...), max(counted, len(unknown)-len(news))
 }
 
 // observed turns statuses into events, in canonical order so that the sequence reads well.
@@ -191,7 +227,7 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 	for _, c := range state.Connections {
 		known[c.ID] = c
 	}
-	step := len(history)
+	step := newestOf(history) // and not how many there are: settled ones are left out
 	note := func(t consentv1.ConsentEvent_Type, c providers.ConnectionState) Event {
 		step++
 		return Event{

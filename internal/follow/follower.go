@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -88,6 +89,7 @@ func (f *Follower) Run(ctx context.Context) {
 				f.running.Go(func() {
 					defer f.nudge() // there is room for the next
 					defer release()
+					defer f.survive(ctx, row)
 					f.poll(ctx, row)
 				})
 			}
@@ -98,6 +100,13 @@ func (f *Follower) Run(ctx context.Context) {
 		case <-ticker.C:
 		case <-f.wake:
 		}
+	}
+}
+
+// survive has a read that panics end there. The consent is read again when its claim is over.
+func (f *Follower) survive(ctx context.Context, row *store.Consent) {
+	if recover() != nil {
+		f.Log.ErrorContext(ctx, "panic", "stack", string(debug.Stack()), "consent", row.Resource.GetName())
 	}
 }
 

@@ -68,6 +68,9 @@ func (f *Follower) notBefore(row *store.Consent) time.Time {
 	if row.LastPoll.After(last) {
 		last = row.LastPoll
 	}
+	if last.After(f.Clock.Now().Add(f.Plan.min)) {
+		return time.Time{} // The clock went back since: when it was read by the new time nobody knows.
+	}
 	return last.Add(max(f.Plan.min, f.Plan.rest(row)))
 }
 

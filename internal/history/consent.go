@@ -121,12 +121,10 @@ func (w *Writer) Extend(tx store.Tx, row *store.Consent, events ...consent.Event
 	return w.grow(tx, row, history, consent.Add(history, events...))
 }
 
-// maxHistory bounds how much of a history is read at once; no real consent comes near.
-const maxHistory = 100_000
-
-// Events reads a consent's history.
+// Events reads what of a consent's history bears on how it stands: without what is settled, so that it costs the same
+// however long the history is.
 func (w *Writer) Events(r store.Reader, row *store.Consent) ([]consent.Event, error) {
-	return r.Events(row.ID, 0, maxHistory)
+	return r.UnsettledEvents(row.ID)
 }
 
 // grow stores new events one by one, each with the consent as it then stands, and the consent as it stands in
@@ -140,6 +138,11 @@ func (w *Writer) grow(tx store.Tx, row *store.Consent, history, added []consent.
 		row.Flow = max(row.Flow, e.Flow)
 		w.present(row, history)
 		if err := tx.AppendEvent(row.ID, e, row.Resource); err != nil {
+			return 0, err
+		}
+	}
+	if settled := consent.Settled(history); len(settled) > 0 {
+		if err := tx.SettleEvents(row.ID, settled); err != nil {
 			return 0, err
 		}
 	}

@@ -118,6 +118,20 @@ func (a *Attempt) begin(ctx context.Context) (*store.Idempotency, error) {
 	}
 }
 
+// beginOr begins, and calls free unless the attempt goes on: also when it panics, or the key would stay taken for as
+// long as the process lives.
+func (a *Attempt) beginOr(ctx context.Context, free func()) (answer *store.Idempotency, err error) {
+	goesOn := false
+	defer func() {
+		if !goesOn {
+			free()
+		}
+	}()
+	answer, err = a.begin(ctx)
+	goesOn = err == nil && answer == nil
+	return answer, err
+}
+
 // claim claims the key if nobody is at work on it, else ErrClaimed. It gives the record when there is an answer.
 func (a *Attempt) claim(ctx context.Context) (answer *store.Idempotency, err error) {
 	r := a.runner

@@ -40,8 +40,12 @@ type Runner struct {
 	Keys   *keys.Keys
 	Clock  service.Clock
 	Log    *slog.Logger
+	// Beat tells the store the time, see store.Claims.
+	Beat func(ctx context.Context, now time.Time) (back time.Duration, err error)
 	// Process names this process among all that share the store, now and ever.
 	Process string
+	// LogRetention is how old entries of the logs that streams follow become; zero for ever.
+	LogRetention time.Duration
 
 	turns   coalesce.Turns
 	running sync.WaitGroup
@@ -108,15 +112,13 @@ func Do[Req keyed, Resp proto.Message](
 		return none, err
 	}
 	leave := r.enter(a.owner)
-	answer, err := a.begin(ctx)
+	free := func() { leave(); release() }
+	answer, err := a.beginOr(ctx, free)
 	if err != nil || answer != nil {
-		leave()
-		release()
 		return replay[Resp](answer, err)
 	}
 	return Detached(ctx, r, func(detached context.Context) (Resp, error) {
-		defer release()
-		defer leave()
+		defer free()
 		working, end := a.follow(ctx, detached)
 		defer end()
 		resp, err := work(working, a)

@@ -3,6 +3,7 @@ package once
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -20,8 +21,15 @@ import (
 // repairEvery is how often a process looks for writes whose process is gone.
 const repairEvery = leaseTime / 2
 
+// beatEvery is how often the store is told the time, and so how late it is noticed that the clock went back.
+const beatEvery = time.Minute
+
 // batch bounds how many rows one transaction of repair or sweeping takes.
 const batch = 100
+
+// sweepRest is how much longer than a transaction of sweeping took nothing is swept: calls have the store for the most
+// part of the time, however much there is to sweep.
+const sweepRest = 2
 
 // holds tells whether somebody is at work under a lease: another process as long as the lease lasts, and this one as
 // long as it has the attempt.
@@ -148,6 +156,13 @@ func (r *Runner) Run(ctx context.Context) {
 	loops.Go(func() { r.every(working, renewEvery, "leases not renewed", r.renew) })
 	loops.Go(func() { r.every(ctx, repairEvery, "repair failed", r.Repair) })
 	loops.Go(func() { r.every(ctx, time.Hour, "sweep failed", r.sweep) })
+	if r.Beat != nil {
+		loops.Go(func() {
+			if rest(ctx, beatEvery) {
+				r.every(ctx, beatEvery, "the time was not noted", r.beat)
+			}
+		})
+	}
 	<-ctx.Done()
 	r.running.Wait()
 	finished()
@@ -159,7 +174,7 @@ func (r *Runner) every(ctx context.Context, interval time.Duration, failure stri
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		if err := do(ctx); err != nil && ctx.Err() == nil {
+		if err := r.surviving(ctx, do); err != nil && ctx.Err() == nil {
 			r.Log.WarnContext(ctx, failure, "error", err.Error())
 		}
 		select {
@@ -170,9 +185,33 @@ func (r *Runner) every(ctx context.Context, interval time.Duration, failure stri
 	}
 }
 
+// errPanicked is what became of something that panicked.
+var errPanicked = errors.New("once: it panicked")
+
+// surviving does something that may panic: whoever else is at work must not pay for it.
+func (r *Runner) surviving(ctx context.Context, do func(context.Context) error) (err error) {
+	defer func() {
+		if recover() != nil {
+			r.Log.ErrorContext(ctx, "panic", "stack", string(debug.Stack()))
+			err = errPanicked
+		}
+	}()
+	return do(ctx)
+}
+
 // renew extends the leases of what is at work in this process.
 func (r *Runner) renew(ctx context.Context) error {
 	return r.Leases.RenewLeases(ctx, r.atWork(), r.Clock.Now().Add(leaseTime))
+}
+
+// beat tells the store the time.
+func (r *Runner) beat(ctx context.Context) error {
+	back, err := r.Beat(ctx, r.Clock.Now())
+	if back > 0 {
+		r.Log.WarnContext(ctx, "the clock went back; what was planned by it is brought forward",
+			"seconds", back.Seconds())
+	}
+	return err
 }
 
 // sweep forgets what is old enough.
@@ -187,13 +226,37 @@ func (r *Runner) sweep(ctx context.Context) error {
 		{r.Sweeps.DeleteIntentsBefore, now.Add(-intentsKept)},
 		{r.Sweeps.DeleteCallbacksBefore, now},
 	}
+	if r.LogRetention > 0 {
+		for _, log := range []store.Log{store.ConsentLog, store.ShipmentLog} {
+			trim := func(ctx context.Context, before time.Time, limit int) (int, error) {
+				return r.Sweeps.TrimLog(ctx, log, now, before, limit)
+			}
+			sweeps = append(sweeps, sweep{trim, now.Add(-r.LogRetention)})
+		}
+	}
 	for _, sweep := range sweeps {
 		for deleted := batch; deleted == batch; {
+			began := time.Now()
 			var err error
 			if deleted, err = sweep.delete(ctx, sweep.before, batch); err != nil {
 				return err
 			}
+			if deleted == batch && !rest(ctx, sweepRest*time.Since(began)) {
+				return ctx.Err()
+			}
 		}
 	}
 	return nil
+}
+
+// rest waits, and tells whether the context has not ended.
+func rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -92,6 +92,15 @@ type Provider struct {
 	Shipments Shipments
 }
 
+// OperationNames lists the names by which the provider's calls are counted.
+func (p *Provider) OperationNames() []string {
+	names := make([]string, len(p.Operations))
+	for i, operation := range p.Operations {
+		names[i] = operation.Name
+	}
+	return names
+}
+
 // Market is a country that a provider serves.
 type Market struct {
 	// Code is the ISO 3166-1 alpha-2 code.

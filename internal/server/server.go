@@ -54,6 +54,8 @@ type Options struct {
 	// Degraded names what does not work although the gateway does, such as one provider, with a reason. It keeps
 	// nobody from being ready: one provider's trouble must not take the others' callers away. May be nil.
 	Degraded func() map[string]string
+	// Admin listens already; made by Start at Listen.Admin when nil.
+	Admin *Admin
 	// Stopping is closed by Stop, once, when streams must end: the services get the same channel. Made by New when nil.
 	Stopping chan struct{}
 }
@@ -65,9 +67,10 @@ type Server struct {
 	grpc         *grpc.Server
 	health       *health.Server
 	http         *http.Server
-	admin        *http.Server
+	admin        *Admin
+	ready        readiness
 	certificates *certificates // nil for plain text
-	listeners    struct{ grpc, http, admin net.Listener }
+	listeners    struct{ grpc, http net.Listener }
 	draining     atomic.Bool
 	stop         sync.Once
 	failed       chan error
@@ -92,6 +95,7 @@ func New(o Options) (*Server, error) {
 		if s.certificates, err = newCertificates(*o.TLS, o.Telemetry.Logger, time.Now); err != nil {
 			return nil, err
 		}
+		o.Telemetry.WatchCertificate(s.certificates.until)
 	}
 	s.newGRPC()
 	if err := s.newHTTP(); err != nil {
@@ -131,9 +135,7 @@ func (s *Server) newHTTP() error {
 		strangers: s.guard.Strangers(),
 	}
 	s.http = newHTTPServer(door.before(public))
-	ready := readiness{checks: s.options.Ready, degraded: s.options.Degraded, draining: &s.draining}
-	s.admin = newHTTPServer(admin(s.options.Telemetry, ready))
-	s.admin.WriteTimeout = writeTimeout
+	s.ready = readiness{checks: s.options.Ready, degraded: s.options.Degraded, draining: &s.draining}
 	return nil
 }
 
@@ -149,7 +151,7 @@ func newHTTPServer(handler http.Handler) *http.Server {
 	}
 }
 
-// Start binds the three listeners and serves on them. When one cannot be bound, none is.
+// Start binds the listeners and serves on them. When one cannot be bound, none is.
 func (s *Server) Start() error {
 	limits := s.options.Limits
 	public := connections{
@@ -164,7 +166,6 @@ func (s *Server) Start() error {
 	}{
 		{"grpc", s.options.Listen.GRPC, ofGRPC, &s.listeners.grpc},
 		{"http", s.options.Listen.HTTP, public, &s.listeners.http},
-		{"admin", s.options.Listen.Admin, connections{max: maxAdminConnections}, &s.listeners.admin},
 	} {
 		listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", bind.address)
 		if err != nil {
@@ -172,6 +173,13 @@ func (s *Server) Start() error {
 			return fmt.Errorf("server: listen.%s: %w", bind.name, err)
 		}
 		*bind.listener = bind.bounds.listener(listener)
+	}
+	if s.admin = s.options.Admin; s.admin == nil {
+		var err error
+		if s.admin, err = StartAdmin(s.options.Listen.Admin, s.options.TLS, s.options.Telemetry); err != nil {
+			s.closeListeners()
+			return err
+		}
 	}
 	serve := func(run func() error) {
 		go func() {
@@ -189,13 +197,8 @@ func (s *Server) Start() error {
 		s.http.TLSConfig = s.certificates.forWeb()
 		return s.http.ServeTLS(s.listeners.http, "", "")
 	})
-	serve(func() error {
-		if s.certificates == nil || !s.options.TLS.Admin {
-			return s.admin.Serve(s.listeners.admin)
-		}
-		s.admin.TLSConfig = s.certificates.forAdmin()
-		return s.admin.ServeTLS(s.listeners.admin, "", "")
-	})
+	serve(s.admin.wait)
+	s.admin.ready.Store(&s.ready)
 	return nil
 }
 
@@ -207,7 +210,7 @@ func (s *Server) Reload() {
 }
 
 func (s *Server) closeListeners() {
-	for _, listener := range []net.Listener{s.listeners.grpc, s.listeners.http, s.listeners.admin} {
+	for _, listener := range []net.Listener{s.listeners.grpc, s.listeners.http} {
 		if listener != nil {
 			_ = listener.Close()
 		}
@@ -217,8 +220,7 @@ func (s *Server) closeListeners() {
 // Addresses gives the addresses that Start bound, with the ports that it found.
 func (s *Server) Addresses() config.Listen {
 	return config.Listen{
-		GRPC: s.listeners.grpc.Addr().String(), HTTP: s.listeners.http.Addr().String(),
-		Admin: s.listeners.admin.Addr().String(),
+		GRPC: s.listeners.grpc.Addr().String(), HTTP: s.listeners.http.Addr().String(), Admin: s.admin.Address(),
 	}
 }
 

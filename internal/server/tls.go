@@ -107,6 +107,20 @@ func (c *certificates) look() {
 	}
 }
 
+// until is when the certificate in use ends.
+func (c *certificates) until() time.Time {
+	if c.due() {
+		c.look()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	leaf := c.web.Certificates[0].Leaf
+	if leaf == nil {
+		return time.Time{}
+	}
+	return leaf.NotAfter
+}
+
 // due tells whether the files are to be looked at again.
 func (c *certificates) due() bool {
 	c.mu.Lock()

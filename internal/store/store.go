@@ -73,6 +73,8 @@ var (
 	ErrClaimLost = errors.New("store: the claim was lost to another")
 	// ErrCursor says that a cursor does not belong to the log as this database has it.
 	ErrCursor = errors.New("store: not a cursor of this log")
+	// ErrCursorExpired says that entries behind a cursor are no longer in the log.
+	ErrCursorExpired = errors.New("store: the cursor has expired")
 	// ErrTenant says that no tenant was named, or that a row of another one was handed in. The transaction fails with
 	// it.
 	ErrTenant = errors.New("store: no tenant, or a row of another one")
@@ -104,8 +106,10 @@ type Database interface {
 	System() System
 	// Keys are the working keys of this database.
 	Keys() *keys.Keys
-	// Ping tells whether the database answers.
+	// Ping tells whether the database can be read and written; a FaultError says why it cannot.
 	Ping(ctx context.Context) error
+	// Stats tells how the database does. It never waits for it.
+	Stats() Stats
 	// Close waits for running transactions and releases the database.
 	Close() error
 }
@@ -146,6 +150,8 @@ type ConsentReader interface {
 	OthersRead(provider, except string, after time.Time) (bool, error)
 	// Events lists a consent's events behind a sequence, in order.
 	Events(consentID string, after int64, limit int) ([]consent.Event, error)
+	// UnsettledEvents lists the events that bear on how a consent stands, in order: all that were not settled.
+	UnsettledEvents(consentID string) ([]consent.Event, error)
 }
 
 // ShipmentReader reads shipments.
@@ -155,7 +161,8 @@ type ShipmentReader interface {
 }
 
 // LogReader reads the logs. The methods answer ErrCursor for a cursor of another database or log, and for one that lies
-// behind the log's end.
+// behind the log's end, and ErrCursorExpired for one behind which entries were trimmed. The empty cursor stands for
+// where the log begins by now.
 type LogReader interface {
 	// ConsentEntries lists the tenant's entries behind a cursor, in order; with an id only those of one consent,
 	// deleted or not.
@@ -249,6 +256,8 @@ type ConsentWriter interface {
 	ClaimFlow(consentID string, now time.Time, lease Lease) error
 	// ReleaseFlow gives the right back. It answers ErrClaimLost when the owner no longer has it.
 	ReleaseFlow(consentID, owner string) error
+	// SettleEvents notes that events no longer bear on how their consent stands, by their sequences.
+	SettleEvents(consentID string, sequences []int64) error
 	// PauseProvider has ClaimDue leave out the consents of the tenant's account at a provider until a time. It never
 	// shortens a pause.
 	PauseProvider(provider string, until time.Time) error
@@ -311,6 +320,8 @@ type System interface {
 	AuditTrail(ctx context.Context, after int64, limit int) ([]Audit, error)
 	// AuditTenants lists the tenants that have entries, or had, in order.
 	AuditTenants(ctx context.Context) ([]string, error)
+	// Backlog tells what waits to be done, for operators.
+	Backlog(ctx context.Context, now time.Time) (Backlog, error)
 }
 
 // Claims hands out the consents that are due.
@@ -323,6 +334,9 @@ type Claims interface {
 	// A claimed consent's NextPoll is moved to the end of the lease. If it lies earlier when the poll ends, somebody
 	// had news meanwhile.
 	ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, shares []Share) ([]*Consent, error)
+	// Beat tells the time, again and again. When the clock went back since, by more than clocks may differ, what was
+	// planned by it is brought forward by as much: polls, claims, leases and pauses. It gives by how much.
+	Beat(ctx context.Context, now time.Time) (back time.Duration, err error)
 }
 
 // Leases keeps the leases of idempotency records, intents, user claims and flow claims alive, and finds what their
@@ -360,4 +374,8 @@ type Sweeps interface {
 	DeleteIdempotencyBefore(ctx context.Context, created time.Time, limit int) (int, error)
 	// DeleteIntentsBefore forgets the intents that are not open and have not changed since.
 	DeleteIntentsBefore(ctx context.Context, updated time.Time, limit int) (int, error)
+	// TrimLog takes entries out of a log that were committed before a time; cursors before them expire first. How old
+	// entries are is known by the calls before, each of which notes where the log ends now. A consent's own history
+	// stays whole while the consent exists: see Events.
+	TrimLog(ctx context.Context, log Log, now, before time.Time, limit int) (int, error)
 }

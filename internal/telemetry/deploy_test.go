@@ -14,7 +14,7 @@ import (
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/providers"
-	"kontor.dev/kontor/internal/telemetry"
+	"kontor.dev/kontor/internal/store"
 )
 
 // expression is a PromQL expression of the dashboard or an alert rule.
@@ -100,7 +100,7 @@ var (
 // known gives the labels of all metrics that the gateway has, by name as Prometheus stores it.
 func known(t *testing.T) map[string][]string {
 	t.Helper()
-	tel, _ := setUp(t, telemetry.Options{})
+	tel := newPlant(t)
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		tel.Registry.Describe(descriptions)
@@ -131,7 +131,11 @@ func values() map[string][]string {
 	for _, name := range errorv1.Error_Reason_name {
 		reasons = append(reasons, name)
 	}
-	return map[string][]string{"outcome": outcomes, "reason": reasons, "job": {"kontor"}}
+	var faults []string
+	for _, kind := range store.FaultKinds() {
+		faults = append(faults, string(kind))
+	}
+	return map[string][]string{"outcome": outcomes, "reason": reasons, "fault": faults, "job": {"kontor"}}
 }
 
 // TestDashboardAndAlertsUseWhatExists: a metric or label that nobody fills is a panel that is empty and an alert that
@@ -182,7 +186,7 @@ func TestDashboardAndAlertsUseWhatExists(t *testing.T) {
 	}
 	for name := range metrics {
 		if strings.HasPrefix(name,
-			"kontor_provider_") && !used[name] && !used[name+"_bucket"] && !strings.HasSuffix(name, "_bucket") {
+			"kontor_") && name != "kontor_build_info" && !used[name] && !used[name+"_bucket"] && !strings.HasSuffix(name, "_bucket") {
 			t.Errorf("nothing shows %s", name)
 		}
 	}

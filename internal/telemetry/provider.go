@@ -50,6 +50,23 @@ func (t *Telemetry) Observer(tenant string) providers.Observer {
 	return &observer{t: t, tenant: tenant}
 }
 
+// failures are the kinds of outcomes that alerts wait for.
+var failures = []providers.ErrorKind{
+	providers.KindUnavailable, providers.KindDeadline, providers.KindCredentials, providers.KindInvalidResponse,
+	providers.KindRateLimited,
+}
+
+// ExpectProvider begins the counters of a tenant's provider at zero, as far as alerts look at them.
+func (t *Telemetry) ExpectProvider(tenant, provider string, operations []string) {
+	t.provider.breaker.WithLabelValues(tenant, provider)
+	for _, operation := range operations {
+		t.provider.calls.WithLabelValues(provider, operation, "ok")
+		for _, kind := range failures {
+			t.provider.calls.WithLabelValues(provider, operation, kind.String())
+		}
+	}
+}
+
 type observer struct {
 	t      *Telemetry
 	tenant string

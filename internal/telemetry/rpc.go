@@ -4,6 +4,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/kerr"
 )
 
 // RPCMetrics measure Kontor's own calls, over gRPC and REST alike.
@@ -33,6 +36,22 @@ func newRPCMetrics(registry prometheus.Registerer) *RPCMetrics {
 	}
 	registry.MustRegister(m.requests, m.duration, m.inFlight, m.streams)
 	return m
+}
+
+// alerting are the reasons of failures that alerts wait for. A counter that first appears with the failure that it
+// counts shows no increase, so these are there from the beginning.
+var alerting = []errorv1.Error_Reason{
+	errorv1.Error_INTERNAL, errorv1.Error_STORE_UNAVAILABLE, errorv1.Error_OUTCOME_UNKNOWN,
+	errorv1.Error_GATEWAY_RATE_LIMITED, errorv1.Error_UNAUTHENTICATED,
+}
+
+// Expect begins a method's counters at zero, as far as alerts look at them.
+func (m *RPCMetrics) Expect(service, method string) {
+	for _, transport := range []string{"grpc", "rest"} {
+		for _, reason := range alerting {
+			m.requests.WithLabelValues(service, method, transport, kerr.Code(reason).String(), reason.String())
+		}
+	}
 }
 
 // Start notes that a call begins; transport is "grpc" or "rest". The returned function notes how it ended.

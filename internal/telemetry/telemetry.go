@@ -8,6 +8,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
@@ -15,7 +16,7 @@ import (
 
 // Options tell what is recorded, and where it goes.
 type Options struct {
-	// Log is where log lines are written.
+	// Log is where log lines are written. Of a Lines, what it drops is counted and said.
 	Log io.Writer
 	// Level is the least level that is logged.
 	Level slog.Level
@@ -42,6 +43,7 @@ type Telemetry struct {
 	Tracer trace.Tracer
 
 	provider    *providerMetrics
+	auditGaps   prometheus.Counter
 	stopTracing func(context.Context) error
 }
 
@@ -49,14 +51,41 @@ type Telemetry struct {
 func New(ctx context.Context, o Options) (*Telemetry, error) {
 	logger := NewLogger(o.Log, o.Level, o.Format)
 	registry := newRegistry(o.Version)
+	lines, ok := o.Log.(*Lines)
+	if ok {
+		lines.announce(o.Level, o.Format)
+	}
+	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "kontor_log_lines_dropped_total", Help: "Log lines that found no reader.",
+	}, func() float64 {
+		if lines == nil {
+			return 0
+		}
+		return float64(lines.Dropped())
+	}))
+	gaps := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "kontor_audit_gaps_total", Help: "Failed calls that are missing in the audit.",
+	})
+	registry.MustRegister(gaps)
 	tracer, stop, err := newTracer(ctx, o.OTLPEndpoint, o.Version, logger)
 	if err != nil {
 		return nil, err
 	}
 	return &Telemetry{
 		Logger: logger, Registry: registry, RPC: newRPCMetrics(registry), HTTP: newHTTP(registry), Tracer: tracer,
-		provider: newProviderMetrics(registry), stopTracing: stop,
+		provider: newProviderMetrics(registry), auditGaps: gaps, stopTracing: stop,
 	}, nil
+}
+
+// AuditGap counts an entry that is missing in the audit.
+func (t *Telemetry) AuditGap() { t.auditGaps.Inc() }
+
+// WatchCertificate shows until when a certificate is valid.
+func (t *Telemetry) WatchCertificate(until func() time.Time) {
+	t.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kontor_tls_certificate_expiry_timestamp_seconds",
+		Help: "Until when the certificate is valid that callers are shown; missing without TLS.",
+	}, func() float64 { return float64(until().Unix()) }))
 }
 
 // Shutdown sends the traces that are still waiting.

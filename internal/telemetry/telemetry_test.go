@@ -22,7 +22,9 @@ import (
 func setUp(t *testing.T, o telemetry.Options) (*telemetry.Telemetry, *bytes.Buffer) {
 	t.Helper()
 	var out bytes.Buffer
-	o.Log = &out
+	if o.Log == nil {
+		o.Log = &out
+	}
 	tel, err := telemetry.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -180,7 +180,7 @@ func (f *Feed[M]) follow(ctx context.Context, t *tailer, at store.Cursor) {
 	defer cancel()
 	for {
 		page, err := f.tail(ctx, at, tailBatch)
-		if errors.Is(err, store.ErrCursor) {
+		if errors.Is(err, store.ErrCursor) || errors.Is(err, store.ErrCursorExpired) {
 			f.giveUp(t)
 			return
 		}

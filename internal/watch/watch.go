@@ -113,8 +113,11 @@ func (r *run[M]) catchUp(ctx context.Context) (over bool, err error) {
 			}
 			return err
 		})
-		if errors.Is(err, store.ErrCursor) {
+		switch {
+		case errors.Is(err, store.ErrCursor):
 			return false, errForeignToken
+		case errors.Is(err, store.ErrCursorExpired):
+			return false, errExpiredToken
 		}
 		if err != nil {
 			return false, err
@@ -175,6 +178,7 @@ func (r *run[M]) send(e *entry[M]) (over bool, err error) {
 
 var (
 	errForeignToken = kerr.InvalidField("resumeToken", "is not a token of this stream")
+	errExpiredToken = kerr.InvalidField("resumeToken", "has expired: what followed it is no longer kept; begin anew")
 	errStopping     = kerr.New(errorv1.Error_GATEWAY_STOPPING,
 		"the gateway is stopping: resume the stream with its token", kerr.WithRetry(time.Second))
 )

@@ -368,6 +368,10 @@ func TestSnapshotInPages(t *testing.T) {
 			}
 			w.insert(t, ids...)
 			watched := Watched[*message]{Topic: Topic{Tenant: tenant}, Feed: w.feed}
+			before, err := w.feed.tails.Head(t.Context(), w.feed.log)
+			if err != nil {
+				t.Fatal(err)
+			}
 			var seen, tokens []string
 			pages, held := 0, 0
 			at, sent, err := SendAll(t.Context(), w.streams, watched,
@@ -397,6 +401,9 @@ func TestSnapshotInPages(t *testing.T) {
 				if want := i == rows-1; (token != "") != want {
 					t.Errorf("message %d of %d has the token %q", i, rows, token)
 				}
+			}
+			if at != before { // Else what comes while the rows are read would be missing.
+				t.Fatalf("the events follow from %s, want %s, which was the end when the first row was read", at, before)
 			}
 			if rows == 0 {
 				return
@@ -609,5 +616,39 @@ func TestOneTailerAtATime(t *testing.T) {
 	f.giveUp(late)
 	if f.tailer == nil || len(s.behind) != 0 {
 		t.Error("a former tailer ended the present one")
+	}
+}
+
+// TestExpiredToken resumes a stream behind a place whose entries were trimmed since.
+func TestExpiredToken(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	w.insert(t, "a")
+	for _, id := range []string{"", "a"} {
+		first := w.watch(t, id, "")
+		token := (<-first.messages).token
+		first.end(t)
+		w.append(t, "a", "lost")
+		for range 2 { // The end is noted, then it is old.
+			now := time.Now()
+			if _, err := w.db.System().TrimLog(t.Context(), store.ShipmentLog, now, now, 100); err != nil {
+				t.Fatal(err)
+			}
+		}
+		late := w.watch(t, id, token)
+		select {
+		case err := <-late.ended:
+			if !errors.Is(err, errExpiredToken) {
+				t.Errorf("the stream of %q ended with %v, want that its token has expired", id, err)
+			}
+			late.ended <- err
+		case m := <-late.messages:
+			t.Errorf("the stream of %q goes on with %v, although something is missing", id, m)
+		}
+		w.append(t, "a", "found")
+		again := w.watch(t, id, "")
+		if m := <-again.messages; m.token == "" || m.subject != "" {
+			t.Errorf("the stream begins anew with %v", m)
+		}
 	}
 }

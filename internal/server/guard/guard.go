@@ -73,6 +73,9 @@ func New(o Options) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, r := range rules {
+		o.Telemetry.RPC.Expect(r.service, r.method)
+	}
 	g := &Guard{
 		services: o.Services, rules: rules, authenticator: o.Authenticator, validation: validation,
 		telemetry: o.Telemetry, clock: time.Now, timeout: o.Limits.Timeout, bodyTimeout: o.BodyTimeout, audit: o.Audit,

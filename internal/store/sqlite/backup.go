@@ -67,7 +67,11 @@ func (r *ReadOnly) Backup(ctx context.Context, path string) (err error) {
 	if err := checkBackup(ctx, partial.Name()); err != nil {
 		return err
 	}
-	return r.name(partial, path)
+	if err := r.name(partial, path); err != nil {
+		return err
+	}
+	_ = markBackup(r.file) // The copy is whole, whether or not that is noted.
+	return nil
 }
 
 // name makes a copy durable, and then gives it its name.
@@ -122,7 +126,7 @@ func (r *ReadOnly) vacuumInto(ctx context.Context, path string) error {
 // checkBackup reads a copy as a whole, its indexes included, and opens it as a restored one would be. It has none of
 // the settings of a store in use, which would be written into it.
 func checkBackup(ctx context.Context, path string) (err error) {
-	p, err := newPool(path, 1, nil)
+	p, err := newPool(path, nil)
 	if err != nil {
 		return err
 	}

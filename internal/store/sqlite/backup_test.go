@@ -30,7 +30,7 @@ func TestBackupReachesTheDisk(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
 	appendAudit(t, s, "kept")
-	r := openReadOnly(t, s.file)
+	r := openReadOnly(t, s.files.path)
 	folder := t.TempDir()
 	to := filepath.Join(folder, "backup.db")
 	there := func() bool {
@@ -93,7 +93,7 @@ func TestDamagedBackups(t *testing.T) {
 	for range 200 {
 		appendAudit(t, s, strings.Repeat("m", 100))
 	}
-	r := openReadOnly(t, s.file)
+	r := openReadOnly(t, s.files.path)
 	for name, damage := range map[string]func(string){
 		"a page overwritten": func(path string) {
 			write(t, path, func(file *os.File, size int64) error {
@@ -161,7 +161,7 @@ func write(t *testing.T, path string, do func(file *os.File, size int64) error) 
 func TestBackupsOfOneFolder(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
-	r := openReadOnly(t, s.file)
+	r := openReadOnly(t, s.files.path)
 	folder := t.TempDir()
 	for _, name := range []string{
 		partialPrefix + "1" + partialSuffix, partialPrefix + "1" + partialSuffix + "-journal", "kept.db", ".kontor-backup",
@@ -170,7 +170,7 @@ func TestBackupsOfOneFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	second := openReadOnly(t, s.file)
+	second := openReadOnly(t, s.files.path)
 	r.disk.copied = func(path string) {
 		if err := second.Backup(t.Context(), filepath.Join(folder, "second.db")); !errors.Is(err, ErrLocked) {
 			t.Errorf("a second one: %v, want %v", err, ErrLocked)

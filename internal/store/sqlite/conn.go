@@ -44,10 +44,13 @@ var (
 type connector struct {
 	driver.Connector
 	settings []pragma
+	// files must be found at the path before and after; nil for whatever is there.
+	files *files
 }
 
-func newConnector(file string, settings []pragma) (*connector, error) {
-	query := url.Values{}
+func newConnector(file string, settings []pragma, f *files) (*connector, error) {
+	// SQLite must not make a file where one was taken away.
+	query := url.Values{"mode": {"rw"}}
 	for _, p := range settings {
 		query.Add("_pragma", p.name+"("+p.set+")")
 	}
@@ -60,7 +63,7 @@ func newConnector(file string, settings []pragma) (*connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connector{Connector: base, settings: settings}, nil
+	return &connector{Connector: base, settings: settings, files: f}, nil
 }
 
 // Connect implements driver.Connector. While another process makes the file, or restores its log, it waits.
@@ -74,9 +77,19 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 }
 
 func (c *connector) connect(ctx context.Context) (driver.Conn, error) {
+	if c.files != nil {
+		if err := c.files.check(); err != nil {
+			return nil, err
+		}
+	}
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if c.files != nil {
+		if err := c.files.check(); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
 	for _, p := range c.settings {
 		got, err := readPragma(ctx, conn, p.name)
@@ -109,6 +122,8 @@ func readPragma(ctx context.Context, conn driver.Conn, name string) (string, err
 type conn struct {
 	sql        *sql.Conn
 	statements map[string]*sql.Stmt
+	// health is told of damage; nil for nobody's.
+	health *health
 	// broken says that its state is not known, so that it must not be used again.
 	broken bool
 }
@@ -161,6 +176,16 @@ func (c *conn) epoch(ctx context.Context) (epoch string, err error) {
 	return epoch, c.sql.QueryRowContext(ctx, "SELECT value FROM epoch").Scan(&epoch)
 }
 
+// frames tells how many pages SQLite believes to be in the write-ahead log. It moves none.
+func (c *conn) frames() (frames int64, err error) {
+	s, err := c.prepare(context.Background(), "PRAGMA wal_checkpoint(NOOP)")
+	if err != nil {
+		return 0, err
+	}
+	var busy, moved int64
+	return frames, s.QueryRowContext(context.Background()).Scan(&busy, &frames, &moved)
+}
+
 // check reads the whole file and compares what it finds with itself, but not the indexes with their tables.
 func (c *conn) check(ctx context.Context) error { return c.checkAs(ctx, "quick_check") }
 
@@ -206,11 +231,12 @@ type pool struct {
 	// free holds the connections that nobody uses; nil is one to be opened.
 	free   chan *conn
 	closed chan struct{}
+	health *health
 }
 
-// newDB gives what opens connections to a file.
-func newDB(file string, settings []pragma) (*sql.DB, error) {
-	connector, err := newConnector(file, settings)
+// newDB gives what opens connections to a file, which must be the given one unless that is nil.
+func newDB(file string, settings []pragma, f *files) (*sql.DB, error) {
+	connector, err := newConnector(file, settings, f)
 	if err != nil {
 		return nil, err
 	}
@@ -220,24 +246,30 @@ func newDB(file string, settings []pragma) (*sql.DB, error) {
 }
 
 // newConn opens a connection.
-func newConn(ctx context.Context, db *sql.DB) (*conn, error) {
+func newConn(ctx context.Context, db *sql.DB, h *health) (*conn, error) {
 	c, err := db.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: open a connection: %w", err)
 	}
-	return &conn{sql: c, statements: map[string]*sql.Stmt{}}, nil
+	return &conn{sql: c, statements: map[string]*sql.Stmt{}, health: h}, nil
 }
 
-func newPool(file string, size int, settings []pragma) (*pool, error) {
-	db, err := newDB(file, settings)
+// newPool makes a pool of one connection to the file at a path, whatever that is.
+func newPool(file string, settings []pragma) (*pool, error) {
+	db, err := newDB(file, settings, nil)
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{db: db, free: make(chan *conn, size), closed: make(chan struct{})}
+	return poolOf(db, 1, nil), nil
+}
+
+// poolOf makes a pool.
+func poolOf(db *sql.DB, size int, h *health) *pool {
+	p := &pool{db: db, free: make(chan *conn, size), closed: make(chan struct{}), health: h}
 	for range size {
 		p.free <- nil
 	}
-	return p, nil
+	return p
 }
 
 // get waits for a connection. Those who wait get theirs in the order in which they came.
@@ -259,8 +291,9 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 		if c != nil {
 			return c, nil
 		}
-		conn, err := newConn(ctx, p.db)
+		conn, err := newConn(ctx, p.db, p.health)
 		if err != nil {
+			p.health.noteRead(err)
 			p.free <- nil
 		}
 		return conn, err

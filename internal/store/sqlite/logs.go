@@ -72,8 +72,9 @@ func (r *reader) scanShipmentEntry(row row) (e store.ShipmentEntry, err error) {
 	return e, err
 }
 
-func (r *reader) Events(consentID string, after int64, limit int) ([]consent.Event, error) {
-	scan := func(row row) (event consent.Event, err error) {
+// scanEvent gives what scans the events of a consent.
+func (r *reader) scanEvent(consentID string) func(row) (consent.Event, error) {
+	return func(row row) (event consent.Event, err error) {
 		var sequence int64
 		var owner string
 		var sealed, key []byte
@@ -90,13 +91,33 @@ func (r *reader) Events(consentID string, after int64, limit int) ([]consent.Eve
 		}
 		return event, json.Unmarshal(text, &event)
 	}
-	return all(r, scan, `
+}
+
+// selectEvents reads the events of a consent that was not deleted.
+const selectEvents = `
 		SELECT sequence, owner, event,
 			(SELECT wrapped FROM data_keys k WHERE k.tenant = consent_log.tenant AND k.owner = consent_log.owner)
 		FROM consent_log
-		WHERE tenant = ?1 AND consent_id = ?2 AND sequence > ?3
-			AND EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0)
-		ORDER BY sequence LIMIT ?4`, r.tenant, consentID, after, max(limit, 0))
+		WHERE tenant = ?1 AND consent_id = ?2
+			AND EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0) `
+
+func (r *reader) Events(consentID string, after int64, limit int) ([]consent.Event, error) {
+	return all(r, r.scanEvent(consentID), selectEvents+"AND sequence > ?3 ORDER BY sequence LIMIT ?4",
+		r.tenant, consentID, after, max(limit, 0))
+}
+
+func (r *reader) UnsettledEvents(consentID string) ([]consent.Event, error) {
+	return all(r, r.scanEvent(consentID), selectEvents+"AND settled = 0 ORDER BY sequence", r.tenant, consentID)
+}
+
+func (t *tx) SettleEvents(consentID string, sequences []int64) error {
+	values, err := list(sequences)
+	if err != nil {
+		return t.fail(err)
+	}
+	_, err = t.exec("UPDATE consent_log SET settled = 1 WHERE tenant = ? AND consent_id = ? AND sequence IN (SELECT "+
+		"value FROM json_each(?))", t.tenant, consentID, values)
+	return err
 }
 
 func (r *reader) ConsentEntries(consentID string, after store.Cursor, limit int) ([]store.ConsentEntry, error) {
@@ -151,17 +172,24 @@ func (r *reader) tailShipments(after store.Cursor, limit int) ([]store.ShipmentE
 
 // position gives the position that a cursor stands for. One behind the log's end was made before the file was replaced
 // by an older copy of it: its holder has seen entries that are no longer there, and others may have come in their
-// places.
+// places. The empty cursor stands for where the log begins by now.
 func (r *reader) position(log store.Log, cursor store.Cursor) (int64, error) {
 	position, err := cursor.Position(log, r.epoch)
-	if err != nil || position == 0 {
+	if err != nil {
 		return 0, err
 	}
-	head, err := r.head(log)
-	if err == nil && position > head {
-		err = store.ErrCursor
+	ends, err := r.ends(log)
+	switch {
+	case err != nil:
+		return 0, err
+	case cursor == "":
+		return ends.floor, nil
+	case position > ends.head:
+		return 0, store.ErrCursor
+	case position < ends.floor:
+		return 0, store.ErrCursorExpired
 	}
-	return position, err
+	return position, nil
 }
 
 func (r *reader) Head(log store.Log) (store.Cursor, error) {
@@ -169,10 +197,9 @@ func (r *reader) Head(log store.Log) (store.Cursor, error) {
 	return store.NewCursor(log, r.epoch, position), err
 }
 
-// head is the highest position ever committed, so that it never goes back, also when the newest entry was deleted with
-// its customer.
 func (r *reader) head(log store.Log) (int64, error) {
-	return one(r, column[int64], "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)", logTables[log])
+	ends, err := r.ends(log)
+	return ends.head, err
 }
 
 // logTables are the tables of the logs.

@@ -23,7 +23,10 @@ func stepsOf(scripts ...string) fstest.MapFS {
 // migrateFile migrates a file with the steps given, and closes it.
 func migrateFile(t *testing.T, path string, files fstest.MapFS) error {
 	t.Helper()
-	p, err := newPool(path, 1, writerSettings)
+	if _, err := prepareFile(path); err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPool(path, writerSettings)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,7 @@ type tx struct {
 func (r *reader) fail(err error) error {
 	if r.failed == nil {
 		r.failed = fmt.Errorf("sqlite: %w", err)
+		r.c.health.noteRead(err)
 	}
 	return r.failed
 }

@@ -13,6 +13,7 @@ import (
 // ReadOnly reads a store's file beside the processes that have it: for exports and backups. It takes no part in the
 // lock, changes nothing, and keeps nobody from writing.
 type ReadOnly struct {
+	file    string
 	readers *pool
 	epoch   string
 	// disk is how backups become durable.
@@ -39,11 +40,11 @@ func OpenReadOnly(ctx context.Context, path string) (_ *ReadOnly, err error) {
 	}
 	// Not SQLite's own mode=ro: the write-ahead log of a gateway that was killed can only be read by who may restore
 	// its index.
-	readers, err := newPool(file, 1, readerSettings)
+	readers, err := newPool(file, readerSettings)
 	if err != nil {
 		return nil, err
 	}
-	r := &ReadOnly{readers: readers, disk: realDisk}
+	r := &ReadOnly{file: file, readers: readers, disk: realDisk}
 	if err := r.sameSchema(ctx); err != nil {
 		return nil, errors.Join(err, readers.close())
 	}

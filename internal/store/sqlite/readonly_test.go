@@ -127,8 +127,14 @@ func TestBackup(t *testing.T) {
 	appendAudit(t, s, "kept")
 	r := openReadOnly(t, filepath.Join(dir, "kontor.db"))
 	to := filepath.Join(dir, "backup.db")
+	if last := s.Stats().LastBackup; !last.IsZero() {
+		t.Errorf("the last backup was at %s before there was any", last)
+	}
 	if err := r.Backup(t.Context(), to); err != nil {
 		t.Fatal(err)
+	}
+	if last := s.Stats().LastBackup; time.Since(last).Abs() > time.Minute {
+		t.Errorf("the last backup was at %s", last)
 	}
 	appendAudit(t, s, "later")
 	if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o600 {

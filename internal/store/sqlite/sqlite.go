@@ -75,12 +75,18 @@ type Options struct {
 
 // Store is a store.Database in a file.
 type Store struct {
-	file    string
+	files   files
+	health  health
 	epoch   string
 	keys    *keys.Keys
 	writer  *writer
 	readers *pool
-	hub     hub
+	// anchor is a connection that nobody uses. SQLite removes the write-ahead log with the last one and makes a new one
+	// with the next, which could not be told from one that somebody else put there.
+	anchor *conn
+	hub    hub
+	// probing lets one at a time try whether the file can be written.
+	probing sync.Mutex
 	// purgeDue says that something was erased and the write-ahead log may still hold it.
 	purgeDue atomic.Bool
 	// logLimit is the size, in bytes, that the write-ahead log should not exceed by much, truncateAt that at which it
@@ -112,7 +118,7 @@ func open(
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %s: %w", path, err)
 	}
-	s := &Store{file: file, logLimit: logLimit, truncateAt: logLimit}
+	s := &Store{files: files{path: file}, logLimit: logLimit, truncateAt: logLimit}
 	s.close = sync.OnceValue(s.release)
 	s.hub.heads = s.heads
 	defer func() {
@@ -120,12 +126,17 @@ func open(
 			err = errors.Join(fmt.Errorf("sqlite: %s: %w", path, err), s.Close())
 		}
 	}()
-	if s.writer, err = newWriter(file, slices.Concat(writerSettings, extra), s.boundLog); err != nil {
+	if err := s.files.check(); err != nil {
 		return nil, err
 	}
-	if s.readers, err = newPool(file, opts.Readers, readerSettings); err != nil {
+	if s.writer, err = newWriter(&s.files, &s.health, slices.Concat(writerSettings, extra), s.boundLog); err != nil {
 		return nil, err
 	}
+	db, err := newDB(file, readerSettings, &s.files)
+	if err != nil {
+		return nil, err
+	}
+	s.readers = poolOf(db, opts.Readers, &s.health)
 	t, err := s.writer.acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -144,8 +155,16 @@ func open(
 	if s.keys, err = key.Unlock(ctx, ring{c}); err != nil {
 		return nil, err
 	}
-	s.epoch, err = c.epoch(ctx)
-	return s, err
+	if s.anchor, err = newConn(ctx, db, nil); err != nil {
+		return nil, err
+	}
+	if s.epoch, err = s.anchor.epoch(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.anchor.sql.QueryRowContext(ctx, "PRAGMA page_size").Scan(&s.files.page); err != nil {
+		return nil, err
+	}
+	return s, s.files.adopt()
 }
 
 // View implements store.Store.
@@ -242,7 +261,7 @@ func (s *Store) purge() {
 // its way; when there are always some, the log would grow without end. A View that lasts is not waited for: the next
 // attempt comes when the log has grown by as much.
 func (s *Store) boundLog(c *conn) {
-	info, err := os.Stat(s.file + "-wal")
+	info, err := os.Stat(s.files.path + "-wal")
 	if err != nil || info.Size() < s.truncateAt {
 		return
 	}
@@ -273,9 +292,38 @@ func (s *Store) EndLeases(ctx context.Context) error {
 	})
 }
 
-// Ping implements store.Database.
+// pingAfter is how long ago the last write may be before Ping makes one.
+const pingAfter = 10 * time.Second
+
+// Ping implements store.Database. Who serves no calls because the file cannot be written makes no writes that would
+// tell that it can be again: so Ping itself makes a small one, unless there was a good one lately.
 func (s *Store) Ping(ctx context.Context) error {
-	_, err := s.heads(ctx)
+	if err := s.health.writable(); err != nil {
+		return err
+	}
+	if err := s.files.check(); err != nil {
+		s.health.note(err)
+		return err
+	}
+	if _, err := s.heads(ctx); err != nil {
+		return asFault(err)
+	}
+	s.probing.Lock()
+	defer s.probing.Unlock()
+	if s.health.wroteWithin(pingAfter) {
+		return nil
+	}
+	return asFault(s.write(ctx, "", func(t *tx) error {
+		_, err := t.exec("UPDATE pulse SET probes = probes + 1 WHERE id = 1")
+		return err
+	}))
+}
+
+// asFault gives an error that tells its kind.
+func asFault(err error) error {
+	if fault := faultOf(err); fault != nil {
+		return fault
+	}
 	return err
 }
 
@@ -289,6 +337,9 @@ func (s *Store) release() error {
 	s.hub.close()
 	var errs []error
 	// The writer last: the last connection to close moves the write-ahead log into the file.
+	if s.anchor != nil {
+		errs = append(errs, s.anchor.close())
+	}
 	if s.readers != nil {
 		errs = append(errs, s.readers.close())
 	}

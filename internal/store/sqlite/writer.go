@@ -49,13 +49,16 @@ var errAgain = errors.New("sqlite: the shared transaction was lost")
 
 // writer is the connection that writes, and the line of those who wait for it.
 type writer struct {
-	db *sql.DB
+	db     *sql.DB
+	files  *files
+	health *health
 	// maxMembers, maxLine and shareFor are the constants, but in tests.
 	maxMembers int
 	maxLine    int
 	shareFor   time.Duration
-	// commits counts the transactions that became durable.
-	commits atomic.Int64
+	// commits counts the transactions that became durable, latencies how long their COMMITs took.
+	commits   atomic.Int64
+	latencies latencies
 	// committed is called after each of them, by whoever has the connection.
 	committed func(*conn)
 	closed    chan struct{}
@@ -90,6 +93,8 @@ type shared struct {
 	// ended is closed when it is known what became of the transaction: err is nil once it is durable.
 	ended chan struct{}
 	err   error
+	// doubtful says that the transaction may have become durable where nobody finds it: it is not run again.
+	doubtful bool
 }
 
 func (s *shared) end(err error) {
@@ -97,13 +102,13 @@ func (s *shared) end(err error) {
 	close(s.ended)
 }
 
-func newWriter(file string, settings []pragma, committed func(*conn)) (*writer, error) {
-	db, err := newDB(file, settings)
+func newWriter(f *files, h *health, settings []pragma, committed func(*conn)) (*writer, error) {
+	db, err := newDB(f.path, settings, f)
 	if err != nil {
 		return nil, err
 	}
 	return &writer{
-		db: db, maxMembers: maxMembers, maxLine: maxLine, shareFor: shareFor, committed: committed,
+		db: db, files: f, health: h, maxMembers: maxMembers, maxLine: maxLine, shareFor: shareFor, committed: committed,
 		closed: make(chan struct{}),
 	}, nil
 }
@@ -257,7 +262,7 @@ func (t *turn) connect(ctx context.Context) (*conn, error) {
 	if t.conn != nil {
 		return t.conn, nil
 	}
-	c, err := newConn(ctx, t.db)
+	c, err := newConn(ctx, t.db, t.health)
 	if err != nil {
 		return nil, err
 	}
@@ -265,34 +270,87 @@ func (t *turn) connect(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
-// begin opens a transaction, which waits for those of other processes.
+// begin opens a transaction, which waits for those of other processes. None is opened in files that are no longer those
+// of the store.
 func (t *turn) begin(ctx context.Context, alone bool) error {
-	c, err := t.connect(ctx)
+	if err := t.health.writable(); err != nil {
+		return err
+	}
+	err := t.files.check()
+	if err == nil {
+		_, err = t.connect(ctx)
+	}
 	if err != nil {
+		t.health.note(err)
 		return err
 	}
 	t.pause()
-	if err := c.begin(ctx); err != nil {
+	if err := t.conn.begin(ctx); err != nil {
+		t.note(err)
 		return fmt.Errorf("sqlite: begin: %w", err)
 	}
 	t.open = &shared{began: time.Now(), alone: alone, ended: make(chan struct{})}
 	return nil
 }
 
+// note notes how a write failed. A connection that was opened while the file could only be read stays like that, and
+// one that met a failing disk may hold a file that is no longer the one to use: both are given up.
+func (t *turn) note(err error) {
+	t.health.note(err)
+	if fault := faultOf(err); fault != nil && fault.Kind != store.FaultBusy && fault.Kind != store.FaultFull {
+		t.conn.broken = true
+	}
+}
+
 // commit makes the open transaction durable, and tells its members.
 func (t *turn) commit() {
-	_, err := t.conn.exec(context.Background(), "COMMIT")
+	err := t.health.writable()
+	if err == nil {
+		err = t.files.check()
+	}
+	began := time.Now()
+	if err == nil {
+		_, err = t.conn.exec(context.Background(), "COMMIT")
+	}
 	open := t.open
 	t.open, t.ended = nil, time.Now()
 	t.took(t.ended.Sub(open.began), open.members)
 	if err != nil {
 		t.conn.rollback()
+		t.note(err)
 		open.end(fmt.Errorf("sqlite: commit: %w", err))
 		return
 	}
+	t.latencies.add(t.ended.Sub(began))
+	if err := t.kept(); err != nil {
+		// It is durable for SQLite, in files that nobody may find again.
+		t.note(err)
+		open.doubtful = true
+		open.end(fmt.Errorf("sqlite: after the commit: %w", err))
+		return
+	}
 	t.commits.Add(1)
+	t.health.note(nil)
 	open.end(nil)
 	t.committed(t.conn)
+}
+
+// kept tells whether what was just committed is in the files of the store.
+func (t *turn) kept() error {
+	if err := t.files.check(); err != nil {
+		return err
+	}
+	var short error
+	for range 3 { // Another process may empty the log in between, having moved it into the file.
+		frames, err := t.conn.frames()
+		if err != nil {
+			return err
+		}
+		if short = t.files.logIsWhole(frames); short == nil {
+			return nil
+		}
+	}
+	return short
 }
 
 // run runs one member of the open transaction: fn with a savepoint of its own, to which everything goes back when it
@@ -317,12 +375,16 @@ func (t *turn) run(x *tx, fn func(*tx) error) (err error) {
 		}
 	}
 	returned = true
+	if faultOf(x.failed) != nil {
+		t.note(x.failed)
+	}
 	x.failed = errEnded
 	if err != nil {
 		t.undo()
 		return err
 	}
 	if _, err := t.conn.exec(context.Background(), "RELEASE member"); err != nil {
+		t.note(err)
 		t.lose()
 		return fmt.Errorf("sqlite: %w", err)
 	}
@@ -384,7 +446,7 @@ func (w *writer) join(ctx context.Context, newTx func(*conn) *tx, fn func(*tx) e
 	}
 	<-open.ended
 	if open.err != nil {
-		if open.members > 1 {
+		if open.members > 1 && !open.doubtful {
 			return nil, errAgain
 		}
 		return nil, open.err

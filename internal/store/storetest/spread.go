@@ -33,6 +33,8 @@ func (s *spread) Update(ctx context.Context, tenant string, fn func(store.Tx) er
 	return s.next().Update(ctx, tenant, fn)
 }
 
+func (s *spread) Stats() store.Stats { return s.next().Stats() }
+
 func (s *spread) Ping(ctx context.Context) error { return s.next().Ping(ctx) }
 
 func (s *spread) Close() error {
@@ -84,6 +86,10 @@ func (s spreadSystem) AuditTrail(ctx context.Context, after int64, limit int) ([
 	return s.next().AuditTrail(ctx, after, limit)
 }
 
+func (s spreadSystem) Backlog(ctx context.Context, now time.Time) (store.Backlog, error) {
+	return s.next().Backlog(ctx, now)
+}
+
 func (s spreadSystem) DeleteCallbacksBefore(ctx context.Context, expired time.Time, limit int) (int, error) {
 	return s.next().DeleteCallbacksBefore(ctx, expired, limit)
 }
@@ -98,6 +104,16 @@ func (s spreadSystem) DeleteIntentsBefore(ctx context.Context, updated time.Time
 
 func (s spreadSystem) AuditTenants(ctx context.Context) ([]string, error) {
 	return s.next().AuditTenants(ctx)
+}
+
+func (s spreadSystem) TrimLog(
+	ctx context.Context, log store.Log, now, before time.Time, limit int,
+) (int, error) {
+	return s.next().TrimLog(ctx, log, now, before, limit)
+}
+
+func (s spreadSystem) Beat(ctx context.Context, now time.Time) (time.Duration, error) {
+	return s.next().Beat(ctx, now)
 }
 
 func (s spreadSystem) Subscribe(log store.Log) (wake <-chan struct{}, cancel func()) {

@@ -66,6 +66,9 @@ var writes = []write{
 	{method: "AppendEvent", foreign: store.ErrNotFound, do: func(tx store.Tx, _ string) error {
 		return tx.AppendEvent(id(seedConsent), newEvent(2, consentv1.ConsentEvent_APPROVED), &consentv1.Consent{})
 	}},
+	{method: "SettleEvents", unseen: true, do: func(tx store.Tx, _ string) error {
+		return tx.SettleEvents(id(seedConsent), []int64{1})
+	}},
 	{method: "InsertShipment", row: true, foreign: store.ErrNotFound, do: func(tx store.Tx, tenant string) error {
 		return tx.InsertShipment(newShipment(tenant, 7, id(seedCustomer)))
 	}},
@@ -174,6 +177,9 @@ var lookups = []readCall{
 	{method: "Events", list: true, find: func(r store.Reader) (int, error) {
 		return rows(r.Events(id(seedConsent), 0, 10))
 	}},
+	{method: "UnsettledEvents", list: true, find: func(r store.Reader) (int, error) {
+		return rows(r.UnsettledEvents(id(seedConsent)))
+	}},
 	{method: "ConsentEntries", list: true, find: func(r store.Reader) (int, error) {
 		all, err := rows(r.ConsentEntries("", "", 10))
 		if err != nil {
@@ -237,6 +243,7 @@ var systemMethods = map[string]string{
 	"Subscribe": "Subscribe", "Callback": "Callbacks", "DeleteCallbacksBefore": "Callbacks",
 	"DeleteIdempotencyBefore": "IdempotencyCleanup",
 	"DeleteIntentsBefore":     "Intents", "AuditTrail": "Audit", "AuditTenants": "AuditSeals",
+	"TrimLog": "TrimmedLogs", "Beat": "ClockGoesBack", "Backlog": "Backlog",
 }
 
 // testEveryMethod sees that the suite calls every method of a store: add a call of a new one to lookups, writes or

@@ -1,0 +1,93 @@
+package once
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/sqlite"
+)
+
+// slowSweeps has much to sweep, and takes its time for each part.
+type slowSweeps struct {
+	store.Sweeps
+
+	parts int
+	takes time.Duration
+}
+
+func (s *slowSweeps) DeleteIdempotencyBefore(_ context.Context, _ time.Time, limit int) (int, error) {
+	time.Sleep(s.takes)
+	if s.parts--; s.parts > 0 {
+		return limit, nil
+	}
+	return 0, nil
+}
+
+func (*slowSweeps) DeleteIntentsBefore(context.Context, time.Time, int) (int, error)   { return 0, nil }
+func (*slowSweeps) DeleteCallbacksBefore(context.Context, time.Time, int) (int, error) { return 0, nil }
+
+// TestSweepsLeaveTheStoreToCalls: of the time that a long sweep takes, the store is calls' for two thirds.
+func TestSweepsLeaveTheStoreToCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const parts, takes = 10, 30 * time.Millisecond
+		r := &Runner{Clock: time.Now, Sweeps: &slowSweeps{parts: parts, takes: takes}}
+		began := time.Now()
+		if err := r.sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took, want := time.Since(began), takes+(parts-1)*3*takes; took != want {
+			t.Errorf("%d parts of %s took %s, want %s", parts, takes, took, want)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*takes)
+		defer cancel()
+		r.Sweeps = &slowSweeps{parts: parts, takes: takes}
+		began = time.Now()
+		if err := r.sweep(ctx); err == nil || time.Since(began) > 3*takes {
+			t.Errorf("a sweep that is told to end took %s and ended with %v", time.Since(began), err)
+		}
+	})
+}
+
+// TestSweepsTrimTheLogs sweeps every hour, for longer than the logs are kept.
+func TestSweepsTrimTheLogs(t *testing.T) {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "kontor.db"), keystest.StoreKey(), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	now := noon
+	r := &Runner{Sweeps: db.System(), Clock: func() time.Time { return now }, LogRetention: 5 * time.Hour}
+	first, err := db.System().Head(t.Context(), store.ShipmentLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for hour := range 8 {
+		err := db.Update(t.Context(), "t", func(tx store.Tx) error {
+			if hour == 0 {
+				if err := tx.InsertShipment(&store.Shipment{Tenant: "t", ID: "s"}); err != nil {
+					return err
+				}
+			}
+			return tx.AppendShipment("s", nil)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Hour)
+	}
+	left, err := db.System().TailShipments(t.Context(), "", 100)
+	if err != nil || len(left) != 5 {
+		t.Errorf("%d entries are left, %v; want those of the last five hours", len(left), err)
+	}
+	if _, err := db.System().TailShipments(t.Context(), first, 100); err == nil {
+		t.Error("a cursor from before is still taken")
+	}
+}

@@ -1,0 +1,187 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"kontor.dev/kontor/internal/store"
+)
+
+// SQLite keeps its files open, and writes on when somebody removes, replaces or cuts them off: what it acknowledges
+// then is found by nobody who opens the path later. So around each commit the names are looked at: they must still lead
+// to the files that were opened, and those must not have become shorter. It costs a few microseconds, where the commit
+// itself waits for the disk.
+//
+// What is written over in the middle of the file, or cut off at the very moment in which SQLite moves the log there and
+// makes it long again, shows only when SQLite reads those pages. From then on nothing is written any more.
+
+var (
+	errGone      = store.NewFault(store.FaultGone, "the file is no longer at its path")
+	errReplaced  = store.NewFault(store.FaultReplaced, "another file is at the path")
+	errTruncated = store.NewFault(store.FaultTruncated, "the file was cut off")
+)
+
+// files are the database and its write-ahead log as they were when the store was opened.
+type files struct {
+	path string
+
+	mu sync.Mutex
+	// database and log are nil until they are known. SQLite makes a new log only when no connection is open, and the
+	// store always has one.
+	database, log os.FileInfo
+	// size is the least that the database has: nothing here makes it shorter. page is the size of its pages.
+	size, page int64
+}
+
+// check tells whether the names still lead to the files.
+func (f *files) check() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	size, err := same(f.path, &f.database)
+	if err != nil {
+		return err
+	}
+	if size < f.size {
+		return errTruncated
+	}
+	f.size = size
+	if f.log != nil {
+		_, err = same(f.path+"-wal", &f.log)
+	}
+	return err
+}
+
+// adopt takes the log for the one that belongs to the store.
+func (f *files) adopt() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, err := same(f.path+"-wal", &f.log)
+	return err
+}
+
+// same compares the file that has a name with the one that had it, which it notes when none did.
+func same(name string, known *os.FileInfo) (size int64, err error) {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, errGone
+	case err != nil:
+		return 0, fmt.Errorf("sqlite: %w", err)
+	case *known == nil:
+		*known = info
+	case !os.SameFile(info, *known):
+		return 0, errReplaced
+	}
+	return info.Size(), nil
+}
+
+// Sizes in a write-ahead log, in bytes.
+const logHeader, frameHeader = 32, 24
+
+// logIsWhole tells whether the write-ahead log has all that SQLite believes to be in it.
+func (f *files) logIsWhole(frames int64) error {
+	info, err := os.Stat(f.path + "-wal")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errGone
+	case err != nil:
+		return fmt.Errorf("sqlite: %w", err)
+	case frames > 0 && info.Size() < logHeader+frames*(frameHeader+f.page):
+		return errTruncated
+	}
+	return nil
+}
+
+// health is how the last write ended, and whether there may be another one.
+type health struct {
+	mu sync.Mutex
+	// at is when a write last ended, fault how: nil for well.
+	at    time.Time
+	fault *store.FaultError
+	// stopped is a fault after which nothing is written any more: what is there is no longer what was acknowledged.
+	stopped *store.FaultError
+	// failed counts the writes that failed, by kind.
+	failed map[store.FaultKind]int64
+}
+
+// note notes how a write ended. An error that says nothing about the files changes nothing.
+func (h *health) note(err error) {
+	fault := faultOf(err)
+	if err != nil && fault == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at, h.fault = time.Now(), fault
+	if fault == nil {
+		h.fault = h.stopped // What was under way when it was noticed changes nothing.
+		return
+	}
+	if h.failed == nil {
+		h.failed = map[store.FaultKind]int64{}
+	}
+	h.failed[fault.Kind]++
+	if h.stopped == nil && (fault.Kind == store.FaultCorrupt || fault.Kind == store.FaultTruncated) {
+		h.stopped = fault
+	}
+}
+
+// noteRead notes a read that met damage.
+func (h *health) noteRead(err error) {
+	if h == nil {
+		return
+	}
+	if fault := faultOf(err); fault != nil && fault.Kind == store.FaultCorrupt {
+		h.note(err)
+	}
+}
+
+// writable tells whether there may be another write.
+func (h *health) writable() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped != nil {
+		return h.stopped
+	}
+	return nil
+}
+
+// wroteWithin tells whether the last write was well and ended within a time.
+func (h *health) wroteWithin(d time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	since := time.Since(h.at)
+	return h.fault == nil && !h.at.IsZero() && since >= 0 && since < d
+}
+
+// faultOf gives what an error says about the files, nil for nothing.
+func faultOf(err error) *store.FaultError {
+	if err == nil {
+		return nil
+	}
+	if fault, ok := errors.AsType[*store.FaultError](err); ok {
+		return fault
+	}
+	var kind store.FaultKind
+	switch code(err) & 0xff {
+	case sqlite3.SQLITE_FULL:
+		kind = store.FaultFull
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		kind = store.FaultReadOnly
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		kind = store.FaultCorrupt
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL:
+		kind = store.FaultFailing
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		kind = store.FaultBusy
+	default:
+		return nil
+	}
+	return &store.FaultError{Kind: kind, Err: err}
+}
