@@ -285,7 +285,7 @@ func limits(v value, l *Limits) {
 	})
 	if l.MaxBodyBytes < 2*l.MaxRequestBytes {
 		small := func(v value) {
-			v.problem("max_body_bytes must be at least twice max_request_bytes, or a client's share may hold no request")
+			v.problem("max_body_bytes must be at least twice max_request_bytes, or a client's share holds no request")
 		}
 		before := len(v.parser.problems)
 		if v.at("max_body_bytes", small); len(v.parser.problems) == before {

@@ -79,7 +79,8 @@ func TestHealthHoldsLittle(t *testing.T) {
 		"": codes.OK, "nobody": codes.NotFound, strings.Repeat("x", 600): codes.ResourceExhausted,
 		strings.Repeat("x", 1<<20): codes.ResourceExhausted,
 	} {
-		if _, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{Service: service}); status.Code(err) != want {
+		_, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{Service: service})
+		if status.Code(err) != want {
 			t.Errorf("a name of %d bytes: %v", len(service), err)
 		}
 	}
@@ -465,7 +466,7 @@ func TestServerBoundsConnections(t *testing.T) {
 		}
 		if _, err := last.Read(make([]byte, 1)); err == nil {
 			t.Error("there is an answer")
-		} else if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		} else if timedOut(err) {
 			t.Errorf("%s: a third connection stays open", address)
 		}
 	}

@@ -40,7 +40,6 @@ func (s *Server) newGRPC() {
 		grpc.StaticStreamWindowSize(maxUnread),
 		grpc.StaticConnWindowSize(maxConnectionWindow),
 		grpc.ReadBufferSize(readBuffer),
-		grpc.SharedWriteBuffer(true),
 		grpc.ConnectionTimeout(connectTimeout),
 		grpc.UnknownServiceHandler(s.guard.Unknown),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -99,12 +100,18 @@ func (r *rawGRPC) ended() {
 	r.t.Helper()
 	for {
 		if _, err := r.framer.ReadFrame(); err != nil {
-			if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			if timedOut(err) {
 				r.t.Fatal("the connection stays open")
 			}
 			return
 		}
 	}
+}
+
+// timedOut tells whether nothing came in time.
+func timedOut(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
 }
 
 // openHTTP sends the head of a request that says it has a body of so many bytes, and gives the connection.

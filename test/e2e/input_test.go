@@ -281,7 +281,7 @@ func TestBadBodies(t *testing.T) {
 		"two objects":     `{"customer": {"type": "PERSON"}} {"` + canary + `": 1}`,
 		"a name twice":    `{"customer": {"type": "PERSON", "reference": "a", "reference": "` + canary + `"}}`,
 		"no UTF-8":        "{\"customer\": {\"type\": \"PERSON\", \"reference\": \"" + canary + "\xff\"}}",
-		"depth unlimited": strings.Repeat(`{"customer":`, 20_000),
+		"depth unlimited": strings.Repeat(`{"customer":`, 5_000),
 	} {
 		resp, err := c.send(t.Context(), http.MethodPost, "/v1/customers", []byte(body), nil)
 		if err != nil {

@@ -25,7 +25,7 @@ type Head struct {
 // method, is within the quota and has a place among the calls under way.
 type Admission struct {
 	call *call
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // of the one request that it is for
 	gone func()
 	// taken says that the call goes its way through the channel.
 	taken atomic.Bool

@@ -15,9 +15,9 @@ import (
 // each. Something is always left for the next.
 const shareOf, shareIn = 3, 4
 
-// shares divide a bound among tenants, and among the clients of each. Every call asks, so nobody waits for a lock: under
-// overload those who wait for one that is handed on in turn would be all that the gateway does. What two ask for in the
-// same instant may so be refused to both.
+// shares divide a bound among tenants, and among the clients of each. Every call asks, so nobody waits for a lock:
+// under overload those who wait for one that is handed on in turn would be all that the gateway does. What two ask for
+// in the same instant may so be refused to both.
 type shares struct {
 	max  int64
 	used atomic.Int64

@@ -67,7 +67,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	w.WriteHeader(httpStatus(st.Code(), finished))
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // protojson of a Status, as JSON and with nosniff
 }
 
 // httpStatus is grpc-gateway's mapping, but where HTTP has a word of its own.

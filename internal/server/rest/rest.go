@@ -49,7 +49,7 @@ type Admission interface {
 
 // everybody is the admission where nobody decides.
 type everybody struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // of the one request that it is for
 	max int64
 }
 
