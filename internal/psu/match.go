@@ -47,7 +47,10 @@ func (a Asked) Bytes() []byte {
 	if a.Empty() {
 		return nil
 	}
-	text, _ := json.Marshal(a) // bytes always can be
+	text, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // cannot be: there are only bytes in it
+	}
 	return text
 }
 

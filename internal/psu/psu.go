@@ -83,12 +83,12 @@ func Names(owner string) []string {
 }
 
 // between are the words that stand between two owners.
-var between = map[string]bool{"und": true, "u.": true, "u": true, "and": true, "och": true, "ja": true, "&": true, "+": true}
+var between = []string{"und", "u.", "u", "and", "och", "ja", "&", "+"}
 
 func splitOwners(owner string) []string {
 	owners := []string{""}
-	for _, word := range strings.Fields(strings.NewReplacer("/", " & ", ";", " & ", "&", " & ").Replace(owner)) {
-		if between[strings.ToLower(word)] {
+	for word := range strings.FieldsSeq(strings.NewReplacer("/", " & ", ";", " & ", "&", " & ").Replace(owner)) {
+		if slices.Contains(between, strings.ToLower(word)) {
 			owners = append(owners, "")
 			continue
 		}

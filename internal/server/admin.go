@@ -70,8 +70,8 @@ type Admin struct {
 	ready atomic.Pointer[readiness]
 }
 
-// StartAdmin listens at an address, with TLS where the files are for the admin port, too. Until a Server takes it over, it
-// is not ready but starting.
+// StartAdmin listens at an address, with TLS where the files are for the admin port, too. Until a Server takes it over,
+// it is not ready but starting.
 func StartAdmin(address string, files *config.TLS, t *telemetry.Telemetry) (*Admin, error) {
 	var secured *certificates
 	if files != nil && files.Admin {

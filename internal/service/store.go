@@ -57,7 +57,9 @@ func Durable(tx store.Tx, do func()) {
 }
 
 // known are the store's errors that say what its caller must know. They stay as they are.
-var known = []error{store.ErrNotFound, store.ErrExists, store.ErrClaimed, store.ErrClaimLost, store.ErrCursor, store.ErrCursorExpired}
+var known = []error{
+	store.ErrNotFound, store.ErrExists, store.ErrClaimed, store.ErrClaimLost, store.ErrCursor, store.ErrCursorExpired,
+}
 
 // Translate translates a failure of the store. An error with a reason, what the store documents, and the end of a
 // context stay as they are.

@@ -28,8 +28,8 @@ func PageSize(asked int32) int {
 
 // Tokens makes the tokens by which callers go on with a page or a stream. They are sealed with the store's keys, so
 // that every process that shares the store takes them and nobody reads or makes one, and bound to what they belong to:
-// a token that came from another query, tenant or method is refused. One place has one token, however often and wherever
-// it is made.
+// a token that came from another query, tenant or method is refused. One place has one token, however often and
+// wherever it is made.
 type Tokens struct{ Keys *keys.Keys }
 
 // Encode makes a token that carries a cursor. The scope is what it belongs to: the tenant first, then the query.

@@ -87,8 +87,8 @@ type Consent struct {
 	ValidUntil time.Time
 	// Withdrawals is where the provider stated a withdrawal when it was last read, see consent.Follow.
 	Withdrawals consent.Withdrawals
-	// Asked is whom the consent was asked of, as psu.Asked writes it: keyed hashes, kept until they are compared with who
-	// approved, or the link is over.
+	// Asked is whom the consent was asked of, as psu.Asked writes it: keyed hashes, kept until they are compared with
+	// who approved, or the link is over.
 	Asked []byte
 	// Redirects are where the caller wants the customer's browser in the end.
 	Redirects *consentv1.Consent_RedirectUris

@@ -12,8 +12,9 @@ import (
 )
 
 // The structs of this file are Fimento's JSON, for both directions. They are tolerant: unknown fields are ignored, null
-// counts as missing, and the types below take what the documentation's samples show beside what its prose says. Of who the
-// customer is (socialSecurityNumber, companyId, firstName, lastName) only the ids of a process are read, to be compared. An answer's check says what it must have to mean anything.
+// counts as missing, and the types below take what the documentation's samples show beside what its prose says. Of who
+// the customer is (socialSecurityNumber, companyId, firstName, lastName) only the ids of a process are read, to be
+// compared. An answer's check says what it must have to mean anything.
 
 // text is a string. A number, or true or false, is taken as its text: account numbers consist of digits.
 type text string

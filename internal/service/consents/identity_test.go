@@ -18,8 +18,8 @@ func approvedBy(who *psu.Identity) providers.ConsentState {
 	}}}
 }
 
-// Who approved is compared with who was asked, once: the event of the approval shows the finding, and nothing to compare
-// with is left.
+// Who approved is compared with who was asked, once: the event of the approval shows the finding, and nothing to
+// compare with is left.
 func TestIdentityMatch(t *testing.T) {
 	for name, test := range map[string]struct {
 		told *psu.Identity

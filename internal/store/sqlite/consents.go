@@ -13,8 +13,8 @@ import (
 
 const selectConsents = `
 	SELECT tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until,
-		withdrawals, asked, redirects, flow, reference, resource, next_poll, poll_step, last_poll, last_read, missing_since,
-		missing_count, ended, version,
+		withdrawals, asked, redirects, flow, reference, resource, next_poll, poll_step, last_poll, last_read,
+		missing_since, missing_count, ended, version,
 		(SELECT wrapped FROM data_keys k WHERE k.tenant = consents.tenant AND k.owner = consents.customer_id)
 	FROM consents `
 
