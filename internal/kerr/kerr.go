@@ -52,6 +52,7 @@ var statusCodes = map[errorv1.Error_Reason]codes.Code{
 	errorv1.Error_CONSENT_FLOW_ALREADY_OPEN: codes.FailedPrecondition,
 	errorv1.Error_DATA_NOT_READY:            codes.FailedPrecondition,
 	errorv1.Error_REAUTHORIZATION_REQUIRED:  codes.FailedPrecondition,
+	errorv1.Error_RESUME_TOKEN_EXPIRED:      codes.FailedPrecondition,
 
 	errorv1.Error_INVALID_FIELD:            codes.InvalidArgument,
 	errorv1.Error_PSU_IP_REQUIRED:          codes.InvalidArgument,

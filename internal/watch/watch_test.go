@@ -638,7 +638,7 @@ func TestExpiredToken(t *testing.T) {
 		late := w.watch(t, id, token)
 		select {
 		case err := <-late.ended:
-			if !errors.Is(err, errExpiredToken) {
+			if kerr.Reason(err) != errorv1.Error_RESUME_TOKEN_EXPIRED {
 				t.Errorf("the stream of %q ended with %v, want that its token has expired", id, err)
 			}
 			late.ended <- err

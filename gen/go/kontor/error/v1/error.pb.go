@@ -59,6 +59,8 @@ const (
 	Error_DATA_NOT_READY Error_Reason = 25
 	// The customer must authenticate at the bank again [FAILED_PRECONDITION].
 	Error_REAUTHORIZATION_REQUIRED Error_Reason = 26
+	// What followed the resume token is no longer kept: begin the watch anew, without a token [FAILED_PRECONDITION].
+	Error_RESUME_TOKEN_EXPIRED Error_Reason = 27
 	// A field is missing, malformed or unknown; BadRequest names it [INVALID_ARGUMENT].
 	Error_INVALID_FIELD Error_Reason = 40
 	// The provider demands the end user's address: send `psu-ip-address` [INVALID_ARGUMENT].
@@ -126,6 +128,7 @@ var (
 		24:  "CONSENT_FLOW_ALREADY_OPEN",
 		25:  "DATA_NOT_READY",
 		26:  "REAUTHORIZATION_REQUIRED",
+		27:  "RESUME_TOKEN_EXPIRED",
 		40:  "INVALID_FIELD",
 		41:  "PSU_IP_REQUIRED",
 		42:  "REDIRECT_URI_NOT_ALLOWED",
@@ -167,6 +170,7 @@ var (
 		"CONSENT_FLOW_ALREADY_OPEN":    24,
 		"DATA_NOT_READY":               25,
 		"REAUTHORIZATION_REQUIRED":     26,
+		"RESUME_TOKEN_EXPIRED":         27,
 		"INVALID_FIELD":                40,
 		"PSU_IP_REQUIRED":              41,
 		"REDIRECT_URI_NOT_ALLOWED":     42,
@@ -289,11 +293,11 @@ var File_kontor_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_kontor_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkontor/error/v1/error.proto\x12\x0fkontor.error.v1\"\xb5\b\n" +
+	"\x1bkontor/error/v1/error.proto\x12\x0fkontor.error.v1\"\xcf\b\n" +
 	"\x05Error\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.kontor.error.v1.Error.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12#\n" +
-	"\rprovider_code\x18\x03 \x01(\tR\fproviderCode\"\xb5\a\n" +
+	"\rprovider_code\x18\x03 \x01(\tR\fproviderCode\"\xcf\a\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CUSTOMER_NOT_FOUND\x10\x01\x12\x15\n" +
@@ -310,7 +314,8 @@ const file_kontor_error_v1_error_proto_rawDesc = "" +
 	"\fLINK_EXPIRED\x10\x17\x12\x1d\n" +
 	"\x19CONSENT_FLOW_ALREADY_OPEN\x10\x18\x12\x12\n" +
 	"\x0eDATA_NOT_READY\x10\x19\x12\x1c\n" +
-	"\x18REAUTHORIZATION_REQUIRED\x10\x1a\x12\x11\n" +
+	"\x18REAUTHORIZATION_REQUIRED\x10\x1a\x12\x18\n" +
+	"\x14RESUME_TOKEN_EXPIRED\x10\x1b\x12\x11\n" +
 	"\rINVALID_FIELD\x10(\x12\x13\n" +
 	"\x0fPSU_IP_REQUIRED\x10)\x12\x1c\n" +
 	"\x18REDIRECT_URI_NOT_ALLOWED\x10*\x12\x1a\n" +

@@ -25,6 +25,7 @@ class Error(_message.Message):
         CONSENT_FLOW_ALREADY_OPEN: _ClassVar[Error.Reason]
         DATA_NOT_READY: _ClassVar[Error.Reason]
         REAUTHORIZATION_REQUIRED: _ClassVar[Error.Reason]
+        RESUME_TOKEN_EXPIRED: _ClassVar[Error.Reason]
         INVALID_FIELD: _ClassVar[Error.Reason]
         PSU_IP_REQUIRED: _ClassVar[Error.Reason]
         REDIRECT_URI_NOT_ALLOWED: _ClassVar[Error.Reason]
@@ -64,6 +65,7 @@ class Error(_message.Message):
     CONSENT_FLOW_ALREADY_OPEN: Error.Reason
     DATA_NOT_READY: Error.Reason
     REAUTHORIZATION_REQUIRED: Error.Reason
+    RESUME_TOKEN_EXPIRED: Error.Reason
     INVALID_FIELD: Error.Reason
     PSU_IP_REQUIRED: Error.Reason
     REDIRECT_URI_NOT_ALLOWED: Error.Reason
