@@ -135,7 +135,7 @@ func start(
 			IdleInterval: cfg.Polling.IdleInterval,
 		},
 		Webhooks: cfg.Webhooks, AuditRetention: cfg.Audit.Retention, CallersPerProvider: cfg.CallersPerProvider(),
-		LogRetention: cfg.Watch.Retention,
+		LogRetention: cfg.Watch.Retention, ShipmentRetention: cfg.Shipments.Retention,
 		AuditGap:     g.telemetry.AuditGap,
 	})
 	if err != nil {

@@ -61,6 +61,8 @@ type Options struct {
 	CallersPerProvider int
 	// LogRetention is how old entries of the logs that streams follow become; zero for ever.
 	LogRetention time.Duration
+	// ShipmentRetention is how old shipments become that belong to no customer; zero for ever.
+	ShipmentRetention time.Duration
 	// AuditGap is told when an entry is missing in the audit. May be nil.
 	AuditGap func()
 }
@@ -149,7 +151,7 @@ func New(o Options) (*Services, error) {
 	})
 	runner := &once.Runner{
 		Store: db, Leases: system, Sweeps: system, Keys: keys, Clock: clock, Log: log, Process: process,
-		LogRetention: o.LogRetention, Beat: system.Beat,
+		LogRetention: o.LogRetention, ShipmentRetention: o.ShipmentRetention, Beat: system.Beat,
 	}
 	sessions := &callbacks.Sessions{
 		Store: db, Keys: keys, Clock: clock, Follower: follower, History: writer, Audit: trail,

@@ -60,6 +60,8 @@ type Config struct {
 	Audit Audit
 	// Watch tells for how long streams can be resumed.
 	Watch Watch
+	// Shipments tells how long shipments are kept.
+	Shipments Shipments
 	// Shutdown tells how the gateway stops.
 	Shutdown Shutdown
 }
@@ -221,6 +223,12 @@ type Watch struct {
 	Retention time.Duration
 }
 
+// Shipments tells how long shipments are kept.
+type Shipments struct {
+	// Retention is how old those become that belong to no customer. Zero: they are kept for ever.
+	Retention time.Duration
+}
+
 // Shutdown tells how the gateway stops.
 type Shutdown struct {
 	// Delay is the time between turning readiness off and refusing connections, for load balancers to notice.
@@ -259,6 +267,7 @@ func Defaults() Config {
 		Webhooks:  true,
 		Audit:     Audit{Retention: 8760 * time.Hour},
 		Watch:     Watch{Retention: 720 * time.Hour},
+		Shipments: Shipments{Retention: 2160 * time.Hour},
 		Shutdown:  Shutdown{Timeout: 25 * time.Second},
 	}
 }

@@ -160,8 +160,9 @@ func TestEverythingSet(t *testing.T) {
 	}) {
 		t.Errorf("limits: %+v", c.Limits)
 	}
-	if c.Audit.Retention != 90*24*time.Hour || c.Watch.Retention != 48*time.Hour {
-		t.Errorf("audit: %v, watch: %v", c.Audit, c.Watch)
+	if c.Audit.Retention != 90*24*time.Hour || c.Watch.Retention != 48*time.Hour ||
+		c.Shipments.Retention != 24*time.Hour {
+		t.Errorf("audit: %v, watch: %v, shipments: %v", c.Audit, c.Watch, c.Shipments)
 	}
 	if c.Telemetry.OTLPEndpoint != "http://collector:4317" || c.Heartbeat != 5*time.Second || c.Webhooks ||
 		!c.Reflection ||

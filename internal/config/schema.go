@@ -80,6 +80,9 @@ func (p *parser) config(root value, c *Config) {
 		"watch": func(v value) {
 			v.object(fields{"retention": scalar(&c.Watch.Retention, duration(0, 20*8760*time.Hour))})
 		},
+		"shipments": func(v value) {
+			v.object(fields{"retention": scalar(&c.Shipments.Retention, duration(0, 20*8760*time.Hour))})
+		},
 		"shutdown": func(v value) {
 			v.object(fields{
 				"delay":   scalar(&c.Shutdown.Delay, duration(0, 10*time.Minute)),

@@ -46,6 +46,8 @@ type Runner struct {
 	Process string
 	// LogRetention is how old entries of the logs that streams follow become; zero for ever.
 	LogRetention time.Duration
+	// ShipmentRetention is how old shipments become that belong to no customer; zero for ever.
+	ShipmentRetention time.Duration
 
 	turns   coalesce.Turns
 	running sync.WaitGroup

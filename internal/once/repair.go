@@ -226,6 +226,9 @@ func (r *Runner) sweep(ctx context.Context) error {
 		{r.Sweeps.DeleteIntentsBefore, now.Add(-intentsKept)},
 		{r.Sweeps.DeleteCallbacksBefore, now},
 	}
+	if r.ShipmentRetention > 0 {
+		sweeps = append(sweeps, sweep{r.Sweeps.DeleteShipmentsBefore, now.Add(-r.ShipmentRetention)})
+	}
 	if r.LogRetention > 0 {
 		for _, log := range []store.Log{store.ConsentLog, store.ShipmentLog} {
 			trim := func(ctx context.Context, before time.Time, limit int) (int, error) {

@@ -91,3 +91,26 @@ func TestSweepsTrimTheLogs(t *testing.T) {
 		t.Error("a cursor from before is still taken")
 	}
 }
+
+// oldShipments notes what shipments are swept.
+type oldShipments struct {
+	slowSweeps
+
+	before time.Time
+}
+
+func (s *oldShipments) DeleteShipmentsBefore(_ context.Context, before time.Time, _ int) (int, error) {
+	s.before = before
+	return 0, nil
+}
+
+// TestSweepsForgetShipments: for ever means that nobody asks.
+func TestSweepsForgetShipments(t *testing.T) {
+	for retention, want := range map[time.Duration]time.Time{0: {}, time.Hour: noon.Add(-time.Hour)} {
+		sweeps := &oldShipments{}
+		r := &Runner{Sweeps: sweeps, Clock: func() time.Time { return noon }, ShipmentRetention: retention}
+		if err := r.sweep(t.Context()); err != nil || !sweeps.before.Equal(want) {
+			t.Errorf("kept for %s, those before %s are swept, %v", retention, sweeps.before, err)
+		}
+	}
+}

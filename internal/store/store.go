@@ -374,6 +374,9 @@ type Sweeps interface {
 	DeleteIdempotencyBefore(ctx context.Context, created time.Time, limit int) (int, error)
 	// DeleteIntentsBefore forgets the intents that are not open and have not changed since.
 	DeleteIntentsBefore(ctx context.Context, updated time.Time, limit int) (int, error)
+	// DeleteShipmentsBefore removes shipments that belong to no customer and were made before a time, with their data
+	// keys, callback tokens and log entries. Those of customers go with their customers.
+	DeleteShipmentsBefore(ctx context.Context, created time.Time, limit int) (int, error)
 	// TrimLog takes entries out of a log that were committed before a time; cursors before them expire first. How old
 	// entries are is known by the calls before, each of which notes where the log ends now. A consent's own history
 	// stays whole while the consent exists: see Events.

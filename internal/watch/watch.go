@@ -180,7 +180,7 @@ var (
 	errForeignToken = kerr.InvalidField("resumeToken", "is not a token of this stream")
 	errExpiredToken = kerr.New(errorv1.Error_RESUME_TOKEN_EXPIRED,
 		"what followed the resume token is no longer kept: begin the watch anew, without a token")
-	errStopping     = kerr.New(errorv1.Error_GATEWAY_STOPPING,
+	errStopping = kerr.New(errorv1.Error_GATEWAY_STOPPING,
 		"the gateway is stopping: resume the stream with its token", kerr.WithRetry(time.Second))
 )
 

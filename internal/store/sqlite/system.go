@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"kontor.dev/kontor/internal/store"
@@ -146,6 +147,34 @@ func (y system) DeleteIntentsBefore(ctx context.Context, updated time.Time, limi
 		DELETE FROM intents WHERE rowid IN (
 			SELECT rowid FROM intents WHERE state <> 'open' AND update_time < ? ORDER BY update_time LIMIT ?
 		)`, updated, limit)
+}
+
+func (y system) DeleteShipmentsBefore(ctx context.Context, created time.Time, limit int) (deleted int, err error) {
+	err = y.s.write(ctx, "", func(t *tx) error {
+		old, err := all(&t.reader, func(row row) (of [2]string, err error) {
+			return of, row.Scan(&of[0], &of[1])
+		}, `
+			SELECT tenant, id FROM shipments WHERE customer_id IS NULL AND id < ? ORDER BY id LIMIT ?`,
+			firstID(created), max(limit, 0))
+		if err != nil {
+			return err
+		}
+		for _, of := range old {
+			t.tenant = of[0]
+			if err := t.DeleteShipment(of[1]); err != nil {
+				return err
+			}
+		}
+		t.tenant, deleted = "", len(old)
+		return nil
+	})
+	return deleted, err
+}
+
+// firstID is the lowest id that something made at a time can have: ids begin with their milliseconds since 1970.
+func firstID(at time.Time) string {
+	digits := fmt.Sprintf("%012x", max(at.UnixMilli(), 0))
+	return digits[:8] + "-" + digits[8:]
 }
 
 // sweep runs a statement that deletes at most limit of what is older than a time.

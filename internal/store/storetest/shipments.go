@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/store"
@@ -131,5 +134,50 @@ func testDeletedShipments(t *testing.T, s *spread) {
 		func(r store.Reader) ([]store.ShipmentEntry, error) { return r.ShipmentEntries("", before, 9) })
 	if len(entries) != 1 {
 		t.Errorf("behind the former end there are %d new entries, want 1: a position was given twice", len(entries))
+	}
+}
+
+// testOldShipments removes what belongs to nobody and is old, of every tenant, and nothing else.
+func testOldShipments(t *testing.T, s *spread) {
+	made := func(at time.Time, tenant, customer string) *store.Shipment {
+		shipment := newShipment(tenant, 1, customer)
+		of := uuid.Must(uuid.NewV7())
+		for i := range 6 {
+			of[i] = byte(at.UnixMilli() >> (40 - 8*i))
+		}
+		shipment.ID = of.String()
+		err := s.Update(t.Context(), tenant, func(tx store.Tx) error {
+			return errors.Join(tx.InsertShipment(shipment), tx.AppendShipment(shipment.ID, shipment.Resource))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return shipment
+	}
+	update(t, s, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(hansa, 1, "")) })
+	old, other := made(noon.Add(-time.Millisecond), hansa, ""), made(noon.Add(-time.Hour), stranger, "")
+	owned, fresh := made(noon.Add(-time.Hour), hansa, id(1)), made(noon, hansa, "")
+	wantSweep(t, s.System().DeleteShipmentsBefore, noon, 1, 1)
+	wantSweep(t, s.System().DeleteShipmentsBefore, noon, 9, 1)
+	wantSweep(t, s.System().DeleteShipmentsBefore, noon, 9, 0)
+	for _, shipment := range []*store.Shipment{old, other, owned, fresh} {
+		err := s.View(t.Context(), shipment.Tenant, func(r store.Reader) error {
+			entries, err := r.ShipmentEntries(shipment.ID, "", 9)
+			if err != nil {
+				return err
+			}
+			kept := shipment == owned || shipment == fresh
+			if (len(entries) > 0) != kept {
+				t.Errorf("%d entries, want any: %t", len(entries), kept)
+			}
+			_, err = r.Shipment(shipment.ID)
+			if want := map[bool]error{false: store.ErrNotFound}[kept]; !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }

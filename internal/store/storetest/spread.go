@@ -98,6 +98,10 @@ func (s spreadSystem) DeleteIdempotencyBefore(ctx context.Context, created time.
 	return s.next().DeleteIdempotencyBefore(ctx, created, limit)
 }
 
+func (s spreadSystem) DeleteShipmentsBefore(ctx context.Context, created time.Time, limit int) (int, error) {
+	return s.next().DeleteShipmentsBefore(ctx, created, limit)
+}
+
 func (s spreadSystem) DeleteIntentsBefore(ctx context.Context, updated time.Time, limit int) (int, error) {
 	return s.next().DeleteIntentsBefore(ctx, updated, limit)
 }

@@ -80,6 +80,7 @@ func tests() []suiteTest {
 		{"Events", testEvents},
 		{"ConsentLog", testConsentLog},
 		{"SettledEvents", testSettledEvents},
+		{"OldShipments", testOldShipments},
 		{"TrimmedLogs", testTrimmedLogs},
 		{"LogUnderLoad", testLogUnderLoad},
 		{"LateCommits", testLateCommits},

@@ -243,7 +243,7 @@ var systemMethods = map[string]string{
 	"Subscribe": "Subscribe", "Callback": "Callbacks", "DeleteCallbacksBefore": "Callbacks",
 	"DeleteIdempotencyBefore": "IdempotencyCleanup",
 	"DeleteIntentsBefore":     "Intents", "AuditTrail": "Audit", "AuditTenants": "AuditSeals",
-	"TrimLog": "TrimmedLogs", "Beat": "ClockGoesBack", "Backlog": "Backlog",
+	"DeleteShipmentsBefore": "OldShipments", "TrimLog": "TrimmedLogs", "Beat": "ClockGoesBack", "Backlog": "Backlog",
 }
 
 // testEveryMethod sees that the suite calls every method of a store: add a call of a new one to lookups, writes or
