@@ -54,11 +54,16 @@ var standingStatuses = []consentv1.Consent_Status{
 }
 
 // unknown notes that the provider does not know a consent, and gives it when it ended by that. One that nobody approved
-// has nothing to end.
+// has nothing to end. Where the provider keeps no consents, it has nothing there before the customer connects a bank:
+// then the consent is as it was.
 func (f *Follower) unknown(
 	ctx context.Context, p *providers.Provider, before *store.Consent, told error,
 ) (fresh *store.Consent, err error) {
-	if !approved(before) {
+	switch {
+	case approved(before):
+	case p.ConsentOrigin == consentv1.Consent_SYNTHESISED:
+		return before, nil
+	default:
 		return nil, service.CallError(told)
 	}
 	credentials := p.Session.Check(ctx) == nil

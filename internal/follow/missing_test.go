@@ -8,6 +8,7 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
@@ -246,4 +247,29 @@ func TestFailedReadsAskHowAConsentStands(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where the provider keeps no consents, a customer who has connected no bank yet is not known: their consent waits on.
+func TestNobodyIsMissedBeforeTheyCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
+			p.ConsentOrigin = consentv1.Consent_SYNTHESISED
+		})
+		row := p.Create(t)
+		p.ReportOf(row, errUnknownThere)
+		fresh, err := p.Follower.Refresh(p.Ctx, row)
+		if err != nil || fresh.Resource.GetStatus() != consentv1.Consent_AWAITING_AUTHORIZATION {
+			t.Errorf("%v, %v", fresh, err)
+		}
+		if err := accounts(p, row); kerr.Reason(err) != errorv1.Error_CONSENT_NOT_AUTHORIZED {
+			t.Errorf("its data gives %v", err)
+		}
+		assemblytest.Pass(10 * time.Minute)
+		p.ReportOf(row, nil)
+		p.Report(ready, nil)
+		assemblytest.Pass(10 * time.Minute)
+		if got := statusOf(t, p, row); got != consentv1.Consent_AUTHORIZED {
+			t.Errorf("once they came it is %s", got)
+		}
+	})
 }
