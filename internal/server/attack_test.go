@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/server"
 	"kontor.dev/kontor/internal/server/guard"
@@ -41,7 +43,7 @@ const (
 // is read.
 func TestUnreadAnswersOfStrangers(t *testing.T) {
 	h := start(t)
-	const connections, streams = 4, 200
+	const connections, streams = 8, 100
 	for range connections {
 		raw := h.dialRaw(t)
 		for i := range streams {
@@ -69,6 +71,52 @@ func TestUnreadAnswersOfStrangers(t *testing.T) {
 	if held := h.Usage(); held != (guard.Usage{}) {
 		t.Errorf("held: %+v", held)
 	}
+	// Odd names reach no handler, and count for nothing.
+	raw := h.dialRaw(t)
+	for _, path := range []string{"x", "/", "/x", "//", "/x/", "/x/y/z"} {
+		if code := raw.status(raw.open(path)); code == "0" {
+			t.Errorf("%s is served", path)
+		}
+	}
+	eventually(t, "nobody is unknown any more", func() bool { return h.Usage() == guard.Usage{} })
+}
+
+// TestStrangersAreBounded: beyond a bound calls are refused before anything is made of them.
+func TestStrangersAreBounded(t *testing.T) {
+	var asked atomic.Int64
+	leave := make(chan struct{})
+	h := start(t, func(o *server.Options) { o.Authenticator = waiting{o.Authenticator, &asked, leave} })
+	const most = 2000
+	for range most / 100 {
+		raw := h.dialRaw(t)
+		for range 100 {
+			raw.open(getConsent, "authorization", "Bearer "+nobodyKey)
+		}
+	}
+	eventually(t, "as many as may be are asked about", func() bool { return asked.Load() == most })
+	raw := h.dialRaw(t)
+	if code := raw.status(raw.open(getConsent)); code != "8" {
+		t.Errorf("one too many: status %s", code)
+	}
+	if held := h.Usage().Strangers; held != most {
+		t.Errorf("%d strangers", held)
+	}
+	close(leave)
+	eventually(t, "nobody is unknown any more", func() bool { return h.Usage() == guard.Usage{} })
+}
+
+// waiting finds out who calls once it may.
+type waiting struct {
+	guard.Authenticator
+	asked *atomic.Int64
+	leave chan struct{}
+}
+
+// Authenticate implements guard.Authenticator.
+func (w waiting) Authenticate(ctx context.Context, authorization []string) (identity.Identity, error) {
+	w.asked.Add(1)
+	<-w.leave
+	return w.Authenticator.Authenticate(ctx, authorization)
 }
 
 // TestHealthHoldsLittle: a health check is answered to anybody, and costs next to nothing.
@@ -88,12 +136,12 @@ func TestHealthHoldsLittle(t *testing.T) {
 	if err != nil {
 		t.Errorf("an empty message is never compressed: %v", err)
 	}
-	// One address can hold some questions open, and no more.
+	// One address can hold some questions open. Then it is told how all are, whatever it asks.
 	raw := h.dialRaw(t)
 	for range 65 {
 		raw.open(healthpb.Health_Check_FullMethodName)
 	}
-	if code := raw.status(0); code != "8" {
+	if code := raw.status(0); code != "0" {
 		t.Errorf("the first of 65 open questions to end: status %s", code)
 	}
 }

@@ -24,6 +24,9 @@ const (
 	maxUnread = 64 << 10
 	// maxConnectionWindow is how much of all requests of a connection may be on its way.
 	maxConnectionWindow = 1 << 20
+	// maxMetadata is how much metadata a call may have: the longest key or token, and half as much for all else. A
+	// connection may hold so much for each of its streams.
+	maxMetadata = 12 << 10
 	// readBuffer is what each connection has to read with, whether or not it sends anything.
 	readBuffer = 8 << 10
 	// maxQuestion bounds what the library reads by itself: what clients ask about the API. The guard reads requests.
@@ -35,12 +38,13 @@ func (s *Server) newGRPC() {
 		grpc.ForceServerCodecV2(guard.Codec()),
 		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
 		grpc.MaxRecvMsgSize(maxQuestion),
-		grpc.MaxHeaderListSize(maxHeader),
+		grpc.MaxHeaderListSize(maxMetadata),
 		// A window that is set does not grow by itself.
 		grpc.StaticStreamWindowSize(maxUnread),
 		grpc.StaticConnWindowSize(maxConnectionWindow),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.ConnectionTimeout(connectTimeout),
+		grpc.InTapHandle(s.guard.Tap),
 		grpc.UnknownServiceHandler(s.guard.Unknown),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{

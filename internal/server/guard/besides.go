@@ -4,12 +4,15 @@ import (
 	"context"
 	"net"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/tap"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
@@ -37,17 +40,16 @@ const (
 func RegisterHealth(to grpc.ServiceRegistrar, health Health) {
 	checks := &shares{max: maxHealthChecks}
 	check := func(_ any, stream grpc.ServerStream) error {
-		from := identity.Identity{Tenant: addressOf(stream.Context())}
-		release, ok := checks.takeUpTo(from, 1, maxHealthFrom)
-		if !ok {
-			return errBusy("health checks")
-		}
-		defer release()
+		known(stream.Context())
 		request := &healthpb.HealthCheckRequest{}
-		body := receiver{most: maxHealthRequest, within: healthTimeout, hold: func(int64) error { return nil }}
-		if err := body.receive(stream, request); err != nil {
-			return finished(err)
-		}
+		from := identity.Identity{Tenant: addressOf(stream.Context())}
+		if release, ok := checks.takeUpTo(from, 1, maxHealthFrom); ok {
+			defer release()
+			body := receiver{most: maxHealthRequest, within: healthTimeout, hold: func(int64) error { return nil }}
+			if err := body.receive(stream, request); err != nil {
+				return finished(err)
+			}
+		} // Else it is told how all are, so that nobody keeps others of an address from asking.
 		answer, err := health.Check(stream.Context(), request)
 		if err != nil {
 			return finished(kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such service"))
@@ -117,5 +119,30 @@ func (g *Guard) describing(r rule, method grpc.StreamHandler) grpc.StreamHandler
 		}
 		defer release()
 		return method(service, stream)
+	}
+}
+
+// maxStrangers bounds how many calls of gRPC there are at one time of which nobody knows yet who sent them. It takes
+// microseconds to find out, so that only a flood ever has so many; what each holds is its headers.
+const maxStrangers = 2000
+
+type strangerKey struct{}
+
+// Tap counts a call of gRPC until its caller is known, and refuses it when there are too many. It is for grpc.InTapHandle.
+func (g *Guard) Tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if strings.LastIndexByte(info.FullMethodName, '/') < 1 {
+		return ctx, nil // It will reach no handler.
+	}
+	if g.strangers.Add(1) > maxStrangers {
+		g.strangers.Add(-1)
+		return nil, finished(errBusy("calls"))
+	}
+	return context.WithValue(ctx, strangerKey{}, sync.OnceFunc(func() { g.strangers.Add(-1) })), nil
+}
+
+// known ends what Tap began.
+func known(ctx context.Context) {
+	if done, ok := ctx.Value(strangerKey{}).(func()); ok {
+		done()
 	}
 }

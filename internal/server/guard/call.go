@@ -120,6 +120,7 @@ func (c *call) trace() {
 // enter lets a call in: it finds out who calls and whether they may, takes over what came with the call, and gives it
 // a place among those under way. Nothing of the request's body is looked at before.
 func (c *call) enter() error {
+	defer known(c.ctx)
 	defer c.attach()
 	if err := c.ctx.Err(); err != nil {
 		return err // Its time was over before anybody got to it: it costs no more than that.

@@ -52,6 +52,7 @@ type Guard struct {
 	// calls and streams are the places for those under way, bodies the bytes of their requests.
 	calls, streams, bodies shares
 	reflections            shares
+	strangers              atomic.Int64
 	timeout, bodyTimeout   time.Duration
 	validation             *validation
 	telemetry              *telemetry.Telemetry
@@ -137,10 +138,14 @@ func (g *Guard) rule(service *grpc.ServiceDesc, method string) rule {
 type Usage struct {
 	// Calls and Streams are under way; Bodies are the bytes of their requests.
 	Calls, Streams, Bodies int64
+	// Strangers are calls of gRPC of which nobody knows yet who sent them.
+	Strangers int64
 }
 
 // Usage tells what callers take up now.
-func (g *Guard) Usage() Usage { return Usage{g.calls.now(), g.streams.now(), g.bodies.now()} }
+func (g *Guard) Usage() Usage {
+	return Usage{g.calls.now(), g.streams.now(), g.bodies.now(), g.strangers.Load()}
+}
 
 // Wait returns once no call is under way.
 func (g *Guard) Wait() { g.running.wait() }
@@ -253,6 +258,7 @@ func (c *call) endWithClient() (release func()) {
 func (g *Guard) Unknown(_ any, stream grpc.ServerStream) error {
 	c := g.begin(stream.Context(), rule{service: "unknown", method: "unknown", stream: true},
 		g.senderOf(stream.Context()))
+	defer known(stream.Context())
 	c.sendRequestID(stream)
 	return c.end(nil, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such method",
 		kerr.WithCode(codes.Unimplemented)))
