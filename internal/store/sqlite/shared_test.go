@@ -712,6 +712,10 @@ func TestExpiredWorkIsDropped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := turn.begin(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		turn.open.members++
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
