@@ -133,11 +133,11 @@ func (g *Guard) Tap(ctx context.Context, info *tap.Info) (context.Context, error
 	if strings.LastIndexByte(info.FullMethodName, '/') < 1 {
 		return ctx, nil // It will reach no handler.
 	}
-	if g.strangers.Add(1) > maxStrangers {
-		g.strangers.Add(-1)
+	if g.unknown.Add(1) > maxStrangers {
+		g.unknown.Add(-1)
 		return nil, finished(errBusy("calls"))
 	}
-	return context.WithValue(ctx, strangerKey{}, sync.OnceFunc(func() { g.strangers.Add(-1) })), nil
+	return context.WithValue(ctx, strangerKey{}, sync.OnceFunc(func() { g.unknown.Add(-1) })), nil
 }
 
 // known ends what Tap began.

@@ -52,7 +52,7 @@ type Guard struct {
 	// calls and streams are the places for those under way, bodies the bytes of their requests.
 	calls, streams, bodies shares
 	reflections            shares
-	strangers              atomic.Int64
+	unknown                atomic.Int64
 	timeout, bodyTimeout   time.Duration
 	validation             *validation
 	telemetry              *telemetry.Telemetry
@@ -144,7 +144,7 @@ type Usage struct {
 
 // Usage tells what callers take up now.
 func (g *Guard) Usage() Usage {
-	return Usage{g.calls.now(), g.streams.now(), g.bodies.now(), g.strangers.Load()}
+	return Usage{g.calls.now(), g.streams.now(), g.bodies.now(), g.unknown.Load()}
 }
 
 // Wait returns once no call is under way.
