@@ -53,11 +53,12 @@ func TestHangStaysWithItsProvider(t *testing.T) {
 	began := time.Now()
 	for n := 0; ctx.Err() == nil; time.Sleep(5 * time.Millisecond) { // callers come whether or not others are answered
 		for ; n < int(time.Since(began).Seconds()*hangRate); n++ {
+			caller := n
 			running.Go(func() {
 				call, cancel := context.WithTimeout(t.Context(), hangDeadline)
 				defer cancel()
 				began := time.Now()
-				err := w.listAccounts(call, n, ill[n%len(ill)])
+				err := w.listAccounts(call, caller, ill[caller%len(ill)])
 				hung.add(time.Since(began), err)
 			})
 		}

@@ -106,15 +106,17 @@ func (w *world) fill(t *testing.T, consents int) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	provider := worldtest.Providers()[0] // whichever
+	market := worldtest.Of(provider).Market
 	const together = 500
 	for from := 0; from < consents; from += together {
 		if err := db.Update(t.Context(), "default", func(tx store.Tx) error {
 			for i := from; i < min(from+together, consents); i++ {
 				id := fmt.Sprintf("c%08d", i)
 				if err := tx.InsertConsent(&store.Consent{
-					Tenant: "default", ID: id, CustomerID: "c", Provider: "fimento", Market: "SE",
+					Tenant: "default", ID: id, CustomerID: "c", Provider: provider, Market: market,
 					Resource: &consentv1.Consent{
-						Name: "consents/" + id, Provider: "providers/fimento", Market: "SE",
+						Name: "consents/" + id, Provider: "providers/" + provider, Market: market,
 						Status: consentv1.Consent_REVOKED, Reference: strings.Repeat("r", 100),
 					},
 				}); err != nil {
