@@ -136,7 +136,8 @@ func start(
 		},
 		Webhooks: cfg.Webhooks, AuditRetention: cfg.Audit.Retention, CallersPerProvider: cfg.CallersPerProvider(),
 		LogRetention: cfg.Watch.Retention, ShipmentRetention: cfg.Shipments.Retention,
-		AuditGap:     g.telemetry.AuditGap,
+		AuditGap:    g.telemetry.AuditGap,
+		AuditBroken: g.telemetry.AuditBroken,
 	})
 	if err != nil {
 		return g, err

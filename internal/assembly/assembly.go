@@ -65,6 +65,8 @@ type Options struct {
 	ShipmentRetention time.Duration
 	// AuditGap is told when an entry is missing in the audit. May be nil.
 	AuditGap func()
+	// AuditBroken is told when an audit trail is found changed. May be nil.
+	AuditBroken func()
 }
 
 // Services are the RPC services, and what works for them.
@@ -138,7 +140,7 @@ func New(o Options) (*Services, error) {
 	trail := &audit.Trail{Store: db, Clock: clock, Log: log, Noted: make(chan struct{}, 1), Gap: o.AuditGap}
 	sealer := &audit.Sealer{
 		Store: o.Store, Tenants: system, MAC: keys, Clock: clock, Log: log, Noted: trail.Noted,
-		Retention: o.AuditRetention,
+		Retention: o.AuditRetention, Broken: o.AuditBroken,
 	}
 
 	// What lasts longer than a call.

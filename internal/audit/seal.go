@@ -43,6 +43,8 @@ type Sealer struct {
 	Noted <-chan struct{}
 	// Retention is how old entries become; zero for ever.
 	Retention time.Duration
+	// Broken is told, now and then, that a chain is broken. May be nil.
+	Broken func()
 
 	complained map[string]time.Time
 }
@@ -268,6 +270,9 @@ func (s *Sealer) complain(ctx context.Context, tenant string, fault *Fault) {
 		s.complained = map[string]time.Time{}
 	}
 	s.complained[tenant] = now
+	if s.Broken != nil {
+		s.Broken()
+	}
 	s.Log.ErrorContext(ctx, "the audit trail was changed, and is no longer sealed; run gateway audit verify",
 		"tenant", tenant, "position", fault.Position, "what", fault.What)
 }

@@ -122,6 +122,7 @@ var faults = map[string]fault{
 	"KontorStoreSlow":        {lasting: func(p *plant) { p.commit(5) }},
 	"KontorInternalErrors":   {once: func(p *plant) { p.call("Internal", "INTERNAL") }},
 	"KontorAuditGap":         {once: func(p *plant) { p.AuditGap() }},
+	"KontorAuditBroken":      {once: func(p *plant) { p.AuditBroken() }},
 	"KontorLogLinesDropped": {once: func(p *plant) {
 		_, _ = p.lines.Write(make([]byte, 64<<20))
 	}},

@@ -44,6 +44,7 @@ type Telemetry struct {
 
 	provider    *providerMetrics
 	auditGaps   prometheus.Counter
+	auditBroken prometheus.Counter
 	stopTracing func(context.Context) error
 }
 
@@ -66,19 +67,26 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 	gaps := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "kontor_audit_gaps_total", Help: "Failed calls that are missing in the audit.",
 	})
-	registry.MustRegister(gaps)
+	broken := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "kontor_audit_broken_total",
+		Help: "How often the sealer found a tenant's audit trail changed, at most once in 10 minutes for each.",
+	})
+	registry.MustRegister(gaps, broken)
 	tracer, stop, err := newTracer(ctx, o.OTLPEndpoint, o.Version, logger)
 	if err != nil {
 		return nil, err
 	}
 	return &Telemetry{
 		Logger: logger, Registry: registry, RPC: newRPCMetrics(registry), HTTP: newHTTP(registry), Tracer: tracer,
-		provider: newProviderMetrics(registry), auditGaps: gaps, stopTracing: stop,
+		provider: newProviderMetrics(registry), auditGaps: gaps, auditBroken: broken, stopTracing: stop,
 	}, nil
 }
 
 // AuditGap counts an entry that is missing in the audit.
 func (t *Telemetry) AuditGap() { t.auditGaps.Inc() }
+
+// AuditBroken counts that an audit trail was found changed.
+func (t *Telemetry) AuditBroken() { t.auditBroken.Inc() }
 
 // WatchCertificate shows until when a certificate is valid.
 func (t *Telemetry) WatchCertificate(until func() time.Time) {
