@@ -21,9 +21,10 @@ type MAC interface {
 
 // What is hashed begins with what it is, so that no hash of one passes for one of another.
 var (
-	labelEntry = []byte("entry")
-	labelSeal  = []byte("seal")
-	labelCut   = []byte("cut")
+	labelEntry      = []byte("entry")
+	labelSeal       = []byte("seal")
+	labelCheckpoint = []byte("checkpoint")
+	labelCut        = []byte("cut")
 )
 
 // place is where one stands in a tenant's chain: behind an entry, or before the first.
@@ -89,12 +90,22 @@ func (p place) seal(mac MAC, tenant string, at time.Time) *store.AuditSeal {
 	return s
 }
 
+// checkpointAt makes a seal say that the chain goes through it, not that the chain ends there: so a checkpoint of the
+// store cannot pass for the seal, and let what was sealed after it vanish.
+func checkpointAt(mac MAC, head *store.AuditSeal) *store.AuditSeal {
+	return relabelled(mac, labelCheckpoint, head)
+}
+
 // cutAt makes a seal say that everything up to it was removed. It takes the key to make one: so what was taken out
 // cannot pass for what retention removed.
 func cutAt(mac MAC, checkpoint *store.AuditSeal) *store.AuditSeal {
-	cut := *checkpoint
-	cut.MAC = sealMAC(mac, labelCut, &cut)
-	return &cut
+	return relabelled(mac, labelCut, checkpoint)
+}
+
+func relabelled(mac MAC, label []byte, s *store.AuditSeal) *store.AuditSeal {
+	other := *s
+	other.MAC = sealMAC(mac, label, s)
+	return &other
 }
 
 // genuine tells whether a seal was made with the key, for what its label says.

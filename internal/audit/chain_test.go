@@ -314,12 +314,13 @@ var tamperings = []tampering{
 			fmt.Sprintf("UPDATE audit_seals SET (position, count, chain, time, mac) = (SELECT position, count, chain, "+
 				"time, mac FROM audit_checkpoints WHERE position = %d) WHERE tenant = 'a'", p[2]),
 			fmt.Sprintf("DELETE FROM audit WHERE tenant = 'a' AND position > %d", p[2]),
+			fmt.Sprintf("DELETE FROM audit_checkpoints WHERE tenant = 'a' AND position > %d", p[2]),
 		}
-	}, found: 8}, // the newest checkpoint is still there
-	{name: "the end, with all that tells of it", do: func(p []int64) []string {
+	}, found: 2},
+	{name: "the end, and the seal as it once was", do: func(p []int64) []string {
 		return []string{
-			fmt.Sprintf("UPDATE audit_seals SET (position, count, chain, time, mac) = (SELECT position, count, chain, "+
-				"time, mac FROM audit_checkpoints WHERE position = %d) WHERE tenant = 'a'", p[2]),
+			"UPDATE audit_seals SET (position, count, chain, time, mac) = (SELECT position, count, chain, time, mac " +
+				"FROM once WHERE tenant = 'a') WHERE tenant = 'a'",
 			fmt.Sprintf("DELETE FROM audit WHERE tenant = 'a' AND position > %d", p[2]),
 			fmt.Sprintf("DELETE FROM audit_checkpoints WHERE tenant = 'a' AND position > %d", p[2]),
 		}
@@ -355,6 +356,9 @@ func TestTamperingIsFound(t *testing.T) {
 				case 2, 8:
 					w.now = w.now.Add(time.Hour)
 					w.seal(true)
+				}
+				if i == 2 {
+					w.tamper("CREATE TABLE once AS SELECT * FROM audit_seals") // somebody keeps a copy
 				}
 			}
 			outside := w.checkpointsLogged()

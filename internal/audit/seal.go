@@ -195,7 +195,7 @@ func (s *Sealer) look(r store.Reader, tenant string, last bool) (w work, err err
 		w.head = at.seal(s.MAC, tenant, now)
 	}
 	if len(entries) < sealBatch && w.head != nil && s.due(chain, w.head, now, last) {
-		w.checkpoint = w.head
+		w.checkpoint = checkpointAt(s.MAC, w.head)
 	}
 	if !last {
 		w.cut, err = s.tooOld(r, chain, now)
@@ -214,7 +214,7 @@ func (s *Sealer) check(chain store.AuditChain) error {
 		return broken(chain.Head.Position, "has the seal, which was changed")
 	case chain.Cut != nil && !genuine(s.MAC, labelCut, chain.Cut):
 		return broken(chain.Cut.Position, "ends what was removed, and was changed")
-	case chain.Checkpoint != nil && !genuine(s.MAC, labelSeal, chain.Checkpoint):
+	case chain.Checkpoint != nil && !genuine(s.MAC, labelCheckpoint, chain.Checkpoint):
 		return broken(chain.Checkpoint.Position, "has a checkpoint, which was changed")
 	case chain.Checkpoint != nil && chain.Checkpoint.Position > chain.Head.Position,
 		chain.Cut != nil && chain.Cut.Position > chain.Head.Position:
@@ -243,7 +243,7 @@ func (s *Sealer) tooOld(r store.Reader, chain store.AuditChain, now time.Time) (
 		case err != nil:
 			return nil, err
 		case cut == nil || checkpoint.Position > cut.Position:
-			if !genuine(s.MAC, labelSeal, checkpoint) {
+			if !genuine(s.MAC, labelCheckpoint, checkpoint) {
 				return nil, broken(checkpoint.Position, "has a checkpoint, which was changed")
 			}
 			cut = cutAt(s.MAC, checkpoint)

@@ -154,7 +154,7 @@ func (w *walk) checkpoints(trail store.AuditReader) error {
 		}
 		for i := range found {
 			after = found[i].Position
-			if !genuine(w.mac, labelSeal, &found[i]) {
+			if !genuine(w.mac, labelCheckpoint, &found[i]) {
 				w.fault(after, "has a checkpoint, which was changed or made up")
 			}
 			w.marks = append(w.marks, mark{placeOf(&found[i]), "has a checkpoint"})

@@ -520,6 +520,39 @@ func TestServerBoundsConnections(t *testing.T) {
 	}
 }
 
+// TestConnectionsFitTheFiles: files that run out would take the store's and the providers' connections along.
+func TestConnectionsFitTheFiles(t *testing.T) {
+	for _, c := range []struct {
+		files            uint64
+		most, perAddress int
+	}{
+		{0, 10_000, 1000}, {1 << 20, 10_000, 1000}, {21_024, 10_000, 1000}, {21_022, 9999, 1000}, {4096, 1536, 384},
+		{1024, 256, 64}, {8, 2, 1}, {1, 1, 1}, {1<<64 - 1, 10_000, 1000},
+	} {
+		if most, perAddress := server.Within(10_000, 1000, c.files); most != c.most || perAddress != c.perAddress {
+			t.Errorf("%d files: %d connections, %d from one address", c.files, most, perAddress)
+		}
+	}
+	server.LimitFiles(t, 8)
+	h := start(t)
+	first, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", h.Addresses().HTTP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	second, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", h.Addresses().HTTP)
+	if err != nil {
+		return // It was refused at once.
+	}
+	defer second.Close()
+	if err := second.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Read(make([]byte, 1)); err == nil || timedOut(err) {
+		t.Errorf("a second connection from one address stays open: %v", err)
+	}
+}
+
 // TestFailuresAreAuditedInTheirPlace: a call that failed has its place until that is in the audit.
 func TestFailuresAreAuditedInTheirPlace(t *testing.T) {
 	var h *harness

@@ -20,6 +20,25 @@ type connections struct {
 	writeTimeout time.Duration
 }
 
+// filesKept is how many of the files that a process may have open are not for callers' connections, but at most half:
+// the store, connections to providers, and those of the admin listener take the others.
+const filesKept = 1024
+
+// within gives bounds that so many open files allow to each of two listeners, and tells whether these are lower. When
+// files run out, nobody's connection is taken any more and those of the store and to providers fail. So that one
+// address alone cannot take all, it gets a quarter at most. Zero files are without a bound.
+func (c connections) within(files uint64) (fitting connections, lower bool) {
+	each := (files - min(filesKept, files/2)) / 2
+	if files == 0 || uint64(c.max) <= each {
+		return c, false
+	}
+	c.max = max(int(each), 1)
+	if c.perAddress > 0 {
+		c.perAddress = min(c.perAddress, max(c.max/4, 1))
+	}
+	return c, true
+}
+
 // listener gives a listener whose connections are bounded.
 func (c connections) listener(l net.Listener) net.Listener {
 	return &boundedListener{Listener: l, connections: c, from: map[netip.Addr]int{}}

@@ -36,3 +36,17 @@ func (s *Server) Usage() guard.Usage { return s.guard.Usage() }
 func Bounded(l net.Listener, most, perAddress int, exempt func(netip.Addr) bool) net.Listener {
 	return connections{max: most, perAddress: perAddress, exempt: exempt}.listener(l)
 }
+
+// LimitFiles sets how many files the process may have open, for one test.
+func LimitFiles(t *testing.T, files uint64) {
+	t.Helper()
+	old := openFiles
+	openFiles = func() uint64 { return files }
+	t.Cleanup(func() { openFiles = old })
+}
+
+// Within gives the bounds of connections that so many files allow.
+func Within(most, perAddress int, files uint64) (int, int) {
+	c, _ := connections{max: most, perAddress: perAddress}.within(files)
+	return c.max, c.perAddress
+}

@@ -154,8 +154,12 @@ func newHTTPServer(handler http.Handler) *http.Server {
 // Start binds the listeners and serves on them. When one cannot be bound, none is.
 func (s *Server) Start() error {
 	limits := s.options.Limits
-	public := connections{
+	public, lower := connections{
 		max: limits.MaxConnections, perAddress: limits.MaxConnectionsPerAddress, exempt: s.options.Proxies.Trust,
+	}.within(openFiles())
+	if lower {
+		s.options.Telemetry.Logger.Warn("the process may not have as many files open as limits.max_connections needs: "+
+			"fewer connections are taken", "max_connections", public.max, "max_connections_per_address", public.perAddress)
 	}
 	ofGRPC := public
 	ofGRPC.writeTimeout = writeTimeout
