@@ -79,6 +79,29 @@ func called(t *testing.T, args ...string) (string, error) {
 	return out.String(), err
 }
 
+// TestStoreCommandsTakeWhatServes: secrets that everybody can read stop serve no more than they stop a backup.
+func TestStoreCommandsTakeWhatServes(t *testing.T) {
+	config, _, _ := auditedStore(t)
+	for folder := filepath.Dir(config); strings.HasPrefix(folder, os.TempDir()+string(filepath.Separator)); {
+		if err := os.Chmod(folder, 0o755); err != nil { //nolint:gosec // on purpose
+			t.Fatal(err)
+		}
+		folder = filepath.Dir(folder)
+	}
+	for _, name := range []string{config, filepath.Join(filepath.Dir(config), "store.key")} {
+		if err := os.Chmod(name, 0o644); err != nil { //nolint:gosec // on purpose
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"audit", "verify"}, {"audit", "export"}, {"backup", "--to", filepath.Join(t.TempDir(), "backup.db")},
+	} {
+		if _, err := called(t, append(args, "--config", config)...); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
 // TestAuditWithoutProvidersSecrets exports, verifies and backs up with a configuration by which nothing could be
 // served.
 func TestAuditWithoutProvidersSecrets(t *testing.T) {

@@ -64,10 +64,11 @@ func openStore(ctx context.Context, cfg *config.Config) (store.Database, error) 
 }
 
 // openArchive opens the store of a configuration for reading. Of the environment and files that the configuration
-// refers to, it reads those of the given keys alone: who copies the store need not have the providers' secrets.
+// refers to, it reads those of the given keys alone: who copies the store need not have the providers' secrets. Secrets
+// that everybody on the machine can read stop it as little as they stop `serve`: a gateway that runs must be copied.
 func openArchive(ctx context.Context, path string, reads ...string) (*config.Config, store.Archive, error) {
 	options := known
-	options.Reads = reads
+	options.Reads, options.WarnExposed = reads, true
 	cfg, err := config.Load(path, options)
 	if err != nil {
 		return nil, nil, err

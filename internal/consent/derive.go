@@ -355,7 +355,8 @@ func (d *deriver) linkState() *typev1.Link {
 	case d.linkOver:
 		link.Status = typev1.Link_EXPIRED
 	}
-	if d.ended || link.GetStatus() == typev1.Link_EXPIRED {
+	over := link.GetStatus() == typev1.Link_COMPLETED || link.GetStatus() == typev1.Link_EXPIRED
+	if d.ended || over { // who still had it could act as the customer
 		link.Uri = ""
 	}
 	return link

@@ -197,6 +197,10 @@ func TestStatusRule(t *testing.T) {
 				t.Errorf("got %s, %s, link %s; want %s, %s, link %s", got.Status, got.Decision, got.Link.GetStatus(),
 					tc.status, tc.decision, tc.link)
 			}
+			over := tc.link == typev1.Link_COMPLETED || tc.link == typev1.Link_EXPIRED
+			if gone := got.Link.GetUri() == ""; gone != over {
+				t.Errorf("the address of a link that is %s is gone: %t", tc.link, gone)
+			}
 		})
 	}
 }

@@ -137,6 +137,29 @@ func TestReleasedKey(t *testing.T) {
 	}
 }
 
+// TestHeaderAndFieldAgree: of two keys that differ, neither is taken.
+func TestHeaderAndFieldAgree(t *testing.T) {
+	p := live(t)(time.Now())
+	plain := p.ctx
+	p.ctx = identity.WithIdempotencyKey(plain, "another")
+	_, err := p.call("a", func(context.Context, *Attempt) error {
+		t.Error("the work began")
+		return nil
+	})
+	if kerr.Reason(err) != errorv1.Error_INVALID_FIELD {
+		t.Errorf("two keys ended with %v", err)
+	}
+	p.ctx = identity.WithIdempotencyKey(plain, testKey)
+	first, err := p.call("a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ctx = plain
+	if again, err := p.call("a", nil); err != nil || again.GetName() != first.GetName() {
+		t.Errorf("the same key without the header gave %v, %v", again, err)
+	}
+}
+
 // TestProviderKeyIsTheRequests frees a key by a failure, and uses it for somebody else.
 func TestProviderKeyIsTheRequests(t *testing.T) {
 	p := live(t)(time.Now())

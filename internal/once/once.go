@@ -92,8 +92,11 @@ func Do[Req keyed, Resp proto.Message](
 		Tenant: service.TenantOf(ctx), runner: r, method: method, key: req.GetRequestId(),
 		owner: r.Process + "/" + uuid.NewString(), begun: r.Clock.Now(),
 	}
-	if a.key == "" {
-		a.key = identity.IdempotencyKey(ctx)
+	switch header := identity.IdempotencyKey(ctx); {
+	case a.key == "":
+		a.key = header
+	case header != "" && header != a.key:
+		return none, kerr.InvalidField("requestId", "must be the same as the header idempotency-key, or left out")
 	}
 	a.key = r.hashKey(a.Tenant, method, a.key)
 	if a.key == "" {

@@ -541,7 +541,7 @@ func TestErrors(t *testing.T) {
 		"not found": {kerr.New(errorv1.Error_CONSENT_NOT_FOUND, "no"), errorv1.Error_CONSENT_NOT_FOUND, 404},
 		"conflict": {kerr.New(errorv1.Error_IDEMPOTENCY_KEY_REUSED, "no"), errorv1.Error_IDEMPOTENCY_KEY_REUSED,
 			409},
-		"unavailable": {kerr.New(errorv1.Error_PROVIDER_UNAVAILABLE, "no", kerr.WithRetry(time.Second)),
+		"unavailable": {kerr.New(errorv1.Error_PROVIDER_UNAVAILABLE, "no", kerr.WithRetry(300*time.Millisecond)),
 			errorv1.Error_PROVIDER_UNAVAILABLE, 503},
 		"unknown": {kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "no"), errorv1.Error_OUTCOME_UNKNOWN, 409},
 		"unsupported": {kerr.New(errorv1.Error_CAPABILITY_UNSUPPORTED, "no"), errorv1.Error_CAPABILITY_UNSUPPORTED,
@@ -569,6 +569,9 @@ func TestErrors(t *testing.T) {
 			check(r.err(t))
 			if r.status != c.http {
 				t.Errorf("HTTP %d, want %d", r.status, c.http)
+			}
+			if got := r.header.Get("Retry-After"); (got == "1") != (kerr.Retry(c.err) > 0) || got != "" && got != "1" {
+				t.Errorf("Retry-After is %q", got)
 			}
 		})
 	}
@@ -789,21 +792,26 @@ func TestUnknownMethods(t *testing.T) {
 		verb, path string
 		status     int
 		code       codes.Code
+		allow      string
 	}{
-		{"GET", "/v1/nowhere", 404, codes.NotFound},
-		{"GET", "/v1/consents/1/nowhere", 404, codes.NotFound},
-		{"GET", "/v1", 404, codes.NotFound},
-		{"GET", "/", 404, codes.NotFound},
-		{"GET", "/nowhere", 404, codes.NotFound},
-		{"PUT", "/v1/consents/1", 405, codes.Unimplemented},
-		{"DELETE", "/v1/consents", 405, codes.Unimplemented},
-		{"POST", "/v1/consents/1:dance", 405, codes.Unimplemented},
-		{"GET", "/v1/consents/a%2Fb/c", 404, codes.NotFound},
+		{"GET", "/v1/nowhere", 404, codes.NotFound, ""},
+		{"GET", "/v1/consents/1/nowhere", 404, codes.NotFound, ""},
+		{"GET", "/v1", 404, codes.NotFound, ""},
+		{"GET", "/", 404, codes.NotFound, ""},
+		{"GET", "/nowhere", 404, codes.NotFound, ""},
+		{"PUT", "/v1/consents/1", 405, codes.Unimplemented, "GET, DELETE"},
+		{"PUT", "/v1/customers/1", 405, codes.Unimplemented, "GET, PATCH, DELETE"},
+		{"DELETE", "/v1/consents", 405, codes.Unimplemented, "GET, POST"},
+		{"POST", "/v1/consents/1:dance", 405, codes.Unimplemented, "GET, DELETE"},
+		{"GET", "/v1/consents/a%2Fb/c", 404, codes.NotFound, ""},
 	} {
 		r := h.do(t, c.verb, c.path, allKey, "")
 		if err := r.err(t); r.status != c.status || status.Code(err) != c.code ||
 			kerr.Reason(err) != errorv1.Error_ROUTE_NOT_FOUND {
 			t.Errorf("%s %s: %d %s", c.verb, c.path, r.status, r.body)
+		}
+		if got := r.header.Get("Allow"); got != c.allow {
+			t.Errorf("%s %s allows %q, want %q", c.verb, c.path, got, c.allow)
 		}
 	}
 	// POST is POST, whatever a header or a form says.

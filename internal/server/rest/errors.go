@@ -2,7 +2,10 @@ package rest
 
 import (
 	"context"
+	"math"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc/codes"
@@ -63,6 +66,9 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Del("Transfer-Encoding")
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	if wait := kerr.Retry(finished); wait > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64(math.Ceil(wait.Seconds())), 10))
+	}
 	if st.Code() == codes.Unauthenticated {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
@@ -88,12 +94,40 @@ func streamError(_ context.Context, err error) *status.Status {
 
 // routingError answers a path or method that does not exist.
 func routingError(
-	_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int,
+	ctx context.Context, mux *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int,
 ) {
+	if ctx.Value(probeKey{}) != nil {
+		return
+	}
 	if code == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", strings.Join(allowed(ctx, mux, r), ", "))
 		WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "the path does not take this method",
 			kerr.WithCode(codes.Unimplemented)))
 		return
 	}
 	WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such path"))
 }
+
+// probeKey is the key of a request that only asks whether its path takes its method: a *bool, for the answer.
+type probeKey struct{}
+
+// allowed lists the methods that a request's path takes.
+func allowed(ctx context.Context, mux *runtime.ServeMux, r *http.Request) []string {
+	var verbs []string
+	for _, verb := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		var taken bool
+		probe := r.Clone(context.WithValue(ctx, probeKey{}, &taken))
+		probe.Method, probe.Body = verb, http.NoBody
+		if mux.ServeHTTP(nobody{}, probe); taken {
+			verbs = append(verbs, verb)
+		}
+	}
+	return verbs
+}
+
+// nobody is who a probe is answered to.
+type nobody struct{}
+
+func (nobody) Header() http.Header         { return http.Header{} }
+func (nobody) Write(b []byte) (int, error) { return len(b), nil }
+func (nobody) WriteHeader(int)             {}

@@ -117,6 +117,10 @@ func admit(routes map[string]route, o Options) runtime.Middleware {
 		// The mux makes a handler for each mapping, but tells which it is with a request only.
 		var found atomic.Pointer[route]
 		return func(w http.ResponseWriter, r *http.Request, parameters map[string]string) {
+			if taken, ok := r.Context().Value(probeKey{}).(*bool); ok {
+				*taken = true
+				return
+			}
 			at := found.Load()
 			if at == nil {
 				pattern, _ := runtime.HTTPPattern(r.Context())
