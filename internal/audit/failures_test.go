@@ -376,6 +376,36 @@ func TestRepeatedRefusalsAreCounted(t *testing.T) {
 	})
 }
 
+// TestMadeUpNamesAreCounted: a client that makes up names does not fill the store with them, and hides none of another
+// client's.
+func TestMadeUpNamesAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTrail(t)
+		stop := w.run()
+		const refused, name = 5000, "consents/00000000-0000-4000-8000-%012x"
+		for range 2 { // minutes
+			_, before := counted(w.entries("t"))
+			for i := range refused {
+				_ = w.Failure(call("t", "c", i), "GetAccount", fmt.Sprintf(name, i), errScope)
+			}
+			_ = w.Failure(call("t", "other", 1), "GetAccount", fmt.Sprintf(name, 1), errScope)
+			if _, rows := counted(w.entries("t")); rows != before+maxNames+singleRefusals+1 {
+				t.Errorf("the audit has %d entries", rows-before)
+			}
+			time.Sleep(groupTime + flushEvery)
+		}
+		for _, e := range w.entries("t") {
+			if (e.Resource == "") != (e.Count > 0) {
+				t.Errorf("an entry is %+v", e)
+			}
+		}
+		if calls, _ := counted(w.entries("t")); calls["c"] != 2*refused || calls["other"] != 2 {
+			t.Errorf("the audit stands for %v calls", calls)
+		}
+		stop()
+	})
+}
+
 // TestCountsSurviveAStop stops in the middle of a group, and refuses on, as calls that are late do.
 func TestCountsSurviveAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

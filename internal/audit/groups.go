@@ -17,6 +17,9 @@ const (
 	groupTime      = time.Minute
 	// maxGroups bounds the refusals that are remembered for that. What goes beyond has an entry each.
 	maxGroups = 10_000
+	// maxNames bounds the names of a client among them: it can make up as many as it likes, and fill the store with them.
+	// Refusals about further names are counted together, without the name.
+	maxNames = 100
 	// flushEvery is how often it is looked for groups whose time is over.
 	flushEvery = 5 * time.Second
 )
@@ -40,10 +43,15 @@ func refusal(reason errorv1.Error_Reason) bool {
 // process stops; a process that is killed takes it along. Nothing is counted while nobody writes the counts (Trail.Run)
 // or the store does not take them: then each refusal has an entry again, or is answered by STORE_UNAVAILABLE.
 type groups struct {
-	mu       sync.Mutex
-	of       map[refused]*group
+	mu sync.Mutex
+	of map[refused]*group
+	// names counts the groups of each client that have a name.
+	names    map[actor]int
 	counting bool
 }
+
+// actor is a client of a tenant.
+type actor struct{ tenant, actor string }
 
 // refused is what equal refusals have in common.
 type refused struct{ tenant, actor, method, resource, host, outcome string }
@@ -70,12 +78,19 @@ func (g *groups) counts(e *store.Audit) bool {
 	if !g.counting {
 		return false
 	}
-	key := groupKey(e)
+	key, client := groupKey(e), actor{e.Tenant, e.Actor}
 	of := g.of[key]
+	if of == nil && key.resource != "" && g.names[client] >= maxNames {
+		key.resource = ""
+		of = g.of[key]
+	}
 	switch {
 	case of == nil:
 		if len(g.of) < maxGroups {
 			g.of[key] = &group{began: e.Time, singles: 1}
+			if key.resource != "" {
+				g.names[client]++
+			}
 		}
 		return false
 	case of.singles < singleRefusals:
@@ -99,6 +114,11 @@ func (g *groups) take(left []store.Audit, now time.Time, all bool) []store.Audit
 			continue
 		}
 		delete(g.of, key)
+		if client := (actor{key.tenant, key.actor}); key.resource != "" {
+			if g.names[client]--; g.names[client] == 0 {
+				delete(g.names, client)
+			}
+		}
 		if of.count > 0 {
 			left = append(left, store.Audit{
 				Time: of.last, Tenant: key.tenant, Actor: key.actor, Method: key.method, Resource: key.resource,
@@ -115,7 +135,7 @@ func (g *groups) count(on bool) {
 	defer g.mu.Unlock()
 	g.counting = on
 	if g.of == nil {
-		g.of = map[refused]*group{}
+		g.of, g.names = map[refused]*group{}, map[actor]int{}
 	}
 }
 
