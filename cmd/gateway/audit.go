@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"kontor.dev/kontor/internal/audit"
@@ -42,20 +43,43 @@ func runAuditExport(ctx context.Context, args []string, out, errOut io.Writer) e
 	tenant := flags.String("tenant", "", "only this tenant's entries")
 	after := flags.Int64("after", 0, "only entries behind this position")
 	var since time.Time
-	flags.TextVar(&since, "since", time.Time{}, "only entries from this time on, such as 2026-01-31T00:00:00Z")
+	flags.Func("since", "only entries from this time on, such as 2026-01-31T00:00:00Z", func(text string) (err error) {
+		if since, err = time.Parse(time.RFC3339, text); err != nil {
+			return errors.New("must be a time such as 2026-01-31T00:00:00Z")
+		}
+		return nil
+	})
 	if err := flags.parse(args, out, errOut); err != nil {
 		return err
 	}
-	_, s, err := openArchive(ctx, *path, "store")
+	cfg, s, err := openArchive(ctx, *path, "store")
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	buffered := bufio.NewWriter(out)
 	err = s.ViewAudit(ctx, func(trails store.AuditTrails) error {
+		there, err := trails.Tenants()
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(there, *tenant) {
+			if err := expected(cfg, *tenant); err != nil {
+				return err
+			}
+		}
 		return audit.Export(trails, buffered, *tenant, *after, since)
 	})
 	return errors.Join(err, buffered.Flush())
+}
+
+// expected refuses a tenant of which nothing is on record, unless the configuration has it: the name may be mistyped, and
+// who verifies it every night would take nothing for whole.
+func expected(cfg *config.Config, tenant string) error {
+	if _, ok := cfg.Tenants[tenant]; ok || tenant == "" {
+		return nil
+	}
+	return fmt.Errorf("there is no tenant %q, neither in the configuration nor in the audit", tenant)
 }
 
 // errChanged ends `audit verify` when a trail is not as it was sealed.
@@ -94,6 +118,11 @@ func runAuditVerify(ctx context.Context, args []string, out, errOut io.Writer) e
 	}
 	whole := true
 	for _, r := range reports {
+		if r.Entries == 0 && r.Sealed == 0 && r.Begin == 0 && r.Fault == nil {
+			if err := expected(cfg, r.Tenant); err != nil {
+				return err
+			}
+		}
 		fmt.Fprintln(out, described(r))
 		whole = whole && r.Fault == nil
 	}

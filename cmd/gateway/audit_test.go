@@ -133,8 +133,12 @@ func TestAuditWithoutProvidersSecrets(t *testing.T) {
 			t.Errorf("%v: %s, %v", args, out, err)
 		}
 	}
-	if out, err := verify("--tenant", "other"); err != nil || strings.Contains(out, "default") {
-		t.Errorf("another tenant: %s, %v", out, err)
+	// A name that nobody knows is a slip, and nothing on record of it must not pass for whole.
+	if out, err := verify("--tenant", "defautl"); err == nil || out != "" {
+		t.Errorf("a mistyped tenant: %s, %v", out, err)
+	}
+	if out, err := called(t, "audit", "export", "--config", config, "--tenant", "defautl"); err == nil || out != "" {
+		t.Errorf("a mistyped tenant's export: %s, %v", out, err)
 	}
 
 	db, err := sql.Open("sqlite", path)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -62,15 +63,19 @@ func runStoreKey(args []string, out, errOut io.Writer) error {
 	if err := flags.parse(args, out, errOut); err != nil {
 		return err
 	}
-	if *rotate != "" && *newest != "" {
-		return flags.refuse("--rotate and --newest are two steps", errOut)
-	}
-	key, err := keys.New()
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var key secret.String
+	var err error
 	switch {
-	case *rotate != "":
+	case given["rotate"] && given["newest"]:
+		return flags.refuse("--rotate and --newest are two steps", errOut)
+	case given["rotate"]: // also without a name, as of a variable that is not set: a new key would not open the store
 		key, err = fromStoreKey(*rotate, keys.Rotate)
-	case *newest != "":
+	case given["newest"]:
 		key, err = fromStoreKey(*newest, keys.Newest)
+	default:
+		key, err = keys.New()
 	}
 	if err != nil {
 		return err

@@ -72,6 +72,7 @@ func TestStoreKeyCommandRefuses(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"--rotate", bad}, {"--newest", bad}, {"--rotate", bad + "none"}, {"--rotate", bad, "--newest", bad}, {"more"},
+		{"--rotate", ""}, {"--newest="}, {"--rotate", "", "--newest", ""},
 	} {
 		var out bytes.Buffer
 		err := run(t.Context(), append([]string{"keys", "store"}, args...), &out, &out)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -297,7 +298,7 @@ heartbeat: 15
 		`kontor.yaml:3: surprise: there is no such key`,
 		`kontor.yaml:6: tenants.default.redirect_uris: must have at least one entry`,
 		`kontor.yaml:8: tenants.default.providers.north.username: is missing`,
-		`kontor.yaml:10: tenants.default.providers.north.password: cannot read the secret file`,
+		`kontor.yaml:10: tenants.default.providers.north.password: cannot read the secret file: there is no such file`,
 		`kontor.yaml:12: tenants.default.providers.north.operations.(key): there is no such operation`,
 		`kontor.yaml:13: tenants.default.providers.north.operations.read: {id} is missing`,
 		`kontor.yaml:16: clients[0].tenant: there is no such tenant`,
@@ -336,6 +337,22 @@ func TestCallersPerProvider(t *testing.T) {
 
 // TestReadsOnlyWhatIsNeeded reads a configuration for who needs the store alone: no other secret is looked at, and what
 // is wrong otherwise is found all the same.
+// TestSecretFileSaysWhy: an operator must see whether the file is missing or its mode is wrong, and nothing of its name.
+func TestSecretFileSaysWhy(t *testing.T) {
+	for cause, want := range map[error]string{
+		fs.ErrNotExist:       "store_key: cannot read the secret file: there is no such file",
+		fs.ErrPermission:     "store_key: cannot read the secret file: this user may not",
+		errors.New("canary"): "store_key: cannot read the secret file\n",
+	} {
+		_, problems := config.Parse("kontor.yaml", []byte(`store_key: "${file:canary}"`), config.Options{
+			ReadFile: func(string) ([]byte, error) { return nil, &fs.PathError{Op: "open", Path: "canary", Err: cause} },
+		})
+		if got := problems.Error() + "\n"; !strings.Contains(got, want) || strings.Contains(got, "canary") {
+			t.Errorf("%v: %s", cause, got)
+		}
+	}
+}
+
 func TestReadsOnlyWhatIsNeeded(t *testing.T) {
 	var asked []string
 	options := config.Options{

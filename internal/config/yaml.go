@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strconv"
@@ -267,11 +268,23 @@ func (v value) expand(text string) (string, error) {
 				}
 				return strings.TrimRight(string(content), "\r\n")
 			}
-			failure = errors.New("cannot read the secret file")
+			failure = errors.New("cannot read the secret file" + why(err))
 		}
 		return ""
 	})
 	return expanded, failure
+}
+
+// why says in a few words why a file cannot be read, without its name.
+func why(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ": there is no such file"
+	case errors.Is(err, fs.ErrPermission):
+		return ": this user may not"
+	default:
+		return ""
+	}
 }
 
 // scalar gives a reader of a single value into dst. Parse's error must not hold the value.
