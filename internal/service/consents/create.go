@@ -37,10 +37,11 @@ func (s *Server) CreateConsent(ctx context.Context, req *consentv1.CreateConsent
 			return nil, err
 		}
 	}
-	return once.Do(ctx, s.Once, "CreateConsent", req,
+	answer, err := once.Do(ctx, s.Once, "CreateConsent", req,
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
 			return s.createConsent(ctx, attempt, p, market, req)
 		})
+	return s.withLiveLink(ctx, answer), err
 }
 
 func (s *Server) createConsent(

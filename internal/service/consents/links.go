@@ -59,7 +59,7 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 	if err := service.Need(p, "AddBank"); err != nil {
 		return nil, err
 	}
-	return once.Do(ctx, s.Once, "AddBank", req,
+	answer, err := once.Do(ctx, s.Once, "AddBank", req,
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
 			attempt.CustomerID, attempt.ConsentID = row.CustomerID, row.ID
 			if err := s.claimFlow(ctx, attempt, row); err != nil {
@@ -107,6 +107,7 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 			opened = err == nil
 			return resource, err
 		})
+	return s.withLiveLink(ctx, answer), err
 }
 
 // claimFlow claims the right to open a flow. Somebody else who has it, or who opened one since the consent was read,

@@ -15,11 +15,29 @@ import (
 // consents is not enough.
 func seesLinks(ctx context.Context) bool { return identity.From(ctx).Allows("consents.write") }
 
+// withLiveLink gives an answer, which may be a remembered one, without the address of a link that is over, or was
+// replaced, since.
+func (s *Server) withLiveLink(ctx context.Context, answer *consentv1.Consent) *consentv1.Consent {
+	if answer.GetLink().GetUri() == "" {
+		return answer
+	}
+	row, _, err := s.Load.Consent(ctx, answer.GetName())
+	if err == nil && row.Resource.GetLink().GetUri() == answer.GetLink().GetUri() {
+		return answer
+	}
+	return withoutAddress(answer)
+}
+
 // visible gives a consent as its caller may see it. The one that is handed in stays as it is: others may have it, too.
 func visible(ctx context.Context, consent *consentv1.Consent) *consentv1.Consent {
 	if consent.GetLink().GetUri() == "" || seesLinks(ctx) {
 		return consent
 	}
+	return withoutAddress(consent)
+}
+
+// withoutAddress copies a consent, but for the address of its link.
+func withoutAddress(consent *consentv1.Consent) *consentv1.Consent {
 	seen := shallow(consent)
 	seen.Link = shallow(consent.GetLink())
 	seen.Link.Uri = ""

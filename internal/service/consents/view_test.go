@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
 	"kontor.dev/kontor/internal/identity"
@@ -64,6 +66,43 @@ func TestLinksAreForWritersAlone(t *testing.T) {
 				t.Fatal(list, err)
 			}
 			wantLink(t, "list as "+scope, ctx, list.GetConsents()[0])
+		}
+	})
+}
+
+// A repeated request gets the same answer, but for the address of a link that was replaced meanwhile.
+func TestRememberedAnswersHaveLiveLinksOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := assemblytest.New(t)
+		create := func() *consentv1.Consent {
+			t.Helper()
+			made, err := p.Servers.Consent.CreateConsent(p.Ctx, &consentv1.CreateConsentRequest{
+				Consent: &consentv1.Consent{
+					Provider: "fimento", Market: "SE",
+					RedirectUris: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
+				},
+				RequestId: "3b0a6a0e-0000-4000-8000-000000000001",
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return made
+		}
+		made := create()
+		if again := create(); made.GetLink().GetUri() == "" || !proto.Equal(made, again) {
+			t.Errorf("the same request got %v, then %v", made, again)
+		}
+		renewed, err := p.Servers.Consent.RenewConsentLink(p.Ctx, &consentv1.RenewConsentLinkRequest{Name: made.GetName()})
+		if err != nil || renewed.GetLink().GetUri() == "" {
+			t.Fatal(renewed, err)
+		}
+		again := create()
+		if again.GetLink().GetUri() != "" {
+			t.Error("the answer has the address of a link that was replaced")
+		}
+		again.Link.Uri = made.GetLink().GetUri()
+		if !proto.Equal(made, again) {
+			t.Errorf("the same request got %v, then %v", made, again)
 		}
 	})
 }
