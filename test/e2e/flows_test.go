@@ -36,17 +36,12 @@ func TestRevocation(t *testing.T) {
 	w := live.get(t)
 	c := w.client(t, lending)
 	for _, provider := range worldtest.Providers() {
-		asked := w.createConsent(t, c, provider)
-		w.approve(t, c, asked)
-		consent := ready(t, c, asked.GetName())
+		consent := w.authorized(t, c, provider)
 		revoked := must(c.Consents.RevokeConsent(asPSU(t), &consentv1.RevokeConsentRequest{Name: consent.GetName()}))(t)
 		if revoked.GetStatus() != consentv1.Consent_REVOKED || revoked.GetLink().GetUri() != "" {
 			t.Errorf("%s: a revoked consent is %v", provider, revoked)
 		}
-		if uri := consent.GetLink().GetUri(); uri != "" {
-			t.Errorf("%s: a link that is completed is shown", provider)
-		}
-		if status := get(t, asked.GetLink().GetUri()); status != http.StatusGone {
+		if status := get(t, pageOf(t, consent)); status != http.StatusGone {
 			t.Errorf("%s: the link answers %d", provider, status)
 		}
 		offers := offersOf(t, w, provider)
@@ -87,11 +82,9 @@ func TestDeleteCustomer(t *testing.T) {
 	w := live.get(t)
 	c := w.client(t, lending)
 	customer := w.createCustomer(t, c, customerv1.Customer_PERSON)
-	at := map[string]*consentv1.Consent{} // as they were asked for, with their links
+	at := map[string]*consentv1.Consent{}
 	for _, provider := range worldtest.Providers() {
-		at[provider] = w.createConsent(t, c, provider, ofCustomer(customer))
-		w.approve(t, c, at[provider])
-		ready(t, c, at[provider].GetName())
+		at[provider] = w.authorized(t, c, provider, ofCustomer(customer))
 	}
 	stream := watchConsents(t, c, overSSE, at[anybody].GetName(), "")
 	stream.next(t)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -175,7 +176,26 @@ func (w *world) authorized(t *testing.T, c *client, provider string, changes ...
 	t.Helper()
 	consent := w.createConsent(t, c, provider, changes...)
 	w.approve(t, c, consent)
-	return ready(t, c, consent.GetName())
+	done := ready(t, c, consent.GetName())
+	if done.GetLink().GetUri() != "" {
+		t.Errorf("%s: %s shows the address of a link that is over", provider, done.GetName())
+	}
+	opened.Store(done.GetName(), consent.GetLink().GetUri())
+	return done
+}
+
+// opened are the pages by which consents were approved, by the consents' names: callers do not see them any more.
+var opened sync.Map
+
+// pageOf gives the page by which a consent was approved.
+func pageOf(t *testing.T, consent *consentv1.Consent) string {
+	t.Helper()
+	page, _ := opened.Load(consent.GetName())
+	address, _ := page.(string)
+	if address == "" {
+		t.Fatalf("nobody approved %s", consent.GetName())
+	}
+	return address
 }
 
 // ready waits until the data under a consent can be read.

@@ -81,7 +81,7 @@ var _ = providers.Add(played.ID, provider{
 	},
 	receipt: "consent",
 	left: func(t *testing.T, _ *world, consent *consentv1.Consent) {
-		if status := get(t, consent.GetLink().GetUri()); status != http.StatusGone {
+		if status := get(t, pageOf(t, consent)); status != http.StatusGone {
 			t.Errorf("Skarvholm's link answers %d", status)
 		}
 	},
