@@ -73,8 +73,8 @@ func runAuditExport(ctx context.Context, args []string, out, errOut io.Writer) e
 	return errors.Join(err, buffered.Flush())
 }
 
-// expected refuses a tenant of which nothing is on record, unless the configuration has it: the name may be mistyped,
-// and who verifies it every night would take nothing for whole.
+// expected refuses a tenant of which nothing is on record, unless the configuration has it: the name may be
+// mistyped, and who verifies it every night would take nothing for whole.
 func expected(cfg *config.Config, tenant string) error {
 	if _, ok := cfg.Tenants[tenant]; ok || tenant == "" {
 		return nil

@@ -17,8 +17,8 @@ const (
 	groupTime      = time.Minute
 	// maxGroups bounds the refusals that are remembered for that. What goes beyond has an entry each.
 	maxGroups = 10_000
-	// maxNames bounds the names of a client among them: it can make up as many as it likes, and fill the store with them.
-	// Refusals about further names are counted together, without the name.
+	// maxNames bounds the names of a client among them: it can make up as many as it likes, and fill the store with
+	// them. Refusals about further names are counted together, without the name.
 	maxNames = 100
 	// flushEvery is how often it is looked for groups whose time is over.
 	flushEvery = 5 * time.Second

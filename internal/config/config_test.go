@@ -335,9 +335,8 @@ func TestCallersPerProvider(t *testing.T) {
 	}
 }
 
-// TestReadsOnlyWhatIsNeeded reads a configuration for who needs the store alone: no other secret is looked at, and what
-// is wrong otherwise is found all the same.
-// TestSecretFileSaysWhy: an operator must see whether a file is missing or its mode is wrong, and nothing of its name.
+// TestSecretFileSaysWhy: an operator must see whether a file is missing or its mode is wrong, and nothing of its
+// name.
 func TestSecretFileSaysWhy(t *testing.T) {
 	for cause, want := range map[error]string{
 		fs.ErrNotExist:       "store_key: cannot read the secret file: there is no such file",
@@ -353,6 +352,8 @@ func TestSecretFileSaysWhy(t *testing.T) {
 	}
 }
 
+// TestReadsOnlyWhatIsNeeded reads a configuration for who needs the store alone: no other secret is looked at, and what
+// is wrong otherwise is found all the same.
 func TestReadsOnlyWhatIsNeeded(t *testing.T) {
 	var asked []string
 	options := config.Options{

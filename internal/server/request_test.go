@@ -88,9 +88,15 @@ func TestValidation(t *testing.T) {
 			"consent.redirectUris.error"},
 		{"request id", func() error {
 			_, err := h.client.CreateConsent(ctx,
-				&consentv1.CreateConsentRequest{Consent: &consentv1.Consent{}, RequestId: canary})
+				&consentv1.CreateConsentRequest{Consent: &consentv1.Consent{}, RequestId: canary + "ü"})
 			return err
-		}, "POST", "/v1/consents", `{"consent": {}, "requestId": "` + canary + `"}`, "requestId"},
+		}, "POST", "/v1/consents", `{"consent": {}, "requestId": "` + canary + `ü"}`, "requestId"},
+		{"long request id", func() error {
+			_, err := h.client.CreateConsent(ctx, &consentv1.CreateConsentRequest{
+				Consent: &consentv1.Consent{}, RequestId: strings.Repeat(canary, 256),
+			})
+			return err
+		}, "POST", "/v1/consents", `{"consent": {}, "requestId": "` + strings.Repeat(canary, 256) + `"}`, "requestId"},
 		{"personal id too long", func() error {
 			_, err := h.client.CreateConsent(ctx,
 				&consentv1.CreateConsentRequest{Consent: &consentv1.Consent{},

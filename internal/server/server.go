@@ -159,7 +159,8 @@ func (s *Server) Start() error {
 	}.within(openFiles())
 	if lower {
 		s.options.Telemetry.Logger.Warn("the process may not have as many files open as limits.max_connections needs: "+
-			"fewer connections are taken", "max_connections", public.max, "max_connections_per_address", public.perAddress)
+			"fewer connections are taken", "max_connections", public.max,
+			"max_connections_per_address", public.perAddress)
 	}
 	ofGRPC := public
 	ofGRPC.writeTimeout = writeTimeout

@@ -128,7 +128,8 @@ const maxStrangers = 2000
 
 type strangerKey struct{}
 
-// Tap counts a call of gRPC until its caller is known, and refuses it when there are too many. It is for grpc.InTapHandle.
+// Tap counts a call of gRPC until its caller is known, and refuses it when there are too many. It is for
+// grpc.InTapHandle.
 func (g *Guard) Tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if strings.LastIndexByte(info.FullMethodName, '/') < 1 {
 		return ctx, nil // It will reach no handler.

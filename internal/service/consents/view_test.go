@@ -92,7 +92,8 @@ func TestRememberedAnswersHaveLiveLinksOnly(t *testing.T) {
 		if again := create(); made.GetLink().GetUri() == "" || !proto.Equal(made, again) {
 			t.Errorf("the same request got %v, then %v", made, again)
 		}
-		renewed, err := p.Servers.Consent.RenewConsentLink(p.Ctx, &consentv1.RenewConsentLinkRequest{Name: made.GetName()})
+		renewed, err := p.Servers.Consent.RenewConsentLink(p.Ctx,
+			&consentv1.RenewConsentLinkRequest{Name: made.GetName()})
 		if err != nil || renewed.GetLink().GetUri() == "" {
 			t.Fatal(renewed, err)
 		}

@@ -173,7 +173,7 @@ type CreateConsentRequest struct {
 	Consent *Consent `protobuf:"bytes,1,opt,name=consent,proto3" json:"consent,omitempty"`
 	// Who is asked.
 	Psu *Psu `protobuf:"bytes,2,opt,name=psu,proto3" json:"psu,omitempty"`
-	// Idempotency key. The same key with the same request gives the same answer for at least 24 hours.
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Type of the customer to make when `consent.customer` is left out; the same as `consent.customer_type`.
 	CustomerType  v1.Customer_Type `protobuf:"varint,4,opt,name=customer_type,json=customerType,proto3,enum=kontor.customer.v1.Customer_Type" json:"customer_type,omitempty"`
@@ -739,7 +739,7 @@ type AddBankRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Idempotency key. The same key with the same request gives the same answer for at least 24 hours.
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -941,7 +941,7 @@ type CreatePartnerBankRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The partner bank to make.
 	PartnerBank *PartnerBank `protobuf:"bytes,1,opt,name=partner_bank,json=partnerBank,proto3" json:"partner_bank,omitempty"`
-	// Idempotency key. The same key with the same request gives the same answer for at least 24 hours.
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1217,12 +1217,12 @@ const file_kontor_consent_v1_consent_service_proto_rawDesc = "" +
 	"\n" +
 	"first_name\x18\x03 \x01(\tB\v\xbaH\x05r\x03\x18\xc8\x01\x80\x01\x01R\tfirstName\x12(\n" +
 	"\tlast_name\x18\x04 \x01(\tB\v\xbaH\x05r\x03\x18\xc8\x01\x80\x01\x01R\blastName\x12\"\n" +
-	"\bpsu_type\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\apsuType\"\x87\x02\n" +
+	"\bpsu_type\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\apsuType\"\x91\x02\n" +
 	"\x14CreateConsentRequest\x12?\n" +
 	"\aconsent\x18\x01 \x01(\v2\x1a.kontor.consent.v1.ConsentB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\aconsent\x12-\n" +
-	"\x03psu\x18\x02 \x01(\v2\x16.kontor.consent.v1.PsuB\x03\xe0A\x01R\x03psu\x12*\n" +
+	"\x03psu\x18\x02 \x01(\v2\x16.kontor.consent.v1.PsuB\x03\xe0A\x01R\x03psu\x124\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12S\n" +
+	"request_id\x18\x03 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\x12S\n" +
 	"\rcustomer_type\x18\x04 \x01(\x0e2!.kontor.customer.v1.Customer.TypeB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\fcustomerType\"w\n" +
 	"\x11GetConsentRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
@@ -1265,12 +1265,12 @@ const file_kontor_consent_v1_consent_service_proto_rawDesc = "" +
 	"\tHEARTBEAT\x10\x03\"c\n" +
 	"\x17RenewConsentLinkRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
-	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\"\x86\x01\n" +
+	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\"\x90\x01\n" +
 	"\x0eAddBankRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
-	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\x12*\n" +
+	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\x124\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"`\n" +
+	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"`\n" +
 	"\x14RevokeConsentRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
 	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\"`\n" +
@@ -1280,11 +1280,11 @@ const file_kontor_consent_v1_consent_service_proto_rawDesc = "" +
 	"\x17SimulateDecisionRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
 	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\x12L\n" +
-	"\bdecision\x18\x02 \x01(\x0e2!.kontor.consent.v1.Decision.ValueB\r\xe0A\x02\xbaH\a\x82\x01\x04\x18\x02\x18\x03R\bdecision\"\x94\x01\n" +
+	"\bdecision\x18\x02 \x01(\x0e2!.kontor.consent.v1.Decision.ValueB\r\xe0A\x02\xbaH\a\x82\x01\x04\x18\x02\x18\x03R\bdecision\"\x9e\x01\n" +
 	"\x18CreatePartnerBankRequest\x12L\n" +
-	"\fpartner_bank\x18\x01 \x01(\v2\x1e.kontor.consent.v1.PartnerBankB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vpartnerBank\x12*\n" +
+	"\fpartner_bank\x18\x01 \x01(\v2\x1e.kontor.consent.v1.PartnerBankB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vpartnerBank\x124\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"i\n" +
+	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"i\n" +
 	"\x15GetPartnerBankRequest\x12P\n" +
 	"\x04name\x18\x01 \x01(\tB<\xe0A\x02\xfaA\x18\n" +
 	"\x16kontor.dev/PartnerBank\xbaH\x1br\x19\x18\xac\x022\x14^partnerBanks/[^/]+$R\x04name\"h\n" +

@@ -29,7 +29,7 @@ type CreateCustomerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The customer to make.
 	Customer *Customer `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
-	// Idempotency key. The same key with the same request gives the same answer for at least 24 hours.
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -349,11 +349,11 @@ var File_kontor_customer_v1_customer_service_proto protoreflect.FileDescriptor
 
 const file_kontor_customer_v1_customer_service_proto_rawDesc = "" +
 	"\n" +
-	")kontor/customer/v1/customer_service.proto\x12\x12kontor.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a!kontor/customer/v1/customer.proto\"\x88\x01\n" +
+	")kontor/customer/v1/customer_service.proto\x12\x12kontor.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a!kontor/customer/v1/customer.proto\"\x92\x01\n" +
 	"\x15CreateCustomerRequest\x12C\n" +
-	"\bcustomer\x18\x01 \x01(\v2\x1c.kontor.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bcustomer\x12*\n" +
+	"\bcustomer\x18\x01 \x01(\v2\x1c.kontor.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bcustomer\x124\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"`\n" +
+	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"`\n" +
 	"\x12GetCustomerRequest\x12J\n" +
 	"\x04name\x18\x01 \x01(\tB6\xe0A\x02\xfaA\x15\n" +
 	"\x13kontor.dev/Customer\xbaH\x18r\x16\x18\xc8\x012\x11^customers/[^/]+$R\x04name\"\x8d\x01\n" +

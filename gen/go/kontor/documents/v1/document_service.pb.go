@@ -86,7 +86,7 @@ type CreateShipmentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to send, and to whom.
 	Shipment *Shipment `protobuf:"bytes,1,opt,name=shipment,proto3" json:"shipment,omitempty"`
-	// Idempotency key. The same key with the same request gives the same answer for at least 24 hours.
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -443,11 +443,11 @@ var File_kontor_documents_v1_document_service_proto protoreflect.FileDescriptor
 
 const file_kontor_documents_v1_document_service_proto_rawDesc = "" +
 	"\n" +
-	"*kontor/documents/v1/document_service.proto\x12\x13kontor.documents.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"kontor/documents/v1/shipment.proto\"\x89\x01\n" +
+	"*kontor/documents/v1/document_service.proto\x12\x13kontor.documents.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"kontor/documents/v1/shipment.proto\"\x93\x01\n" +
 	"\x15CreateShipmentRequest\x12D\n" +
-	"\bshipment\x18\x01 \x01(\v2\x1d.kontor.documents.v1.ShipmentB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bshipment\x12*\n" +
+	"\bshipment\x18\x01 \x01(\v2\x1d.kontor.documents.v1.ShipmentB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bshipment\x124\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"`\n" +
+	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"`\n" +
 	"\x12GetShipmentRequest\x12J\n" +
 	"\x04name\x18\x01 \x01(\tB6\xe0A\x02\xfaA\x15\n" +
 	"\x13kontor.dev/Shipment\xbaH\x18r\x16\x18\xac\x022\x11^shipments/[^/]+$R\x04name\"\x81\x02\n" +

@@ -421,7 +421,7 @@ export type ImportConnectionsRequest = Message<"kontor.banking.v1.ImportConnecti
   mode: ImportConnectionsRequest_Mode;
 
   /**
-   * Idempotency key. The same key with the same request gives the same answer for at least 24 hours.
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
    *
    * @generated from field: string request_id = 4;
    */

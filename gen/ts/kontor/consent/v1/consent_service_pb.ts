@@ -88,7 +88,7 @@ export type CreateConsentRequest = Message<"kontor.consent.v1.CreateConsentReque
   psu?: Psu | undefined;
 
   /**
-   * Idempotency key. The same key with the same request gives the same answer for at least 24 hours.
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
    *
    * @generated from field: string request_id = 3;
    */
@@ -431,7 +431,7 @@ export type AddBankRequest = Message<"kontor.consent.v1.AddBankRequest"> & {
   name: string;
 
   /**
-   * Idempotency key. The same key with the same request gives the same answer for at least 24 hours.
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
    *
    * @generated from field: string request_id = 2;
    */
@@ -529,7 +529,7 @@ export type CreatePartnerBankRequest = Message<"kontor.consent.v1.CreatePartnerB
   partnerBank?: PartnerBank | undefined;
 
   /**
-   * Idempotency key. The same key with the same request gives the same answer for at least 24 hours.
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
    *
    * @generated from field: string request_id = 2;
    */

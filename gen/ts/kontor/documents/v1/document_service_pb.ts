@@ -30,7 +30,7 @@ export type CreateShipmentRequest = Message<"kontor.documents.v1.CreateShipmentR
   shipment?: Shipment | undefined;
 
   /**
-   * Idempotency key. The same key with the same request gives the same answer for at least 24 hours.
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
    *
    * @generated from field: string request_id = 2;
    */
