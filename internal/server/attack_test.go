@@ -492,10 +492,17 @@ func TestConnections(t *testing.T) {
 	}
 }
 
+// aRequest is one that is answered without a key.
+const aRequest = "GET /nowhere HTTP/1.1\r\nHost: kontor\r\n\r\n"
+
 // TestServerBoundsConnections: both ports are bounded as the configuration says.
 func TestServerBoundsConnections(t *testing.T) {
 	h := start(t, func(o *server.Options) { o.Limits.MaxConnectionsPerAddress = 2 })
-	for _, address := range []string{h.Addresses().GRPC, h.Addresses().HTTP} {
+	// What is sent is answered at once where the connection is taken.
+	for address, greeting := range map[string]string{
+		h.Addresses().GRPC: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+		h.Addresses().HTTP: aRequest,
+	} {
 		var last net.Conn
 		for i := range 3 {
 			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
@@ -509,6 +516,7 @@ func TestServerBoundsConnections(t *testing.T) {
 		if last == nil {
 			continue // It was refused at once.
 		}
+		_, _ = io.WriteString(last, greeting) // fails where it is closed already
 		if err := last.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
@@ -548,6 +556,7 @@ func TestConnectionsFitTheFiles(t *testing.T) {
 	if err := second.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
+	_, _ = io.WriteString(second, aRequest) // fails where it is closed already
 	if _, err := second.Read(make([]byte, 1)); err == nil || timedOut(err) {
 		t.Errorf("a second connection from one address stays open: %v", err)
 	}
