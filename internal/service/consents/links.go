@@ -6,6 +6,7 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/once"
@@ -80,7 +81,7 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 			switch {
 			case row.Ended:
 				return nil, kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
-			case flowOpen(row):
+			case flowOpen(row), furtherOpen(p, row):
 				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
 					"the customer has not decided yet: RenewConsentLink makes a new link")
 			}
@@ -147,6 +148,14 @@ func flowOpen(row *store.Consent) bool {
 		return true
 	}
 	return false
+}
+
+// furtherOpen tells whether the customer has a link to a further flow, of a consent that stands, to decide in. Where
+// the provider keeps the consents it takes no other flow meanwhile.
+func furtherOpen(p *providers.Provider, row *store.Consent) bool {
+	status := row.Resource.GetLink().GetStatus()
+	return p.ConsentOrigin == consentv1.Consent_NATIVE &&
+		(status == typev1.Link_PENDING || status == typev1.Link_OPENED)
 }
 
 // openFlow has the provider issue a link, and notes it, with whatever else must become durable with it.
