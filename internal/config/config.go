@@ -237,8 +237,8 @@ type Shutdown struct {
 	Timeout time.Duration
 }
 
-// CallersPerProvider is how many of the calls that are answered at one time may wait for one provider account: a
-// fifth of Limits.MaxInFlight where there are several accounts, all where there is but one. A client alone has little
+// CallersPerProvider is how many of the calls that are answered at one time may wait for one provider account: three
+// tenths of Limits.MaxInFlight where there are several accounts, all where there is but one. A client alone has little
 // more than half of the places: so one provider that hangs leaves it more of them than it takes.
 func (c *Config) CallersPerProvider() int {
 	accounts := 0
@@ -248,7 +248,7 @@ func (c *Config) CallersPerProvider() int {
 	if accounts < 2 {
 		return c.Limits.MaxInFlight
 	}
-	return max(1, c.Limits.MaxInFlight/5)
+	return max(1, c.Limits.MaxInFlight*3/10)
 }
 
 // Defaults are the values of everything that need not be set.

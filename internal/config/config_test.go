@@ -320,8 +320,8 @@ func TestCallersPerProvider(t *testing.T) {
 		want     int
 	}{
 		"one account":              {[]int{1}, 1000, 1000},
-		"two accounts":             {[]int{2}, 1000, 200},
-		"one account of each":      {[]int{1, 1, 1}, 1000, 200},
+		"two accounts":             {[]int{2}, 1000, 300},
+		"one account of each":      {[]int{1, 1, 1}, 1000, 300},
 		"hardly any calls at once": {[]int{2}, 2, 1},
 	} {
 		cfg := config.Config{Tenants: map[string]config.Tenant{}}
