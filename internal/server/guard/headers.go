@@ -73,7 +73,8 @@ func checkHeaders(md metadata.MD) error {
 			value = withoutBlanks(value)
 		}
 		if len(values[0]) > h.longest || !printable(value) || h.key == keyIdempotencyKey && value == "" {
-			return kerr.InvalidField(h.key, fmt.Sprintf("must be printable ASCII without blanks, of at most %d characters",
+			return kerr.InvalidField(h.key, fmt.Sprintf(
+				"must be printable ASCII without blanks, of at most %d characters",
 				h.longest))
 		}
 	}
