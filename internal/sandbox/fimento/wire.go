@@ -98,8 +98,8 @@ func (s *Server) flowStatus(f *flow) any {
 		return history
 	}
 	out := flowWire{Current: history[len(history)-1], History: history, ID: f.id}
-	if f.decision != "" {
-		out.Consent = &f.decision
+	if decision := f.decision; decision != "" {
+		out.Consent = &decision // a copy: it is written without the lock
 	}
 	return out
 }
