@@ -176,7 +176,9 @@ func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*con
 		"public_url": "http://" + f.http,
 		"store":      "sqlite:" + path,
 		"store_key":  storeKey.Reveal(),
-		"polling":    object{"min_interval": least.String(), "max_interval": max(least, 5*time.Minute).String()},
+		// For a person at one machine, also where a process may have few files open.
+		"limits":  object{"max_connections": 1000},
+		"polling": object{"min_interval": least.String(), "max_interval": max(least, 5*time.Minute).String()},
 		"tenants": object{"default": object{
 			"redirect_uris": []string{
 				"http://" + f.http + "/*", "http://127.0.0.1/*", "http://localhost/*", "https://app.example.com/*",
