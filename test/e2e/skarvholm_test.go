@@ -44,7 +44,8 @@ var _ = providers.Add(played.ID, provider{
 			what: "approves at Skarvholm", arrives: "success", phone: true, last: consentv1.ConsentEvent_COMPLETED,
 			steps:  func(p *page) { p.click("#approve") },
 			status: consentv1.Consent_AUTHORIZED, link: typev1.Link_COMPLETED,
-			// Skarvholm tells how things stand, not what happened: collecting that ends before anybody asks is not seen.
+			// Skarvholm tells how things stand, not what happened:
+			// collecting that ends before anybody asks is not seen.
 			seen: []consentv1.ConsentEvent_Type{
 				consentv1.ConsentEvent_BANK_AUTHORIZED, consentv1.ConsentEvent_APPROVED,
 			},
