@@ -193,7 +193,9 @@ func New(o Options) (*Services, error) {
 				Reports: &callbacks.Reports{Keys: keys, Clock: clock, PublicURL: o.PublicURL}, Streams: streams,
 				Feed: documents.NewFeed(system, keys, clock, log),
 			},
-			Provider: &providers.Server{Store: db, Tenants: tenants, Tokens: tokens},
+			Provider: &providers.Server{
+				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Audit: trail, Once: runner,
+			},
 		},
 		sealer: sealer, webhooks: o.Webhooks,
 	}, nil

@@ -73,7 +73,7 @@ func faxing(f *faxes) func(*assembly.Options, *providers.Provider) {
 
 func faxRequest(key string) *documentsv1.CreateShipmentRequest {
 	return &documentsv1.CreateShipmentRequest{RequestId: key, Shipment: &documentsv1.Shipment{
-		Channel: documentsv1.Shipment_FAX, Recipient: "+4930123456", Pdf: []byte("%PDF-1.4"), Subject: "Offer",
+		Channel: documentsv1.Channel_FAX, Recipient: "+4930123456", Pdf: []byte("%PDF-1.4"), Subject: "Offer",
 	}}
 }
 

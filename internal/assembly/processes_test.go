@@ -20,6 +20,7 @@ import (
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/store"
 )
@@ -66,7 +67,7 @@ func consentRequest(key, customer string) *consentv1.CreateConsentRequest {
 		RequestId: key,
 		Consent: &consentv1.Consent{
 			Provider: "providers/fimento", Market: "SE", Customer: customer,
-			RedirectUris: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
+			RedirectUris: &consentv1.Consent_RedirectUris{Success: optional.Of("https://app.example.com/done")},
 		},
 		Psu: &consentv1.Psu{NationalId: "199503096316"},
 	}
@@ -603,7 +604,8 @@ func TestDeletionOfADeadProcess(t *testing.T) {
 		for _, e := range receipt.GetEntries() {
 			counted[e.GetPlace()+" "+e.GetKind()] = e.GetCount()
 		}
-		if counted["kontor consent"] != int32(between) || counted["kontor customer"] != 1 {
+		if counted["kontor consent"] != consents || counted["providers/fimento consent"] != consents ||
+			counted["kontor customer"] != 1 {
 			t.Errorf("the receipt has %v", counted)
 		}
 		deleted := map[string]bool{}

@@ -13,6 +13,7 @@ import (
 	"kontor.dev/kontor/internal/audit"
 	"kontor.dev/kontor/internal/coalesce"
 	"kontor.dev/kontor/internal/follow"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -112,7 +113,7 @@ func (r *Reader) NameAccounts(row *store.Consent, accounts []providers.Account) 
 	named := make([]*bankingv1.Account, 0, len(accounts))
 	for _, a := range accounts {
 		a.Name = r.Names.Account(row.Tenant, row.ID, a.ID)
-		a.Connection = r.accountConnection(row, a.ConnectionID)
+		a.Connection = optional.Of(r.accountConnection(row, a.ConnectionID))
 		named = append(named, a.Account)
 	}
 	return named

@@ -14,6 +14,7 @@ import (
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/store"
 )
@@ -36,7 +37,10 @@ func TestConcurrentReadsShareOneCall(t *testing.T) {
 			select {
 			case <-time.After(time.Second):
 				return []providers.Account{
-					{ID: "account", Account: &bankingv1.Account{DisplayName: fmt.Sprint("of call ", call)}},
+					{
+						ID:      "account",
+						Account: &bankingv1.Account{DisplayName: optional.Of(fmt.Sprint("of call ", call))},
+					},
 				}, nil
 			case <-ctx.Done():
 				return nil, &providers.Error{Kind: providers.KindCanceled, Provider: "fimento", Err: ctx.Err()}
@@ -66,7 +70,7 @@ func TestConcurrentReadsShareOneCall(t *testing.T) {
 					t.Errorf("got %v, %v", account, err)
 					return
 				}
-				account.DisplayName = "changed by a caller" // its own copy; the race detector tells otherwise
+				account.DisplayName = optional.Of("changed by a caller") // its own copy; the race detector tells otherwise
 			})
 		}
 		synctest.Wait()

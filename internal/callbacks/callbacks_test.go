@@ -16,6 +16,7 @@ import (
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/store"
 )
@@ -187,10 +188,13 @@ func TestAdaptersReadReports(t *testing.T) {
 		made, err := p.Servers.Documents.CreateShipment(
 			p.Ctx,
 			&documentsv1.CreateShipmentRequest{Shipment: &documentsv1.Shipment{
-				Channel: documentsv1.Shipment_FAX, Recipient: "Torben Mais", Subject: "Your loan",
+				Channel: documentsv1.Channel_FAX, Recipient: "Torben Mais", Subject: "Your loan",
 				Pdf: []byte("%PDF-1.4"),
 				Address: &documentsv1.Shipment_Address{
-					Street: "Universitätsplatz", HouseNumber: "12", Postcode: "34127", City: "Kassel",
+					Street:      optional.Of("Universitätsplatz"),
+					HouseNumber: optional.Of("12"),
+					Postcode:    optional.Of("34127"),
+					City:        "Kassel",
 					CountryCode: "DE",
 				},
 			}},

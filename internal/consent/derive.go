@@ -10,12 +10,13 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/optional"
 )
 
 // State is what follows from a history.
 type State struct {
 	Status      consentv1.Consent_Status
-	DataStage   consentv1.Consent_DataStage
+	DataStage   consentv1.DataStage_Value
 	Decision    consentv1.Decision_Value
 	Link        *typev1.Link
 	Connections []Connection
@@ -35,7 +36,7 @@ type Connection struct {
 	AuthorizeTime time.Time
 	SyncTime      time.Time
 	// Stage is how far this bank's data has come: NOT_STARTED, FETCHING, or READY.
-	Stage consentv1.Consent_DataStage
+	Stage consentv1.DataStage_Value
 
 	fetching bool
 }
@@ -77,7 +78,7 @@ func compare(a, b Event) int {
 }
 
 // Derive computes the state from the events of a history, in any order.
-func Derive(collection consentv1.Consent_DataCollection, events []Event) State {
+func Derive(collection consentv1.DataCollection_Value, events []Event) State {
 	ordered := slices.SortedFunc(slices.Values(events), compare)
 	d := deriver{flow: currentFlow(events), collection: collection, decision: decide(events)}
 	for _, e := range ordered {
@@ -103,7 +104,7 @@ func currentFlow(events []Event) int {
 // deriver folds events in canonical order.
 type deriver struct {
 	flow       int
-	collection consentv1.Consent_DataCollection
+	collection consentv1.DataCollection_Value
 
 	decision     consentv1.Decision_Value // unspecified while there is none
 	lapsed       bool                     // the permission ended by itself
@@ -111,7 +112,7 @@ type deriver struct {
 	ended        bool
 	approvedEver bool
 	completed    bool
-	stage        consentv1.Consent_DataStage
+	stage        consentv1.DataStage_Value
 	failure      *errorv1.Error // the current flow's last word, when it is a failure
 	connections  []Connection
 
@@ -135,16 +136,16 @@ func (d *deriver) add(e Event) {
 // addStage raises the stage of the data. It never falls, except by the end of the consent: what could be read once can
 // be read.
 func (d *deriver) addStage(t consentv1.ConsentEvent_Type) {
-	stage := consentv1.Consent_NOT_STARTED
+	stage := consentv1.DataStage_NOT_STARTED
 	switch t {
 	case consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED:
-		stage = consentv1.Consent_FETCHING
+		stage = consentv1.DataStage_FETCHING
 	case consentv1.ConsentEvent_CATEGORISATION_STARTED, consentv1.ConsentEvent_CATEGORISATION_COMPLETED:
-		stage = consentv1.Consent_CATEGORISING
+		stage = consentv1.DataStage_CATEGORISING
 	case consentv1.ConsentEvent_INSIGHTS_STARTED:
-		stage = consentv1.Consent_GENERATING_INSIGHTS
+		stage = consentv1.DataStage_GENERATING_INSIGHTS
 	case consentv1.ConsentEvent_COMPLETED:
-		stage = consentv1.Consent_READY
+		stage = consentv1.DataStage_READY
 		d.completed = true
 	}
 	d.stage = max(d.stage, stage)
@@ -184,10 +185,10 @@ func (d *deriver) addLink(e Event) {
 }
 
 // stages are how far a bank's data has come by events that say so themselves.
-var stages = map[consentv1.ConsentEvent_Type]consentv1.Consent_DataStage{
-	consentv1.ConsentEvent_BANK_AUTHORIZED: consentv1.Consent_NOT_STARTED,
-	consentv1.ConsentEvent_FETCH_STARTED:   consentv1.Consent_FETCHING,
-	consentv1.ConsentEvent_FETCH_COMPLETED: consentv1.Consent_READY,
+var stages = map[consentv1.ConsentEvent_Type]consentv1.DataStage_Value{
+	consentv1.ConsentEvent_BANK_AUTHORIZED: consentv1.DataStage_NOT_STARTED,
+	consentv1.ConsentEvent_FETCH_STARTED:   consentv1.DataStage_FETCHING,
+	consentv1.ConsentEvent_FETCH_COMPLETED: consentv1.DataStage_READY,
 }
 
 func (d *deriver) addConnection(e Event) {
@@ -229,7 +230,7 @@ func (d *deriver) addConnection(e Event) {
 	case consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED:
 		c.Status, c.Error = consentv1.Connection_REAUTHORIZATION_REQUIRED, nil
 	case consentv1.ConsentEvent_CONNECTION_REMOVED:
-		c.Status, c.Error, c.Stage = consentv1.Connection_DISCONNECTED, nil, consentv1.Consent_NOT_STARTED
+		c.Status, c.Error, c.Stage = consentv1.Connection_DISCONNECTED, nil, consentv1.DataStage_NOT_STARTED
 	}
 }
 
@@ -266,7 +267,7 @@ func (d *deriver) state() State {
 		decision = consentv1.Decision_UNDECIDED
 	}
 	s := State{
-		Decision: decision, DataStage: max(d.stage, consentv1.Consent_NOT_STARTED), Connections: d.connections,
+		Decision: decision, DataStage: max(d.stage, consentv1.DataStage_NOT_STARTED), Connections: d.connections,
 		Ended: d.ended,
 	}
 	s.Link = d.linkState()
@@ -274,14 +275,14 @@ func (d *deriver) state() State {
 	switch {
 	case s.Status == consentv1.Consent_REVOKED || s.Status == consentv1.Consent_REJECTED:
 		// The provider deletes the data with the permission.
-		s.DataStage = consentv1.Consent_NOT_STARTED
+		s.DataStage = consentv1.DataStage_NOT_STARTED
 		for i := range s.Connections {
 			s.Connections[i].Status, s.Connections[i].Error = consentv1.Connection_DISCONNECTED, nil
 		}
 	case d.lapsed:
-		s.DataStage = consentv1.Consent_NOT_STARTED
+		s.DataStage = consentv1.DataStage_NOT_STARTED
 	case d.verified(decision):
-		s.DataStage = consentv1.Consent_READY
+		s.DataStage = consentv1.DataStage_READY
 	}
 	if s.Status == consentv1.Consent_FAILED {
 		s.Error = d.failure
@@ -298,11 +299,11 @@ func (d *deriver) state() State {
 // verified tells whether a verification of accounts has all it needs: nothing is categorised there, so nothing reports
 // the end.
 func (d *deriver) verified(decision consentv1.Decision_Value) bool {
-	if d.collection != consentv1.Consent_BANK_ACCOUNT_VERIFICATION || decision != consentv1.Decision_APPROVED ||
+	if d.collection != consentv1.DataCollection_BANK_ACCOUNT_VERIFICATION || decision != consentv1.Decision_APPROVED ||
 		d.fetching() {
 		return false
 	}
-	return d.stage >= consentv1.Consent_FETCHING
+	return d.stage >= consentv1.DataStage_FETCHING
 }
 
 // fetching tells whether the last word of some bank is that its data is still being fetched.
@@ -346,7 +347,7 @@ func (d *deriver) linkState() *typev1.Link {
 		return nil
 	}
 	link := &typev1.Link{
-		Uri: d.link.URI, Status: max(d.linkStatus, typev1.Link_PENDING),
+		Uri: optional.Of(d.link.URI), Status: max(d.linkStatus, typev1.Link_PENDING),
 		CreateTime: timestamppb.New(d.linkIssued), ExpireTime: timestamppb.New(d.link.ExpireTime),
 	}
 	switch {
@@ -357,7 +358,7 @@ func (d *deriver) linkState() *typev1.Link {
 	}
 	over := link.GetStatus() == typev1.Link_COMPLETED || link.GetStatus() == typev1.Link_EXPIRED
 	if d.ended || over { // who still had it could act as the customer
-		link.Uri = ""
+		link.Uri = optional.Of("")
 	}
 	return link
 }
@@ -367,5 +368,5 @@ func (e *Error) proto() *errorv1.Error {
 	if e == nil {
 		return nil
 	}
-	return &errorv1.Error{Reason: e.Reason, Message: e.Message, ProviderCode: e.ProviderCode}
+	return &errorv1.Error{Reason: e.Reason, Message: optional.Of(e.Message), ProviderCode: optional.Of(e.ProviderCode)}
 }

@@ -15,12 +15,13 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
 const (
-	categorisation = consentv1.Consent_TRANSACTION_CATEGORISATION
-	verification   = consentv1.Consent_BANK_ACCOUNT_VERIFICATION
+	categorisation = consentv1.DataCollection_TRANSACTION_CATEGORISATION
+	verification   = consentv1.DataCollection_BANK_ACCOUNT_VERIFICATION
 )
 
 // The provider's clock is years off Kontor's: nothing may depend on how the two compare.
@@ -42,10 +43,10 @@ func status(second int, t consentv1.ConsentEvent_Type, bank string) providers.Ob
 		Time: providerStart.Add(time.Duration(second) * time.Second),
 	}
 	if bank != "" {
-		o.Bank = &consentv1.Connection_Bank{DisplayName: bank}
+		o.Bank = &consentv1.Connection_Bank{DisplayName: optional.Of(bank)}
 	}
 	if t == consentv1.ConsentEvent_AUTHORIZATION_FAILED {
-		o.Error = &errorv1.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED, ProviderCode: "authError"}
+		o.Error = &errorv1.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED, ProviderCode: optional.Of("authError")}
 	}
 	return o
 }
@@ -81,19 +82,19 @@ func journey() []providers.Observation {
 func TestStatusAlongTheWay(t *testing.T) {
 	steps := []struct {
 		status consentv1.Consent_Status
-		stage  consentv1.Consent_DataStage
+		stage  consentv1.DataStage_Value
 		link   typev1.Link_Status
 	}{
-		{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Consent_NOT_STARTED, typev1.Link_OPENED},
-		{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Consent_NOT_STARTED, typev1.Link_OPENED},
-		{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Consent_NOT_STARTED, typev1.Link_OPENED},
-		{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Consent_FETCHING, typev1.Link_OPENED},
-		{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Consent_FETCHING, typev1.Link_OPENED},
-		{consentv1.Consent_AUTHORIZED, consentv1.Consent_FETCHING, typev1.Link_COMPLETED},
-		{consentv1.Consent_AUTHORIZED, consentv1.Consent_CATEGORISING, typev1.Link_COMPLETED},
-		{consentv1.Consent_AUTHORIZED, consentv1.Consent_CATEGORISING, typev1.Link_COMPLETED},
-		{consentv1.Consent_AUTHORIZED, consentv1.Consent_GENERATING_INSIGHTS, typev1.Link_COMPLETED},
-		{consentv1.Consent_AUTHORIZED, consentv1.Consent_READY, typev1.Link_COMPLETED},
+		{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.DataStage_NOT_STARTED, typev1.Link_OPENED},
+		{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.DataStage_NOT_STARTED, typev1.Link_OPENED},
+		{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.DataStage_NOT_STARTED, typev1.Link_OPENED},
+		{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.DataStage_FETCHING, typev1.Link_OPENED},
+		{consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.DataStage_FETCHING, typev1.Link_OPENED},
+		{consentv1.Consent_AUTHORIZED, consentv1.DataStage_FETCHING, typev1.Link_COMPLETED},
+		{consentv1.Consent_AUTHORIZED, consentv1.DataStage_CATEGORISING, typev1.Link_COMPLETED},
+		{consentv1.Consent_AUTHORIZED, consentv1.DataStage_CATEGORISING, typev1.Link_COMPLETED},
+		{consentv1.Consent_AUTHORIZED, consentv1.DataStage_GENERATING_INSIGHTS, typev1.Link_COMPLETED},
+		{consentv1.Consent_AUTHORIZED, consentv1.DataStage_READY, typev1.Link_COMPLETED},
 	}
 	history := begun()
 	for i, o := range journey() {
@@ -119,7 +120,7 @@ func TestStatusRule(t *testing.T) {
 	active, inactive := providers.ConnectionState{ID: "login", Active: true}, providers.ConnectionState{ID: "login"}
 	for name, tc := range map[string]struct {
 		history    []consent.Event
-		collection consentv1.Consent_DataCollection
+		collection consentv1.DataCollection_Value
 		status     consentv1.Consent_Status
 		decision   consentv1.Decision_Value
 		link       typev1.Link_Status
@@ -208,14 +209,14 @@ func TestStatusRule(t *testing.T) {
 func TestVerificationIsReadyWithoutCategorisation(t *testing.T) {
 	history := grow(begun(), journey()[:4]...) // fetching
 	if got := consent.Derive(verification,
-		grow(history, status(9, consentv1.ConsentEvent_APPROVED, ""))); got.DataStage != consentv1.Consent_FETCHING {
+		grow(history, status(9, consentv1.ConsentEvent_APPROVED, ""))); got.DataStage != consentv1.DataStage_FETCHING {
 		t.Errorf("approved while fetching: %s", got.DataStage)
 	}
 	history = grow(history, journey()[4:6]...)
-	if got := consent.Derive(verification, history); got.DataStage != consentv1.Consent_READY {
+	if got := consent.Derive(verification, history); got.DataStage != consentv1.DataStage_READY {
 		t.Errorf("fetched and approved: %s", got.DataStage)
 	}
-	if got := consent.Derive(categorisation, history); got.DataStage == consentv1.Consent_READY {
+	if got := consent.Derive(categorisation, history); got.DataStage == consentv1.DataStage_READY {
 		t.Error("a categorisation was ready before it began")
 	}
 }
@@ -229,7 +230,7 @@ func TestRevokedByCallerIsFinal(t *testing.T) {
 		t.Errorf("%d events were added after the end", len(later)-len(history))
 	}
 	got := consent.Derive(categorisation, later)
-	if got.Status != consentv1.Consent_REVOKED || got.DataStage != consentv1.Consent_NOT_STARTED || !got.Ended ||
+	if got.Status != consentv1.Consent_REVOKED || got.DataStage != consentv1.DataStage_NOT_STARTED || !got.Ended ||
 		got.Link.GetUri() != "" {
 		t.Errorf("got %s, %s, ended %t, link %q", got.Status, got.DataStage, got.Ended, got.Link.GetUri())
 	}
@@ -244,7 +245,7 @@ func TestAnotherFlow(t *testing.T) {
 	history = append(history,
 		consent.Add(history, consent.LinkIssued(2, "https://bank.example/2", kontorStart, kontorStart))...)
 	got := consent.Derive(categorisation, history)
-	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.Consent_READY ||
+	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.DataStage_READY ||
 		got.Link.GetStatus() != typev1.Link_PENDING {
 		t.Errorf("got %s, %s, link %s", got.Status, got.DataStage, got.Link.GetStatus())
 	}
@@ -353,8 +354,8 @@ func syncsGen() *rapid.Generator[consent.Event] {
 				consentv1.ConsentEvent_CONNECTION_REMOVED, consentv1.ConsentEvent_FETCH_COMPLETED,
 				consentv1.ConsentEvent_APPROVED, consentv1.ConsentEvent_REVOKED,
 			}).Draw(t, "type"),
-			Stage: rapid.SampledFrom([]consentv1.Consent_DataStage{
-				0, consentv1.Consent_FETCHING, consentv1.Consent_READY,
+			Stage: rapid.SampledFrom([]consentv1.DataStage_Value{
+				0, consentv1.DataStage_FETCHING, consentv1.DataStage_READY,
 			}).Draw(t, "stage"),
 			ProviderCode: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "code"),
 		}
@@ -389,8 +390,8 @@ func TestSettledEventsNoLongerMatter(t *testing.T) {
 				left = slices.DeleteFunc(slices.Clone(left), func(e consent.Event) bool {
 					return slices.Contains(settled, e.Sequence)
 				})
-				for _, collection := range []consentv1.Consent_DataCollection{
-					consentv1.Consent_TRANSACTION_CATEGORISATION, consentv1.Consent_BANK_ACCOUNT_VERIFICATION,
+				for _, collection := range []consentv1.DataCollection_Value{
+					consentv1.DataCollection_TRANSACTION_CATEGORISATION, consentv1.DataCollection_BANK_ACCOUNT_VERIFICATION,
 				} {
 					want, got := consent.Derive(collection, whole), consent.Derive(collection, left)
 					diff := cmp.Diff(want, got, protocmp.Transform(), cmpopts.IgnoreUnexported(consent.Connection{}))

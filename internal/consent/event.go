@@ -45,7 +45,7 @@ type Event struct {
 	SyncTime time.Time `json:"syncTime,omitzero"`
 	// Stage is how far the data of the connection had come when the provider told of it; unspecified where the type
 	// of the event says it all.
-	Stage consentv1.Consent_DataStage `json:"stage,omitempty"`
+	Stage consentv1.DataStage_Value `json:"stage,omitempty"`
 	// Lapsed says that the permission ended by itself, at a time that the provider had told.
 	Lapsed bool `json:"lapsed,omitempty"`
 	// Final says that the consent no longer exists at the provider: the caller ended it.

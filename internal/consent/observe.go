@@ -7,6 +7,7 @@ import (
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -223,7 +224,7 @@ func observed(report providers.ConsentState, flow int, now time.Time) []Event {
 // transitions compares what a provider without a history says of its connections with what is known of them.
 func transitions(history []Event, report providers.ConsentState, flow int, now time.Time) []Event {
 	known := make(map[string]Connection)
-	state := Derive(consentv1.Consent_DATA_COLLECTION_UNSPECIFIED, history)
+	state := Derive(consentv1.DataCollection_VALUE_UNSPECIFIED, history)
 	for _, c := range state.Connections {
 		known[c.ID] = c
 	}
@@ -243,15 +244,15 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 	for _, c := range report.Connections {
 		have, ok := known[c.ID]
 		delete(known, c.ID)
-		if c.Stage == consentv1.Consent_DATA_STAGE_UNSPECIFIED {
-			c.Stage = consentv1.Consent_READY // a provider that does not tell has the data with the bank
+		if c.Stage == consentv1.DataStage_VALUE_UNSPECIFIED {
+			c.Stage = consentv1.DataStage_READY // a provider that does not tell has the data with the bank
 		}
 		if !ok || have.Status == consentv1.Connection_DISCONNECTED {
 			have, gained = Connection{Status: consentv1.Connection_DISCONNECTED}, true
 		}
 		events = append(events, progress(have, c, note)...)
 		active = active || c.Active
-		ready = ready || c.Stage == consentv1.Consent_READY
+		ready = ready || c.Stage == consentv1.DataStage_READY
 	}
 	for _, c := range state.Connections {
 		if _, gone := known[c.ID]; gone && c.Status != consentv1.Connection_DISCONNECTED {
@@ -259,8 +260,8 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 				note(consentv1.ConsentEvent_CONNECTION_REMOVED, providers.ConnectionState{ID: c.ID}))
 		}
 	}
-	if report.Stage != consentv1.Consent_DATA_STAGE_UNSPECIFIED {
-		ready = report.Stage == consentv1.Consent_READY
+	if report.Stage != consentv1.DataStage_VALUE_UNSPECIFIED {
+		ready = report.Stage == consentv1.DataStage_READY
 		if t, ok := evaluations[report.Stage]; ok && state.DataStage < report.Stage {
 			events = append(events, note(t, providers.ConnectionState{}))
 		}
@@ -288,7 +289,7 @@ func progress(
 		if !c.Active {
 			events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
 		}
-		if c.Stage == consentv1.Consent_READY {
+		if c.Stage == consentv1.DataStage_READY {
 			return events // nothing came in between that could be told
 		}
 	case !c.Active && !waiting:
@@ -302,24 +303,24 @@ func progress(
 // fetched gives the events by which a bank's data comes on. It does not go back: newer data that is being fetched
 // takes nothing away.
 func fetched(
-	have consentv1.Consent_DataStage, c providers.ConnectionState,
+	have consentv1.DataStage_Value, c providers.ConnectionState,
 	note func(consentv1.ConsentEvent_Type, providers.ConnectionState) Event,
 ) (events []Event) {
-	if have < consentv1.Consent_FETCHING && c.Stage >= consentv1.Consent_FETCHING {
+	if have < consentv1.DataStage_FETCHING && c.Stage >= consentv1.DataStage_FETCHING {
 		begun := c
-		begun.Stage = consentv1.Consent_FETCHING
+		begun.Stage = consentv1.DataStage_FETCHING
 		events = append(events, note(consentv1.ConsentEvent_FETCH_STARTED, begun))
 	}
-	if have < consentv1.Consent_READY && c.Stage == consentv1.Consent_READY {
+	if have < consentv1.DataStage_READY && c.Stage == consentv1.DataStage_READY {
 		events = append(events, note(consentv1.ConsentEvent_FETCH_COMPLETED, c))
 	}
 	return events
 }
 
 // evaluations are the events that begin what a provider does with data that it has fetched.
-var evaluations = map[consentv1.Consent_DataStage]consentv1.ConsentEvent_Type{
-	consentv1.Consent_CATEGORISING:        consentv1.ConsentEvent_CATEGORISATION_STARTED,
-	consentv1.Consent_GENERATING_INSIGHTS: consentv1.ConsentEvent_INSIGHTS_STARTED,
+var evaluations = map[consentv1.DataStage_Value]consentv1.ConsentEvent_Type{
+	consentv1.DataStage_CATEGORISING:        consentv1.ConsentEvent_CATEGORISATION_STARTED,
+	consentv1.DataStage_GENERATING_INSIGHTS: consentv1.ConsentEvent_INSIGHTS_STARTED,
 }
 
 // prolonged tells whether a permission that had ended by itself stands again: the customer was at the provider's
@@ -365,7 +366,11 @@ func (b *Bank) Proto() *consentv1.Connection_Bank {
 		return nil
 	}
 	return &consentv1.Connection_Bank{
-		DisplayName: b.DisplayName, Bic: b.BIC, BankCode: b.BankCode, CountryCode: b.CountryCode, LogoUri: b.LogoURI,
+		DisplayName: optional.Of(b.DisplayName),
+		Bic:         optional.Of(b.BIC),
+		BankCode:    optional.Of(b.BankCode),
+		CountryCode: optional.Of(b.CountryCode),
+		LogoUri:     optional.Of(b.LogoURI),
 	}
 }
 

@@ -33,7 +33,7 @@ func (s story) openedIn(flow int) (n int) {
 }
 
 func (s story) link() typev1.Link_Status {
-	return consent.Derive(consentv1.Consent_TRANSACTION_CATEGORISATION, s.events).Link.GetStatus()
+	return consent.Derive(consentv1.DataCollection_TRANSACTION_CATEGORISATION, s.events).Link.GetStatus()
 }
 
 // TestOpeningsAreBounded opens one link very often. Twenty of them are events, the rest adds nothing, however often and
@@ -89,7 +89,7 @@ func TestOpeningsHideNothingElse(t *testing.T) {
 	s = s.takes(providers.ConsentState{
 		Observations: opened(0, 900), Decision: consentv1.Decision_REVOKED, Withdrawn: []string{"overall"},
 	})
-	state := consent.Derive(consentv1.Consent_TRANSACTION_CATEGORISATION, s.events)
+	state := consent.Derive(consentv1.DataCollection_TRANSACTION_CATEGORISATION, s.events)
 	if state.Status != consentv1.Consent_REVOKED {
 		t.Errorf("the consent is %s", state.Status)
 	}

@@ -7,13 +7,14 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
 // bank is how a provider without a history reports one.
-func bank(id string, stage consentv1.Consent_DataStage) providers.ConnectionState {
+func bank(id string, stage consentv1.DataStage_Value) providers.ConnectionState {
 	return providers.ConnectionState{
-		ID: id, Active: true, Stage: stage, Bank: &consentv1.Connection_Bank{DisplayName: "Bank " + id},
+		ID: id, Active: true, Stage: stage, Bank: &consentv1.Connection_Bank{DisplayName: optional.Of("Bank " + id)},
 	}
 }
 
@@ -47,20 +48,20 @@ func TestDataComesOn(t *testing.T) {
 		insights    = consentv1.ConsentEvent_INSIGHTS_STARTED
 		completed   = consentv1.ConsentEvent_COMPLETED
 
-		none     = consentv1.Consent_DATA_STAGE_UNSPECIFIED
-		waiting  = consentv1.Consent_NOT_STARTED
-		fetching = consentv1.Consent_FETCHING
-		grouping = consentv1.Consent_CATEGORISING
-		making   = consentv1.Consent_GENERATING_INSIGHTS
-		ready    = consentv1.Consent_READY
+		none     = consentv1.DataStage_VALUE_UNSPECIFIED
+		waiting  = consentv1.DataStage_NOT_STARTED
+		fetching = consentv1.DataStage_FETCHING
+		grouping = consentv1.DataStage_CATEGORISING
+		making   = consentv1.DataStage_GENERATING_INSIGHTS
+		ready    = consentv1.DataStage_READY
 	)
 	type step struct {
-		whole consentv1.Consent_DataStage
+		whole consentv1.DataStage_Value
 		banks []providers.ConnectionState
 		adds  types
-		stage consentv1.Consent_DataStage
+		stage consentv1.DataStage_Value
 	}
-	one := func(stage consentv1.Consent_DataStage) []providers.ConnectionState {
+	one := func(stage consentv1.DataStage_Value) []providers.ConnectionState {
 		return []providers.ConnectionState{bank("a", stage)}
 	}
 	for name, steps := range map[string][]step{
@@ -154,44 +155,44 @@ func TestPermissionsEndByThemselves(t *testing.T) {
 		events   []consent.Event
 		status   consentv1.Consent_Status
 		decision consentv1.Decision_Value
-		stage    consentv1.Consent_DataStage
+		stage    consentv1.DataStage_Value
 	}{
 		"approved, then over": {
 			[]consent.Event{approve(1), completed, consent.Expired(1, kontorStart)},
-			consentv1.Consent_EXPIRED, consentv1.Decision_APPROVED, consentv1.Consent_NOT_STARTED,
+			consentv1.Consent_EXPIRED, consentv1.Decision_APPROVED, consentv1.DataStage_NOT_STARTED,
 		},
 		"approval not told": {
 			[]consent.Event{completed, consent.Expired(1, kontorStart)},
-			consentv1.Consent_EXPIRED, consentv1.Decision_APPROVED, consentv1.Consent_NOT_STARTED,
+			consentv1.Consent_EXPIRED, consentv1.Decision_APPROVED, consentv1.DataStage_NOT_STARTED,
 		},
 		"asked anew": {
 			[]consent.Event{approve(1), completed, consent.Expired(1, kontorStart), issue(2)},
-			consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Decision_UNDECIDED, consentv1.Consent_NOT_STARTED,
+			consentv1.Consent_AWAITING_AUTHORIZATION, consentv1.Decision_UNDECIDED, consentv1.DataStage_NOT_STARTED,
 		},
 		"asked anew in vain": {
 			[]consent.Event{
 				approve(1), completed, consent.Expired(1, kontorStart),
 				issue(2), consent.LinkExpired(2, kontorStart),
 			},
-			consentv1.Consent_EXPIRED, consentv1.Decision_UNDECIDED, consentv1.Consent_NOT_STARTED,
+			consentv1.Consent_EXPIRED, consentv1.Decision_UNDECIDED, consentv1.DataStage_NOT_STARTED,
 		},
 		"approved anew": {
 			[]consent.Event{approve(1), completed, consent.Expired(1, kontorStart), issue(2), approve(2)},
-			consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, consentv1.Consent_READY,
+			consentv1.Consent_AUTHORIZED, consentv1.Decision_APPROVED, consentv1.DataStage_READY,
 		},
 		"over once more": {
 			[]consent.Event{
 				approve(1), completed, consent.Expired(1, kontorStart),
 				issue(2), approve(2), consent.Expired(2, kontorStart),
 			},
-			consentv1.Consent_EXPIRED, consentv1.Decision_APPROVED, consentv1.Consent_NOT_STARTED,
+			consentv1.Consent_EXPIRED, consentv1.Decision_APPROVED, consentv1.DataStage_NOT_STARTED,
 		},
 		"revoked by the caller": {
 			[]consent.Event{
 				approve(1), completed, consent.Expired(1, kontorStart),
 				consent.RevokedByCaller(1, kontorStart),
 			},
-			consentv1.Consent_REVOKED, consentv1.Decision_REVOKED, consentv1.Consent_NOT_STARTED,
+			consentv1.Consent_REVOKED, consentv1.Decision_REVOKED, consentv1.DataStage_NOT_STARTED,
 		},
 	} {
 		history := append(begun(), consent.Add(begun(), c.events...)...)
@@ -239,7 +240,7 @@ func TestProlongedPermissions(t *testing.T) {
 	}
 	history, added := reported(history, later, later)
 	got := consent.Derive(categorisation, history)
-	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.Consent_READY ||
+	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.DataStage_READY ||
 		!slices.Equal(added[0], []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_APPROVED}) ||
 		added[1] != nil {
 		t.Errorf("prolonged it is %s, data %s, by %v", got.Status, got.DataStage, added)

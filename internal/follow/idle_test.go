@@ -37,7 +37,7 @@ func TestPlanOfStandingConsents(t *testing.T) {
 		manners  providers.Manners
 		operator time.Duration
 		link     typev1.Link_Status
-		stage    consentv1.Consent_DataStage
+		stage    consentv1.DataStage_Value
 		want     time.Duration
 	}{
 		"nobody says": {want: 24 * time.Hour},
@@ -52,9 +52,9 @@ func TestPlanOfStandingConsents(t *testing.T) {
 		"the provider counts generously": {
 			manners: providers.Manners{ReadsPerDay: 100}, operator: 6 * time.Hour, want: 6 * time.Hour,
 		},
-		"data is coming": {stage: consentv1.Consent_FETCHING, want: 5 * time.Second},
+		"data is coming": {stage: consentv1.DataStage_FETCHING, want: 5 * time.Second},
 		"data is coming, and counts": {
-			manners: providers.Manners{ReadsPerDay: 4}, stage: consentv1.Consent_FETCHING, want: 5 * time.Second,
+			manners: providers.Manners{ReadsPerDay: 4}, stage: consentv1.DataStage_FETCHING, want: 5 * time.Second,
 		},
 		"the customer is about": {
 			manners: providers.Manners{ReadsPerDay: 4}, link: typev1.Link_OPENED, want: 5 * time.Second,
@@ -65,7 +65,7 @@ func TestPlanOfStandingConsents(t *testing.T) {
 				"t": {Providers: []*providers.Provider{{ID: "p", Manners: c.manners}}},
 			}, func() time.Time { return now })
 			row := &store.Consent{Tenant: "t", Provider: "p", Resource: &consentv1.Consent{
-				Status: consentv1.Consent_AUTHORIZED, DataStage: cmp.Or(c.stage, consentv1.Consent_READY),
+				Status: consentv1.Consent_AUTHORIZED, DataStage: cmp.Or(c.stage, consentv1.DataStage_READY),
 				Link: &typev1.Link{
 					Status: cmp.Or(c.link, typev1.Link_COMPLETED), ExpireTime: timestamppb.New(now.Add(time.Hour)),
 				},

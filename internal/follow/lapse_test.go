@@ -134,7 +134,7 @@ func TestPlanOfTheEnd(t *testing.T) {
 			time.Hour: time.Hour, 0: 5 * time.Second, -time.Hour: 5 * time.Second,
 		} {
 			due := plan.Next(&store.Consent{ValidUntil: now.Add(wait), Resource: &consentv1.Consent{
-				Status: consentv1.Consent_AUTHORIZED, DataStage: consentv1.Consent_READY,
+				Status: consentv1.Consent_AUTHORIZED, DataStage: consentv1.DataStage_READY,
 				Link: &typev1.Link{Status: link, ExpireTime: timestamppb.New(now.Add(-48 * time.Hour))},
 			}}).Sub(now)
 			if due < want || due > want+want/5 {

@@ -61,7 +61,7 @@ func (f *Follower) unknown(
 ) (fresh *store.Consent, err error) {
 	switch {
 	case approved(before):
-	case p.ConsentOrigin == consentv1.Consent_SYNTHESISED:
+	case p.ConsentOrigin == consentv1.ConsentOrigin_SYNTHESISED:
 		return before, nil
 	default:
 		return nil, service.CallError(told)

@@ -253,7 +253,7 @@ func TestFailedReadsAskHowAConsentStands(t *testing.T) {
 func TestNobodyIsMissedBeforeTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
-			p.ConsentOrigin = consentv1.Consent_SYNTHESISED
+			p.ConsentOrigin = consentv1.ConsentOrigin_SYNTHESISED
 		})
 		row := p.Create(t)
 		p.ReportOf(row, errUnknownThere)

@@ -139,7 +139,7 @@ func (p *Plan) idleOf(row *store.Consent) time.Duration {
 // that tell how far it is, nobody would learn for hours that it can be read.
 func (p *Plan) rest(row *store.Consent) time.Duration {
 	reads := p.manners(row).ReadsPerDay
-	coming := row.Resource.GetDataStage() != consentv1.Consent_READY
+	coming := row.Resource.GetDataStage() != consentv1.DataStage_READY
 	if reads <= 0 || !approved(row) || linkOpen(row) || coming || p.lapses(row) {
 		return 0
 	}
@@ -186,7 +186,7 @@ func underway(row *store.Consent) bool {
 		return row.Resource.GetDecision() != consentv1.Decision_APPROVED
 	case consentv1.Consent_AUTHORIZED:
 		// With a further flow open, the next decision is awaited although the data is ready.
-		return row.Resource.GetDataStage() != consentv1.Consent_READY || linkOpen(row)
+		return row.Resource.GetDataStage() != consentv1.DataStage_READY || linkOpen(row)
 	}
 	return true
 }

@@ -251,7 +251,7 @@ func refusal(row *store.Consent) error {
 	}
 	switch row.Resource.GetStatus() {
 	case consentv1.Consent_AUTHORIZED, consentv1.Consent_AWAITING_REAUTHORIZATION:
-		if row.Resource.GetDataStage() != consentv1.Consent_READY {
+		if row.Resource.GetDataStage() != consentv1.DataStage_READY {
 			return kerr.New(errorv1.Error_DATA_NOT_READY, "the provider is still collecting or evaluating the data",
 				kerr.WithMetadata("dataStage", row.Resource.GetDataStage().String()))
 		}

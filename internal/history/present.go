@@ -9,6 +9,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
@@ -35,7 +36,7 @@ func (w *Writer) present(row *store.Consent, history []consent.Event) {
 func (w *Writer) connectionResource(row *store.Consent, c consent.Connection) *consentv1.Connection {
 	return &consentv1.Connection{
 		Name: w.Names.Connection(row.Tenant, row.ID, c.ID), Bank: c.Bank.Proto(), Status: c.Status,
-		ProviderCode: c.ProviderCode, Error: c.Error,
+		ProviderCode: optional.Of(c.ProviderCode), Error: c.Error,
 		AuthorizeTime: service.Timestamp(c.AuthorizeTime), SyncTime: service.Timestamp(c.SyncTime),
 	}
 }
@@ -44,19 +45,21 @@ func (w *Writer) connectionResource(row *store.Consent, c consent.Connection) *c
 func EventResource(names service.Names, tenant, consentID string, e consent.Event) *consentv1.ConsentEvent {
 	resource := &consentv1.ConsentEvent{
 		Name: service.ConsentName(consentID) + "/events/" + strconv.FormatInt(e.Sequence, 10), Type: e.Type,
-		ProviderCode: e.ProviderCode,
-		Description:  e.Description, EventTime: service.Timestamp(e.EventTime),
+		ProviderCode: optional.Of(e.ProviderCode),
+		Description:  optional.Of(e.Description), EventTime: service.Timestamp(e.EventTime),
 		ReceiveTime: service.Timestamp(e.ReceiveTime),
 	}
 	if e.EventTime.IsZero() {
 		resource.EventTime = resource.GetReceiveTime()
 	}
 	if e.ConnectionID != "" {
-		resource.Connection = names.Connection(tenant, consentID, e.ConnectionID)
+		resource.Connection = optional.Of(names.Connection(tenant, consentID, e.ConnectionID))
 	}
 	if e.Error != nil {
 		resource.Error = &errorv1.Error{
-			Reason: e.Error.Reason, Message: e.Error.Message, ProviderCode: e.Error.ProviderCode,
+			Reason:       e.Error.Reason,
+			Message:      optional.Of(e.Error.Message),
+			ProviderCode: optional.Of(e.Error.ProviderCode),
 		}
 	}
 	return resource

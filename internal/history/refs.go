@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/service"
@@ -38,9 +39,9 @@ func (r *Refs) Of(ctx context.Context, row *store.Consent) (providers.ConsentRef
 func (r *Refs) put(row *store.Consent, ref providers.ConsentRef) {
 	row.ProviderRef, row.PartnerBank, row.State = ref.ID, ref.PartnerBank, []byte(ref.State.Reveal())
 	row.Resource = proto.CloneOf(row.Resource)
-	row.Resource.ProviderReference = ref.ID
+	row.Resource.ProviderReference = optional.Of(ref.ID)
 	if ref.PartnerBank != "" {
-		row.Resource.PartnerBank = service.PartnerBankName(ref.PartnerBank)
+		row.Resource.PartnerBank = optional.Of(service.PartnerBankName(ref.PartnerBank))
 	}
 }
 

@@ -39,6 +39,7 @@ type (
 	requestIDKey   struct{}
 	idempotencyKey struct{}
 	lastEventIDKey struct{}
+	ifMatchKey     struct{}
 	peerKey        struct{}
 	trailKey       struct{}
 )
@@ -63,6 +64,17 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
+}
+
+// WithIfMatch attaches the etag that the caller expects of the resource.
+func WithIfMatch(ctx context.Context, etag string) context.Context {
+	return context.WithValue(ctx, ifMatchKey{}, etag)
+}
+
+// IfMatch gives the etag that the caller expects of the resource, empty when any will do.
+func IfMatch(ctx context.Context) string {
+	etag, _ := ctx.Value(ifMatchKey{}).(string)
+	return etag
 }
 
 // WithPeer attaches the network address that the call came from, past the proxies that are trusted.

@@ -13,6 +13,7 @@ import (
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/optional"
 )
 
 // Deriver takes transactions one by one and holds only sums and the entries of each day. Only booked transactions
@@ -31,7 +32,7 @@ type day struct {
 }
 
 type categoryKey struct {
-	category bankingv1.Transaction_Category
+	category bankingv1.Category_Value
 	currency string
 }
 
@@ -64,8 +65,10 @@ func (d *Deriver) Add(t *bankingv1.Transaction) {
 	onDay := at(d.days, dayKey{cmp.Or(t.GetBookingDate(), t.GetValueDate()), currency})
 	onDay.add(amount)
 	onDay.entries = append(onDay.entries, &insightsv1.Insights_Entry{
-		RemittanceInformation: t.GetRemittanceInformation(), Amount: t.GetAmount(), Category: t.GetCategory(),
-		ProviderCategory: t.GetProviderCategory(),
+		RemittanceInformation: optional.Of(t.GetRemittanceInformation()),
+		Amount:                t.GetAmount(),
+		Category:              optional.Of(t.GetCategory()),
+		ProviderCategory:      optional.Of(t.GetProviderCategory()),
 	})
 	at(d.categories, categoryKey{t.GetCategory(), currency}).add(amount)
 }
@@ -83,7 +86,7 @@ func at[K comparable, V any](m map[K]*V, key K) *V {
 // Result gives the evaluation, days in order. The balance of a day is reckoned back from the present balances; it is
 // given only where all accounts of the currency have one. Location is the zone in which the dates are meant.
 func (d *Deriver) Result(location *time.Location) *insightsv1.Insights {
-	result := &insightsv1.Insights{Origin: insightsv1.Insights_DERIVED, Accounts: d.accounts}
+	result := &insightsv1.Insights{Origin: insightsv1.InsightsOrigin_DERIVED, Accounts: d.accounts}
 	balances := d.balances()
 	for _, currency := range slices.Sorted(maps.Keys(balances)) {
 		if balances[currency] != nil {
@@ -96,7 +99,9 @@ func (d *Deriver) Result(location *time.Location) *insightsv1.Insights {
 	for _, key := range slices.Backward(keys) {
 		moved := d.days[key]
 		movement := &insightsv1.Insights_Movement{
-			Date: key.date, Income: moved.income.Money(key.currency), Expense: moved.expense.Money(key.currency),
+			Date:    optional.Of(key.date),
+			Income:  moved.income.Money(key.currency),
+			Expense: moved.expense.Money(key.currency),
 			Entries: moved.entries,
 		}
 		if balance := balances[key.currency]; balance != nil {

@@ -30,29 +30,38 @@ const (
 	KeyProviderRequestID = "providerRequestId"
 	KeyRequestID         = "requestId"
 	KeyScope             = "scope"
+	KeyCustomer          = "customer"
 )
 
 // statusCodes is the one table of reasons and status codes, as the comments of kontor.error.v1.Error.Reason have it.
 var statusCodes = map[errorv1.Error_Reason]codes.Code{
 	errorv1.Error_REASON_UNSPECIFIED: codes.Internal, // never set on purpose
 
-	errorv1.Error_CUSTOMER_NOT_FOUND:     codes.NotFound,
-	errorv1.Error_CONSENT_NOT_FOUND:      codes.NotFound,
-	errorv1.Error_CONNECTION_NOT_FOUND:   codes.NotFound,
-	errorv1.Error_ACCOUNT_NOT_FOUND:      codes.NotFound,
-	errorv1.Error_SHIPMENT_NOT_FOUND:     codes.NotFound,
-	errorv1.Error_PARTNER_BANK_NOT_FOUND: codes.NotFound,
-	errorv1.Error_PROVIDER_NOT_FOUND:     codes.NotFound,
-	errorv1.Error_ROUTE_NOT_FOUND:        codes.NotFound, // WithCode gives UNIMPLEMENTED, for a method
+	errorv1.Error_CUSTOMER_NOT_FOUND:         codes.NotFound,
+	errorv1.Error_CONSENT_NOT_FOUND:          codes.NotFound,
+	errorv1.Error_CONNECTION_NOT_FOUND:       codes.NotFound,
+	errorv1.Error_ACCOUNT_NOT_FOUND:          codes.NotFound,
+	errorv1.Error_SHIPMENT_NOT_FOUND:         codes.NotFound,
+	errorv1.Error_PARTNER_BANK_NOT_FOUND:     codes.NotFound,
+	errorv1.Error_PROVIDER_NOT_FOUND:         codes.NotFound,
+	errorv1.Error_ROUTE_NOT_FOUND:            codes.NotFound,
+	errorv1.Error_METHOD_NOT_FOUND:           codes.Unimplemented,
+	errorv1.Error_DELETION_RECEIPT_NOT_FOUND: codes.NotFound,
+	errorv1.Error_PROVIDER_USER_NOT_FOUND:    codes.NotFound,
 
-	errorv1.Error_CONSENT_NOT_AUTHORIZED:    codes.FailedPrecondition,
-	errorv1.Error_CONSENT_REVOKED:           codes.FailedPrecondition,
-	errorv1.Error_CONSENT_EXPIRED:           codes.FailedPrecondition,
-	errorv1.Error_LINK_EXPIRED:              codes.FailedPrecondition,
-	errorv1.Error_CONSENT_FLOW_ALREADY_OPEN: codes.FailedPrecondition,
-	errorv1.Error_DATA_NOT_READY:            codes.FailedPrecondition,
-	errorv1.Error_REAUTHORIZATION_REQUIRED:  codes.FailedPrecondition,
-	errorv1.Error_RESUME_TOKEN_EXPIRED:      codes.FailedPrecondition,
+	errorv1.Error_CONSENT_NOT_AUTHORIZED:        codes.FailedPrecondition,
+	errorv1.Error_CONSENT_REVOKED:               codes.FailedPrecondition,
+	errorv1.Error_CONSENT_EXPIRED:               codes.FailedPrecondition,
+	errorv1.Error_LINK_EXPIRED:                  codes.FailedPrecondition,
+	errorv1.Error_CONSENT_FLOW_ALREADY_OPEN:     codes.FailedPrecondition,
+	errorv1.Error_DATA_NOT_READY:                codes.FailedPrecondition,
+	errorv1.Error_REAUTHORIZATION_REQUIRED:      codes.FailedPrecondition,
+	errorv1.Error_RESUME_TOKEN_EXPIRED:          codes.FailedPrecondition,
+	errorv1.Error_CONSENT_EXISTS:                codes.FailedPrecondition,
+	errorv1.Error_NOT_COVERED_BY_CONSENT:        codes.FailedPrecondition,
+	errorv1.Error_TRANSACTIONS_NOT_ATTRIBUTABLE: codes.FailedPrecondition,
+	errorv1.Error_PROVIDER_USER_IN_USE:          codes.FailedPrecondition,
+	errorv1.Error_PAGE_TOKEN_EXPIRED:            codes.FailedPrecondition,
 
 	errorv1.Error_INVALID_FIELD:            codes.InvalidArgument,
 	errorv1.Error_PSU_IP_REQUIRED:          codes.InvalidArgument,
@@ -73,6 +82,7 @@ var statusCodes = map[errorv1.Error_Reason]codes.Code{
 	errorv1.Error_INTERNAL:             codes.Internal,
 	errorv1.Error_DEADLINE_EXCEEDED:    codes.DeadlineExceeded,
 	errorv1.Error_CANCELLED:            codes.Canceled,
+	errorv1.Error_TOO_LARGE:            codes.ResourceExhausted,
 
 	errorv1.Error_PROVIDER_RATE_LIMITED:        codes.Unavailable,
 	errorv1.Error_PROVIDER_UNAVAILABLE:         codes.Unavailable,
@@ -126,11 +136,6 @@ func WithField(path, description string) Option {
 // WithRetry adds RetryInfo. A wait of zero or less adds nothing.
 func WithRetry(wait time.Duration) Option {
 	return func(d *details) { d.retry = wait }
-}
-
-// WithCode replaces the reason's status code, for the one reason that has two: ROUTE_NOT_FOUND.
-func WithCode(code codes.Code) Option {
-	return func(d *details) { d.code = code }
 }
 
 // New builds an error. Message is one sentence for people, in Kontor's words; it must hold no value of a field, secret
@@ -226,7 +231,7 @@ func replace(err error) (hidden bool, replacement error) {
 	case errors.Is(err, context.Canceled), isStatus && st.Code() == codes.Canceled:
 		return false, New(errorv1.Error_CANCELLED, "the caller went away")
 	case isStatus && st.Code() == codes.Unimplemented:
-		return true, New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such method", WithCode(codes.Unimplemented))
+		return true, New(errorv1.Error_METHOD_NOT_FOUND, "there is no such method")
 	case isStatus && st.Code() == codes.ResourceExhausted:
 		return true, New(errorv1.Error_GATEWAY_RATE_LIMITED, "the request is too large or there are too many")
 	}

@@ -160,7 +160,7 @@ func TestFinish(t *testing.T) {
 		"cancelled":        {context.Canceled, errorv1.Error_CANCELLED, codes.Canceled, false},
 		"cancelled status": {status.Error(codes.Canceled, canary), errorv1.Error_CANCELLED, codes.Canceled, false},
 		"unimplemented": {
-			status.Error(codes.Unimplemented, canary), errorv1.Error_ROUTE_NOT_FOUND, codes.Unimplemented, true,
+			status.Error(codes.Unimplemented, canary), errorv1.Error_METHOD_NOT_FOUND, codes.Unimplemented, true,
 		},
 		"exhausted": {
 			status.Error(codes.ResourceExhausted, canary), errorv1.Error_GATEWAY_RATE_LIMITED, codes.ResourceExhausted,

@@ -14,6 +14,7 @@ import (
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/slot"
@@ -61,7 +62,7 @@ type killed struct{}
 // call makes a creating request of a reference. With work nil it succeeds at once.
 func (p *process) call(reference string, work func(context.Context, *Attempt) error) (*customerv1.Customer, error) {
 	request := &customerv1.CreateCustomerRequest{
-		Customer: &customerv1.Customer{Reference: reference}, RequestId: testKey,
+		Customer: &customerv1.Customer{Reference: optional.Of(reference)}, RequestId: testKey,
 	}
 	return Do(p.ctx, p.Runner, "CreateCustomer", request,
 		func(ctx context.Context, a *Attempt) (*customerv1.Customer, error) {
@@ -217,7 +218,7 @@ func TestWorkEndsWithItsCaller(t *testing.T) {
 		ctx, leave := context.WithCancel(p.ctx)
 		ended, result := make(chan struct{}), error(nil)
 		request := &customerv1.CreateCustomerRequest{
-			Customer: &customerv1.Customer{Reference: "r"}, RequestId: testKey,
+			Customer: &customerv1.Customer{Reference: optional.Of("r")}, RequestId: testKey,
 		}
 		_, err := Do(ctx, p.Runner, "CreateCustomer", request, func(
 			ctx context.Context, a *Attempt,

@@ -34,7 +34,7 @@ var AllCapabilities = []Capability{
 	"ListAccounts", "GetAccount", "ListTransactions", "StreamTransactions", "ListStandingOrders", "ListSecurities",
 	"GetInsights", "CreateVisualizationLink", "GetPaymentPartnerAnalysis", "SearchCompanyLogos",
 	"CreateShipment", "GetShipment", "ListShipments", "WatchShipments",
-	"ListProviderUsers",
+	"ListProviderUsers", "DeleteProviderUser",
 }
 
 // Supports tells how the provider serves an RPC.

@@ -8,20 +8,20 @@ import (
 )
 
 func TestCategoryOf(t *testing.T) {
-	for label, want := range map[string]bankingv1.Transaction_Category{
-		"":                  bankingv1.Transaction_CATEGORY_UNSPECIFIED,
-		" ":                 bankingv1.Transaction_CATEGORY_UNSPECIFIED,
-		"income":            bankingv1.Transaction_INCOME, // Fimento's sample
-		"INCOME":            bankingv1.Transaction_INCOME,
-		"salary":            bankingv1.Transaction_INCOME, // finoOS's sample
-		"debtCollection":    bankingv1.Transaction_DEBT_COLLECTION,
-		"debt_collection":   bankingv1.Transaction_DEBT_COLLECTION,
-		"Debt collection":   bankingv1.Transaction_DEBT_COLLECTION,
-		"Food & Groceries":  bankingv1.Transaction_GROCERIES,
-		"Loans and credits": bankingv1.Transaction_LOANS,
-		"gambling":          bankingv1.Transaction_GAMBLING,
-		"quantum-entangled": bankingv1.Transaction_OTHER,
-		"!?":                bankingv1.Transaction_OTHER,
+	for label, want := range map[string]bankingv1.Category_Value{
+		"":                  bankingv1.Category_VALUE_UNSPECIFIED,
+		" ":                 bankingv1.Category_VALUE_UNSPECIFIED,
+		"income":            bankingv1.Category_INCOME, // Fimento's sample
+		"INCOME":            bankingv1.Category_INCOME,
+		"salary":            bankingv1.Category_INCOME, // finoOS's sample
+		"debtCollection":    bankingv1.Category_DEBT_COLLECTION,
+		"debt_collection":   bankingv1.Category_DEBT_COLLECTION,
+		"Debt collection":   bankingv1.Category_DEBT_COLLECTION,
+		"Food & Groceries":  bankingv1.Category_GROCERIES,
+		"Loans and credits": bankingv1.Category_LOANS,
+		"gambling":          bankingv1.Category_GAMBLING,
+		"quantum-entangled": bankingv1.Category_OTHER,
+		"!?":                bankingv1.Category_OTHER,
 	} {
 		if got := CategoryOf(label); got != want {
 			t.Errorf("CategoryOf(%q) is %s, want %s", label, got, want)
@@ -31,8 +31,8 @@ func TestCategoryOf(t *testing.T) {
 
 // The table has to say the same thing of a label wherever it stands, and to spell labels as CategoryOf looks them up.
 func TestLabelsStandOnce(t *testing.T) {
-	seen := map[string]bankingv1.Transaction_Category{}
-	used := map[bankingv1.Transaction_Category]bool{}
+	seen := map[string]bankingv1.Category_Value{}
+	used := map[bankingv1.Category_Value]bool{}
 	for _, row := range labels {
 		used[row.category] = true
 		for label := range strings.FieldsSeq(row.labels) {
@@ -45,9 +45,9 @@ func TestLabelsStandOnce(t *testing.T) {
 			seen[label] = row.category
 		}
 	}
-	for number := range bankingv1.Transaction_Category_name {
-		category := bankingv1.Transaction_Category(number)
-		if category != bankingv1.Transaction_CATEGORY_UNSPECIFIED && !used[category] {
+	for number := range bankingv1.Category_Value_name {
+		category := bankingv1.Category_Value(number)
+		if category != bankingv1.Category_VALUE_UNSPECIFIED && !used[category] {
 			t.Errorf("no label leads to %s", category)
 		}
 	}

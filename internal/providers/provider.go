@@ -37,7 +37,7 @@ type Provider struct {
 	// Operations is the table of HTTP operations in force, for `gateway operations`.
 	Operations []Operation
 	// ConsentOrigin tells whether the provider keeps consents itself.
-	ConsentOrigin consentv1.Consent_Origin
+	ConsentOrigin consentv1.ConsentOrigin_Value
 	// OneConsentPerUser says that a customer can have only one live consent at the provider.
 	OneConsentPerUser bool
 	// RepeatsConsents says that the provider recognises a repetition of CreateConsent, by IdempotencyKey or by the
@@ -180,7 +180,7 @@ type Health struct {
 	LastError     *ErrorKind
 	LastErrorTime time.Time
 	// Breaker is the state of the circuit breaker in front of the provider.
-	Breaker providerv1.Provider_Health_Breaker
+	Breaker providerv1.Breaker_Value
 	// RemainingQuota is how many calls the provider said it still takes, nil when it does not tell.
 	RemainingQuota *int64
 }
@@ -192,9 +192,9 @@ type Users interface {
 	// DeleteUser deletes a user with all their data. One that is gone already is no error.
 	DeleteUser(ctx context.Context, id string) error
 	// AddProduct books a product for a user.
-	AddProduct(ctx context.Context, id string, product customerv1.Customer_Product) error
+	AddProduct(ctx context.Context, id string, product customerv1.Product_Value) error
 	// RemoveProduct cancels a product of a user. One that is not booked is no error.
-	RemoveProduct(ctx context.Context, id string, product customerv1.Customer_Product) error
+	RemoveProduct(ctx context.Context, id string, product customerv1.Product_Value) error
 	// ListUsers lists size users from the page on; pages count from 0. Fewer than size users end the list.
 	ListUsers(ctx context.Context, page, size int) ([]User, error)
 	// MaxUserPage is the largest size that ListUsers takes.
@@ -204,7 +204,7 @@ type Users interface {
 // NewUser describes a user to make.
 type NewUser struct {
 	Type     customerv1.Customer_Type
-	Products []customerv1.Customer_Product
+	Products []customerv1.Product_Value
 }
 
 // User is a user as the provider lists it.
@@ -245,8 +245,8 @@ type NewConsent struct {
 	Market string
 	// PartnerBank is the caller's choice; empty for the configured one.
 	PartnerBank    string
-	Access         consentv1.Consent_Access
-	DataCollection consentv1.Consent_DataCollection
+	Access         consentv1.Access_Value
+	DataCollection consentv1.DataCollection_Value
 	Psu            *consentv1.Psu
 	BrokerBanks    []*consentv1.Consent_BrokerBank
 	Redirects      Redirects
@@ -303,7 +303,7 @@ type ConsentState struct {
 	ValidUntil time.Time
 	// Stage says how far the data under the consent has come, for a provider that reports connections and tells.
 	// Unspecified: the data is there as soon as a bank is connected.
-	Stage consentv1.Consent_DataStage
+	Stage consentv1.DataStage_Value
 	// Identity is who approved, as far as the provider tells; nil before somebody did, and when it tells nothing. It is
 	// compared with whom the consent was asked of, and not kept.
 	Identity *psu.Identity
@@ -339,7 +339,7 @@ type ConnectionState struct {
 	// SyncTime is when data was last fetched, zero when not told.
 	SyncTime time.Time
 	// Stage says how far this bank's data has come; unspecified when not told.
-	Stage consentv1.Consent_DataStage
+	Stage consentv1.DataStage_Value
 }
 
 // Manners is how a provider wants to be asked about consents that stand. Zero values: no opinion.
@@ -376,7 +376,7 @@ type Banks interface {
 
 // Flow describes one visit of the customer to the provider's pages.
 type Flow struct {
-	Access    consentv1.Consent_Access
+	Access    consentv1.Access_Value
 	Redirects Redirects
 }
 

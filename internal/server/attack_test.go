@@ -30,6 +30,7 @@ import (
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/server"
 	"kontor.dev/kontor/internal/server/guard"
 )
@@ -58,7 +59,7 @@ func TestUnreadAnswersOfStrangers(t *testing.T) {
 	eventually(t, "all are refused", func() bool {
 		refused = 0
 		for _, line := range h.log.lines(t, "call") {
-			if reason := line["reason"]; reason == "UNAUTHENTICATED" || reason == "ROUTE_NOT_FOUND" {
+			if reason := line["reason"]; reason == "UNAUTHENTICATED" || reason == "METHOD_NOT_FOUND" {
 				refused++
 			}
 		}
@@ -406,7 +407,7 @@ func TestUnreadConnections(t *testing.T) {
 	h := start(t)
 	ended := make(chan error, 1)
 	h.consents.watch = func(_ *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer) error {
-		consent := &consentv1.Consent{Reference: strings.Repeat("x", 60<<10)}
+		consent := &consentv1.Consent{Reference: optional.Of(strings.Repeat("x", 60<<10))}
 		for {
 			if err := s.Send(&consentv1.WatchConsentsResponse{Consent: consent}); err != nil {
 				ended <- err

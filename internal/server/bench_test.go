@@ -15,6 +15,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/server"
 	"kontor.dev/kontor/internal/telemetry"
 )
@@ -50,8 +51,11 @@ func BenchmarkREST(b *testing.B) {
 	consents := make([]*consentv1.Consent, 100)
 	for i := range consents {
 		consents[i] = &consentv1.Consent{
-			Name: "consents/" + strconv.Itoa(i), Customer: "customers/1", Market: "SE",
-			Status: consentv1.Consent_AUTHORIZED, Link: &typev1.Link{Uri: "https://bank.example.com/consent/1"},
+			Name:     "consents/" + strconv.Itoa(i),
+			Customer: "customers/1",
+			Market:   "SE",
+			Status:   consentv1.Consent_AUTHORIZED,
+			Link:     &typev1.Link{Uri: optional.Of("https://bank.example.com/consent/1")},
 		}
 	}
 	for _, c := range []struct {
@@ -95,7 +99,7 @@ func BenchmarkREST(b *testing.B) {
 			h.consents.watch = func(
 				_ *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer,
 			) error {
-				message := &consentv1.WatchConsentsResponse{ResumeToken: "token", Consent: consents[0]}
+				message := &consentv1.WatchConsentsResponse{ResumeToken: optional.Of("token"), Consent: consents[0]}
 				for range messages {
 					if err := s.Send(message); err != nil {
 						return err

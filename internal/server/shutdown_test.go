@@ -15,6 +15,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/server"
 )
 
@@ -23,7 +24,7 @@ func watchUntilStopped(h *harness) func(*consentv1.WatchConsentsRequest,
 	consentv1.ConsentService_WatchConsentsServer) error {
 	return func(_ *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer) error {
 		if err := s.Send(&consentv1.WatchConsentsResponse{Kind: consentv1.WatchConsentsResponse_STATE,
-			ResumeToken: "token-1"}); err != nil {
+			ResumeToken: optional.Of("token-1")}); err != nil {
 			return err
 		}
 		select {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/server"
 )
 
@@ -97,7 +98,9 @@ func TestStuckReader(t *testing.T) {
 	h := start(t)
 	ended := make(chan error, 1)
 	h.consents.watch = func(_ *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer) error {
-		message := &consentv1.WatchConsentsResponse{Consent: &consentv1.Consent{Reference: strings.Repeat("x", 1<<20)}}
+		message := &consentv1.WatchConsentsResponse{
+			Consent: &consentv1.Consent{Reference: optional.Of(strings.Repeat("x", 1<<20))},
+		}
 		for {
 			if err := s.Send(message); err != nil {
 				ended <- err

@@ -9,16 +9,16 @@ import (
 	"testing"
 	"time"
 
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
-
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/optional"
 )
 
 func line(t *testing.T, r *bufio.Reader) string {
@@ -36,10 +36,10 @@ func story(next <-chan struct{}, end error) func(*consentv1.WatchConsentsRequest
 	return func(_ *consentv1.WatchConsentsRequest, s consentv1.ConsentService_WatchConsentsServer) error {
 		for _, message := range []*consentv1.WatchConsentsResponse{
 			{Kind: consentv1.WatchConsentsResponse_STATE,
-				Consent: &consentv1.Consent{Name: "consents/1", Reference: "line\nbreak"}},
-			{Kind: consentv1.WatchConsentsResponse_EVENT, ResumeToken: "token-2",
+				Consent: &consentv1.Consent{Name: "consents/1", Reference: optional.Of("line\nbreak")}},
+			{Kind: consentv1.WatchConsentsResponse_EVENT, ResumeToken: optional.Of("token-2"),
 				Consent: &consentv1.Consent{Name: "consents/1"}},
-			{Kind: consentv1.WatchConsentsResponse_HEARTBEAT, ResumeToken: "token-2"},
+			{Kind: consentv1.WatchConsentsResponse_HEARTBEAT, ResumeToken: optional.Of("token-2")},
 		} {
 			select {
 			case <-next:

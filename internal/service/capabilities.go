@@ -42,7 +42,7 @@ func Validate(p *providers.Provider) error {
 		{p.PaymentPartners != nil, []providers.Capability{"GetPaymentPartnerAnalysis"}},
 		{p.Logos != nil, []providers.Capability{"SearchCompanyLogos"}},
 		{p.Shipments != nil, []providers.Capability{"CreateShipment"}},
-		{p.Users != nil, []providers.Capability{"ListProviderUsers"}},
+		{p.Users != nil, []providers.Capability{"ListProviderUsers", "DeleteProviderUser"}},
 	}
 	for _, port := range ports {
 		for _, capability := range port.capabilities {

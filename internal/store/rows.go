@@ -62,6 +62,15 @@ type Customer struct {
 	Users map[string]string
 }
 
+// Receipt tells what was deleted with a customer. It holds nothing personal and outlives the customer.
+type Receipt struct {
+	Tenant string
+	// ID is the customer's.
+	ID string
+	// Resource is what callers see. Without a time of completion the deletion is still going on.
+	Resource *customerv1.DeletionReceipt
+}
+
 // Removed is what one step of a customer's deletion removed.
 type Removed struct {
 	// Consents counts those that had been deleted before, Shipments all.

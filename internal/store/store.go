@@ -137,6 +137,8 @@ type CustomerReader interface {
 	// CustomersByUser finds the customers that have one of the users at a provider, by user id.
 	CustomersByUser(provider string, users []string) (map[string]string, error)
 	Customers(page Page) ([]*Customer, error)
+	// Receipt finds what was deleted with a customer by the customer's id.
+	Receipt(id string) (*Receipt, error)
 }
 
 // ConsentReader reads consents and their histories.
@@ -229,6 +231,9 @@ type CustomerWriter interface {
 	// In between, readers find the customer with what is not removed yet. Of the log only the stripped DELETED events
 	// stay, so that watchers learn of them. It answers ErrNotFound when there is no such customer.
 	DeleteCustomer(id string, limit int) (Removed, error)
+
+	// PutReceipt writes what was deleted with a customer so far, over what was written before.
+	PutReceipt(receipt *Receipt) error
 
 	// ClaimUser claims the right to make a customer's user at a provider. While another owner's lease lasts it answers
 	// ErrClaimed: wait, and look whether the user is there. An owner may claim again, for longer.

@@ -79,6 +79,6 @@ func TestConvergesWithoutWebhooks(t *testing.T) {
 	w.approveAtFimento(t, made.GetProviderReference())
 	eventually(t, "the consent to become ready", func() bool {
 		now, err := w.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: made.GetName()})
-		return err == nil && now.GetDataStage() == consentv1.Consent_READY
+		return err == nil && now.GetDataStage() == consentv1.DataStage_READY
 	})
 }

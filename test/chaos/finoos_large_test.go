@@ -96,7 +96,9 @@ func TestLargeAnswersStream(t *testing.T) {
 			default:
 			}
 		}
-		seen[transaction.GetName()] = true
+		if transaction.GetKind() == bankingv1.StreamTransactionsResponse_TRANSACTION {
+			seen[transaction.GetTransaction().GetName()] = true
+		}
 	}
 	if len(seen) != count {
 		t.Errorf("%d transactions, want %d", len(seen), count)

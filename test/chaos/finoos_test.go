@@ -9,6 +9,7 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox/finoos"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
 )
@@ -43,9 +44,13 @@ var _ = providers.Add(finoos.ID, provider{
 func keepSending(m *mix) {
 	for m.running.Err() == nil {
 		request := &documentsv1.CreateShipmentRequest{RequestId: uuid.NewString(), Shipment: &documentsv1.Shipment{
-			Channel: documentsv1.Shipment_FAX, Subject: "Contract", Pdf: []byte("%PDF-1.7\n%%EOF\n"),
+			Channel: documentsv1.Channel_FAX, Subject: "Contract", Pdf: []byte("%PDF-1.7\n%%EOF\n"),
 			Address: &documentsv1.Shipment_Address{
-				Street: "Hafenstraße", HouseNumber: "7", Postcode: "20095", City: "Hamburg", CountryCode: "DE",
+				Street:      optional.Of("Hafenstraße"),
+				HouseNumber: optional.Of("7"),
+				Postcode:    optional.Of("20095"),
+				City:        "Hamburg",
+				CountryCode: "DE",
 			},
 		}}
 		request.Shipment.Recipient = request.GetRequestId() // by which the provider's effects are counted

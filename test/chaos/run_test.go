@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/test/worldtest"
 )
@@ -234,7 +235,7 @@ func (m *mix) keepAskingForConsent(t *testing.T) {
 	for m.running.Err() == nil {
 		for _, provider := range worldtest.Providers() {
 			request := newConsent(provider)
-			request.Consent.Reference = request.GetRequestId()
+			request.Consent.Reference = optional.Of(request.GetRequestId())
 			var made *consentv1.Consent
 			r, took, err := m.measure(provider, func() error {
 				return persistently(func(ctx context.Context) (err error) {
@@ -314,7 +315,7 @@ func (m *mix) settle(t *testing.T) {
 		m.askAgain(t, consent)
 		eventually(t, consent.GetName()+" to become ready by itself", func() bool {
 			now, err := m.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent.GetName()})
-			return err == nil && now.GetDataStage() == consentv1.Consent_READY
+			return err == nil && now.GetDataStage() == consentv1.DataStage_READY
 		})
 		history, err := m.Consents.ListConsentEvents(t.Context(), &consentv1.ListConsentEventsRequest{
 			Parent: consent.GetName(), PageSize: 1000,
@@ -370,7 +371,7 @@ func (m *mix) tellOf(t *testing.T, name string) {
 		return
 	}
 	now, err := m.Consents.GetConsent(context.Background(), &consentv1.GetConsentRequest{Name: name})
-	if err != nil || now.GetDataStage() != consentv1.Consent_READY {
+	if err != nil || now.GetDataStage() != consentv1.DataStage_READY {
 		history, _ := m.Consents.ListConsentEvents(context.Background(), &consentv1.ListConsentEventsRequest{
 			Parent: name,
 		})

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/test/worldtest"
@@ -94,7 +95,7 @@ func TestLoginDown(t *testing.T) {
 		t.Errorf("/readyz names %v, want default/%s with PROVIDER_UNAVAILABLE", at, sick)
 	}
 	if got := w.health(t, sick); got.GetState() != providerv1.Provider_Health_UNAVAILABLE ||
-		got.GetLastErrorReason() != "PROVIDER_UNAVAILABLE" ||
+		got.GetLastErrorReason() != errorv1.Error_PROVIDER_UNAVAILABLE ||
 		got.GetSince() == nil || got.GetLastErrorTime() == nil {
 		t.Errorf("ListProviders shows %v", got)
 	}

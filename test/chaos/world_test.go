@@ -22,6 +22,7 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
 	"kontor.dev/kontor/test/worldtest"
@@ -151,8 +152,9 @@ func newConsent(provider string) *consentv1.CreateConsentRequest {
 	request := &consentv1.CreateConsentRequest{
 		Consent: &consentv1.Consent{
 			Provider: provider, Market: worldtest.Of(provider).Market, RedirectUris: &consentv1.Consent_RedirectUris{
-				Success: "https://app.example.com/success", Error: "https://app.example.com/error",
-				Exit: "https://app.example.com/exit",
+				Success: optional.Of("https://app.example.com/success"),
+				Error:   optional.Of("https://app.example.com/error"),
+				Exit:    optional.Of("https://app.example.com/exit"),
 			},
 		},
 		RequestId: uuid.NewString(),
@@ -225,7 +227,7 @@ func (w *world) authorize(ctx context.Context, provider string) (string, error) 
 		if err != nil {
 			return "", err
 		}
-		if fresh.GetDataStage() == consentv1.Consent_READY && fresh.GetStatus() == consentv1.Consent_AUTHORIZED {
+		if fresh.GetDataStage() == consentv1.DataStage_READY && fresh.GetStatus() == consentv1.Consent_AUTHORIZED {
 			return fresh.GetName(), nil
 		}
 	}

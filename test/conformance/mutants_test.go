@@ -13,6 +13,7 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/providers/providertest"
 	"kontor.dev/kontor/internal/secret"
@@ -85,7 +86,7 @@ var mutants = map[string]mutant{
 	})},
 	"takes data for ready that is still coming": {test: "Consents", after: onState(func(state *providers.ConsentState) {
 		for i := range state.Connections {
-			state.Connections[i].Stage = consentv1.Consent_READY
+			state.Connections[i].Stage = consentv1.DataStage_READY
 		}
 	})},
 	"takes any return": {test: "Redirects", after: func(p *providers.Provider, _ providers.Deps) {
@@ -125,15 +126,17 @@ var mutants = map[string]mutant{
 	},
 	"leaves the currency out": {
 		test:  "Accounts",
-		after: onEachAccount(func(a *providers.Account) { a.CurrencyCode = "" }),
+		after: onEachAccount(func(a *providers.Account) { a.CurrencyCode = optional.Of("") }),
 	},
 	"takes pending for booked": {
 		test:  "Transactions",
 		after: onEach(func(t *providers.Transaction) { t.Status = bankingv1.Transaction_BOOKED }),
 	},
 	"writes dates in another form": {
-		test:  "Transactions",
-		after: onEach(func(t *providers.Transaction) { t.BookingDate += "T00:00:00Z" }),
+		test: "Transactions",
+		after: onEach(
+			func(t *providers.Transaction) { t.BookingDate = optional.Of(t.GetBookingDate() + "T00:00:00Z") },
+		),
 	},
 	"puts transactions elsewhere": {
 		test:  "Transactions",

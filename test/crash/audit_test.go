@@ -24,6 +24,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/test/worldtest"
 )
@@ -300,15 +301,15 @@ func auditedCustomers(w *world, check func(audited) proto.Message) {
 	none := "consents/0195d0a8-0000-7000-8000-000000000000"
 	company := check(audited{method: "CreateCustomer", do: func(ctx context.Context) (proto.Message, error) {
 		return call(c.Customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{
-			Type: customerv1.Customer_COMPANY, Reference: "r-1",
-			Products: []customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_IMPORT},
+			Type: customerv1.Customer_COMPANY, Reference: optional.Of("r-1"),
+			Products: []customerv1.Product_Value{customerv1.Product_BANKING, customerv1.Product_IMPORT},
 		}}))
 	}})
 	check(audited{method: "CreateCustomer", outcome: "CUSTOMER_REFERENCE_TAKEN", do: func(ctx context.Context) (
 		proto.Message, error,
 	) {
 		return call(c.Customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{
-			Customer: &customerv1.Customer{Type: customerv1.Customer_COMPANY, Reference: "r-1"},
+			Customer: &customerv1.Customer{Type: customerv1.Customer_COMPANY, Reference: optional.Of("r-1")},
 		}))
 	}})
 	check(audited{method: "CreateCustomer", outcome: "INVALID_FIELD", do: func(ctx context.Context) (
@@ -320,8 +321,8 @@ func auditedCustomers(w *world, check func(audited) proto.Message) {
 	}})
 	check(audited{method: "UpdateCustomer", do: func(ctx context.Context) (proto.Message, error) {
 		return call(c.Customers.UpdateCustomer(ctx, &customerv1.UpdateCustomerRequest{Customer: &customerv1.Customer{
-			Name: named(company), Reference: "r-2",
-			Products: []customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_IMPORT},
+			Name: named(company), Reference: optional.Of("r-2"),
+			Products: []customerv1.Product_Value{customerv1.Product_BANKING, customerv1.Product_IMPORT},
 		}}))
 	}})
 	check(audited{method: "UpdateCustomer", outcome: "CUSTOMER_NOT_FOUND", about: nobody, do: func(
@@ -365,7 +366,10 @@ func TestDeletedCustomerIsGone(t *testing.T) {
 	c := w.client
 	const canary = "canary-of-the-deleted"
 	name := must(c.Customers.CreateCustomer(w.context(), &customerv1.CreateCustomerRequest{
-		Customer:  &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: canary + "-reference"},
+		Customer: &customerv1.Customer{
+			Type:      customerv1.Customer_PERSON,
+			Reference: optional.Of(canary + "-reference"),
+		},
 		RequestId: uuid.NewString(),
 	}))(t).GetName()
 	bystander := newCustomer(t, w)
@@ -374,14 +378,14 @@ func TestDeletedCustomerIsGone(t *testing.T) {
 	for _, id := range worldtest.Providers() {
 		for _, market := range providers.Of(id).markets {
 			request := consentRequest(uuid.NewString(), id, market, name)
-			request.Psu, request.Consent.Reference = person, canary+"-consent"
+			request.Psu, request.Consent.Reference = person, optional.Of(canary+"-consent")
 			consents = append(consents, must(c.Consents.CreateConsent(w.context(), request))(t))
 		}
 		want["providers/"+id+" "+providers.Of(id).receipt] = providers.Of(id).counts
 	}
 	want["kontor consent"] = int32(len(consents))
-	letter := shipmentRequest(uuid.NewString(), documentsv1.Shipment_LETTER)
-	letter.Shipment.Customer = name
+	letter := shipmentRequest(uuid.NewString(), documentsv1.Channel_LETTER)
+	letter.Shipment.Customer = optional.Of(name)
 	letter.Shipment.Recipient, letter.Shipment.Subject = canary+"-recipient", canary+"-subject"
 	shipment := must(c.Documents.CreateShipment(w.context(), letter))(t)
 	if filesHold(t, w, canary) {
@@ -464,7 +468,7 @@ func TestNoPersonalDataInAudit(t *testing.T) {
 		request.Psu = person
 		must(w.client.Consents.CreateConsent(w.context(), request))(t)
 	}
-	must(w.client.Documents.CreateShipment(w.context(), shipmentRequest(uuid.NewString(), documentsv1.Shipment_FAX)))(t)
+	must(w.client.Documents.CreateShipment(w.context(), shipmentRequest(uuid.NewString(), documentsv1.Channel_FAX)))(t)
 	// Names that callers made up, with what must not be kept.
 	for _, made := range []string{"customers/199503096316", "customers/Canaria.Vogelsang"} {
 		if _, err := w.client.Customers.DeleteCustomer(

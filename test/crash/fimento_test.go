@@ -126,7 +126,7 @@ func fimentosAudited(w *world, check func(audited) proto.Message) {
 	w.eventually("the data is there", func() bool {
 		return must(c.Consents.GetConsent(w.context(), &consentv1.GetConsentRequest{
 			Name: named(swedish), Refresh: true,
-		}))(t).GetDataStage() == consentv1.Consent_READY
+		}))(t).GetDataStage() == consentv1.DataStage_READY
 	})
 	for method, read := range map[string]func(context.Context) (proto.Message, error){
 		"ListAccounts": func(ctx context.Context) (proto.Message, error) {

@@ -150,7 +150,7 @@ type sentFax struct {
 
 func cutEverywhere(t *testing.T, w *world, wire *cable, reply bool) {
 	whole := uuid.NewString()
-	must(w.client.Documents.CreateShipment(w.context(), shipmentRequest(whole, documentsv1.Shipment_FAX)))(t)
+	must(w.client.Documents.CreateShipment(w.context(), shipmentRequest(whole, documentsv1.Channel_FAX)))(t)
 	var request, answer int
 	w.eventually("the whole fax has passed", func() bool {
 		request, answer = wire.lengths()
@@ -166,14 +166,14 @@ func cutEverywhere(t *testing.T, w *world, wire *cable, reply bool) {
 		key := uuid.NewString()
 		carried := wire.shipmentsCarried()
 		wire.arm(cut{reply, after})
-		made, err := w.client.Documents.CreateShipment(w.context(), shipmentRequest(key, documentsv1.Shipment_FAX))
+		made, err := w.client.Documents.CreateShipment(w.context(), shipmentRequest(key, documentsv1.Channel_FAX))
 		if n := wire.shipmentsCarried() - carried; n != 1 {
 			t.Fatalf("cut after %d: the fax went over %d connections; the call ended with %v", after, n, err)
 		}
 		faxes[key] = sentFax{after, made, err}
 		if err == nil || reason(err) == "OUTCOME_UNKNOWN" {
 			again, againErr := w.client.Documents.CreateShipment(w.context(), shipmentRequest(
-				key, documentsv1.Shipment_FAX,
+				key, documentsv1.Channel_FAX,
 			))
 			if !same(made, err, again, againErr) {
 				t.Errorf("cut after %d: %v, and repeated %v", after, err, againErr)

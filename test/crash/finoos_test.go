@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -13,6 +14,7 @@ import (
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/finoos"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
@@ -34,7 +36,7 @@ const (
 var (
 	aGermanConsent = consentKind(finoos.ID, false, false)
 	aFax           = &kind{send: func(ctx context.Context, c *worldtest.Stubs, r *request) (proto.Message, error) {
-		return call(c.Documents.CreateShipment(ctx, shipmentRequest(r.key, documentsv1.Shipment_FAX)))
+		return call(c.Documents.CreateShipment(ctx, shipmentRequest(r.key, documentsv1.Channel_FAX)))
 	}}
 )
 
@@ -73,7 +75,7 @@ func logins(w *world) (count int) {
 	return count
 }
 
-func createShipment(channel documentsv1.Shipment_Channel) prepared {
+func createShipment(channel documentsv1.Channel_Value) prepared {
 	return func(_ *testing.T, _ *world, key string) func(context.Context, *worldtest.Stubs) (proto.Message, error) {
 		return func(ctx context.Context, c *worldtest.Stubs) (proto.Message, error) {
 			return call(c.Documents.CreateShipment(ctx, shipmentRequest(key, channel)))
@@ -107,11 +109,11 @@ var finoOSsOperations = []creating{
 		steps: []step{{opAuthenticate, true}, {opConnect, true}},
 	},
 	{
-		name: "CreateShipment/fax", prepare: createShipment(documentsv1.Shipment_FAX), effects: shipments,
+		name: "CreateShipment/fax", prepare: createShipment(documentsv1.Channel_FAX), effects: shipments,
 		steps: []step{{opAuthenticate, false}, {opFax, false}},
 	},
 	{
-		name: "CreateShipment/letter", prepare: createShipment(documentsv1.Shipment_LETTER), effects: shipments,
+		name: "CreateShipment/letter", prepare: createShipment(documentsv1.Channel_LETTER), effects: shipments,
 		steps: []step{{opAuthenticate, false}, {opLetter, false}},
 	},
 	{
@@ -120,12 +122,17 @@ var finoOSsOperations = []creating{
 			t *testing.T, w *world, key string,
 		) func(context.Context, *worldtest.Stubs) (proto.Message, error) {
 			request := &bankingv1.ImportConnectionsRequest{
-				Name: newCustomer(t, w, customerv1.Customer_BANKING, customerv1.Customer_IMPORT),
+				Name: newCustomer(t, w, customerv1.Product_BANKING, customerv1.Product_IMPORT),
 				Mode: bankingv1.ImportConnectionsRequest_REPLACE,
-				Connections: []*bankingv1.ImportedConnection{{
-					Id:   "login-" + key,
-					Bank: &consentv1.Connection_Bank{DisplayName: "Hansebank", BankCode: "20090602"},
-				}},
+				Connections: []*bankingv1.ImportedConnection{
+					{
+						Id: "login-" + key,
+						Bank: &consentv1.Connection_Bank{
+							DisplayName: optional.Of("Hansebank"),
+							BankCode:    optional.Of("20090602"),
+						},
+					},
+				},
 				RequestId: key,
 			}
 			return func(ctx context.Context, c *worldtest.Stubs) (proto.Message, error) {
@@ -201,12 +208,12 @@ func orphansAreListed(t *testing.T, w *world) (orphans int) {
 // finoOSsAudited are the calls that finoOS is asked for.
 func finoOSsAudited(w *world, check func(audited) proto.Message) {
 	c, t := w.client, w.t
-	company := newCustomer(t, w, customerv1.Customer_BANKING, customerv1.Customer_IMPORT)
+	company := newCustomer(t, w, customerv1.Product_BANKING, customerv1.Product_IMPORT)
 	imported := check(audited{method: "ImportConnections", do: func(ctx context.Context) (proto.Message, error) {
 		return call(c.Banking.ImportConnections(ctx, &bankingv1.ImportConnectionsRequest{
 			Name: company, Mode: bankingv1.ImportConnectionsRequest_REPLACE,
 			Connections: []*bankingv1.ImportedConnection{{Id: "l", Bank: &consentv1.Connection_Bank{
-				DisplayName: "Hansebank",
+				DisplayName: optional.Of("Hansebank"),
 			}}},
 		}))
 	}})
@@ -259,13 +266,18 @@ func finoOSsAudited(w *world, check func(audited) proto.Message) {
 	}})
 
 	check(audited{method: "CreateShipment", do: func(ctx context.Context) (proto.Message, error) {
-		return call(c.Documents.CreateShipment(ctx, shipmentRequest(uuid.NewString(), documentsv1.Shipment_LETTER)))
+		return call(c.Documents.CreateShipment(ctx, shipmentRequest(uuid.NewString(), documentsv1.Channel_LETTER)))
 	}})
 	w.Played[finoos.ID].Core.Faults.Add(sandbox.Fault{Operation: "send_fax", HangUp: sandbox.HangUpAfter, Times: 1})
 	check(audited{method: "CreateShipment", outcome: "OUTCOME_UNKNOWN", do: func(ctx context.Context) (
 		proto.Message, error,
 	) {
-		return call(c.Documents.CreateShipment(ctx, shipmentRequest(uuid.NewString(), documentsv1.Shipment_FAX)))
+		return call(c.Documents.CreateShipment(ctx, shipmentRequest(uuid.NewString(), documentsv1.Channel_FAX)))
+	}})
+
+	orphan := "providers/" + finoos.ID + "/users/" + finoOS(w).AddUser(time.Hour)
+	check(audited{method: "DeleteProviderUser", about: orphan, do: func(ctx context.Context) (proto.Message, error) {
+		return call(c.Providers.DeleteProviderUser(ctx, &providerv1.DeleteProviderUserRequest{Name: orphan}))
 	}})
 
 	check(audited{method: "DeleteConsent", about: named(imported), do: func(ctx context.Context) (

@@ -13,6 +13,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -32,8 +33,8 @@ func call[Resp proto.Message](made Resp, err error) (proto.Message, error) {
 }
 
 var redirects = &consentv1.Consent_RedirectUris{
-	Success: "https://app.example.com/success", Error: "https://app.example.com/error",
-	Exit: "https://app.example.com/exit",
+	Success: optional.Of("https://app.example.com/success"), Error: optional.Of("https://app.example.com/error"),
+	Exit: optional.Of("https://app.example.com/exit"),
 }
 
 // consentRequest asks for a consent at a provider, in the provider's market unless another one is given.
@@ -41,7 +42,7 @@ func consentRequest(key, provider, market, customer string) *consentv1.CreateCon
 	return &consentv1.CreateConsentRequest{
 		Consent: &consentv1.Consent{
 			Provider: provider, Market: cmp.Or(market, worldtest.Of(provider).Market), Customer: customer,
-			RedirectUris: redirects, Reference: key,
+			RedirectUris: redirects, Reference: optional.Of(key),
 		},
 		RequestId: key,
 	}
@@ -105,16 +106,20 @@ func (o creating) count(w *world) (effects, each int) {
 	return o.effects(w), 1
 }
 
-func shipmentRequest(key string, channel documentsv1.Shipment_Channel) *documentsv1.CreateShipmentRequest {
+func shipmentRequest(key string, channel documentsv1.Channel_Value) *documentsv1.CreateShipmentRequest {
 	return &documentsv1.CreateShipmentRequest{RequestId: key, Shipment: &documentsv1.Shipment{
 		Channel: channel, Recipient: "Torben Mais", Subject: key, Pdf: []byte("%PDF-1.4\n"),
 		Address: &documentsv1.Shipment_Address{
-			Street: "Universitätsplatz", HouseNumber: "12", Postcode: "34127", City: "Kassel", CountryCode: "DE",
+			Street:      optional.Of("Universitätsplatz"),
+			HouseNumber: optional.Of("12"),
+			Postcode:    optional.Of("34127"),
+			City:        "Kassel",
+			CountryCode: "DE",
 		},
 	}}
 }
 
-func newCustomer(t *testing.T, w *world, products ...customerv1.Customer_Product) string {
+func newCustomer(t *testing.T, w *world, products ...customerv1.Product_Value) string {
 	t.Helper()
 	return must(w.client.Customers.CreateCustomer(w.context(), &customerv1.CreateCustomerRequest{
 		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON, Products: products},

@@ -16,6 +16,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -36,7 +37,11 @@ var (
 		ctx context.Context, c *worldtest.Stubs, r *request,
 	) (proto.Message, error) {
 		return call(c.Customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{
-			Customer: &customerv1.Customer{Type: customerv1.Customer_COMPANY, Reference: r.key}, RequestId: r.key,
+			Customer: &customerv1.Customer{
+				Type:      customerv1.Customer_COMPANY,
+				Reference: optional.Of(r.key),
+			},
+			RequestId: r.key,
 		}))
 	}}
 	// aRevocation is of an acknowledged consent; it has no key, and its event must stay.
@@ -206,7 +211,7 @@ func (w *world) repeats(was, now proto.Message) bool {
 		return false
 	}
 	asked = proto.CloneOf(asked)
-	asked.Link.Uri = ""
+	asked.Link.Uri = optional.Of("")
 	return proto.Equal(asked, now)
 }
 

@@ -67,7 +67,7 @@ func skarvholmsAudited(w *world, check func(audited) proto.Message) {
 	w.eventually("the data is there", func() bool {
 		return must(c.Consents.GetConsent(w.context(), &consentv1.GetConsentRequest{
 			Name: named(made), Refresh: true,
-		}))(t).GetDataStage() == consentv1.Consent_READY
+		}))(t).GetDataStage() == consentv1.DataStage_READY
 	})
 	check(audited{method: "ListAccounts", about: named(made), do: func(ctx context.Context) (proto.Message, error) {
 		return call(c.Banking.ListAccounts(ctx, &bankingv1.ListAccountsRequest{Parent: named(made)}))

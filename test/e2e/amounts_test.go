@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
-	"io"
 	"math/big"
 	"net/http"
 	"slices"
@@ -161,14 +159,20 @@ func streamAll(t *testing.T, c *client, consent string) []*bankingv1.Transaction
 	stream := must(c.Banking.StreamTransactions(ctx, &bankingv1.StreamTransactionsRequest{Parent: consent}))(t)
 	var all []*bankingv1.Transaction
 	for {
-		transaction, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return all
-		}
+		message, err := stream.Recv()
 		if err != nil {
 			t.Fatal(failed(err))
 		}
-		all = append(all, transaction)
+		switch message.GetKind() {
+		case bankingv1.StreamTransactionsResponse_TRANSACTION:
+			all = append(all, message.GetTransaction())
+		case bankingv1.StreamTransactionsResponse_END:
+			if got := int(message.GetCount()); got != len(all) {
+				t.Errorf("the end counts %d transactions, %d came", got, len(all))
+			}
+			return all
+		default:
+		}
 	}
 }
 
@@ -284,7 +288,7 @@ func TestImportedAmounts(t *testing.T) {
 	account["transactions"] = transactions
 	for _, transport := range transports {
 		customer := w.createCustomer(
-			t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT,
+			t, c, customerv1.Customer_PERSON, customerv1.Product_BANKING, customerv1.Product_IMPORT,
 		)
 		method := methods()["kontor.banking.v1.BankingService/ImportConnections"]
 		got, err := c.call(t.Context(), transport, method, object{

@@ -41,8 +41,10 @@ type testCase struct {
 	Want map[string]any `yaml:"want"`
 	// Stream is what the first messages of a stream must match; the stream is left after them.
 	Stream []any `yaml:"stream"`
-	// Each is what every message of a stream that ends by itself must match.
+	// Each is what every message of a stream that ends by itself must match, but the last where Last is there.
 	Each map[string]any `yaml:"each"`
+	// Last is what the last message of such a stream must match.
+	Last map[string]any `yaml:"last"`
 	// Error is what the call must fail with.
 	Error *wantError `yaml:"error"`
 	// Upstream is how often the call makes the gateway call each of the provider's operations, logins aside: a
@@ -285,7 +287,11 @@ func (r *caseRun) check(t *testing.T, c *testCase, transport string, got reply, 
 			t.Errorf("%s: the stream had %d messages and ended by itself: %t", transport, len(got.messages), got.ended)
 		}
 		for i, m := range got.messages {
-			wrong = append(wrong, mismatches(v.substitute(t, c.Each), jsonOf(m), fmt.Sprintf("message %d", i))...)
+			want := c.Each
+			if c.Last != nil && i == len(got.messages)-1 {
+				want = c.Last
+			}
+			wrong = append(wrong, mismatches(v.substitute(t, want), jsonOf(m), fmt.Sprintf("message %d", i))...)
 		}
 	case c.Stream != nil:
 		list := make([]any, len(got.messages))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -168,9 +169,13 @@ func TestIncompleteCasesAreFound(t *testing.T) {
 		list = "kontor.insights.v1.InsightsService/SearchCompanyLogos"
 	)
 	rpcs := []*method{methods()[get], methods()[list]}
-	atlantis := &providerv1.Provider{Name: "providers/atlantis", Capabilities: []*providerv1.Provider_Capability{{
-		Method: "SearchCompanyLogos", Level: providerv1.Provider_Capability_UNSUPPORTED, Reason: "it has none",
-	}}}
+	atlantis := &providerv1.Provider{Name: "providers/atlantis", Capabilities: []*providerv1.Provider_Capability{
+		{
+			Method: "SearchCompanyLogos",
+			Level:  providerv1.Provider_Capability_UNSUPPORTED,
+			Reason: optional.Of("it has none"),
+		},
+	}}
 	well := func(provider string) []*testCase {
 		return []*testCase{
 			{Name: "get", Provider: listOrOne{provider}, RPC: get, file: "cases"},

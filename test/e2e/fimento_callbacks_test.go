@@ -9,6 +9,7 @@ import (
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox/fimento"
 	"kontor.dev/kontor/test/worldtest"
 )
@@ -109,7 +110,7 @@ func TestOpenRedirects(t *testing.T) {
 		w.app.URL + "/back/x", w.app.URL + "/back", w.app.URL + "/back/x/y?z=1&next=https://evil.example/",
 	} {
 		consent := w.createConsent(t, c, fimento.ID, func(r *consentv1.CreateConsentRequest) {
-			r.Consent.RedirectUris.Success = address
+			r.Consent.RedirectUris.Success = optional.Of(address)
 		})
 		visit := w.pages(t, consent.GetLink().GetUri())
 		if back := visit.approve(); !strings.HasPrefix(back, w.public.URL+"/callbacks/redirects/") {

@@ -12,6 +12,7 @@ import (
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/fimento"
 )
@@ -31,7 +32,7 @@ func TestAddBankAtFimento(t *testing.T) {
 	// Hours later the token has run out.
 	clock.Advance(3 * time.Hour)
 	added := must(c.Consents.AddBank(t.Context(), &consentv1.AddBankRequest{Name: consent.GetName()}))(t)
-	if added.GetStatus() != consentv1.Consent_AUTHORIZED || added.GetDataStage() != consentv1.Consent_READY ||
+	if added.GetStatus() != consentv1.Consent_AUTHORIZED || added.GetDataStage() != consentv1.DataStage_READY ||
 		added.GetLink().GetStatus() != typev1.Link_PENDING {
 		t.Errorf("while another bank is asked for, the consent is %v", added)
 	}
@@ -91,7 +92,7 @@ func TestWithdrawal(t *testing.T) {
 		Name: consent.GetName(), Decision: consentv1.Decision_REVOKED,
 	}))(t)
 	if got.GetStatus() != consentv1.Consent_REVOKED || got.GetDecision() != consentv1.Decision_REVOKED ||
-		got.GetDataStage() != consentv1.Consent_NOT_STARTED {
+		got.GetDataStage() != consentv1.DataStage_NOT_STARTED {
 		t.Errorf("a withdrawn consent is %v", got)
 	}
 	_, err := c.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{Parent: consent.GetName()})
@@ -106,13 +107,13 @@ func TestPartnerBanks(t *testing.T) {
 	broker := must(c.Consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
 		PartnerBank: &consentv1.PartnerBank{
 			Provider: "providers/" + fimento.ID, DisplayName: "Lånemäklaren", Broker: true,
-			LogoUri: "cdn.example.com/logo.svg",
+			LogoUri: optional.Of("cdn.example.com/logo.svg"),
 		},
 	}))(t)
 	consent := w.authorized(t, c, fimento.ID, func(r *consentv1.CreateConsentRequest) {
-		r.Consent.PartnerBank = broker.GetName()
+		r.Consent.PartnerBank = optional.Of(broker.GetName())
 		r.Consent.BrokerBanks = []*consentv1.Consent_BrokerBank{{
-			Name: "Bank Ett", Id: "1", LogoUri: "cdn.example.com/ett.svg",
+			Name: "Bank Ett", Id: optional.Of("1"), LogoUri: optional.Of("cdn.example.com/ett.svg"),
 		}}
 	})
 	if consent.GetPartnerBank() != broker.GetName() || len(consent.GetBrokerBanks()) != 0 {

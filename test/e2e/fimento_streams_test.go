@@ -65,7 +65,7 @@ func TestWatchAcrossRestart(t *testing.T) {
 		}
 	}
 	if final := seen[len(seen)-1].GetConsent(); final.GetStatus() != consentv1.Consent_AUTHORIZED ||
-		final.GetDataStage() != consentv1.Consent_READY {
+		final.GetDataStage() != consentv1.DataStage_READY {
 		t.Errorf("in the end the consent is %v", final)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/fimento"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
@@ -17,7 +18,7 @@ import (
 
 var _ = providers.Add(fimento.ID, provider{
 	alone:  "nordic",
-	origin: consentv1.Consent_NATIVE,
+	origin: consentv1.ConsentOrigin_NATIVE,
 	setups: map[string]setup{
 		// a consent that the customer refused
 		"rejected": func(t *testing.T, w *world, c *client, provider string) vars {
@@ -31,7 +32,7 @@ var _ = providers.Add(fimento.ID, provider{
 			bank := must(c.Consents.CreatePartnerBank(t.Context(), &consentv1.CreatePartnerBankRequest{
 				PartnerBank: &consentv1.PartnerBank{
 					Provider: "providers/" + fimento.ID, DisplayName: "Sparbanken Skåne",
-					LogoUri: "www.example.com/logo.png",
+					LogoUri: optional.Of("www.example.com/logo.png"),
 				},
 				RequestId: uuid.NewString(),
 			}))(t)

@@ -89,8 +89,8 @@ func TestShipmentReports(t *testing.T) {
 	w := newWorld(t, worldOptions{step: 20 * time.Millisecond, still: true})
 	w.finoOS().SetCallbacks(finoos.Callbacks{Mode: finoos.CallbacksNever})
 	c := w.client(t, lending)
-	other := must(c.Documents.CreateShipment(t.Context(), newShipment("Notariat Süd", documentsv1.Shipment_FAX)))(t)
-	shipment := must(c.Documents.CreateShipment(t.Context(), newShipment("Notariat Nord", documentsv1.Shipment_FAX)))(t)
+	other := must(c.Documents.CreateShipment(t.Context(), newShipment("Notariat Süd", documentsv1.Channel_FAX)))(t)
+	shipment := must(c.Documents.CreateShipment(t.Context(), newShipment("Notariat Nord", documentsv1.Channel_FAX)))(t)
 	accepted := w.finoOS().Shipments()
 	token, id := accepted[1].CallbackURL, accepted[1].ProcessID
 	for what, query := range map[string]string{

@@ -19,6 +19,7 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/finoos"
 )
@@ -45,7 +46,7 @@ func TestSynchronization(t *testing.T) {
 
 	w.finoOS().ExpireLogins(user)
 	if lapsed := refresh(t, c, consent.GetName()); lapsed.GetStatus() != consentv1.Consent_AWAITING_REAUTHORIZATION ||
-		lapsed.GetDataStage() != consentv1.Consent_READY {
+		lapsed.GetDataStage() != consentv1.DataStage_READY {
 		t.Errorf("without an authentication the consent is %s, %s", lapsed.GetStatus(), lapsed.GetDataStage())
 	}
 	if now := len(streamAll(t, c, consent.GetName())); now != had {
@@ -229,7 +230,7 @@ func TestPaymentPartners(t *testing.T) {
 	w := live.get(t)
 	c := w.client(t, lending)
 	company := w.createCustomer(
-		t, c, customerv1.Customer_COMPANY, customerv1.Customer_BANKING, customerv1.Customer_PAYMENT_PARTNER_ANALYSIS,
+		t, c, customerv1.Customer_COMPANY, customerv1.Product_BANKING, customerv1.Product_PAYMENT_PARTNER_ANALYSIS,
 	)
 	consent := w.authorized(t, c, finoos.ID, ofCustomer(company))
 	sums := map[string]*big.Rat{}
@@ -262,7 +263,7 @@ func TestPaymentPartners(t *testing.T) {
 				if partner.GetIban() == "" || account.GetAccount() == "" {
 					continue
 				}
-				total, ok := new(big.Rat).SetString(partner.GetTotalAmount())
+				total, ok := new(big.Rat).SetString(partner.GetTotalAmount().GetValue())
 				if !ok || sums[key] == nil || total.Cmp(sums[key]) != 0 ||
 					partner.GetTransactionCount() != counts[key] {
 					t.Errorf(
@@ -339,13 +340,13 @@ func TestImport(t *testing.T) {
 	w := live.get(t)
 	c := w.client(t, lending)
 	customer := w.createCustomer(
-		t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT,
+		t, c, customerv1.Customer_PERSON, customerv1.Product_BANKING, customerv1.Product_IMPORT,
 	)
 	request := importRequest(customer.GetName())
 	first := must(c.Banking.ImportConnections(t.Context(), request))(t).GetConsent()
 	bank := func(id, name, account, balance string) *bankingv1.ImportedConnection {
 		return &bankingv1.ImportedConnection{
-			Id: id, Bank: &consentv1.Connection_Bank{DisplayName: name},
+			Id: id, Bank: &consentv1.Connection_Bank{DisplayName: optional.Of(name)},
 			Accounts: []*bankingv1.ImportedAccount{{Id: account, Balance: &typev1.Money{
 				Value: balance, CurrencyCode: "EUR",
 			}}},
@@ -398,7 +399,7 @@ func TestImport(t *testing.T) {
 	got := must(c.Insights.GetInsights(t.Context(), &insightsv1.GetInsightsRequest{
 		Name: first.GetName() + "/insights",
 	}))(t)
-	if got.GetOrigin() != insightsv1.Insights_DERIVED || len(got.GetTotalBalances()) != 1 ||
+	if got.GetOrigin() != insightsv1.InsightsOrigin_DERIVED || len(got.GetTotalBalances()) != 1 ||
 		got.GetTotalBalances()[0].GetValue() != "1" {
 		t.Errorf("the insights are %v", got)
 	}
@@ -435,20 +436,20 @@ func TestProducts(t *testing.T) {
 		t.Errorf("a new user has %v", got)
 	}
 	for _, change := range []struct {
-		products []customerv1.Customer_Product
+		products []customerv1.Product_Value
 		scopes   []string
 	}{
 		{
-			[]customerv1.Customer_Product{
-				customerv1.Customer_BANKING, customerv1.Customer_COMPANIES, customerv1.Customer_CONTRACTS,
+			[]customerv1.Product_Value{
+				customerv1.Product_BANKING, customerv1.Product_COMPANIES, customerv1.Product_CONTRACTS,
 			},
 			[]string{"banking", "companies", "contracts"},
 		},
 		{
-			[]customerv1.Customer_Product{customerv1.Customer_CONTRACTS, customerv1.Customer_BANKING},
+			[]customerv1.Product_Value{customerv1.Product_CONTRACTS, customerv1.Product_BANKING},
 			[]string{"banking", "contracts"},
 		},
-		{[]customerv1.Customer_Product{customerv1.Customer_BANKING}, []string{"banking"}},
+		{[]customerv1.Product_Value{customerv1.Product_BANKING}, []string{"banking"}},
 	} {
 		updated := must(c.Customers.UpdateCustomer(t.Context(), &customerv1.UpdateCustomerRequest{
 			Customer:   &customerv1.Customer{Name: customer.GetName(), Products: change.products},
@@ -469,7 +470,7 @@ func TestLettersAndFaxes(t *testing.T) {
 	w := newWorld(t, worldOptions{step: 20 * time.Millisecond})
 	w.secret(string(pdf[:30]), "a document")
 	c := w.client(t, lending)
-	for _, channel := range []documentsv1.Shipment_Channel{documentsv1.Shipment_FAX, documentsv1.Shipment_LETTER} {
+	for _, channel := range []documentsv1.Channel_Value{documentsv1.Channel_FAX, documentsv1.Channel_LETTER} {
 		for recipient, status := range map[string]documentsv1.Shipment_Status{
 			"Notariat Nord": documentsv1.Shipment_DELIVERED, "Will fail GmbH": documentsv1.Shipment_FAILED,
 		} {

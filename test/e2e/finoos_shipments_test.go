@@ -26,7 +26,7 @@ func TestWatchShipments(t *testing.T) {
 			status  documentsv1.Shipment_Status
 		}{{"true", documentsv1.Shipment_DELIVERED}, {"false", documentsv1.Shipment_FAILED}} {
 			shipment := must(c.Documents.CreateShipment(t.Context(), newShipment(
-				"Notariat Nord", documentsv1.Shipment_LETTER,
+				"Notariat Nord", documentsv1.Channel_LETTER,
 			)))(t)
 			if shipment.GetStatus() != documentsv1.Shipment_SUBMITTED {
 				t.Fatalf("a new shipment is %s", shipment.GetStatus())
@@ -84,7 +84,7 @@ func TestFaxReplyLost(t *testing.T) {
 	} {
 		t.Run(fault.what, func(t *testing.T) {
 			accepted := len(w.finoOS().Shipments())
-			request := newShipment("Notariat Nord", documentsv1.Shipment_FAX)
+			request := newShipment("Notariat Nord", documentsv1.Channel_FAX)
 			sent := w.core(finoos.ID).Calls.Count("send_fax")
 			w.core(finoos.ID).Faults.Add(fault.fault)
 			_, err := c.Documents.CreateShipment(t.Context(), request)
@@ -132,7 +132,7 @@ func TestKilledWhileSending(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{step: 20 * time.Millisecond})
 	w.finoOS().SetCallbacks(finoos.Callbacks{Mode: finoos.CallbacksNever})
-	request := newShipment("Notariat Nord", documentsv1.Shipment_FAX)
+	request := newShipment("Notariat Nord", documentsv1.Channel_FAX)
 	w.core(finoos.ID).Faults.Add(sandbox.Fault{Operation: "send_fax", Delay: time.Hour, Times: 1})
 	called := make(chan error, 1)
 	c := w.client(t, lending)
@@ -161,7 +161,7 @@ func TestKilledWhileSending(t *testing.T) {
 	}
 	// A new fax goes its way.
 	if got := must(c.Documents.CreateShipment(t.Context(), newShipment(
-		"Notariat Nord", documentsv1.Shipment_FAX,
+		"Notariat Nord", documentsv1.Channel_FAX,
 	)))(t); got.GetStatus() != documentsv1.Shipment_SUBMITTED {
 		t.Errorf("the next fax is %s", got.GetStatus())
 	}

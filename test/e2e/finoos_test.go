@@ -3,6 +3,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
@@ -16,7 +17,7 @@ import (
 
 var _ = providers.Add(finoos.ID, provider{
 	alone:  "german",
-	origin: consentv1.Consent_SYNTHESISED,
+	origin: consentv1.ConsentOrigin_SYNTHESISED,
 	setups: map[string]setup{
 		// a consent whose bank asks for a new authentication
 		"lapsed": func(t *testing.T, w *world, c *client, provider string) vars {
@@ -24,10 +25,15 @@ var _ = providers.Add(finoos.ID, provider{
 			w.finoOS().ExpireLogins(consent.GetProviderReference())
 			return consentVars(refresh(t, c, consent.GetName()))
 		},
+		// a user that no customer has, and one that was made a moment ago
+		"orphan": func(_ *testing.T, w *world, _ *client, _ string) vars {
+			const users = "providers/" + finoos.ID + "/users/"
+			return vars{"user": users + w.finoOS().AddUser(time.Hour), "newUser": users + w.finoOS().AddUser(0)}
+		},
 		// a fax that was delivered
 		"shipment": func(t *testing.T, w *world, c *client, _ string) vars {
 			shipment := must(c.Documents.CreateShipment(t.Context(), newShipment(
-				"Notariat Nord", documentsv1.Shipment_FAX,
+				"Notariat Nord", documentsv1.Channel_FAX,
 			)))(t)
 			delivered(t, c, shipment.GetName(), documentsv1.Shipment_DELIVERED)
 			return vars{"shipment": shipment.GetName()}
@@ -126,7 +132,7 @@ func forgeFinoOS(
 	t *testing.T, w *world, c *client, consent *consentv1.Consent,
 ) (func(token string) map[string]int, func()) {
 	w.finoOS().SetCallbacks(finoos.Callbacks{Mode: finoos.CallbacksNever})
-	shipment := must(c.Documents.CreateShipment(t.Context(), newShipment("Notariat Nord", documentsv1.Shipment_FAX)))(t)
+	shipment := must(c.Documents.CreateShipment(t.Context(), newShipment("Notariat Nord", documentsv1.Channel_FAX)))(t)
 	id := strings.TrimPrefix(shipment.GetName(), "shipments/")
 	return func(token string) map[string]int {
 			at := w.public.URL + "/callbacks/"

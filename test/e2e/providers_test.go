@@ -13,7 +13,7 @@ type provider struct {
 	// alone is a client that may do everything, for a tenant of the same name that has this provider alone.
 	alone string
 	// origin is where its consents' histories come from.
-	origin consentv1.Consent_Origin
+	origin consentv1.ConsentOrigin_Value
 	// setups are states from which cases begin that only this provider can be brought into, or is in a way of its own.
 	// They stand before those of all providers. Optional.
 	setups map[string]setup

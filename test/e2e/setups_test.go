@@ -16,6 +16,7 @@ import (
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/test/worldtest"
 )
@@ -29,10 +30,10 @@ func newConsent(w *world, provider string) *consentv1.CreateConsentRequest {
 	request := &consentv1.CreateConsentRequest{
 		Consent: &consentv1.Consent{
 			Provider: provider, Market: worldtest.Of(provider).Market, RedirectUris: &consentv1.Consent_RedirectUris{
-				Success: w.app.back("success", visit), Error: w.app.back("error", visit),
-				Exit: w.app.back("exit", visit),
+				Success: optional.Of(w.app.back("success", visit)), Error: optional.Of(w.app.back("error", visit)),
+				Exit: optional.Of(w.app.back("exit", visit)),
 			},
-			Reference: visit,
+			Reference: optional.Of(visit),
 		},
 		RequestId: uuid.NewString(),
 	}
@@ -78,11 +79,19 @@ var setups = map[string]setup{
 		customer := w.createCustomer(t, c, customerv1.Customer_PERSON)
 		return vars{"customer": customer.GetName(), "customerReference": customer.GetReference()}
 	},
+	// a customer who was deleted
+	"deleted": func(t *testing.T, w *world, c *client, _ string) vars {
+		customer := w.createCustomer(t, c, customerv1.Customer_PERSON)
+		receipt := must(c.Customers.DeleteCustomer(t.Context(), &customerv1.DeleteCustomerRequest{
+			Name: customer.GetName(),
+		}))(t)
+		return vars{"customer": customer.GetName(), "receipt": receipt.GetName()}
+	},
 	// the same, with the product IMPORT
 	"importer": func(t *testing.T, w *world, c *client, _ string) vars {
 		return vars{
 			"customer": w.createCustomer(
-				t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT,
+				t, c, customerv1.Customer_PERSON, customerv1.Product_BANKING, customerv1.Product_IMPORT,
 			).GetName(),
 		}
 	},
@@ -97,8 +106,8 @@ var setups = map[string]setup{
 	// the same, of a company with the product PAYMENT_PARTNER_ANALYSIS
 	"company": func(t *testing.T, w *world, c *client, provider string) vars {
 		company := w.createCustomer(
-			t, c, customerv1.Customer_COMPANY, customerv1.Customer_BANKING,
-			customerv1.Customer_PAYMENT_PARTNER_ANALYSIS,
+			t, c, customerv1.Customer_COMPANY, customerv1.Product_BANKING,
+			customerv1.Product_PAYMENT_PARTNER_ANALYSIS,
 		)
 		return withAccount(t, c, w.authorized(t, c, provider, ofCustomer(company)))
 	},
@@ -112,7 +121,7 @@ var setups = map[string]setup{
 	// a consent for data that the caller brought along
 	"imported": func(t *testing.T, w *world, c *client, _ string) vars {
 		customer := w.createCustomer(
-			t, c, customerv1.Customer_PERSON, customerv1.Customer_BANKING, customerv1.Customer_IMPORT,
+			t, c, customerv1.Customer_PERSON, customerv1.Product_BANKING, customerv1.Product_IMPORT,
 		)
 		imported := must(c.Banking.ImportConnections(t.Context(), importRequest(customer.GetName())))(t)
 		return withAccount(t, c, imported.GetConsent())
@@ -136,11 +145,11 @@ func (w *world) createConsent(t *testing.T, c *client, provider string, changes 
 
 // createCustomer makes a customer.
 func (w *world) createCustomer(
-	t *testing.T, c *client, kind customerv1.Customer_Type, products ...customerv1.Customer_Product,
+	t *testing.T, c *client, kind customerv1.Customer_Type, products ...customerv1.Product_Value,
 ) *customerv1.Customer {
 	t.Helper()
 	return must(c.Customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
-		Customer: &customerv1.Customer{Type: kind, Reference: uuid.NewString(), Products: products},
+		Customer: &customerv1.Customer{Type: kind, Reference: optional.Of(uuid.NewString()), Products: products},
 	}))(t)
 }
 
@@ -204,7 +213,8 @@ func ready(t *testing.T, c *client, name string) *consentv1.Consent {
 	var consent *consentv1.Consent
 	eventually(t, "the data of "+name+" to be ready", func() bool {
 		consent = refresh(t, c, name)
-		return consent.GetDataStage() == consentv1.Consent_READY && consent.GetStatus() == consentv1.Consent_AUTHORIZED
+		return consent.GetDataStage() == consentv1.DataStage_READY &&
+			consent.GetStatus() == consentv1.Consent_AUTHORIZED
 	})
 	return consent
 }
@@ -214,33 +224,56 @@ func importRequest(customer string) *bankingv1.ImportConnectionsRequest {
 	euros := func(value string) *typev1.Money { return &typev1.Money{Value: value, CurrencyCode: "EUR"} }
 	return &bankingv1.ImportConnectionsRequest{
 		Name: customer, Mode: bankingv1.ImportConnectionsRequest_REPLACE, RequestId: uuid.NewString(),
-		Connections: []*bankingv1.ImportedConnection{{
-			Id:   "login-1",
-			Bank: &consentv1.Connection_Bank{DisplayName: "Brought Bank", BankCode: "10020000", Bic: "FINODEKS"},
-			Accounts: []*bankingv1.ImportedAccount{{
-				Id: "account-1", Iban: "DE84100200007791587578", DisplayName: "Giro", OwnerName: "Brigitte Bringer",
-				Type:    bankingv1.Account_CURRENT,
-				Balance: euros("12345678901234.56"),
-				Transactions: []*bankingv1.ImportedTransaction{
-					{Id: "t-1", Transaction: &bankingv1.Transaction{
-						Amount: euros("-24.99"), BookingDate: "2026-03-29", RemittanceInformation: "Shoes",
-					}},
-					{Id: "t-2", Transaction: &bankingv1.Transaction{
-						Amount: euros("0.10"), BookingDate: "2026-03-30", RemittanceInformation: "Interest",
-					}},
+		Connections: []*bankingv1.ImportedConnection{
+			{
+				Id: "login-1",
+				Bank: &consentv1.Connection_Bank{
+					DisplayName: optional.Of("Brought Bank"),
+					BankCode:    optional.Of("10020000"),
+					Bic:         optional.Of("FINODEKS"),
 				},
-			}},
-		}},
+				Accounts: []*bankingv1.ImportedAccount{
+					{
+						Id:          "account-1",
+						Iban:        optional.Of("DE84100200007791587578"),
+						DisplayName: optional.Of("Giro"),
+						OwnerName:   optional.Of("Brigitte Bringer"),
+						Type:        bankingv1.Account_CURRENT,
+						Balance:     euros("12345678901234.56"),
+						Transactions: []*bankingv1.ImportedTransaction{
+							{Id: "t-1", Transaction: &bankingv1.Transaction{
+								Amount: euros(
+									"-24.99",
+								),
+								BookingDate:           optional.Of("2026-03-29"),
+								RemittanceInformation: optional.Of("Shoes"),
+							}},
+							{Id: "t-2", Transaction: &bankingv1.Transaction{
+								Amount: euros(
+									"0.10",
+								),
+								BookingDate:           optional.Of("2026-03-30"),
+								RemittanceInformation: optional.Of("Interest"),
+							}},
+						},
+					},
+				},
+			},
+		},
 	}
 }
 
 // newShipment is a request to send pdf. A recipient with "fail" in the name gets nothing.
-func newShipment(recipient string, channel documentsv1.Shipment_Channel) *documentsv1.CreateShipmentRequest {
+func newShipment(recipient string, channel documentsv1.Channel_Value) *documentsv1.CreateShipmentRequest {
 	return &documentsv1.CreateShipmentRequest{
 		Shipment: &documentsv1.Shipment{
 			Channel: channel, Recipient: recipient, Subject: "Contract", Pdf: pdf,
 			Address: &documentsv1.Shipment_Address{
-				Street: "Hafenstraße", HouseNumber: "7", Postcode: "20095", City: "Hamburg", CountryCode: "DE",
+				Street:      optional.Of("Hafenstraße"),
+				HouseNumber: optional.Of("7"),
+				Postcode:    optional.Of("20095"),
+				City:        "Hamburg",
+				CountryCode: "DE",
 			},
 		},
 		RequestId: uuid.NewString(),

@@ -151,7 +151,7 @@ func TestDataIsCollectedForAWhile(t *testing.T) {
 	consent := w.createConsent(t, c, played.ID)
 	w.approve(t, c, consent)
 	got := refresh(t, c, consent.GetName())
-	if got.GetStatus() != consentv1.Consent_AUTHORIZED || got.GetDataStage() != consentv1.Consent_FETCHING {
+	if got.GetStatus() != consentv1.Consent_AUTHORIZED || got.GetDataStage() != consentv1.DataStage_FETCHING {
 		t.Errorf("approved, the consent is %s, its data %s", got.GetStatus(), got.GetDataStage())
 	}
 	_, err := listAccounts(t, c, consent.GetName())
@@ -161,7 +161,7 @@ func TestDataIsCollectedForAWhile(t *testing.T) {
 		t.Errorf("a while later there are %d accounts: %v", len(accounts), err)
 	}
 	got = refresh(t, c, consent.GetName())
-	if got.GetDataStage() != consentv1.Consent_READY {
+	if got.GetDataStage() != consentv1.DataStage_READY {
 		t.Errorf("a while later the data is %s", got.GetDataStage())
 	}
 }
@@ -256,7 +256,7 @@ func TestReadsWithoutTheCustomer(t *testing.T) {
 	w.follow(t, location)
 	eventually(t, "the data, without anybody asking", func() bool {
 		got := must(c.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent.GetName()}))(t)
-		return got.GetDataStage() == consentv1.Consent_READY
+		return got.GetDataStage() == consentv1.DataStage_READY
 	})
 	reads := func() (n int) {
 		for _, call := range w.core(played.ID).Calls.Of(played.OpGetConsent) {

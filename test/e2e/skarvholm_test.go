@@ -15,7 +15,7 @@ import (
 // Skarvholm is the provider that docs/adding-a-provider.md adds.
 var _ = providers.Add(played.ID, provider{
 	alone:  "norwegian",
-	origin: consentv1.Consent_NATIVE,
+	origin: consentv1.ConsentOrigin_NATIVE,
 	setups: map[string]setup{
 		// a consent that the customer refused
 		"rejected": func(t *testing.T, w *world, c *client, provider string) vars {

@@ -13,6 +13,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/store"
@@ -117,7 +118,7 @@ func (w *world) fill(t *testing.T, consents int) {
 					Tenant: "default", ID: id, CustomerID: "c", Provider: provider, Market: market,
 					Resource: &consentv1.Consent{
 						Name: "consents/" + id, Provider: "providers/" + provider, Market: market,
-						Status: consentv1.Consent_REVOKED, Reference: strings.Repeat("r", 100),
+						Status: consentv1.Consent_REVOKED, Reference: optional.Of(strings.Repeat("r", 100)),
 					},
 				}); err != nil {
 					return err

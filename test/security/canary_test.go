@@ -255,13 +255,14 @@ func bankData(t *testing.T, s *worldtest.Stubs, v victim) (needles []needle) {
 		}))(t)
 		seen := map[string]bool{}
 		for len(seen) < 40 {
-			tx, err := stream.Recv()
+			message, err := stream.Recv()
 			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
+			tx := message.GetTransaction()
 			for _, text := range []string{
 				tx.GetRemittanceInformation(), tx.GetCounterparty().GetName(), tx.GetCounterparty().GetIban(),
 			} {

@@ -27,6 +27,7 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/store"
@@ -54,7 +55,7 @@ func TestCopiedDatabase(t *testing.T) {
 	reference := "customer-canary-" + uuid.NewString()
 	see("a customer's reference", reference)
 	customer := must(s.Customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
-		Customer:  &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: reference},
+		Customer:  &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: optional.Of(reference)},
 		RequestId: uuid.NewString(),
 	}))(t)
 	requests := map[string]*consentv1.CreateConsentRequest{} // by the consent's name
@@ -62,10 +63,11 @@ func TestCopiedDatabase(t *testing.T) {
 		mark := "canary-" + uuid.NewString()
 		request := &consentv1.CreateConsentRequest{
 			Consent: &consentv1.Consent{
-				Provider: provider, Market: worldtest.Of(provider).Market, Reference: "reference-" + mark,
+				Provider: provider, Market: worldtest.Of(provider).Market, Reference: optional.Of("reference-" + mark),
 				RedirectUris: &consentv1.Consent_RedirectUris{
-					Success: "https://app.example.com/ok-" + mark, Error: "https://app.example.com/bad-" + mark,
-					Exit: "https://app.example.com/out-" + mark,
+					Success: optional.Of("https://app.example.com/ok-" + mark),
+					Error:   optional.Of("https://app.example.com/bad-" + mark),
+					Exit:    optional.Of("https://app.example.com/out-" + mark),
 				},
 			},
 			RequestId: uuid.NewString(),
@@ -99,9 +101,13 @@ func TestCopiedDatabase(t *testing.T) {
 	for _, owner := range []string{customer.GetName(), ""} {
 		mark := "Canary " + uuid.NewString()
 		request := letter("Recipient "+mark, []byte("%PDF-1.4 "+mark))
-		request.Shipment.Customer, request.Shipment.Subject = owner, "Subject "+mark
+		request.Shipment.Customer, request.Shipment.Subject = optional.Of(owner), "Subject "+mark
 		request.Shipment.Address = &documentsv1.Shipment_Address{
-			Street: "Street " + mark, HouseNumber: "7", Postcode: "20095", City: "City " + mark, CountryCode: "DE",
+			Street:      optional.Of("Street " + mark),
+			HouseNumber: optional.Of("7"),
+			Postcode:    optional.Of("20095"),
+			City:        "City " + mark,
+			CountryCode: "DE",
 		}
 		delivered(t, s, must(s.Documents.CreateShipment(t.Context(), request))(t))
 		address := request.GetShipment().GetAddress()

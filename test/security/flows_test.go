@@ -9,6 +9,7 @@ import (
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
 	"kontor.dev/kontor/test/worldtest"
@@ -19,10 +20,10 @@ func ask(t *testing.T, s *worldtest.Stubs, provider string, psu *consentv1.Psu) 
 	t.Helper()
 	request := &consentv1.CreateConsentRequest{
 		Consent: &consentv1.Consent{
-			Provider: provider, Market: worldtest.Of(provider).Market, Reference: uuid.NewString(),
+			Provider: provider, Market: worldtest.Of(provider).Market, Reference: optional.Of(uuid.NewString()),
 			RedirectUris: &consentv1.Consent_RedirectUris{
-				Success: "https://app.example.com/ok", Error: "https://app.example.com/bad",
-				Exit: "https://app.example.com/out",
+				Success: optional.Of("https://app.example.com/ok"), Error: optional.Of("https://app.example.com/bad"),
+				Exit: optional.Of("https://app.example.com/out"),
 			},
 		},
 		RequestId: uuid.NewString(),
@@ -49,7 +50,8 @@ func approve(t *testing.T, s *worldtest.Stubs, r *sandboxes.Running, consent *co
 		consent = must(s.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{
 			Name: consent.GetName(), Refresh: true,
 		}))(t)
-		return consent.GetDataStage() == consentv1.Consent_READY && consent.GetStatus() == consentv1.Consent_AUTHORIZED
+		return consent.GetDataStage() == consentv1.DataStage_READY &&
+			consent.GetStatus() == consentv1.Consent_AUTHORIZED
 	})
 	return consent
 }
@@ -86,9 +88,13 @@ func post(t *testing.T, address, body string) int {
 func letter(recipient string, pdf []byte) *documentsv1.CreateShipmentRequest {
 	return &documentsv1.CreateShipmentRequest{
 		Shipment: &documentsv1.Shipment{
-			Channel: documentsv1.Shipment_LETTER, Recipient: recipient, Subject: "Contract", Pdf: pdf,
+			Channel: documentsv1.Channel_LETTER, Recipient: recipient, Subject: "Contract", Pdf: pdf,
 			Address: &documentsv1.Shipment_Address{
-				Street: "Hafenstraße", HouseNumber: "7", Postcode: "20095", City: "Hamburg", CountryCode: "DE",
+				Street:      optional.Of("Hafenstraße"),
+				HouseNumber: optional.Of("7"),
+				Postcode:    optional.Of("20095"),
+				City:        "Hamburg",
+				CountryCode: "DE",
 			},
 		},
 		RequestId: uuid.NewString(),

@@ -19,6 +19,7 @@ import (
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -37,6 +38,10 @@ func (n names) absent() names {
 			none[kind] = customer
 		case "Shipment":
 			none[kind] = "shipments/" + uuid.Must(uuid.NewV7()).String()
+		case "DeletionReceipt":
+			none[kind] = "deletionReceipts/" + uuid.Must(uuid.NewV7()).String()
+		case "ProviderUser":
+			none[kind] = n["Provider"] + "/users/0123456789abcdef01234567"
 		case "PartnerBank":
 			none[kind] = "partnerBanks/0123456789abcdef01234567"
 		case "Provider":
@@ -131,12 +136,18 @@ func newVictim(t *testing.T, w *world, s *worldtest.Stubs, tag string) victim {
 		},
 	}))(t)
 	customer := must(s.Customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
-		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: "reference-of-" + tag},
+		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON, Reference: optional.Of("reference-of-" + tag)},
 	}))(t)
 	request := letter("Recipient of "+tag, []byte("%PDF-1.4\n"))
-	request.Shipment.Customer = customer.GetName()
+	request.Shipment.Customer = optional.Of(customer.GetName())
 	shipment := delivered(t, s, must(s.Documents.CreateShipment(t.Context(), request))(t))
-	mark("of "+tag, "reference-of-"+tag, id(bank.GetName()), id(customer.GetName()), id(shipment.GetName()))
+	goner := must(s.Customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{
+		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON},
+	}))(t)
+	receipt := must(s.Customers.DeleteCustomer(t.Context(), &customerv1.DeleteCustomerRequest{
+		Name: goner.GetName(),
+	}))(t)
+	mark("of "+tag, "reference-of-"+tag, id(goner.GetName()), id(bank.GetName()), id(customer.GetName()), id(shipment.GetName()))
 	for _, provider := range worldtest.Providers() {
 		consent := approve(t, s, w.ours, ask(t, s, provider, person()))
 		account := accounts(t, s, consent)[0]
@@ -146,7 +157,9 @@ func newVictim(t *testing.T, w *world, s *worldtest.Stubs, tag string) victim {
 			"Insights":               consent.GetName() + "/insights",
 			"PaymentPartnerAnalysis": consent.GetName() + "/paymentPartnerAnalysis",
 			"Shipment":               shipment.GetName(), "PartnerBank": bank.GetName(),
-			"Provider": "providers/" + provider,
+			"DeletionReceipt": receipt.GetName(),
+			"Provider":        "providers/" + provider,
+			"ProviderUser":    "providers/" + provider + "/users/" + consent.GetProviderReference(),
 		}
 		mark(
 			id(consent.GetName()), consent.GetReference(), consent.GetProviderReference(), id(consent.GetCustomer()),

@@ -6,6 +6,7 @@ import (
 	"regexp"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/test/example/played"
 )
@@ -52,8 +53,12 @@ var _ = Register(Provider{
 	Probe: func(ctx context.Context, s *Stubs) error {
 		const back = "https://app.example.com/back"
 		_, err := s.Consents.CreateConsent(ctx, &consentv1.CreateConsentRequest{Consent: &consentv1.Consent{
-			Provider:     "providers/" + played.ID,
-			RedirectUris: &consentv1.Consent_RedirectUris{Success: back, Error: back, Exit: back},
+			Provider: "providers/" + played.ID,
+			RedirectUris: &consentv1.Consent_RedirectUris{
+				Success: optional.Of(back),
+				Error:   optional.Of(back),
+				Exit:    optional.Of(back),
+			},
 		}})
 		return err
 	},

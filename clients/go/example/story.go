@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -15,6 +14,7 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/optional"
 )
 
 // pageSize is small, so that there are several pages of transactions. Leave it out, and a page holds 100.
@@ -93,7 +93,7 @@ func (c *client) createConsent(ctx context.Context) (*consentv1.Consent, error) 
 		Consent: &consentv1.Consent{
 			Provider:  "fimento",
 			Market:    "SE",
-			Reference: "loan-application-1",
+			Reference: optional.Of("loan-application-1"),
 		},
 		Psu: &consentv1.Psu{NationalId: "199503096316"},
 		// Kept with the application, it makes a repeated call harmless: the answer is the same consent.
@@ -126,7 +126,7 @@ func (c *client) follow(ctx context.Context, o *outcome, token string) error {
 			if event.GetType() == consentv1.ConsentEvent_FETCH_STARTED {
 				break
 			}
-			if consent.GetDataStage() == consentv1.Consent_READY {
+			if consent.GetDataStage() == consentv1.DataStage_READY {
 				return nil
 			}
 		}
@@ -200,15 +200,18 @@ func (c *client) stream(ctx context.Context, o *outcome) error {
 		return err
 	}
 	for {
-		transaction, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+		message, err := stream.Recv()
 		if err != nil {
-			return err
+			return err // a stream that ends without END is not whole
 		}
-		if err := o.streamed.add(transaction.GetAmount()); err != nil {
-			return err
+		switch message.GetKind() {
+		case bankingv1.StreamTransactionsResponse_TRANSACTION:
+			if err := o.streamed.add(message.GetTransaction().GetAmount()); err != nil {
+				return err
+			}
+		case bankingv1.StreamTransactionsResponse_END:
+			return nil
+		default: // a heartbeat, or what a later version sends
 		}
 	}
 }

@@ -88,7 +88,7 @@ func checkEvents(t *testing.T, o *outcome) {
 	if count := o.consent.GetEventCount(); int(count) != len(o.events) {
 		t.Errorf("the consent has %d events, but the watch showed %d", count, len(o.events))
 	}
-	if o.consent.GetStatus() != consentv1.Consent_AUTHORIZED || o.consent.GetDataStage() != consentv1.Consent_READY {
+	if o.consent.GetStatus() != consentv1.Consent_AUTHORIZED || o.consent.GetDataStage() != consentv1.DataStage_READY {
 		t.Errorf("the consent ended as %s, %s", o.consent.GetStatus(), o.consent.GetDataStage())
 	}
 }

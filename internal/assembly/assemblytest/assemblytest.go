@@ -15,6 +15,7 @@ import (
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -229,8 +230,9 @@ func (p *Gateway) CreateAt(t *testing.T, provider string) *store.Consent {
 		Consent: &consentv1.Consent{
 			Provider: provider, Market: "SE",
 			RedirectUris: &consentv1.Consent_RedirectUris{
-				Success: "https://app.example.com/done", Error: "https://app.example.com/failed",
-				Exit: "https://app.example.com/left",
+				Success: optional.Of("https://app.example.com/done"),
+				Error:   optional.Of("https://app.example.com/failed"),
+				Exit:    optional.Of("https://app.example.com/left"),
 			},
 		},
 		Psu: &consentv1.Psu{NationalId: "199503096316"},

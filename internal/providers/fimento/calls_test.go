@@ -14,6 +14,7 @@ import (
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -24,14 +25,14 @@ var (
 
 func newConsent() providers.NewConsent {
 	return providers.NewConsent{
-		Market: "SE", PartnerBank: "bank-1", DataCollection: consentv1.Consent_BANK_ACCOUNT_VERIFICATION,
+		Market: "SE", PartnerBank: "bank-1", DataCollection: consentv1.DataCollection_BANK_ACCOUNT_VERIFICATION,
 		IdempotencyKey: "key-1",
 		Psu: &consentv1.Psu{
 			NationalId: "199503096316", CompanyId: "5569876542", FirstName: "Elin", LastName: "Sandström",
 			PsuType: "business",
 		},
 		BrokerBanks: []*consentv1.Consent_BrokerBank{
-			{Name: "A & B", Id: "b1", LogoUri: "www.logo.example/a.png"}, {Name: "C"},
+			{Name: "A & B", Id: optional.Of("b1"), LogoUri: optional.Of("www.logo.example/a.png")}, {Name: "C"},
 		},
 		Redirects: providers.Redirects{
 			Success: "https://kontor.example/s", Error: "https://kontor.example/e", Exit: "https://kontor.example/x",

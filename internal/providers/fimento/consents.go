@@ -111,7 +111,7 @@ func processBody(consent providers.NewConsent) wireNewProcess {
 		RedirectURL:          consent.Redirects.Success,
 		PsuType:              consent.Psu.GetPsuType(),
 	}
-	if consent.DataCollection == consentv1.Consent_BANK_ACCOUNT_VERIFICATION {
+	if consent.DataCollection == consentv1.DataCollection_BANK_ACCOUNT_VERIFICATION {
 		body.DataCollectionType = "bank-account-verification"
 	}
 	for _, bank := range consent.BrokerBanks {

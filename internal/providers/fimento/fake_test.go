@@ -39,8 +39,8 @@ type field struct {
 }
 
 var (
-	needed   = field{required: true, kind: "string"}
-	optional = field{kind: "string"}
+	needed  = field{required: true, kind: "string"}
+	anyText = field{kind: "string"}
 )
 
 // documented is one row of the contract.
@@ -53,7 +53,7 @@ type documented struct {
 	answer                  string
 }
 
-var partnerBankBody = map[string]field{"name": needed, "isBroker": {kind: "boolean"}, "logoUrl": optional}
+var partnerBankBody = map[string]field{"name": needed, "isBroker": {kind: "boolean"}, "logoUrl": anyText}
 
 var contract = []documented{
 	{
@@ -81,8 +81,8 @@ var contract = []documented{
 				required: true, kind: "string",
 				enum: []string{"transaction-categorisation", "bank-account-verification"},
 			},
-			"socialSecurityNumber": optional, "companyId": optional, "firstName": optional, "lastName": optional,
-			"redirectUrl": optional, "psuType": optional,
+			"socialSecurityNumber": anyText, "companyId": anyText, "firstName": anyText, "lastName": anyText,
+			"redirectUrl": anyText, "psuType": anyText,
 			"brokerBanks": {kind: "array"},
 		},
 		answer: withLink(sampleProcess),

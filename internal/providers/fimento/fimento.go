@@ -130,7 +130,7 @@ func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provid
 		Markets:         markets,
 		Capabilities:    capabilities(),
 		Operations:      table.List(),
-		ConsentOrigin:   consentv1.Consent_NATIVE,
+		ConsentOrigin:   consentv1.ConsentOrigin_NATIVE,
 		RepeatsConsents: true, // by its idempotency-key
 		Callbacks:       providers.Callbacks{Webhook: webhook},
 		Session:         a,

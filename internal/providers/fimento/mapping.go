@@ -19,6 +19,7 @@ import (
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/psu"
 )
@@ -74,7 +75,7 @@ func reportOf(process *wireProcess, received time.Time) providers.ConsentState {
 		found = append(found, statusesOf("bank/"+id, providers.Observation{
 			ConnectionID: id,
 			Bank: &consentv1.Connection_Bank{
-				DisplayName: string(bank.CustomerBank.Name), CountryCode: string(bank.CustomerBank.Country),
+				DisplayName: told(bank.CustomerBank.Name), CountryCode: told(bank.CustomerBank.Country),
 			},
 		}, bank.Status, received)...)
 	}
@@ -174,10 +175,12 @@ func statusesOf(
 		}
 		if o.Type == consentv1.ConsentEvent_AUTHORIZATION_FAILED {
 			o.Error = &errorv1.Error{
-				Reason: errorv1.Error_AUTHORIZATION_FAILED, Message: authFailed, ProviderCode: o.ProviderCode,
+				Reason:       errorv1.Error_AUTHORIZATION_FAILED,
+				Message:      optional.Of(authFailed),
+				ProviderCode: optional.Of(o.ProviderCode),
 			}
 			if status.explained() {
-				o.Error.Message = authFailedExplained
+				o.Error.Message = optional.Of(authFailedExplained)
 			}
 		}
 		found = append(found, o)
@@ -283,16 +286,16 @@ func accountsOf(listed []wireAccount, market providers.Market) []providers.Accou
 		}
 		seen[whole] = true
 		account := &bankingv1.Account{
-			DisplayName:  string(w.Name),
+			DisplayName:  told(w.Name),
 			Type:         accountTypeOf(string(w.Type)),
-			ProviderType: string(w.Type),
-			CurrencyCode: market.CurrencyCode,
+			ProviderType: told(w.Type),
+			CurrencyCode: optional.Of(market.CurrencyCode),
 			Balance:      w.Balance.money(market),
 		}
 		if isIBAN(id) {
-			account.Iban = string(w.AccountNumber)
+			account.Iban = told(w.AccountNumber)
 		} else {
-			account.AccountNumber = string(w.AccountNumber)
+			account.AccountNumber = told(w.AccountNumber)
 		}
 		if id == "" || taken[id] {
 			id = whole
@@ -407,10 +410,10 @@ func transactionOf(t wireTransaction, market providers.Market) providers.Transac
 		Transaction: &bankingv1.Transaction{
 			Status:                bankingv1.Transaction_BOOKED,
 			Amount:                t.Amount.money(market),
-			BookingDate:           dateOf(t.Date, market),
-			RemittanceInformation: string(t.Description),
-			Category:              providers.CategoryOf(string(t.Category)),
-			ProviderCategory:      string(t.Category),
+			BookingDate:           optional.Of(dateOf(t.Date, market)),
+			RemittanceInformation: told(t.Description),
+			Category:              optional.Of(providers.CategoryOf(string(t.Category))),
+			ProviderCategory:      told(t.Category),
 		},
 	}
 }
@@ -418,7 +421,7 @@ func transactionOf(t wireTransaction, market providers.Market) providers.Transac
 // insightsOf maps the insights, without the accounts, which stand beside them.
 func insightsOf(i wireInsights, found []providers.Account, market providers.Market) (*insightsv1.Insights, error) {
 	insights := &insightsv1.Insights{
-		Origin:        insightsv1.Insights_NATIVE,
+		Origin:        insightsv1.InsightsOrigin_NATIVE,
 		StartTime:     timestampOf(i.FetchedAtInterval.Min),
 		EndTime:       timestampOf(i.FetchedAtInterval.Max),
 		TotalBalances: totalBalancesOf(found, market),
@@ -453,7 +456,7 @@ func timestampOf(i instant) *timestamppb.Timestamp {
 // movementOf maps one point of the graph. Its date is a free string: what is no date passes as it is.
 func movementOf(m wireMovement, market providers.Market) *insightsv1.Insights_Movement {
 	mapped := &insightsv1.Insights_Movement{
-		Date:    cmp.Or(dateOf(m.Date, market), string(m.Date)),
+		Date:    optional.Of(cmp.Or(dateOf(m.Date, market), string(m.Date))),
 		Balance: m.Info.Balance.money(market),
 		Income:  m.Info.PositiveSum.money(market),
 		Expense: m.Info.NegativeSum.outflow().money(market),
@@ -470,10 +473,10 @@ func movementOf(m wireMovement, market providers.Market) *insightsv1.Insights_Mo
 
 func entryOf(e wireEntry, market providers.Market) *insightsv1.Insights_Entry {
 	return &insightsv1.Insights_Entry{
-		RemittanceInformation: string(e.Description),
+		RemittanceInformation: told(e.Description),
 		Amount:                e.Amount.money(market),
-		Category:              providers.CategoryOf(string(e.Category)),
-		ProviderCategory:      string(e.Category),
+		Category:              optional.Of(providers.CategoryOf(string(e.Category))),
+		ProviderCategory:      told(e.Category),
 	}
 }
 
@@ -504,7 +507,7 @@ func categoriesOf(movements []*insightsv1.Insights_Movement,
 	rows := make([]*insightsv1.Insights_CategorySum, 0, len(sums))
 	for label, s := range sums {
 		rows = append(rows, &insightsv1.Insights_CategorySum{
-			Category: providers.CategoryOf(label), ProviderCategory: label, TransactionCount: s.count,
+			Category: providers.CategoryOf(label), ProviderCategory: optional.Of(label), TransactionCount: s.count,
 			Income: s.income.Money(market.CurrencyCode), Expense: s.expense.Money(market.CurrencyCode),
 		})
 	}
@@ -535,3 +538,6 @@ func decimal(amount *typev1.Money) money.Decimal {
 	d, _ := money.Parse(amount.GetValue())
 	return d
 }
+
+// told gives a text for an optional field: absent when Fimento does not tell it.
+func told[T ~string](t T) *string { return optional.Of(string(t)) }

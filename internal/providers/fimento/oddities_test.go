@@ -17,6 +17,7 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -170,8 +171,8 @@ func TestWithdrawalsWithoutATimeEndTheConsent(t *testing.T) {
 			state := read(t, report)
 			for range 2 { // told again, it stays so
 				history = append(history, consent.Observe(history, *state, received)...)
-				got := consent.Derive(consentv1.Consent_TRANSACTION_CATEGORISATION, history)
-				if got.Status != consentv1.Consent_REVOKED || got.DataStage != consentv1.Consent_NOT_STARTED {
+				got := consent.Derive(consentv1.DataCollection_TRANSACTION_CATEGORISATION, history)
+				if got.Status != consentv1.Consent_REVOKED || got.DataStage != consentv1.DataStage_NOT_STARTED {
 					t.Errorf("withdrawn by %s, time %s: %s, %s", spelling, name, got.Status, got.DataStage)
 				}
 			}
@@ -196,7 +197,7 @@ func (f *fimentoFlow) reads(members string, want consentv1.Consent_Status) {
 	f.t.Helper()
 	added, stated := consent.Follow(f.events, f.stated, *read(f.t, members), f.received)
 	f.events, f.stated = append(f.events, added...), stated
-	got := consent.Derive(consentv1.Consent_BANK_ACCOUNT_VERIFICATION, f.events).Status
+	got := consent.Derive(consentv1.DataCollection_BANK_ACCOUNT_VERIFICATION, f.events).Status
 	if got != want {
 		f.t.Errorf("%s: %s, want %s", members, got, want)
 	}
@@ -287,11 +288,19 @@ func TestOddity3OneListOfBanks(t *testing.T) {
 		wantKeys(t, members, want...)
 	}
 	got := stateOf(t, `"customerBankConsent": [`+one+`]`)
-	want := []providers.Observation{{
-		Key: first, Type: consentv1.ConsentEvent_BANK_SELECTED, ConnectionID: "f1|Nordfjäll Bank|SE",
-		ProviderCode: "bankAddedNotCompletedAuthFlow",
-		Bank:         &consentv1.Connection_Bank{DisplayName: "Nordfjäll Bank", CountryCode: "SE"}, Time: noon,
-	}}
+	want := []providers.Observation{
+		{
+			Key:          first,
+			Type:         consentv1.ConsentEvent_BANK_SELECTED,
+			ConnectionID: "f1|Nordfjäll Bank|SE",
+			ProviderCode: "bankAddedNotCompletedAuthFlow",
+			Bank: &consentv1.Connection_Bank{
+				DisplayName: optional.Of("Nordfjäll Bank"),
+				CountryCode: optional.Of("SE"),
+			},
+			Time: noon,
+		},
+	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
@@ -357,8 +366,9 @@ func TestOddity5Errors(t *testing.T) {
 			continue
 		}
 		want := &errorv1.Error{
-			Reason: errorv1.Error_AUTHORIZATION_FAILED, Message: "The customer's authentication at the bank failed.",
-			ProviderCode: code,
+			Reason:       errorv1.Error_AUTHORIZATION_FAILED,
+			Message:      optional.Of("The customer's authentication at the bank failed."),
+			ProviderCode: optional.Of(code),
 		}
 		if got[0].Type != consentv1.ConsentEvent_AUTHORIZATION_FAILED || got[0].ProviderCode != code ||
 			!got[0].Time.Equal(noon) {
@@ -380,8 +390,8 @@ func TestOddity5Errors(t *testing.T) {
 		got := stateOf(t,
 			`"consentFlowStatus": [`+failure("authError", `, "isError": true, "errorMessage": `+message)+`]`)
 		if strings.Contains(fmt.Sprintf("%+v", got),
-			secret) || strings.Contains(got[0].Error.Message, "in its own words") != told {
-			t.Errorf("errorMessage %s became %q", message, got[0].Error.Message)
+			secret) || strings.Contains(got[0].Error.GetMessage(), "in its own words") != told {
+			t.Errorf("errorMessage %s became %q", message, got[0].Error.GetMessage())
 		}
 	}
 
@@ -567,7 +577,7 @@ func TestOddity9Times(t *testing.T) {
 			t.Errorf("%q in Helsinki is %q, want %q", tc.written, got, tc.helsinki)
 		}
 		want := tc.stockholm + tc.movement
-		if got := movementOf(wireMovement{Date: text(tc.written)}, providers.MarketSE).Date; got != want {
+		if got := movementOf(wireMovement{Date: text(tc.written)}, providers.MarketSE).GetDate(); got != want {
 			t.Errorf("%q is the movement's date %q, want %q", tc.written, got, want)
 		}
 	}
@@ -585,8 +595,10 @@ func TestOddity11OpenObjects(t *testing.T) {
 		return insights
 	}
 	same(t,
-		evaluate(t,
-			`, "totalBalance": {"sum": 9007199254740993, "tenth": 0.1, "deep": [{"a": null}]}, "categorisation": [1, "x"], "computationAutomation": {}`),
+		evaluate(
+			t,
+			`, "totalBalance": {"sum": 9007199254740993, "tenth": 0.1, "deep": [{"a": null}]}, "categorisation": [1, "x"], "computationAutomation": {}`,
+		),
 		&insightsv1.Insights{}, `{
 			"origin": "NATIVE",
 			"totalBalance": {"sum": "9007199254740993", "tenth": 0.1, "deep": [{"a": null}]}, "categorisation": {"value": [1, "x"]}, "computationAutomation": {}
@@ -628,7 +640,7 @@ func TestOddity12Amounts(t *testing.T) {
 					t.Errorf("%s became %s", written, amount)
 				}
 			}
-			if accounts[0].Balance.CurrencyCode != currency || accounts[0].CurrencyCode != currency ||
+			if accounts[0].Balance.CurrencyCode != currency || accounts[0].GetCurrencyCode() != currency ||
 				insights.TotalBalances[0].CurrencyCode != currency {
 				t.Errorf("the currency is not %s", currency)
 			}
@@ -678,7 +690,8 @@ func TestInsightsSumsAreExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What stands among the negative leaves the account, whichever sign it has.
-	if first := got.Movements[0]; first.Expense.Value != "-100" || first.Date != "vecka 3" || first.Income != nil ||
+	if first := got.Movements[0]; first.Expense.Value != "-100" || first.GetDate() != "vecka 3" ||
+		first.Income != nil ||
 		first.Balance != nil {
 		t.Errorf("the first movement is %v", first)
 	}
@@ -819,10 +832,10 @@ func TestAccountsAreToldApart(t *testing.T) {
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Error(diff)
 	}
-	if iban := got[2]; iban.Iban != "se45 5000 0000 0583 9825 7466" || iban.AccountNumber != "" {
+	if iban := got[2]; iban.GetIban() != "se45 5000 0000 0583 9825 7466" || iban.GetAccountNumber() != "" {
 		t.Errorf("the IBAN is %v", iban)
 	}
-	if card := got[3]; card.Iban != "" || card.AccountNumber != "**** 1234" || card.Balance != nil {
+	if card := got[3]; card.GetIban() != "" || card.GetAccountNumber() != "**** 1234" || card.Balance != nil {
 		t.Errorf("the card is %v", card)
 	}
 }

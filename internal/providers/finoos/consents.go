@@ -81,7 +81,7 @@ func (a *adapter) connect(ctx context.Context, user string, flow providers.Flow)
 	if err != nil {
 		return nil, err
 	}
-	recurring := flow.Access != consentv1.Consent_ONE_OFF
+	recurring := flow.Access != consentv1.Access_ONE_OFF
 	body.Recurring = &recurring
 	return a.session(ctx, request{Operation: opConnect, Path: ofUser(user), Header: withKnownUserIP(ctx), Body: body})
 }

@@ -137,7 +137,7 @@ func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provid
 		Markets:           []providers.Market{market},
 		Capabilities:      capabilities(),
 		Operations:        table.List(),
-		ConsentOrigin:     consentv1.Consent_SYNTHESISED,
+		ConsentOrigin:     consentv1.ConsentOrigin_SYNTHESISED,
 		OneConsentPerUser: true,
 		RepeatsConsents:   true, // a second session for the same user replaces nothing
 		NeedsRedirects:    true,
@@ -201,5 +201,6 @@ func capabilities() map[providers.Capability]providers.Support {
 		"ListShipments":             shipment,
 		"WatchShipments":            shipment,
 		"ListProviderUsers":         native,
+		"DeleteProviderUser":        native,
 	}
 }

@@ -23,6 +23,7 @@ import (
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/psu"
 	"kontor.dev/kontor/internal/secret"
@@ -35,15 +36,19 @@ var (
 		Error:   "https://kontor.example.com/callbacks/r/1?way=error",
 		Exit:    "https://kontor.example.com/callbacks/r/1?way=exit",
 	}
-	testFlow     = providers.Flow{Access: consentv1.Consent_RECURRING, Redirects: testRedirects}
+	testFlow     = providers.Flow{Access: consentv1.Access_RECURRING, Redirects: testRedirects}
 	testShipment = providers.Shipment{
 		ID: "f976b0ee-d9fb-4327-bdbf-f34ac1938054", CallbackURL: "https://kontor.example.com/callbacks/s/1",
 		Shipment: &documentsv1.Shipment{
-			Channel: documentsv1.Shipment_FAX, Recipient: "Stadtwerke Kassel", Subject: "Kündigung",
+			Channel: documentsv1.Channel_FAX, Recipient: "Stadtwerke Kassel", Subject: "Kündigung",
 			Pdf: []byte("%PDF-1.7 ??>"),
 			Address: &documentsv1.Shipment_Address{
-				Street: "Universitätspl.", HouseNumber: "12", Postcode: "34127", City: "Kassel", CountryCode: "DE",
-				StreetAdditionalInfo: "PO Box 31127",
+				Street:               optional.Of("Universitätspl."),
+				HouseNumber:          optional.Of("12"),
+				Postcode:             optional.Of("34127"),
+				City:                 "Kassel",
+				CountryCode:          "DE",
+				StreetAdditionalInfo: optional.Of("PO Box 31127"),
 			},
 		},
 	}
@@ -52,8 +57,8 @@ var (
 func letter() providers.Shipment {
 	l := testShipment
 	l.Shipment = proto.CloneOf(l.Shipment)
-	l.Channel = documentsv1.Shipment_LETTER
-	l.Address.StreetAdditionalInfo = ""
+	l.Channel = documentsv1.Channel_LETTER
+	l.Address.StreetAdditionalInfo = optional.Of("")
 	return l
 }
 
@@ -101,13 +106,13 @@ var operations = []operation{
 	{
 		name: "add_scope", path: "/users/" + testUser + "/scopes", body: `{"name": "documentShipment"}`,
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
-			return nothing(p.Users.AddProduct(ctx, testUser, customerv1.Customer_DOCUMENT_SHIPMENT))
+			return nothing(p.Users.AddProduct(ctx, testUser, customerv1.Product_DOCUMENT_SHIPMENT))
 		},
 	},
 	{
 		name: "remove_scope", path: "/users/" + testUser + "/scopes/companiesLogo", gone: true,
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
-			return nothing(p.Users.RemoveProduct(ctx, testUser, customerv1.Customer_COMPANY_LOGOS))
+			return nothing(p.Users.RemoveProduct(ctx, testUser, customerv1.Product_COMPANY_LOGOS))
 		},
 	},
 	{
@@ -136,14 +141,16 @@ var operations = []operation{
 		},
 	},
 	{
-		name: "set_logins", path: "/users/" + testUser + "/banking/logins",
+		name: "set_logins",
+		path: "/users/" + testUser + "/banking/logins",
 		body: `{"logins": [{"id": "L1", "bank": {"name": "fino Bank", "bic": "", "bankCode": "", "logo": {"url": "", "type": ""}}, "accounts": []}]}`,
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return nothing(p.Importer.ImportConnections(ctx, testRef, true, oneConnection))
 		},
 	},
 	{
-		name: "update_logins", path: "/users/" + testUser + "/banking/logins",
+		name: "update_logins",
+		path: "/users/" + testUser + "/banking/logins",
 		body: `{"logins": [{"id": "L1", "bank": {"name": "fino Bank", "bic": "", "bankCode": "", "logo": {"url": "", "type": ""}}, "accounts": []}]}`,
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return nothing(p.Importer.ImportConnections(ctx, testRef, false, oneConnection))
@@ -160,7 +167,10 @@ var operations = []operation{
 		want: &providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{{
 			ID: testLogin, Active: true, SyncTime: newClock().now,
 			Bank: &consentv1.Connection_Bank{
-				DisplayName: "fino Bank", Bic: "SUBSDE71", BankCode: "70199901", CountryCode: "DE",
+				DisplayName: optional.Of("fino Bank"),
+				Bic:         optional.Of("SUBSDE71"),
+				BankCode:    optional.Of("70199901"),
+				CountryCode: optional.Of("DE"),
 			},
 		}}, Identity: &psu.Identity{Names: []string{"mais torben"}}},
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
@@ -186,11 +196,18 @@ var operations = []operation{
 		},
 	},
 	{
-		name: "search_company_logos", path: "/companies/logos",
+		name:  "search_company_logos",
+		path:  "/companies/logos",
 		query: url.Values{"exactMatch": {"false"}, "fuzziness": {"2"}},
 		body:  `{"queries": [{"queryID": "1", "name": "E.ON", "domain": "eon.de", "iban": "123", "bic": "PBNKDEFF", "bankCode": "64090100", "creditorID": "DE41EON00000129793"}]}`,
 		want: []*insightsv1.CompanyLogo{
-			{QueryId: "1", Company: "fino", Status: "ok", LogoUri: "https://logos.fino.cloud/fino.png"},
+			{
+				QueryId:      "1",
+				Company:      optional.Of("fino"),
+				Status:       insightsv1.CompanyLogo_OK,
+				ProviderCode: optional.Of("ok"),
+				LogoUri:      optional.Of("https://logos.fino.cloud/fino.png"),
+			},
 		},
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return p.Logos.SearchLogos(ctx,
@@ -203,14 +220,16 @@ var operations = []operation{
 		},
 	},
 	{
-		name: "send_fax", path: "/documentshipment/fax",
+		name: "send_fax",
+		path: "/documentshipment/fax",
 		body: `{"processID": "f976b0ee-d9fb-4327-bdbf-f34ac1938054", "callbackURL": "https://kontor.example.com/callbacks/s/1", "recipient": "Stadtwerke Kassel", "subject": "Kündigung", "pdfContent": "JVBERi0xLjcgPz8+", "address": {"street": "Universitätspl.", "houseNumber": "12", "postcode": "34127", "city": "Kassel", "countryCode": "DE", "streetAdditionalInfo": "PO Box 31127"}}`,
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return nothing(p.Shipments.SendShipment(ctx, testShipment))
 		},
 	},
 	{
-		name: "send_letter", path: "/documentshipment/letter",
+		name: "send_letter",
+		path: "/documentshipment/letter",
 		body: `{"processID": "f976b0ee-d9fb-4327-bdbf-f34ac1938054", "callbackURL": "https://kontor.example.com/callbacks/s/1", "recipient": "Stadtwerke Kassel", "subject": "Kündigung", "pdfContent": "JVBERi0xLjcgPz8+", "address": {"street": "Universitätspl.", "houseNumber": "12", "postcode": "34127", "city": "Kassel", "countryCode": "DE"}}`,
 		do: func(ctx context.Context, p *providers.Provider) (any, error) {
 			return nothing(p.Shipments.SendShipment(ctx, letter()))
@@ -229,17 +248,23 @@ var operations = []operation{
 }
 
 var oneConnection = []*bankingv1.ImportedConnection{
-	{Id: "L1", Bank: &consentv1.Connection_Bank{DisplayName: "fino Bank"}},
+	{Id: "L1", Bank: &consentv1.Connection_Bank{DisplayName: optional.Of("fino Bank")}},
 }
 
 func wantAccount() providers.Account {
 	return providers.Account{
 		ID: testLogin + "/A38253.f837c3ab353", ConnectionID: testLogin,
 		Account: &bankingv1.Account{
-			DisplayName: "Girokonto", OwnerName: "Torben Mais", Iban: "DE64100200007791587578",
-			AccountNumber: "83767594",
-			Type:          bankingv1.Account_CURRENT, ProviderType: "GIRO", CurrencyCode: "EUR",
-			Balance: euro("2004.41"), CreditLine: euro("0"), MonthlySpendingLimit: euro("6000"),
+			DisplayName:          optional.Of("Girokonto"),
+			OwnerName:            optional.Of("Torben Mais"),
+			Iban:                 optional.Of("DE64100200007791587578"),
+			AccountNumber:        optional.Of("83767594"),
+			Type:                 bankingv1.Account_CURRENT,
+			ProviderType:         optional.Of("GIRO"),
+			CurrencyCode:         optional.Of("EUR"),
+			Balance:              euro("2004.41"),
+			CreditLine:           euro("0"),
+			MonthlySpendingLimit: euro("6000"),
 		},
 	}
 }
@@ -491,10 +516,10 @@ func TestAllRedirectsAreDemandedWithoutACall(t *testing.T) {
 func TestAccessBecomesRecurring(t *testing.T) {
 	f := newFake(t)
 	p := f.provider()
-	for access, want := range map[consentv1.Consent_Access]string{
-		consentv1.Consent_ACCESS_UNSPECIFIED: `, "recurring": true}`,
-		consentv1.Consent_RECURRING:          `, "recurring": true}`,
-		consentv1.Consent_ONE_OFF:            `, "recurring": false}`,
+	for access, want := range map[consentv1.Access_Value]string{
+		consentv1.Access_VALUE_UNSPECIFIED: `, "recurring": true}`,
+		consentv1.Access_RECURRING:         `, "recurring": true}`,
+		consentv1.Access_ONE_OFF:           `, "recurring": false}`,
 	} {
 		f.reset()
 		if _, err := p.Links.RenewLink(testContext(), testRef,
@@ -594,11 +619,11 @@ func TestSynchronizeIsDoneOrNeedsASession(t *testing.T) {
 func TestProductsAreScopes(t *testing.T) {
 	f := newFake(t)
 	p := f.provider()
-	products := []customerv1.Customer_Product{
-		customerv1.Customer_BANKING, customerv1.Customer_IMPORT, customerv1.Customer_PAYMENT_PARTNER_ANALYSIS,
-		customerv1.Customer_DOCUMENT_SHIPMENT,
-		customerv1.Customer_COMPANIES, customerv1.Customer_COMPANY_LOGOS, customerv1.Customer_CONTRACTS,
-		customerv1.Customer_BANKING,
+	products := []customerv1.Product_Value{
+		customerv1.Product_BANKING, customerv1.Product_IMPORT, customerv1.Product_PAYMENT_PARTNER_ANALYSIS,
+		customerv1.Product_DOCUMENT_SHIPMENT,
+		customerv1.Product_COMPANIES, customerv1.Product_COMPANY_LOGOS, customerv1.Product_CONTRACTS,
+		customerv1.Product_BANKING,
 	}
 	id, err := p.Users.CreateUser(testContext(),
 		providers.NewUser{Type: customerv1.Customer_COMPANY, Products: products})
@@ -613,10 +638,10 @@ func TestProductsAreScopes(t *testing.T) {
 	for name, err := range map[string]error{
 		"type": second(p.Users.CreateUser(testContext(), providers.NewUser{})),
 		"products": second(p.Users.CreateUser(testContext(), providers.NewUser{
-			Type: customerv1.Customer_PERSON, Products: []customerv1.Customer_Product{99},
+			Type: customerv1.Customer_PERSON, Products: []customerv1.Product_Value{99},
 		})),
 		"products ": p.Users.AddProduct(testContext(), testUser, 99),
-		" products": p.Users.RemoveProduct(testContext(), testUser, customerv1.Customer_PRODUCT_UNSPECIFIED),
+		" products": p.Users.RemoveProduct(testContext(), testUser, customerv1.Product_VALUE_UNSPECIFIED),
 	} {
 		var failed *providers.Error
 		if !errors.As(err,
@@ -651,7 +676,7 @@ func TestUserPagesAreBounded(t *testing.T) {
 func TestAShipmentNeedsAChannel(t *testing.T) {
 	f := newFake(t)
 	s := letter()
-	s.Channel = documentsv1.Shipment_CHANNEL_UNSPECIFIED
+	s.Channel = documentsv1.Channel_VALUE_UNSPECIFIED
 	var failed *providers.Error
 	if err := f.provider().Shipments.SendShipment(testContext(),
 		s); !errors.As(err, &failed) || failed.Field != "shipment.channel" || len(f.asked("")) != 0 {
@@ -671,8 +696,19 @@ func TestLogosAreJoinedByQueryID(t *testing.T) {
 		},
 	})
 	want := []*insightsv1.CompanyLogo{
-		{QueryId: "1", Company: "A", Status: "weird"},
-		{QueryId: "c", Company: "C", Status: "ok", LogoUri: "https://l/c"},
+		{
+			QueryId:      "1",
+			Company:      optional.Of("A"),
+			Status:       insightsv1.CompanyLogo_OTHER,
+			ProviderCode: optional.Of("weird"),
+		},
+		{
+			QueryId:      "c",
+			Company:      optional.Of("C"),
+			Status:       insightsv1.CompanyLogo_OK,
+			ProviderCode: optional.Of("ok"),
+			LogoUri:      optional.Of("https://l/c"),
+		},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
@@ -724,7 +760,7 @@ func TestEffectsAndStandings(t *testing.T) {
 func TestProvider(t *testing.T) {
 	p := newFake(t).provider()
 	if p.ID != "finoos" || p.DisplayName != "finoOS" || !p.Serves("DE") || p.Serves("SE") || !p.OneConsentPerUser ||
-		p.ConsentOrigin != consentv1.Consent_SYNTHESISED {
+		p.ConsentOrigin != consentv1.ConsentOrigin_SYNTHESISED {
 		t.Errorf("%+v", p)
 	}
 	if p.Simulator != nil || p.PartnerBanks != nil || p.Webhooks != nil || p.Insights != nil ||

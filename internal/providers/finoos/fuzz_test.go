@@ -166,7 +166,7 @@ func FuzzAnalysis(f *testing.F) {
 		}
 		for _, account := range analysisOf(wire.value).GetAccounts() {
 			for _, partner := range account.GetCustomers().GetAll() {
-				if total := partner.GetTotalAmount(); total != "" {
+				if total := partner.GetTotalAmount().GetValue(); total != "" {
 					if _, err := parseNumber(total); err != nil && len(total) <= maxMeasureText {
 						t.Errorf("the total is %q", total)
 					}

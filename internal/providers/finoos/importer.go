@@ -184,11 +184,11 @@ func newTransaction(path string, t *bankingv1.Transaction) (wireTransaction, *ba
 		wire.Codes = append([]wireCode{{Type: "endToEndId", Value: text(endToEnd)}}, wire.Codes...)
 	}
 	tags := t.GetTags()
-	if label := t.GetProviderCategory(); label != "" && (len(tags) == 0 || tags[0] != label) {
-		tags = append([]string{label}, tags...)
+	if label := t.GetProviderCategory(); label != "" && (len(tags) == 0 || tags[0].GetName() != label) {
+		tags = append([]*bankingv1.Transaction_Tag{{Name: label}}, tags...)
 	}
 	for _, tag := range tags {
-		wire.Tags = append(wire.Tags, wireTag{Name: text(tag)})
+		wire.Tags = append(wire.Tags, wireTag{Name: text(tag.GetName()), Source: text(tag.GetSource())})
 	}
 	if err := setAmount(&wire.Amount, path+".amount", t.GetAmount()); err != nil {
 		return wireTransaction{}, err

@@ -11,6 +11,7 @@ import (
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -19,52 +20,86 @@ func brought() []*bankingv1.ImportedConnection {
 	return []*bankingv1.ImportedConnection{{
 		Id: testLogin,
 		Bank: &consentv1.Connection_Bank{
-			DisplayName: "fino Bank", Bic: "SUBSDE71", BankCode: "70199901", LogoUri: "https://l/f", CountryCode: "DE",
+			DisplayName: optional.Of("fino Bank"),
+			Bic:         optional.Of("SUBSDE71"),
+			BankCode:    optional.Of("70199901"),
+			LogoUri:     optional.Of("https://l/f"),
+			CountryCode: optional.Of("DE"),
 		},
-		Accounts: []*bankingv1.ImportedAccount{{
-			Id: "A1", Iban: "DE64100200007791587578", AccountNumber: "83767594", DisplayName: "Girokonto",
-			OwnerName: "Torben Mais", Type: bankingv1.Account_CURRENT,
-			Balance: euro("12345678901234.56"), CreditLine: euro("-0.00"), MonthlySpendingLimit: euro("6000.10"),
-			Transactions: []*bankingv1.ImportedTransaction{
-				{Id: "T1", Transaction: &bankingv1.Transaction{
-					Status: bankingv1.Transaction_BOOKED, Amount: euro("-24.99"), BookingDate: "2020-05-26",
-					ValueDate: "2020-12-31", RemittanceInformation: "Welcome to finoOS",
-					Counterparty: &bankingv1.Transaction_Counterparty{
-						Name: "Schettchens Schnittchen", Iban: "DE83", Bic: "GENODEF1S04", CreditorId: "DE97ZZZ",
-					},
-					MandateId: "MREF", EndToEndId: "E2E-1",
-					BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{
-						{Type: "transactionCode", Value: "999"},
-					},
-					ProviderCategory: "salary", Tags: []string{"salary", "rent"},
-				}},
-				{Id: "T2", Transaction: &bankingv1.Transaction{
-					Status: bankingv1.Transaction_PENDING, Amount: &typev1.Money{Value: "0.1", CurrencyCode: "CHF"},
-					BookingDate: "2020-05-26T22:30:00Z",
-					EndToEndId:  "E2E-2",
-					BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{
-						{Type: "EndToEndReference", Value: "E2E-2"},
-					}, ProviderCategory: "rent",
-				}},
-			},
-			StandingOrders: []*bankingv1.StandingOrder{
-				{
-					Name: "consents/c/accounts/a/standingOrders/S1", Amount: euro("200"), Interval: "MONTHLY",
-					ExecutionDay: 2, CreationDate: "2020-05-26", FirstExecutionDate: "2020-06-02",
-					LastExecutionDate: "2021-06-02", RemittanceInformation: "Taschengeld",
+		Accounts: []*bankingv1.ImportedAccount{
+			{
+				Id:                   "A1",
+				Iban:                 optional.Of("DE64100200007791587578"),
+				AccountNumber:        optional.Of("83767594"),
+				DisplayName:          optional.Of("Girokonto"),
+				OwnerName:            optional.Of("Torben Mais"),
+				Type:                 bankingv1.Account_CURRENT,
+				Balance:              euro("12345678901234.56"),
+				CreditLine:           euro("-0.00"),
+				MonthlySpendingLimit: euro("6000.10"),
+				Transactions: []*bankingv1.ImportedTransaction{
+					{Id: "T1", Transaction: &bankingv1.Transaction{
+						Status:                bankingv1.Transaction_BOOKED,
+						Amount:                euro("-24.99"),
+						BookingDate:           optional.Of("2020-05-26"),
+						ValueDate:             optional.Of("2020-12-31"),
+						RemittanceInformation: optional.Of("Welcome to finoOS"),
+						Counterparty: &bankingv1.Transaction_Counterparty{
+							Name:       optional.Of("Schettchens Schnittchen"),
+							Iban:       optional.Of("DE83"),
+							Bic:        optional.Of("GENODEF1S04"),
+							CreditorId: optional.Of("DE97ZZZ"),
+						},
+						MandateId:  optional.Of("MREF"),
+						EndToEndId: optional.Of("E2E-1"),
+						BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{
+							{Type: optional.Of("transactionCode"), Value: "999"},
+						},
+						ProviderCategory: optional.Of("salary"),
+						Tags:             labels("salary", "rent"),
+					}},
+					{Id: "T2", Transaction: &bankingv1.Transaction{
+						Status: bankingv1.Transaction_PENDING, Amount: &typev1.Money{Value: "0.1", CurrencyCode: "CHF"},
+						BookingDate: optional.Of("2020-05-26T22:30:00Z"),
+						EndToEndId:  optional.Of("E2E-2"),
+						BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{
+							{Type: optional.Of("EndToEndReference"), Value: "E2E-2"},
+						}, ProviderCategory: optional.Of("rent"),
+					}},
 				},
-				{Amount: euro("1")}, {Amount: euro("1")},
+				StandingOrders: []*bankingv1.StandingOrder{
+					{
+						Name:                  "consents/c/accounts/a/standingOrders/S1",
+						Amount:                euro("200"),
+						Interval:              optional.Of("MONTHLY"),
+						ExecutionDay:          optional.Of(int32(2)),
+						CreationDate:          optional.Of("2020-05-26"),
+						FirstExecutionDate:    optional.Of("2020-06-02"),
+						LastExecutionDate:     optional.Of("2021-06-02"),
+						RemittanceInformation: optional.Of("Taschengeld"),
+					},
+					{Amount: euro("1")},
+					{Amount: euro("1")},
+				},
+				Securities: []*bankingv1.Security{
+					{
+						Name:          "S",
+						DisplayName:   optional.Of("finoOS Security"),
+						Isin:          optional.Of("US0378331005"),
+						Market:        optional.Of("NASDAQ"),
+						Quantity:      optional.Of("40.000000001"),
+						Amount:        euro("200"),
+						Price:         &typev1.Money{Value: "100", CurrencyCode: "USD"},
+						PurchasePrice: &typev1.Money{Value: "150", CurrencyCode: "USD"},
+						ExchangeRate:  optional.Of("1.23"),
+					},
+				},
 			},
-			Securities: []*bankingv1.Security{{
-				Name: "S", DisplayName: "finoOS Security", Isin: "US0378331005", Market: "NASDAQ",
-				Quantity: "40.000000001", Amount: euro("200"),
-				Price:         &typev1.Money{Value: "100", CurrencyCode: "USD"},
-				PurchasePrice: &typev1.Money{Value: "150", CurrencyCode: "USD"}, ExchangeRate: "1.23",
-			}},
-		}, {
-			Id: "A2", ProviderType: "ESCROW", Type: bankingv1.Account_SAVINGS,
-			Balance: &typev1.Money{Value: "007", CurrencyCode: "CHF"},
-		}},
+			{
+				Id: "A2", ProviderType: optional.Of("ESCROW"), Type: bankingv1.Account_SAVINGS,
+				Balance: &typev1.Money{Value: "007", CurrencyCode: "CHF"},
+			},
+		},
 	}}
 }
 
@@ -118,9 +153,15 @@ func TestImportReadsBack(t *testing.T) {
 	}
 	a := brought()[0].GetAccounts()[0]
 	want := &bankingv1.Account{
-		DisplayName: a.GetDisplayName(), OwnerName: a.GetOwnerName(), Iban: a.GetIban(),
-		AccountNumber: a.GetAccountNumber(), Type: a.GetType(), ProviderType: "GIRO",
-		CurrencyCode: "EUR", Balance: a.GetBalance(), CreditLine: a.GetCreditLine(),
+		DisplayName:          optional.Of(a.GetDisplayName()),
+		OwnerName:            optional.Of(a.GetOwnerName()),
+		Iban:                 optional.Of(a.GetIban()),
+		AccountNumber:        optional.Of(a.GetAccountNumber()),
+		Type:                 a.GetType(),
+		ProviderType:         optional.Of("GIRO"),
+		CurrencyCode:         optional.Of("EUR"),
+		Balance:              a.GetBalance(),
+		CreditLine:           a.GetCreditLine(),
 		MonthlySpendingLimit: a.GetMonthlySpendingLimit(),
 	}
 	if diff := cmp.Diff(want, accounts[0].Account,
@@ -133,9 +174,9 @@ func TestImportReadsBack(t *testing.T) {
 		t.Fatalf("%v, %v", transactions, err)
 	}
 	first := proto.CloneOf(a.GetTransactions()[0].GetTransaction())
-	first.Category = bankingv1.Transaction_INCOME
+	first.Category = bankingv1.Category_INCOME.Enum()
 	first.BankTransactionCodes = append([]*bankingv1.Transaction_BankTransactionCode{
-		{Type: "endToEndId", Value: "E2E-1"},
+		{Type: optional.Of("endToEndId"), Value: "E2E-1"},
 	}, first.BankTransactionCodes...)
 	if diff := cmp.Diff(first, transactions[0].Transaction, protocmp.Transform()); diff != "" {
 		t.Error(diff)
@@ -211,12 +252,12 @@ func TestImportIsCheckedBeforeItIsSent(t *testing.T) {
 			}},
 		{"connections[0].accounts[0].transactions[0].transaction.value_date",
 			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-				account(all).Transactions[0].Transaction.ValueDate = "2020-02-30"
+				account(all).Transactions[0].Transaction.ValueDate = optional.Of("2020-02-30")
 				return all
 			}},
 		{"connections[0].accounts[0].transactions[0].transaction.booking_date",
 			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-				account(all).Transactions[0].Transaction.BookingDate = "yesterday"
+				account(all).Transactions[0].Transaction.BookingDate = optional.Of("yesterday")
 				return all
 			}},
 		{"connections[0].accounts[0].standing_orders[1].amount",
@@ -231,7 +272,7 @@ func TestImportIsCheckedBeforeItIsSent(t *testing.T) {
 			}},
 		{"connections[0].accounts[0].standing_orders[0].last_execution_date",
 			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-				account(all).StandingOrders[0].LastExecutionDate = "x"
+				account(all).StandingOrders[0].LastExecutionDate = optional.Of("x")
 				return all
 			}},
 		{"connections[0].accounts[0].securities[0].price.value",
@@ -241,12 +282,12 @@ func TestImportIsCheckedBeforeItIsSent(t *testing.T) {
 			}},
 		{"connections[0].accounts[0].securities[0].quantity",
 			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-				account(all).Securities[0].Quantity = "x"
+				account(all).Securities[0].Quantity = optional.Of("x")
 				return all
 			}},
 		{"connections[0].accounts[0].securities[0].exchange_rate",
 			func(all []*bankingv1.ImportedConnection) []*bankingv1.ImportedConnection {
-				account(all).Securities[0].ExchangeRate = "NaN"
+				account(all).Securities[0].ExchangeRate = optional.Of("NaN")
 				return all
 			}},
 	} {
@@ -266,8 +307,11 @@ func TestImportIsCheckedBeforeItIsSent(t *testing.T) {
 // An end-to-end reference that differs from the codes goes first, so that it is the one that is read back.
 func TestImportedEndToEndIDGoesBeforeTheCodes(t *testing.T) {
 	wire, err := newTransaction("", &bankingv1.Transaction{
-		Amount: euro("1"), EndToEndId: "new",
-		BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{{Type: "endToEnd", Value: "old"}},
+		Amount:     euro("1"),
+		EndToEndId: optional.Of("new"),
+		BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{
+			{Type: optional.Of("endToEnd"), Value: "old"},
+		},
 	})
 	if err != nil || len(wire.Codes) != 2 || transactionOf(wire, "").GetEndToEndId() != "new" {
 		t.Errorf("%v, %v", wire.Codes, err)

@@ -16,6 +16,7 @@ import (
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/psu"
 )
@@ -27,14 +28,14 @@ var market = providers.MarketDE
 
 // scopes are finoOS's names of the products. They are not checked against any list: finoOS has scopes that its own enum
 // lacks.
-var scopes = map[customerv1.Customer_Product]string{
-	customerv1.Customer_BANKING:                  "banking",
-	customerv1.Customer_IMPORT:                   "bankingExternal",
-	customerv1.Customer_PAYMENT_PARTNER_ANALYSIS: "paymentPartnerAnalysis",
-	customerv1.Customer_DOCUMENT_SHIPMENT:        "documentShipment",
-	customerv1.Customer_COMPANIES:                "companies",
-	customerv1.Customer_COMPANY_LOGOS:            "companiesLogo",
-	customerv1.Customer_CONTRACTS:                "contracts",
+var scopes = map[customerv1.Product_Value]string{
+	customerv1.Product_BANKING:                  "banking",
+	customerv1.Product_IMPORT:                   "bankingExternal",
+	customerv1.Product_PAYMENT_PARTNER_ANALYSIS: "paymentPartnerAnalysis",
+	customerv1.Product_DOCUMENT_SHIPMENT:        "documentShipment",
+	customerv1.Product_COMPANIES:                "companies",
+	customerv1.Product_COMPANY_LOGOS:            "companiesLogo",
+	customerv1.Product_CONTRACTS:                "contracts",
 }
 
 func splitScopes(joined string) []string {
@@ -89,11 +90,11 @@ func ownersOf(logins []wireLogin) *psu.Identity {
 
 func bankOf(w wireBank) *consentv1.Connection_Bank {
 	return &consentv1.Connection_Bank{
-		DisplayName: string(w.Name),
-		Bic:         string(w.BIC),
-		BankCode:    string(w.BankCode),
-		CountryCode: market.Code,
-		LogoUri:     string(w.Logo.URL),
+		DisplayName: told(w.Name),
+		Bic:         told(w.BIC),
+		BankCode:    told(w.BankCode),
+		CountryCode: optional.Of(market.Code),
+		LogoUri:     told(w.Logo.URL),
 	}
 }
 
@@ -111,13 +112,13 @@ func accountOf(login text, w wireAccount) providers.Account {
 		ID:           accountKey(login, w.ID),
 		ConnectionID: string(login),
 		Account: &bankingv1.Account{
-			DisplayName:          string(w.Name),
-			OwnerName:            string(w.Owner),
-			Iban:                 string(w.IBAN),
-			AccountNumber:        string(w.Number),
+			DisplayName:          told(w.Name),
+			OwnerName:            told(w.Owner),
+			Iban:                 told(w.IBAN),
+			AccountNumber:        told(w.Number),
 			Type:                 accountTypeOf(w.Type),
-			ProviderType:         string(w.Type),
-			CurrencyCode:         currency,
+			ProviderType:         told(w.Type),
+			CurrencyCode:         optional.Of(currency),
 			Balance:              moneyOf(w.Balance, currency),
 			CreditLine:           moneyOf(w.CreditLine, currency),
 			MonthlySpendingLimit: moneyOf(w.MonthlySpendingLimit, currency),
@@ -172,79 +173,79 @@ func transactionOf(w wireTransaction, accountCurrency text) *bankingv1.Transacti
 	t := &bankingv1.Transaction{
 		Status:                bankingv1.Transaction_BOOKED,
 		Amount:                moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
-		BookingDate:           dateOf(w.BookingDate),
-		ValueDate:             dateOf(w.ValueDate),
-		RemittanceInformation: string(w.Purpose),
-		MandateId:             string(w.MandateRef),
+		BookingDate:           optional.Of(dateOf(w.BookingDate)),
+		ValueDate:             optional.Of(dateOf(w.ValueDate)),
+		RemittanceInformation: told(w.Purpose),
+		MandateId:             told(w.MandateRef),
 	}
 	if w.Booked != nil && !*w.Booked {
 		t.Status = bankingv1.Transaction_PENDING
 	}
 	if c := w.CounterPart; c != nil && *c != (wireCounterPart{}) {
 		t.Counterparty = &bankingv1.Transaction_Counterparty{
-			Name: string(c.Name), Iban: string(c.IBAN), Bic: string(c.BIC), CreditorId: string(c.CreditorID),
+			Name: told(c.Name), Iban: told(c.IBAN), Bic: told(c.BIC), CreditorId: told(c.CreditorID),
 		}
 	}
 	for _, code := range w.Codes {
 		t.BankTransactionCodes = append(t.BankTransactionCodes, &bankingv1.Transaction_BankTransactionCode{
-			Type: string(code.Type), Value: string(code.Value),
+			Type: told(code.Type), Value: string(code.Value),
 		})
 		if t.GetEndToEndId() == "" && isEndToEnd(string(code.Type)) {
-			t.EndToEndId = string(code.Value)
+			t.EndToEndId = told(code.Value)
 		}
 	}
 	if tags := tagsOf(w.Tags); len(tags) > 0 {
-		t.Tags, t.ProviderCategory, t.Category = tags, tags[0], categoryOf(tags)
+		t.Tags, t.ProviderCategory, t.Category = tags, &tags[0].Name, categoryOf(tags).Enum()
 	}
 	return t
 }
 
 func isEndToEnd(codeType string) bool { return strings.Contains(strings.ToLower(codeType), "endtoend") }
 
-func tagsOf(wire []wireTag) []string {
-	var tags []string
+func tagsOf(wire []wireTag) []*bankingv1.Transaction_Tag {
+	var tags []*bankingv1.Transaction_Tag
 	for _, tag := range wire {
 		if tag.Name != "" {
-			tags = append(tags, string(tag.Name))
+			tags = append(tags, &bankingv1.Transaction_Tag{Name: string(tag.Name), Source: told(tag.Source)})
 		}
 	}
 	return tags
 }
 
 // categoryOf takes the first label that Kontor knows.
-func categoryOf(tags []string) bankingv1.Transaction_Category {
+func categoryOf(tags []*bankingv1.Transaction_Tag) bankingv1.Category_Value {
 	for _, tag := range tags {
-		if c := providers.CategoryOf(tag); c != bankingv1.Transaction_OTHER &&
-			c != bankingv1.Transaction_CATEGORY_UNSPECIFIED {
+		if c := providers.CategoryOf(tag.GetName()); c != bankingv1.Category_OTHER &&
+			c != bankingv1.Category_VALUE_UNSPECIFIED {
 			return c
 		}
 	}
-	return bankingv1.Transaction_OTHER
+	return bankingv1.Category_OTHER
 }
 
 func standingOrderOf(w wireStandingOrder, accountCurrency text) *bankingv1.StandingOrder {
 	return &bankingv1.StandingOrder{
 		Amount:                moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
-		Interval:              string(w.Interval),
-		ExecutionDay:          int32(min(max(w.ExecutionDay, math.MinInt32), math.MaxInt32)),
-		CreationDate:          dateOf(w.CreationDate),
-		FirstExecutionDate:    dateOf(w.FirstExecutionDate),
-		LastExecutionDate:     dateOf(w.LastExecutionDate),
-		RemittanceInformation: string(w.Purpose),
+		Interval:              told(w.Interval),
+		ExecutionDay:          optional.Of(int32(min(max(w.ExecutionDay, math.MinInt32), math.MaxInt32))),
+		CreationDate:          optional.Of(dateOf(w.CreationDate)),
+		FirstExecutionDate:    optional.Of(dateOf(w.FirstExecutionDate)),
+		LastExecutionDate:     optional.Of(dateOf(w.LastExecutionDate)),
+		RemittanceInformation: told(w.Purpose),
 	}
 }
 
 func securityOf(w wireSecurity, accountCurrency text) *bankingv1.Security {
 	return &bankingv1.Security{
-		DisplayName: string(w.Name),
-		Isin:        string(w.ISIN),
-		Market:      string(w.Market),
-		Quantity:    string(w.Quantity),
+		DisplayName: told(w.Name),
+		Isin:        told(w.ISIN),
+		Market:      told(w.Market),
+		Quantity:    told(w.Quantity),
 		Amount:      moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
 		Price:       moneyOf(w.PriceAmount, currencyOf(w.PriceCurrency, w.Currency, accountCurrency)),
 		PurchasePrice: moneyOf(w.PurchasePriceAmount,
 			currencyOf(w.PurchasePriceCurrency, w.PriceCurrency, w.Currency, accountCurrency)),
-		ExchangeRate: string(w.ExchangeRate),
+		ExchangeRate: told(w.ExchangeRate),
 	}
 }
 
@@ -379,20 +380,39 @@ func logosOf(queries []*insightsv1.SearchCompanyLogosRequest_Query,
 	for _, query := range queries {
 		if result, ok := byID[query.GetQueryId()]; ok {
 			logos = append(logos, &insightsv1.CompanyLogo{
-				QueryId: query.GetQueryId(), Company: string(result.Company), LogoUri: string(result.URL),
-				Status: string(result.Status),
+				QueryId: query.GetQueryId(), Company: told(result.Company), LogoUri: told(result.URL),
+				Status: logoStatus(result.Status), ProviderCode: told(result.Status),
 			})
 		}
 	}
 	return logos
 }
 
+func logoStatus(status text) insightsv1.CompanyLogo_Status {
+	switch strings.ToLower(string(status)) {
+	case "ok":
+		return insightsv1.CompanyLogo_OK
+	case "notfound", "not_found", "not found":
+		return insightsv1.CompanyLogo_NOT_FOUND
+	default:
+		return insightsv1.CompanyLogo_OTHER
+	}
+}
+
+// amountOf gives an amount of the analysis, which tells no currency: that of the market.
+func amountOf(amount measure) *typev1.Money {
+	if amount == "" {
+		return nil
+	}
+	return &typev1.Money{Value: string(amount), CurrencyCode: market.CurrencyCode}
+}
+
 func analysisOf(wire []wireAnalysis) *insightsv1.PaymentPartnerAnalysis {
 	analysis := &insightsv1.PaymentPartnerAnalysis{}
 	for _, w := range wire {
 		analysis.Accounts = append(analysis.Accounts, &insightsv1.PaymentPartnerAnalysis_AccountAnalysis{
-			Account:     string(w.AccountID),
-			DisplayName: string(w.AccountName),
+			Account:     told(w.AccountID),
+			DisplayName: told(w.AccountName),
 			Customers: partnersOf(w.CustomerAll, w.CustomerLastMonth, w.CustomerPreMonth, w.CustomerQuarter,
 				w.CustomerYear),
 			Suppliers: partnersOf(w.SupplierAll, w.SupplierLastMonth, w.SupplierPreMonth, w.SupplierQuarter,
@@ -416,31 +436,31 @@ func partnersOf(
 
 func partnerOf(w wirePartner) *insightsv1.PaymentPartner {
 	return &insightsv1.PaymentPartner{
-		Name:                                string(w.Name),
-		Iban:                                string(w.IBAN),
-		CreditorId:                          string(w.CreditorID),
+		Name:                                told(w.Name),
+		Iban:                                told(w.IBAN),
+		CreditorId:                          told(w.CreditorID),
 		Abroad:                              w.Abroad,
 		Tags:                                tagsOf(w.Tags),
-		FirstTransactionDate:                string(w.FirstTransactionDate),
-		LastTransactionDate:                 string(w.LastTransactionDate),
-		ActivitySpan:                        string(w.ActivitySpan),
-		PercentageOfOverallActivitySpan:     string(w.PercentageOfOverallActivitySpan),
+		FirstTransactionDate:                told(w.FirstTransactionDate),
+		LastTransactionDate:                 told(w.LastTransactionDate),
+		ActivitySpan:                        told(w.ActivitySpan),
+		PercentageOfOverallActivitySpan:     told(w.PercentageOfOverallActivitySpan),
 		TransactionCount:                    int32(w.TransactionCount),
-		TotalAmount:                         string(w.TotalAmount),
-		MedianAmount:                        string(w.MedianAmount),
-		OverallAmountRank:                   string(w.OverallAmountRank),
-		OverallTransactionCountRank:         string(w.OverallTransactionCountRank),
-		AverageOfRanks:                      string(w.AverageOfRanks),
-		PercentageOfOverallAmount:           string(w.PercentageOfOverallAmount),
-		PercentageOfOverallTransactionCount: string(w.PercentageOfOverallTransactionCount),
+		TotalAmount:                         amountOf(w.TotalAmount),
+		MedianAmount:                        amountOf(w.MedianAmount),
+		OverallAmountRank:                   told(w.OverallAmountRank),
+		OverallTransactionCountRank:         told(w.OverallTransactionCountRank),
+		AverageOfRanks:                      told(w.AverageOfRanks),
+		PercentageOfOverallAmount:           told(w.PercentageOfOverallAmount),
+		PercentageOfOverallTransactionCount: told(w.PercentageOfOverallTransactionCount),
 		DaysBetweenTransactions: mapped(w.DaysBetweenTransactions,
 			func(m measure) string { return string(m) }),
-		DaysBetweenTransactionsAverage:        string(w.DaysBetweenTransactionsAverage),
-		DaysBetweenTransactionsDeviation:      string(w.DaysBetweenTransactionsDeviation),
-		DaysBetweenTransactionsVariance:       string(w.DaysBetweenTransactionsVariance),
-		TransactionAmountSlope:                string(w.TransactionAmountSlope),
-		TotalAmountMonthlySlope:               string(w.TotalAmountMonthlySlope),
-		PercentageOfOverallAmountMonthlySlope: string(w.PercentageOfOverallAmountMonthlySlope),
+		DaysBetweenTransactionsAverage:        told(w.DaysBetweenTransactionsAverage),
+		DaysBetweenTransactionsDeviation:      told(w.DaysBetweenTransactionsDeviation),
+		DaysBetweenTransactionsVariance:       told(w.DaysBetweenTransactionsVariance),
+		TransactionAmountSlope:                told(w.TransactionAmountSlope),
+		TotalAmountMonthlySlope:               told(w.TotalAmountMonthlySlope),
+		PercentageOfOverallAmountMonthlySlope: told(w.PercentageOfOverallAmountMonthlySlope),
 		AverageAmountsMonthly:                 mapped(w.AverageAmountsMonthly, averageOf),
 		AverageAmountsQuarterly:               mapped(w.AverageAmountsQuarterly, averageOf),
 		AverageAmountsYearly:                  mapped(w.AverageAmountsYearly, averageOf),
@@ -455,20 +475,20 @@ func partnerOf(w wirePartner) *insightsv1.PaymentPartner {
 
 func averageOf(w wirePeriod) *insightsv1.PaymentPartner_Average {
 	return &insightsv1.PaymentPartner_Average{
-		Year: string(w.Year), Quarter: string(w.Quarter), Month: string(w.Month), Average: string(w.Average),
+		Year: told(w.Year), Quarter: told(w.Quarter), Month: told(w.Month), Average: amountOf(w.Average),
 	}
 }
 
 func totalOf(w wirePeriod) *insightsv1.PaymentPartner_Total {
 	return &insightsv1.PaymentPartner_Total{
-		Year: string(w.Year), Quarter: string(w.Quarter), Month: string(w.Month),
-		TotalAmount: string(w.TotalAmount), TransactionCount: int32(w.TransactionCount),
+		Year: told(w.Year), Quarter: told(w.Quarter), Month: told(w.Month),
+		TotalAmount: amountOf(w.TotalAmount), TransactionCount: int32(w.TransactionCount),
 	}
 }
 
 func percentageOf(w wirePeriod) *insightsv1.PaymentPartner_Percentage {
 	return &insightsv1.PaymentPartner_Percentage{
-		Year: string(w.Year), Quarter: string(w.Quarter), Month: string(w.Month), Percentage: string(w.Percentage),
+		Year: told(w.Year), Quarter: told(w.Quarter), Month: told(w.Month), Percentage: told(w.Percentage),
 	}
 }
 
@@ -479,6 +499,9 @@ func monthlyPercentageOf(w wirePeriod) *insightsv1.PaymentPartner_Percentage {
 	}
 	return percentageOf(w)
 }
+
+// told gives a text for an optional field: absent when finoOS does not tell it.
+func told[T ~string](t T) *string { return optional.Of(string(t)) }
 
 func mapped[W, M any](wire []W, one func(W) M) []M {
 	if len(wire) == 0 {

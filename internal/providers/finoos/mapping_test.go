@@ -17,6 +17,7 @@ import (
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -40,18 +41,31 @@ func TestTransactionMapping(t *testing.T) {
 		"tags": [{"name": "never heard of"}, {"name": "salary", "source": "string"}, {"name": "rent"}],
 		"codes": [{"value": "999", "type": "transactionCode"}, {"value": "NOTPROVIDED", "type": "endToEndReference"}]}`), "EUR")
 	want := &bankingv1.Transaction{
-		Status: bankingv1.Transaction_PENDING, Amount: &typev1.Money{Value: "-24.99", CurrencyCode: "CHF"},
-		BookingDate: "2020-05-26", ValueDate: "2020-05-27", RemittanceInformation: "Welcome to finoOS",
-		MandateId: "MREF123ZZ678JJ", EndToEndId: "NOTPROVIDED",
+		Status:                bankingv1.Transaction_PENDING,
+		Amount:                &typev1.Money{Value: "-24.99", CurrencyCode: "CHF"},
+		BookingDate:           optional.Of("2020-05-26"),
+		ValueDate:             optional.Of("2020-05-27"),
+		RemittanceInformation: optional.Of("Welcome to finoOS"),
+		MandateId:             optional.Of("MREF123ZZ678JJ"),
+		EndToEndId:            optional.Of("NOTPROVIDED"),
 		Counterparty: &bankingv1.Transaction_Counterparty{
-			Name: "Schettchens Schnittchen", Iban: "DE83701999010000002000", Bic: "GENODEF1S04",
-			CreditorId: "DE97ZZZ12345678901",
+			Name:       optional.Of("Schettchens Schnittchen"),
+			Iban:       optional.Of("DE83701999010000002000"),
+			Bic:        optional.Of("GENODEF1S04"),
+			CreditorId: optional.Of("DE97ZZZ12345678901"),
 		},
 		BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{
-			{Type: "transactionCode", Value: "999"}, {Type: "endToEndReference", Value: "NOTPROVIDED"},
+			{
+				Type:  optional.Of("transactionCode"),
+				Value: "999",
+			},
+			{Type: optional.Of("endToEndReference"), Value: "NOTPROVIDED"},
 		},
-		Category: bankingv1.Transaction_INCOME, ProviderCategory: "never heard of",
-		Tags: []string{"never heard of", "salary", "rent"},
+		Category:         bankingv1.Category_INCOME.Enum(),
+		ProviderCategory: optional.Of("never heard of"),
+		Tags: []*bankingv1.Transaction_Tag{
+			{Name: "never heard of"}, {Name: "salary", Source: optional.Of("string")}, {Name: "rent"},
+		},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)
@@ -67,14 +81,14 @@ func TestTransactionMapping(t *testing.T) {
 }
 
 func TestCategoryIsOfTheFirstKnownTag(t *testing.T) {
-	for tags, want := range map[string]bankingv1.Transaction_Category{
-		"":                      bankingv1.Transaction_CATEGORY_UNSPECIFIED,
-		"salary":                bankingv1.Transaction_INCOME,
-		"no such tag":           bankingv1.Transaction_OTHER,
-		"no such tag,Miete":     bankingv1.Transaction_HOUSING,
-		"no such tag,other,7":   bankingv1.Transaction_OTHER,
-		"groceries,salary":      bankingv1.Transaction_GROCERIES,
-		"Versicherungen,salary": bankingv1.Transaction_INSURANCE,
+	for tags, want := range map[string]bankingv1.Category_Value{
+		"":                      bankingv1.Category_VALUE_UNSPECIFIED,
+		"salary":                bankingv1.Category_INCOME,
+		"no such tag":           bankingv1.Category_OTHER,
+		"no such tag,Miete":     bankingv1.Category_HOUSING,
+		"no such tag,other,7":   bankingv1.Category_OTHER,
+		"groceries,salary":      bankingv1.Category_GROCERIES,
+		"Versicherungen,salary": bankingv1.Category_INSURANCE,
 	} {
 		var wire wireTransaction
 		for tag := range strings.SplitSeq(tags, ",") {
@@ -177,9 +191,15 @@ func TestHoldings(t *testing.T) {
 	}
 	wantOrder := []providers.StandingOrder{{ID: orders[0].ID, AccountID: account,
 		StandingOrder: &bankingv1.StandingOrder{
-			Amount: euro("200"), Interval: "MONTHLY", ExecutionDay: 2, CreationDate: "2020-05-26",
-			FirstExecutionDate: "2020-05-26", LastExecutionDate: "2020-05-26",
-			RemittanceInformation: "Taschengeld",
+			Amount: euro(
+				"200",
+			),
+			Interval:              optional.Of("MONTHLY"),
+			ExecutionDay:          optional.Of(int32(2)),
+			CreationDate:          optional.Of("2020-05-26"),
+			FirstExecutionDate:    optional.Of("2020-05-26"),
+			LastExecutionDate:     optional.Of("2020-05-26"),
+			RemittanceInformation: optional.Of("Taschengeld"),
 		}}}
 	if diff := cmp.Diff(wantOrder, orders, protocmp.Transform()); diff != "" {
 		t.Error(diff)
@@ -190,9 +210,14 @@ func TestHoldings(t *testing.T) {
 	}
 	wantSecurity := []providers.Security{{ID: "5ecd4d9bb9e14800012d99e9", AccountID: account,
 		Security: &bankingv1.Security{
-			DisplayName: "finoOS Security", Isin: "US0378331005", Market: "NASDAQ", Quantity: "40", Amount: euro("200"),
+			DisplayName:   optional.Of("finoOS Security"),
+			Isin:          optional.Of("US0378331005"),
+			Market:        optional.Of("NASDAQ"),
+			Quantity:      optional.Of("40"),
+			Amount:        euro("200"),
 			Price:         euro("100"),
-			PurchasePrice: euro("150"), ExchangeRate: "1.23",
+			PurchasePrice: euro("150"),
+			ExchangeRate:  optional.Of("1.23"),
 		}}}
 	if diff := cmp.Diff(wantSecurity, securities, protocmp.Transform()); diff != "" {
 		t.Error(diff)
@@ -216,7 +241,7 @@ func TestMadeIdsStayTheSame(t *testing.T) {
 		t.Errorf("not unique: %s %s %s", a, b, c)
 	}
 	booked := proto.CloneOf(coffee)
-	booked.Tags = []string{"dining"}
+	booked.Tags = labels("dining")
 	if later.ofTransaction("",
 		tea) != c || later.ofTransaction("", booked) != a || later.ofTransaction("", coffee) != b {
 		t.Error("the ids changed with the order or with the tags")
@@ -246,8 +271,11 @@ func TestAccountKeysNeverMeet(t *testing.T) {
 
 func TestConnectionsAreLogins(t *testing.T) {
 	f := newFake(t)
-	f.answer("get_logins", 200,
-		`{"logins": [{"id": "on"}, {"id": "off", "bank": null}, {"id": "silent", "bank": {"name": "B", "logo": {"url": "https://l/b"}}}, {"id": "unknown"}]}`)
+	f.answer(
+		"get_logins",
+		200,
+		`{"logins": [{"id": "on"}, {"id": "off", "bank": null}, {"id": "silent", "bank": {"name": "B", "logo": {"url": "https://l/b"}}}, {"id": "unknown"}]}`,
+	)
 	f.answer("synchronization_status", 200, `{"loginsStatuses": [
 		{"id": "off", "active": false, "lastSynchronization": "2020-05-26T17:11:22.5+02:00"}, {"id": "on", "active": true}, {"id": "silent"}, {"id": "gone", "active": false}]}`)
 	state, err := f.provider().Consents.GetConsent(testContext(), testRef)
@@ -413,38 +441,56 @@ func TestAnalysisOfTheSample(t *testing.T) {
 	}
 	partner := account.GetSuppliers().GetPreviousMonth()[0]
 	want := &insightsv1.PaymentPartner{
-		Name: "string", Iban: "string", CreditorId: "string", Abroad: true, Tags: []string{"salary"},
-		FirstTransactionDate: "string", LastTransactionDate: "string",
-		ActivitySpan: "0", PercentageOfOverallActivitySpan: "0", TotalAmount: "0", MedianAmount: "0",
-		OverallAmountRank: "0", OverallTransactionCountRank: "0",
-		AverageOfRanks: "0", PercentageOfOverallAmount: "0", PercentageOfOverallTransactionCount: "0",
-		DaysBetweenTransactions:        []string{"0"},
-		DaysBetweenTransactionsAverage: "0", DaysBetweenTransactionsDeviation: "0",
-		DaysBetweenTransactionsVariance: "0", TransactionAmountSlope: "0",
-		TotalAmountMonthlySlope: "0", PercentageOfOverallAmountMonthlySlope: "0",
+		Name:                                  optional.Of("string"),
+		Iban:                                  optional.Of("string"),
+		CreditorId:                            optional.Of("string"),
+		Abroad:                                true,
+		Tags:                                  []*bankingv1.Transaction_Tag{{Name: "salary", Source: optional.Of("string")}},
+		FirstTransactionDate:                  optional.Of("string"),
+		LastTransactionDate:                   optional.Of("string"),
+		ActivitySpan:                          optional.Of("0"),
+		PercentageOfOverallActivitySpan:       optional.Of("0"),
+		TotalAmount:                           euros("0"),
+		MedianAmount:                          euros("0"),
+		OverallAmountRank:                     optional.Of("0"),
+		OverallTransactionCountRank:           optional.Of("0"),
+		AverageOfRanks:                        optional.Of("0"),
+		PercentageOfOverallAmount:             optional.Of("0"),
+		PercentageOfOverallTransactionCount:   optional.Of("0"),
+		DaysBetweenTransactions:               []string{"0"},
+		DaysBetweenTransactionsAverage:        optional.Of("0"),
+		DaysBetweenTransactionsDeviation:      optional.Of("0"),
+		DaysBetweenTransactionsVariance:       optional.Of("0"),
+		TransactionAmountSlope:                optional.Of("0"),
+		TotalAmountMonthlySlope:               optional.Of("0"),
+		PercentageOfOverallAmountMonthlySlope: optional.Of("0"),
 		AverageAmountsMonthly: []*insightsv1.PaymentPartner_Average{
-			{Year: "2020", Month: "3", Average: "1214.47"},
+			{Year: optional.Of("2020"), Month: optional.Of("3"), Average: euros("1214.47")},
 		},
 		AverageAmountsQuarterly: []*insightsv1.PaymentPartner_Average{
-			{Year: "2020", Quarter: "3", Average: "1214.47"},
+			{Year: optional.Of("2020"), Quarter: optional.Of("3"), Average: euros("1214.47")},
 		},
-		AverageAmountsYearly: []*insightsv1.PaymentPartner_Average{{Year: "2020", Average: "1214.47"}},
+		AverageAmountsYearly: []*insightsv1.PaymentPartner_Average{
+			{Year: optional.Of("2020"), Average: euros("1214.47")},
+		},
 		TotalAmountMonthly: []*insightsv1.PaymentPartner_Total{
-			{Year: "2020", Month: "3", TotalAmount: "1241.23", TransactionCount: 56},
+			{Year: optional.Of("2020"), Month: optional.Of("3"), TotalAmount: euros("1241.23"), TransactionCount: 56},
 		},
 		TotalAmountQuarterly: []*insightsv1.PaymentPartner_Total{
-			{Year: "2020", Quarter: "3", TotalAmount: "1241.23", TransactionCount: 56},
+			{Year: optional.Of("2020"), Quarter: optional.Of("3"), TotalAmount: euros("1241.23"), TransactionCount: 56},
 		},
 		TotalAmountYearly: []*insightsv1.PaymentPartner_Total{
-			{Year: "2020", TotalAmount: "1241.23", TransactionCount: 56},
+			{Year: optional.Of("2020"), TotalAmount: euros("1241.23"), TransactionCount: 56},
 		},
 		PercentageOfOverallAmountMonthly: []*insightsv1.PaymentPartner_Percentage{
-			{Year: "2020", Month: "3", Percentage: "14.7"},
+			{Year: optional.Of("2020"), Month: optional.Of("3"), Percentage: optional.Of("14.7")},
 		},
 		PercentageOfOverallAmountQuarterly: []*insightsv1.PaymentPartner_Percentage{
-			{Year: "2020", Quarter: "3", Percentage: "14.7"},
+			{Year: optional.Of("2020"), Quarter: optional.Of("3"), Percentage: optional.Of("14.7")},
 		},
-		PercentageOfOverallAmountYearly: []*insightsv1.PaymentPartner_Percentage{{Year: "2020", Percentage: "14.7"}},
+		PercentageOfOverallAmountYearly: []*insightsv1.PaymentPartner_Percentage{
+			{Year: optional.Of("2020"), Percentage: optional.Of("14.7")},
+		},
 	}
 	if diff := cmp.Diff(want, partner, protocmp.Transform()); diff != "" {
 		t.Error(diff)
@@ -475,3 +521,14 @@ func TestMeasuresAreExactAndBounded(t *testing.T) {
 		}
 	}
 }
+
+// labels are tags without a source.
+func labels(names ...string) []*bankingv1.Transaction_Tag {
+	var tags []*bankingv1.Transaction_Tag
+	for _, name := range names {
+		tags = append(tags, &bankingv1.Transaction_Tag{Name: name})
+	}
+	return tags
+}
+
+func euros(value string) *typev1.Money { return &typev1.Money{Value: value, CurrencyCode: "EUR"} }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -113,7 +114,8 @@ func TestOddityEmptyLogosAndTagsWithoutSource(t *testing.T) {
 	}
 	got := transactionOf(decoded[wireTransaction](t,
 		`{"tags": [{"name": "salary"}, {"name": "rent", "source": "string"}, {"source": "x"}, {}]}`), "")
-	if !slices.Equal(got.GetTags(), []string{"salary", "rent"}) {
+	tagged := []*bankingv1.Transaction_Tag{{Name: "salary"}, {Name: "rent", Source: optional.Of("string")}}
+	if diff := cmp.Diff(tagged, got.GetTags(), protocmp.Transform()); diff != "" {
 		t.Errorf("tags are %v", got.GetTags())
 	}
 }
@@ -138,7 +140,7 @@ func TestOddityPeriodsOfTheAnalysis(t *testing.T) {
 		got += fmt.Sprintf(" | %s-%s-%s %s", s.GetYear(), s.GetQuarter(), s.GetMonth(), s.GetPercentage())
 	}
 	for _, s := range p.GetTotalAmountMonthly() {
-		got += fmt.Sprintf(" | %s-%s-%s %s %d", s.GetYear(), s.GetQuarter(), s.GetMonth(), s.GetTotalAmount(),
+		got += fmt.Sprintf(" | %s-%s-%s %s %d", s.GetYear(), s.GetQuarter(), s.GetMonth(), s.GetTotalAmount().GetValue(),
 			s.GetTransactionCount())
 	}
 	if want := "1590513082 26.05.2020 | 2020--3 14.7 | 2020--4 1 | -2-5  | 2020-3- 14.7 | 2020--3 0.1 56"; got != want {
@@ -180,9 +182,9 @@ func TestUnknownFieldsAndCodes(t *testing.T) {
 	}
 	got, err := collect(p)
 	want := []providers.Transaction{{ID: "9", AccountID: "7/8", Transaction: &bankingv1.Transaction{
-		Status: bankingv1.Transaction_BOOKED, Amount: euro("1"), Category: bankingv1.Transaction_OTHER,
-		ProviderCategory: "spaceTravel", Tags: []string{"spaceTravel"},
-		BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{{Type: "gvc", Value: "166"}},
+		Status: bankingv1.Transaction_BOOKED, Amount: euro("1"), Category: bankingv1.Category_OTHER.Enum(),
+		ProviderCategory: optional.Of("spaceTravel"), Tags: labels("spaceTravel"),
+		BankTransactionCodes: []*bankingv1.Transaction_BankTransactionCode{{Type: optional.Of("gvc"), Value: "166"}},
 	}}}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)

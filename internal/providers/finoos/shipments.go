@@ -11,9 +11,9 @@ import (
 func (a *adapter) SendShipment(ctx context.Context, shipment providers.Shipment) error {
 	r := request{Body: shipmentBody(shipment)}
 	switch shipment.GetChannel() {
-	case documentsv1.Shipment_FAX:
+	case documentsv1.Channel_FAX:
 		r.Operation = opSendFax
-	case documentsv1.Shipment_LETTER:
+	case documentsv1.Channel_LETTER:
 		r.Operation = opSendLetter
 	default:
 		return a.invalidField(opSendLetter, "shipment.channel")

@@ -35,7 +35,7 @@ func (a *adapter) CreateUser(ctx context.Context, user providers.NewUser) (strin
 		}
 	}
 	if len(body.Scopes) == 0 {
-		body.Scopes = []string{scopes[customerv1.Customer_BANKING]}
+		body.Scopes = []string{scopes[customerv1.Product_BANKING]}
 	}
 	var created wireID
 	if err := a.do(ctx, request{Operation: opCreateUser, Body: body}, &created); err != nil {
@@ -51,7 +51,7 @@ func (a *adapter) DeleteUser(ctx context.Context, id string) error {
 }
 
 // AddProduct adds the product's scope.
-func (a *adapter) AddProduct(ctx context.Context, id string, product customerv1.Customer_Product) error {
+func (a *adapter) AddProduct(ctx context.Context, id string, product customerv1.Product_Value) error {
 	scope, ok := scopes[product]
 	if !ok {
 		return a.invalidField(opAddScope, "customer.products")
@@ -62,7 +62,7 @@ func (a *adapter) AddProduct(ctx context.Context, id string, product customerv1.
 }
 
 // RemoveProduct removes the product's scope.
-func (a *adapter) RemoveProduct(ctx context.Context, id string, product customerv1.Customer_Product) error {
+func (a *adapter) RemoveProduct(ctx context.Context, id string, product customerv1.Product_Value) error {
 	scope, ok := scopes[product]
 	if !ok {
 		return a.invalidField(opRemoveScope, "customer.products")

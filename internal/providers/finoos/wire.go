@@ -340,7 +340,8 @@ type wireCode struct {
 }
 
 type wireTag struct {
-	Name text `json:"name"`
+	Name   text `json:"name"`
+	Source text `json:"source,omitempty"`
 }
 
 type wireStandingOrder struct {

@@ -24,7 +24,7 @@ func (s *suite) history(reports ...providers.ConsentState) []consent.Event {
 
 // follow gives what follows from reports, as the service sees it.
 func (s *suite) follow(reports ...providers.ConsentState) consent.State {
-	return consent.Derive(consentv1.Consent_TRANSACTION_CATEGORISATION, s.history(reports...))
+	return consent.Derive(consentv1.DataCollection_TRANSACTION_CATEGORISATION, s.history(reports...))
 }
 
 func (s *suite) wantLink(link *providers.Link) {
@@ -52,7 +52,7 @@ func testConsents(s *suite) {
 	}
 	first, second := s.state(ref), s.state(ref)
 	got := s.follow(created.State, first, second)
-	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.Consent_READY ||
+	if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != consentv1.DataStage_READY ||
 		len(got.Connections) == 0 {
 		s.Errorf("an approved consent is %s, %s, with %d connections", got.Status, got.DataStage, len(got.Connections))
 	}

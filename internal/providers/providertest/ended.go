@@ -57,7 +57,7 @@ func testExpiry(s *suite) {
 	events := s.history(before)
 	events = append(events, consent.Add(events, consent.Expired(1, s.now()))...)
 	events = append(events, consent.Observe(events, after, s.now())...)
-	got := consent.Derive(consentv1.Consent_TRANSACTION_CATEGORISATION, events).Status
+	got := consent.Derive(consentv1.DataCollection_TRANSACTION_CATEGORISATION, events).Status
 	if got != consentv1.Consent_EXPIRED {
 		s.Errorf("after its end the consent is %s", got)
 	}
@@ -120,7 +120,7 @@ func (s *suite) wantUnharmed(other providers.ConsentRef) {
 		s.Errorf("%d calls to log in, want those of one login", got)
 	}
 	h := s.provider.Session.Health()
-	if h.State != providerv1.Provider_Health_HEALTHY || h.Breaker != providerv1.Provider_Health_CLOSED {
+	if h.State != providerv1.Provider_Health_HEALTHY || h.Breaker != providerv1.Breaker_CLOSED {
 		s.Errorf("the provider counts as %s, the breaker is %s", h.State, h.Breaker)
 	}
 }

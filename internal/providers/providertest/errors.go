@@ -129,7 +129,7 @@ type write struct {
 
 func (s *suite) writes() []write {
 	p := s.provider
-	shipment := func(channel documentsv1.Shipment_Channel) write {
+	shipment := func(channel documentsv1.Channel_Value) write {
 		return write{"send a " + channel.String(), p.Shipments != nil, func() func() error {
 			shipment := s.shipment(channel)
 			return func() error { return p.Shipments.SendShipment(s.ctx(), shipment) }
@@ -173,8 +173,8 @@ func (s *suite) writes() []write {
 		{"register a webhook", p.Webhooks != nil, func() func() error {
 			return func() error { return p.Webhooks.RegisterWebhook(s.ctx(), "https://kontor.example.com/callbacks/w") }
 		}},
-		shipment(documentsv1.Shipment_FAX),
-		shipment(documentsv1.Shipment_LETTER),
+		shipment(documentsv1.Channel_FAX),
+		shipment(documentsv1.Channel_LETTER),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -17,12 +18,12 @@ func testUsers(s *suite) {
 	}
 	id := s.user()
 	for range 2 { // the second finds it done, which is no error
-		if err := users.AddProduct(s.ctx(), id, customerv1.Customer_COMPANY_LOGOS); err != nil {
+		if err := users.AddProduct(s.ctx(), id, customerv1.Product_COMPANY_LOGOS); err != nil {
 			s.Fatalf("add a product: %v", s.hear(err))
 		}
 	}
 	for range 2 {
-		if err := users.RemoveProduct(s.ctx(), id, customerv1.Customer_COMPANY_LOGOS); err != nil {
+		if err := users.RemoveProduct(s.ctx(), id, customerv1.Product_COMPANY_LOGOS); err != nil {
 			s.Fatalf("remove a product: %v", s.hear(err))
 		}
 	}
@@ -103,11 +104,15 @@ func testConnections(s *suite) {
 }
 
 // shipment describes a shipment to send.
-func (s *suite) shipment(channel documentsv1.Shipment_Channel) providers.Shipment {
+func (s *suite) shipment(channel documentsv1.Channel_Value) providers.Shipment {
 	return providers.Shipment{ID: uuid.NewString(), CallbackURL: s.h.CallbackURL, Shipment: &documentsv1.Shipment{
 		Channel: channel, Recipient: "Torben Mais", Subject: "Your loan", Pdf: []byte("%PDF-1.4"),
 		Address: &documentsv1.Shipment_Address{
-			Street: "Universitätsplatz", HouseNumber: "12", Postcode: "34127", City: "Kassel", CountryCode: "DE",
+			Street:      optional.Of("Universitätsplatz"),
+			HouseNumber: optional.Of("12"),
+			Postcode:    optional.Of("34127"),
+			City:        "Kassel",
+			CountryCode: "DE",
 		},
 	}}
 }
@@ -116,7 +121,7 @@ func testShipments(s *suite) {
 	if s.provider.Shipments == nil {
 		return
 	}
-	for _, channel := range []documentsv1.Shipment_Channel{documentsv1.Shipment_FAX, documentsv1.Shipment_LETTER} {
+	for _, channel := range []documentsv1.Channel_Value{documentsv1.Channel_FAX, documentsv1.Channel_LETTER} {
 		if err := s.provider.Shipments.SendShipment(s.ctx(), s.shipment(channel)); err != nil {
 			s.Fatalf("%s: %v", channel, s.hear(err))
 		}

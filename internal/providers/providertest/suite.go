@@ -88,14 +88,14 @@ var redirects = providers.Redirects{
 	Exit:    "https://kontor.example.com/callbacks/redirects/t/exit",
 }
 
-var flow = providers.Flow{Access: consentv1.Consent_RECURRING, Redirects: redirects}
+var flow = providers.Flow{Access: consentv1.Access_RECURRING, Redirects: redirects}
 
 // newConsent describes a consent to ask for, with a user where the provider keeps such.
 func (s *suite) newConsent() providers.NewConsent {
 	s.Helper()
 	request := providers.NewConsent{
-		Market: s.h.Market, Access: consentv1.Consent_RECURRING,
-		DataCollection: consentv1.Consent_TRANSACTION_CATEGORISATION,
+		Market: s.h.Market, Access: consentv1.Access_RECURRING,
+		DataCollection: consentv1.DataCollection_TRANSACTION_CATEGORISATION,
 		Psu:            s.h.Psu, Redirects: redirects, IdempotencyKey: uuid.NewString(),
 	}
 	if s.provider.Users != nil {
@@ -118,11 +118,11 @@ func (s *suite) create() *providers.CreatedConsent {
 // newUser describes a user with all products that tests need.
 func (s *suite) newUser() providers.NewUser {
 	user := providers.NewUser{
-		Type: customerv1.Customer_PERSON, Products: []customerv1.Customer_Product{customerv1.Customer_BANKING},
+		Type: customerv1.Customer_PERSON, Products: []customerv1.Product_Value{customerv1.Product_BANKING},
 	}
 	if s.h.Company {
 		user.Type = customerv1.Customer_COMPANY
-		user.Products = append(user.Products, customerv1.Customer_PAYMENT_PARTNER_ANALYSIS)
+		user.Products = append(user.Products, customerv1.Product_PAYMENT_PARTNER_ANALYSIS)
 	}
 	return user
 }
@@ -155,7 +155,7 @@ func (s *suite) approve(ref providers.ConsentRef) providers.ConsentRef {
 		}
 		ref = s.newer(ref, state.Ref)
 		got := s.follow(*state)
-		if got.DataStage == consentv1.Consent_READY {
+		if got.DataStage == consentv1.DataStage_READY {
 			return ref
 		}
 		s.collected = s.collected || got.Status == consentv1.Consent_AUTHORIZED

@@ -62,7 +62,7 @@ func testUnsupported(s *suite) {
 		{p.Shipments != nil, []providers.Capability{
 			"CreateShipment", "GetShipment", "ListShipments", "WatchShipments",
 		}},
-		{p.Users != nil, []providers.Capability{"ListProviderUsers"}},
+		{p.Users != nil, []providers.Capability{"ListProviderUsers", "DeleteProviderUser"}},
 	} {
 		for _, capability := range port.capabilities {
 			support := p.Supports(capability)

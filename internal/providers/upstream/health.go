@@ -21,11 +21,11 @@ func (c *Client) Health() Health {
 	h := c.health.get()
 	switch c.breaker.state() {
 	case providers.BreakerOpen:
-		h.Breaker = providerv1.Provider_Health_OPEN
+		h.Breaker = providerv1.Breaker_OPEN
 	case providers.BreakerHalfOpen:
-		h.Breaker = providerv1.Provider_Health_HALF_OPEN
+		h.Breaker = providerv1.Breaker_HALF_OPEN
 	default:
-		h.Breaker = providerv1.Provider_Health_CLOSED
+		h.Breaker = providerv1.Breaker_CLOSED
 	}
 	return h
 }

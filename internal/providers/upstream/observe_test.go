@@ -119,7 +119,7 @@ func TestHealth(t *testing.T) {
 	})
 	if h := c.Health(); h.State != providerv1.Provider_Health_UNKNOWN || !h.Since.IsZero() || h.LastError != nil ||
 		h.RemainingQuota != nil ||
-		h.Breaker != providerv1.Provider_Health_CLOSED {
+		h.Breaker != providerv1.Breaker_CLOSED {
 		t.Errorf("at first: %+v", h)
 	}
 	since := now
@@ -176,10 +176,10 @@ func TestHealth(t *testing.T) {
 
 func TestHealthShowsTheBreaker(t *testing.T) {
 	c := newTestClient(t, "http://localhost", nil)
-	for state, want := range map[providers.BreakerState]providerv1.Provider_Health_Breaker{
-		providers.BreakerOpen:     providerv1.Provider_Health_OPEN,
-		providers.BreakerHalfOpen: providerv1.Provider_Health_HALF_OPEN,
-		providers.BreakerClosed:   providerv1.Provider_Health_CLOSED,
+	for state, want := range map[providers.BreakerState]providerv1.Breaker_Value{
+		providers.BreakerOpen:     providerv1.Breaker_OPEN,
+		providers.BreakerHalfOpen: providerv1.Breaker_HALF_OPEN,
+		providers.BreakerClosed:   providerv1.Breaker_CLOSED,
 	} {
 		setState(c.breaker, state)
 		if got := c.Health().Breaker; got != want {

@@ -50,6 +50,16 @@ func (s *Server) Users() []User {
 	return all
 }
 
+// AddUser makes a user beside the API, as one that a gateway made and lost: age ago. It returns the user's id.
+func (s *Server) AddUser(age time.Duration) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := s.core.Clock.Now().Add(-age)
+	u := &user{id: s.id("user"), scopes: []string{"banking"}, created: made, modified: made, recurring: true}
+	s.users = append(s.users, u)
+	return u.id
+}
+
 // CompleteLogin ends the user's newest open session as if every page of it had been gone through, at fino Bank, and
 // returns where the browser is sent.
 func (s *Server) CompleteLogin(userID string) (location string, err error) {

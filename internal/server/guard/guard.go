@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
@@ -260,8 +259,7 @@ func (g *Guard) Unknown(_ any, stream grpc.ServerStream) error {
 		g.senderOf(stream.Context()))
 	defer known(stream.Context())
 	c.sendRequestID(stream)
-	return c.end(nil, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such method",
-		kerr.WithCode(codes.Unimplemented)))
+	return c.end(nil, kerr.New(errorv1.Error_METHOD_NOT_FOUND, "there is no such method"))
 }
 
 // read reads a request and refuses one that does not fit.

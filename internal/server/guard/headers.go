@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"google.golang.org/grpc/metadata"
 
@@ -104,7 +105,7 @@ func printable(text string) bool {
 
 // companions is what travels beside a request.
 type companions struct {
-	psuIP, idempotencyKey, lastEventID string
+	psuIP, idempotencyKey, lastEventID, ifMatch string
 }
 
 // companionsOf takes over what travels beside a request, from headers that were checked.
@@ -119,7 +120,25 @@ func companionsOf(md metadata.MD) (companions, error) {
 		}
 		c.psuIP = addr.Unmap().String()
 	}
+	var ok bool
+	if c.ifMatch, ok = etagOf(only(md, keyIfMatch)); !ok {
+		return companions{}, kerr.InvalidField(keyIfMatch, "must be one etag, or *")
+	}
 	return c, nil
+}
+
+// etagOf gives the etag that If-Match names, with or without the quotes that HTTP wants; empty for any.
+func etagOf(header string) (etag string, ok bool) {
+	etag = strings.Trim(header, " ")
+	if etag == "*" {
+		return "", true
+	}
+	if unquoted, quoted := strings.CutPrefix(etag, `"`); quoted {
+		if etag, quoted = strings.CutSuffix(unquoted, `"`); !quoted || etag == "" {
+			return "", false
+		}
+	}
+	return etag, !strings.ContainsAny(etag, `",`)
 }
 
 // only gives the value of a key, empty when there is none.
@@ -144,6 +163,9 @@ func (c *call) attach() {
 	}
 	if c.lastEventID != "" {
 		ctx = identity.WithLastEventID(ctx, c.lastEventID)
+	}
+	if c.ifMatch != "" {
+		ctx = identity.WithIfMatch(ctx, c.ifMatch)
 	}
 	if c.slot != nil {
 		ctx = slot.With(ctx, c.slot)

@@ -18,7 +18,7 @@ func TestViolationsAreBounded(t *testing.T) {
 	}
 	for _, elements := range []int{1, maxViolations, 1000, 1_000_000} {
 		request := &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{
-			Type: customerv1.Customer_PERSON, Products: make([]customerv1.Customer_Product, elements),
+			Type: customerv1.Customer_PERSON, Products: make([]customerv1.Product_Value, elements),
 		}}
 		failure := v.check(request)
 		told := 0

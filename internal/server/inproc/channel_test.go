@@ -21,6 +21,7 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/server/inproc"
 )
 
@@ -281,8 +282,8 @@ func TestRequestOfAStreamIsCopied(t *testing.T) {
 func TestAnswerIsCopied(t *testing.T) {
 	t.Parallel()
 	s, client := connect()
-	shared := &consentv1.Consent{Name: "consents/1", Link: &typev1.Link{Uri: "u"},
-		BrokerBanks: []*consentv1.Consent_BrokerBank{{Id: "1"}}}
+	shared := &consentv1.Consent{Name: "consents/1", Link: &typev1.Link{Uri: optional.Of("u")},
+		BrokerBanks: []*consentv1.Consent_BrokerBank{{Id: optional.Of("1")}}}
 	want := proto.Clone(shared)
 	s.create = func(context.Context, *consentv1.CreateConsentRequest) (*consentv1.Consent, error) { return shared, nil }
 	var callers sync.WaitGroup
@@ -297,7 +298,7 @@ func TestAnswerIsCopied(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	used, channel := &consentv1.Consent{Reference: "of another call"}, inproc.New(nil)
+	used, channel := &consentv1.Consent{Reference: optional.Of("of another call")}, inproc.New(nil)
 	consentv1.RegisterConsentServiceServer(channel, s)
 	err := channel.Invoke(t.Context(), consentv1.ConsentService_CreateConsent_FullMethodName, request("SE"), used)
 	if err != nil || !proto.Equal(used, want) {
@@ -317,7 +318,7 @@ func TestMessagesAreCopied(t *testing.T) {
 	s.watch = func(r *consentv1.WatchConsentsRequest, stream consentv1.ConsentService_WatchConsentsServer) error {
 		m := &consentv1.WatchConsentsResponse{Consent: &consentv1.Consent{}}
 		for i := range count {
-			m.ResumeToken, m.Consent.Name, r.Consent = strconv.Itoa(i), "consents/"+strconv.Itoa(i), ""
+			m.ResumeToken, m.Consent.Name, r.Consent = optional.Of(strconv.Itoa(i)), "consents/"+strconv.Itoa(i), ""
 			if err := stream.Send(m); err != nil {
 				return err
 			}

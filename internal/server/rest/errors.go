@@ -81,7 +81,7 @@ func httpStatus(code codes.Code, err error) int {
 	switch {
 	case kerr.Metadata(err)["limit"] == "body":
 		return http.StatusRequestEntityTooLarge
-	case code == codes.Unimplemented && kerr.Reason(err) == errorv1.Error_ROUTE_NOT_FOUND:
+	case kerr.Reason(err) == errorv1.Error_METHOD_NOT_FOUND:
 		return http.StatusMethodNotAllowed
 	}
 	return runtime.HTTPStatusFromCode(code)
@@ -101,8 +101,7 @@ func routingError(
 	}
 	if code == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", strings.Join(allowed(ctx, mux, r), ", "))
-		WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "the path does not take this method",
-			kerr.WithCode(codes.Unimplemented)))
+		WriteError(w, r, kerr.New(errorv1.Error_METHOD_NOT_FOUND, "the path does not take this method"))
 		return
 	}
 	WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such path"))

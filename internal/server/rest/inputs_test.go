@@ -10,6 +10,7 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	"kontor.dev/kontor/internal/optional"
 )
 
 // TestInputsCanBeCut holds the API to what withoutInputs relies on: in what a method answers, an INPUT_ONLY field is
@@ -59,7 +60,7 @@ func TestInputsCanBeCut(t *testing.T) {
 }
 
 func TestInputsAreCut(t *testing.T) {
-	consent := &consentv1.Consent{Name: "consents/1", Reference: `,"brokerBanks":[]`}
+	consent := &consentv1.Consent{Name: "consents/1", Reference: optional.Of(`,"brokerBanks":[]`)}
 	for _, v := range []any{
 		consent, &consentv1.ListConsentsResponse{Consents: []*consentv1.Consent{consent, consent}},
 		map[string]any{"result": consent},

@@ -5,6 +5,7 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -23,7 +24,7 @@ func (s *Server) ListAccounts(
 		return nil, err
 	}
 	page, next, err := service.SlicePage(s.Tokens, accounts, req, row.Tenant, "accounts", row.ID)
-	return &bankingv1.ListAccountsResponse{Accounts: page, NextPageToken: next}, err
+	return &bankingv1.ListAccountsResponse{Accounts: page, NextPageToken: optional.Of(next)}, err
 }
 
 // GetAccount implements bankingv1.BankingServiceServer.

@@ -12,10 +12,12 @@ import (
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/callbacks"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -32,7 +34,7 @@ func (s *Server) ListConnections(
 	}
 	all := row.Resource.GetConnections()
 	page, next, err := service.SlicePage(s.Tokens, all, req, row.Tenant, "connections", row.ID)
-	return &bankingv1.ListConnectionsResponse{Connections: page, NextPageToken: next}, err
+	return &bankingv1.ListConnectionsResponse{Connections: page, NextPageToken: optional.Of(next)}, err
 }
 
 // GetConnection implements bankingv1.BankingServiceServer.
@@ -190,7 +192,7 @@ func (s *Server) DeleteConnection(ctx context.Context, req *bankingv1.DeleteConn
 // CreateManagementSession implements bankingv1.BankingServiceServer.
 func (s *Server) CreateManagementSession(
 	ctx context.Context, req *bankingv1.CreateManagementSessionRequest,
-) (*bankingv1.ManagementSession, error) {
+) (*typev1.Link, error) {
 	row, p, err := s.Load.Consent(ctx, req.GetName())
 	if err != nil {
 		return nil, err
@@ -201,7 +203,7 @@ func (s *Server) CreateManagementSession(
 	if err := standing(row); err != nil {
 		return nil, err
 	}
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*bankingv1.ManagementSession, error) {
+	return once.Detached(ctx, s.Once, func(ctx context.Context) (*typev1.Link, error) {
 		ref, err := s.History.Ref(ctx, row)
 		if err != nil {
 			return nil, err
@@ -222,8 +224,10 @@ func (s *Server) CreateManagementSession(
 		if err != nil {
 			return nil, err
 		}
-		return &bankingv1.ManagementSession{
-			Uri: link.URI, ExpireTime: timestamppb.New(s.Clock.Now().Add(link.TTL)),
+		now := s.Clock.Now()
+		return &typev1.Link{
+			Uri: optional.Of(link.URI), Status: typev1.Link_PENDING,
+			CreateTime: timestamppb.New(now), ExpireTime: timestamppb.New(now.Add(link.TTL)),
 		}, nil
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	"kontor.dev/kontor/internal/bankdata"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -30,7 +31,7 @@ func (s *Server) ListStandingOrders(
 		return nil, err
 	}
 	page, next, err := service.SlicePage(s.Tokens, named, req, row.Tenant, "standingOrders", req.GetParent())
-	return &bankingv1.ListStandingOrdersResponse{StandingOrders: page, NextPageToken: next}, err
+	return &bankingv1.ListStandingOrdersResponse{StandingOrders: page, NextPageToken: optional.Of(next)}, err
 }
 
 // standingOrders reads the standing orders under a consent and names them.
@@ -49,8 +50,8 @@ func (s *Server) standingOrders(
 			}
 			named := make([]*bankingv1.StandingOrder, 0, len(orders))
 			for _, o := range orders {
-				o.Account = s.Reads.Names.Account(row.Tenant, row.ID, o.AccountID)
-				o.Name = s.Reads.Names.Child(row.Tenant, o.Account, "standingOrders", o.ID)
+				o.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, o.AccountID))
+				o.Name = s.Reads.Names.Child(row.Tenant, o.GetAccount(), "standingOrders", o.ID)
 				named = append(named, o.StandingOrder)
 			}
 			return named, nil
@@ -76,7 +77,7 @@ func (s *Server) ListSecurities(
 		return nil, err
 	}
 	page, next, err := service.SlicePage(s.Tokens, named, req, row.Tenant, "securities", req.GetParent())
-	return &bankingv1.ListSecuritiesResponse{Securities: page, NextPageToken: next}, err
+	return &bankingv1.ListSecuritiesResponse{Securities: page, NextPageToken: optional.Of(next)}, err
 }
 
 // securities reads the securities under a consent and names them.
@@ -95,8 +96,8 @@ func (s *Server) securities(
 			}
 			named := make([]*bankingv1.Security, 0, len(securities))
 			for _, h := range securities {
-				h.Account = s.Reads.Names.Account(row.Tenant, row.ID, h.AccountID)
-				h.Name = s.Reads.Names.Child(row.Tenant, h.Account, "securities", h.ID)
+				h.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, h.AccountID))
+				h.Name = s.Reads.Names.Child(row.Tenant, h.GetAccount(), "securities", h.ID)
 				named = append(named, h.Security)
 			}
 			return named, nil

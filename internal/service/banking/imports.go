@@ -12,6 +12,7 @@ import (
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -25,7 +26,7 @@ func (s *Server) ImportConnections(
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.Tenants.Offering(customer.Tenant, "", "ImportConnections")
+	p, err := s.Tenants.Offering(customer.Tenant, req.GetProvider(), "provider", "ImportConnections")
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (s *Server) importConnections(
 	if err != nil {
 		return nil, err
 	}
-	row.ProviderRef, row.Resource.ProviderReference = user, user
+	row.ProviderRef, row.Resource.ProviderReference = user, optional.Of(user)
 	// The data is merged or replaced by ids: repeating it changes nothing more.
 	attempt.Repeatable = true
 	if err := attempt.Intend(ctx, p, "import_connections", customer.Resource.GetName(), nil); err != nil {
@@ -136,7 +137,7 @@ func imported(
 	if replace {
 		return state
 	}
-	for _, c := range consent.Derive(consentv1.Consent_DATA_COLLECTION_UNSPECIFIED, events).Connections {
+	for _, c := range consent.Derive(consentv1.DataCollection_VALUE_UNSPECIFIED, events).Connections {
 		if !given[c.ID] && c.Status != consentv1.Connection_DISCONNECTED {
 			state.Connections = append(state.Connections, providers.ConnectionState{
 				ID: c.ID, Bank: c.Bank.Proto(), Active: true,
@@ -158,7 +159,7 @@ func (s *Server) importedConsent(
 	}
 	if len(rows) > 0 {
 		row := rows[0] // the provider knows at most one
-		if row.Resource.GetOrigin() == consentv1.Consent_IMPORTED {
+		if row.Resource.GetOrigin() == consentv1.ConsentOrigin_IMPORTED {
 			return row, nil
 		}
 		return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
@@ -169,10 +170,10 @@ func (s *Server) importedConsent(
 	return &store.Consent{
 		Tenant: customer.Tenant, ID: service.NewID(), CustomerID: customer.ID, Provider: p.ID, Market: market,
 		Resource: &consentv1.Consent{
-			Customer: customer.Resource.GetName(), CustomerType: customer.Resource.GetType(),
+			Customer: customer.Resource.GetName(),
 			Provider: service.ProviderName(p.ID), Market: market,
-			Access: consentv1.Consent_RECURRING, DataCollection: consentv1.Consent_TRANSACTION_CATEGORISATION,
-			Origin: consentv1.Consent_IMPORTED,
+			Access: consentv1.Access_RECURRING, DataCollection: consentv1.DataCollection_TRANSACTION_CATEGORISATION,
+			Origin: consentv1.ConsentOrigin_IMPORTED,
 		},
 	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -52,7 +53,7 @@ func (s *Server) ListTransactions(
 		case seen <= offset:
 			return true, nil
 		case seen > offset+size:
-			resp.NextPageToken = s.Tokens.OffsetToken(offset+size, scope...)
+			resp.NextPageToken = optional.Of(s.Tokens.OffsetToken(offset+size, scope...))
 			return false, nil
 		}
 		resp.Transactions = append(resp.Transactions, t)
@@ -80,8 +81,18 @@ func (s *Server) StreamTransactions(
 		return err
 	}
 	filter := transactionFilter{dateFrom: req.GetDateFrom(), dateTo: req.GetDateTo(), status: req.GetStatus()}
-	return s.transactions(ctx, p, row, filter, func(t *bankingv1.Transaction) (bool, error) {
-		return true, stream.Send(t)
+	count := int32(0)
+	err = s.transactions(ctx, p, row, filter, func(t *bankingv1.Transaction) (bool, error) {
+		count++
+		return true, stream.Send(&bankingv1.StreamTransactionsResponse{
+			Kind: bankingv1.StreamTransactionsResponse_TRANSACTION, Transaction: t,
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return stream.Send(&bankingv1.StreamTransactionsResponse{
+		Kind: bankingv1.StreamTransactionsResponse_END, Count: &count,
 	})
 }
 
@@ -106,8 +117,8 @@ func (s *Server) transactions(
 		if err != nil {
 			return s.Reads.Explain(ctx, row, err)
 		}
-		t.Account = s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID)
-		t.Name = s.Reads.Names.Child(row.Tenant, t.Account, "transactions", t.ID)
+		t.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID))
+		t.Name = s.Reads.Names.Child(row.Tenant, t.GetAccount(), "transactions", t.ID)
 		if !filter.takes(t.Transaction) {
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 )
@@ -38,7 +39,7 @@ func (l *ledger) Transactions(
 			t := providers.Transaction{
 				ID:          "t",
 				AccountID:   account,
-				Transaction: &bankingv1.Transaction{BookingDate: "2026-02-03"},
+				Transaction: &bankingv1.Transaction{BookingDate: optional.Of("2026-02-03")},
 			}
 			if !yield(t, nil) {
 				return

@@ -13,6 +13,7 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -59,7 +60,7 @@ func (s *Server) ListConsents(
 		}
 		if len(rows) > size {
 			rows = rows[:size]
-			resp.NextPageToken = s.Tokens.Encode(rows[size-1].ID, scope...)
+			resp.NextPageToken = optional.Of(s.Tokens.Encode(rows[size-1].ID, scope...))
 		}
 		for _, row := range rows {
 			resp.Consents = append(resp.Consents, visible(ctx, row.Resource))
@@ -92,7 +93,7 @@ func (s *Server) ListConsentEvents(
 		}
 		if len(events) > size {
 			events = events[:size]
-			resp.NextPageToken = s.Tokens.Encode(strconv.FormatInt(events[size-1].Sequence, 10), scope...)
+			resp.NextPageToken = optional.Of(s.Tokens.Encode(strconv.FormatInt(events[size-1].Sequence, 10), scope...))
 		}
 		for _, e := range events {
 			resp.Events = append(resp.Events, history.EventResource(s.History.Names, row.Tenant, row.ID, e))

@@ -14,6 +14,7 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -140,20 +141,20 @@ func (s *Server) newConsent(
 		Redirects: proto.CloneOf(wanted.GetRedirectUris()),
 		Reference: s.Keys.Lookup(keys.ConsentReference, tenant, wanted.GetReference()),
 		Resource: &consentv1.Consent{
-			Customer: customer.Resource.GetName(), CustomerType: customer.Resource.GetType(),
+			Customer: customer.Resource.GetName(),
 			Provider: service.ProviderName(p.ID), Market: market,
 			Access: wanted.GetAccess(), DataCollection: wanted.GetDataCollection(),
 			RedirectUris: proto.CloneOf(wanted.GetRedirectUris()),
-			Reference:    wanted.GetReference(), Origin: p.ConsentOrigin,
+			Reference:    optional.Of(wanted.GetReference()), Origin: p.ConsentOrigin,
 			IdentityMatch: consentv1.IdentityMatch_UNKNOWN,
 		},
 	}
 	row.Asked = s.History.Asked(row, who)
-	if row.Resource.GetAccess() == consentv1.Consent_ACCESS_UNSPECIFIED {
-		row.Resource.Access = consentv1.Consent_RECURRING
+	if row.Resource.GetAccess() == consentv1.Access_VALUE_UNSPECIFIED {
+		row.Resource.Access = consentv1.Access_RECURRING
 	}
-	if row.Resource.GetDataCollection() == consentv1.Consent_DATA_COLLECTION_UNSPECIFIED {
-		row.Resource.DataCollection = consentv1.Consent_TRANSACTION_CATEGORISATION
+	if row.Resource.GetDataCollection() == consentv1.DataCollection_VALUE_UNSPECIFIED {
+		row.Resource.DataCollection = consentv1.DataCollection_TRANSACTION_CATEGORISATION
 	}
 	return row
 }
@@ -206,9 +207,6 @@ func (s *Server) consentCustomer(
 		}
 	}
 	customerType := req.GetCustomerType()
-	if customerType == customerv1.Customer_TYPE_UNSPECIFIED {
-		customerType = req.GetConsent().GetCustomerType()
-	}
 	if customerType == customerv1.Customer_TYPE_UNSPECIFIED {
 		customerType = customerv1.Customer_PERSON
 	}

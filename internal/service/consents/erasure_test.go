@@ -12,6 +12,7 @@ import (
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/store"
 )
@@ -25,8 +26,8 @@ func TestDeletedConsentsStayDeleted(t *testing.T) {
 		p.Report(providers.ConsentState{}, &providers.Error{Kind: providers.KindConsentEnded})
 		request := &consentv1.CreateConsentRequest{
 			Consent: &consentv1.Consent{
-				Provider: "fimento", Market: "SE", Reference: "loan-4711",
-				RedirectUris: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
+				Provider: "fimento", Market: "SE", Reference: optional.Of("loan-4711"),
+				RedirectUris: &consentv1.Consent_RedirectUris{Success: optional.Of("https://app.example.com/done")},
 			},
 			Psu: &consentv1.Psu{NationalId: "199503096316"}, RequestId: "3b0a6a0e-0000-4000-8000-000000000001",
 		}

@@ -26,8 +26,8 @@ func (f *flows) AddBank(context.Context, providers.ConsentRef, providers.Flow) (
 // Of a consent that stands, too, one further flow is open at a time, where the provider keeps consents: it would refuse
 // another, in words of its own.
 func TestOneFurtherFlowAtATime(t *testing.T) {
-	for origin, want := range map[consentv1.Consent_Origin]int{
-		consentv1.Consent_NATIVE: 1, consentv1.Consent_SYNTHESISED: 2,
+	for origin, want := range map[consentv1.ConsentOrigin_Value]int{
+		consentv1.ConsentOrigin_NATIVE: 1, consentv1.ConsentOrigin_SYNTHESISED: 2,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			opened := &flows{}

@@ -154,7 +154,7 @@ func flowOpen(row *store.Consent) bool {
 // the provider keeps the consents it takes no other flow meanwhile.
 func furtherOpen(p *providers.Provider, row *store.Consent) bool {
 	status := row.Resource.GetLink().GetStatus()
-	return p.ConsentOrigin == consentv1.Consent_NATIVE &&
+	return p.ConsentOrigin == consentv1.ConsentOrigin_NATIVE &&
 		(status == typev1.Link_PENDING || status == typev1.Link_OPENED)
 }
 

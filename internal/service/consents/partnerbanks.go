@@ -10,6 +10,7 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -26,7 +27,8 @@ func (s *Server) CreatePartnerBank(
 	if wanted.GetDisplayName() == "" {
 		return nil, kerr.InvalidField("partnerBank.displayName", "is needed")
 	}
-	p, err := s.Tenants.Offering(service.TenantOf(ctx), wanted.GetProvider(), "CreatePartnerBank")
+	p, err := s.Tenants.Offering(service.TenantOf(ctx), wanted.GetProvider(), "partnerBank.provider",
+		"CreatePartnerBank")
 	if err != nil {
 		return nil, err
 	}
@@ -60,33 +62,40 @@ func (s *Server) CreatePartnerBank(
 func (s *Server) GetPartnerBank(
 	ctx context.Context, req *consentv1.GetPartnerBankRequest,
 ) (*consentv1.PartnerBank, error) {
-	everywhere, err := s.Tenants.AllOffering(service.TenantOf(ctx), "", "GetPartnerBank")
+	everywhere, err := s.Tenants.AllOffering(service.TenantOf(ctx), req.GetProvider(), "GetPartnerBank")
 	if err != nil {
 		return nil, err
 	}
-	p, bank, err := findPartnerBank(ctx, everywhere, service.LastSegment(req.GetName()))
+	p, bank, err := findPartnerBank(ctx, everywhere, service.LastSegment(req.GetName()), "provider")
 	if err != nil {
 		return nil, err
 	}
 	return partnerBankResource(p, *bank), nil
 }
 
-// findPartnerBank looks for a partner bank at several providers, one after the other. A provider that fails does not
-// keep it from being found at another.
+// findPartnerBank looks for a partner bank at several providers. A provider that fails does not keep it from being
+// found at another. One that several have is refused, unless the field names which is meant.
 func findPartnerBank(
-	ctx context.Context, everywhere []*providers.Provider, id string,
+	ctx context.Context, everywhere []*providers.Provider, id, field string,
 ) (*providers.Provider, *providers.PartnerBank, error) {
 	var failed error
+	var at []*providers.Provider
+	var found *providers.PartnerBank
 	for _, p := range everywhere {
 		bank, err := partnerBankOf(ctx, p, id)
 		switch {
 		case bank != nil:
-			return p, bank, nil
+			at, found = append(at, p), bank
 		case failed == nil:
 			failed = err
 		}
 	}
-	if failed != nil {
+	switch {
+	case len(at) > 1:
+		return nil, nil, service.Ambiguous(field, at)
+	case len(at) == 1:
+		return at[0], found, nil
+	case failed != nil:
 		return nil, nil, service.CallError(failed)
 	}
 	return nil, nil, service.NotFound(errorv1.Error_PARTNER_BANK_NOT_FOUND, "partner bank")
@@ -115,13 +124,13 @@ func partnerBankOf(ctx context.Context, p *providers.Provider, id string) (*prov
 func (s *Server) ListPartnerBanks(
 	ctx context.Context, req *consentv1.ListPartnerBanksRequest,
 ) (*consentv1.ListPartnerBanksResponse, error) {
-	everywhere, err := s.Tenants.AllOffering(service.TenantOf(ctx), "", "ListPartnerBanks")
+	everywhere, err := s.Tenants.AllOffering(service.TenantOf(ctx), req.GetProvider(), "ListPartnerBanks")
 	if err != nil {
 		return nil, err
 	}
 	size := min(service.PageSize(req.GetPageSize()), partnerBankPage)
 	// Providers page by number, so a token goes with its page size.
-	scope := []string{service.TenantOf(ctx), "partnerBanks", strconv.Itoa(size)}
+	scope := []string{service.TenantOf(ctx), "partnerBanks", req.GetProvider(), strconv.Itoa(size)}
 	token, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
 	if err != nil {
 		return nil, err
@@ -145,9 +154,9 @@ func (s *Server) ListPartnerBanks(
 	}
 	switch {
 	case len(banks) >= size:
-		resp.NextPageToken = s.Tokens.Encode(p.ID+"/"+strconv.Itoa(page+1), scope...)
+		resp.NextPageToken = optional.Of(s.Tokens.Encode(p.ID+"/"+strconv.Itoa(page+1), scope...))
 	case at+1 < len(everywhere):
-		resp.NextPageToken = s.Tokens.Encode(everywhere[at+1].ID+"/1", scope...)
+		resp.NextPageToken = optional.Of(s.Tokens.Encode(everywhere[at+1].ID+"/1", scope...))
 	}
 	return resp, nil
 }
@@ -166,7 +175,7 @@ func (s *Server) UpdatePartnerBank(
 		return nil, err
 	}
 	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.PartnerBank, error) {
-		p, bank, err := findPartnerBank(ctx, everywhere, service.LastSegment(wanted.GetName()))
+		p, bank, err := findPartnerBank(ctx, everywhere, service.LastSegment(wanted.GetName()), "partnerBank.provider")
 		if err != nil {
 			return nil, err
 		}
@@ -207,6 +216,6 @@ func (s *Server) UpdatePartnerBank(
 func partnerBankResource(p *providers.Provider, bank providers.PartnerBank) *consentv1.PartnerBank {
 	return &consentv1.PartnerBank{
 		Name: service.PartnerBankName(bank.ID), DisplayName: bank.DisplayName, Broker: bank.Broker,
-		LogoUri: bank.LogoURI, Provider: service.ProviderName(p.ID),
+		LogoUri: optional.Of(bank.LogoURI), Provider: service.ProviderName(p.ID),
 	}
 }

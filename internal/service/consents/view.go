@@ -9,6 +9,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/optional"
 )
 
 // seesLinks tells whether the caller may see addresses of links: who holds one can act as the customer, so reading
@@ -40,7 +41,7 @@ func visible(ctx context.Context, consent *consentv1.Consent) *consentv1.Consent
 func withoutAddress(consent *consentv1.Consent) *consentv1.Consent {
 	seen := shallow(consent)
 	seen.Link = shallow(consent.GetLink())
-	seen.Link.Uri = ""
+	seen.Link.Uri = optional.Of("")
 	return seen
 }
 

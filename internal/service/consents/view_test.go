@@ -11,6 +11,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
 	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/optional"
 )
 
 // The address of a link is a key to act as the customer: who may only read consents never sees it, whichever way they
@@ -79,7 +80,7 @@ func TestRememberedAnswersHaveLiveLinksOnly(t *testing.T) {
 			made, err := p.Servers.Consent.CreateConsent(p.Ctx, &consentv1.CreateConsentRequest{
 				Consent: &consentv1.Consent{
 					Provider: "fimento", Market: "SE",
-					RedirectUris: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
+					RedirectUris: &consentv1.Consent_RedirectUris{Success: optional.Of("https://app.example.com/done")},
 				},
 				RequestId: "3b0a6a0e-0000-4000-8000-000000000001",
 			})
@@ -101,7 +102,7 @@ func TestRememberedAnswersHaveLiveLinksOnly(t *testing.T) {
 		if again.GetLink().GetUri() != "" {
 			t.Error("the answer has the address of a link that was replaced")
 		}
-		again.Link.Uri = made.GetLink().GetUri()
+		again.Link.Uri = optional.Of(made.GetLink().GetUri())
 		if !proto.Equal(made, again) {
 			t.Errorf("the same request got %v, then %v", made, again)
 		}

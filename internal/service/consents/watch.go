@@ -10,6 +10,7 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/watch"
@@ -33,7 +34,7 @@ func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Log
 			return &consentv1.WatchConsentsResponse{
 				Kind: consentv1.WatchConsentsResponse_EVENT, Consent: e.After,
 				Event:       history.EventResource(service.Names{Keys: k}, e.Tenant, e.ConsentID, e.Event),
-				ResumeToken: token, SendTime: timestamppb.New(clock.Now()),
+				ResumeToken: optional.Of(token), SendTime: timestamppb.New(clock.Now()),
 			}
 		},
 	})
@@ -59,7 +60,7 @@ func (s *Server) WatchConsents(
 	}
 	state := func(row *store.Consent, token string) error {
 		return send(&consentv1.WatchConsentsResponse{
-			Kind: consentv1.WatchConsentsResponse_STATE, Consent: row.Resource, ResumeToken: token,
+			Kind: consentv1.WatchConsentsResponse_STATE, Consent: row.Resource, ResumeToken: optional.Of(token),
 			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}
@@ -81,7 +82,7 @@ func (s *Server) WatchConsents(
 	}
 	w.Heartbeat = func(token string) error {
 		return send(&consentv1.WatchConsentsResponse{
-			Kind: consentv1.WatchConsentsResponse_HEARTBEAT, ResumeToken: token,
+			Kind: consentv1.WatchConsentsResponse_HEARTBEAT, ResumeToken: optional.Of(token),
 			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}

@@ -17,6 +17,7 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -43,14 +44,14 @@ func (r *Registry) New(tenant, id string, wanted *customerv1.Customer) *store.Cu
 	now := timestamppb.New(r.Clock.Now())
 	products := wanted.GetProducts()
 	if len(products) == 0 {
-		products = []customerv1.Customer_Product{customerv1.Customer_BANKING}
+		products = []customerv1.Product_Value{customerv1.Product_BANKING}
 	}
 	return &store.Customer{
 		Tenant: tenant, ID: id, Reference: r.reference(tenant, wanted.GetReference()), Users: map[string]string{},
 		Resource: &customerv1.Customer{
-			Name: service.CustomerName(id), Type: wanted.GetType(), Reference: wanted.GetReference(),
+			Name: service.CustomerName(id), Type: wanted.GetType(), Reference: optional.Of(wanted.GetReference()),
 			Products:   slices.Clone(products),
-			CreateTime: now, UpdateTime: now,
+			CreateTime: now, UpdateTime: now, Etag: "1",
 		},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -17,6 +18,7 @@ import (
 	"kontor.dev/kontor/internal/audit"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
@@ -97,7 +99,7 @@ func (s *Server) ListCustomers(
 		}
 		if len(rows) > size {
 			rows = rows[:size]
-			resp.NextPageToken = s.Tokens.Encode(rows[size-1].ID, scope...)
+			resp.NextPageToken = optional.Of(s.Tokens.Encode(rows[size-1].ID, scope...))
 		}
 		for _, row := range rows {
 			resp.Customers = append(resp.Customers, row.Resource)
@@ -121,13 +123,29 @@ func (s *Server) UpdateCustomer(
 	}
 	paths := req.GetUpdateMask().GetPaths()
 	if len(paths) == 0 {
-		paths = []string{"reference", "products"}
+		paths = populated(wanted)
 	}
 	changed, err := masked(row.Resource, wanted, paths)
 	if err != nil {
 		return nil, err
 	}
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*customerv1.Customer, error) {
+	etag, err := service.WantedEtag(ctx, wanted.GetEtag(), "customer.etag")
+	if err != nil {
+		return nil, err
+	}
+	return once.Do(ctx, s.Once, "UpdateCustomer", req, func(
+		ctx context.Context, attempt *once.Attempt,
+	) (*customerv1.Customer, error) {
+		attempt.CustomerID = row.ID
+		if row, err = s.Load.Customer(ctx, wanted.GetName()); err != nil {
+			return nil, err
+		}
+		if err := service.Fresh(etag, row.Resource.GetEtag()); err != nil {
+			return nil, err
+		}
+		if err := attempt.GoOn(ctx); err != nil {
+			return nil, err
+		}
 		// Products are changed one by one at the provider, and each change that happened is recorded, also
 		// when a later one fails.
 		products, failure := s.changeProducts(ctx, row, changed.GetProducts())
@@ -143,13 +161,14 @@ func (s *Server) UpdateCustomer(
 			// Another call may have changed the customer while the provider was asked: what it changed stays, but for
 			// what the mask names.
 			if failure == nil && slices.Contains(paths, "reference") {
-				fresh.Resource.Reference = changed.GetReference()
+				fresh.Resource.Reference = optional.Of(changed.GetReference())
 				fresh.Reference = s.Customers.reference(fresh.Tenant, changed.GetReference())
 			}
 			if slices.Contains(paths, "products") {
 				fresh.Resource.Products = merged(before, products, fresh.Resource.GetProducts())
 			}
 			fresh.Resource.UpdateTime = timestamppb.New(s.Clock.Now())
+			fresh.Resource.Etag = nextEtag(fresh.Resource.GetEtag())
 			if err := tx.UpdateCustomer(fresh); err != nil {
 				return referenceTaken(err)
 			}
@@ -158,7 +177,13 @@ func (s *Server) UpdateCustomer(
 			if failure != nil {
 				outcome = kerr.Reason(failure).String() // of the products, some changed
 			}
-			return s.Audit.NoteOutcome(ctx, tx, "UpdateCustomer", fresh.Resource.GetName(), outcome)
+			if err := s.Audit.NoteOutcome(ctx, tx, "UpdateCustomer", fresh.Resource.GetName(), outcome); err != nil {
+				return err
+			}
+			if failure != nil {
+				return nil
+			}
+			return attempt.Done(tx, fresh.Resource)
 		})
 		if err := errors.Join(failure, err); err != nil {
 			return nil, firstError(failure, err)
@@ -167,23 +192,44 @@ func (s *Server) UpdateCustomer(
 	})
 }
 
+// populated names the fields of a customer that are set, for a request without a mask.
+func populated(wanted *customerv1.Customer) []string {
+	var paths []string
+	if wanted.GetType() != customerv1.Customer_TYPE_UNSPECIFIED {
+		paths = append(paths, "type")
+	}
+	if wanted.Reference != nil {
+		paths = append(paths, "reference")
+	}
+	if len(wanted.GetProducts()) > 0 {
+		paths = append(paths, "products")
+	}
+	return paths
+}
+
+// nextEtag counts an etag up.
+func nextEtag(etag string) string {
+	n, _ := strconv.ParseInt(etag, 10, 64) // a row of the first version has none
+	return strconv.FormatInt(n+1, 10)
+}
+
 // masked gives a customer with the fields of another one that a mask names.
 func masked(have, wanted *customerv1.Customer, paths []string) (*customerv1.Customer, error) {
 	changed := proto.CloneOf(have)
 	for _, path := range paths {
 		switch path {
 		case "reference":
-			changed.Reference = wanted.GetReference()
+			changed.Reference = optional.Of(wanted.GetReference())
 		case "products":
 			changed.Products = wanted.GetProducts()
 			if len(changed.GetProducts()) == 0 {
-				changed.Products = []customerv1.Customer_Product{customerv1.Customer_BANKING}
+				changed.Products = []customerv1.Product_Value{customerv1.Product_BANKING}
 			}
 		case "type":
 			if wanted.GetType() != have.GetType() {
 				return nil, kerr.InvalidField("customer.type", "cannot change")
 			}
-		case "name":
+		case "name", "etag":
 		case "*":
 			return nil, kerr.InvalidField("updateMask", "must name the fields")
 		default:
@@ -194,8 +240,8 @@ func masked(have, wanted *customerv1.Customer, paths []string) (*customerv1.Cust
 }
 
 // merged gives the products of which one call made after of before, while others made now of before.
-func merged(before, after, now []customerv1.Customer_Product) []customerv1.Customer_Product {
-	var products []customerv1.Customer_Product
+func merged(before, after, now []customerv1.Product_Value) []customerv1.Product_Value {
+	var products []customerv1.Product_Value
 	for _, p := range after {
 		if slices.Contains(now, p) || !slices.Contains(before, p) {
 			products = append(products, p)
@@ -212,8 +258,8 @@ func merged(before, after, now []customerv1.Customer_Product) []customerv1.Custo
 // changeProducts books and cancels products at each provider that has the customer as a user. It gives the
 // products that are booked afterwards.
 func (s *Server) changeProducts(
-	ctx context.Context, row *store.Customer, wanted []customerv1.Customer_Product,
-) ([]customerv1.Customer_Product, error) {
+	ctx context.Context, row *store.Customer, wanted []customerv1.Product_Value,
+) ([]customerv1.Product_Value, error) {
 	have := slices.Clone(row.Resource.GetProducts())
 	for _, id := range slices.Sorted(maps.Keys(row.Users)) {
 		p, err := s.Tenants.Provider(row.Tenant, id)
@@ -238,7 +284,7 @@ func (s *Server) changeProducts(
 			if err := p.Users.RemoveProduct(ctx, row.Users[id], product); err != nil {
 				return have, service.CallError(err)
 			}
-			have = slices.DeleteFunc(have, func(p customerv1.Customer_Product) bool { return p == product })
+			have = slices.DeleteFunc(have, func(p customerv1.Product_Value) bool { return p == product })
 		}
 	}
 	return have, nil
@@ -250,13 +296,33 @@ func (s *Server) changeProducts(
 func (s *Server) DeleteCustomer(
 	ctx context.Context, req *customerv1.DeleteCustomerRequest,
 ) (*customerv1.DeletionReceipt, error) {
-	row, err := s.Load.Customer(ctx, req.GetName())
+	etag, err := service.WantedEtag(ctx, req.GetEtag(), "etag")
 	if err != nil {
 		return nil, err
 	}
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*customerv1.DeletionReceipt, error) {
-		return s.Customers.Delete(ctx, row)
-	})
+	return once.Do(ctx, s.Once, "DeleteCustomer", req,
+		func(ctx context.Context, attempt *once.Attempt) (*customerv1.DeletionReceipt, error) {
+			row, err := s.Load.Customer(ctx, req.GetName())
+			if kerr.Reason(err) == errorv1.Error_CUSTOMER_NOT_FOUND {
+				if receipt, err := s.Customers.Receipt(ctx, service.LastSegment(req.GetName())); err == nil {
+					return receipt, attempt.Update(ctx, func(tx store.Tx) error { return attempt.Done(tx, receipt) })
+				}
+			}
+			if err != nil {
+				return nil, err
+			}
+			if err := attempt.GoOn(ctx); err != nil {
+				return nil, err
+			}
+			return s.Customers.Delete(ctx, attempt, row, etag)
+		})
+}
+
+// GetDeletionReceipt implements customerv1.CustomerServiceServer.
+func (s *Server) GetDeletionReceipt(
+	ctx context.Context, req *customerv1.GetDeletionReceiptRequest,
+) (*customerv1.DeletionReceipt, error) {
+	return s.Customers.Receipt(ctx, service.LastSegment(req.GetName()))
 }
 
 // firstError gives the first error that is one.

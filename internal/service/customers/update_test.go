@@ -14,6 +14,7 @@ import (
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -26,21 +27,21 @@ type users struct {
 
 func (u *users) CreateUser(context.Context, providers.NewUser) (string, error) { return "user", nil }
 
-func (u *users) AddProduct(context.Context, string, customerv1.Customer_Product) error {
+func (u *users) AddProduct(context.Context, string, customerv1.Product_Value) error {
 	<-time.After(u.takes)
 	return nil
 }
 
-func (u *users) RemoveProduct(ctx context.Context, user string, product customerv1.Customer_Product) error {
+func (u *users) RemoveProduct(ctx context.Context, user string, product customerv1.Product_Value) error {
 	return u.AddProduct(ctx, user, product)
 }
 
 // While a provider is asked to change a customer's products, another process changes the customer, too. Both calls are
 // acknowledged, and both count.
 func TestUpdatesBesideAChangeOfProducts(t *testing.T) {
-	const banking, imports, fax = customerv1.Customer_BANKING, customerv1.Customer_IMPORT,
-		customerv1.Customer_DOCUMENT_SHIPMENT
-	type products = []customerv1.Customer_Product
+	const banking, imports, fax = customerv1.Product_BANKING, customerv1.Product_IMPORT,
+		customerv1.Product_DOCUMENT_SHIPMENT
+	type products = []customerv1.Product_Value
 	for name, c := range map[string]struct {
 		first, slow, quick, want products // what the customer has, what each call wants, and what is right in the end
 	}{
@@ -62,7 +63,7 @@ func TestUpdatesBesideAChangeOfProducts(t *testing.T) {
 				other := p.Beside(t)
 				customer, err := p.Servers.Customer.CreateCustomer(p.Ctx, &customerv1.CreateCustomerRequest{
 					Customer: &customerv1.Customer{
-						Type: customerv1.Customer_PERSON, Reference: "old", Products: c.first,
+						Type: customerv1.Customer_PERSON, Reference: optional.Of("old"), Products: c.first,
 					},
 				})
 				if err != nil {
@@ -70,8 +71,12 @@ func TestUpdatesBesideAChangeOfProducts(t *testing.T) {
 				}
 				_, err = p.Servers.Consent.CreateConsent(p.Ctx, &consentv1.CreateConsentRequest{
 					Consent: &consentv1.Consent{
-						Provider: "providers/fimento", Market: "SE", Customer: customer.GetName(),
-						RedirectUris: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
+						Provider: "providers/fimento",
+						Market:   "SE",
+						Customer: customer.GetName(),
+						RedirectUris: &consentv1.Consent_RedirectUris{
+							Success: optional.Of("https://app.example.com/done"),
+						},
 					},
 					Psu: &consentv1.Psu{NationalId: "199503096316"},
 				})
@@ -92,7 +97,7 @@ func TestUpdatesBesideAChangeOfProducts(t *testing.T) {
 				late.Go(func() { update(p, &customerv1.Customer{Products: c.slow}, "products") })
 				synctest.Wait()
 				slow.takes = time.Second
-				update(other, &customerv1.Customer{Reference: "new"}, "reference")
+				update(other, &customerv1.Customer{Reference: optional.Of("new")}, "reference")
 				if c.quick != nil {
 					update(other, &customerv1.Customer{Products: c.quick}, "products")
 				}

@@ -91,7 +91,7 @@ func TestAShipmentIsAuditedInItsTransaction(t *testing.T) {
 			_, err := p.Servers.Documents.CreateShipment(ctx, &documentsv1.CreateShipmentRequest{
 				RequestId: "fax-1",
 				Shipment: &documentsv1.Shipment{
-					Channel: documentsv1.Shipment_FAX, Recipient: "+4945112345", Pdf: []byte("%PDF-1.7"),
+					Channel: documentsv1.Channel_FAX, Recipient: "+4945112345", Pdf: []byte("%PDF-1.7"),
 				},
 			})
 			if (err == nil) != (test.failure == nil) || provider.sent != 1 {

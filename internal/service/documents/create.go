@@ -12,6 +12,7 @@ import (
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -33,7 +34,7 @@ func (s *Server) CreateShipment(
 			return nil, err
 		}
 	}
-	p, err := s.Tenants.Offering(service.TenantOf(ctx), "", "CreateShipment")
+	p, err := s.Tenants.Offering(service.TenantOf(ctx), wanted.GetProvider(), "shipment.provider", "CreateShipment")
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +97,10 @@ func (s *Server) newShipment(tenant, provider string, wanted *documentsv1.Shipme
 	return &store.Shipment{
 		Tenant: tenant, ID: id, CustomerID: strings.TrimPrefix(wanted.GetCustomer(), "customers/"), Provider: provider,
 		Resource: &documentsv1.Shipment{
-			Name: service.ShipmentName(id), Customer: wanted.GetCustomer(), Channel: wanted.GetChannel(),
+			Name: service.ShipmentName(id), Customer: optional.Of(wanted.GetCustomer()), Channel: wanted.GetChannel(),
 			Recipient: wanted.GetRecipient(),
 			Address:   proto.CloneOf(wanted.GetAddress()), Subject: wanted.GetSubject(),
+			Provider:   service.ProviderName(provider),
 			Status:     documentsv1.Shipment_OUTCOME_UNKNOWN,
 			CreateTime: now, UpdateTime: now,
 		},

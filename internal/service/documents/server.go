@@ -10,6 +10,7 @@ import (
 	"kontor.dev/kontor/internal/audit"
 	"kontor.dev/kontor/internal/callbacks"
 	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/watch"
@@ -33,7 +34,7 @@ type Server struct {
 
 // GetShipment implements documentsv1.DocumentServiceServer.
 func (s *Server) GetShipment(ctx context.Context, req *documentsv1.GetShipmentRequest) (*documentsv1.Shipment, error) {
-	if _, err := s.Tenants.Offering(service.TenantOf(ctx), "", "GetShipment"); err != nil {
+	if _, err := s.Tenants.AllOffering(service.TenantOf(ctx), "", "GetShipment"); err != nil {
 		return nil, err
 	}
 	var row *store.Shipment
@@ -52,7 +53,7 @@ func (s *Server) ListShipments(
 	ctx context.Context, req *documentsv1.ListShipmentsRequest,
 ) (*documentsv1.ListShipmentsResponse, error) {
 	tenant, size := service.TenantOf(ctx), service.PageSize(req.GetPageSize())
-	if _, err := s.Tenants.Offering(tenant, "", "ListShipments"); err != nil {
+	if _, err := s.Tenants.AllOffering(tenant, "", "ListShipments"); err != nil {
 		return nil, err
 	}
 	filter := store.ShipmentFilter{
@@ -71,7 +72,7 @@ func (s *Server) ListShipments(
 		}
 		if len(rows) > size {
 			rows = rows[:size]
-			resp.NextPageToken = s.Tokens.Encode(rows[size-1].ID, scope...)
+			resp.NextPageToken = optional.Of(s.Tokens.Encode(rows[size-1].ID, scope...))
 		}
 		for _, row := range rows {
 			resp.Shipments = append(resp.Shipments, row.Resource)

@@ -9,6 +9,7 @@ import (
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/watch"
@@ -29,7 +30,7 @@ func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Log
 		},
 		Message: func(e store.ShipmentEntry, token string) *documentsv1.WatchShipmentsResponse {
 			return &documentsv1.WatchShipmentsResponse{
-				Kind: documentsv1.WatchShipmentsResponse_EVENT, Shipment: e.After, ResumeToken: token,
+				Kind: documentsv1.WatchShipmentsResponse_EVENT, Shipment: e.After, ResumeToken: optional.Of(token),
 				SendTime: timestamppb.New(clock.Now()),
 			}
 		},
@@ -41,7 +42,7 @@ func (s *Server) WatchShipments(
 	req *documentsv1.WatchShipmentsRequest, stream documentsv1.DocumentService_WatchShipmentsServer,
 ) error {
 	ctx := stream.Context()
-	if _, err := s.Tenants.Offering(service.TenantOf(ctx), "", "WatchShipments"); err != nil {
+	if _, err := s.Tenants.AllOffering(service.TenantOf(ctx), "", "WatchShipments"); err != nil {
 		return err
 	}
 	w := watch.Watched[*documentsv1.WatchShipmentsResponse]{
@@ -52,7 +53,7 @@ func (s *Server) WatchShipments(
 	}
 	state := func(row *store.Shipment, token string) error {
 		return stream.Send(&documentsv1.WatchShipmentsResponse{
-			Kind: documentsv1.WatchShipmentsResponse_STATE, Shipment: row.Resource, ResumeToken: token,
+			Kind: documentsv1.WatchShipmentsResponse_STATE, Shipment: row.Resource, ResumeToken: optional.Of(token),
 			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}
@@ -70,7 +71,7 @@ func (s *Server) WatchShipments(
 	}
 	w.Heartbeat = func(token string) error {
 		return stream.Send(&documentsv1.WatchShipmentsResponse{
-			Kind: documentsv1.WatchShipmentsResponse_HEARTBEAT, ResumeToken: token,
+			Kind: documentsv1.WatchShipmentsResponse_HEARTBEAT, ResumeToken: optional.Of(token),
 			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}

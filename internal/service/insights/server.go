@@ -8,11 +8,14 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/bankdata"
 	"kontor.dev/kontor/internal/insights"
 	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -59,7 +62,7 @@ func (s *Server) readInsights(
 	if err != nil {
 		return nil, s.Reads.Explain(ctx, row, err)
 	}
-	result.Origin = insightsv1.Insights_NATIVE
+	result.Origin = insightsv1.InsightsOrigin_NATIVE
 	result.Accounts = s.Reads.NameAccounts(row, accounts)
 	return result, nil
 }
@@ -81,7 +84,7 @@ func (s *Server) deriveInsights(
 		if err != nil {
 			return nil, s.Reads.Explain(ctx, row, err)
 		}
-		t.Account = s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID)
+		t.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID))
 		d.Add(t.Transaction)
 	}
 	return d.Result(p.Market(row.Market).Location), nil
@@ -90,7 +93,7 @@ func (s *Server) deriveInsights(
 // CreateVisualizationLink implements insightsv1.InsightsServiceServer.
 func (s *Server) CreateVisualizationLink(
 	ctx context.Context, req *insightsv1.CreateVisualizationLinkRequest,
-) (*insightsv1.VisualizationLink, error) {
+) (*typev1.Link, error) {
 	row, p, err := s.Reads.Open(ctx, req.GetName(), "CreateVisualizationLink")
 	if err != nil {
 		return nil, err
@@ -103,7 +106,9 @@ func (s *Server) CreateVisualizationLink(
 	if err != nil {
 		return nil, s.Reads.Explain(ctx, row, err)
 	}
-	return &insightsv1.VisualizationLink{Uri: uri}, nil
+	return &typev1.Link{
+		Uri: &uri, Status: typev1.Link_PENDING, CreateTime: timestamppb.New(s.Reads.Follower.Clock.Now()),
+	}, nil
 }
 
 // GetPaymentPartnerAnalysis implements insightsv1.InsightsServiceServer.
@@ -155,7 +160,7 @@ func (s *Server) nameAnalysed(
 			}
 			name = s.Reads.Names.Account(row.Tenant, row.ID, account.ID)
 		}
-		a.Account = name
+		a.Account = optional.Of(name)
 	}
 	return nil
 }
@@ -164,7 +169,7 @@ func (s *Server) nameAnalysed(
 func (s *Server) SearchCompanyLogos(
 	ctx context.Context, req *insightsv1.SearchCompanyLogosRequest,
 ) (*insightsv1.SearchCompanyLogosResponse, error) {
-	p, err := s.Tenants.Offering(service.TenantOf(ctx), req.GetProvider(), "SearchCompanyLogos")
+	p, err := s.Tenants.Offering(service.TenantOf(ctx), req.GetProvider(), "provider", "SearchCompanyLogos")
 	if err != nil {
 		return nil, err
 	}

@@ -3,9 +3,20 @@ package providers
 
 import (
 	"context"
+	"math"
 	"strconv"
+	"strings"
+	"time"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
+	"kontor.dev/kontor/internal/audit"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/once"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -17,7 +28,10 @@ type Server struct {
 
 	Store   *service.Store
 	Tenants service.Tenants
+	Clock   service.Clock
 	Tokens  service.Tokens
+	Audit   *audit.Trail
+	Once    *once.Runner
 }
 
 // ListProviders implements providerv1.ProviderServiceServer.
@@ -30,7 +44,7 @@ func (s *Server) ListProviders(
 		all = append(all, providerResource(p))
 	}
 	page, next, err := service.SlicePage(s.Tokens, all, req, tenant, "providers")
-	return &providerv1.ListProvidersResponse{Providers: page, NextPageToken: next}, err
+	return &providerv1.ListProvidersResponse{Providers: page, NextPageToken: optional.Of(next)}, err
 }
 
 func providerResource(p *providers.Provider) *providerv1.Provider {
@@ -43,7 +57,7 @@ func providerResource(p *providers.Provider) *providerv1.Provider {
 	for _, capability := range providers.AllCapabilities {
 		support := p.Supports(capability)
 		resource.Capabilities = append(resource.Capabilities, &providerv1.Provider_Capability{
-			Method: string(capability), Level: levels[support.Level], Reason: support.Reason,
+			Method: string(capability), Level: levels[support.Level], Reason: optional.Of(support.Reason),
 		})
 	}
 	return resource
@@ -58,10 +72,13 @@ var levels = map[providers.Level]providerv1.Provider_Capability_Level{
 func healthResource(h providers.Health) *providerv1.Provider_Health {
 	resource := &providerv1.Provider_Health{
 		State: h.State, Since: service.Timestamp(h.Since), LastErrorTime: service.Timestamp(h.LastErrorTime),
-		Breaker: h.Breaker, RemainingQuota: h.RemainingQuota,
+		Breaker: h.Breaker,
+	}
+	if h.RemainingQuota != nil {
+		resource.RemainingQuota = proto.Int32(int32(min(max(*h.RemainingQuota, 0), math.MaxInt32)))
 	}
 	if h.LastError != nil {
-		resource.LastErrorReason = service.ReasonOf(*h.LastError).String()
+		resource.LastErrorReason = service.ReasonOf(*h.LastError).Enum()
 	}
 	return resource
 }
@@ -99,7 +116,7 @@ func (s *Server) ListProviderUsers(
 		})
 	}
 	if len(users) == size {
-		resp.NextPageToken = s.Tokens.OffsetToken(page+1, scope...)
+		resp.NextPageToken = optional.Of(s.Tokens.OffsetToken(page+1, scope...))
 	}
 	var customers map[string]string
 	err = s.Store.View(ctx, service.TenantOf(ctx), func(r store.Reader) (err error) {
@@ -111,8 +128,96 @@ func (s *Server) ListProviderUsers(
 	}
 	for i, user := range resp.GetUsers() {
 		if customer := customers[ids[i]]; customer != "" {
-			user.Customer = service.CustomerName(customer)
+			user.Customer = optional.Of(service.CustomerName(customer))
 		}
 	}
 	return resp, nil
+}
+
+// userGrace is how long a user that nobody has may be one that a request has just made and is about to store.
+const userGrace = 5 * time.Minute
+
+// DeleteProviderUser implements providerv1.ProviderServiceServer.
+func (s *Server) DeleteProviderUser(
+	ctx context.Context, req *providerv1.DeleteProviderUserRequest,
+) (*emptypb.Empty, error) {
+	tenant, parts := service.TenantOf(ctx), strings.Split(req.GetName(), "/")
+	p, err := s.Tenants.Provider(tenant, parts[1])
+	if err != nil {
+		return nil, err
+	}
+	if err := service.Need(p, "DeleteProviderUser"); err != nil {
+		return nil, err
+	}
+	if req.GetValidateOnly() {
+		return &emptypb.Empty{}, s.orphan(ctx, p, parts[3])
+	}
+	return once.Do(ctx, s.Once, "DeleteProviderUser", req,
+		func(ctx context.Context, attempt *once.Attempt) (*emptypb.Empty, error) {
+			if err := s.orphan(ctx, p, parts[3]); err != nil {
+				return nil, err
+			}
+			if err := attempt.GoOn(ctx); err != nil {
+				return nil, err
+			}
+			// One that is gone already is no error: what may have happened can be tried again.
+			if err := p.Users.DeleteUser(ctx, parts[3]); err != nil {
+				return nil, service.CallError(err)
+			}
+			done := &emptypb.Empty{}
+			return done, attempt.Update(ctx, func(tx store.Tx) error {
+				if err := s.Audit.Note(ctx, tx, "DeleteProviderUser", req.GetName()); err != nil {
+					return err
+				}
+				return attempt.Done(tx, done)
+			})
+		})
+}
+
+// orphan refuses a user that the provider does not keep, or that is somebody's.
+func (s *Server) orphan(ctx context.Context, p *providers.Provider, id string) error {
+	user, err := findUser(ctx, p, id)
+	if err != nil {
+		return err
+	}
+	tenant := service.TenantOf(ctx)
+	for _, at := range s.Tenants.Sharing(tenant, p.ID) {
+		var customers map[string]string
+		err = s.Store.View(ctx, at.Tenant, func(r store.Reader) (err error) {
+			customers, err = r.CustomersByUser(at.Provider, []string{id})
+			return err
+		})
+		switch customer := customers[id]; {
+		case err != nil:
+			return err
+		case customer != "" && at.Tenant == tenant:
+			return kerr.New(errorv1.Error_PROVIDER_USER_IN_USE, "a customer has this user: delete the customer",
+				kerr.WithMetadata(kerr.KeyCustomer, service.CustomerName(customer)))
+		case customer != "":
+			return kerr.New(errorv1.Error_PROVIDER_USER_IN_USE, "the user belongs to others who share the account")
+		}
+	}
+	if s.Clock.Now().Sub(user.CreateTime) < userGrace {
+		return kerr.New(errorv1.Error_PROVIDER_USER_IN_USE,
+			"the user was made a moment ago, and may be about to become a customer's: try again in some minutes")
+	}
+	return nil
+}
+
+// findUser looks for a user in the provider's list.
+func findUser(ctx context.Context, p *providers.Provider, id string) (providers.User, error) {
+	for page, size := 0, p.Users.MaxUserPage(); ; page++ {
+		users, err := p.Users.ListUsers(ctx, page, size)
+		if err != nil {
+			return providers.User{}, service.CallError(err)
+		}
+		for _, user := range users {
+			if user.ID == id && !user.Deleted {
+				return user, nil
+			}
+		}
+		if len(users) < size {
+			return providers.User{}, service.NotFound(errorv1.Error_PROVIDER_USER_NOT_FOUND, "user")
+		}
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/store"
 )
@@ -62,6 +64,34 @@ func (r *reader) CustomersByUser(provider string, users []string) (map[string]st
 func (r *reader) Customers(page store.Page) ([]*store.Customer, error) {
 	return all(r, r.scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", r.tenant,
 		page.After, max(page.Size, 0))
+}
+
+func scanReceipt(row row) (*store.Receipt, error) {
+	r := store.Receipt{Resource: &customerv1.DeletionReceipt{}}
+	var resource []byte
+	if err := row.Scan(&r.Tenant, &r.ID, &resource); err != nil {
+		return nil, err
+	}
+	return &r, proto.Unmarshal(resource, r.Resource)
+}
+
+func (r *reader) Receipt(id string) (*store.Receipt, error) {
+	const query = "SELECT tenant, id, resource FROM deletion_receipts WHERE tenant = ? AND id = ?"
+	return one(r, scanReceipt, query, r.tenant, id)
+}
+
+func (t *tx) PutReceipt(r *store.Receipt) error {
+	if err := t.own(r.Tenant); err != nil {
+		return err
+	}
+	resource, err := proto.Marshal(r.Resource)
+	if err != nil {
+		return t.fail(err)
+	}
+	_, err = t.exec(`
+		INSERT INTO deletion_receipts (tenant, id, resource) VALUES (?, ?, ?)
+		ON CONFLICT (tenant, id) DO UPDATE SET resource = excluded.resource`, r.Tenant, r.ID, resource)
+	return err
 }
 
 func (t *tx) InsertCustomer(c *store.Customer) error {

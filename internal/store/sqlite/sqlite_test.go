@@ -21,6 +21,7 @@ import (
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -364,7 +365,11 @@ func TestFullFile(t *testing.T) {
 		t.Errorf("Ping: %v", err)
 	}
 	if stats := s.Stats(); stats.Failed[store.FaultFull] < int64(refused) {
-		t.Errorf("%d writes were refused, and %d failed because the file is full", refused, stats.Failed[store.FaultFull])
+		t.Errorf(
+			"%d writes were refused, and %d failed because the file is full",
+			refused,
+			stats.Failed[store.FaultFull],
+		)
 	}
 	// An error of the database ends the transaction, also when the function takes no notice.
 	if err := s.Update(t.Context(), tenant, func(tx store.Tx) error {
@@ -498,11 +503,15 @@ func TestDeletionReachesTheFile(t *testing.T) {
 	insert := func(id, mark string) {
 		inUpdate(t, s, func(tx store.Tx) error {
 			c := newConsent(id)
-			c.CustomerID, c.Resource.Reference, c.ProviderRef, c.State, c.Reference = id, mark, mark, []byte(mark),
-				store.Lookup(mark)
+			c.CustomerID, c.Resource.Reference, c.ProviderRef, c.State, c.Reference = id, optional.Of(mark), mark, []byte(
+				mark,
+			),
+				store.Lookup(
+					mark,
+				)
 			err := errors.Join(
 				tx.InsertCustomer(&store.Customer{
-					Tenant: tenant, ID: id, Resource: &customerv1.Customer{Reference: mark},
+					Tenant: tenant, ID: id, Resource: &customerv1.Customer{Reference: optional.Of(mark)},
 					Users: map[string]string{"finoos": mark},
 				}),
 				tx.InsertConsent(c))

@@ -14,7 +14,7 @@ func testCustomers(t *testing.T, s *spread) {
 	get := func(r store.Reader) (*store.Customer, error) { return r.Customer(id(1)) }
 	wantEqual(t, "the customer", read(t, s, get), c)
 
-	c.Resource.Products = []customerv1.Customer_Product{customerv1.Customer_IMPORT}
+	c.Resource.Products = []customerv1.Product_Value{customerv1.Product_IMPORT}
 	c.Users = map[string]string{fimento: "user-2"}
 	update(t, s, func(tx store.Tx) error { return tx.UpdateCustomer(c) })
 	wantEqual(t, "the changed customer", read(t, s, get), c)

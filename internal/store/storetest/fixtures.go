@@ -14,6 +14,7 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -47,8 +48,8 @@ func newCustomer(tenant string, n int, reference string) *store.Customer {
 	return &store.Customer{
 		Tenant: tenant, ID: id(n), Reference: lookup(reference),
 		Resource: &customerv1.Customer{
-			Name: "customers/" + id(n), Type: customerv1.Customer_COMPANY, Reference: reference,
-			Products:   []customerv1.Customer_Product{customerv1.Customer_BANKING, customerv1.Customer_CONTRACTS},
+			Name: "customers/" + id(n), Type: customerv1.Customer_COMPANY, Reference: optional.Of(reference),
+			Products:   []customerv1.Product_Value{customerv1.Product_BANKING, customerv1.Product_CONTRACTS},
 			CreateTime: timestamppb.New(noon),
 		},
 		Users: map[string]string{finoos: fmt.Sprintf("user-%s-%d", tenant, n)},
@@ -62,11 +63,16 @@ func newConsent(tenant string, n int, customerID string) *store.Consent {
 		Market: "SE",
 		State:  []byte("sealed"), Asked: []byte("asked"), ValidUntil: noon.AddDate(0, 6, 0),
 		Withdrawals: consent.Withdrawals{"consent": 1, "status#2": 2}, Reference: lookup(fmt.Sprintf("loan-%d", n)),
-		Redirects: &consentv1.Consent_RedirectUris{Success: "https://app.example.com/done"},
+		Redirects: &consentv1.Consent_RedirectUris{Success: optional.Of("https://app.example.com/done")},
 		Flow:      2,
 		Resource: &consentv1.Consent{
-			Name: "consents/" + id(n), Customer: "customers/" + customerID, Reference: fmt.Sprintf("loan-%d", n),
-			Status: consentv1.Consent_AWAITING_AUTHORIZATION, CreateTime: timestamppb.New(noon),
+			Name: "consents/" + id(
+				n,
+			),
+			Customer:   "customers/" + customerID,
+			Reference:  optional.Of(fmt.Sprintf("loan-%d", n)),
+			Status:     consentv1.Consent_AWAITING_AUTHORIZATION,
+			CreateTime: timestamppb.New(noon),
 		},
 		NextPoll: noon.Add(time.Duration(n) * time.Minute), PollStep: 3, LastPoll: noon.Add(-time.Hour),
 	}
@@ -94,8 +100,8 @@ func consentAfter(c *store.Consent, sequence int64) *consentv1.Consent {
 	return &consentv1.Consent{
 		Name: c.Resource.GetName(), Customer: c.Resource.GetCustomer(), Status: consentv1.Consent_AUTHORIZED,
 		EventCount:  int32(sequence),
-		Link:        &typev1.Link{Uri: "https://bank.example.com/link"},
-		Connections: []*consentv1.Connection{{Bank: &consentv1.Connection_Bank{DisplayName: "fino Bank"}}},
+		Link:        &typev1.Link{Uri: optional.Of("https://bank.example.com/link")},
+		Connections: []*consentv1.Connection{{Bank: &consentv1.Connection_Bank{DisplayName: optional.Of("fino Bank")}}},
 	}
 }
 
@@ -103,7 +109,7 @@ func newShipment(tenant string, n int, customerID string) *store.Shipment {
 	return &store.Shipment{
 		Tenant: tenant, ID: id(n), CustomerID: customerID, Provider: finoos,
 		Resource: &documentsv1.Shipment{
-			Name: "shipments/" + id(n), Channel: documentsv1.Shipment_LETTER, Recipient: "Hinrich Castorp",
+			Name: "shipments/" + id(n), Channel: documentsv1.Channel_LETTER, Recipient: "Hinrich Castorp",
 			Address: &documentsv1.Shipment_Address{City: "Lübeck", CountryCode: "DE"}, Subject: "Notice",
 			Status: documentsv1.Shipment_SUBMITTED, CreateTime: timestamppb.New(noon),
 		},
@@ -189,6 +195,7 @@ func seed(tx store.Tx, tenant string) error {
 				Key: "webhook " + tenant, Tenant: tenant, Provider: fimento, UpdateTime: noon,
 			})
 		},
+		func() error { return tx.PutReceipt(newReceipt(tenant, "customers/gone")) },
 		func() error { return tx.AppendAudit(newAudit(tenant, "CreateConsent", noon)) },
 		func() error { return sealAudit(tx, tenant) },
 		func() error { return tx.KeepCheckpoint(newSeal(tenant, 1)) },
@@ -198,6 +205,13 @@ func seed(tx store.Tx, tenant string) error {
 		}
 	}
 	return nil
+}
+
+// newReceipt is what was deleted with a customer whose id is "gone".
+func newReceipt(tenant, customer string) *store.Receipt {
+	return &store.Receipt{Tenant: tenant, ID: "gone", Resource: &customerv1.DeletionReceipt{
+		Name: "deletionReceipts/gone", Customer: customer, CompleteTime: timestamppb.New(noon),
+	}}
 }
 
 // state is what readers find of a tenant, as far as seed and the writes of this suite can change it.
@@ -214,6 +228,7 @@ type state struct {
 	Intents         []*store.Intent
 	OpenIntents     []*store.Intent
 	Webhooks        []*store.Webhook
+	Receipts        []*store.Receipt
 	Audit           []store.Audit
 	AuditChain      store.AuditChain
 	Checkpoints     []store.AuditSeal
@@ -270,6 +285,9 @@ func dump(r store.Reader, tenant string) (*state, error) {
 	keep(e)
 	if w, e := r.Webhook("webhook " + tenant); e == nil {
 		s.Webhooks = append(s.Webhooks, w)
+	}
+	if receipt, e := r.Receipt("gone"); e == nil {
+		s.Receipts = append(s.Receipts, receipt)
 	}
 	s.Audit, e = r.AuditTrail(0, many)
 	keep(e)

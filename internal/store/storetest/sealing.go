@@ -12,6 +12,7 @@ import (
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -22,16 +23,16 @@ func testSealed(t *testing.T, s *spread) {
 	customer := newCustomer(hansa, 1, mark+"customer reference")
 	c := newConsent(hansa, 2, id(1))
 	c.State = []byte(mark + "state")
-	c.Redirects.Success = "https://app.example.com/" + mark + "redirect"
-	c.Resource.Reference, c.Resource.RedirectUris = mark+"reference", c.Redirects
-	c.Resource.Link = &typev1.Link{Uri: "https://bank.example.com/" + mark + "link"}
+	c.Redirects.Success = optional.Of("https://app.example.com/" + mark + "redirect")
+	c.Resource.Reference, c.Resource.RedirectUris = optional.Of(mark+"reference"), c.Redirects
+	c.Resource.Link = &typev1.Link{Uri: optional.Of("https://bank.example.com/" + mark + "link")}
 	event := newEvent(1, consentv1.ConsentEvent_CREATED)
 	event.Link = &consent.Link{URI: "https://bank.example.com/" + mark + "event"}
 	event.Description = mark + "description"
 	shipments := []*store.Shipment{newShipment(hansa, 3, id(1)), newShipment(hansa, 4, "")}
 	for _, p := range shipments {
 		p.Resource.Recipient, p.Resource.Subject = mark+"recipient", mark+"subject"
-		p.Resource.Address = &documentsv1.Shipment_Address{Street: mark + "street"}
+		p.Resource.Address = &documentsv1.Shipment_Address{Street: optional.Of(mark + "street")}
 	}
 	records := []*store.Idempotency{
 		newIdempotency(hansa, "CreateConsent", "key-1"), newIdempotency(hansa, "CreatePartnerBank", "key-1"),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -444,11 +445,11 @@ func testCopies(t *testing.T, s *spread) {
 		if before, err = dump(tx, hansa); err != nil {
 			return err
 		}
-		c.Resource.Reference, c.Reference[0], c.Users[finoos] = "changed", 0, "changed"
+		c.Resource.Reference, c.Reference[0], c.Users[finoos] = optional.Of("changed"), 0, "changed"
 		consentRow.Resource.Reference, consentRow.Redirects.Success, consentRow.State[0],
-			consentRow.Reference[0] = "changed", "changed", 'X', 0
+			consentRow.Reference[0] = optional.Of("changed"), optional.Of("changed"), 'X', 0
 		shipment.Resource.Address.City = "changed"
-		event.Bank.DisplayName, after.Link.Uri, key.Response[0] = "changed", "changed", 'X'
+		event.Bank.DisplayName, after.Link.Uri, key.Response[0] = "changed", optional.Of("changed"), 'X'
 		within, err := dump(tx, hansa)
 		wantEqual(t, "after changes of what was handed in, the state", within, before)
 		return err
@@ -459,10 +460,10 @@ func testCopies(t *testing.T, s *spread) {
 			return err
 		}
 		first.Consents[0].State[0], first.Consents[0].Reference[0], first.Customers[0].Reference[0] = 'X', 0, 0
-		first.Customers[0].Resource.Reference, first.Customers[0].Users[finoos] = "changed", "changed"
-		first.Consents[0].Resource.Reference, first.Consents[0].Redirects.Success = "changed", "changed"
+		first.Customers[0].Resource.Reference, first.Customers[0].Users[finoos] = optional.Of("changed"), "changed"
+		first.Consents[0].Resource.Reference, first.Consents[0].Redirects.Success = optional.Of("changed"), optional.Of("changed")
 		first.Shipments[0].Resource.Address.City = "changed"
-		first.Events[0].Bank.DisplayName, first.ConsentEntries[0].After.Link.Uri = "changed", "changed"
+		first.Events[0].Bank.DisplayName, first.ConsentEntries[0].After.Link.Uri = "changed", optional.Of("changed")
 		first.ConsentEntries[0].Event.Link.URI, first.Idempotency[0].Response[0] = "changed", 'X'
 		second, err := dump(r, hansa)
 		wantEqual(t, "after changes of what was handed out, the state", second, before)

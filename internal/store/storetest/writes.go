@@ -37,6 +37,9 @@ var writes = []write{
 		_, err := tx.DeleteCustomer(id(seedCustomer), many)
 		return err
 	}},
+	{method: "PutReceipt", row: true, do: func(tx store.Tx, tenant string) error {
+		return tx.PutReceipt(newReceipt(tenant, "customers/other"))
+	}},
 	{method: "ClaimUser", foreign: store.ErrNotFound, unseen: true, do: func(tx store.Tx, _ string) error {
 		return tx.ClaimUser(id(seedCustomer), fimento, noon, lease("owner-2"))
 	}},
@@ -218,6 +221,7 @@ var lookups = []readCall{
 		}
 		return 0, err
 	}},
+	{method: "Receipt", find: func(r store.Reader) (int, error) { return row(r.Receipt("gone")) }},
 	{method: "Webhook", find: func(r store.Reader) (int, error) { return row(r.Webhook("webhook hansa")) }},
 	{method: "AuditTrail", list: true, find: func(r store.Reader) (int, error) { return rows(r.AuditTrail(0, 10)) }},
 	{method: "AuditBefore", find: func(r store.Reader) (int, error) { return row(r.AuditBefore(1_000)) }},

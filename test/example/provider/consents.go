@@ -67,7 +67,7 @@ func (a *adapter) RenewLink(
 
 func (a *adapter) consentBody(flow providers.Flow) wireNewConsent {
 	return wireNewConsent{
-		Recurring:  flow.Access != consentv1.Consent_ONE_OFF,
+		Recurring:  flow.Access != consentv1.Access_ONE_OFF,
 		ValidDays:  a.cfg.ConsentDays,
 		SuccessURI: flow.Redirects.Success, ErrorURI: flow.Redirects.Error, CancelURI: flow.Redirects.Exit,
 	}

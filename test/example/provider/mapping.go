@@ -4,6 +4,7 @@ import (
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -33,9 +34,9 @@ func stateOf(w wireConsent, ref providers.ConsentRef) providers.ConsentState {
 }
 
 // stages maps how far the data is. What is not known is not told.
-var stages = map[string]consentv1.Consent_DataStage{
-	"collecting": consentv1.Consent_FETCHING,
-	"complete":   consentv1.Consent_READY,
+var stages = map[string]consentv1.DataStage_Value{
+	"collecting": consentv1.DataStage_FETCHING,
+	"complete":   consentv1.DataStage_READY,
 }
 
 // connectionsOf gives the one bank of a consent. Skarvholm has no id for it, so it goes by the consent's.
@@ -43,10 +44,18 @@ func connectionsOf(w wireConsent) []providers.ConnectionState {
 	if w.Bank == nil {
 		return nil
 	}
-	return []providers.ConnectionState{{
-		ID: w.ID, Active: true, Stage: stages[w.DataStatus],
-		Bank: &consentv1.Connection_Bank{DisplayName: w.Bank.Name, Bic: w.Bank.BIC, CountryCode: norway.Code},
-	}}
+	return []providers.ConnectionState{
+		{
+			ID:     w.ID,
+			Active: true,
+			Stage:  stages[w.DataStatus],
+			Bank: &consentv1.Connection_Bank{
+				DisplayName: optional.Of(w.Bank.Name),
+				Bic:         optional.Of(w.Bank.BIC),
+				CountryCode: optional.Of(norway.Code),
+			},
+		},
+	}
 }
 
 // accountTypes maps ISO 20022's codes.
@@ -60,8 +69,13 @@ var accountTypes = map[string]bankingv1.Account_Type{
 
 func accountOf(consent string, w wireAccount) providers.Account {
 	account := &bankingv1.Account{
-		DisplayName: w.Name, OwnerName: w.Owner, Iban: w.IBAN, AccountNumber: w.BBAN,
-		Type: bankingv1.Account_OTHER, ProviderType: w.Type, CurrencyCode: currency(w.Currency),
+		DisplayName:   optional.Of(w.Name),
+		OwnerName:     optional.Of(w.Owner),
+		Iban:          optional.Of(w.IBAN),
+		AccountNumber: optional.Of(w.BBAN),
+		Type:          bankingv1.Account_OTHER,
+		ProviderType:  optional.Of(w.Type),
+		CurrencyCode:  optional.Of(currency(w.Currency)),
 	}
 	if known, ok := accountTypes[w.Type]; ok {
 		account.Type = known
@@ -76,10 +90,19 @@ func accountOf(consent string, w wireAccount) providers.Account {
 
 func transactionOf(account string, w wireTransaction, status bankingv1.Transaction_Status) providers.Transaction {
 	return providers.Transaction{ID: w.ID, AccountID: account, Transaction: &bankingv1.Transaction{
-		Status: status, Amount: moneyOf(w.Amount), BookingDate: w.BookingDate, ValueDate: w.ValueDate,
-		RemittanceInformation: w.Remittance, MandateId: w.MandateID, EndToEndId: w.EndToEndID,
-		Counterparty: &bankingv1.Transaction_Counterparty{Name: w.Counterparty.Name, Iban: w.Counterparty.IBAN},
-		Category:     providers.CategoryOf(w.Category), ProviderCategory: w.Category,
+		Status:                status,
+		Amount:                moneyOf(w.Amount),
+		BookingDate:           optional.Of(w.BookingDate),
+		ValueDate:             optional.Of(w.ValueDate),
+		RemittanceInformation: optional.Of(w.Remittance),
+		MandateId:             optional.Of(w.MandateID),
+		EndToEndId:            optional.Of(w.EndToEndID),
+		Counterparty: &bankingv1.Transaction_Counterparty{
+			Name: optional.Of(w.Counterparty.Name),
+			Iban: optional.Of(w.Counterparty.IBAN),
+		},
+		Category:         optional.Of(providers.CategoryOf(w.Category)),
+		ProviderCategory: optional.Of(w.Category),
 	}}
 }
 

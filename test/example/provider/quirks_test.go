@@ -221,8 +221,8 @@ func TestDataIsCollectedForAWhile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	ref := w.approve(t, w.create(t))
-	for _, want := range []consentv1.Consent_DataStage{
-		consentv1.Consent_FETCHING, consentv1.Consent_FETCHING, consentv1.Consent_READY,
+	for _, want := range []consentv1.DataStage_Value{
+		consentv1.DataStage_FETCHING, consentv1.DataStage_FETCHING, consentv1.DataStage_READY,
 	} {
 		if got := w.state(t, ref).Connections[0].Stage; got != want {
 			t.Errorf("the stage is %s, want %s", got, want)

@@ -134,7 +134,7 @@ func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provid
 		Markets:         []providers.Market{norway},
 		Capabilities:    capabilities(),
 		Operations:      table.List(),
-		ConsentOrigin:   consentv1.Consent_NATIVE,
+		ConsentOrigin:   consentv1.ConsentOrigin_NATIVE,
 		NeedsRedirects:  true,
 		ReadsOneAccount: true,
 		KeepsState:      true,

@@ -147,60 +147,60 @@ func (Transaction_Status) EnumDescriptor() ([]byte, []int) {
 	return file_kontor_banking_v1_banking_proto_rawDescGZIP(), []int{1, 0}
 }
 
-// What a transaction is for: one small list for all providers. `provider_category` has the provider's own label.
-type Transaction_Category int32
+// The value.
+type Category_Value int32
 
 const (
 	// Not set: the provider gave no label.
-	Transaction_CATEGORY_UNSPECIFIED Transaction_Category = 0
+	Category_VALUE_UNSPECIFIED Category_Value = 0
 	// Wages, pensions, benefits and other regular income.
-	Transaction_INCOME Transaction_Category = 1
+	Category_INCOME Category_Value = 1
 	// Rent, mortgage, energy, water.
-	Transaction_HOUSING Transaction_Category = 2
+	Category_HOUSING Category_Value = 2
 	// Food and household goods.
-	Transaction_GROCERIES Transaction_Category = 3
+	Category_GROCERIES Category_Value = 3
 	// Restaurants and cafés.
-	Transaction_DINING Transaction_Category = 4
+	Category_DINING Category_Value = 4
 	// Public transport, fuel, car.
-	Transaction_TRANSPORT Transaction_Category = 5
+	Category_TRANSPORT Category_Value = 5
 	// Clothes, electronics and other goods.
-	Transaction_SHOPPING Transaction_Category = 6
+	Category_SHOPPING Category_Value = 6
 	// Telephone, internet, streaming and other subscriptions.
-	Transaction_SUBSCRIPTIONS Transaction_Category = 7
+	Category_SUBSCRIPTIONS Category_Value = 7
 	// Insurance premiums and payments.
-	Transaction_INSURANCE Transaction_Category = 8
+	Category_INSURANCE Category_Value = 8
 	// Doctors, pharmacies, care.
-	Transaction_HEALTH Transaction_Category = 9
+	Category_HEALTH Category_Value = 9
 	// Leisure, sports, culture, travel.
-	Transaction_LEISURE Transaction_Category = 10
+	Category_LEISURE Category_Value = 10
 	// Schools, courses, child care.
-	Transaction_EDUCATION Transaction_Category = 11
+	Category_EDUCATION Category_Value = 11
 	// Savings and investments.
-	Transaction_SAVINGS Transaction_Category = 12
+	Category_SAVINGS Category_Value = 12
 	// Loans and credit: payments of interest and principal.
-	Transaction_LOANS Transaction_Category = 13
+	Category_LOANS Category_Value = 13
 	// Debt collection and reminder fees.
-	Transaction_DEBT_COLLECTION Transaction_Category = 14
+	Category_DEBT_COLLECTION Category_Value = 14
 	// Games of chance.
-	Transaction_GAMBLING Transaction_Category = 15
+	Category_GAMBLING Category_Value = 15
 	// Taxes and public fees.
-	Transaction_TAXES Transaction_Category = 16
-	// Fees and interest of the bank.
-	Transaction_BANK_FEES Transaction_Category = 17
+	Category_TAXES Category_Value = 16
+	// Fees of the bank, and interest paid to it that belongs to no loan.
+	Category_BANK_FEES Category_Value = 17
 	// Cash.
-	Transaction_CASH Transaction_Category = 18
+	Category_CASH Category_Value = 18
 	// Between own accounts, or to private persons.
-	Transaction_TRANSFERS Transaction_Category = 19
+	Category_TRANSFERS Category_Value = 19
 	// A business's revenue and costs of operation.
-	Transaction_BUSINESS Transaction_Category = 20
+	Category_BUSINESS Category_Value = 20
 	// Anything else.
-	Transaction_OTHER Transaction_Category = 21
+	Category_OTHER Category_Value = 21
 )
 
-// Enum value maps for Transaction_Category.
+// Enum value maps for Category_Value.
 var (
-	Transaction_Category_name = map[int32]string{
-		0:  "CATEGORY_UNSPECIFIED",
+	Category_Value_name = map[int32]string{
+		0:  "VALUE_UNSPECIFIED",
 		1:  "INCOME",
 		2:  "HOUSING",
 		3:  "GROCERIES",
@@ -223,57 +223,126 @@ var (
 		20: "BUSINESS",
 		21: "OTHER",
 	}
-	Transaction_Category_value = map[string]int32{
-		"CATEGORY_UNSPECIFIED": 0,
-		"INCOME":               1,
-		"HOUSING":              2,
-		"GROCERIES":            3,
-		"DINING":               4,
-		"TRANSPORT":            5,
-		"SHOPPING":             6,
-		"SUBSCRIPTIONS":        7,
-		"INSURANCE":            8,
-		"HEALTH":               9,
-		"LEISURE":              10,
-		"EDUCATION":            11,
-		"SAVINGS":              12,
-		"LOANS":                13,
-		"DEBT_COLLECTION":      14,
-		"GAMBLING":             15,
-		"TAXES":                16,
-		"BANK_FEES":            17,
-		"CASH":                 18,
-		"TRANSFERS":            19,
-		"BUSINESS":             20,
-		"OTHER":                21,
+	Category_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED": 0,
+		"INCOME":            1,
+		"HOUSING":           2,
+		"GROCERIES":         3,
+		"DINING":            4,
+		"TRANSPORT":         5,
+		"SHOPPING":          6,
+		"SUBSCRIPTIONS":     7,
+		"INSURANCE":         8,
+		"HEALTH":            9,
+		"LEISURE":           10,
+		"EDUCATION":         11,
+		"SAVINGS":           12,
+		"LOANS":             13,
+		"DEBT_COLLECTION":   14,
+		"GAMBLING":          15,
+		"TAXES":             16,
+		"BANK_FEES":         17,
+		"CASH":              18,
+		"TRANSFERS":         19,
+		"BUSINESS":          20,
+		"OTHER":             21,
 	}
 )
 
-func (x Transaction_Category) Enum() *Transaction_Category {
-	p := new(Transaction_Category)
+func (x Category_Value) Enum() *Category_Value {
+	p := new(Category_Value)
 	*p = x
 	return p
 }
 
-func (x Transaction_Category) String() string {
+func (x Category_Value) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Transaction_Category) Descriptor() protoreflect.EnumDescriptor {
+func (Category_Value) Descriptor() protoreflect.EnumDescriptor {
 	return file_kontor_banking_v1_banking_proto_enumTypes[2].Descriptor()
 }
 
-func (Transaction_Category) Type() protoreflect.EnumType {
+func (Category_Value) Type() protoreflect.EnumType {
 	return &file_kontor_banking_v1_banking_proto_enumTypes[2]
 }
 
-func (x Transaction_Category) Number() protoreflect.EnumNumber {
+func (x Category_Value) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Transaction_Category.Descriptor instead.
-func (Transaction_Category) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_proto_rawDescGZIP(), []int{1, 1}
+// Deprecated: Use Category_Value.Descriptor instead.
+func (Category_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_banking_v1_banking_proto_rawDescGZIP(), []int{4, 0}
+}
+
+// The value.
+type Subcategory_Value int32
+
+const (
+	// Not set.
+	Subcategory_VALUE_UNSPECIFIED Subcategory_Value = 0
+	// INCOME: pay for work.
+	Subcategory_WAGE Subcategory_Value = 1
+	// INCOME: support paid by the state or an insurance fund.
+	Subcategory_BENEFIT Subcategory_Value = 2
+	// INCOME: pension.
+	Subcategory_PENSION Subcategory_Value = 3
+	// INCOME: interest and dividends received.
+	Subcategory_CAPITAL_INCOME Subcategory_Value = 4
+	// TRANSFERS: between the customer's own accounts.
+	Subcategory_OWN_TRANSFER Subcategory_Value = 5
+	// TRANSFERS: to or from a private person.
+	Subcategory_PRIVATE_PERSON Subcategory_Value = 6
+)
+
+// Enum value maps for Subcategory_Value.
+var (
+	Subcategory_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
+		1: "WAGE",
+		2: "BENEFIT",
+		3: "PENSION",
+		4: "CAPITAL_INCOME",
+		5: "OWN_TRANSFER",
+		6: "PRIVATE_PERSON",
+	}
+	Subcategory_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED": 0,
+		"WAGE":              1,
+		"BENEFIT":           2,
+		"PENSION":           3,
+		"CAPITAL_INCOME":    4,
+		"OWN_TRANSFER":      5,
+		"PRIVATE_PERSON":    6,
+	}
+)
+
+func (x Subcategory_Value) Enum() *Subcategory_Value {
+	p := new(Subcategory_Value)
+	*p = x
+	return p
+}
+
+func (x Subcategory_Value) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Subcategory_Value) Descriptor() protoreflect.EnumDescriptor {
+	return file_kontor_banking_v1_banking_proto_enumTypes[3].Descriptor()
+}
+
+func (Subcategory_Value) Type() protoreflect.EnumType {
+	return &file_kontor_banking_v1_banking_proto_enumTypes[3]
+}
+
+func (x Subcategory_Value) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Subcategory_Value.Descriptor instead.
+func (Subcategory_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_banking_v1_banking_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // A bank account.
@@ -281,30 +350,37 @@ type Account struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resource name, `consents/{consent}/accounts/{account}`. It is made from the provider's id and stays the same.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The bank it is at, `consents/{consent}/connections/{connection}`. Empty when the provider does not tell.
-	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// The bank it is at, `consents/{consent}/connections/{connection}`. Absent when the provider does not tell.
+	Connection *string `protobuf:"bytes,2,opt,name=connection,proto3,oneof" json:"connection,omitempty"`
 	// What the bank or the customer calls it.
-	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// Name of the owner. Empty when the provider does not tell.
-	OwnerName string `protobuf:"bytes,4,opt,name=owner_name,json=ownerName,proto3" json:"owner_name,omitempty"`
-	// IBAN as the provider gives it; its check digits are not verified. Empty when there is none.
-	Iban string `protobuf:"bytes,5,opt,name=iban,proto3" json:"iban,omitempty"`
-	// National account number. Empty when there is none.
-	AccountNumber string `protobuf:"bytes,6,opt,name=account_number,json=accountNumber,proto3" json:"account_number,omitempty"`
+	DisplayName *string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
+	// Name of the owner. Absent when the provider does not tell.
+	OwnerName *string `protobuf:"bytes,4,opt,name=owner_name,json=ownerName,proto3,oneof" json:"owner_name,omitempty"`
+	// IBAN as the provider gives it; its check digits are not verified. Absent when there is none.
+	Iban *string `protobuf:"bytes,5,opt,name=iban,proto3,oneof" json:"iban,omitempty"`
+	// National account number. Absent when there is none.
+	AccountNumber *string `protobuf:"bytes,6,opt,name=account_number,json=accountNumber,proto3,oneof" json:"account_number,omitempty"`
 	// The kind.
 	Type Account_Type `protobuf:"varint,7,opt,name=type,proto3,enum=kontor.banking.v1.Account_Type" json:"type,omitempty"`
 	// What the provider calls the kind, as it is.
-	ProviderType string `protobuf:"bytes,8,opt,name=provider_type,json=providerType,proto3" json:"provider_type,omitempty"`
+	ProviderType *string `protobuf:"bytes,8,opt,name=provider_type,json=providerType,proto3,oneof" json:"provider_type,omitempty"`
 	// ISO 4217 code. Where the provider gives none, that of the market.
-	CurrencyCode string `protobuf:"bytes,9,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
-	// Booked balance.
+	CurrencyCode *string `protobuf:"bytes,9,opt,name=currency_code,json=currencyCode,proto3,oneof" json:"currency_code,omitempty"`
+	// Balance, as the provider gives it: neither provider says whether it is booked or available, or of when it is. Absent when it does not tell.
 	Balance *v1.Money `protobuf:"bytes,10,opt,name=balance,proto3" json:"balance,omitempty"`
 	// Agreed overdraft. Absent when the provider does not tell.
 	CreditLine *v1.Money `protobuf:"bytes,11,opt,name=credit_line,json=creditLine,proto3" json:"credit_line,omitempty"`
 	// Limit of spending per month. Absent when the provider does not tell.
 	MonthlySpendingLimit *v1.Money `protobuf:"bytes,12,opt,name=monthly_spending_limit,json=monthlySpendingLimit,proto3" json:"monthly_spending_limit,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Name of the bank. Absent when the provider does not tell.
+	BankName *string `protobuf:"bytes,13,opt,name=bank_name,json=bankName,proto3,oneof" json:"bank_name,omitempty"`
+	// The same account has the same one under every consent of the tenant. It is a keyed hash of the IBAN, or of bank and account number, and is
+	// absent where the provider gives neither.
+	Fingerprint *string `protobuf:"bytes,14,opt,name=fingerprint,proto3,oneof" json:"fingerprint,omitempty"`
+	// The caller's own id, for an account that was handed over with ImportConnections.
+	ImportId      *string `protobuf:"bytes,15,opt,name=import_id,json=importId,proto3,oneof" json:"import_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -345,36 +421,36 @@ func (x *Account) GetName() string {
 }
 
 func (x *Account) GetConnection() string {
-	if x != nil {
-		return x.Connection
+	if x != nil && x.Connection != nil {
+		return *x.Connection
 	}
 	return ""
 }
 
 func (x *Account) GetDisplayName() string {
-	if x != nil {
-		return x.DisplayName
+	if x != nil && x.DisplayName != nil {
+		return *x.DisplayName
 	}
 	return ""
 }
 
 func (x *Account) GetOwnerName() string {
-	if x != nil {
-		return x.OwnerName
+	if x != nil && x.OwnerName != nil {
+		return *x.OwnerName
 	}
 	return ""
 }
 
 func (x *Account) GetIban() string {
-	if x != nil {
-		return x.Iban
+	if x != nil && x.Iban != nil {
+		return *x.Iban
 	}
 	return ""
 }
 
 func (x *Account) GetAccountNumber() string {
-	if x != nil {
-		return x.AccountNumber
+	if x != nil && x.AccountNumber != nil {
+		return *x.AccountNumber
 	}
 	return ""
 }
@@ -387,15 +463,15 @@ func (x *Account) GetType() Account_Type {
 }
 
 func (x *Account) GetProviderType() string {
-	if x != nil {
-		return x.ProviderType
+	if x != nil && x.ProviderType != nil {
+		return *x.ProviderType
 	}
 	return ""
 }
 
 func (x *Account) GetCurrencyCode() string {
-	if x != nil {
-		return x.CurrencyCode
+	if x != nil && x.CurrencyCode != nil {
+		return *x.CurrencyCode
 	}
 	return ""
 }
@@ -421,37 +497,62 @@ func (x *Account) GetMonthlySpendingLimit() *v1.Money {
 	return nil
 }
 
+func (x *Account) GetBankName() string {
+	if x != nil && x.BankName != nil {
+		return *x.BankName
+	}
+	return ""
+}
+
+func (x *Account) GetFingerprint() string {
+	if x != nil && x.Fingerprint != nil {
+		return *x.Fingerprint
+	}
+	return ""
+}
+
+func (x *Account) GetImportId() string {
+	if x != nil && x.ImportId != nil {
+		return *x.ImportId
+	}
+	return ""
+}
+
 // A movement on an account, in the terms of the Berlin Group.
 type Transaction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resource name, `consents/{consent}/accounts/{account}/transactions/{transaction}`. It is made from the provider's id and stays the same.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The account, `consents/{consent}/accounts/{account}`.
-	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// The account, `consents/{consent}/accounts/{account}`. Absent where the provider's transactions cannot be told to belong to an account.
+	Account *string `protobuf:"bytes,2,opt,name=account,proto3,oneof" json:"account,omitempty"`
 	// Booked or pending.
 	Status Transaction_Status `protobuf:"varint,3,opt,name=status,proto3,enum=kontor.banking.v1.Transaction_Status" json:"status,omitempty"`
 	// The amount; negative leaves the account.
 	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
-	// ISO 8601 date in the bank's own zone. Empty when the provider does not tell.
-	BookingDate string `protobuf:"bytes,5,opt,name=booking_date,json=bookingDate,proto3" json:"booking_date,omitempty"`
-	// ISO 8601 date in the bank's own zone. Empty when the provider does not tell.
-	ValueDate string `protobuf:"bytes,6,opt,name=value_date,json=valueDate,proto3" json:"value_date,omitempty"`
+	// ISO 8601 date in the bank's own zone. Absent when the provider does not tell.
+	BookingDate *string `protobuf:"bytes,5,opt,name=booking_date,json=bookingDate,proto3,oneof" json:"booking_date,omitempty"`
+	// ISO 8601 date in the bank's own zone. Absent when the provider does not tell.
+	ValueDate *string `protobuf:"bytes,6,opt,name=value_date,json=valueDate,proto3,oneof" json:"value_date,omitempty"`
 	// What the payment is about, in the words of who paid.
-	RemittanceInformation string `protobuf:"bytes,7,opt,name=remittance_information,json=remittanceInformation,proto3" json:"remittance_information,omitempty"`
+	RemittanceInformation *string `protobuf:"bytes,7,opt,name=remittance_information,json=remittanceInformation,proto3,oneof" json:"remittance_information,omitempty"`
 	// The other side. Absent when the provider does not tell.
 	Counterparty *Transaction_Counterparty `protobuf:"bytes,8,opt,name=counterparty,proto3" json:"counterparty,omitempty"`
 	// Mandate reference (SEPA direct debit).
-	MandateId string `protobuf:"bytes,9,opt,name=mandate_id,json=mandateId,proto3" json:"mandate_id,omitempty"`
+	MandateId *string `protobuf:"bytes,9,opt,name=mandate_id,json=mandateId,proto3,oneof" json:"mandate_id,omitempty"`
 	// End-to-end reference.
-	EndToEndId string `protobuf:"bytes,10,opt,name=end_to_end_id,json=endToEndId,proto3" json:"end_to_end_id,omitempty"`
+	EndToEndId *string `protobuf:"bytes,10,opt,name=end_to_end_id,json=endToEndId,proto3,oneof" json:"end_to_end_id,omitempty"`
 	// The bank's codes.
 	BankTransactionCodes []*Transaction_BankTransactionCode `protobuf:"bytes,11,rep,name=bank_transaction_codes,json=bankTransactionCodes,proto3" json:"bank_transaction_codes,omitempty"`
-	// What it is for, in Kontor's list.
-	Category Transaction_Category `protobuf:"varint,12,opt,name=category,proto3,enum=kontor.banking.v1.Transaction_Category" json:"category,omitempty"`
+	// What it is for, in Kontor's list. Absent when the provider gave no label.
+	Category *Category_Value `protobuf:"varint,12,opt,name=category,proto3,enum=kontor.banking.v1.Category_Value,oneof" json:"category,omitempty"`
 	// What it is for, in the provider's words, as they are.
-	ProviderCategory string `protobuf:"bytes,13,opt,name=provider_category,json=providerCategory,proto3" json:"provider_category,omitempty"`
+	ProviderCategory *string `protobuf:"bytes,13,opt,name=provider_category,json=providerCategory,proto3,oneof" json:"provider_category,omitempty"`
 	// All labels that the provider gave, as they are.
-	Tags          []string `protobuf:"bytes,14,rep,name=tags,proto3" json:"tags,omitempty"`
+	Tags []*Transaction_Tag `protobuf:"bytes,14,rep,name=tags,proto3" json:"tags,omitempty"`
+	// What lenders must tell apart within the category. Absent where the provider's words do not say.
+	Subcategory *Subcategory_Value `protobuf:"varint,15,opt,name=subcategory,proto3,enum=kontor.banking.v1.Subcategory_Value,oneof" json:"subcategory,omitempty"`
+	// The caller's own id, for a transaction that was handed over with ImportConnections.
+	ImportId      *string `protobuf:"bytes,16,opt,name=import_id,json=importId,proto3,oneof" json:"import_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -494,8 +595,8 @@ func (x *Transaction) GetName() string {
 }
 
 func (x *Transaction) GetAccount() string {
-	if x != nil {
-		return x.Account
+	if x != nil && x.Account != nil {
+		return *x.Account
 	}
 	return ""
 }
@@ -515,22 +616,22 @@ func (x *Transaction) GetAmount() *v1.Money {
 }
 
 func (x *Transaction) GetBookingDate() string {
-	if x != nil {
-		return x.BookingDate
+	if x != nil && x.BookingDate != nil {
+		return *x.BookingDate
 	}
 	return ""
 }
 
 func (x *Transaction) GetValueDate() string {
-	if x != nil {
-		return x.ValueDate
+	if x != nil && x.ValueDate != nil {
+		return *x.ValueDate
 	}
 	return ""
 }
 
 func (x *Transaction) GetRemittanceInformation() string {
-	if x != nil {
-		return x.RemittanceInformation
+	if x != nil && x.RemittanceInformation != nil {
+		return *x.RemittanceInformation
 	}
 	return ""
 }
@@ -543,15 +644,15 @@ func (x *Transaction) GetCounterparty() *Transaction_Counterparty {
 }
 
 func (x *Transaction) GetMandateId() string {
-	if x != nil {
-		return x.MandateId
+	if x != nil && x.MandateId != nil {
+		return *x.MandateId
 	}
 	return ""
 }
 
 func (x *Transaction) GetEndToEndId() string {
-	if x != nil {
-		return x.EndToEndId
+	if x != nil && x.EndToEndId != nil {
+		return *x.EndToEndId
 	}
 	return ""
 }
@@ -563,25 +664,39 @@ func (x *Transaction) GetBankTransactionCodes() []*Transaction_BankTransactionCo
 	return nil
 }
 
-func (x *Transaction) GetCategory() Transaction_Category {
-	if x != nil {
-		return x.Category
+func (x *Transaction) GetCategory() Category_Value {
+	if x != nil && x.Category != nil {
+		return *x.Category
 	}
-	return Transaction_CATEGORY_UNSPECIFIED
+	return Category_VALUE_UNSPECIFIED
 }
 
 func (x *Transaction) GetProviderCategory() string {
-	if x != nil {
-		return x.ProviderCategory
+	if x != nil && x.ProviderCategory != nil {
+		return *x.ProviderCategory
 	}
 	return ""
 }
 
-func (x *Transaction) GetTags() []string {
+func (x *Transaction) GetTags() []*Transaction_Tag {
 	if x != nil {
 		return x.Tags
 	}
 	return nil
+}
+
+func (x *Transaction) GetSubcategory() Subcategory_Value {
+	if x != nil && x.Subcategory != nil {
+		return *x.Subcategory
+	}
+	return Subcategory_VALUE_UNSPECIFIED
+}
+
+func (x *Transaction) GetImportId() string {
+	if x != nil && x.ImportId != nil {
+		return *x.ImportId
+	}
+	return ""
 }
 
 // A standing order.
@@ -590,21 +705,21 @@ type StandingOrder struct {
 	// Resource name, `consents/{consent}/accounts/{account}/standingOrders/{standing_order}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The account, `consents/{consent}/accounts/{account}`.
-	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	Account *string `protobuf:"bytes,2,opt,name=account,proto3,oneof" json:"account,omitempty"`
 	// The amount of one execution.
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	// How often, in the provider's words, such as "MONTHLY".
-	Interval string `protobuf:"bytes,4,opt,name=interval,proto3" json:"interval,omitempty"`
-	// Day of the interval, such as the day of the month. 0 when not told.
-	ExecutionDay int32 `protobuf:"varint,5,opt,name=execution_day,json=executionDay,proto3" json:"execution_day,omitempty"`
+	Interval *string `protobuf:"bytes,4,opt,name=interval,proto3,oneof" json:"interval,omitempty"`
+	// Day of the interval, such as the day of the month. Absent when not told.
+	ExecutionDay *int32 `protobuf:"varint,5,opt,name=execution_day,json=executionDay,proto3,oneof" json:"execution_day,omitempty"`
 	// ISO 8601 date it was set up on.
-	CreationDate string `protobuf:"bytes,6,opt,name=creation_date,json=creationDate,proto3" json:"creation_date,omitempty"`
+	CreationDate *string `protobuf:"bytes,6,opt,name=creation_date,json=creationDate,proto3,oneof" json:"creation_date,omitempty"`
 	// ISO 8601 date of the first execution.
-	FirstExecutionDate string `protobuf:"bytes,7,opt,name=first_execution_date,json=firstExecutionDate,proto3" json:"first_execution_date,omitempty"`
+	FirstExecutionDate *string `protobuf:"bytes,7,opt,name=first_execution_date,json=firstExecutionDate,proto3,oneof" json:"first_execution_date,omitempty"`
 	// ISO 8601 date of the last execution.
-	LastExecutionDate string `protobuf:"bytes,8,opt,name=last_execution_date,json=lastExecutionDate,proto3" json:"last_execution_date,omitempty"`
+	LastExecutionDate *string `protobuf:"bytes,8,opt,name=last_execution_date,json=lastExecutionDate,proto3,oneof" json:"last_execution_date,omitempty"`
 	// What the payment is about.
-	RemittanceInformation string `protobuf:"bytes,9,opt,name=remittance_information,json=remittanceInformation,proto3" json:"remittance_information,omitempty"`
+	RemittanceInformation *string `protobuf:"bytes,9,opt,name=remittance_information,json=remittanceInformation,proto3,oneof" json:"remittance_information,omitempty"`
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
 }
@@ -647,8 +762,8 @@ func (x *StandingOrder) GetName() string {
 }
 
 func (x *StandingOrder) GetAccount() string {
-	if x != nil {
-		return x.Account
+	if x != nil && x.Account != nil {
+		return *x.Account
 	}
 	return ""
 }
@@ -661,43 +776,43 @@ func (x *StandingOrder) GetAmount() *v1.Money {
 }
 
 func (x *StandingOrder) GetInterval() string {
-	if x != nil {
-		return x.Interval
+	if x != nil && x.Interval != nil {
+		return *x.Interval
 	}
 	return ""
 }
 
 func (x *StandingOrder) GetExecutionDay() int32 {
-	if x != nil {
-		return x.ExecutionDay
+	if x != nil && x.ExecutionDay != nil {
+		return *x.ExecutionDay
 	}
 	return 0
 }
 
 func (x *StandingOrder) GetCreationDate() string {
-	if x != nil {
-		return x.CreationDate
+	if x != nil && x.CreationDate != nil {
+		return *x.CreationDate
 	}
 	return ""
 }
 
 func (x *StandingOrder) GetFirstExecutionDate() string {
-	if x != nil {
-		return x.FirstExecutionDate
+	if x != nil && x.FirstExecutionDate != nil {
+		return *x.FirstExecutionDate
 	}
 	return ""
 }
 
 func (x *StandingOrder) GetLastExecutionDate() string {
-	if x != nil {
-		return x.LastExecutionDate
+	if x != nil && x.LastExecutionDate != nil {
+		return *x.LastExecutionDate
 	}
 	return ""
 }
 
 func (x *StandingOrder) GetRemittanceInformation() string {
-	if x != nil {
-		return x.RemittanceInformation
+	if x != nil && x.RemittanceInformation != nil {
+		return *x.RemittanceInformation
 	}
 	return ""
 }
@@ -708,15 +823,15 @@ type Security struct {
 	// Resource name, `consents/{consent}/accounts/{account}/securities/{security}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The account, `consents/{consent}/accounts/{account}`.
-	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	Account *string `protobuf:"bytes,2,opt,name=account,proto3,oneof" json:"account,omitempty"`
 	// Name of the security.
-	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	DisplayName *string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
 	// ISIN (ISO 6166).
-	Isin string `protobuf:"bytes,4,opt,name=isin,proto3" json:"isin,omitempty"`
+	Isin *string `protobuf:"bytes,4,opt,name=isin,proto3,oneof" json:"isin,omitempty"`
 	// Where it is traded.
-	Market string `protobuf:"bytes,5,opt,name=market,proto3" json:"market,omitempty"`
+	Market *string `protobuf:"bytes,5,opt,name=market,proto3,oneof" json:"market,omitempty"`
 	// How many, as an exact decimal.
-	Quantity string `protobuf:"bytes,6,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	Quantity *string `protobuf:"bytes,6,opt,name=quantity,proto3,oneof" json:"quantity,omitempty"`
 	// Value of the holding.
 	Amount *v1.Money `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
 	// Price of one.
@@ -724,7 +839,7 @@ type Security struct {
 	// Price of one when bought.
 	PurchasePrice *v1.Money `protobuf:"bytes,9,opt,name=purchase_price,json=purchasePrice,proto3" json:"purchase_price,omitempty"`
 	// Exchange rate between the price's currency and the holding's, as an exact decimal.
-	ExchangeRate  string `protobuf:"bytes,10,opt,name=exchange_rate,json=exchangeRate,proto3" json:"exchange_rate,omitempty"`
+	ExchangeRate  *string `protobuf:"bytes,10,opt,name=exchange_rate,json=exchangeRate,proto3,oneof" json:"exchange_rate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -767,36 +882,36 @@ func (x *Security) GetName() string {
 }
 
 func (x *Security) GetAccount() string {
-	if x != nil {
-		return x.Account
+	if x != nil && x.Account != nil {
+		return *x.Account
 	}
 	return ""
 }
 
 func (x *Security) GetDisplayName() string {
-	if x != nil {
-		return x.DisplayName
+	if x != nil && x.DisplayName != nil {
+		return *x.DisplayName
 	}
 	return ""
 }
 
 func (x *Security) GetIsin() string {
-	if x != nil {
-		return x.Isin
+	if x != nil && x.Isin != nil {
+		return *x.Isin
 	}
 	return ""
 }
 
 func (x *Security) GetMarket() string {
-	if x != nil {
-		return x.Market
+	if x != nil && x.Market != nil {
+		return *x.Market
 	}
 	return ""
 }
 
 func (x *Security) GetQuantity() string {
-	if x != nil {
-		return x.Quantity
+	if x != nil && x.Quantity != nil {
+		return *x.Quantity
 	}
 	return ""
 }
@@ -823,30 +938,104 @@ func (x *Security) GetPurchasePrice() *v1.Money {
 }
 
 func (x *Security) GetExchangeRate() string {
-	if x != nil {
-		return x.ExchangeRate
+	if x != nil && x.ExchangeRate != nil {
+		return *x.ExchangeRate
 	}
 	return ""
+}
+
+// What a transaction is for: one small list for all providers. `provider_category` has the provider's own label.
+type Category struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Category) Reset() {
+	*x = Category{}
+	mi := &file_kontor_banking_v1_banking_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Category) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Category) ProtoMessage() {}
+
+func (x *Category) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_banking_v1_banking_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Category.ProtoReflect.Descriptor instead.
+func (*Category) Descriptor() ([]byte, []int) {
+	return file_kontor_banking_v1_banking_proto_rawDescGZIP(), []int{4}
+}
+
+// What lenders must tell apart within a category.
+type Subcategory struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Subcategory) Reset() {
+	*x = Subcategory{}
+	mi := &file_kontor_banking_v1_banking_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Subcategory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Subcategory) ProtoMessage() {}
+
+func (x *Subcategory) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_banking_v1_banking_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Subcategory.ProtoReflect.Descriptor instead.
+func (*Subcategory) Descriptor() ([]byte, []int) {
+	return file_kontor_banking_v1_banking_proto_rawDescGZIP(), []int{5}
 }
 
 // The other side.
 type Transaction_Counterparty struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// IBAN.
-	Iban string `protobuf:"bytes,2,opt,name=iban,proto3" json:"iban,omitempty"`
+	Iban *string `protobuf:"bytes,2,opt,name=iban,proto3,oneof" json:"iban,omitempty"`
 	// BIC (ISO 9362).
-	Bic string `protobuf:"bytes,3,opt,name=bic,proto3" json:"bic,omitempty"`
+	Bic *string `protobuf:"bytes,3,opt,name=bic,proto3,oneof" json:"bic,omitempty"`
 	// Creditor identifier (SEPA direct debit).
-	CreditorId    string `protobuf:"bytes,4,opt,name=creditor_id,json=creditorId,proto3" json:"creditor_id,omitempty"`
+	CreditorId    *string `protobuf:"bytes,4,opt,name=creditor_id,json=creditorId,proto3,oneof" json:"creditor_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Transaction_Counterparty) Reset() {
 	*x = Transaction_Counterparty{}
-	mi := &file_kontor_banking_v1_banking_proto_msgTypes[4]
+	mi := &file_kontor_banking_v1_banking_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +1047,7 @@ func (x *Transaction_Counterparty) String() string {
 func (*Transaction_Counterparty) ProtoMessage() {}
 
 func (x *Transaction_Counterparty) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_proto_msgTypes[4]
+	mi := &file_kontor_banking_v1_banking_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,29 +1064,29 @@ func (*Transaction_Counterparty) Descriptor() ([]byte, []int) {
 }
 
 func (x *Transaction_Counterparty) GetName() string {
-	if x != nil {
-		return x.Name
+	if x != nil && x.Name != nil {
+		return *x.Name
 	}
 	return ""
 }
 
 func (x *Transaction_Counterparty) GetIban() string {
-	if x != nil {
-		return x.Iban
+	if x != nil && x.Iban != nil {
+		return *x.Iban
 	}
 	return ""
 }
 
 func (x *Transaction_Counterparty) GetBic() string {
-	if x != nil {
-		return x.Bic
+	if x != nil && x.Bic != nil {
+		return *x.Bic
 	}
 	return ""
 }
 
 func (x *Transaction_Counterparty) GetCreditorId() string {
-	if x != nil {
-		return x.CreditorId
+	if x != nil && x.CreditorId != nil {
+		return *x.CreditorId
 	}
 	return ""
 }
@@ -906,7 +1095,7 @@ func (x *Transaction_Counterparty) GetCreditorId() string {
 type Transaction_BankTransactionCode struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which list of codes it is from, in the provider's words.
-	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	Type *string `protobuf:"bytes,1,opt,name=type,proto3,oneof" json:"type,omitempty"`
 	// The code.
 	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -915,7 +1104,7 @@ type Transaction_BankTransactionCode struct {
 
 func (x *Transaction_BankTransactionCode) Reset() {
 	*x = Transaction_BankTransactionCode{}
-	mi := &file_kontor_banking_v1_banking_proto_msgTypes[5]
+	mi := &file_kontor_banking_v1_banking_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +1116,7 @@ func (x *Transaction_BankTransactionCode) String() string {
 func (*Transaction_BankTransactionCode) ProtoMessage() {}
 
 func (x *Transaction_BankTransactionCode) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_proto_msgTypes[5]
+	mi := &file_kontor_banking_v1_banking_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -944,8 +1133,8 @@ func (*Transaction_BankTransactionCode) Descriptor() ([]byte, []int) {
 }
 
 func (x *Transaction_BankTransactionCode) GetType() string {
-	if x != nil {
-		return x.Type
+	if x != nil && x.Type != nil {
+		return *x.Type
 	}
 	return ""
 }
@@ -957,29 +1146,87 @@ func (x *Transaction_BankTransactionCode) GetValue() string {
 	return ""
 }
 
+// A label that the provider gave.
+type Transaction_Tag struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Who or what gave it, in the provider's words. Absent when it does not tell.
+	Source        *string `protobuf:"bytes,2,opt,name=source,proto3,oneof" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transaction_Tag) Reset() {
+	*x = Transaction_Tag{}
+	mi := &file_kontor_banking_v1_banking_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transaction_Tag) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transaction_Tag) ProtoMessage() {}
+
+func (x *Transaction_Tag) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_banking_v1_banking_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transaction_Tag.ProtoReflect.Descriptor instead.
+func (*Transaction_Tag) Descriptor() ([]byte, []int) {
+	return file_kontor_banking_v1_banking_proto_rawDescGZIP(), []int{1, 2}
+}
+
+func (x *Transaction_Tag) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Transaction_Tag) GetSource() string {
+	if x != nil && x.Source != nil {
+		return *x.Source
+	}
+	return ""
+}
+
 var File_kontor_banking_v1_banking_proto protoreflect.FileDescriptor
 
 const file_kontor_banking_v1_banking_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkontor/banking/v1/banking.proto\x12\x11kontor.banking.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1akontor/type/v1/money.proto\"\xbd\x05\n" +
+	"\x1fkontor/banking/v1/banking.proto\x12\x11kontor.banking.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1akontor/type/v1/money.proto\"\xe6\a\n" +
 	"\aAccount\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12#\n" +
 	"\n" +
-	"connection\x18\x02 \x01(\tR\n" +
-	"connection\x12!\n" +
-	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12\"\n" +
+	"connection\x18\x02 \x01(\tH\x00R\n" +
+	"connection\x88\x01\x01\x12&\n" +
+	"\fdisplay_name\x18\x03 \x01(\tH\x01R\vdisplayName\x88\x01\x01\x12'\n" +
 	"\n" +
-	"owner_name\x18\x04 \x01(\tB\x03\x80\x01\x01R\townerName\x12\x17\n" +
-	"\x04iban\x18\x05 \x01(\tB\x03\x80\x01\x01R\x04iban\x12*\n" +
-	"\x0eaccount_number\x18\x06 \x01(\tB\x03\x80\x01\x01R\raccountNumber\x123\n" +
-	"\x04type\x18\a \x01(\x0e2\x1f.kontor.banking.v1.Account.TypeR\x04type\x12#\n" +
-	"\rprovider_type\x18\b \x01(\tR\fproviderType\x12#\n" +
-	"\rcurrency_code\x18\t \x01(\tR\fcurrencyCode\x12/\n" +
+	"owner_name\x18\x04 \x01(\tB\x03\x80\x01\x01H\x02R\townerName\x88\x01\x01\x12\x1c\n" +
+	"\x04iban\x18\x05 \x01(\tB\x03\x80\x01\x01H\x03R\x04iban\x88\x01\x01\x12/\n" +
+	"\x0eaccount_number\x18\x06 \x01(\tB\x03\x80\x01\x01H\x04R\raccountNumber\x88\x01\x01\x123\n" +
+	"\x04type\x18\a \x01(\x0e2\x1f.kontor.banking.v1.Account.TypeR\x04type\x12(\n" +
+	"\rprovider_type\x18\b \x01(\tH\x05R\fproviderType\x88\x01\x01\x12(\n" +
+	"\rcurrency_code\x18\t \x01(\tH\x06R\fcurrencyCode\x88\x01\x01\x12/\n" +
 	"\abalance\x18\n" +
 	" \x01(\v2\x15.kontor.type.v1.MoneyR\abalance\x126\n" +
 	"\vcredit_line\x18\v \x01(\v2\x15.kontor.type.v1.MoneyR\n" +
 	"creditLine\x12K\n" +
-	"\x16monthly_spending_limit\x18\f \x01(\v2\x15.kontor.type.v1.MoneyR\x14monthlySpendingLimit\"e\n" +
+	"\x16monthly_spending_limit\x18\f \x01(\v2\x15.kontor.type.v1.MoneyR\x14monthlySpendingLimit\x12 \n" +
+	"\tbank_name\x18\r \x01(\tH\aR\bbankName\x88\x01\x01\x12%\n" +
+	"\vfingerprint\x18\x0e \x01(\tH\bR\vfingerprint\x88\x01\x01\x12 \n" +
+	"\timport_id\x18\x0f \x01(\tH\tR\bimportId\x88\x01\x01\"e\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCURRENT\x10\x01\x12\v\n" +
@@ -989,43 +1236,119 @@ const file_kontor_banking_v1_banking_proto_rawDesc = "" +
 	"\n" +
 	"SECURITIES\x10\x05\x12\t\n" +
 	"\x05OTHER\x10\x06:Q\xeaAN\n" +
-	"\x12kontor.dev/Account\x12%consents/{consent}/accounts/{account}*\baccounts2\aaccount\"\xe3\n" +
+	"\x12kontor.dev/Account\x12%consents/{consent}/accounts/{account}*\baccounts2\aaccountB\r\n" +
+	"\v_connectionB\x0f\n" +
+	"\r_display_nameB\r\n" +
+	"\v_owner_nameB\a\n" +
+	"\x05_ibanB\x11\n" +
+	"\x0f_account_numberB\x10\n" +
+	"\x0e_provider_typeB\x10\n" +
+	"\x0e_currency_codeB\f\n" +
 	"\n" +
+	"_bank_nameB\x0e\n" +
+	"\f_fingerprintB\f\n" +
+	"\n" +
+	"_import_id\"\x88\f\n" +
 	"\vTransaction\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x18\n" +
-	"\aaccount\x18\x02 \x01(\tR\aaccount\x12=\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1d\n" +
+	"\aaccount\x18\x02 \x01(\tH\x00R\aaccount\x88\x01\x01\x12=\n" +
 	"\x06status\x18\x03 \x01(\x0e2%.kontor.banking.v1.Transaction.StatusR\x06status\x12-\n" +
-	"\x06amount\x18\x04 \x01(\v2\x15.kontor.type.v1.MoneyR\x06amount\x12!\n" +
-	"\fbooking_date\x18\x05 \x01(\tR\vbookingDate\x12\x1d\n" +
+	"\x06amount\x18\x04 \x01(\v2\x15.kontor.type.v1.MoneyR\x06amount\x12&\n" +
+	"\fbooking_date\x18\x05 \x01(\tH\x01R\vbookingDate\x88\x01\x01\x12\"\n" +
 	"\n" +
-	"value_date\x18\x06 \x01(\tR\tvalueDate\x12:\n" +
-	"\x16remittance_information\x18\a \x01(\tB\x03\x80\x01\x01R\x15remittanceInformation\x12O\n" +
-	"\fcounterparty\x18\b \x01(\v2+.kontor.banking.v1.Transaction.CounterpartyR\fcounterparty\x12\x1d\n" +
+	"value_date\x18\x06 \x01(\tH\x02R\tvalueDate\x88\x01\x01\x12?\n" +
+	"\x16remittance_information\x18\a \x01(\tB\x03\x80\x01\x01H\x03R\x15remittanceInformation\x88\x01\x01\x12O\n" +
+	"\fcounterparty\x18\b \x01(\v2+.kontor.banking.v1.Transaction.CounterpartyR\fcounterparty\x12\"\n" +
 	"\n" +
-	"mandate_id\x18\t \x01(\tR\tmandateId\x12!\n" +
+	"mandate_id\x18\t \x01(\tH\x04R\tmandateId\x88\x01\x01\x12&\n" +
 	"\rend_to_end_id\x18\n" +
-	" \x01(\tR\n" +
-	"endToEndId\x12h\n" +
-	"\x16bank_transaction_codes\x18\v \x03(\v22.kontor.banking.v1.Transaction.BankTransactionCodeR\x14bankTransactionCodes\x12C\n" +
-	"\bcategory\x18\f \x01(\x0e2'.kontor.banking.v1.Transaction.CategoryR\bcategory\x12+\n" +
-	"\x11provider_category\x18\r \x01(\tR\x10providerCategory\x12\x12\n" +
-	"\x04tags\x18\x0e \x03(\tR\x04tags\x1as\n" +
-	"\fCounterparty\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04name\x12\x17\n" +
-	"\x04iban\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04iban\x12\x10\n" +
-	"\x03bic\x18\x03 \x01(\tR\x03bic\x12\x1f\n" +
-	"\vcreditor_id\x18\x04 \x01(\tR\n" +
-	"creditorId\x1a?\n" +
-	"\x13BankTransactionCode\x12\x12\n" +
-	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"9\n" +
+	" \x01(\tH\x05R\n" +
+	"endToEndId\x88\x01\x01\x12h\n" +
+	"\x16bank_transaction_codes\x18\v \x03(\v22.kontor.banking.v1.Transaction.BankTransactionCodeR\x14bankTransactionCodes\x12B\n" +
+	"\bcategory\x18\f \x01(\x0e2!.kontor.banking.v1.Category.ValueH\x06R\bcategory\x88\x01\x01\x120\n" +
+	"\x11provider_category\x18\r \x01(\tH\aR\x10providerCategory\x88\x01\x01\x126\n" +
+	"\x04tags\x18\x0e \x03(\v2\".kontor.banking.v1.Transaction.TagR\x04tags\x12K\n" +
+	"\vsubcategory\x18\x0f \x01(\x0e2$.kontor.banking.v1.Subcategory.ValueH\bR\vsubcategory\x88\x01\x01\x12 \n" +
+	"\timport_id\x18\x10 \x01(\tH\tR\bimportId\x88\x01\x01\x1a\xb1\x01\n" +
+	"\fCounterparty\x12\x1c\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x04name\x88\x01\x01\x12\x1c\n" +
+	"\x04iban\x18\x02 \x01(\tB\x03\x80\x01\x01H\x01R\x04iban\x88\x01\x01\x12\x15\n" +
+	"\x03bic\x18\x03 \x01(\tH\x02R\x03bic\x88\x01\x01\x12$\n" +
+	"\vcreditor_id\x18\x04 \x01(\tH\x03R\n" +
+	"creditorId\x88\x01\x01B\a\n" +
+	"\x05_nameB\a\n" +
+	"\x05_ibanB\x06\n" +
+	"\x04_bicB\x0e\n" +
+	"\f_creditor_id\x1aM\n" +
+	"\x13BankTransactionCode\x12\x17\n" +
+	"\x04type\x18\x01 \x01(\tH\x00R\x04type\x88\x01\x01\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05valueB\a\n" +
+	"\x05_type\x1aA\n" +
+	"\x03Tag\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
+	"\x06source\x18\x02 \x01(\tH\x00R\x06source\x88\x01\x01B\t\n" +
+	"\a_source\"9\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06BOOKED\x10\x01\x12\v\n" +
-	"\aPENDING\x10\x02\"\xc6\x02\n" +
-	"\bCategory\x12\x18\n" +
-	"\x14CATEGORY_UNSPECIFIED\x10\x00\x12\n" +
+	"\aPENDING\x10\x02:x\xeaAu\n" +
+	"\x16kontor.dev/Transaction\x12@consents/{consent}/accounts/{account}/transactions/{transaction}*\ftransactions2\vtransactionB\n" +
+	"\n" +
+	"\b_accountB\x0f\n" +
+	"\r_booking_dateB\r\n" +
+	"\v_value_dateB\x19\n" +
+	"\x17_remittance_informationB\r\n" +
+	"\v_mandate_idB\x10\n" +
+	"\x0e_end_to_end_idB\v\n" +
+	"\t_categoryB\x14\n" +
+	"\x12_provider_categoryB\x0e\n" +
+	"\f_subcategoryB\f\n" +
+	"\n" +
+	"_import_id\"\xa8\x05\n" +
+	"\rStandingOrder\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1d\n" +
+	"\aaccount\x18\x02 \x01(\tH\x00R\aaccount\x88\x01\x01\x12-\n" +
+	"\x06amount\x18\x03 \x01(\v2\x15.kontor.type.v1.MoneyR\x06amount\x12\x1f\n" +
+	"\binterval\x18\x04 \x01(\tH\x01R\binterval\x88\x01\x01\x12(\n" +
+	"\rexecution_day\x18\x05 \x01(\x05H\x02R\fexecutionDay\x88\x01\x01\x12(\n" +
+	"\rcreation_date\x18\x06 \x01(\tH\x03R\fcreationDate\x88\x01\x01\x125\n" +
+	"\x14first_execution_date\x18\a \x01(\tH\x04R\x12firstExecutionDate\x88\x01\x01\x123\n" +
+	"\x13last_execution_date\x18\b \x01(\tH\x05R\x11lastExecutionDate\x88\x01\x01\x12?\n" +
+	"\x16remittance_information\x18\t \x01(\tB\x03\x80\x01\x01H\x06R\x15remittanceInformation\x88\x01\x01:\x84\x01\xeaA\x80\x01\n" +
+	"\x18kontor.dev/StandingOrder\x12Econsents/{consent}/accounts/{account}/standingOrders/{standing_order}*\x0estandingOrders2\rstandingOrderB\n" +
+	"\n" +
+	"\b_accountB\v\n" +
+	"\t_intervalB\x10\n" +
+	"\x0e_execution_dayB\x10\n" +
+	"\x0e_creation_dateB\x17\n" +
+	"\x15_first_execution_dateB\x16\n" +
+	"\x14_last_execution_dateB\x19\n" +
+	"\x17_remittance_information\"\xc2\x04\n" +
+	"\bSecurity\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1d\n" +
+	"\aaccount\x18\x02 \x01(\tH\x00R\aaccount\x88\x01\x01\x12&\n" +
+	"\fdisplay_name\x18\x03 \x01(\tH\x01R\vdisplayName\x88\x01\x01\x12\x17\n" +
+	"\x04isin\x18\x04 \x01(\tH\x02R\x04isin\x88\x01\x01\x12\x1b\n" +
+	"\x06market\x18\x05 \x01(\tH\x03R\x06market\x88\x01\x01\x12\x1f\n" +
+	"\bquantity\x18\x06 \x01(\tH\x04R\bquantity\x88\x01\x01\x12-\n" +
+	"\x06amount\x18\a \x01(\v2\x15.kontor.type.v1.MoneyR\x06amount\x12+\n" +
+	"\x05price\x18\b \x01(\v2\x15.kontor.type.v1.MoneyR\x05price\x12<\n" +
+	"\x0epurchase_price\x18\t \x01(\v2\x15.kontor.type.v1.MoneyR\rpurchasePrice\x12(\n" +
+	"\rexchange_rate\x18\n" +
+	" \x01(\tH\x05R\fexchangeRate\x88\x01\x01:k\xeaAh\n" +
+	"\x13kontor.dev/Security\x12;consents/{consent}/accounts/{account}/securities/{security}*\n" +
+	"securities2\bsecurityB\n" +
+	"\n" +
+	"\b_accountB\x0f\n" +
+	"\r_display_nameB\a\n" +
+	"\x05_isinB\t\n" +
+	"\a_marketB\v\n" +
+	"\t_quantityB\x10\n" +
+	"\x0e_exchange_rate\"\xcd\x02\n" +
+	"\bCategory\"\xc0\x02\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06INCOME\x10\x01\x12\v\n" +
 	"\aHOUSING\x10\x02\x12\r\n" +
@@ -1050,33 +1373,17 @@ const file_kontor_banking_v1_banking_proto_rawDesc = "" +
 	"\x04CASH\x10\x12\x12\r\n" +
 	"\tTRANSFERS\x10\x13\x12\f\n" +
 	"\bBUSINESS\x10\x14\x12\t\n" +
-	"\x05OTHER\x10\x15:x\xeaAu\n" +
-	"\x16kontor.dev/Transaction\x12@consents/{consent}/accounts/{account}/transactions/{transaction}*\ftransactions2\vtransaction\"\xfc\x03\n" +
-	"\rStandingOrder\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x18\n" +
-	"\aaccount\x18\x02 \x01(\tR\aaccount\x12-\n" +
-	"\x06amount\x18\x03 \x01(\v2\x15.kontor.type.v1.MoneyR\x06amount\x12\x1a\n" +
-	"\binterval\x18\x04 \x01(\tR\binterval\x12#\n" +
-	"\rexecution_day\x18\x05 \x01(\x05R\fexecutionDay\x12#\n" +
-	"\rcreation_date\x18\x06 \x01(\tR\fcreationDate\x120\n" +
-	"\x14first_execution_date\x18\a \x01(\tR\x12firstExecutionDate\x12.\n" +
-	"\x13last_execution_date\x18\b \x01(\tR\x11lastExecutionDate\x12:\n" +
-	"\x16remittance_information\x18\t \x01(\tB\x03\x80\x01\x01R\x15remittanceInformation:\x84\x01\xeaA\x80\x01\n" +
-	"\x18kontor.dev/StandingOrder\x12Econsents/{consent}/accounts/{account}/standingOrders/{standing_order}*\x0estandingOrders2\rstandingOrder\"\xd4\x03\n" +
-	"\bSecurity\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x18\n" +
-	"\aaccount\x18\x02 \x01(\tR\aaccount\x12!\n" +
-	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12\x12\n" +
-	"\x04isin\x18\x04 \x01(\tR\x04isin\x12\x16\n" +
-	"\x06market\x18\x05 \x01(\tR\x06market\x12\x1a\n" +
-	"\bquantity\x18\x06 \x01(\tR\bquantity\x12-\n" +
-	"\x06amount\x18\a \x01(\v2\x15.kontor.type.v1.MoneyR\x06amount\x12+\n" +
-	"\x05price\x18\b \x01(\v2\x15.kontor.type.v1.MoneyR\x05price\x12<\n" +
-	"\x0epurchase_price\x18\t \x01(\v2\x15.kontor.type.v1.MoneyR\rpurchasePrice\x12#\n" +
-	"\rexchange_rate\x18\n" +
-	" \x01(\tR\fexchangeRate:k\xeaAh\n" +
-	"\x13kontor.dev/Security\x12;consents/{consent}/accounts/{account}/securities/{security}*\n" +
-	"securities2\bsecurityB6Z4kontor.dev/kontor/gen/go/kontor/banking/v1;bankingv1b\x06proto3"
+	"\x05OTHER\x10\x15\"\x8b\x01\n" +
+	"\vSubcategory\"|\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04WAGE\x10\x01\x12\v\n" +
+	"\aBENEFIT\x10\x02\x12\v\n" +
+	"\aPENSION\x10\x03\x12\x12\n" +
+	"\x0eCAPITAL_INCOME\x10\x04\x12\x10\n" +
+	"\fOWN_TRANSFER\x10\x05\x12\x12\n" +
+	"\x0ePRIVATE_PERSON\x10\x06BO\n" +
+	"\x15dev.kontor.banking.v1P\x01Z4kontor.dev/kontor/gen/go/kontor/banking/v1;bankingv1b\x06proto3"
 
 var (
 	file_kontor_banking_v1_banking_proto_rawDescOnce sync.Once
@@ -1090,39 +1397,45 @@ func file_kontor_banking_v1_banking_proto_rawDescGZIP() []byte {
 	return file_kontor_banking_v1_banking_proto_rawDescData
 }
 
-var file_kontor_banking_v1_banking_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kontor_banking_v1_banking_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_kontor_banking_v1_banking_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_kontor_banking_v1_banking_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_kontor_banking_v1_banking_proto_goTypes = []any{
 	(Account_Type)(0),                       // 0: kontor.banking.v1.Account.Type
 	(Transaction_Status)(0),                 // 1: kontor.banking.v1.Transaction.Status
-	(Transaction_Category)(0),               // 2: kontor.banking.v1.Transaction.Category
-	(*Account)(nil),                         // 3: kontor.banking.v1.Account
-	(*Transaction)(nil),                     // 4: kontor.banking.v1.Transaction
-	(*StandingOrder)(nil),                   // 5: kontor.banking.v1.StandingOrder
-	(*Security)(nil),                        // 6: kontor.banking.v1.Security
-	(*Transaction_Counterparty)(nil),        // 7: kontor.banking.v1.Transaction.Counterparty
-	(*Transaction_BankTransactionCode)(nil), // 8: kontor.banking.v1.Transaction.BankTransactionCode
-	(*v1.Money)(nil),                        // 9: kontor.type.v1.Money
+	(Category_Value)(0),                     // 2: kontor.banking.v1.Category.Value
+	(Subcategory_Value)(0),                  // 3: kontor.banking.v1.Subcategory.Value
+	(*Account)(nil),                         // 4: kontor.banking.v1.Account
+	(*Transaction)(nil),                     // 5: kontor.banking.v1.Transaction
+	(*StandingOrder)(nil),                   // 6: kontor.banking.v1.StandingOrder
+	(*Security)(nil),                        // 7: kontor.banking.v1.Security
+	(*Category)(nil),                        // 8: kontor.banking.v1.Category
+	(*Subcategory)(nil),                     // 9: kontor.banking.v1.Subcategory
+	(*Transaction_Counterparty)(nil),        // 10: kontor.banking.v1.Transaction.Counterparty
+	(*Transaction_BankTransactionCode)(nil), // 11: kontor.banking.v1.Transaction.BankTransactionCode
+	(*Transaction_Tag)(nil),                 // 12: kontor.banking.v1.Transaction.Tag
+	(*v1.Money)(nil),                        // 13: kontor.type.v1.Money
 }
 var file_kontor_banking_v1_banking_proto_depIdxs = []int32{
 	0,  // 0: kontor.banking.v1.Account.type:type_name -> kontor.banking.v1.Account.Type
-	9,  // 1: kontor.banking.v1.Account.balance:type_name -> kontor.type.v1.Money
-	9,  // 2: kontor.banking.v1.Account.credit_line:type_name -> kontor.type.v1.Money
-	9,  // 3: kontor.banking.v1.Account.monthly_spending_limit:type_name -> kontor.type.v1.Money
+	13, // 1: kontor.banking.v1.Account.balance:type_name -> kontor.type.v1.Money
+	13, // 2: kontor.banking.v1.Account.credit_line:type_name -> kontor.type.v1.Money
+	13, // 3: kontor.banking.v1.Account.monthly_spending_limit:type_name -> kontor.type.v1.Money
 	1,  // 4: kontor.banking.v1.Transaction.status:type_name -> kontor.banking.v1.Transaction.Status
-	9,  // 5: kontor.banking.v1.Transaction.amount:type_name -> kontor.type.v1.Money
-	7,  // 6: kontor.banking.v1.Transaction.counterparty:type_name -> kontor.banking.v1.Transaction.Counterparty
-	8,  // 7: kontor.banking.v1.Transaction.bank_transaction_codes:type_name -> kontor.banking.v1.Transaction.BankTransactionCode
-	2,  // 8: kontor.banking.v1.Transaction.category:type_name -> kontor.banking.v1.Transaction.Category
-	9,  // 9: kontor.banking.v1.StandingOrder.amount:type_name -> kontor.type.v1.Money
-	9,  // 10: kontor.banking.v1.Security.amount:type_name -> kontor.type.v1.Money
-	9,  // 11: kontor.banking.v1.Security.price:type_name -> kontor.type.v1.Money
-	9,  // 12: kontor.banking.v1.Security.purchase_price:type_name -> kontor.type.v1.Money
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	13, // 5: kontor.banking.v1.Transaction.amount:type_name -> kontor.type.v1.Money
+	10, // 6: kontor.banking.v1.Transaction.counterparty:type_name -> kontor.banking.v1.Transaction.Counterparty
+	11, // 7: kontor.banking.v1.Transaction.bank_transaction_codes:type_name -> kontor.banking.v1.Transaction.BankTransactionCode
+	2,  // 8: kontor.banking.v1.Transaction.category:type_name -> kontor.banking.v1.Category.Value
+	12, // 9: kontor.banking.v1.Transaction.tags:type_name -> kontor.banking.v1.Transaction.Tag
+	3,  // 10: kontor.banking.v1.Transaction.subcategory:type_name -> kontor.banking.v1.Subcategory.Value
+	13, // 11: kontor.banking.v1.StandingOrder.amount:type_name -> kontor.type.v1.Money
+	13, // 12: kontor.banking.v1.Security.amount:type_name -> kontor.type.v1.Money
+	13, // 13: kontor.banking.v1.Security.price:type_name -> kontor.type.v1.Money
+	13, // 14: kontor.banking.v1.Security.purchase_price:type_name -> kontor.type.v1.Money
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_kontor_banking_v1_banking_proto_init() }
@@ -1130,13 +1443,20 @@ func file_kontor_banking_v1_banking_proto_init() {
 	if File_kontor_banking_v1_banking_proto != nil {
 		return
 	}
+	file_kontor_banking_v1_banking_proto_msgTypes[0].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_proto_msgTypes[1].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_proto_msgTypes[2].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_proto_msgTypes[3].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_proto_msgTypes[6].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_proto_msgTypes[7].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_banking_v1_banking_proto_rawDesc), len(file_kontor_banking_v1_banking_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   6,
+			NumEnums:      4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

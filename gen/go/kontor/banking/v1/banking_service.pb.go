@@ -77,7 +77,64 @@ func (x ImportConnectionsRequest_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ImportConnectionsRequest_Mode.Descriptor instead.
 func (ImportConnectionsRequest_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{11, 0}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{10, 0}
+}
+
+// Why a message was sent.
+type StreamTransactionsResponse_Kind int32
+
+const (
+	// Not set.
+	StreamTransactionsResponse_KIND_UNSPECIFIED StreamTransactionsResponse_Kind = 0
+	// A transaction.
+	StreamTransactionsResponse_TRANSACTION StreamTransactionsResponse_Kind = 1
+	// The provider is slow; the stream lives.
+	StreamTransactionsResponse_HEARTBEAT StreamTransactionsResponse_Kind = 2
+	// The last message: all transactions have been sent.
+	StreamTransactionsResponse_END StreamTransactionsResponse_Kind = 3
+)
+
+// Enum value maps for StreamTransactionsResponse_Kind.
+var (
+	StreamTransactionsResponse_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "TRANSACTION",
+		2: "HEARTBEAT",
+		3: "END",
+	}
+	StreamTransactionsResponse_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"TRANSACTION":      1,
+		"HEARTBEAT":        2,
+		"END":              3,
+	}
+)
+
+func (x StreamTransactionsResponse_Kind) Enum() *StreamTransactionsResponse_Kind {
+	p := new(StreamTransactionsResponse_Kind)
+	*p = x
+	return p
+}
+
+func (x StreamTransactionsResponse_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (StreamTransactionsResponse_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_kontor_banking_v1_banking_service_proto_enumTypes[1].Descriptor()
+}
+
+func (StreamTransactionsResponse_Kind) Type() protoreflect.EnumType {
+	return &file_kontor_banking_v1_banking_service_proto_enumTypes[1]
+}
+
+func (x StreamTransactionsResponse_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use StreamTransactionsResponse_Kind.Descriptor instead.
+func (StreamTransactionsResponse_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // Asks for the banks under a consent.
@@ -149,8 +206,8 @@ type ListConnectionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The banks, in the order in which they were added.
 	Connections []*v1.Connection `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,8 +250,8 @@ func (x *ListConnectionsResponse) GetConnections() []*v1.Connection {
 }
 
 func (x *ListConnectionsResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
 }
@@ -249,7 +306,9 @@ func (x *GetConnectionRequest) GetName() string {
 type SyncConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}/connections/{connection}`.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +346,13 @@ func (*SyncConnectionRequest) Descriptor() ([]byte, []int) {
 func (x *SyncConnectionRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *SyncConnectionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -350,7 +416,9 @@ func (x *SyncConnectionResponse) GetLink() *v11.Link {
 type DeleteConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}/connections/{connection}`.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -392,11 +460,20 @@ func (x *DeleteConnectionRequest) GetName() string {
 	return ""
 }
 
+func (x *DeleteConnectionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Asks for a link to manage banks.
 type CreateManagementSessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}`.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -438,59 +515,11 @@ func (x *CreateManagementSessionRequest) GetName() string {
 	return ""
 }
 
-// A page on which the customer manages their banks.
-type ManagementSession struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Address of the page.
-	Uri string `protobuf:"bytes,1,opt,name=uri,proto3" json:"uri,omitempty"`
-	// When it stops working, as far as is known.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ManagementSession) Reset() {
-	*x = ManagementSession{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ManagementSession) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ManagementSession) ProtoMessage() {}
-
-func (x *ManagementSession) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[7]
+func (x *CreateManagementSessionRequest) GetRequestId() string {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ManagementSession.ProtoReflect.Descriptor instead.
-func (*ManagementSession) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *ManagementSession) GetUri() string {
-	if x != nil {
-		return x.Uri
+		return x.RequestId
 	}
 	return ""
-}
-
-func (x *ManagementSession) GetExpireTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ExpireTime
-	}
-	return nil
 }
 
 // Bank data that the caller brings along.
@@ -508,7 +537,7 @@ type ImportedConnection struct {
 
 func (x *ImportedConnection) Reset() {
 	*x = ImportedConnection{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[8]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +549,7 @@ func (x *ImportedConnection) String() string {
 func (*ImportedConnection) ProtoMessage() {}
 
 func (x *ImportedConnection) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[8]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +562,7 @@ func (x *ImportedConnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportedConnection.ProtoReflect.Descriptor instead.
 func (*ImportedConnection) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{8}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ImportedConnection) GetId() string {
@@ -563,17 +592,17 @@ type ImportedAccount struct {
 	// The caller's id for the account, unique for the customer.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// IBAN.
-	Iban string `protobuf:"bytes,2,opt,name=iban,proto3" json:"iban,omitempty"`
+	Iban *string `protobuf:"bytes,2,opt,name=iban,proto3,oneof" json:"iban,omitempty"`
 	// National account number.
-	AccountNumber string `protobuf:"bytes,3,opt,name=account_number,json=accountNumber,proto3" json:"account_number,omitempty"`
+	AccountNumber *string `protobuf:"bytes,3,opt,name=account_number,json=accountNumber,proto3,oneof" json:"account_number,omitempty"`
 	// What the bank or the customer calls it.
-	DisplayName string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	DisplayName *string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
 	// Name of the owner.
-	OwnerName string `protobuf:"bytes,5,opt,name=owner_name,json=ownerName,proto3" json:"owner_name,omitempty"`
+	OwnerName *string `protobuf:"bytes,5,opt,name=owner_name,json=ownerName,proto3,oneof" json:"owner_name,omitempty"`
 	// The kind. `provider_type` goes before it.
 	Type Account_Type `protobuf:"varint,6,opt,name=type,proto3,enum=kontor.banking.v1.Account_Type" json:"type,omitempty"`
 	// The provider's own word for the kind, passed on as it is.
-	ProviderType string `protobuf:"bytes,7,opt,name=provider_type,json=providerType,proto3" json:"provider_type,omitempty"`
+	ProviderType *string `protobuf:"bytes,7,opt,name=provider_type,json=providerType,proto3,oneof" json:"provider_type,omitempty"`
 	// Booked balance.
 	Balance *v11.Money `protobuf:"bytes,8,opt,name=balance,proto3" json:"balance,omitempty"`
 	// Agreed overdraft.
@@ -592,7 +621,7 @@ type ImportedAccount struct {
 
 func (x *ImportedAccount) Reset() {
 	*x = ImportedAccount{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[9]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +633,7 @@ func (x *ImportedAccount) String() string {
 func (*ImportedAccount) ProtoMessage() {}
 
 func (x *ImportedAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[9]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +646,7 @@ func (x *ImportedAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportedAccount.ProtoReflect.Descriptor instead.
 func (*ImportedAccount) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{9}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ImportedAccount) GetId() string {
@@ -628,29 +657,29 @@ func (x *ImportedAccount) GetId() string {
 }
 
 func (x *ImportedAccount) GetIban() string {
-	if x != nil {
-		return x.Iban
+	if x != nil && x.Iban != nil {
+		return *x.Iban
 	}
 	return ""
 }
 
 func (x *ImportedAccount) GetAccountNumber() string {
-	if x != nil {
-		return x.AccountNumber
+	if x != nil && x.AccountNumber != nil {
+		return *x.AccountNumber
 	}
 	return ""
 }
 
 func (x *ImportedAccount) GetDisplayName() string {
-	if x != nil {
-		return x.DisplayName
+	if x != nil && x.DisplayName != nil {
+		return *x.DisplayName
 	}
 	return ""
 }
 
 func (x *ImportedAccount) GetOwnerName() string {
-	if x != nil {
-		return x.OwnerName
+	if x != nil && x.OwnerName != nil {
+		return *x.OwnerName
 	}
 	return ""
 }
@@ -663,8 +692,8 @@ func (x *ImportedAccount) GetType() Account_Type {
 }
 
 func (x *ImportedAccount) GetProviderType() string {
-	if x != nil {
-		return x.ProviderType
+	if x != nil && x.ProviderType != nil {
+		return *x.ProviderType
 	}
 	return ""
 }
@@ -724,7 +753,7 @@ type ImportedTransaction struct {
 
 func (x *ImportedTransaction) Reset() {
 	*x = ImportedTransaction{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[10]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +765,7 @@ func (x *ImportedTransaction) String() string {
 func (*ImportedTransaction) ProtoMessage() {}
 
 func (x *ImportedTransaction) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[10]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +778,7 @@ func (x *ImportedTransaction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportedTransaction.ProtoReflect.Descriptor instead.
 func (*ImportedTransaction) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{10}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ImportedTransaction) GetId() string {
@@ -776,14 +805,16 @@ type ImportConnectionsRequest struct {
 	// What becomes of data that was handed over before.
 	Mode ImportConnectionsRequest_Mode `protobuf:"varint,3,opt,name=mode,proto3,enum=kontor.banking.v1.ImportConnectionsRequest_Mode" json:"mode,omitempty"`
 	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
-	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The provider, `providers/{provider}` or the bare id. It must be given when several providers of the tenant could serve the request.
+	Provider      string `protobuf:"bytes,5,opt,name=provider,proto3" json:"provider,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportConnectionsRequest) Reset() {
 	*x = ImportConnectionsRequest{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[11]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +826,7 @@ func (x *ImportConnectionsRequest) String() string {
 func (*ImportConnectionsRequest) ProtoMessage() {}
 
 func (x *ImportConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[11]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +839,7 @@ func (x *ImportConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*ImportConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{11}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ImportConnectionsRequest) GetName() string {
@@ -839,6 +870,13 @@ func (x *ImportConnectionsRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *ImportConnectionsRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
 // What came of handing over bank data.
 type ImportConnectionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -850,7 +888,7 @@ type ImportConnectionsResponse struct {
 
 func (x *ImportConnectionsResponse) Reset() {
 	*x = ImportConnectionsResponse{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[12]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +900,7 @@ func (x *ImportConnectionsResponse) String() string {
 func (*ImportConnectionsResponse) ProtoMessage() {}
 
 func (x *ImportConnectionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[12]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +913,7 @@ func (x *ImportConnectionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportConnectionsResponse.ProtoReflect.Descriptor instead.
 func (*ImportConnectionsResponse) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{12}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ImportConnectionsResponse) GetConsent() *v1.Consent {
@@ -900,7 +938,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[13]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +950,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[13]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +963,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{13}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListAccountsRequest) GetParent() string {
@@ -954,15 +992,19 @@ type ListAccountsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The accounts.
 	Accounts []*Account `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
+	// False while data of a bank under the consent is still coming.
+	Complete bool `protobuf:"varint,3,opt,name=complete,proto3" json:"complete,omitempty"`
+	// When it was read from the provider.
+	ReadTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=read_time,json=readTime,proto3" json:"read_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[14]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1016,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[14]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1029,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{14}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -998,10 +1040,24 @@ func (x *ListAccountsResponse) GetAccounts() []*Account {
 }
 
 func (x *ListAccountsResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListAccountsResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *ListAccountsResponse) GetReadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReadTime
+	}
+	return nil
 }
 
 // Asks for one account.
@@ -1015,7 +1071,7 @@ type GetAccountRequest struct {
 
 func (x *GetAccountRequest) Reset() {
 	*x = GetAccountRequest{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[15]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1083,7 @@ func (x *GetAccountRequest) String() string {
 func (*GetAccountRequest) ProtoMessage() {}
 
 func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[15]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1096,7 @@ func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{15}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetAccountRequest) GetName() string {
@@ -1071,7 +1127,7 @@ type ListTransactionsRequest struct {
 
 func (x *ListTransactionsRequest) Reset() {
 	*x = ListTransactionsRequest{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[16]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1139,7 @@ func (x *ListTransactionsRequest) String() string {
 func (*ListTransactionsRequest) ProtoMessage() {}
 
 func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[16]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1152,7 @@ func (x *ListTransactionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransactionsRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{16}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListTransactionsRequest) GetParent() string {
@@ -1146,15 +1202,19 @@ type ListTransactionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The transactions.
 	Transactions []*Transaction `protobuf:"bytes,1,rep,name=transactions,proto3" json:"transactions,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
+	// False while data of a bank under the consent is still coming.
+	Complete bool `protobuf:"varint,3,opt,name=complete,proto3" json:"complete,omitempty"`
+	// When it was read from the provider.
+	ReadTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=read_time,json=readTime,proto3" json:"read_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListTransactionsResponse) Reset() {
 	*x = ListTransactionsResponse{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[17]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1226,7 @@ func (x *ListTransactionsResponse) String() string {
 func (*ListTransactionsResponse) ProtoMessage() {}
 
 func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[17]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1239,7 @@ func (x *ListTransactionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransactionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransactionsResponse) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{17}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListTransactionsResponse) GetTransactions() []*Transaction {
@@ -1190,10 +1250,24 @@ func (x *ListTransactionsResponse) GetTransactions() []*Transaction {
 }
 
 func (x *ListTransactionsResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListTransactionsResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *ListTransactionsResponse) GetReadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReadTime
+	}
+	return nil
 }
 
 // Asks for all transactions under a consent.
@@ -1213,7 +1287,7 @@ type StreamTransactionsRequest struct {
 
 func (x *StreamTransactionsRequest) Reset() {
 	*x = StreamTransactionsRequest{}
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[18]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1225,7 +1299,7 @@ func (x *StreamTransactionsRequest) String() string {
 func (*StreamTransactionsRequest) ProtoMessage() {}
 
 func (x *StreamTransactionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[18]
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1238,7 +1312,7 @@ func (x *StreamTransactionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamTransactionsRequest.ProtoReflect.Descriptor instead.
 func (*StreamTransactionsRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{18}
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StreamTransactionsRequest) GetParent() string {
@@ -1267,6 +1341,88 @@ func (x *StreamTransactionsRequest) GetStatus() Transaction_Status {
 		return x.Status
 	}
 	return Transaction_STATUS_UNSPECIFIED
+}
+
+// One message of a stream of transactions.
+type StreamTransactionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why it was sent.
+	Kind StreamTransactionsResponse_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=kontor.banking.v1.StreamTransactionsResponse_Kind" json:"kind,omitempty"`
+	// The transaction, for TRANSACTION.
+	Transaction *Transaction `protobuf:"bytes,2,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	// How many transactions were sent in all, for END.
+	Count *int32 `protobuf:"varint,3,opt,name=count,proto3,oneof" json:"count,omitempty"`
+	// For END: false while data of a bank under the consent is still coming.
+	Complete *bool `protobuf:"varint,4,opt,name=complete,proto3,oneof" json:"complete,omitempty"`
+	// For END: when it was read from the provider.
+	ReadTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=read_time,json=readTime,proto3" json:"read_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamTransactionsResponse) Reset() {
+	*x = StreamTransactionsResponse{}
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamTransactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamTransactionsResponse) ProtoMessage() {}
+
+func (x *StreamTransactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_banking_v1_banking_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamTransactionsResponse.ProtoReflect.Descriptor instead.
+func (*StreamTransactionsResponse) Descriptor() ([]byte, []int) {
+	return file_kontor_banking_v1_banking_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *StreamTransactionsResponse) GetKind() StreamTransactionsResponse_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return StreamTransactionsResponse_KIND_UNSPECIFIED
+}
+
+func (x *StreamTransactionsResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+func (x *StreamTransactionsResponse) GetCount() int32 {
+	if x != nil && x.Count != nil {
+		return *x.Count
+	}
+	return 0
+}
+
+func (x *StreamTransactionsResponse) GetComplete() bool {
+	if x != nil && x.Complete != nil {
+		return *x.Complete
+	}
+	return false
+}
+
+func (x *StreamTransactionsResponse) GetReadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReadTime
+	}
+	return nil
 }
 
 // Asks for a page of standing orders.
@@ -1338,8 +1494,12 @@ type ListStandingOrdersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The standing orders.
 	StandingOrders []*StandingOrder `protobuf:"bytes,1,rep,name=standing_orders,json=standingOrders,proto3" json:"standing_orders,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
+	// False while data of a bank under the consent is still coming.
+	Complete bool `protobuf:"varint,3,opt,name=complete,proto3" json:"complete,omitempty"`
+	// When it was read from the provider.
+	ReadTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=read_time,json=readTime,proto3" json:"read_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1382,10 +1542,24 @@ func (x *ListStandingOrdersResponse) GetStandingOrders() []*StandingOrder {
 }
 
 func (x *ListStandingOrdersResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListStandingOrdersResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *ListStandingOrdersResponse) GetReadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReadTime
+	}
+	return nil
 }
 
 // Asks for a page of securities.
@@ -1457,8 +1631,12 @@ type ListSecuritiesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The securities.
 	Securities []*Security `protobuf:"bytes,1,rep,name=securities,proto3" json:"securities,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
+	// False while data of a bank under the consent is still coming.
+	Complete bool `protobuf:"varint,3,opt,name=complete,proto3" json:"complete,omitempty"`
+	// When it was read from the provider.
+	ReadTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=read_time,json=readTime,proto3" json:"read_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1501,10 +1679,24 @@ func (x *ListSecuritiesResponse) GetSecurities() []*Security {
 }
 
 func (x *ListSecuritiesResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListSecuritiesResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *ListSecuritiesResponse) GetReadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReadTime
+	}
+	return nil
 }
 
 var File_kontor_banking_v1_banking_service_proto protoreflect.FileDescriptor
@@ -1517,46 +1709,49 @@ const file_kontor_banking_v1_banking_service_proto_rawDesc = "" +
 	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\x82\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\x9b\x01\n" +
 	"\x17ListConnectionsResponse\x12?\n" +
-	"\vconnections\x18\x01 \x03(\v2\x1d.kontor.consent.v1.ConnectionR\vconnections\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"u\n" +
+	"\vconnections\x18\x01 \x03(\v2\x1d.kontor.consent.v1.ConnectionR\vconnections\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01B\x12\n" +
+	"\x10_next_page_token\"u\n" +
 	"\x14GetConnectionRequest\x12]\n" +
 	"\x04name\x18\x01 \x01(\tBI\xe0A\x02\xfaA\x17\n" +
-	"\x15kontor.dev/Connection\xbaH)r'\x18\xac\x022\"^consents/[^/]+/connections/[^/]+$R\x04name\"v\n" +
+	"\x15kontor.dev/Connection\xbaH)r'\x18\xac\x022\"^consents/[^/]+/connections/[^/]+$R\x04name\"\xac\x01\n" +
 	"\x15SyncConnectionRequest\x12]\n" +
 	"\x04name\x18\x01 \x01(\tBI\xe0A\x02\xfaA\x17\n" +
-	"\x15kontor.dev/Connection\xbaH)r'\x18\xac\x022\"^consents/[^/]+/connections/[^/]+$R\x04name\"\x81\x01\n" +
+	"\x15kontor.dev/Connection\xbaH)r'\x18\xac\x022\"^consents/[^/]+/connections/[^/]+$R\x04name\x124\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"\x81\x01\n" +
 	"\x16SyncConnectionResponse\x12=\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\x1d.kontor.consent.v1.ConnectionR\n" +
 	"connection\x12(\n" +
-	"\x04link\x18\x02 \x01(\v2\x14.kontor.type.v1.LinkR\x04link\"x\n" +
+	"\x04link\x18\x02 \x01(\v2\x14.kontor.type.v1.LinkR\x04link\"\xae\x01\n" +
 	"\x17DeleteConnectionRequest\x12]\n" +
 	"\x04name\x18\x01 \x01(\tBI\xe0A\x02\xfaA\x17\n" +
-	"\x15kontor.dev/Connection\xbaH)r'\x18\xac\x022\"^consents/[^/]+/connections/[^/]+$R\x04name\"j\n" +
+	"\x15kontor.dev/Connection\xbaH)r'\x18\xac\x022\"^consents/[^/]+/connections/[^/]+$R\x04name\x124\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"\xa0\x01\n" +
 	"\x1eCreateManagementSessionRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
-	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\"b\n" +
-	"\x11ManagementSession\x12\x10\n" +
-	"\x03uri\x18\x01 \x01(\tR\x03uri\x12;\n" +
-	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xc1\x01\n" +
+	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\x124\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"\xc1\x01\n" +
 	"\x12ImportedConnection\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x02id\x12A\n" +
 	"\x04bank\x18\x02 \x01(\v2\".kontor.consent.v1.Connection.BankB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04bank\x12I\n" +
-	"\baccounts\x18\x03 \x03(\v2\".kontor.banking.v1.ImportedAccountB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\baccounts\"\x80\x06\n" +
+	"\baccounts\x18\x03 \x03(\v2\".kontor.banking.v1.ImportedAccountB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\baccounts\"\xe7\x06\n" +
 	"\x0fImportedAccount\x12\x1d\n" +
-	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x02id\x12\x1e\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x02id\x12#\n" +
 	"\x04iban\x18\x02 \x01(\tB\n" +
-	"\xbaH\x04r\x02\x182\x80\x01\x01R\x04iban\x121\n" +
+	"\xbaH\x04r\x02\x182\x80\x01\x01H\x00R\x04iban\x88\x01\x01\x126\n" +
 	"\x0eaccount_number\x18\x03 \x01(\tB\n" +
-	"\xbaH\x04r\x02\x182\x80\x01\x01R\raccountNumber\x12+\n" +
-	"\fdisplay_name\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x12*\n" +
+	"\xbaH\x04r\x02\x182\x80\x01\x01H\x01R\raccountNumber\x88\x01\x01\x120\n" +
+	"\fdisplay_name\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01H\x02R\vdisplayName\x88\x01\x01\x12/\n" +
 	"\n" +
-	"owner_name\x18\x05 \x01(\tB\v\xbaH\x05r\x03\x18\xc8\x01\x80\x01\x01R\townerName\x12=\n" +
-	"\x04type\x18\x06 \x01(\x0e2\x1f.kontor.banking.v1.Account.TypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12,\n" +
-	"\rprovider_type\x18\a \x01(\tB\a\xbaH\x04r\x02\x18dR\fproviderType\x12:\n" +
+	"owner_name\x18\x05 \x01(\tB\v\xbaH\x05r\x03\x18\xc8\x01\x80\x01\x01H\x03R\townerName\x88\x01\x01\x12=\n" +
+	"\x04type\x18\x06 \x01(\x0e2\x1f.kontor.banking.v1.Account.TypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x121\n" +
+	"\rprovider_type\x18\a \x01(\tB\a\xbaH\x04r\x02\x18dH\x04R\fproviderType\x88\x01\x01\x12:\n" +
 	"\abalance\x18\b \x01(\v2\x15.kontor.type.v1.MoneyB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\abalance\x126\n" +
 	"\vcredit_line\x18\t \x01(\v2\x15.kontor.type.v1.MoneyR\n" +
 	"creditLine\x12K\n" +
@@ -1567,17 +1762,24 @@ const file_kontor_banking_v1_banking_service_proto_rawDesc = "" +
 	"\x0fstanding_orders\x18\f \x03(\v2 .kontor.banking.v1.StandingOrderB\t\xbaH\x06\x92\x01\x03\x10\x90NR\x0estandingOrders\x12F\n" +
 	"\n" +
 	"securities\x18\r \x03(\v2\x1b.kontor.banking.v1.SecurityB\t\xbaH\x06\x92\x01\x03\x10\x90NR\n" +
-	"securities\"\x81\x01\n" +
+	"securitiesB\a\n" +
+	"\x05_ibanB\x11\n" +
+	"\x0f_account_numberB\x0f\n" +
+	"\r_display_nameB\r\n" +
+	"\v_owner_nameB\x10\n" +
+	"\x0e_provider_type\"\x81\x01\n" +
 	"\x13ImportedTransaction\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x02id\x12K\n" +
-	"\vtransaction\x18\x02 \x01(\v2\x1e.kontor.banking.v1.TransactionB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vtransaction\"\xf9\x02\n" +
+	"\vtransaction\x18\x02 \x01(\v2\x1e.kontor.banking.v1.TransactionB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vtransaction\"\xd9\x03\n" +
 	"\x18ImportConnectionsRequest\x12J\n" +
 	"\x04name\x18\x01 \x01(\tB6\xe0A\x02\xfaA\x15\n" +
 	"\x13kontor.dev/Customer\xbaH\x18r\x16\x18\xac\x022\x11^customers/[^/]+$R\x04name\x12U\n" +
 	"\vconnections\x18\x02 \x03(\v2%.kontor.banking.v1.ImportedConnectionB\f\xe0A\x02\xbaH\x06\x92\x01\x03\x10\xe8\aR\vconnections\x12N\n" +
 	"\x04mode\x18\x03 \x01(\x0e20.kontor.banking.v1.ImportConnectionsRequest.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x124\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"4\n" +
+	"request_id\x18\x04 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\x12^\n" +
+	"\bprovider\x18\x05 \x01(\tBB\xfaA\x15\n" +
+	"\x13kontor.dev/Provider\xbaH'\xd8\x01\x01r\"\x18d2\x1e^(providers/)?[a-z][a-z0-9-]*$R\bprovider\"4\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aREPLACE\x10\x01\x12\t\n" +
@@ -1589,10 +1791,13 @@ const file_kontor_banking_v1_banking_service_proto_rawDesc = "" +
 	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"v\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\xe4\x01\n" +
 	"\x14ListAccountsResponse\x126\n" +
-	"\baccounts\x18\x01 \x03(\v2\x1a.kontor.banking.v1.AccountR\baccounts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"l\n" +
+	"\baccounts\x18\x01 \x03(\v2\x1a.kontor.banking.v1.AccountR\baccounts\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x12\x1a\n" +
+	"\bcomplete\x18\x03 \x01(\bR\bcomplete\x127\n" +
+	"\tread_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\breadTimeB\x12\n" +
+	"\x10_next_page_token\"l\n" +
 	"\x11GetAccountRequest\x12W\n" +
 	"\x04name\x18\x01 \x01(\tBC\xe0A\x02\xfaA\x14\n" +
 	"\x12kontor.dev/Account\xbaH&r$\x18\xac\x022\x1f^consents/[^/]+/accounts/[^/]+$R\x04name\"\x94\x03\n" +
@@ -1604,50 +1809,73 @@ const file_kontor_banking_v1_banking_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\x12C\n" +
 	"\tdate_from\x18\x04 \x01(\tB&\xbaH#\xd8\x01\x01r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\bdateFrom\x12?\n" +
 	"\adate_to\x18\x05 \x01(\tB&\xbaH#\xd8\x01\x01r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x06dateTo\x12G\n" +
-	"\x06status\x18\x06 \x01(\x0e2%.kontor.banking.v1.Transaction.StatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\"\x86\x01\n" +
+	"\x06status\x18\x06 \x01(\x0e2%.kontor.banking.v1.Transaction.StatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\"\xf4\x01\n" +
 	"\x18ListTransactionsResponse\x12B\n" +
-	"\ftransactions\x18\x01 \x03(\v2\x1e.kontor.banking.v1.TransactionR\ftransactions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb8\x02\n" +
+	"\ftransactions\x18\x01 \x03(\v2\x1e.kontor.banking.v1.TransactionR\ftransactions\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x12\x1a\n" +
+	"\bcomplete\x18\x03 \x01(\bR\bcomplete\x127\n" +
+	"\tread_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\breadTimeB\x12\n" +
+	"\x10_next_page_token\"\xb8\x02\n" +
 	"\x19StreamTransactionsRequest\x12L\n" +
 	"\x06parent\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
 	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x06parent\x12C\n" +
 	"\tdate_from\x18\x02 \x01(\tB&\xbaH#\xd8\x01\x01r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\bdateFrom\x12?\n" +
 	"\adate_to\x18\x03 \x01(\tB&\xbaH#\xd8\x01\x01r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x06dateTo\x12G\n" +
-	"\x06status\x18\x04 \x01(\x0e2%.kontor.banking.v1.Transaction.StatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\"\xc7\x01\n" +
+	"\x06status\x18\x04 \x01(\x0e2%.kontor.banking.v1.Transaction.StatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\"\xf9\x02\n" +
+	"\x1aStreamTransactionsResponse\x12F\n" +
+	"\x04kind\x18\x01 \x01(\x0e22.kontor.banking.v1.StreamTransactionsResponse.KindR\x04kind\x12@\n" +
+	"\vtransaction\x18\x02 \x01(\v2\x1e.kontor.banking.v1.TransactionR\vtransaction\x12\x19\n" +
+	"\x05count\x18\x03 \x01(\x05H\x00R\x05count\x88\x01\x01\x12\x1f\n" +
+	"\bcomplete\x18\x04 \x01(\bH\x01R\bcomplete\x88\x01\x01\x127\n" +
+	"\tread_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\breadTime\"E\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vTRANSACTION\x10\x01\x12\r\n" +
+	"\tHEARTBEAT\x10\x02\x12\a\n" +
+	"\x03END\x10\x03B\b\n" +
+	"\x06_countB\v\n" +
+	"\t_complete\"\xc7\x01\n" +
 	"\x19ListStandingOrdersRequest\x12[\n" +
 	"\x06parent\x18\x01 \x01(\tBC\xe0A\x02\xfaA\x14\n" +
 	"\x12kontor.dev/Account\xbaH&r$\x18\xac\x022\x1f^consents/[^/]+/accounts/[^/]+$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\x8f\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\xfd\x01\n" +
 	"\x1aListStandingOrdersResponse\x12I\n" +
-	"\x0fstanding_orders\x18\x01 \x03(\v2 .kontor.banking.v1.StandingOrderR\x0estandingOrders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc3\x01\n" +
+	"\x0fstanding_orders\x18\x01 \x03(\v2 .kontor.banking.v1.StandingOrderR\x0estandingOrders\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x12\x1a\n" +
+	"\bcomplete\x18\x03 \x01(\bR\bcomplete\x127\n" +
+	"\tread_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\breadTimeB\x12\n" +
+	"\x10_next_page_token\"\xc3\x01\n" +
 	"\x15ListSecuritiesRequest\x12[\n" +
 	"\x06parent\x18\x01 \x01(\tBC\xe0A\x02\xfaA\x14\n" +
 	"\x12kontor.dev/Account\xbaH&r$\x18\xac\x022\x1f^consents/[^/]+/accounts/[^/]+$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"}\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\xeb\x01\n" +
 	"\x16ListSecuritiesResponse\x12;\n" +
 	"\n" +
 	"securities\x18\x01 \x03(\v2\x1b.kontor.banking.v1.SecurityR\n" +
-	"securities\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xad\x0e\n" +
+	"securities\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x12\x1a\n" +
+	"\bcomplete\x18\x03 \x01(\bR\bcomplete\x127\n" +
+	"\tread_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\breadTimeB\x12\n" +
+	"\x10_next_page_token2\xac\x0e\n" +
 	"\x0eBankingService\x12\x95\x01\n" +
 	"\x0fListConnections\x12).kontor.banking.v1.ListConnectionsRequest\x1a*.kontor.banking.v1.ListConnectionsResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=consents/*}/connections\x12\x84\x01\n" +
 	"\rGetConnection\x12'.kontor.banking.v1.GetConnectionRequest\x1a\x1d.kontor.consent.v1.Connection\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{name=consents/*/connections/*}\x12\x9a\x01\n" +
 	"\x0eSyncConnection\x12(.kontor.banking.v1.SyncConnectionRequest\x1a).kontor.banking.v1.SyncConnectionResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/v1/{name=consents/*/connections/*}:sync\x12\x83\x01\n" +
-	"\x10DeleteConnection\x12*.kontor.banking.v1.DeleteConnectionRequest\x1a\x16.google.protobuf.Empty\"+\x82\xd3\xe4\x93\x02%*#/v1/{name=consents/*/connections/*}\x12\x9b\x01\n" +
-	"\x17CreateManagementSession\x121.kontor.banking.v1.CreateManagementSessionRequest\x1a$.kontor.banking.v1.ManagementSession\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/{name=consents/*}:manage\x12\xa3\x01\n" +
+	"\x10DeleteConnection\x12*.kontor.banking.v1.DeleteConnectionRequest\x1a\x16.google.protobuf.Empty\"+\x82\xd3\xe4\x93\x02%*#/v1/{name=consents/*/connections/*}\x12\x8b\x01\n" +
+	"\x17CreateManagementSession\x121.kontor.banking.v1.CreateManagementSessionRequest\x1a\x14.kontor.type.v1.Link\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/{name=consents/*}:manage\x12\xa3\x01\n" +
 	"\x11ImportConnections\x12+.kontor.banking.v1.ImportConnectionsRequest\x1a,.kontor.banking.v1.ImportConnectionsResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/v1/{name=customers/*}:importConnections\x12\x89\x01\n" +
 	"\fListAccounts\x12&.kontor.banking.v1.ListAccountsRequest\x1a'.kontor.banking.v1.ListAccountsResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/{parent=consents/*}/accounts\x12x\n" +
 	"\n" +
 	"GetAccount\x12$.kontor.banking.v1.GetAccountRequest\x1a\x1a.kontor.banking.v1.Account\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/{name=consents/*/accounts/*}\x12\xa4\x01\n" +
-	"\x10ListTransactions\x12*.kontor.banking.v1.ListTransactionsRequest\x1a+.kontor.banking.v1.ListTransactionsResponse\"7\x82\xd3\xe4\x93\x021\x12//v1/{parent=consents/*/accounts/*}/transactions\x12\x99\x01\n" +
-	"\x12StreamTransactions\x12,.kontor.banking.v1.StreamTransactionsRequest\x1a\x1e.kontor.banking.v1.Transaction\"3\x82\xd3\xe4\x93\x02-\x12+/v1/{parent=consents/*}/transactions:stream0\x01\x12\xac\x01\n" +
+	"\x10ListTransactions\x12*.kontor.banking.v1.ListTransactionsRequest\x1a+.kontor.banking.v1.ListTransactionsResponse\"7\x82\xd3\xe4\x93\x021\x12//v1/{parent=consents/*/accounts/*}/transactions\x12\xa8\x01\n" +
+	"\x12StreamTransactions\x12,.kontor.banking.v1.StreamTransactionsRequest\x1a-.kontor.banking.v1.StreamTransactionsResponse\"3\x82\xd3\xe4\x93\x02-\x12+/v1/{parent=consents/*}/transactions:stream0\x01\x12\xac\x01\n" +
 	"\x12ListStandingOrders\x12,.kontor.banking.v1.ListStandingOrdersRequest\x1a-.kontor.banking.v1.ListStandingOrdersResponse\"9\x82\xd3\xe4\x93\x023\x121/v1/{parent=consents/*/accounts/*}/standingOrders\x12\x9c\x01\n" +
-	"\x0eListSecurities\x12(.kontor.banking.v1.ListSecuritiesRequest\x1a).kontor.banking.v1.ListSecuritiesResponse\"5\x82\xd3\xe4\x93\x02/\x12-/v1/{parent=consents/*/accounts/*}/securitiesB6Z4kontor.dev/kontor/gen/go/kontor/banking/v1;bankingv1b\x06proto3"
+	"\x0eListSecurities\x12(.kontor.banking.v1.ListSecuritiesRequest\x1a).kontor.banking.v1.ListSecuritiesResponse\"5\x82\xd3\xe4\x93\x02/\x12-/v1/{parent=consents/*/accounts/*}/securitiesBO\n" +
+	"\x15dev.kontor.banking.v1P\x01Z4kontor.dev/kontor/gen/go/kontor/banking/v1;bankingv1b\x06proto3"
 
 var (
 	file_kontor_banking_v1_banking_service_proto_rawDescOnce sync.Once
@@ -1661,18 +1889,18 @@ func file_kontor_banking_v1_banking_service_proto_rawDescGZIP() []byte {
 	return file_kontor_banking_v1_banking_service_proto_rawDescData
 }
 
-var file_kontor_banking_v1_banking_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_kontor_banking_v1_banking_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_kontor_banking_v1_banking_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_kontor_banking_v1_banking_service_proto_goTypes = []any{
 	(ImportConnectionsRequest_Mode)(0),     // 0: kontor.banking.v1.ImportConnectionsRequest.Mode
-	(*ListConnectionsRequest)(nil),         // 1: kontor.banking.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil),        // 2: kontor.banking.v1.ListConnectionsResponse
-	(*GetConnectionRequest)(nil),           // 3: kontor.banking.v1.GetConnectionRequest
-	(*SyncConnectionRequest)(nil),          // 4: kontor.banking.v1.SyncConnectionRequest
-	(*SyncConnectionResponse)(nil),         // 5: kontor.banking.v1.SyncConnectionResponse
-	(*DeleteConnectionRequest)(nil),        // 6: kontor.banking.v1.DeleteConnectionRequest
-	(*CreateManagementSessionRequest)(nil), // 7: kontor.banking.v1.CreateManagementSessionRequest
-	(*ManagementSession)(nil),              // 8: kontor.banking.v1.ManagementSession
+	(StreamTransactionsResponse_Kind)(0),   // 1: kontor.banking.v1.StreamTransactionsResponse.Kind
+	(*ListConnectionsRequest)(nil),         // 2: kontor.banking.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil),        // 3: kontor.banking.v1.ListConnectionsResponse
+	(*GetConnectionRequest)(nil),           // 4: kontor.banking.v1.GetConnectionRequest
+	(*SyncConnectionRequest)(nil),          // 5: kontor.banking.v1.SyncConnectionRequest
+	(*SyncConnectionResponse)(nil),         // 6: kontor.banking.v1.SyncConnectionResponse
+	(*DeleteConnectionRequest)(nil),        // 7: kontor.banking.v1.DeleteConnectionRequest
+	(*CreateManagementSessionRequest)(nil), // 8: kontor.banking.v1.CreateManagementSessionRequest
 	(*ImportedConnection)(nil),             // 9: kontor.banking.v1.ImportedConnection
 	(*ImportedAccount)(nil),                // 10: kontor.banking.v1.ImportedAccount
 	(*ImportedTransaction)(nil),            // 11: kontor.banking.v1.ImportedTransaction
@@ -1684,13 +1912,13 @@ var file_kontor_banking_v1_banking_service_proto_goTypes = []any{
 	(*ListTransactionsRequest)(nil),        // 17: kontor.banking.v1.ListTransactionsRequest
 	(*ListTransactionsResponse)(nil),       // 18: kontor.banking.v1.ListTransactionsResponse
 	(*StreamTransactionsRequest)(nil),      // 19: kontor.banking.v1.StreamTransactionsRequest
-	(*ListStandingOrdersRequest)(nil),      // 20: kontor.banking.v1.ListStandingOrdersRequest
-	(*ListStandingOrdersResponse)(nil),     // 21: kontor.banking.v1.ListStandingOrdersResponse
-	(*ListSecuritiesRequest)(nil),          // 22: kontor.banking.v1.ListSecuritiesRequest
-	(*ListSecuritiesResponse)(nil),         // 23: kontor.banking.v1.ListSecuritiesResponse
-	(*v1.Connection)(nil),                  // 24: kontor.consent.v1.Connection
-	(*v11.Link)(nil),                       // 25: kontor.type.v1.Link
-	(*timestamppb.Timestamp)(nil),          // 26: google.protobuf.Timestamp
+	(*StreamTransactionsResponse)(nil),     // 20: kontor.banking.v1.StreamTransactionsResponse
+	(*ListStandingOrdersRequest)(nil),      // 21: kontor.banking.v1.ListStandingOrdersRequest
+	(*ListStandingOrdersResponse)(nil),     // 22: kontor.banking.v1.ListStandingOrdersResponse
+	(*ListSecuritiesRequest)(nil),          // 23: kontor.banking.v1.ListSecuritiesRequest
+	(*ListSecuritiesResponse)(nil),         // 24: kontor.banking.v1.ListSecuritiesResponse
+	(*v1.Connection)(nil),                  // 25: kontor.consent.v1.Connection
+	(*v11.Link)(nil),                       // 26: kontor.type.v1.Link
 	(*v1.Connection_Bank)(nil),             // 27: kontor.consent.v1.Connection.Bank
 	(Account_Type)(0),                      // 28: kontor.banking.v1.Account.Type
 	(*v11.Money)(nil),                      // 29: kontor.type.v1.Money
@@ -1699,62 +1927,69 @@ var file_kontor_banking_v1_banking_service_proto_goTypes = []any{
 	(*Transaction)(nil),                    // 32: kontor.banking.v1.Transaction
 	(*v1.Consent)(nil),                     // 33: kontor.consent.v1.Consent
 	(*Account)(nil),                        // 34: kontor.banking.v1.Account
-	(Transaction_Status)(0),                // 35: kontor.banking.v1.Transaction.Status
-	(*emptypb.Empty)(nil),                  // 36: google.protobuf.Empty
+	(*timestamppb.Timestamp)(nil),          // 35: google.protobuf.Timestamp
+	(Transaction_Status)(0),                // 36: kontor.banking.v1.Transaction.Status
+	(*emptypb.Empty)(nil),                  // 37: google.protobuf.Empty
 }
 var file_kontor_banking_v1_banking_service_proto_depIdxs = []int32{
-	24, // 0: kontor.banking.v1.ListConnectionsResponse.connections:type_name -> kontor.consent.v1.Connection
-	24, // 1: kontor.banking.v1.SyncConnectionResponse.connection:type_name -> kontor.consent.v1.Connection
-	25, // 2: kontor.banking.v1.SyncConnectionResponse.link:type_name -> kontor.type.v1.Link
-	26, // 3: kontor.banking.v1.ManagementSession.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 4: kontor.banking.v1.ImportedConnection.bank:type_name -> kontor.consent.v1.Connection.Bank
-	10, // 5: kontor.banking.v1.ImportedConnection.accounts:type_name -> kontor.banking.v1.ImportedAccount
-	28, // 6: kontor.banking.v1.ImportedAccount.type:type_name -> kontor.banking.v1.Account.Type
-	29, // 7: kontor.banking.v1.ImportedAccount.balance:type_name -> kontor.type.v1.Money
-	29, // 8: kontor.banking.v1.ImportedAccount.credit_line:type_name -> kontor.type.v1.Money
-	29, // 9: kontor.banking.v1.ImportedAccount.monthly_spending_limit:type_name -> kontor.type.v1.Money
-	11, // 10: kontor.banking.v1.ImportedAccount.transactions:type_name -> kontor.banking.v1.ImportedTransaction
-	30, // 11: kontor.banking.v1.ImportedAccount.standing_orders:type_name -> kontor.banking.v1.StandingOrder
-	31, // 12: kontor.banking.v1.ImportedAccount.securities:type_name -> kontor.banking.v1.Security
-	32, // 13: kontor.banking.v1.ImportedTransaction.transaction:type_name -> kontor.banking.v1.Transaction
-	9,  // 14: kontor.banking.v1.ImportConnectionsRequest.connections:type_name -> kontor.banking.v1.ImportedConnection
-	0,  // 15: kontor.banking.v1.ImportConnectionsRequest.mode:type_name -> kontor.banking.v1.ImportConnectionsRequest.Mode
-	33, // 16: kontor.banking.v1.ImportConnectionsResponse.consent:type_name -> kontor.consent.v1.Consent
-	34, // 17: kontor.banking.v1.ListAccountsResponse.accounts:type_name -> kontor.banking.v1.Account
-	35, // 18: kontor.banking.v1.ListTransactionsRequest.status:type_name -> kontor.banking.v1.Transaction.Status
+	25, // 0: kontor.banking.v1.ListConnectionsResponse.connections:type_name -> kontor.consent.v1.Connection
+	25, // 1: kontor.banking.v1.SyncConnectionResponse.connection:type_name -> kontor.consent.v1.Connection
+	26, // 2: kontor.banking.v1.SyncConnectionResponse.link:type_name -> kontor.type.v1.Link
+	27, // 3: kontor.banking.v1.ImportedConnection.bank:type_name -> kontor.consent.v1.Connection.Bank
+	10, // 4: kontor.banking.v1.ImportedConnection.accounts:type_name -> kontor.banking.v1.ImportedAccount
+	28, // 5: kontor.banking.v1.ImportedAccount.type:type_name -> kontor.banking.v1.Account.Type
+	29, // 6: kontor.banking.v1.ImportedAccount.balance:type_name -> kontor.type.v1.Money
+	29, // 7: kontor.banking.v1.ImportedAccount.credit_line:type_name -> kontor.type.v1.Money
+	29, // 8: kontor.banking.v1.ImportedAccount.monthly_spending_limit:type_name -> kontor.type.v1.Money
+	11, // 9: kontor.banking.v1.ImportedAccount.transactions:type_name -> kontor.banking.v1.ImportedTransaction
+	30, // 10: kontor.banking.v1.ImportedAccount.standing_orders:type_name -> kontor.banking.v1.StandingOrder
+	31, // 11: kontor.banking.v1.ImportedAccount.securities:type_name -> kontor.banking.v1.Security
+	32, // 12: kontor.banking.v1.ImportedTransaction.transaction:type_name -> kontor.banking.v1.Transaction
+	9,  // 13: kontor.banking.v1.ImportConnectionsRequest.connections:type_name -> kontor.banking.v1.ImportedConnection
+	0,  // 14: kontor.banking.v1.ImportConnectionsRequest.mode:type_name -> kontor.banking.v1.ImportConnectionsRequest.Mode
+	33, // 15: kontor.banking.v1.ImportConnectionsResponse.consent:type_name -> kontor.consent.v1.Consent
+	34, // 16: kontor.banking.v1.ListAccountsResponse.accounts:type_name -> kontor.banking.v1.Account
+	35, // 17: kontor.banking.v1.ListAccountsResponse.read_time:type_name -> google.protobuf.Timestamp
+	36, // 18: kontor.banking.v1.ListTransactionsRequest.status:type_name -> kontor.banking.v1.Transaction.Status
 	32, // 19: kontor.banking.v1.ListTransactionsResponse.transactions:type_name -> kontor.banking.v1.Transaction
-	35, // 20: kontor.banking.v1.StreamTransactionsRequest.status:type_name -> kontor.banking.v1.Transaction.Status
-	30, // 21: kontor.banking.v1.ListStandingOrdersResponse.standing_orders:type_name -> kontor.banking.v1.StandingOrder
-	31, // 22: kontor.banking.v1.ListSecuritiesResponse.securities:type_name -> kontor.banking.v1.Security
-	1,  // 23: kontor.banking.v1.BankingService.ListConnections:input_type -> kontor.banking.v1.ListConnectionsRequest
-	3,  // 24: kontor.banking.v1.BankingService.GetConnection:input_type -> kontor.banking.v1.GetConnectionRequest
-	4,  // 25: kontor.banking.v1.BankingService.SyncConnection:input_type -> kontor.banking.v1.SyncConnectionRequest
-	6,  // 26: kontor.banking.v1.BankingService.DeleteConnection:input_type -> kontor.banking.v1.DeleteConnectionRequest
-	7,  // 27: kontor.banking.v1.BankingService.CreateManagementSession:input_type -> kontor.banking.v1.CreateManagementSessionRequest
-	12, // 28: kontor.banking.v1.BankingService.ImportConnections:input_type -> kontor.banking.v1.ImportConnectionsRequest
-	14, // 29: kontor.banking.v1.BankingService.ListAccounts:input_type -> kontor.banking.v1.ListAccountsRequest
-	16, // 30: kontor.banking.v1.BankingService.GetAccount:input_type -> kontor.banking.v1.GetAccountRequest
-	17, // 31: kontor.banking.v1.BankingService.ListTransactions:input_type -> kontor.banking.v1.ListTransactionsRequest
-	19, // 32: kontor.banking.v1.BankingService.StreamTransactions:input_type -> kontor.banking.v1.StreamTransactionsRequest
-	20, // 33: kontor.banking.v1.BankingService.ListStandingOrders:input_type -> kontor.banking.v1.ListStandingOrdersRequest
-	22, // 34: kontor.banking.v1.BankingService.ListSecurities:input_type -> kontor.banking.v1.ListSecuritiesRequest
-	2,  // 35: kontor.banking.v1.BankingService.ListConnections:output_type -> kontor.banking.v1.ListConnectionsResponse
-	24, // 36: kontor.banking.v1.BankingService.GetConnection:output_type -> kontor.consent.v1.Connection
-	5,  // 37: kontor.banking.v1.BankingService.SyncConnection:output_type -> kontor.banking.v1.SyncConnectionResponse
-	36, // 38: kontor.banking.v1.BankingService.DeleteConnection:output_type -> google.protobuf.Empty
-	8,  // 39: kontor.banking.v1.BankingService.CreateManagementSession:output_type -> kontor.banking.v1.ManagementSession
-	13, // 40: kontor.banking.v1.BankingService.ImportConnections:output_type -> kontor.banking.v1.ImportConnectionsResponse
-	15, // 41: kontor.banking.v1.BankingService.ListAccounts:output_type -> kontor.banking.v1.ListAccountsResponse
-	34, // 42: kontor.banking.v1.BankingService.GetAccount:output_type -> kontor.banking.v1.Account
-	18, // 43: kontor.banking.v1.BankingService.ListTransactions:output_type -> kontor.banking.v1.ListTransactionsResponse
-	32, // 44: kontor.banking.v1.BankingService.StreamTransactions:output_type -> kontor.banking.v1.Transaction
-	21, // 45: kontor.banking.v1.BankingService.ListStandingOrders:output_type -> kontor.banking.v1.ListStandingOrdersResponse
-	23, // 46: kontor.banking.v1.BankingService.ListSecurities:output_type -> kontor.banking.v1.ListSecuritiesResponse
-	35, // [35:47] is the sub-list for method output_type
-	23, // [23:35] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	35, // 20: kontor.banking.v1.ListTransactionsResponse.read_time:type_name -> google.protobuf.Timestamp
+	36, // 21: kontor.banking.v1.StreamTransactionsRequest.status:type_name -> kontor.banking.v1.Transaction.Status
+	1,  // 22: kontor.banking.v1.StreamTransactionsResponse.kind:type_name -> kontor.banking.v1.StreamTransactionsResponse.Kind
+	32, // 23: kontor.banking.v1.StreamTransactionsResponse.transaction:type_name -> kontor.banking.v1.Transaction
+	35, // 24: kontor.banking.v1.StreamTransactionsResponse.read_time:type_name -> google.protobuf.Timestamp
+	30, // 25: kontor.banking.v1.ListStandingOrdersResponse.standing_orders:type_name -> kontor.banking.v1.StandingOrder
+	35, // 26: kontor.banking.v1.ListStandingOrdersResponse.read_time:type_name -> google.protobuf.Timestamp
+	31, // 27: kontor.banking.v1.ListSecuritiesResponse.securities:type_name -> kontor.banking.v1.Security
+	35, // 28: kontor.banking.v1.ListSecuritiesResponse.read_time:type_name -> google.protobuf.Timestamp
+	2,  // 29: kontor.banking.v1.BankingService.ListConnections:input_type -> kontor.banking.v1.ListConnectionsRequest
+	4,  // 30: kontor.banking.v1.BankingService.GetConnection:input_type -> kontor.banking.v1.GetConnectionRequest
+	5,  // 31: kontor.banking.v1.BankingService.SyncConnection:input_type -> kontor.banking.v1.SyncConnectionRequest
+	7,  // 32: kontor.banking.v1.BankingService.DeleteConnection:input_type -> kontor.banking.v1.DeleteConnectionRequest
+	8,  // 33: kontor.banking.v1.BankingService.CreateManagementSession:input_type -> kontor.banking.v1.CreateManagementSessionRequest
+	12, // 34: kontor.banking.v1.BankingService.ImportConnections:input_type -> kontor.banking.v1.ImportConnectionsRequest
+	14, // 35: kontor.banking.v1.BankingService.ListAccounts:input_type -> kontor.banking.v1.ListAccountsRequest
+	16, // 36: kontor.banking.v1.BankingService.GetAccount:input_type -> kontor.banking.v1.GetAccountRequest
+	17, // 37: kontor.banking.v1.BankingService.ListTransactions:input_type -> kontor.banking.v1.ListTransactionsRequest
+	19, // 38: kontor.banking.v1.BankingService.StreamTransactions:input_type -> kontor.banking.v1.StreamTransactionsRequest
+	21, // 39: kontor.banking.v1.BankingService.ListStandingOrders:input_type -> kontor.banking.v1.ListStandingOrdersRequest
+	23, // 40: kontor.banking.v1.BankingService.ListSecurities:input_type -> kontor.banking.v1.ListSecuritiesRequest
+	3,  // 41: kontor.banking.v1.BankingService.ListConnections:output_type -> kontor.banking.v1.ListConnectionsResponse
+	25, // 42: kontor.banking.v1.BankingService.GetConnection:output_type -> kontor.consent.v1.Connection
+	6,  // 43: kontor.banking.v1.BankingService.SyncConnection:output_type -> kontor.banking.v1.SyncConnectionResponse
+	37, // 44: kontor.banking.v1.BankingService.DeleteConnection:output_type -> google.protobuf.Empty
+	26, // 45: kontor.banking.v1.BankingService.CreateManagementSession:output_type -> kontor.type.v1.Link
+	13, // 46: kontor.banking.v1.BankingService.ImportConnections:output_type -> kontor.banking.v1.ImportConnectionsResponse
+	15, // 47: kontor.banking.v1.BankingService.ListAccounts:output_type -> kontor.banking.v1.ListAccountsResponse
+	34, // 48: kontor.banking.v1.BankingService.GetAccount:output_type -> kontor.banking.v1.Account
+	18, // 49: kontor.banking.v1.BankingService.ListTransactions:output_type -> kontor.banking.v1.ListTransactionsResponse
+	20, // 50: kontor.banking.v1.BankingService.StreamTransactions:output_type -> kontor.banking.v1.StreamTransactionsResponse
+	22, // 51: kontor.banking.v1.BankingService.ListStandingOrders:output_type -> kontor.banking.v1.ListStandingOrdersResponse
+	24, // 52: kontor.banking.v1.BankingService.ListSecurities:output_type -> kontor.banking.v1.ListSecuritiesResponse
+	41, // [41:53] is the sub-list for method output_type
+	29, // [29:41] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_kontor_banking_v1_banking_service_proto_init() }
@@ -1763,12 +1998,19 @@ func file_kontor_banking_v1_banking_service_proto_init() {
 		return
 	}
 	file_kontor_banking_v1_banking_proto_init()
+	file_kontor_banking_v1_banking_service_proto_msgTypes[1].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_service_proto_msgTypes[8].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_service_proto_msgTypes[13].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_service_proto_msgTypes[16].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_service_proto_msgTypes[18].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_service_proto_msgTypes[20].OneofWrappers = []any{}
+	file_kontor_banking_v1_banking_service_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_banking_v1_banking_service_proto_rawDesc), len(file_kontor_banking_v1_banking_service_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,

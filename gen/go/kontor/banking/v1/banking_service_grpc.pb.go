@@ -13,6 +13,7 @@ import (
 	status "google.golang.org/grpc/status"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	v1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	v11 "kontor.dev/kontor/gen/go/kontor/type/v1"
 )
 
 // This is a compile-time assertion to ensure that this generated file
@@ -50,17 +51,19 @@ type BankingServiceClient interface {
 	// Removes a bank from a consent, with its data.
 	DeleteConnection(ctx context.Context, in *DeleteConnectionRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Issues a link to the provider's page on which the customer manages their banks.
-	CreateManagementSession(ctx context.Context, in *CreateManagementSessionRequest, opts ...grpc.CallOption) (*ManagementSession, error)
+	CreateManagementSession(ctx context.Context, in *CreateManagementSessionRequest, opts ...grpc.CallOption) (*v11.Link, error)
 	// Hands the provider bank data that the caller already has. It makes, or adds to, a consent of origin IMPORTED.
 	ImportConnections(ctx context.Context, in *ImportConnectionsRequest, opts ...grpc.CallOption) (*ImportConnectionsResponse, error)
 	// Lists the accounts under a consent.
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
 	// Returns one account.
 	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*Account, error)
-	// Lists transactions of one account, or of all (`accounts/-`), in the provider's order.
+	// Lists transactions of one account, or of all (`accounts/-`), newest first: pending before booked, then by booking date. The pages of one
+	// listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes.
 	ListTransactions(ctx context.Context, in *ListTransactionsRequest, opts ...grpc.CallOption) (*ListTransactionsResponse, error)
-	// Streams all transactions under a consent, in the provider's order, without holding them all.
-	StreamTransactions(ctx context.Context, in *StreamTransactionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Transaction], error)
+	// Streams all transactions under a consent, in the provider's order, without holding them all. A stream without END is not whole: the rest was
+	// not read.
+	StreamTransactions(ctx context.Context, in *StreamTransactionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamTransactionsResponse], error)
 	// Lists standing orders of one account, or of all (`accounts/-`).
 	ListStandingOrders(ctx context.Context, in *ListStandingOrdersRequest, opts ...grpc.CallOption) (*ListStandingOrdersResponse, error)
 	// Lists securities of one account, or of all (`accounts/-`).
@@ -115,9 +118,9 @@ func (c *bankingServiceClient) DeleteConnection(ctx context.Context, in *DeleteC
 	return out, nil
 }
 
-func (c *bankingServiceClient) CreateManagementSession(ctx context.Context, in *CreateManagementSessionRequest, opts ...grpc.CallOption) (*ManagementSession, error) {
+func (c *bankingServiceClient) CreateManagementSession(ctx context.Context, in *CreateManagementSessionRequest, opts ...grpc.CallOption) (*v11.Link, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ManagementSession)
+	out := new(v11.Link)
 	err := c.cc.Invoke(ctx, BankingService_CreateManagementSession_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
@@ -165,13 +168,13 @@ func (c *bankingServiceClient) ListTransactions(ctx context.Context, in *ListTra
 	return out, nil
 }
 
-func (c *bankingServiceClient) StreamTransactions(ctx context.Context, in *StreamTransactionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Transaction], error) {
+func (c *bankingServiceClient) StreamTransactions(ctx context.Context, in *StreamTransactionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamTransactionsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &BankingService_ServiceDesc.Streams[0], BankingService_StreamTransactions_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	x := &grpc.GenericClientStream[StreamTransactionsRequest, Transaction]{ClientStream: stream}
+	x := &grpc.GenericClientStream[StreamTransactionsRequest, StreamTransactionsResponse]{ClientStream: stream}
 	if err := x.ClientStream.SendMsg(in); err != nil {
 		return nil, err
 	}
@@ -182,7 +185,7 @@ func (c *bankingServiceClient) StreamTransactions(ctx context.Context, in *Strea
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type BankingService_StreamTransactionsClient = grpc.ServerStreamingClient[Transaction]
+type BankingService_StreamTransactionsClient = grpc.ServerStreamingClient[StreamTransactionsResponse]
 
 func (c *bankingServiceClient) ListStandingOrders(ctx context.Context, in *ListStandingOrdersRequest, opts ...grpc.CallOption) (*ListStandingOrdersResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -219,17 +222,19 @@ type BankingServiceServer interface {
 	// Removes a bank from a consent, with its data.
 	DeleteConnection(context.Context, *DeleteConnectionRequest) (*emptypb.Empty, error)
 	// Issues a link to the provider's page on which the customer manages their banks.
-	CreateManagementSession(context.Context, *CreateManagementSessionRequest) (*ManagementSession, error)
+	CreateManagementSession(context.Context, *CreateManagementSessionRequest) (*v11.Link, error)
 	// Hands the provider bank data that the caller already has. It makes, or adds to, a consent of origin IMPORTED.
 	ImportConnections(context.Context, *ImportConnectionsRequest) (*ImportConnectionsResponse, error)
 	// Lists the accounts under a consent.
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
 	// Returns one account.
 	GetAccount(context.Context, *GetAccountRequest) (*Account, error)
-	// Lists transactions of one account, or of all (`accounts/-`), in the provider's order.
+	// Lists transactions of one account, or of all (`accounts/-`), newest first: pending before booked, then by booking date. The pages of one
+	// listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes.
 	ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error)
-	// Streams all transactions under a consent, in the provider's order, without holding them all.
-	StreamTransactions(*StreamTransactionsRequest, grpc.ServerStreamingServer[Transaction]) error
+	// Streams all transactions under a consent, in the provider's order, without holding them all. A stream without END is not whole: the rest was
+	// not read.
+	StreamTransactions(*StreamTransactionsRequest, grpc.ServerStreamingServer[StreamTransactionsResponse]) error
 	// Lists standing orders of one account, or of all (`accounts/-`).
 	ListStandingOrders(context.Context, *ListStandingOrdersRequest) (*ListStandingOrdersResponse, error)
 	// Lists securities of one account, or of all (`accounts/-`).
@@ -256,7 +261,7 @@ func (UnimplementedBankingServiceServer) SyncConnection(context.Context, *SyncCo
 func (UnimplementedBankingServiceServer) DeleteConnection(context.Context, *DeleteConnectionRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteConnection not implemented")
 }
-func (UnimplementedBankingServiceServer) CreateManagementSession(context.Context, *CreateManagementSessionRequest) (*ManagementSession, error) {
+func (UnimplementedBankingServiceServer) CreateManagementSession(context.Context, *CreateManagementSessionRequest) (*v11.Link, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateManagementSession not implemented")
 }
 func (UnimplementedBankingServiceServer) ImportConnections(context.Context, *ImportConnectionsRequest) (*ImportConnectionsResponse, error) {
@@ -271,7 +276,7 @@ func (UnimplementedBankingServiceServer) GetAccount(context.Context, *GetAccount
 func (UnimplementedBankingServiceServer) ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTransactions not implemented")
 }
-func (UnimplementedBankingServiceServer) StreamTransactions(*StreamTransactionsRequest, grpc.ServerStreamingServer[Transaction]) error {
+func (UnimplementedBankingServiceServer) StreamTransactions(*StreamTransactionsRequest, grpc.ServerStreamingServer[StreamTransactionsResponse]) error {
 	return status.Error(codes.Unimplemented, "method StreamTransactions not implemented")
 }
 func (UnimplementedBankingServiceServer) ListStandingOrders(context.Context, *ListStandingOrdersRequest) (*ListStandingOrdersResponse, error) {
@@ -468,11 +473,11 @@ func _BankingService_StreamTransactions_Handler(srv interface{}, stream grpc.Ser
 	if err := stream.RecvMsg(m); err != nil {
 		return err
 	}
-	return srv.(BankingServiceServer).StreamTransactions(m, &grpc.GenericServerStream[StreamTransactionsRequest, Transaction]{ServerStream: stream})
+	return srv.(BankingServiceServer).StreamTransactions(m, &grpc.GenericServerStream[StreamTransactionsRequest, StreamTransactionsResponse]{ServerStream: stream})
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type BankingService_StreamTransactionsServer = grpc.ServerStreamingServer[Transaction]
+type BankingService_StreamTransactionsServer = grpc.ServerStreamingServer[StreamTransactionsResponse]
 
 func _BankingService_ListStandingOrders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListStandingOrdersRequest)

@@ -14,9 +14,8 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
-	v1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
-	v12 "kontor.dev/kontor/gen/go/kontor/error/v1"
-	v11 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	v11 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	v1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -102,232 +101,232 @@ func (Consent_Status) EnumDescriptor() ([]byte, []int) {
 	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{0, 0}
 }
 
-// How far the data is.
-type Consent_DataStage int32
+// The value.
+type DataStage_Value int32
 
 const (
 	// Not set.
-	Consent_DATA_STAGE_UNSPECIFIED Consent_DataStage = 0
+	DataStage_VALUE_UNSPECIFIED DataStage_Value = 0
 	// No data is being collected, or it has been deleted.
-	Consent_NOT_STARTED Consent_DataStage = 1
+	DataStage_NOT_STARTED DataStage_Value = 1
 	// Transactions are being fetched from a bank.
-	Consent_FETCHING Consent_DataStage = 2
+	DataStage_FETCHING DataStage_Value = 2
 	// Transactions are being categorised.
-	Consent_CATEGORISING Consent_DataStage = 3
+	DataStage_CATEGORISING DataStage_Value = 3
 	// Insights are being computed.
-	Consent_GENERATING_INSIGHTS Consent_DataStage = 4
+	DataStage_GENERATING_INSIGHTS DataStage_Value = 4
 	// Accounts, transactions and insights can be read.
-	Consent_READY Consent_DataStage = 5
+	DataStage_READY DataStage_Value = 5
 )
 
-// Enum value maps for Consent_DataStage.
+// Enum value maps for DataStage_Value.
 var (
-	Consent_DataStage_name = map[int32]string{
-		0: "DATA_STAGE_UNSPECIFIED",
+	DataStage_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
 		1: "NOT_STARTED",
 		2: "FETCHING",
 		3: "CATEGORISING",
 		4: "GENERATING_INSIGHTS",
 		5: "READY",
 	}
-	Consent_DataStage_value = map[string]int32{
-		"DATA_STAGE_UNSPECIFIED": 0,
-		"NOT_STARTED":            1,
-		"FETCHING":               2,
-		"CATEGORISING":           3,
-		"GENERATING_INSIGHTS":    4,
-		"READY":                  5,
+	DataStage_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED":   0,
+		"NOT_STARTED":         1,
+		"FETCHING":            2,
+		"CATEGORISING":        3,
+		"GENERATING_INSIGHTS": 4,
+		"READY":               5,
 	}
 )
 
-func (x Consent_DataStage) Enum() *Consent_DataStage {
-	p := new(Consent_DataStage)
+func (x DataStage_Value) Enum() *DataStage_Value {
+	p := new(DataStage_Value)
 	*p = x
 	return p
 }
 
-func (x Consent_DataStage) String() string {
+func (x DataStage_Value) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Consent_DataStage) Descriptor() protoreflect.EnumDescriptor {
+func (DataStage_Value) Descriptor() protoreflect.EnumDescriptor {
 	return file_kontor_consent_v1_consent_proto_enumTypes[1].Descriptor()
 }
 
-func (Consent_DataStage) Type() protoreflect.EnumType {
+func (DataStage_Value) Type() protoreflect.EnumType {
 	return &file_kontor_consent_v1_consent_proto_enumTypes[1]
 }
 
-func (x Consent_DataStage) Number() protoreflect.EnumNumber {
+func (x DataStage_Value) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Consent_DataStage.Descriptor instead.
-func (Consent_DataStage) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{0, 1}
+// Deprecated: Use DataStage_Value.Descriptor instead.
+func (DataStage_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{1, 0}
 }
 
-// How long data may be collected.
-type Consent_Access int32
+// The value.
+type Access_Value int32
 
 const (
 	// Not set; stands for RECURRING on input.
-	Consent_ACCESS_UNSPECIFIED Consent_Access = 0
+	Access_VALUE_UNSPECIFIED Access_Value = 0
 	// Once.
-	Consent_ONE_OFF Consent_Access = 1
+	Access_ONE_OFF Access_Value = 1
 	// Until it is revoked or the bank asks for a new authentication.
-	Consent_RECURRING Consent_Access = 2
+	Access_RECURRING Access_Value = 2
 )
 
-// Enum value maps for Consent_Access.
+// Enum value maps for Access_Value.
 var (
-	Consent_Access_name = map[int32]string{
-		0: "ACCESS_UNSPECIFIED",
+	Access_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
 		1: "ONE_OFF",
 		2: "RECURRING",
 	}
-	Consent_Access_value = map[string]int32{
-		"ACCESS_UNSPECIFIED": 0,
-		"ONE_OFF":            1,
-		"RECURRING":          2,
+	Access_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED": 0,
+		"ONE_OFF":           1,
+		"RECURRING":         2,
 	}
 )
 
-func (x Consent_Access) Enum() *Consent_Access {
-	p := new(Consent_Access)
+func (x Access_Value) Enum() *Access_Value {
+	p := new(Access_Value)
 	*p = x
 	return p
 }
 
-func (x Consent_Access) String() string {
+func (x Access_Value) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Consent_Access) Descriptor() protoreflect.EnumDescriptor {
+func (Access_Value) Descriptor() protoreflect.EnumDescriptor {
 	return file_kontor_consent_v1_consent_proto_enumTypes[2].Descriptor()
 }
 
-func (Consent_Access) Type() protoreflect.EnumType {
+func (Access_Value) Type() protoreflect.EnumType {
 	return &file_kontor_consent_v1_consent_proto_enumTypes[2]
 }
 
-func (x Consent_Access) Number() protoreflect.EnumNumber {
+func (x Access_Value) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Consent_Access.Descriptor instead.
-func (Consent_Access) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{0, 2}
+// Deprecated: Use Access_Value.Descriptor instead.
+func (Access_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{2, 0}
 }
 
-// What is done with the data.
-type Consent_DataCollection int32
+// The value.
+type DataCollection_Value int32
 
 const (
 	// Not set; stands for TRANSACTION_CATEGORISATION on input.
-	Consent_DATA_COLLECTION_UNSPECIFIED Consent_DataCollection = 0
+	DataCollection_VALUE_UNSPECIFIED DataCollection_Value = 0
 	// Transactions are collected, categorised and evaluated.
-	Consent_TRANSACTION_CATEGORISATION Consent_DataCollection = 1
+	DataCollection_TRANSACTION_CATEGORISATION DataCollection_Value = 1
 	// Ownership of an account is verified.
-	Consent_BANK_ACCOUNT_VERIFICATION Consent_DataCollection = 2
+	DataCollection_BANK_ACCOUNT_VERIFICATION DataCollection_Value = 2
 )
 
-// Enum value maps for Consent_DataCollection.
+// Enum value maps for DataCollection_Value.
 var (
-	Consent_DataCollection_name = map[int32]string{
-		0: "DATA_COLLECTION_UNSPECIFIED",
+	DataCollection_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
 		1: "TRANSACTION_CATEGORISATION",
 		2: "BANK_ACCOUNT_VERIFICATION",
 	}
-	Consent_DataCollection_value = map[string]int32{
-		"DATA_COLLECTION_UNSPECIFIED": 0,
-		"TRANSACTION_CATEGORISATION":  1,
-		"BANK_ACCOUNT_VERIFICATION":   2,
+	DataCollection_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED":          0,
+		"TRANSACTION_CATEGORISATION": 1,
+		"BANK_ACCOUNT_VERIFICATION":  2,
 	}
 )
 
-func (x Consent_DataCollection) Enum() *Consent_DataCollection {
-	p := new(Consent_DataCollection)
+func (x DataCollection_Value) Enum() *DataCollection_Value {
+	p := new(DataCollection_Value)
 	*p = x
 	return p
 }
 
-func (x Consent_DataCollection) String() string {
+func (x DataCollection_Value) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Consent_DataCollection) Descriptor() protoreflect.EnumDescriptor {
+func (DataCollection_Value) Descriptor() protoreflect.EnumDescriptor {
 	return file_kontor_consent_v1_consent_proto_enumTypes[3].Descriptor()
 }
 
-func (Consent_DataCollection) Type() protoreflect.EnumType {
+func (DataCollection_Value) Type() protoreflect.EnumType {
 	return &file_kontor_consent_v1_consent_proto_enumTypes[3]
 }
 
-func (x Consent_DataCollection) Number() protoreflect.EnumNumber {
+func (x DataCollection_Value) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Consent_DataCollection.Descriptor instead.
-func (Consent_DataCollection) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{0, 3}
+// Deprecated: Use DataCollection_Value.Descriptor instead.
+func (DataCollection_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{3, 0}
 }
 
-// Where the consent as a record comes from.
-type Consent_Origin int32
+// The value.
+type ConsentOrigin_Value int32
 
 const (
 	// Not set.
-	Consent_ORIGIN_UNSPECIFIED Consent_Origin = 0
+	ConsentOrigin_VALUE_UNSPECIFIED ConsentOrigin_Value = 0
 	// The provider keeps such a record itself.
-	Consent_NATIVE Consent_Origin = 1
+	ConsentOrigin_NATIVE ConsentOrigin_Value = 1
 	// Kontor made it up: the provider has no such record.
-	Consent_SYNTHESISED Consent_Origin = 2
+	ConsentOrigin_SYNTHESISED ConsentOrigin_Value = 2
 	// The caller brought the data along (ImportConnections), and with it the permission.
-	Consent_IMPORTED Consent_Origin = 3
+	ConsentOrigin_IMPORTED ConsentOrigin_Value = 3
 )
 
-// Enum value maps for Consent_Origin.
+// Enum value maps for ConsentOrigin_Value.
 var (
-	Consent_Origin_name = map[int32]string{
-		0: "ORIGIN_UNSPECIFIED",
+	ConsentOrigin_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
 		1: "NATIVE",
 		2: "SYNTHESISED",
 		3: "IMPORTED",
 	}
-	Consent_Origin_value = map[string]int32{
-		"ORIGIN_UNSPECIFIED": 0,
-		"NATIVE":             1,
-		"SYNTHESISED":        2,
-		"IMPORTED":           3,
+	ConsentOrigin_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED": 0,
+		"NATIVE":            1,
+		"SYNTHESISED":       2,
+		"IMPORTED":          3,
 	}
 )
 
-func (x Consent_Origin) Enum() *Consent_Origin {
-	p := new(Consent_Origin)
+func (x ConsentOrigin_Value) Enum() *ConsentOrigin_Value {
+	p := new(ConsentOrigin_Value)
 	*p = x
 	return p
 }
 
-func (x Consent_Origin) String() string {
+func (x ConsentOrigin_Value) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Consent_Origin) Descriptor() protoreflect.EnumDescriptor {
+func (ConsentOrigin_Value) Descriptor() protoreflect.EnumDescriptor {
 	return file_kontor_consent_v1_consent_proto_enumTypes[4].Descriptor()
 }
 
-func (Consent_Origin) Type() protoreflect.EnumType {
+func (ConsentOrigin_Value) Type() protoreflect.EnumType {
 	return &file_kontor_consent_v1_consent_proto_enumTypes[4]
 }
 
-func (x Consent_Origin) Number() protoreflect.EnumNumber {
+func (x ConsentOrigin_Value) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Consent_Origin.Descriptor instead.
-func (Consent_Origin) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{0, 4}
+// Deprecated: Use ConsentOrigin_Value.Descriptor instead.
+func (ConsentOrigin_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // The finding.
@@ -384,7 +383,7 @@ func (x IdentityMatch_Value) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use IdentityMatch_Value.Descriptor instead.
 func (IdentityMatch_Value) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{1, 0}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // The decision.
@@ -441,7 +440,7 @@ func (x Decision_Value) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Decision_Value.Descriptor instead.
 func (Decision_Value) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{2, 0}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // How the connection to the bank stands.
@@ -506,7 +505,7 @@ func (x Connection_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Connection_Status.Descriptor instead.
 func (Connection_Status) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{3, 0}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // What happened.
@@ -519,7 +518,7 @@ const (
 	ConsentEvent_CREATED ConsentEvent_Type = 1
 	// A link was issued.
 	ConsentEvent_LINK_ISSUED ConsentEvent_Type = 2
-	// The customer opened the link. Opened n times, it is n events, as the provider counts them.
+	// The customer opened the link. Opened n times, it is n events, up to 20 for each link; further openings are only counted.
 	ConsentEvent_LINK_OPENED ConsentEvent_Type = 3
 	// The customer left the pages early.
 	ConsentEvent_LINK_EXITED ConsentEvent_Type = 4
@@ -557,6 +556,8 @@ const (
 	ConsentEvent_DELETED ConsentEvent_Type = 20
 	// The provider reported a code that Kontor does not know; `provider_code` carries it. It changes no status.
 	ConsentEvent_PROVIDER_STATUS ConsentEvent_Type = 21
+	// A newer consent of the customer took the place of this one, which was never approved and whose link was over. It stays EXPIRED.
+	ConsentEvent_SUPERSEDED ConsentEvent_Type = 22
 )
 
 // Enum value maps for ConsentEvent_Type.
@@ -584,6 +585,7 @@ var (
 		19: "CONNECTION_REMOVED",
 		20: "DELETED",
 		21: "PROVIDER_STATUS",
+		22: "SUPERSEDED",
 	}
 	ConsentEvent_Type_value = map[string]int32{
 		"TYPE_UNSPECIFIED":         0,
@@ -608,6 +610,7 @@ var (
 		"CONNECTION_REMOVED":       19,
 		"DELETED":                  20,
 		"PROVIDER_STATUS":          21,
+		"SUPERSEDED":               22,
 	}
 )
 
@@ -635,7 +638,7 @@ func (x ConsentEvent_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ConsentEvent_Type.Descriptor instead.
 func (ConsentEvent_Type) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{4, 0}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // A customer's permission to read their bank data, and all that is collected under it. At Fimento this is a process; at finoOS Kontor makes
@@ -646,51 +649,50 @@ type Consent struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The customer, `customers/{customer}`. On input it may be left out: one is made.
 	Customer string `protobuf:"bytes,2,opt,name=customer,proto3" json:"customer,omitempty"`
-	// Type of the customer. On input: of the one to make when `customer` is left out; PERSON when not set.
-	CustomerType v1.Customer_Type `protobuf:"varint,3,opt,name=customer_type,json=customerType,proto3,enum=kontor.customer.v1.Customer_Type" json:"customer_type,omitempty"`
 	// The provider, `providers/{provider}`; on input the bare id (`fimento`, `finoos`) is understood too. It may be left out when the market
 	// names one.
-	Provider string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	Provider string `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
 	// ISO 3166-1 alpha-2 code of the country whose banks are asked: SE, FI or DE. It may be left out when the provider serves only one.
-	Market string `protobuf:"bytes,5,opt,name=market,proto3" json:"market,omitempty"`
-	// How long data may be collected. Fimento makes no difference.
-	Access Consent_Access `protobuf:"varint,6,opt,name=access,proto3,enum=kontor.consent.v1.Consent_Access" json:"access,omitempty"`
-	// What is done with the data. finoOS makes no difference.
-	DataCollection Consent_DataCollection `protobuf:"varint,7,opt,name=data_collection,json=dataCollection,proto3,enum=kontor.consent.v1.Consent_DataCollection" json:"data_collection,omitempty"`
+	Market string `protobuf:"bytes,4,opt,name=market,proto3" json:"market,omitempty"`
+	// How long data may be collected. Under ONE_OFF what was collected at approval can be read again; whatever makes the provider ask the bank
+	// anew is NOT_COVERED_BY_CONSENT.
+	Access Access_Value `protobuf:"varint,5,opt,name=access,proto3,enum=kontor.consent.v1.Access_Value" json:"access,omitempty"`
+	// What is done with the data. Under BANK_ACCOUNT_VERIFICATION accounts can be read, without balance, credit line and limit, and nothing else.
+	DataCollection DataCollection_Value `protobuf:"varint,6,opt,name=data_collection,json=dataCollection,proto3,enum=kontor.consent.v1.DataCollection_Value" json:"data_collection,omitempty"`
 	// Where the browser is sent afterwards. finoOS needs all three.
-	RedirectUris *Consent_RedirectUris `protobuf:"bytes,8,opt,name=redirect_uris,json=redirectUris,proto3" json:"redirect_uris,omitempty"`
+	RedirectUris *Consent_RedirectUris `protobuf:"bytes,7,opt,name=redirect_uris,json=redirectUris,proto3" json:"redirect_uris,omitempty"`
 	// The bank on whose behalf consent is asked, `partnerBanks/{partner_bank}`. When left out, the configured one.
-	PartnerBank string `protobuf:"bytes,9,opt,name=partner_bank,json=partnerBank,proto3" json:"partner_bank,omitempty"`
+	PartnerBank *string `protobuf:"bytes,8,opt,name=partner_bank,json=partnerBank,proto3,oneof" json:"partner_bank,omitempty"`
 	// The banks to offer when the partner bank is a broker. Not kept.
-	BrokerBanks []*Consent_BrokerBank `protobuf:"bytes,10,rep,name=broker_banks,json=brokerBanks,proto3" json:"broker_banks,omitempty"`
+	BrokerBanks []*Consent_BrokerBank `protobuf:"bytes,9,rep,name=broker_banks,json=brokerBanks,proto3" json:"broker_banks,omitempty"`
 	// The caller's own id for the matter, such as a loan application. It must not be personal. Need not be unique.
-	Reference string `protobuf:"bytes,11,opt,name=reference,proto3" json:"reference,omitempty"`
+	Reference *string `protobuf:"bytes,10,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
 	// Where the record comes from.
-	Origin Consent_Origin `protobuf:"varint,12,opt,name=origin,proto3,enum=kontor.consent.v1.Consent_Origin" json:"origin,omitempty"`
+	Origin ConsentOrigin_Value `protobuf:"varint,11,opt,name=origin,proto3,enum=kontor.consent.v1.ConsentOrigin_Value" json:"origin,omitempty"`
 	// How far the permission is.
-	Status Consent_Status `protobuf:"varint,13,opt,name=status,proto3,enum=kontor.consent.v1.Consent_Status" json:"status,omitempty"`
+	Status Consent_Status `protobuf:"varint,12,opt,name=status,proto3,enum=kontor.consent.v1.Consent_Status" json:"status,omitempty"`
 	// How far the data is.
-	DataStage Consent_DataStage `protobuf:"varint,14,opt,name=data_stage,json=dataStage,proto3,enum=kontor.consent.v1.Consent_DataStage" json:"data_stage,omitempty"`
+	DataStage DataStage_Value `protobuf:"varint,13,opt,name=data_stage,json=dataStage,proto3,enum=kontor.consent.v1.DataStage_Value" json:"data_stage,omitempty"`
 	// What the customer decided last.
-	Decision Decision_Value `protobuf:"varint,15,opt,name=decision,proto3,enum=kontor.consent.v1.Decision_Value" json:"decision,omitempty"`
+	Decision Decision_Value `protobuf:"varint,14,opt,name=decision,proto3,enum=kontor.consent.v1.Decision_Value" json:"decision,omitempty"`
 	// The newest link.
-	Link *v11.Link `protobuf:"bytes,16,opt,name=link,proto3" json:"link,omitempty"`
+	Link *v1.Link `protobuf:"bytes,15,opt,name=link,proto3" json:"link,omitempty"`
 	// The banks under the consent, in the order in which they were added.
-	Connections []*Connection `protobuf:"bytes,17,rep,name=connections,proto3" json:"connections,omitempty"`
+	Connections []*Connection `protobuf:"bytes,16,rep,name=connections,proto3" json:"connections,omitempty"`
 	// The last failure, while the consent stands FAILED or a connection is in ERROR.
-	Error *v12.Error `protobuf:"bytes,18,opt,name=error,proto3" json:"error,omitempty"`
+	Error *v11.Error `protobuf:"bytes,17,opt,name=error,proto3" json:"error,omitempty"`
 	// The provider's own id: a Fimento process, a finoOS user.
-	ProviderReference string `protobuf:"bytes,19,opt,name=provider_reference,json=providerReference,proto3" json:"provider_reference,omitempty"`
+	ProviderReference *string `protobuf:"bytes,18,opt,name=provider_reference,json=providerReference,proto3,oneof" json:"provider_reference,omitempty"`
 	// How many events the history holds, which is also the newest one's sequence.
-	EventCount int32 `protobuf:"varint,20,opt,name=event_count,json=eventCount,proto3" json:"event_count,omitempty"`
+	EventCount int32 `protobuf:"varint,19,opt,name=event_count,json=eventCount,proto3" json:"event_count,omitempty"`
 	// When Kontor made it.
-	CreateTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
-	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Changes whenever the consent does.
-	Etag string `protobuf:"bytes,23,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,22,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Whether who approved is who was asked, as far as the provider tells. It does not replace a check of the customer's identity.
-	IdentityMatch IdentityMatch_Value `protobuf:"varint,24,opt,name=identity_match,json=identityMatch,proto3,enum=kontor.consent.v1.IdentityMatch_Value" json:"identity_match,omitempty"`
+	IdentityMatch IdentityMatch_Value `protobuf:"varint,23,opt,name=identity_match,json=identityMatch,proto3,enum=kontor.consent.v1.IdentityMatch_Value" json:"identity_match,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -739,13 +741,6 @@ func (x *Consent) GetCustomer() string {
 	return ""
 }
 
-func (x *Consent) GetCustomerType() v1.Customer_Type {
-	if x != nil {
-		return x.CustomerType
-	}
-	return v1.Customer_Type(0)
-}
-
 func (x *Consent) GetProvider() string {
 	if x != nil {
 		return x.Provider
@@ -760,18 +755,18 @@ func (x *Consent) GetMarket() string {
 	return ""
 }
 
-func (x *Consent) GetAccess() Consent_Access {
+func (x *Consent) GetAccess() Access_Value {
 	if x != nil {
 		return x.Access
 	}
-	return Consent_ACCESS_UNSPECIFIED
+	return Access_VALUE_UNSPECIFIED
 }
 
-func (x *Consent) GetDataCollection() Consent_DataCollection {
+func (x *Consent) GetDataCollection() DataCollection_Value {
 	if x != nil {
 		return x.DataCollection
 	}
-	return Consent_DATA_COLLECTION_UNSPECIFIED
+	return DataCollection_VALUE_UNSPECIFIED
 }
 
 func (x *Consent) GetRedirectUris() *Consent_RedirectUris {
@@ -782,8 +777,8 @@ func (x *Consent) GetRedirectUris() *Consent_RedirectUris {
 }
 
 func (x *Consent) GetPartnerBank() string {
-	if x != nil {
-		return x.PartnerBank
+	if x != nil && x.PartnerBank != nil {
+		return *x.PartnerBank
 	}
 	return ""
 }
@@ -796,17 +791,17 @@ func (x *Consent) GetBrokerBanks() []*Consent_BrokerBank {
 }
 
 func (x *Consent) GetReference() string {
-	if x != nil {
-		return x.Reference
+	if x != nil && x.Reference != nil {
+		return *x.Reference
 	}
 	return ""
 }
 
-func (x *Consent) GetOrigin() Consent_Origin {
+func (x *Consent) GetOrigin() ConsentOrigin_Value {
 	if x != nil {
 		return x.Origin
 	}
-	return Consent_ORIGIN_UNSPECIFIED
+	return ConsentOrigin_VALUE_UNSPECIFIED
 }
 
 func (x *Consent) GetStatus() Consent_Status {
@@ -816,11 +811,11 @@ func (x *Consent) GetStatus() Consent_Status {
 	return Consent_STATUS_UNSPECIFIED
 }
 
-func (x *Consent) GetDataStage() Consent_DataStage {
+func (x *Consent) GetDataStage() DataStage_Value {
 	if x != nil {
 		return x.DataStage
 	}
-	return Consent_DATA_STAGE_UNSPECIFIED
+	return DataStage_VALUE_UNSPECIFIED
 }
 
 func (x *Consent) GetDecision() Decision_Value {
@@ -830,7 +825,7 @@ func (x *Consent) GetDecision() Decision_Value {
 	return Decision_VALUE_UNSPECIFIED
 }
 
-func (x *Consent) GetLink() *v11.Link {
+func (x *Consent) GetLink() *v1.Link {
 	if x != nil {
 		return x.Link
 	}
@@ -844,7 +839,7 @@ func (x *Consent) GetConnections() []*Connection {
 	return nil
 }
 
-func (x *Consent) GetError() *v12.Error {
+func (x *Consent) GetError() *v11.Error {
 	if x != nil {
 		return x.Error
 	}
@@ -852,8 +847,8 @@ func (x *Consent) GetError() *v12.Error {
 }
 
 func (x *Consent) GetProviderReference() string {
-	if x != nil {
-		return x.ProviderReference
+	if x != nil && x.ProviderReference != nil {
+		return *x.ProviderReference
 	}
 	return ""
 }
@@ -893,6 +888,154 @@ func (x *Consent) GetIdentityMatch() IdentityMatch_Value {
 	return IdentityMatch_VALUE_UNSPECIFIED
 }
 
+// How far the data is.
+type DataStage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataStage) Reset() {
+	*x = DataStage{}
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataStage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataStage) ProtoMessage() {}
+
+func (x *DataStage) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataStage.ProtoReflect.Descriptor instead.
+func (*DataStage) Descriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{1}
+}
+
+// How long data may be collected.
+type Access struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Access) Reset() {
+	*x = Access{}
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Access) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Access) ProtoMessage() {}
+
+func (x *Access) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Access.ProtoReflect.Descriptor instead.
+func (*Access) Descriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{2}
+}
+
+// What is done with the data.
+type DataCollection struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataCollection) Reset() {
+	*x = DataCollection{}
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataCollection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataCollection) ProtoMessage() {}
+
+func (x *DataCollection) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataCollection.ProtoReflect.Descriptor instead.
+func (*DataCollection) Descriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{3}
+}
+
+// Where the consent as a record comes from.
+type ConsentOrigin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentOrigin) Reset() {
+	*x = ConsentOrigin{}
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentOrigin) ProtoMessage() {}
+
+func (x *ConsentOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentOrigin.ProtoReflect.Descriptor instead.
+func (*ConsentOrigin) Descriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{4}
+}
+
 // Whether the person or company that approved is the one that the consent was asked of (`psu`).
 type IdentityMatch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -902,7 +1045,7 @@ type IdentityMatch struct {
 
 func (x *IdentityMatch) Reset() {
 	*x = IdentityMatch{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[1]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -914,7 +1057,7 @@ func (x *IdentityMatch) String() string {
 func (*IdentityMatch) ProtoMessage() {}
 
 func (x *IdentityMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[1]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -927,7 +1070,7 @@ func (x *IdentityMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IdentityMatch.ProtoReflect.Descriptor instead.
 func (*IdentityMatch) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{1}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{5}
 }
 
 // What a customer decided.
@@ -939,7 +1082,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[2]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1094,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[2]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1107,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{2}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{6}
 }
 
 // One bank under a consent. At Fimento a customerBankConsent, at finoOS a bank login.
@@ -976,21 +1119,23 @@ type Connection struct {
 	Bank *Connection_Bank `protobuf:"bytes,2,opt,name=bank,proto3" json:"bank,omitempty"`
 	// How it stands.
 	Status Connection_Status `protobuf:"varint,3,opt,name=status,proto3,enum=kontor.consent.v1.Connection_Status" json:"status,omitempty"`
-	// The provider's newest code for it, as it is. Empty when it has none.
-	ProviderCode string `protobuf:"bytes,4,opt,name=provider_code,json=providerCode,proto3" json:"provider_code,omitempty"`
+	// The provider's newest code for it, as it is. Absent when it has none.
+	ProviderCode *string `protobuf:"bytes,4,opt,name=provider_code,json=providerCode,proto3,oneof" json:"provider_code,omitempty"`
 	// The failure, while in ERROR.
-	Error *v12.Error `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
-	// When the customer first authenticated, as far as is known.
+	Error *v11.Error `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	// When the customer authenticated, as the provider tells; when Kontor learnt of it where the provider does not.
 	AuthorizeTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=authorize_time,json=authorizeTime,proto3" json:"authorize_time,omitempty"`
 	// When the provider last fetched data from the bank, where it tells.
-	SyncTime      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=sync_time,json=syncTime,proto3" json:"sync_time,omitempty"`
+	SyncTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=sync_time,json=syncTime,proto3" json:"sync_time,omitempty"`
+	// How far this bank's data is. The consent's own `data_stage` is READY as soon as one bank's data can be read.
+	DataStage     DataStage_Value `protobuf:"varint,8,opt,name=data_stage,json=dataStage,proto3,enum=kontor.consent.v1.DataStage_Value" json:"data_stage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[3]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1147,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[3]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1160,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{3}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Connection) GetName() string {
@@ -1040,13 +1185,13 @@ func (x *Connection) GetStatus() Connection_Status {
 }
 
 func (x *Connection) GetProviderCode() string {
-	if x != nil {
-		return x.ProviderCode
+	if x != nil && x.ProviderCode != nil {
+		return *x.ProviderCode
 	}
 	return ""
 }
 
-func (x *Connection) GetError() *v12.Error {
+func (x *Connection) GetError() *v11.Error {
 	if x != nil {
 		return x.Error
 	}
@@ -1067,6 +1212,13 @@ func (x *Connection) GetSyncTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Connection) GetDataStage() DataStage_Value {
+	if x != nil {
+		return x.DataStage
+	}
+	return DataStage_VALUE_UNSPECIFIED
+}
+
 // One entry of a consent's history. The history is append-only; sequences count up by one without a gap.
 type ConsentEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1074,25 +1226,25 @@ type ConsentEvent struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What happened.
 	Type ConsentEvent_Type `protobuf:"varint,2,opt,name=type,proto3,enum=kontor.consent.v1.ConsentEvent_Type" json:"type,omitempty"`
-	// The connection that it concerns, `consents/{consent}/connections/{connection}`. Empty for the consent as a whole.
-	Connection string `protobuf:"bytes,3,opt,name=connection,proto3" json:"connection,omitempty"`
-	// The provider's own code, as it is. Empty when the news is Kontor's own.
-	ProviderCode string `protobuf:"bytes,4,opt,name=provider_code,json=providerCode,proto3" json:"provider_code,omitempty"`
-	// One sentence for people. For a code that Kontor does not know, nothing.
-	Description string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	// The connection that it concerns, `consents/{consent}/connections/{connection}`. Absent for the consent as a whole.
+	Connection *string `protobuf:"bytes,3,opt,name=connection,proto3,oneof" json:"connection,omitempty"`
+	// The provider's own code, as it is. Absent when the news is Kontor's own.
+	ProviderCode *string `protobuf:"bytes,4,opt,name=provider_code,json=providerCode,proto3,oneof" json:"provider_code,omitempty"`
+	// One sentence for people: Kontor's words, or the provider's own for a code that Kontor does not know. Absent when there are none.
+	Description *string `protobuf:"bytes,5,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	// When it happened by the provider's clock; by Kontor's where the provider gives no time.
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
 	// When Kontor learnt of it.
 	ReceiveTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=receive_time,json=receiveTime,proto3" json:"receive_time,omitempty"`
 	// The failure, for AUTHORIZATION_FAILED.
-	Error         *v12.Error `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	Error         *v11.Error `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConsentEvent) Reset() {
 	*x = ConsentEvent{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[4]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1256,7 @@ func (x *ConsentEvent) String() string {
 func (*ConsentEvent) ProtoMessage() {}
 
 func (x *ConsentEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[4]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1269,7 @@ func (x *ConsentEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentEvent.ProtoReflect.Descriptor instead.
 func (*ConsentEvent) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{4}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ConsentEvent) GetName() string {
@@ -1135,22 +1287,22 @@ func (x *ConsentEvent) GetType() ConsentEvent_Type {
 }
 
 func (x *ConsentEvent) GetConnection() string {
-	if x != nil {
-		return x.Connection
+	if x != nil && x.Connection != nil {
+		return *x.Connection
 	}
 	return ""
 }
 
 func (x *ConsentEvent) GetProviderCode() string {
-	if x != nil {
-		return x.ProviderCode
+	if x != nil && x.ProviderCode != nil {
+		return *x.ProviderCode
 	}
 	return ""
 }
 
 func (x *ConsentEvent) GetDescription() string {
-	if x != nil {
-		return x.Description
+	if x != nil && x.Description != nil {
+		return *x.Description
 	}
 	return ""
 }
@@ -1169,7 +1321,7 @@ func (x *ConsentEvent) GetReceiveTime() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *ConsentEvent) GetError() *v12.Error {
+func (x *ConsentEvent) GetError() *v11.Error {
 	if x != nil {
 		return x.Error
 	}
@@ -1186,7 +1338,7 @@ type PartnerBank struct {
 	// Whether it is a broker, who asks for consent on behalf of other banks.
 	Broker bool `protobuf:"varint,3,opt,name=broker,proto3" json:"broker,omitempty"`
 	// Address of its logo. Passed on as it is: the provider knows addresses without a scheme.
-	LogoUri string `protobuf:"bytes,4,opt,name=logo_uri,json=logoUri,proto3" json:"logo_uri,omitempty"`
+	LogoUri *string `protobuf:"bytes,4,opt,name=logo_uri,json=logoUri,proto3,oneof" json:"logo_uri,omitempty"`
 	// The provider that keeps it, `providers/{provider}`. May be left out when only one keeps partner banks.
 	Provider      string `protobuf:"bytes,5,opt,name=provider,proto3" json:"provider,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1195,7 +1347,7 @@ type PartnerBank struct {
 
 func (x *PartnerBank) Reset() {
 	*x = PartnerBank{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[5]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1207,7 +1359,7 @@ func (x *PartnerBank) String() string {
 func (*PartnerBank) ProtoMessage() {}
 
 func (x *PartnerBank) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[5]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,7 +1372,7 @@ func (x *PartnerBank) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartnerBank.ProtoReflect.Descriptor instead.
 func (*PartnerBank) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{5}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PartnerBank) GetName() string {
@@ -1245,8 +1397,8 @@ func (x *PartnerBank) GetBroker() bool {
 }
 
 func (x *PartnerBank) GetLogoUri() string {
-	if x != nil {
-		return x.LogoUri
+	if x != nil && x.LogoUri != nil {
+		return *x.LogoUri
 	}
 	return ""
 }
@@ -1263,18 +1415,18 @@ func (x *PartnerBank) GetProvider() string {
 type Consent_RedirectUris struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// After a decision. Fimento uses only this one.
-	Success string `protobuf:"bytes,1,opt,name=success,proto3" json:"success,omitempty"`
+	Success *string `protobuf:"bytes,1,opt,name=success,proto3,oneof" json:"success,omitempty"`
 	// After an error. finoOS needs it.
-	Error string `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Error *string `protobuf:"bytes,2,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	// After the customer left early. finoOS needs it.
-	Exit          string `protobuf:"bytes,3,opt,name=exit,proto3" json:"exit,omitempty"`
+	Exit          *string `protobuf:"bytes,3,opt,name=exit,proto3,oneof" json:"exit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Consent_RedirectUris) Reset() {
 	*x = Consent_RedirectUris{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[6]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1438,7 @@ func (x *Consent_RedirectUris) String() string {
 func (*Consent_RedirectUris) ProtoMessage() {}
 
 func (x *Consent_RedirectUris) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[6]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,22 +1455,22 @@ func (*Consent_RedirectUris) Descriptor() ([]byte, []int) {
 }
 
 func (x *Consent_RedirectUris) GetSuccess() string {
-	if x != nil {
-		return x.Success
+	if x != nil && x.Success != nil {
+		return *x.Success
 	}
 	return ""
 }
 
 func (x *Consent_RedirectUris) GetError() string {
-	if x != nil {
-		return x.Error
+	if x != nil && x.Error != nil {
+		return *x.Error
 	}
 	return ""
 }
 
 func (x *Consent_RedirectUris) GetExit() string {
-	if x != nil {
-		return x.Exit
+	if x != nil && x.Exit != nil {
+		return *x.Exit
 	}
 	return ""
 }
@@ -1329,16 +1481,16 @@ type Consent_BrokerBank struct {
 	// Name that the customer sees.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The broker's id for it.
-	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Id *string `protobuf:"bytes,2,opt,name=id,proto3,oneof" json:"id,omitempty"`
 	// Address of its logo. Passed on as it is.
-	LogoUri       string `protobuf:"bytes,3,opt,name=logo_uri,json=logoUri,proto3" json:"logo_uri,omitempty"`
+	LogoUri       *string `protobuf:"bytes,3,opt,name=logo_uri,json=logoUri,proto3,oneof" json:"logo_uri,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Consent_BrokerBank) Reset() {
 	*x = Consent_BrokerBank{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[7]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1502,7 @@ func (x *Consent_BrokerBank) String() string {
 func (*Consent_BrokerBank) ProtoMessage() {}
 
 func (x *Consent_BrokerBank) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[7]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,15 +1526,15 @@ func (x *Consent_BrokerBank) GetName() string {
 }
 
 func (x *Consent_BrokerBank) GetId() string {
-	if x != nil {
-		return x.Id
+	if x != nil && x.Id != nil {
+		return *x.Id
 	}
 	return ""
 }
 
 func (x *Consent_BrokerBank) GetLogoUri() string {
-	if x != nil {
-		return x.LogoUri
+	if x != nil && x.LogoUri != nil {
+		return *x.LogoUri
 	}
 	return ""
 }
@@ -1391,22 +1543,22 @@ func (x *Consent_BrokerBank) GetLogoUri() string {
 type Connection_Bank struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the bank.
-	DisplayName string `protobuf:"bytes,1,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// BIC (ISO 9362). Empty when the provider does not tell.
-	Bic string `protobuf:"bytes,2,opt,name=bic,proto3" json:"bic,omitempty"`
-	// National bank code, such as the German Bankleitzahl. Empty when there is none.
-	BankCode string `protobuf:"bytes,3,opt,name=bank_code,json=bankCode,proto3" json:"bank_code,omitempty"`
+	DisplayName *string `protobuf:"bytes,1,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
+	// BIC (ISO 9362). Absent when the provider does not tell.
+	Bic *string `protobuf:"bytes,2,opt,name=bic,proto3,oneof" json:"bic,omitempty"`
+	// National bank code, such as the German Bankleitzahl. Absent when there is none.
+	BankCode *string `protobuf:"bytes,3,opt,name=bank_code,json=bankCode,proto3,oneof" json:"bank_code,omitempty"`
 	// ISO 3166-1 alpha-2 code, or what the provider says instead.
-	CountryCode string `protobuf:"bytes,4,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
-	// Address of a logo. Empty when there is none.
-	LogoUri       string `protobuf:"bytes,5,opt,name=logo_uri,json=logoUri,proto3" json:"logo_uri,omitempty"`
+	CountryCode *string `protobuf:"bytes,4,opt,name=country_code,json=countryCode,proto3,oneof" json:"country_code,omitempty"`
+	// Address of a logo. Absent when there is none.
+	LogoUri       *string `protobuf:"bytes,5,opt,name=logo_uri,json=logoUri,proto3,oneof" json:"logo_uri,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Connection_Bank) Reset() {
 	*x = Connection_Bank{}
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[8]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1570,7 @@ func (x *Connection_Bank) String() string {
 func (*Connection_Bank) ProtoMessage() {}
 
 func (x *Connection_Bank) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_proto_msgTypes[8]
+	mi := &file_kontor_consent_v1_consent_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,40 +1583,40 @@ func (x *Connection_Bank) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection_Bank.ProtoReflect.Descriptor instead.
 func (*Connection_Bank) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{3, 0}
+	return file_kontor_consent_v1_consent_proto_rawDescGZIP(), []int{7, 0}
 }
 
 func (x *Connection_Bank) GetDisplayName() string {
-	if x != nil {
-		return x.DisplayName
+	if x != nil && x.DisplayName != nil {
+		return *x.DisplayName
 	}
 	return ""
 }
 
 func (x *Connection_Bank) GetBic() string {
-	if x != nil {
-		return x.Bic
+	if x != nil && x.Bic != nil {
+		return *x.Bic
 	}
 	return ""
 }
 
 func (x *Connection_Bank) GetBankCode() string {
-	if x != nil {
-		return x.BankCode
+	if x != nil && x.BankCode != nil {
+		return *x.BankCode
 	}
 	return ""
 }
 
 func (x *Connection_Bank) GetCountryCode() string {
-	if x != nil {
-		return x.CountryCode
+	if x != nil && x.CountryCode != nil {
+		return *x.CountryCode
 	}
 	return ""
 }
 
 func (x *Connection_Bank) GetLogoUri() string {
-	if x != nil {
-		return x.LogoUri
+	if x != nil && x.LogoUri != nil {
+		return *x.LogoUri
 	}
 	return ""
 }
@@ -1473,50 +1625,55 @@ var File_kontor_consent_v1_consent_proto protoreflect.FileDescriptor
 
 const file_kontor_consent_v1_consent_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkontor/consent/v1/consent.proto\x12\x11kontor.consent.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!kontor/customer/v1/customer.proto\x1a\x1bkontor/error/v1/error.proto\x1a\x19kontor/type/v1/link.proto\"\xc6\x13\n" +
+	"\x1fkontor/consent/v1/consent.proto\x12\x11kontor.consent.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkontor/error/v1/error.proto\x1a\x19kontor/type/v1/link.proto\"\xf8\x10\n" +
 	"\aConsent\x12\x1f\n" +
 	"\x04name\x18\x01 \x01(\tB\v\xe0A\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12X\n" +
 	"\bcustomer\x18\x02 \x01(\tB<\xe0A\x01\xe0A\x05\xfaA\x15\n" +
-	"\x13kontor.dev/Customer\xbaH\x1b\xd8\x01\x01r\x16\x18\xc8\x012\x11^customers/[^/]+$R\bcustomer\x12V\n" +
-	"\rcustomer_type\x18\x03 \x01(\x0e2!.kontor.customer.v1.Customer.TypeB\x0e\xe0A\x01\xe0A\x05\xbaH\x05\x82\x01\x02\x10\x01R\fcustomerType\x12d\n" +
-	"\bprovider\x18\x04 \x01(\tBH\xe0A\x01\xe0A\x05\xfaA\x15\n" +
+	"\x13kontor.dev/Customer\xbaH\x1b\xd8\x01\x01r\x16\x18\xc8\x012\x11^customers/[^/]+$R\bcustomer\x12d\n" +
+	"\bprovider\x18\x03 \x01(\tBH\xe0A\x01\xe0A\x05\xfaA\x15\n" +
 	"\x13kontor.dev/Provider\xbaH'\xd8\x01\x01r\"\x18d2\x1e^(providers/)?[a-z][a-z0-9-]*$R\bprovider\x122\n" +
-	"\x06market\x18\x05 \x01(\tB\x1a\xe0A\x01\xe0A\x05\xbaH\x11\xd8\x01\x01r\f2\n" +
-	"^[A-Z]{2}$R\x06market\x12I\n" +
-	"\x06access\x18\x06 \x01(\x0e2!.kontor.consent.v1.Consent.AccessB\x0e\xe0A\x01\xe0A\x05\xbaH\x05\x82\x01\x02\x10\x01R\x06access\x12b\n" +
-	"\x0fdata_collection\x18\a \x01(\x0e2).kontor.consent.v1.Consent.DataCollectionB\x0e\xe0A\x01\xe0A\x05\xbaH\x05\x82\x01\x02\x10\x01R\x0edataCollection\x12T\n" +
-	"\rredirect_uris\x18\b \x01(\v2'.kontor.consent.v1.Consent.RedirectUrisB\x06\xe0A\x01\xe0A\x05R\fredirectUris\x12s\n" +
-	"\fpartner_bank\x18\t \x01(\tBP\xe0A\x01\xe0A\x05\xfaA\x18\n" +
-	"\x16kontor.dev/PartnerBank\xbaH,\xd8\x01\x01r'\x18\xc8\x012\"^(partnerBanks/)?[A-Za-z0-9._~-]+$R\vpartnerBank\x12Y\n" +
-	"\fbroker_banks\x18\n" +
-	" \x03(\v2%.kontor.consent.v1.Consent.BrokerBankB\x0f\xe0A\x04\xe0A\x01\xbaH\x06\x92\x01\x03\x10\xc8\x01R\vbrokerBanks\x12,\n" +
-	"\treference\x18\v \x01(\tB\x0e\xe0A\x01\xe0A\x05\xbaH\x05r\x03\x18\xc8\x01R\treference\x12>\n" +
-	"\x06origin\x18\f \x01(\x0e2!.kontor.consent.v1.Consent.OriginB\x03\xe0A\x03R\x06origin\x12>\n" +
-	"\x06status\x18\r \x01(\x0e2!.kontor.consent.v1.Consent.StatusB\x03\xe0A\x03R\x06status\x12H\n" +
+	"\x06market\x18\x04 \x01(\tB\x1a\xe0A\x01\xe0A\x05\xbaH\x11\xd8\x01\x01r\f2\n" +
+	"^[A-Z]{2}$R\x06market\x12G\n" +
+	"\x06access\x18\x05 \x01(\x0e2\x1f.kontor.consent.v1.Access.ValueB\x0e\xe0A\x01\xe0A\x05\xbaH\x05\x82\x01\x02\x10\x01R\x06access\x12`\n" +
+	"\x0fdata_collection\x18\x06 \x01(\x0e2'.kontor.consent.v1.DataCollection.ValueB\x0e\xe0A\x01\xe0A\x05\xbaH\x05\x82\x01\x02\x10\x01R\x0edataCollection\x12T\n" +
+	"\rredirect_uris\x18\a \x01(\v2'.kontor.consent.v1.Consent.RedirectUrisB\x06\xe0A\x01\xe0A\x05R\fredirectUris\x12u\n" +
+	"\fpartner_bank\x18\b \x01(\tBM\xe0A\x01\xe0A\x05\xfaA\x18\n" +
+	"\x16kontor.dev/PartnerBank\xbaH)r'\x18\xc8\x012\"^(partnerBanks/)?[A-Za-z0-9._~-]+$H\x00R\vpartnerBank\x88\x01\x01\x12Y\n" +
+	"\fbroker_banks\x18\t \x03(\v2%.kontor.consent.v1.Consent.BrokerBankB\x0f\xe0A\x04\xe0A\x01\xbaH\x06\x92\x01\x03\x10\xc8\x01R\vbrokerBanks\x121\n" +
+	"\treference\x18\n" +
+	" \x01(\tB\x0e\xe0A\x01\xe0A\x05\xbaH\x05r\x03\x18\xc8\x01H\x01R\treference\x88\x01\x01\x12C\n" +
+	"\x06origin\x18\v \x01(\x0e2&.kontor.consent.v1.ConsentOrigin.ValueB\x03\xe0A\x03R\x06origin\x12>\n" +
+	"\x06status\x18\f \x01(\x0e2!.kontor.consent.v1.Consent.StatusB\x03\xe0A\x03R\x06status\x12F\n" +
 	"\n" +
-	"data_stage\x18\x0e \x01(\x0e2$.kontor.consent.v1.Consent.DataStageB\x03\xe0A\x03R\tdataStage\x12B\n" +
-	"\bdecision\x18\x0f \x01(\x0e2!.kontor.consent.v1.Decision.ValueB\x03\xe0A\x03R\bdecision\x12-\n" +
-	"\x04link\x18\x10 \x01(\v2\x14.kontor.type.v1.LinkB\x03\xe0A\x03R\x04link\x12D\n" +
-	"\vconnections\x18\x11 \x03(\v2\x1d.kontor.consent.v1.ConnectionB\x03\xe0A\x03R\vconnections\x121\n" +
-	"\x05error\x18\x12 \x01(\v2\x16.kontor.error.v1.ErrorB\x03\xe0A\x03R\x05error\x122\n" +
-	"\x12provider_reference\x18\x13 \x01(\tB\x03\xe0A\x03R\x11providerReference\x12$\n" +
-	"\vevent_count\x18\x14 \x01(\x05B\x03\xe0A\x03R\n" +
+	"data_stage\x18\r \x01(\x0e2\".kontor.consent.v1.DataStage.ValueB\x03\xe0A\x03R\tdataStage\x12B\n" +
+	"\bdecision\x18\x0e \x01(\x0e2!.kontor.consent.v1.Decision.ValueB\x03\xe0A\x03R\bdecision\x12-\n" +
+	"\x04link\x18\x0f \x01(\v2\x14.kontor.type.v1.LinkB\x03\xe0A\x03R\x04link\x12D\n" +
+	"\vconnections\x18\x10 \x03(\v2\x1d.kontor.consent.v1.ConnectionB\x03\xe0A\x03R\vconnections\x121\n" +
+	"\x05error\x18\x11 \x01(\v2\x16.kontor.error.v1.ErrorB\x03\xe0A\x03R\x05error\x127\n" +
+	"\x12provider_reference\x18\x12 \x01(\tB\x03\xe0A\x03H\x02R\x11providerReference\x88\x01\x01\x12$\n" +
+	"\vevent_count\x18\x13 \x01(\x05B\x03\xe0A\x03R\n" +
 	"eventCount\x12@\n" +
-	"\vcreate_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"\vcreate_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
-	"\vupdate_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"\vupdate_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x17\n" +
-	"\x04etag\x18\x17 \x01(\tB\x03\xe0A\x03R\x04etag\x12R\n" +
-	"\x0eidentity_match\x18\x18 \x01(\x0e2&.kontor.consent.v1.IdentityMatch.ValueB\x03\xe0A\x03R\ridentityMatch\x1a\x82\x01\n" +
-	"\fRedirectUris\x12(\n" +
-	"\asuccess\x18\x01 \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06\x18\xd0\x0f\x88\x01\x01R\asuccess\x12$\n" +
-	"\x05error\x18\x02 \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06\x18\xd0\x0f\x88\x01\x01R\x05error\x12\"\n" +
-	"\x04exit\x18\x03 \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06\x18\xd0\x0f\x88\x01\x01R\x04exit\x1ai\n" +
+	"\x04etag\x18\x16 \x01(\tB\x03\xe0A\x03R\x04etag\x12R\n" +
+	"\x0eidentity_match\x18\x17 \x01(\x0e2&.kontor.consent.v1.IdentityMatch.ValueB\x03\xe0A\x03R\ridentityMatch\x1a\xa7\x01\n" +
+	"\fRedirectUris\x12*\n" +
+	"\asuccess\x18\x01 \x01(\tB\v\xbaH\br\x06\x18\xd0\x0f\x88\x01\x01H\x00R\asuccess\x88\x01\x01\x12&\n" +
+	"\x05error\x18\x02 \x01(\tB\v\xbaH\br\x06\x18\xd0\x0f\x88\x01\x01H\x01R\x05error\x88\x01\x01\x12$\n" +
+	"\x04exit\x18\x03 \x01(\tB\v\xbaH\br\x06\x18\xd0\x0f\x88\x01\x01H\x02R\x04exit\x88\x01\x01B\n" +
+	"\n" +
+	"\b_successB\b\n" +
+	"\x06_errorB\a\n" +
+	"\x05_exit\x1a\x87\x01\n" +
 	"\n" +
 	"BrokerBank\x12\x1c\n" +
-	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12\x18\n" +
-	"\x02id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x02id\x12#\n" +
-	"\blogo_uri\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\alogoUri\"\x9e\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12\x1d\n" +
+	"\x02id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01H\x00R\x02id\x88\x01\x01\x12(\n" +
+	"\blogo_uri\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x01R\alogoUri\x88\x01\x01B\x05\n" +
+	"\x03_idB\v\n" +
+	"\t_logo_uri\"\x9e\x01\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16AWAITING_AUTHORIZATION\x10\x01\x12\x0e\n" +
@@ -1527,29 +1684,37 @@ const file_kontor_consent_v1_consent_proto_rawDesc = "" +
 	"\aREVOKED\x10\x05\x12\v\n" +
 	"\aEXPIRED\x10\x06\x12\n" +
 	"\n" +
-	"\x06FAILED\x10\a\"|\n" +
-	"\tDataStage\x12\x1a\n" +
-	"\x16DATA_STAGE_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\x06FAILED\x10\a:>\xeaA;\n" +
+	"\x12kontor.dev/Consent\x12\x12consents/{consent}*\bconsents2\aconsentB\x0f\n" +
+	"\r_partner_bankB\f\n" +
+	"\n" +
+	"_referenceB\x15\n" +
+	"\x13_provider_reference\"\x80\x01\n" +
+	"\tDataStage\"s\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vNOT_STARTED\x10\x01\x12\f\n" +
 	"\bFETCHING\x10\x02\x12\x10\n" +
 	"\fCATEGORISING\x10\x03\x12\x17\n" +
 	"\x13GENERATING_INSIGHTS\x10\x04\x12\t\n" +
-	"\x05READY\x10\x05\"<\n" +
-	"\x06Access\x12\x16\n" +
-	"\x12ACCESS_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\x05READY\x10\x05\"D\n" +
+	"\x06Access\":\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aONE_OFF\x10\x01\x12\r\n" +
-	"\tRECURRING\x10\x02\"p\n" +
-	"\x0eDataCollection\x12\x1f\n" +
-	"\x1bDATA_COLLECTION_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\tRECURRING\x10\x02\"o\n" +
+	"\x0eDataCollection\"]\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aTRANSACTION_CATEGORISATION\x10\x01\x12\x1d\n" +
-	"\x19BANK_ACCOUNT_VERIFICATION\x10\x02\"K\n" +
-	"\x06Origin\x12\x16\n" +
-	"\x12ORIGIN_UNSPECIFIED\x10\x00\x12\n" +
+	"\x19BANK_ACCOUNT_VERIFICATION\x10\x02\"Z\n" +
+	"\rConsentOrigin\"I\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06NATIVE\x10\x01\x12\x0f\n" +
 	"\vSYNTHESISED\x10\x02\x12\f\n" +
-	"\bIMPORTED\x10\x03:>\xeaA;\n" +
-	"\x12kontor.dev/Consent\x12\x12consents/{consent}*\bconsents2\aconsent\"X\n" +
+	"\bIMPORTED\x10\x03\"X\n" +
 	"\rIdentityMatch\"G\n" +
 	"\x05Value\x12\x15\n" +
 	"\x11VALUE_UNSPECIFIED\x10\x00\x12\v\n" +
@@ -1561,22 +1726,30 @@ const file_kontor_consent_v1_consent_proto_rawDesc = "" +
 	"\x11VALUE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tUNDECIDED\x10\x01\x12\f\n" +
 	"\bAPPROVED\x10\x02\x12\v\n" +
-	"\aREVOKED\x10\x03\"\xb7\x06\n" +
+	"\aREVOKED\x10\x03\"\xf4\a\n" +
 	"\n" +
 	"Connection\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12;\n" +
 	"\x04bank\x18\x02 \x01(\v2\".kontor.consent.v1.Connection.BankB\x03\xe0A\x03R\x04bank\x12A\n" +
-	"\x06status\x18\x03 \x01(\x0e2$.kontor.consent.v1.Connection.StatusB\x03\xe0A\x03R\x06status\x12(\n" +
-	"\rprovider_code\x18\x04 \x01(\tB\x03\xe0A\x03R\fproviderCode\x121\n" +
+	"\x06status\x18\x03 \x01(\x0e2$.kontor.consent.v1.Connection.StatusB\x03\xe0A\x03R\x06status\x12-\n" +
+	"\rprovider_code\x18\x04 \x01(\tB\x03\xe0A\x03H\x00R\fproviderCode\x88\x01\x01\x121\n" +
 	"\x05error\x18\x05 \x01(\v2\x16.kontor.error.v1.ErrorB\x03\xe0A\x03R\x05error\x12F\n" +
 	"\x0eauthorize_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\rauthorizeTime\x12<\n" +
-	"\tsync_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bsyncTime\x1a\xc5\x01\n" +
-	"\x04Bank\x12+\n" +
-	"\fdisplay_name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x12\x19\n" +
-	"\x03bic\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x03bic\x12$\n" +
-	"\tbank_code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18(R\bbankCode\x12*\n" +
-	"\fcountry_code\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18(R\vcountryCode\x12#\n" +
-	"\blogo_uri\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\alogoUri\"\x82\x01\n" +
+	"\tsync_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bsyncTime\x12F\n" +
+	"\n" +
+	"data_stage\x18\b \x01(\x0e2\".kontor.consent.v1.DataStage.ValueB\x03\xe0A\x03R\tdataStage\x1a\xa3\x02\n" +
+	"\x04Bank\x120\n" +
+	"\fdisplay_name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01H\x00R\vdisplayName\x88\x01\x01\x12\x1e\n" +
+	"\x03bic\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x14H\x01R\x03bic\x88\x01\x01\x12)\n" +
+	"\tbank_code\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18(H\x02R\bbankCode\x88\x01\x01\x12/\n" +
+	"\fcountry_code\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18(H\x03R\vcountryCode\x88\x01\x01\x12(\n" +
+	"\blogo_uri\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x04R\alogoUri\x88\x01\x01B\x0f\n" +
+	"\r_display_nameB\x06\n" +
+	"\x04_bicB\f\n" +
+	"\n" +
+	"_bank_codeB\x0f\n" +
+	"\r_country_codeB\v\n" +
+	"\t_logo_uri\"\x82\x01\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15PENDING_AUTHORIZATION\x10\x01\x12\n" +
@@ -1586,19 +1759,20 @@ const file_kontor_consent_v1_consent_proto_rawDesc = "" +
 	"\fDISCONNECTED\x10\x04\x12\t\n" +
 	"\x05ERROR\x10\x05:`\xeaA]\n" +
 	"\x15kontor.dev/Connection\x12+consents/{consent}/connections/{connection}*\vconnections2\n" +
-	"connection\"\x8f\a\n" +
+	"connectionB\x10\n" +
+	"\x0e_provider_code\"\xdf\a\n" +
 	"\fConsentEvent\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x128\n" +
-	"\x04type\x18\x02 \x01(\x0e2$.kontor.consent.v1.ConsentEvent.TypeR\x04type\x12\x1e\n" +
+	"\x04type\x18\x02 \x01(\x0e2$.kontor.consent.v1.ConsentEvent.TypeR\x04type\x12#\n" +
 	"\n" +
-	"connection\x18\x03 \x01(\tR\n" +
-	"connection\x12#\n" +
-	"\rprovider_code\x18\x04 \x01(\tR\fproviderCode\x12 \n" +
-	"\vdescription\x18\x05 \x01(\tR\vdescription\x129\n" +
+	"connection\x18\x03 \x01(\tH\x00R\n" +
+	"connection\x88\x01\x01\x12(\n" +
+	"\rprovider_code\x18\x04 \x01(\tH\x01R\fproviderCode\x88\x01\x01\x12%\n" +
+	"\vdescription\x18\x05 \x01(\tH\x02R\vdescription\x88\x01\x01\x129\n" +
 	"\n" +
 	"event_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12=\n" +
 	"\freceive_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\x12,\n" +
-	"\x05error\x18\b \x01(\v2\x16.kontor.error.v1.ErrorR\x05error\"\xbe\x03\n" +
+	"\x05error\x18\b \x01(\v2\x16.kontor.error.v1.ErrorR\x05error\"\xce\x03\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCREATED\x10\x01\x12\x0f\n" +
@@ -1622,16 +1796,23 @@ const file_kontor_consent_v1_consent_proto_rawDesc = "" +
 	"\x0eSYNC_COMPLETED\x10\x12\x12\x16\n" +
 	"\x12CONNECTION_REMOVED\x10\x13\x12\v\n" +
 	"\aDELETED\x10\x14\x12\x13\n" +
-	"\x0fPROVIDER_STATUS\x10\x15:\\\xeaAY\n" +
-	"\x17kontor.dev/ConsentEvent\x12!consents/{consent}/events/{event}*\rconsentEvents2\fconsentEvent\"\xde\x02\n" +
+	"\x0fPROVIDER_STATUS\x10\x15\x12\x0e\n" +
+	"\n" +
+	"SUPERSEDED\x10\x16:\\\xeaAY\n" +
+	"\x17kontor.dev/ConsentEvent\x12!consents/{consent}/events/{event}*\rconsentEvents2\fconsentEventB\r\n" +
+	"\v_connectionB\x10\n" +
+	"\x0e_provider_codeB\x0e\n" +
+	"\f_description\"\xf0\x02\n" +
 	"\vPartnerBank\x12\x1f\n" +
 	"\x04name\x18\x01 \x01(\tB\v\xe0A\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12.\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x12\x1b\n" +
-	"\x06broker\x18\x03 \x01(\bB\x03\xe0A\x01R\x06broker\x12&\n" +
-	"\blogo_uri\x18\x04 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xd0\x0fR\alogoUri\x12d\n" +
+	"\x06broker\x18\x03 \x01(\bB\x03\xe0A\x01R\x06broker\x12+\n" +
+	"\blogo_uri\x18\x04 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xd0\x0fH\x00R\alogoUri\x88\x01\x01\x12d\n" +
 	"\bprovider\x18\x05 \x01(\tBH\xe0A\x01\xe0A\x05\xfaA\x15\n" +
 	"\x13kontor.dev/Provider\xbaH'\xd8\x01\x01r\"\x18d2\x1e^(providers/)?[a-z][a-z0-9-]*$R\bprovider:S\xeaAP\n" +
-	"\x16kontor.dev/PartnerBank\x12\x1bpartnerBanks/{partner_bank}*\fpartnerBanks2\vpartnerBankB6Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1b\x06proto3"
+	"\x16kontor.dev/PartnerBank\x12\x1bpartnerBanks/{partner_bank}*\fpartnerBanks2\vpartnerBankB\v\n" +
+	"\t_logo_uriBO\n" +
+	"\x15dev.kontor.consent.v1P\x01Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1b\x06proto3"
 
 var (
 	file_kontor_consent_v1_consent_proto_rawDescOnce sync.Once
@@ -1646,56 +1827,59 @@ func file_kontor_consent_v1_consent_proto_rawDescGZIP() []byte {
 }
 
 var file_kontor_consent_v1_consent_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_kontor_consent_v1_consent_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_kontor_consent_v1_consent_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_kontor_consent_v1_consent_proto_goTypes = []any{
 	(Consent_Status)(0),           // 0: kontor.consent.v1.Consent.Status
-	(Consent_DataStage)(0),        // 1: kontor.consent.v1.Consent.DataStage
-	(Consent_Access)(0),           // 2: kontor.consent.v1.Consent.Access
-	(Consent_DataCollection)(0),   // 3: kontor.consent.v1.Consent.DataCollection
-	(Consent_Origin)(0),           // 4: kontor.consent.v1.Consent.Origin
+	(DataStage_Value)(0),          // 1: kontor.consent.v1.DataStage.Value
+	(Access_Value)(0),             // 2: kontor.consent.v1.Access.Value
+	(DataCollection_Value)(0),     // 3: kontor.consent.v1.DataCollection.Value
+	(ConsentOrigin_Value)(0),      // 4: kontor.consent.v1.ConsentOrigin.Value
 	(IdentityMatch_Value)(0),      // 5: kontor.consent.v1.IdentityMatch.Value
 	(Decision_Value)(0),           // 6: kontor.consent.v1.Decision.Value
 	(Connection_Status)(0),        // 7: kontor.consent.v1.Connection.Status
 	(ConsentEvent_Type)(0),        // 8: kontor.consent.v1.ConsentEvent.Type
 	(*Consent)(nil),               // 9: kontor.consent.v1.Consent
-	(*IdentityMatch)(nil),         // 10: kontor.consent.v1.IdentityMatch
-	(*Decision)(nil),              // 11: kontor.consent.v1.Decision
-	(*Connection)(nil),            // 12: kontor.consent.v1.Connection
-	(*ConsentEvent)(nil),          // 13: kontor.consent.v1.ConsentEvent
-	(*PartnerBank)(nil),           // 14: kontor.consent.v1.PartnerBank
-	(*Consent_RedirectUris)(nil),  // 15: kontor.consent.v1.Consent.RedirectUris
-	(*Consent_BrokerBank)(nil),    // 16: kontor.consent.v1.Consent.BrokerBank
-	(*Connection_Bank)(nil),       // 17: kontor.consent.v1.Connection.Bank
-	(v1.Customer_Type)(0),         // 18: kontor.customer.v1.Customer.Type
-	(*v11.Link)(nil),              // 19: kontor.type.v1.Link
-	(*v12.Error)(nil),             // 20: kontor.error.v1.Error
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*DataStage)(nil),             // 10: kontor.consent.v1.DataStage
+	(*Access)(nil),                // 11: kontor.consent.v1.Access
+	(*DataCollection)(nil),        // 12: kontor.consent.v1.DataCollection
+	(*ConsentOrigin)(nil),         // 13: kontor.consent.v1.ConsentOrigin
+	(*IdentityMatch)(nil),         // 14: kontor.consent.v1.IdentityMatch
+	(*Decision)(nil),              // 15: kontor.consent.v1.Decision
+	(*Connection)(nil),            // 16: kontor.consent.v1.Connection
+	(*ConsentEvent)(nil),          // 17: kontor.consent.v1.ConsentEvent
+	(*PartnerBank)(nil),           // 18: kontor.consent.v1.PartnerBank
+	(*Consent_RedirectUris)(nil),  // 19: kontor.consent.v1.Consent.RedirectUris
+	(*Consent_BrokerBank)(nil),    // 20: kontor.consent.v1.Consent.BrokerBank
+	(*Connection_Bank)(nil),       // 21: kontor.consent.v1.Connection.Bank
+	(*v1.Link)(nil),               // 22: kontor.type.v1.Link
+	(*v11.Error)(nil),             // 23: kontor.error.v1.Error
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
 }
 var file_kontor_consent_v1_consent_proto_depIdxs = []int32{
-	18, // 0: kontor.consent.v1.Consent.customer_type:type_name -> kontor.customer.v1.Customer.Type
-	2,  // 1: kontor.consent.v1.Consent.access:type_name -> kontor.consent.v1.Consent.Access
-	3,  // 2: kontor.consent.v1.Consent.data_collection:type_name -> kontor.consent.v1.Consent.DataCollection
-	15, // 3: kontor.consent.v1.Consent.redirect_uris:type_name -> kontor.consent.v1.Consent.RedirectUris
-	16, // 4: kontor.consent.v1.Consent.broker_banks:type_name -> kontor.consent.v1.Consent.BrokerBank
-	4,  // 5: kontor.consent.v1.Consent.origin:type_name -> kontor.consent.v1.Consent.Origin
-	0,  // 6: kontor.consent.v1.Consent.status:type_name -> kontor.consent.v1.Consent.Status
-	1,  // 7: kontor.consent.v1.Consent.data_stage:type_name -> kontor.consent.v1.Consent.DataStage
-	6,  // 8: kontor.consent.v1.Consent.decision:type_name -> kontor.consent.v1.Decision.Value
-	19, // 9: kontor.consent.v1.Consent.link:type_name -> kontor.type.v1.Link
-	12, // 10: kontor.consent.v1.Consent.connections:type_name -> kontor.consent.v1.Connection
-	20, // 11: kontor.consent.v1.Consent.error:type_name -> kontor.error.v1.Error
-	21, // 12: kontor.consent.v1.Consent.create_time:type_name -> google.protobuf.Timestamp
-	21, // 13: kontor.consent.v1.Consent.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 14: kontor.consent.v1.Consent.identity_match:type_name -> kontor.consent.v1.IdentityMatch.Value
-	17, // 15: kontor.consent.v1.Connection.bank:type_name -> kontor.consent.v1.Connection.Bank
-	7,  // 16: kontor.consent.v1.Connection.status:type_name -> kontor.consent.v1.Connection.Status
-	20, // 17: kontor.consent.v1.Connection.error:type_name -> kontor.error.v1.Error
-	21, // 18: kontor.consent.v1.Connection.authorize_time:type_name -> google.protobuf.Timestamp
-	21, // 19: kontor.consent.v1.Connection.sync_time:type_name -> google.protobuf.Timestamp
+	2,  // 0: kontor.consent.v1.Consent.access:type_name -> kontor.consent.v1.Access.Value
+	3,  // 1: kontor.consent.v1.Consent.data_collection:type_name -> kontor.consent.v1.DataCollection.Value
+	19, // 2: kontor.consent.v1.Consent.redirect_uris:type_name -> kontor.consent.v1.Consent.RedirectUris
+	20, // 3: kontor.consent.v1.Consent.broker_banks:type_name -> kontor.consent.v1.Consent.BrokerBank
+	4,  // 4: kontor.consent.v1.Consent.origin:type_name -> kontor.consent.v1.ConsentOrigin.Value
+	0,  // 5: kontor.consent.v1.Consent.status:type_name -> kontor.consent.v1.Consent.Status
+	1,  // 6: kontor.consent.v1.Consent.data_stage:type_name -> kontor.consent.v1.DataStage.Value
+	6,  // 7: kontor.consent.v1.Consent.decision:type_name -> kontor.consent.v1.Decision.Value
+	22, // 8: kontor.consent.v1.Consent.link:type_name -> kontor.type.v1.Link
+	16, // 9: kontor.consent.v1.Consent.connections:type_name -> kontor.consent.v1.Connection
+	23, // 10: kontor.consent.v1.Consent.error:type_name -> kontor.error.v1.Error
+	24, // 11: kontor.consent.v1.Consent.create_time:type_name -> google.protobuf.Timestamp
+	24, // 12: kontor.consent.v1.Consent.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 13: kontor.consent.v1.Consent.identity_match:type_name -> kontor.consent.v1.IdentityMatch.Value
+	21, // 14: kontor.consent.v1.Connection.bank:type_name -> kontor.consent.v1.Connection.Bank
+	7,  // 15: kontor.consent.v1.Connection.status:type_name -> kontor.consent.v1.Connection.Status
+	23, // 16: kontor.consent.v1.Connection.error:type_name -> kontor.error.v1.Error
+	24, // 17: kontor.consent.v1.Connection.authorize_time:type_name -> google.protobuf.Timestamp
+	24, // 18: kontor.consent.v1.Connection.sync_time:type_name -> google.protobuf.Timestamp
+	1,  // 19: kontor.consent.v1.Connection.data_stage:type_name -> kontor.consent.v1.DataStage.Value
 	8,  // 20: kontor.consent.v1.ConsentEvent.type:type_name -> kontor.consent.v1.ConsentEvent.Type
-	21, // 21: kontor.consent.v1.ConsentEvent.event_time:type_name -> google.protobuf.Timestamp
-	21, // 22: kontor.consent.v1.ConsentEvent.receive_time:type_name -> google.protobuf.Timestamp
-	20, // 23: kontor.consent.v1.ConsentEvent.error:type_name -> kontor.error.v1.Error
+	24, // 21: kontor.consent.v1.ConsentEvent.event_time:type_name -> google.protobuf.Timestamp
+	24, // 22: kontor.consent.v1.ConsentEvent.receive_time:type_name -> google.protobuf.Timestamp
+	23, // 23: kontor.consent.v1.ConsentEvent.error:type_name -> kontor.error.v1.Error
 	24, // [24:24] is the sub-list for method output_type
 	24, // [24:24] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
@@ -1708,13 +1892,20 @@ func file_kontor_consent_v1_consent_proto_init() {
 	if File_kontor_consent_v1_consent_proto != nil {
 		return
 	}
+	file_kontor_consent_v1_consent_proto_msgTypes[0].OneofWrappers = []any{}
+	file_kontor_consent_v1_consent_proto_msgTypes[7].OneofWrappers = []any{}
+	file_kontor_consent_v1_consent_proto_msgTypes[8].OneofWrappers = []any{}
+	file_kontor_consent_v1_consent_proto_msgTypes[9].OneofWrappers = []any{}
+	file_kontor_consent_v1_consent_proto_msgTypes[10].OneofWrappers = []any{}
+	file_kontor_consent_v1_consent_proto_msgTypes[11].OneofWrappers = []any{}
+	file_kontor_consent_v1_consent_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_consent_v1_consent_proto_rawDesc), len(file_kontor_consent_v1_consent_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -39,6 +39,8 @@ const (
 	WatchConsentsResponse_EVENT WatchConsentsResponse_Kind = 2
 	// Nothing happened; the stream lives.
 	WatchConsentsResponse_HEARTBEAT WatchConsentsResponse_Kind = 3
+	// The last message: the ticket's time is over, or the consent is deleted. There is nothing to resume.
+	WatchConsentsResponse_END WatchConsentsResponse_Kind = 4
 )
 
 // Enum value maps for WatchConsentsResponse_Kind.
@@ -48,12 +50,14 @@ var (
 		1: "STATE",
 		2: "EVENT",
 		3: "HEARTBEAT",
+		4: "END",
 	}
 	WatchConsentsResponse_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
 		"STATE":            1,
 		"EVENT":            2,
 		"HEARTBEAT":        3,
+		"END":              4,
 	}
 )
 
@@ -175,7 +179,7 @@ type CreateConsentRequest struct {
 	Psu *Psu `protobuf:"bytes,2,opt,name=psu,proto3" json:"psu,omitempty"`
 	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Type of the customer to make when `consent.customer` is left out; the same as `consent.customer_type`.
+	// Type of the customer to make when `consent.customer` is left out; PERSON when not set.
 	CustomerType  v1.Customer_Type `protobuf:"varint,4,opt,name=customer_type,json=customerType,proto3,enum=kontor.customer.v1.Customer_Type" json:"customer_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -381,8 +385,8 @@ type ListConsentsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The consents.
 	Consents []*Consent `protobuf:"bytes,1,rep,name=consents,proto3" json:"consents,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -425,8 +429,8 @@ func (x *ListConsentsResponse) GetConsents() []*Consent {
 }
 
 func (x *ListConsentsResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
 }
@@ -500,8 +504,8 @@ type ListConsentEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The events in order.
 	Events []*ConsentEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -544,8 +548,8 @@ func (x *ListConsentEventsResponse) GetEvents() []*ConsentEvent {
 }
 
 func (x *ListConsentEventsResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
 }
@@ -557,7 +561,10 @@ type WatchConsentsRequest struct {
 	Consent string `protobuf:"bytes,1,opt,name=consent,proto3" json:"consent,omitempty"`
 	// The `resume_token` of the last message that was dealt with: the stream goes on behind it, without the present state. The consent must be
 	// the same.
-	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	ResumeToken string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// A ticket from CreateWatchTicket in place of a key, for a browser. The stream then shows the consent's name, status and data stage, its
+	// connections' statuses, and the types of events.
+	Ticket        string `protobuf:"bytes,3,opt,name=ticket,proto3" json:"ticket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -606,6 +613,13 @@ func (x *WatchConsentsRequest) GetResumeToken() string {
 	return ""
 }
 
+func (x *WatchConsentsRequest) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
 // One message of a watch.
 type WatchConsentsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -615,8 +629,8 @@ type WatchConsentsResponse struct {
 	Consent *Consent `protobuf:"bytes,2,opt,name=consent,proto3" json:"consent,omitempty"`
 	// The event, for EVENT.
 	Event *ConsentEvent `protobuf:"bytes,3,opt,name=event,proto3" json:"event,omitempty"`
-	// Resumes the stream behind this message. Empty while the present state is still being sent.
-	ResumeToken string `protobuf:"bytes,4,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// Resumes the stream behind this message. Absent while the present state is still being sent.
+	ResumeToken *string `protobuf:"bytes,4,opt,name=resume_token,json=resumeToken,proto3,oneof" json:"resume_token,omitempty"`
 	// When it was sent.
 	SendTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=send_time,json=sendTime,proto3" json:"send_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -675,8 +689,8 @@ func (x *WatchConsentsResponse) GetEvent() *ConsentEvent {
 }
 
 func (x *WatchConsentsResponse) GetResumeToken() string {
-	if x != nil {
-		return x.ResumeToken
+	if x != nil && x.ResumeToken != nil {
+		return *x.ResumeToken
 	}
 	return ""
 }
@@ -688,8 +702,8 @@ func (x *WatchConsentsResponse) GetSendTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Asks for a new link.
-type RenewConsentLinkRequest struct {
+// Asks for a ticket.
+type CreateWatchTicketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}`.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -697,9 +711,112 @@ type RenewConsentLinkRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
+func (x *CreateWatchTicketRequest) Reset() {
+	*x = CreateWatchTicketRequest{}
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateWatchTicketRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateWatchTicketRequest) ProtoMessage() {}
+
+func (x *CreateWatchTicketRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateWatchTicketRequest.ProtoReflect.Descriptor instead.
+func (*CreateWatchTicketRequest) Descriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CreateWatchTicketRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Lets a browser follow one consent. Who holds it sees how the consent stands, and nothing else.
+type WatchTicket struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ticket, for the query parameter `ticket`.
+	Ticket string `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// When it stops working.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchTicket) Reset() {
+	*x = WatchTicket{}
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchTicket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchTicket) ProtoMessage() {}
+
+func (x *WatchTicket) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchTicket.ProtoReflect.Descriptor instead.
+func (*WatchTicket) Descriptor() ([]byte, []int) {
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WatchTicket) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+func (x *WatchTicket) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// Asks for a new link.
+type RenewConsentLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `consents/{consent}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
 func (x *RenewConsentLinkRequest) Reset() {
 	*x = RenewConsentLinkRequest{}
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[9]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +828,7 @@ func (x *RenewConsentLinkRequest) String() string {
 func (*RenewConsentLinkRequest) ProtoMessage() {}
 
 func (x *RenewConsentLinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[9]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,12 +841,19 @@ func (x *RenewConsentLinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewConsentLinkRequest.ProtoReflect.Descriptor instead.
 func (*RenewConsentLinkRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{9}
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RenewConsentLinkRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *RenewConsentLinkRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -747,7 +871,7 @@ type AddBankRequest struct {
 
 func (x *AddBankRequest) Reset() {
 	*x = AddBankRequest{}
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[10]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +883,7 @@ func (x *AddBankRequest) String() string {
 func (*AddBankRequest) ProtoMessage() {}
 
 func (x *AddBankRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[10]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +896,7 @@ func (x *AddBankRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddBankRequest.ProtoReflect.Descriptor instead.
 func (*AddBankRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{10}
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AddBankRequest) GetName() string {
@@ -793,14 +917,18 @@ func (x *AddBankRequest) GetRequestId() string {
 type RevokeConsentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}`.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The `etag` of the consent that was read. When it has changed since, nothing happens: ETAG_MISMATCH. Over REST the header If-Match does the same.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RevokeConsentRequest) Reset() {
 	*x = RevokeConsentRequest{}
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[11]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +940,7 @@ func (x *RevokeConsentRequest) String() string {
 func (*RevokeConsentRequest) ProtoMessage() {}
 
 func (x *RevokeConsentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[11]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +953,7 @@ func (x *RevokeConsentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeConsentRequest.ProtoReflect.Descriptor instead.
 func (*RevokeConsentRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{11}
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RevokeConsentRequest) GetName() string {
@@ -835,18 +963,36 @@ func (x *RevokeConsentRequest) GetName() string {
 	return ""
 }
 
+func (x *RevokeConsentRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RevokeConsentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Asks to end and remove a consent.
 type DeleteConsentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}`.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The `etag` of the consent that was read. When it has changed since, nothing happens: ETAG_MISMATCH. Over REST the header If-Match does the same.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteConsentRequest) Reset() {
 	*x = DeleteConsentRequest{}
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[12]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +1004,7 @@ func (x *DeleteConsentRequest) String() string {
 func (*DeleteConsentRequest) ProtoMessage() {}
 
 func (x *DeleteConsentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[12]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,12 +1017,26 @@ func (x *DeleteConsentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConsentRequest.ProtoReflect.Descriptor instead.
 func (*DeleteConsentRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{12}
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteConsentRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *DeleteConsentRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteConsentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -887,14 +1047,16 @@ type SimulateDecisionRequest struct {
 	// `consents/{consent}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The decision: APPROVED or REVOKED.
-	Decision      Decision_Value `protobuf:"varint,2,opt,name=decision,proto3,enum=kontor.consent.v1.Decision_Value" json:"decision,omitempty"`
+	Decision Decision_Value `protobuf:"varint,2,opt,name=decision,proto3,enum=kontor.consent.v1.Decision_Value" json:"decision,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SimulateDecisionRequest) Reset() {
 	*x = SimulateDecisionRequest{}
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[13]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +1068,7 @@ func (x *SimulateDecisionRequest) String() string {
 func (*SimulateDecisionRequest) ProtoMessage() {}
 
 func (x *SimulateDecisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[13]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1081,7 @@ func (x *SimulateDecisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateDecisionRequest.ProtoReflect.Descriptor instead.
 func (*SimulateDecisionRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{13}
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SimulateDecisionRequest) GetName() string {
@@ -936,6 +1098,13 @@ func (x *SimulateDecisionRequest) GetDecision() Decision_Value {
 	return Decision_VALUE_UNSPECIFIED
 }
 
+func (x *SimulateDecisionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Asks for a new partner bank.
 type CreatePartnerBankRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -949,7 +1118,7 @@ type CreatePartnerBankRequest struct {
 
 func (x *CreatePartnerBankRequest) Reset() {
 	*x = CreatePartnerBankRequest{}
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[14]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +1130,7 @@ func (x *CreatePartnerBankRequest) String() string {
 func (*CreatePartnerBankRequest) ProtoMessage() {}
 
 func (x *CreatePartnerBankRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[14]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +1143,7 @@ func (x *CreatePartnerBankRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePartnerBankRequest.ProtoReflect.Descriptor instead.
 func (*CreatePartnerBankRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{14}
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreatePartnerBankRequest) GetPartnerBank() *PartnerBank {
@@ -995,14 +1164,16 @@ func (x *CreatePartnerBankRequest) GetRequestId() string {
 type GetPartnerBankRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `partnerBanks/{partner_bank}`.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The provider, `providers/{provider}` or the bare id. It must be given when several providers of the tenant could serve the request.
+	Provider      string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetPartnerBankRequest) Reset() {
 	*x = GetPartnerBankRequest{}
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[15]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1014,7 +1185,7 @@ func (x *GetPartnerBankRequest) String() string {
 func (*GetPartnerBankRequest) ProtoMessage() {}
 
 func (x *GetPartnerBankRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[15]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1027,12 +1198,19 @@ func (x *GetPartnerBankRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPartnerBankRequest.ProtoReflect.Descriptor instead.
 func (*GetPartnerBankRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{15}
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetPartnerBankRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *GetPartnerBankRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
 	}
 	return ""
 }
@@ -1043,14 +1221,16 @@ type ListPartnerBanksRequest struct {
 	// How many to return: 100 when 0, at most 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The `next_page_token` of the page before; the rest of the request must be the same.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The provider, `providers/{provider}` or the bare id. It must be given when several providers of the tenant could serve the request.
+	Provider      string `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListPartnerBanksRequest) Reset() {
 	*x = ListPartnerBanksRequest{}
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[16]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1242,7 @@ func (x *ListPartnerBanksRequest) String() string {
 func (*ListPartnerBanksRequest) ProtoMessage() {}
 
 func (x *ListPartnerBanksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[16]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1255,7 @@ func (x *ListPartnerBanksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPartnerBanksRequest.ProtoReflect.Descriptor instead.
 func (*ListPartnerBanksRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{16}
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListPartnerBanksRequest) GetPageSize() int32 {
@@ -1092,20 +1272,27 @@ func (x *ListPartnerBanksRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListPartnerBanksRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
 // A page of partner banks.
 type ListPartnerBanksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The partner banks.
 	PartnerBanks []*PartnerBank `protobuf:"bytes,1,rep,name=partner_banks,json=partnerBanks,proto3" json:"partner_banks,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListPartnerBanksResponse) Reset() {
 	*x = ListPartnerBanksResponse{}
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[17]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1304,7 @@ func (x *ListPartnerBanksResponse) String() string {
 func (*ListPartnerBanksResponse) ProtoMessage() {}
 
 func (x *ListPartnerBanksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[17]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1317,7 @@ func (x *ListPartnerBanksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPartnerBanksResponse.ProtoReflect.Descriptor instead.
 func (*ListPartnerBanksResponse) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{17}
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListPartnerBanksResponse) GetPartnerBanks() []*PartnerBank {
@@ -1141,8 +1328,8 @@ func (x *ListPartnerBanksResponse) GetPartnerBanks() []*PartnerBank {
 }
 
 func (x *ListPartnerBanksResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
 }
@@ -1153,14 +1340,16 @@ type UpdatePartnerBankRequest struct {
 	// The partner bank with its new values.
 	PartnerBank *PartnerBank `protobuf:"bytes,1,opt,name=partner_bank,json=partnerBank,proto3" json:"partner_bank,omitempty"`
 	// The fields to change, of `display_name`, `broker` and `logo_uri`. Over REST it follows from the fields that the body has.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdatePartnerBankRequest) Reset() {
 	*x = UpdatePartnerBankRequest{}
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[18]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1172,7 +1361,7 @@ func (x *UpdatePartnerBankRequest) String() string {
 func (*UpdatePartnerBankRequest) ProtoMessage() {}
 
 func (x *UpdatePartnerBankRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[18]
+	mi := &file_kontor_consent_v1_consent_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1185,7 +1374,7 @@ func (x *UpdatePartnerBankRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePartnerBankRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePartnerBankRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{18}
+	return file_kontor_consent_v1_consent_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *UpdatePartnerBankRequest) GetPartnerBank() *PartnerBank {
@@ -1200,6 +1389,13 @@ func (x *UpdatePartnerBankRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdatePartnerBankRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 var File_kontor_consent_v1_consent_service_proto protoreflect.FileDescriptor
@@ -1235,77 +1431,107 @@ const file_kontor_consent_v1_consent_service_proto_rawDesc = "" +
 	"\bcustomer\x18\x03 \x01(\tB6\xfaA\x15\n" +
 	"\x13kontor.dev/Customer\xbaH\x1b\xd8\x01\x01r\x16\x18\xc8\x012\x11^customers/[^/]+$R\bcustomer\x12N\n" +
 	"\bstatuses\x18\x04 \x03(\x0e2!.kontor.consent.v1.Consent.StatusB\x0f\xbaH\f\x92\x01\t\x10\x10\"\x05\x82\x01\x02\x10\x01R\bstatuses\x12&\n" +
-	"\treference\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\treference\"v\n" +
+	"\treference\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\treference\"\x8f\x01\n" +
 	"\x14ListConsentsResponse\x126\n" +
-	"\bconsents\x18\x01 \x03(\v2\x1a.kontor.consent.v1.ConsentR\bconsents\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb7\x01\n" +
+	"\bconsents\x18\x01 \x03(\v2\x1a.kontor.consent.v1.ConsentR\bconsents\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01B\x12\n" +
+	"\x10_next_page_token\"\xb7\x01\n" +
 	"\x18ListConsentEventsRequest\x12L\n" +
 	"\x06parent\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
 	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"|\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\x95\x01\n" +
 	"\x19ListConsentEventsResponse\x127\n" +
-	"\x06events\x18\x01 \x03(\v2\x1f.kontor.consent.v1.ConsentEventR\x06events\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x93\x01\n" +
+	"\x06events\x18\x01 \x03(\v2\x1f.kontor.consent.v1.ConsentEventR\x06events\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01B\x12\n" +
+	"\x10_next_page_token\"\xb8\x01\n" +
 	"\x14WatchConsentsRequest\x12N\n" +
 	"\aconsent\x18\x01 \x01(\tB4\xfaA\x14\n" +
 	"\x12kontor.dev/Consent\xbaH\x1a\xd8\x01\x01r\x15\x18\xc8\x012\x10^consents/[^/]+$R\aconsent\x12+\n" +
-	"\fresume_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vresumeToken\"\xe6\x02\n" +
+	"\fresume_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vresumeToken\x12#\n" +
+	"\x06ticket\x18\x03 \x01(\tB\v\xbaH\x05r\x03\x18\xd0\x0f\x80\x01\x01R\x06ticket\"\x85\x03\n" +
 	"\x15WatchConsentsResponse\x12A\n" +
 	"\x04kind\x18\x01 \x01(\x0e2-.kontor.consent.v1.WatchConsentsResponse.KindR\x04kind\x124\n" +
 	"\aconsent\x18\x02 \x01(\v2\x1a.kontor.consent.v1.ConsentR\aconsent\x125\n" +
-	"\x05event\x18\x03 \x01(\v2\x1f.kontor.consent.v1.ConsentEventR\x05event\x12!\n" +
-	"\fresume_token\x18\x04 \x01(\tR\vresumeToken\x127\n" +
-	"\tsend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bsendTime\"A\n" +
+	"\x05event\x18\x03 \x01(\v2\x1f.kontor.consent.v1.ConsentEventR\x05event\x12&\n" +
+	"\fresume_token\x18\x04 \x01(\tH\x00R\vresumeToken\x88\x01\x01\x127\n" +
+	"\tsend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bsendTime\"J\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05STATE\x10\x01\x12\t\n" +
 	"\x05EVENT\x10\x02\x12\r\n" +
-	"\tHEARTBEAT\x10\x03\"c\n" +
+	"\tHEARTBEAT\x10\x03\x12\a\n" +
+	"\x03END\x10\x04B\x0f\n" +
+	"\r_resume_token\"d\n" +
+	"\x18CreateWatchTicketRequest\x12H\n" +
+	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
+	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\"g\n" +
+	"\vWatchTicket\x12\x1b\n" +
+	"\x06ticket\x18\x01 \x01(\tB\x03\x80\x01\x01R\x06ticket\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\x99\x01\n" +
 	"\x17RenewConsentLinkRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
-	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\"\x90\x01\n" +
+	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\x124\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"\x90\x01\n" +
 	"\x0eAddBankRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
 	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\x124\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"`\n" +
+	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"\xb4\x01\n" +
 	"\x14RevokeConsentRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
-	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\"`\n" +
+	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\x12\x1c\n" +
+	"\x04etag\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04etag\x124\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"\xb4\x01\n" +
 	"\x14DeleteConsentRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
-	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\"\xb1\x01\n" +
+	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\x12\x1c\n" +
+	"\x04etag\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04etag\x124\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"\xe7\x01\n" +
 	"\x17SimulateDecisionRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
 	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\x12L\n" +
-	"\bdecision\x18\x02 \x01(\x0e2!.kontor.consent.v1.Decision.ValueB\r\xe0A\x02\xbaH\a\x82\x01\x04\x18\x02\x18\x03R\bdecision\"\x9e\x01\n" +
+	"\bdecision\x18\x02 \x01(\x0e2!.kontor.consent.v1.Decision.ValueB\r\xe0A\x02\xbaH\a\x82\x01\x04\x18\x02\x18\x03R\bdecision\x124\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"\x9e\x01\n" +
 	"\x18CreatePartnerBankRequest\x12L\n" +
 	"\fpartner_bank\x18\x01 \x01(\v2\x1e.kontor.consent.v1.PartnerBankB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vpartnerBank\x124\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"i\n" +
+	"request_id\x18\x02 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"\xc9\x01\n" +
 	"\x15GetPartnerBankRequest\x12P\n" +
 	"\x04name\x18\x01 \x01(\tB<\xe0A\x02\xfaA\x18\n" +
-	"\x16kontor.dev/PartnerBank\xbaH\x1br\x19\x18\xac\x022\x14^partnerBanks/[^/]+$R\x04name\"h\n" +
+	"\x16kontor.dev/PartnerBank\xbaH\x1br\x19\x18\xac\x022\x14^partnerBanks/[^/]+$R\x04name\x12^\n" +
+	"\bprovider\x18\x02 \x01(\tBB\xfaA\x15\n" +
+	"\x13kontor.dev/Provider\xbaH'\xd8\x01\x01r\"\x18d2\x1e^(providers/)?[a-z][a-z0-9-]*$R\bprovider\"\xc8\x01\n" +
 	"\x17ListPartnerBanksRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\x87\x01\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\x12^\n" +
+	"\bprovider\x18\x03 \x01(\tBB\xfaA\x15\n" +
+	"\x13kontor.dev/Provider\xbaH'\xd8\x01\x01r\"\x18d2\x1e^(providers/)?[a-z][a-z0-9-]*$R\bprovider\"\xa0\x01\n" +
 	"\x18ListPartnerBanksResponse\x12C\n" +
-	"\rpartner_banks\x18\x01 \x03(\v2\x1e.kontor.consent.v1.PartnerBankR\fpartnerBanks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa5\x01\n" +
+	"\rpartner_banks\x18\x01 \x03(\v2\x1e.kontor.consent.v1.PartnerBankR\fpartnerBanks\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01B\x12\n" +
+	"\x10_next_page_token\"\xdb\x01\n" +
 	"\x18UpdatePartnerBankRequest\x12L\n" +
 	"\fpartner_bank\x18\x01 \x01(\v2\x1e.kontor.consent.v1.PartnerBankB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vpartnerBank\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask2\xc7\x0e\n" +
+	"updateMask\x124\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId2\xde\x0f\n" +
 	"\x0eConsentService\x12m\n" +
 	"\rCreateConsent\x12'.kontor.consent.v1.CreateConsentRequest\x1a\x1a.kontor.consent.v1.Consent\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/consents\x12m\n" +
 	"\n" +
 	"GetConsent\x12$.kontor.consent.v1.GetConsentRequest\x1a\x1a.kontor.consent.v1.Consent\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=consents/*}\x12u\n" +
 	"\fListConsents\x12&.kontor.consent.v1.ListConsentsRequest\x1a'.kontor.consent.v1.ListConsentsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/consents\x12\x96\x01\n" +
 	"\x11ListConsentEvents\x12+.kontor.consent.v1.ListConsentEventsRequest\x1a,.kontor.consent.v1.ListConsentEventsResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=consents/*}/events\x12\xa2\x01\n" +
-	"\rWatchConsents\x12'.kontor.consent.v1.WatchConsentsRequest\x1a(.kontor.consent.v1.WatchConsentsResponse\"<\x82\xd3\xe4\x93\x026Z \x12\x1e/v1/{consent=consents/*}:watch\x12\x12/v1/consents:watch0\x01\x12\x86\x01\n" +
+	"\rWatchConsents\x12'.kontor.consent.v1.WatchConsentsRequest\x1a(.kontor.consent.v1.WatchConsentsResponse\"<\x82\xd3\xe4\x93\x026Z \x12\x1e/v1/{consent=consents/*}:watch\x12\x12/v1/consents:watch0\x01\x12\x94\x01\n" +
+	"\x11CreateWatchTicket\x12+.kontor.consent.v1.CreateWatchTicketRequest\x1a\x1e.kontor.consent.v1.WatchTicket\"2\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/{name=consents/*}:createWatchTicket\x12\x86\x01\n" +
 	"\x10RenewConsentLink\x12*.kontor.consent.v1.RenewConsentLinkRequest\x1a\x1a.kontor.consent.v1.Consent\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/{name=consents/*}:renewLink\x12r\n" +
 	"\aAddBank\x12!.kontor.consent.v1.AddBankRequest\x1a\x1a.kontor.consent.v1.Consent\"(\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/{name=consents/*}:addBank\x12}\n" +
 	"\rRevokeConsent\x12'.kontor.consent.v1.RevokeConsentRequest\x1a\x1a.kontor.consent.v1.Consent\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/{name=consents/*}:revoke\x12o\n" +
@@ -1314,7 +1540,8 @@ const file_kontor_consent_v1_consent_service_proto_rawDesc = "" +
 	"\x11CreatePartnerBank\x12+.kontor.consent.v1.CreatePartnerBankRequest\x1a\x1e.kontor.consent.v1.PartnerBank\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/partnerBanks\x12}\n" +
 	"\x0eGetPartnerBank\x12(.kontor.consent.v1.GetPartnerBankRequest\x1a\x1e.kontor.consent.v1.PartnerBank\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=partnerBanks/*}\x12\x85\x01\n" +
 	"\x10ListPartnerBanks\x12*.kontor.consent.v1.ListPartnerBanksRequest\x1a+.kontor.consent.v1.ListPartnerBanksResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/partnerBanks\x12\x9e\x01\n" +
-	"\x11UpdatePartnerBank\x12+.kontor.consent.v1.UpdatePartnerBankRequest\x1a\x1e.kontor.consent.v1.PartnerBank\"<\x82\xd3\xe4\x93\x026:\fpartner_bank2&/v1/{partner_bank.name=partnerBanks/*}B6Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1b\x06proto3"
+	"\x11UpdatePartnerBank\x12+.kontor.consent.v1.UpdatePartnerBankRequest\x1a\x1e.kontor.consent.v1.PartnerBank\"<\x82\xd3\xe4\x93\x026:\fpartner_bank2&/v1/{partner_bank.name=partnerBanks/*}BO\n" +
+	"\x15dev.kontor.consent.v1P\x01Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1b\x06proto3"
 
 var (
 	file_kontor_consent_v1_consent_service_proto_rawDescOnce sync.Once
@@ -1329,7 +1556,7 @@ func file_kontor_consent_v1_consent_service_proto_rawDescGZIP() []byte {
 }
 
 var file_kontor_consent_v1_consent_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kontor_consent_v1_consent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_kontor_consent_v1_consent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_kontor_consent_v1_consent_service_proto_goTypes = []any{
 	(WatchConsentsResponse_Kind)(0),   // 0: kontor.consent.v1.WatchConsentsResponse.Kind
 	(*Psu)(nil),                       // 1: kontor.consent.v1.Psu
@@ -1341,75 +1568,80 @@ var file_kontor_consent_v1_consent_service_proto_goTypes = []any{
 	(*ListConsentEventsResponse)(nil), // 7: kontor.consent.v1.ListConsentEventsResponse
 	(*WatchConsentsRequest)(nil),      // 8: kontor.consent.v1.WatchConsentsRequest
 	(*WatchConsentsResponse)(nil),     // 9: kontor.consent.v1.WatchConsentsResponse
-	(*RenewConsentLinkRequest)(nil),   // 10: kontor.consent.v1.RenewConsentLinkRequest
-	(*AddBankRequest)(nil),            // 11: kontor.consent.v1.AddBankRequest
-	(*RevokeConsentRequest)(nil),      // 12: kontor.consent.v1.RevokeConsentRequest
-	(*DeleteConsentRequest)(nil),      // 13: kontor.consent.v1.DeleteConsentRequest
-	(*SimulateDecisionRequest)(nil),   // 14: kontor.consent.v1.SimulateDecisionRequest
-	(*CreatePartnerBankRequest)(nil),  // 15: kontor.consent.v1.CreatePartnerBankRequest
-	(*GetPartnerBankRequest)(nil),     // 16: kontor.consent.v1.GetPartnerBankRequest
-	(*ListPartnerBanksRequest)(nil),   // 17: kontor.consent.v1.ListPartnerBanksRequest
-	(*ListPartnerBanksResponse)(nil),  // 18: kontor.consent.v1.ListPartnerBanksResponse
-	(*UpdatePartnerBankRequest)(nil),  // 19: kontor.consent.v1.UpdatePartnerBankRequest
-	(*Consent)(nil),                   // 20: kontor.consent.v1.Consent
-	(v1.Customer_Type)(0),             // 21: kontor.customer.v1.Customer.Type
-	(Consent_Status)(0),               // 22: kontor.consent.v1.Consent.Status
-	(*ConsentEvent)(nil),              // 23: kontor.consent.v1.ConsentEvent
-	(*timestamppb.Timestamp)(nil),     // 24: google.protobuf.Timestamp
-	(Decision_Value)(0),               // 25: kontor.consent.v1.Decision.Value
-	(*PartnerBank)(nil),               // 26: kontor.consent.v1.PartnerBank
-	(*fieldmaskpb.FieldMask)(nil),     // 27: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),             // 28: google.protobuf.Empty
+	(*CreateWatchTicketRequest)(nil),  // 10: kontor.consent.v1.CreateWatchTicketRequest
+	(*WatchTicket)(nil),               // 11: kontor.consent.v1.WatchTicket
+	(*RenewConsentLinkRequest)(nil),   // 12: kontor.consent.v1.RenewConsentLinkRequest
+	(*AddBankRequest)(nil),            // 13: kontor.consent.v1.AddBankRequest
+	(*RevokeConsentRequest)(nil),      // 14: kontor.consent.v1.RevokeConsentRequest
+	(*DeleteConsentRequest)(nil),      // 15: kontor.consent.v1.DeleteConsentRequest
+	(*SimulateDecisionRequest)(nil),   // 16: kontor.consent.v1.SimulateDecisionRequest
+	(*CreatePartnerBankRequest)(nil),  // 17: kontor.consent.v1.CreatePartnerBankRequest
+	(*GetPartnerBankRequest)(nil),     // 18: kontor.consent.v1.GetPartnerBankRequest
+	(*ListPartnerBanksRequest)(nil),   // 19: kontor.consent.v1.ListPartnerBanksRequest
+	(*ListPartnerBanksResponse)(nil),  // 20: kontor.consent.v1.ListPartnerBanksResponse
+	(*UpdatePartnerBankRequest)(nil),  // 21: kontor.consent.v1.UpdatePartnerBankRequest
+	(*Consent)(nil),                   // 22: kontor.consent.v1.Consent
+	(v1.Customer_Type)(0),             // 23: kontor.customer.v1.Customer.Type
+	(Consent_Status)(0),               // 24: kontor.consent.v1.Consent.Status
+	(*ConsentEvent)(nil),              // 25: kontor.consent.v1.ConsentEvent
+	(*timestamppb.Timestamp)(nil),     // 26: google.protobuf.Timestamp
+	(Decision_Value)(0),               // 27: kontor.consent.v1.Decision.Value
+	(*PartnerBank)(nil),               // 28: kontor.consent.v1.PartnerBank
+	(*fieldmaskpb.FieldMask)(nil),     // 29: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),             // 30: google.protobuf.Empty
 }
 var file_kontor_consent_v1_consent_service_proto_depIdxs = []int32{
-	20, // 0: kontor.consent.v1.CreateConsentRequest.consent:type_name -> kontor.consent.v1.Consent
+	22, // 0: kontor.consent.v1.CreateConsentRequest.consent:type_name -> kontor.consent.v1.Consent
 	1,  // 1: kontor.consent.v1.CreateConsentRequest.psu:type_name -> kontor.consent.v1.Psu
-	21, // 2: kontor.consent.v1.CreateConsentRequest.customer_type:type_name -> kontor.customer.v1.Customer.Type
-	22, // 3: kontor.consent.v1.ListConsentsRequest.statuses:type_name -> kontor.consent.v1.Consent.Status
-	20, // 4: kontor.consent.v1.ListConsentsResponse.consents:type_name -> kontor.consent.v1.Consent
-	23, // 5: kontor.consent.v1.ListConsentEventsResponse.events:type_name -> kontor.consent.v1.ConsentEvent
+	23, // 2: kontor.consent.v1.CreateConsentRequest.customer_type:type_name -> kontor.customer.v1.Customer.Type
+	24, // 3: kontor.consent.v1.ListConsentsRequest.statuses:type_name -> kontor.consent.v1.Consent.Status
+	22, // 4: kontor.consent.v1.ListConsentsResponse.consents:type_name -> kontor.consent.v1.Consent
+	25, // 5: kontor.consent.v1.ListConsentEventsResponse.events:type_name -> kontor.consent.v1.ConsentEvent
 	0,  // 6: kontor.consent.v1.WatchConsentsResponse.kind:type_name -> kontor.consent.v1.WatchConsentsResponse.Kind
-	20, // 7: kontor.consent.v1.WatchConsentsResponse.consent:type_name -> kontor.consent.v1.Consent
-	23, // 8: kontor.consent.v1.WatchConsentsResponse.event:type_name -> kontor.consent.v1.ConsentEvent
-	24, // 9: kontor.consent.v1.WatchConsentsResponse.send_time:type_name -> google.protobuf.Timestamp
-	25, // 10: kontor.consent.v1.SimulateDecisionRequest.decision:type_name -> kontor.consent.v1.Decision.Value
-	26, // 11: kontor.consent.v1.CreatePartnerBankRequest.partner_bank:type_name -> kontor.consent.v1.PartnerBank
-	26, // 12: kontor.consent.v1.ListPartnerBanksResponse.partner_banks:type_name -> kontor.consent.v1.PartnerBank
-	26, // 13: kontor.consent.v1.UpdatePartnerBankRequest.partner_bank:type_name -> kontor.consent.v1.PartnerBank
-	27, // 14: kontor.consent.v1.UpdatePartnerBankRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 15: kontor.consent.v1.ConsentService.CreateConsent:input_type -> kontor.consent.v1.CreateConsentRequest
-	3,  // 16: kontor.consent.v1.ConsentService.GetConsent:input_type -> kontor.consent.v1.GetConsentRequest
-	4,  // 17: kontor.consent.v1.ConsentService.ListConsents:input_type -> kontor.consent.v1.ListConsentsRequest
-	6,  // 18: kontor.consent.v1.ConsentService.ListConsentEvents:input_type -> kontor.consent.v1.ListConsentEventsRequest
-	8,  // 19: kontor.consent.v1.ConsentService.WatchConsents:input_type -> kontor.consent.v1.WatchConsentsRequest
-	10, // 20: kontor.consent.v1.ConsentService.RenewConsentLink:input_type -> kontor.consent.v1.RenewConsentLinkRequest
-	11, // 21: kontor.consent.v1.ConsentService.AddBank:input_type -> kontor.consent.v1.AddBankRequest
-	12, // 22: kontor.consent.v1.ConsentService.RevokeConsent:input_type -> kontor.consent.v1.RevokeConsentRequest
-	13, // 23: kontor.consent.v1.ConsentService.DeleteConsent:input_type -> kontor.consent.v1.DeleteConsentRequest
-	14, // 24: kontor.consent.v1.ConsentService.SimulateDecision:input_type -> kontor.consent.v1.SimulateDecisionRequest
-	15, // 25: kontor.consent.v1.ConsentService.CreatePartnerBank:input_type -> kontor.consent.v1.CreatePartnerBankRequest
-	16, // 26: kontor.consent.v1.ConsentService.GetPartnerBank:input_type -> kontor.consent.v1.GetPartnerBankRequest
-	17, // 27: kontor.consent.v1.ConsentService.ListPartnerBanks:input_type -> kontor.consent.v1.ListPartnerBanksRequest
-	19, // 28: kontor.consent.v1.ConsentService.UpdatePartnerBank:input_type -> kontor.consent.v1.UpdatePartnerBankRequest
-	20, // 29: kontor.consent.v1.ConsentService.CreateConsent:output_type -> kontor.consent.v1.Consent
-	20, // 30: kontor.consent.v1.ConsentService.GetConsent:output_type -> kontor.consent.v1.Consent
-	5,  // 31: kontor.consent.v1.ConsentService.ListConsents:output_type -> kontor.consent.v1.ListConsentsResponse
-	7,  // 32: kontor.consent.v1.ConsentService.ListConsentEvents:output_type -> kontor.consent.v1.ListConsentEventsResponse
-	9,  // 33: kontor.consent.v1.ConsentService.WatchConsents:output_type -> kontor.consent.v1.WatchConsentsResponse
-	20, // 34: kontor.consent.v1.ConsentService.RenewConsentLink:output_type -> kontor.consent.v1.Consent
-	20, // 35: kontor.consent.v1.ConsentService.AddBank:output_type -> kontor.consent.v1.Consent
-	20, // 36: kontor.consent.v1.ConsentService.RevokeConsent:output_type -> kontor.consent.v1.Consent
-	28, // 37: kontor.consent.v1.ConsentService.DeleteConsent:output_type -> google.protobuf.Empty
-	20, // 38: kontor.consent.v1.ConsentService.SimulateDecision:output_type -> kontor.consent.v1.Consent
-	26, // 39: kontor.consent.v1.ConsentService.CreatePartnerBank:output_type -> kontor.consent.v1.PartnerBank
-	26, // 40: kontor.consent.v1.ConsentService.GetPartnerBank:output_type -> kontor.consent.v1.PartnerBank
-	18, // 41: kontor.consent.v1.ConsentService.ListPartnerBanks:output_type -> kontor.consent.v1.ListPartnerBanksResponse
-	26, // 42: kontor.consent.v1.ConsentService.UpdatePartnerBank:output_type -> kontor.consent.v1.PartnerBank
-	29, // [29:43] is the sub-list for method output_type
-	15, // [15:29] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	22, // 7: kontor.consent.v1.WatchConsentsResponse.consent:type_name -> kontor.consent.v1.Consent
+	25, // 8: kontor.consent.v1.WatchConsentsResponse.event:type_name -> kontor.consent.v1.ConsentEvent
+	26, // 9: kontor.consent.v1.WatchConsentsResponse.send_time:type_name -> google.protobuf.Timestamp
+	26, // 10: kontor.consent.v1.WatchTicket.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 11: kontor.consent.v1.SimulateDecisionRequest.decision:type_name -> kontor.consent.v1.Decision.Value
+	28, // 12: kontor.consent.v1.CreatePartnerBankRequest.partner_bank:type_name -> kontor.consent.v1.PartnerBank
+	28, // 13: kontor.consent.v1.ListPartnerBanksResponse.partner_banks:type_name -> kontor.consent.v1.PartnerBank
+	28, // 14: kontor.consent.v1.UpdatePartnerBankRequest.partner_bank:type_name -> kontor.consent.v1.PartnerBank
+	29, // 15: kontor.consent.v1.UpdatePartnerBankRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 16: kontor.consent.v1.ConsentService.CreateConsent:input_type -> kontor.consent.v1.CreateConsentRequest
+	3,  // 17: kontor.consent.v1.ConsentService.GetConsent:input_type -> kontor.consent.v1.GetConsentRequest
+	4,  // 18: kontor.consent.v1.ConsentService.ListConsents:input_type -> kontor.consent.v1.ListConsentsRequest
+	6,  // 19: kontor.consent.v1.ConsentService.ListConsentEvents:input_type -> kontor.consent.v1.ListConsentEventsRequest
+	8,  // 20: kontor.consent.v1.ConsentService.WatchConsents:input_type -> kontor.consent.v1.WatchConsentsRequest
+	10, // 21: kontor.consent.v1.ConsentService.CreateWatchTicket:input_type -> kontor.consent.v1.CreateWatchTicketRequest
+	12, // 22: kontor.consent.v1.ConsentService.RenewConsentLink:input_type -> kontor.consent.v1.RenewConsentLinkRequest
+	13, // 23: kontor.consent.v1.ConsentService.AddBank:input_type -> kontor.consent.v1.AddBankRequest
+	14, // 24: kontor.consent.v1.ConsentService.RevokeConsent:input_type -> kontor.consent.v1.RevokeConsentRequest
+	15, // 25: kontor.consent.v1.ConsentService.DeleteConsent:input_type -> kontor.consent.v1.DeleteConsentRequest
+	16, // 26: kontor.consent.v1.ConsentService.SimulateDecision:input_type -> kontor.consent.v1.SimulateDecisionRequest
+	17, // 27: kontor.consent.v1.ConsentService.CreatePartnerBank:input_type -> kontor.consent.v1.CreatePartnerBankRequest
+	18, // 28: kontor.consent.v1.ConsentService.GetPartnerBank:input_type -> kontor.consent.v1.GetPartnerBankRequest
+	19, // 29: kontor.consent.v1.ConsentService.ListPartnerBanks:input_type -> kontor.consent.v1.ListPartnerBanksRequest
+	21, // 30: kontor.consent.v1.ConsentService.UpdatePartnerBank:input_type -> kontor.consent.v1.UpdatePartnerBankRequest
+	22, // 31: kontor.consent.v1.ConsentService.CreateConsent:output_type -> kontor.consent.v1.Consent
+	22, // 32: kontor.consent.v1.ConsentService.GetConsent:output_type -> kontor.consent.v1.Consent
+	5,  // 33: kontor.consent.v1.ConsentService.ListConsents:output_type -> kontor.consent.v1.ListConsentsResponse
+	7,  // 34: kontor.consent.v1.ConsentService.ListConsentEvents:output_type -> kontor.consent.v1.ListConsentEventsResponse
+	9,  // 35: kontor.consent.v1.ConsentService.WatchConsents:output_type -> kontor.consent.v1.WatchConsentsResponse
+	11, // 36: kontor.consent.v1.ConsentService.CreateWatchTicket:output_type -> kontor.consent.v1.WatchTicket
+	22, // 37: kontor.consent.v1.ConsentService.RenewConsentLink:output_type -> kontor.consent.v1.Consent
+	22, // 38: kontor.consent.v1.ConsentService.AddBank:output_type -> kontor.consent.v1.Consent
+	22, // 39: kontor.consent.v1.ConsentService.RevokeConsent:output_type -> kontor.consent.v1.Consent
+	30, // 40: kontor.consent.v1.ConsentService.DeleteConsent:output_type -> google.protobuf.Empty
+	22, // 41: kontor.consent.v1.ConsentService.SimulateDecision:output_type -> kontor.consent.v1.Consent
+	28, // 42: kontor.consent.v1.ConsentService.CreatePartnerBank:output_type -> kontor.consent.v1.PartnerBank
+	28, // 43: kontor.consent.v1.ConsentService.GetPartnerBank:output_type -> kontor.consent.v1.PartnerBank
+	20, // 44: kontor.consent.v1.ConsentService.ListPartnerBanks:output_type -> kontor.consent.v1.ListPartnerBanksResponse
+	28, // 45: kontor.consent.v1.ConsentService.UpdatePartnerBank:output_type -> kontor.consent.v1.PartnerBank
+	31, // [31:46] is the sub-list for method output_type
+	16, // [16:31] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_kontor_consent_v1_consent_service_proto_init() }
@@ -1418,13 +1650,17 @@ func file_kontor_consent_v1_consent_service_proto_init() {
 		return
 	}
 	file_kontor_consent_v1_consent_proto_init()
+	file_kontor_consent_v1_consent_service_proto_msgTypes[4].OneofWrappers = []any{}
+	file_kontor_consent_v1_consent_service_proto_msgTypes[6].OneofWrappers = []any{}
+	file_kontor_consent_v1_consent_service_proto_msgTypes[8].OneofWrappers = []any{}
+	file_kontor_consent_v1_consent_service_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_consent_v1_consent_service_proto_rawDesc), len(file_kontor_consent_v1_consent_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	ConsentService_ListConsents_FullMethodName      = "/kontor.consent.v1.ConsentService/ListConsents"
 	ConsentService_ListConsentEvents_FullMethodName = "/kontor.consent.v1.ConsentService/ListConsentEvents"
 	ConsentService_WatchConsents_FullMethodName     = "/kontor.consent.v1.ConsentService/WatchConsents"
+	ConsentService_CreateWatchTicket_FullMethodName = "/kontor.consent.v1.ConsentService/CreateWatchTicket"
 	ConsentService_RenewConsentLink_FullMethodName  = "/kontor.consent.v1.ConsentService/RenewConsentLink"
 	ConsentService_AddBank_FullMethodName           = "/kontor.consent.v1.ConsentService/AddBank"
 	ConsentService_RevokeConsent_FullMethodName     = "/kontor.consent.v1.ConsentService/RevokeConsent"
@@ -54,7 +55,11 @@ type ConsentServiceClient interface {
 	// resumed with a token misses nothing and repeats nothing. Over REST: newline-delimited JSON, or Server-Sent Events with
 	// `Accept: text/event-stream`, where the token is the event's id and Last-Event-ID resumes.
 	WatchConsents(ctx context.Context, in *WatchConsentsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConsentsResponse], error)
-	// Issues a new link for a consent whose link was not used in time, or whose customer must try again.
+	// Lets one browser follow one consent without a key: hand it `GET /v1/consents/{consent}:watch?ticket=...`. A ticket works for 15 minutes, any
+	// number of times, and ends with the key of the client that asked for it.
+	CreateWatchTicket(ctx context.Context, in *CreateWatchTicketRequest, opts ...grpc.CallOption) (*WatchTicket, error)
+	// Issues the link that brings a consent on, whatever it waits for: a first decision, another try, or a new authentication at a bank. Where
+	// several banks wait, it ends with REAUTHORIZATION_REQUIRED, which names them: use SyncConnection for each.
 	RenewConsentLink(ctx context.Context, in *RenewConsentLinkRequest, opts ...grpc.CallOption) (*Consent, error)
 	// Issues a link with which the customer adds another bank. The flow before must have ended.
 	AddBank(ctx context.Context, in *AddBankRequest, opts ...grpc.CallOption) (*Consent, error)
@@ -140,6 +145,16 @@ func (c *consentServiceClient) WatchConsents(ctx context.Context, in *WatchConse
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ConsentService_WatchConsentsClient = grpc.ServerStreamingClient[WatchConsentsResponse]
+
+func (c *consentServiceClient) CreateWatchTicket(ctx context.Context, in *CreateWatchTicketRequest, opts ...grpc.CallOption) (*WatchTicket, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WatchTicket)
+	err := c.cc.Invoke(ctx, ConsentService_CreateWatchTicket_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
 
 func (c *consentServiceClient) RenewConsentLink(ctx context.Context, in *RenewConsentLinkRequest, opts ...grpc.CallOption) (*Consent, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -249,7 +264,11 @@ type ConsentServiceServer interface {
 	// resumed with a token misses nothing and repeats nothing. Over REST: newline-delimited JSON, or Server-Sent Events with
 	// `Accept: text/event-stream`, where the token is the event's id and Last-Event-ID resumes.
 	WatchConsents(*WatchConsentsRequest, grpc.ServerStreamingServer[WatchConsentsResponse]) error
-	// Issues a new link for a consent whose link was not used in time, or whose customer must try again.
+	// Lets one browser follow one consent without a key: hand it `GET /v1/consents/{consent}:watch?ticket=...`. A ticket works for 15 minutes, any
+	// number of times, and ends with the key of the client that asked for it.
+	CreateWatchTicket(context.Context, *CreateWatchTicketRequest) (*WatchTicket, error)
+	// Issues the link that brings a consent on, whatever it waits for: a first decision, another try, or a new authentication at a bank. Where
+	// several banks wait, it ends with REAUTHORIZATION_REQUIRED, which names them: use SyncConnection for each.
 	RenewConsentLink(context.Context, *RenewConsentLinkRequest) (*Consent, error)
 	// Issues a link with which the customer adds another bank. The flow before must have ended.
 	AddBank(context.Context, *AddBankRequest) (*Consent, error)
@@ -291,6 +310,9 @@ func (UnimplementedConsentServiceServer) ListConsentEvents(context.Context, *Lis
 }
 func (UnimplementedConsentServiceServer) WatchConsents(*WatchConsentsRequest, grpc.ServerStreamingServer[WatchConsentsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchConsents not implemented")
+}
+func (UnimplementedConsentServiceServer) CreateWatchTicket(context.Context, *CreateWatchTicketRequest) (*WatchTicket, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateWatchTicket not implemented")
 }
 func (UnimplementedConsentServiceServer) RenewConsentLink(context.Context, *RenewConsentLinkRequest) (*Consent, error) {
 	return nil, status.Error(codes.Unimplemented, "method RenewConsentLink not implemented")
@@ -422,6 +444,24 @@ func _ConsentService_WatchConsents_Handler(srv interface{}, stream grpc.ServerSt
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ConsentService_WatchConsentsServer = grpc.ServerStreamingServer[WatchConsentsResponse]
+
+func _ConsentService_CreateWatchTicket_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateWatchTicketRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConsentServiceServer).CreateWatchTicket(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ConsentService_CreateWatchTicket_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConsentServiceServer).CreateWatchTicket(ctx, req.(*CreateWatchTicketRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
 
 func _ConsentService_RenewConsentLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RenewConsentLinkRequest)
@@ -607,6 +647,10 @@ var ConsentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListConsentEvents",
 			Handler:    _ConsentService_ListConsentEvents_Handler,
+		},
+		{
+			MethodName: "CreateWatchTicket",
+			Handler:    _ConsentService_CreateWatchTicket_Handler,
 		},
 		{
 			MethodName: "RenewConsentLink",

@@ -79,32 +79,32 @@ func (Customer_Type) EnumDescriptor() ([]byte, []int) {
 	return file_kontor_customer_v1_customer_proto_rawDescGZIP(), []int{0, 0}
 }
 
-// A product of the provider that is booked, and billed, per customer. Only finoOS has such.
-type Customer_Product int32
+// The value.
+type Product_Value int32
 
 const (
 	// Not set.
-	Customer_PRODUCT_UNSPECIFIED Customer_Product = 0
+	Product_VALUE_UNSPECIFIED Product_Value = 0
 	// Bank logins, accounts and transactions.
-	Customer_BANKING Customer_Product = 1
+	Product_BANKING Product_Value = 1
 	// Bank data that the caller brings along (ImportConnections).
-	Customer_IMPORT Customer_Product = 2
+	Product_IMPORT Product_Value = 2
 	// Payment partner analysis, for companies.
-	Customer_PAYMENT_PARTNER_ANALYSIS Customer_Product = 3
+	Product_PAYMENT_PARTNER_ANALYSIS Product_Value = 3
 	// Fax and letter.
-	Customer_DOCUMENT_SHIPMENT Customer_Product = 4
+	Product_DOCUMENT_SHIPMENT Product_Value = 4
 	// Company search.
-	Customer_COMPANIES Customer_Product = 5
+	Product_COMPANIES Product_Value = 5
 	// Company logos.
-	Customer_COMPANY_LOGOS Customer_Product = 6
+	Product_COMPANY_LOGOS Product_Value = 6
 	// Contract detection.
-	Customer_CONTRACTS Customer_Product = 7
+	Product_CONTRACTS Product_Value = 7
 )
 
-// Enum value maps for Customer_Product.
+// Enum value maps for Product_Value.
 var (
-	Customer_Product_name = map[int32]string{
-		0: "PRODUCT_UNSPECIFIED",
+	Product_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
 		1: "BANKING",
 		2: "IMPORT",
 		3: "PAYMENT_PARTNER_ANALYSIS",
@@ -113,8 +113,8 @@ var (
 		6: "COMPANY_LOGOS",
 		7: "CONTRACTS",
 	}
-	Customer_Product_value = map[string]int32{
-		"PRODUCT_UNSPECIFIED":      0,
+	Product_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED":        0,
 		"BANKING":                  1,
 		"IMPORT":                   2,
 		"PAYMENT_PARTNER_ANALYSIS": 3,
@@ -125,31 +125,31 @@ var (
 	}
 )
 
-func (x Customer_Product) Enum() *Customer_Product {
-	p := new(Customer_Product)
+func (x Product_Value) Enum() *Product_Value {
+	p := new(Product_Value)
 	*p = x
 	return p
 }
 
-func (x Customer_Product) String() string {
+func (x Product_Value) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Customer_Product) Descriptor() protoreflect.EnumDescriptor {
+func (Product_Value) Descriptor() protoreflect.EnumDescriptor {
 	return file_kontor_customer_v1_customer_proto_enumTypes[1].Descriptor()
 }
 
-func (Customer_Product) Type() protoreflect.EnumType {
+func (Product_Value) Type() protoreflect.EnumType {
 	return &file_kontor_customer_v1_customer_proto_enumTypes[1]
 }
 
-func (x Customer_Product) Number() protoreflect.EnumNumber {
+func (x Product_Value) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Customer_Product.Descriptor instead.
-func (Customer_Product) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_customer_v1_customer_proto_rawDescGZIP(), []int{0, 1}
+// Deprecated: Use Product_Value.Descriptor instead.
+func (Product_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_customer_v1_customer_proto_rawDescGZIP(), []int{1, 0}
 }
 
 // A person or company whose bank data it is (PSD2: the payment service user). Kontor keeps no name or national id of theirs.
@@ -160,13 +160,15 @@ type Customer struct {
 	// Person or company. Cannot change.
 	Type Customer_Type `protobuf:"varint,2,opt,name=type,proto3,enum=kontor.customer.v1.Customer_Type" json:"type,omitempty"`
 	// The caller's own id for the customer, unique in the tenant. It must not be personal, such as a national id or an email address.
-	Reference string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
+	Reference *string `protobuf:"bytes,3,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
 	// The products to book when the provider first needs the customer. Empty stands for BANKING.
-	Products []Customer_Product `protobuf:"varint,4,rep,packed,name=products,proto3,enum=kontor.customer.v1.Customer_Product" json:"products,omitempty"`
+	Products []Product_Value `protobuf:"varint,4,rep,packed,name=products,proto3,enum=kontor.customer.v1.Product_Value" json:"products,omitempty"`
 	// When Kontor made it.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Changes whenever the customer does. UpdateCustomer and DeleteCustomer take it: ETAG_MISMATCH when it is not the present one.
+	Etag          string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -216,13 +218,13 @@ func (x *Customer) GetType() Customer_Type {
 }
 
 func (x *Customer) GetReference() string {
-	if x != nil {
-		return x.Reference
+	if x != nil && x.Reference != nil {
+		return *x.Reference
 	}
 	return ""
 }
 
-func (x *Customer) GetProducts() []Customer_Product {
+func (x *Customer) GetProducts() []Product_Value {
 	if x != nil {
 		return x.Products
 	}
@@ -243,22 +245,68 @@ func (x *Customer) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Customer) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// A product of the provider that is booked, and billed, per customer. Only finoOS has such.
+type Product struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Product) Reset() {
+	*x = Product{}
+	mi := &file_kontor_customer_v1_customer_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Product) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Product) ProtoMessage() {}
+
+func (x *Product) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_customer_v1_customer_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Product.ProtoReflect.Descriptor instead.
+func (*Product) Descriptor() ([]byte, []int) {
+	return file_kontor_customer_v1_customer_proto_rawDescGZIP(), []int{1}
+}
+
 // What was deleted with a customer, and where. It holds no personal data.
 type DeletionReceipt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Resource name, `deletionReceipts/{deletion_receipt}`, with the customer's own id.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Name of the customer that was deleted.
-	Customer string `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
+	Customer string `protobuf:"bytes,2,opt,name=customer,proto3" json:"customer,omitempty"`
 	// One entry for each place and kind.
-	Entries []*DeletionReceipt_Entry `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	Entries []*DeletionReceipt_Entry `protobuf:"bytes,3,rep,name=entries,proto3" json:"entries,omitempty"`
 	// When the deletion was complete.
-	CompleteTime  *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
+	CompleteTime  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeletionReceipt) Reset() {
 	*x = DeletionReceipt{}
-	mi := &file_kontor_customer_v1_customer_proto_msgTypes[1]
+	mi := &file_kontor_customer_v1_customer_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -270,7 +318,7 @@ func (x *DeletionReceipt) String() string {
 func (*DeletionReceipt) ProtoMessage() {}
 
 func (x *DeletionReceipt) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_customer_v1_customer_proto_msgTypes[1]
+	mi := &file_kontor_customer_v1_customer_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -283,7 +331,14 @@ func (x *DeletionReceipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletionReceipt.ProtoReflect.Descriptor instead.
 func (*DeletionReceipt) Descriptor() ([]byte, []int) {
-	return file_kontor_customer_v1_customer_proto_rawDescGZIP(), []int{1}
+	return file_kontor_customer_v1_customer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DeletionReceipt) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
 }
 
 func (x *DeletionReceipt) GetCustomer() string {
@@ -324,7 +379,7 @@ type DeletionReceipt_Entry struct {
 
 func (x *DeletionReceipt_Entry) Reset() {
 	*x = DeletionReceipt_Entry{}
-	mi := &file_kontor_customer_v1_customer_proto_msgTypes[2]
+	mi := &file_kontor_customer_v1_customer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -336,7 +391,7 @@ func (x *DeletionReceipt_Entry) String() string {
 func (*DeletionReceipt_Entry) ProtoMessage() {}
 
 func (x *DeletionReceipt_Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_customer_v1_customer_proto_msgTypes[2]
+	mi := &file_kontor_customer_v1_customer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -349,7 +404,7 @@ func (x *DeletionReceipt_Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletionReceipt_Entry.ProtoReflect.Descriptor instead.
 func (*DeletionReceipt_Entry) Descriptor() ([]byte, []int) {
-	return file_kontor_customer_v1_customer_proto_rawDescGZIP(), []int{1, 0}
+	return file_kontor_customer_v1_customer_proto_rawDescGZIP(), []int{2, 0}
 }
 
 func (x *DeletionReceipt_Entry) GetPlace() string {
@@ -384,23 +439,28 @@ var File_kontor_customer_v1_customer_proto protoreflect.FileDescriptor
 
 const file_kontor_customer_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"!kontor/customer/v1/customer.proto\x12\x12kontor.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x05\n" +
+	"!kontor/customer/v1/customer.proto\x12\x12kontor.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x04\n" +
 	"\bCustomer\x12\x1f\n" +
 	"\x04name\x18\x01 \x01(\tB\v\xe0A\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12E\n" +
-	"\x04type\x18\x02 \x01(\x0e2!.kontor.customer.v1.Customer.TypeB\x0e\xe0A\x02\xe0A\x05\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12)\n" +
-	"\treference\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xc8\x01R\treference\x12X\n" +
-	"\bproducts\x18\x04 \x03(\x0e2$.kontor.customer.v1.Customer.ProductB\x16\xe0A\x01\xbaH\x10\x92\x01\r\x10\x10\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bproducts\x12@\n" +
+	"\x04type\x18\x02 \x01(\x0e2!.kontor.customer.v1.Customer.TypeB\x0e\xe0A\x02\xe0A\x05\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12.\n" +
+	"\treference\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xc8\x01H\x00R\treference\x88\x01\x01\x12U\n" +
+	"\bproducts\x18\x04 \x03(\x0e2!.kontor.customer.v1.Product.ValueB\x16\xe0A\x01\xbaH\x10\x92\x01\r\x10\x10\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bproducts\x12@\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"updateTime\"5\n" +
+	"updateTime\x12\x1c\n" +
+	"\x04etag\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04etag\"5\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06PERSON\x10\x01\x12\v\n" +
-	"\aCOMPANY\x10\x02\"\xa1\x01\n" +
-	"\aProduct\x12\x17\n" +
-	"\x13PRODUCT_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\aCOMPANY\x10\x02:C\xeaA@\n" +
+	"\x13kontor.dev/Customer\x12\x14customers/{customer}*\tcustomers2\bcustomerB\f\n" +
+	"\n" +
+	"_reference\"\xa9\x01\n" +
+	"\aProduct\"\x9d\x01\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aBANKING\x10\x01\x12\n" +
 	"\n" +
 	"\x06IMPORT\x10\x02\x12\x1c\n" +
@@ -408,18 +468,20 @@ const file_kontor_customer_v1_customer_proto_rawDesc = "" +
 	"\x11DOCUMENT_SHIPMENT\x10\x04\x12\r\n" +
 	"\tCOMPANIES\x10\x05\x12\x11\n" +
 	"\rCOMPANY_LOGOS\x10\x06\x12\r\n" +
-	"\tCONTRACTS\x10\a:C\xeaA@\n" +
-	"\x13kontor.dev/Customer\x12\x14customers/{customer}*\tcustomers2\bcustomer\"\xba\x02\n" +
-	"\x0fDeletionReceipt\x12\x1a\n" +
-	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12C\n" +
-	"\aentries\x18\x02 \x03(\v2).kontor.customer.v1.DeletionReceipt.EntryR\aentries\x12?\n" +
-	"\rcomplete_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fcompleteTime\x1a\x84\x01\n" +
+	"\tCONTRACTS\x10\a\"\xbc\x03\n" +
+	"\x0fDeletionReceipt\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1a\n" +
+	"\bcustomer\x18\x02 \x01(\tR\bcustomer\x12C\n" +
+	"\aentries\x18\x03 \x03(\v2).kontor.customer.v1.DeletionReceipt.EntryR\aentries\x12?\n" +
+	"\rcomplete_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\fcompleteTime\x1a\x84\x01\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05place\x18\x01 \x01(\tR\x05place\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x05R\x05count\x12;\n" +
 	"\vdelete_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deleteTimeB8Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1b\x06proto3"
+	"deleteTime:g\xeaAd\n" +
+	"\x1akontor.dev/DeletionReceipt\x12#deletionReceipts/{deletion_receipt}*\x10deletionReceipts2\x0fdeletionReceiptBR\n" +
+	"\x16dev.kontor.customer.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1b\x06proto3"
 
 var (
 	file_kontor_customer_v1_customer_proto_rawDescOnce sync.Once
@@ -434,23 +496,24 @@ func file_kontor_customer_v1_customer_proto_rawDescGZIP() []byte {
 }
 
 var file_kontor_customer_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_kontor_customer_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_kontor_customer_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_kontor_customer_v1_customer_proto_goTypes = []any{
 	(Customer_Type)(0),            // 0: kontor.customer.v1.Customer.Type
-	(Customer_Product)(0),         // 1: kontor.customer.v1.Customer.Product
+	(Product_Value)(0),            // 1: kontor.customer.v1.Product.Value
 	(*Customer)(nil),              // 2: kontor.customer.v1.Customer
-	(*DeletionReceipt)(nil),       // 3: kontor.customer.v1.DeletionReceipt
-	(*DeletionReceipt_Entry)(nil), // 4: kontor.customer.v1.DeletionReceipt.Entry
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*Product)(nil),               // 3: kontor.customer.v1.Product
+	(*DeletionReceipt)(nil),       // 4: kontor.customer.v1.DeletionReceipt
+	(*DeletionReceipt_Entry)(nil), // 5: kontor.customer.v1.DeletionReceipt.Entry
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_kontor_customer_v1_customer_proto_depIdxs = []int32{
 	0, // 0: kontor.customer.v1.Customer.type:type_name -> kontor.customer.v1.Customer.Type
-	1, // 1: kontor.customer.v1.Customer.products:type_name -> kontor.customer.v1.Customer.Product
-	5, // 2: kontor.customer.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
-	5, // 3: kontor.customer.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
-	4, // 4: kontor.customer.v1.DeletionReceipt.entries:type_name -> kontor.customer.v1.DeletionReceipt.Entry
-	5, // 5: kontor.customer.v1.DeletionReceipt.complete_time:type_name -> google.protobuf.Timestamp
-	5, // 6: kontor.customer.v1.DeletionReceipt.Entry.delete_time:type_name -> google.protobuf.Timestamp
+	1, // 1: kontor.customer.v1.Customer.products:type_name -> kontor.customer.v1.Product.Value
+	6, // 2: kontor.customer.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
+	6, // 3: kontor.customer.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
+	5, // 4: kontor.customer.v1.DeletionReceipt.entries:type_name -> kontor.customer.v1.DeletionReceipt.Entry
+	6, // 5: kontor.customer.v1.DeletionReceipt.complete_time:type_name -> google.protobuf.Timestamp
+	6, // 6: kontor.customer.v1.DeletionReceipt.Entry.delete_time:type_name -> google.protobuf.Timestamp
 	7, // [7:7] is the sub-list for method output_type
 	7, // [7:7] is the sub-list for method input_type
 	7, // [7:7] is the sub-list for extension type_name
@@ -463,13 +526,14 @@ func file_kontor_customer_v1_customer_proto_init() {
 	if File_kontor_customer_v1_customer_proto != nil {
 		return
 	}
+	file_kontor_customer_v1_customer_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_customer_v1_customer_proto_rawDesc), len(file_kontor_customer_v1_customer_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -194,8 +194,8 @@ type ListCustomersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The customers.
 	Customers []*Customer `protobuf:"bytes,1,rep,name=customers,proto3" json:"customers,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -238,8 +238,8 @@ func (x *ListCustomersResponse) GetCustomers() []*Customer {
 }
 
 func (x *ListCustomersResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
 }
@@ -249,8 +249,10 @@ type UpdateCustomerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The customer with its new values.
 	Customer *Customer `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
-	// The fields to change, of `reference` and `products`. Over REST it follows from the fields that the body has.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// The fields to change, of `reference` and `products`; without it, those that are set. Over REST it follows from the fields that the body has.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -299,11 +301,22 @@ func (x *UpdateCustomerRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+func (x *UpdateCustomerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Asks to delete a customer.
 type DeleteCustomerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `customers/{customer}`.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The `etag` of the customer that was read. When it has changed since, nothing happens: ETAG_MISMATCH. Over REST the header If-Match does the same.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -345,6 +358,66 @@ func (x *DeleteCustomerRequest) GetName() string {
 	return ""
 }
 
+func (x *DeleteCustomerRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteCustomerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Asks what was deleted with a customer.
+type GetDeletionReceiptRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `deletionReceipts/{deletion_receipt}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDeletionReceiptRequest) Reset() {
+	*x = GetDeletionReceiptRequest{}
+	mi := &file_kontor_customer_v1_customer_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDeletionReceiptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDeletionReceiptRequest) ProtoMessage() {}
+
+func (x *GetDeletionReceiptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_customer_v1_customer_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDeletionReceiptRequest.ProtoReflect.Descriptor instead.
+func (*GetDeletionReceiptRequest) Descriptor() ([]byte, []int) {
+	return file_kontor_customer_v1_customer_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetDeletionReceiptRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 var File_kontor_customer_v1_customer_service_proto protoreflect.FileDescriptor
 
 const file_kontor_customer_v1_customer_service_proto_rawDesc = "" +
@@ -361,23 +434,34 @@ const file_kontor_customer_v1_customer_service_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\x12&\n" +
-	"\treference\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\treference\"{\n" +
+	"\treference\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\treference\"\x94\x01\n" +
 	"\x15ListCustomersResponse\x12:\n" +
-	"\tcustomers\x18\x01 \x03(\v2\x1c.kontor.customer.v1.CustomerR\tcustomers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x99\x01\n" +
+	"\tcustomers\x18\x01 \x03(\v2\x1c.kontor.customer.v1.CustomerR\tcustomers\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01B\x12\n" +
+	"\x10_next_page_token\"\xcf\x01\n" +
 	"\x15UpdateCustomerRequest\x12C\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1c.kontor.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bcustomer\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"c\n" +
+	"updateMask\x124\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"\xb7\x01\n" +
 	"\x15DeleteCustomerRequest\x12J\n" +
 	"\x04name\x18\x01 \x01(\tB6\xe0A\x02\xfaA\x15\n" +
-	"\x13kontor.dev/Customer\xbaH\x18r\x16\x18\xc8\x012\x11^customers/[^/]+$R\x04name2\x8a\x05\n" +
+	"\x13kontor.dev/Customer\xbaH\x18r\x16\x18\xc8\x012\x11^customers/[^/]+$R\x04name\x12\x1c\n" +
+	"\x04etag\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04etag\x124\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\"u\n" +
+	"\x19GetDeletionReceiptRequest\x12X\n" +
+	"\x04name\x18\x01 \x01(\tBD\xe0A\x02\xfaA\x1c\n" +
+	"\x1akontor.dev/DeletionReceipt\xbaH\x1fr\x1d\x18\xac\x022\x18^deletionReceipts/[^/]+$R\x04name2\x9c\x06\n" +
 	"\x0fCustomerService\x12s\n" +
 	"\x0eCreateCustomer\x12).kontor.customer.v1.CreateCustomerRequest\x1a\x1c.kontor.customer.v1.Customer\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/customers\x12s\n" +
 	"\vGetCustomer\x12&.kontor.customer.v1.GetCustomerRequest\x1a\x1c.kontor.customer.v1.Customer\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=customers/*}\x12{\n" +
 	"\rListCustomers\x12(.kontor.customer.v1.ListCustomersRequest\x1a).kontor.customer.v1.ListCustomersResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/customers\x12\x8c\x01\n" +
 	"\x0eUpdateCustomer\x12).kontor.customer.v1.UpdateCustomerRequest\x1a\x1c.kontor.customer.v1.Customer\"1\x82\xd3\xe4\x93\x02+:\bcustomer2\x1f/v1/{customer.name=customers/*}\x12\x80\x01\n" +
-	"\x0eDeleteCustomer\x12).kontor.customer.v1.DeleteCustomerRequest\x1a#.kontor.customer.v1.DeletionReceipt\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/{name=customers/*}B8Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1b\x06proto3"
+	"\x0eDeleteCustomer\x12).kontor.customer.v1.DeleteCustomerRequest\x1a#.kontor.customer.v1.DeletionReceipt\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/{name=customers/*}\x12\x8f\x01\n" +
+	"\x12GetDeletionReceipt\x12-.kontor.customer.v1.GetDeletionReceiptRequest\x1a#.kontor.customer.v1.DeletionReceipt\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=deletionReceipts/*}BR\n" +
+	"\x16dev.kontor.customer.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1b\x06proto3"
 
 var (
 	file_kontor_customer_v1_customer_service_proto_rawDescOnce sync.Once
@@ -391,38 +475,41 @@ func file_kontor_customer_v1_customer_service_proto_rawDescGZIP() []byte {
 	return file_kontor_customer_v1_customer_service_proto_rawDescData
 }
 
-var file_kontor_customer_v1_customer_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_kontor_customer_v1_customer_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_kontor_customer_v1_customer_service_proto_goTypes = []any{
-	(*CreateCustomerRequest)(nil), // 0: kontor.customer.v1.CreateCustomerRequest
-	(*GetCustomerRequest)(nil),    // 1: kontor.customer.v1.GetCustomerRequest
-	(*ListCustomersRequest)(nil),  // 2: kontor.customer.v1.ListCustomersRequest
-	(*ListCustomersResponse)(nil), // 3: kontor.customer.v1.ListCustomersResponse
-	(*UpdateCustomerRequest)(nil), // 4: kontor.customer.v1.UpdateCustomerRequest
-	(*DeleteCustomerRequest)(nil), // 5: kontor.customer.v1.DeleteCustomerRequest
-	(*Customer)(nil),              // 6: kontor.customer.v1.Customer
-	(*fieldmaskpb.FieldMask)(nil), // 7: google.protobuf.FieldMask
-	(*DeletionReceipt)(nil),       // 8: kontor.customer.v1.DeletionReceipt
+	(*CreateCustomerRequest)(nil),     // 0: kontor.customer.v1.CreateCustomerRequest
+	(*GetCustomerRequest)(nil),        // 1: kontor.customer.v1.GetCustomerRequest
+	(*ListCustomersRequest)(nil),      // 2: kontor.customer.v1.ListCustomersRequest
+	(*ListCustomersResponse)(nil),     // 3: kontor.customer.v1.ListCustomersResponse
+	(*UpdateCustomerRequest)(nil),     // 4: kontor.customer.v1.UpdateCustomerRequest
+	(*DeleteCustomerRequest)(nil),     // 5: kontor.customer.v1.DeleteCustomerRequest
+	(*GetDeletionReceiptRequest)(nil), // 6: kontor.customer.v1.GetDeletionReceiptRequest
+	(*Customer)(nil),                  // 7: kontor.customer.v1.Customer
+	(*fieldmaskpb.FieldMask)(nil),     // 8: google.protobuf.FieldMask
+	(*DeletionReceipt)(nil),           // 9: kontor.customer.v1.DeletionReceipt
 }
 var file_kontor_customer_v1_customer_service_proto_depIdxs = []int32{
-	6, // 0: kontor.customer.v1.CreateCustomerRequest.customer:type_name -> kontor.customer.v1.Customer
-	6, // 1: kontor.customer.v1.ListCustomersResponse.customers:type_name -> kontor.customer.v1.Customer
-	6, // 2: kontor.customer.v1.UpdateCustomerRequest.customer:type_name -> kontor.customer.v1.Customer
-	7, // 3: kontor.customer.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	0, // 4: kontor.customer.v1.CustomerService.CreateCustomer:input_type -> kontor.customer.v1.CreateCustomerRequest
-	1, // 5: kontor.customer.v1.CustomerService.GetCustomer:input_type -> kontor.customer.v1.GetCustomerRequest
-	2, // 6: kontor.customer.v1.CustomerService.ListCustomers:input_type -> kontor.customer.v1.ListCustomersRequest
-	4, // 7: kontor.customer.v1.CustomerService.UpdateCustomer:input_type -> kontor.customer.v1.UpdateCustomerRequest
-	5, // 8: kontor.customer.v1.CustomerService.DeleteCustomer:input_type -> kontor.customer.v1.DeleteCustomerRequest
-	6, // 9: kontor.customer.v1.CustomerService.CreateCustomer:output_type -> kontor.customer.v1.Customer
-	6, // 10: kontor.customer.v1.CustomerService.GetCustomer:output_type -> kontor.customer.v1.Customer
-	3, // 11: kontor.customer.v1.CustomerService.ListCustomers:output_type -> kontor.customer.v1.ListCustomersResponse
-	6, // 12: kontor.customer.v1.CustomerService.UpdateCustomer:output_type -> kontor.customer.v1.Customer
-	8, // 13: kontor.customer.v1.CustomerService.DeleteCustomer:output_type -> kontor.customer.v1.DeletionReceipt
-	9, // [9:14] is the sub-list for method output_type
-	4, // [4:9] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	7,  // 0: kontor.customer.v1.CreateCustomerRequest.customer:type_name -> kontor.customer.v1.Customer
+	7,  // 1: kontor.customer.v1.ListCustomersResponse.customers:type_name -> kontor.customer.v1.Customer
+	7,  // 2: kontor.customer.v1.UpdateCustomerRequest.customer:type_name -> kontor.customer.v1.Customer
+	8,  // 3: kontor.customer.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 4: kontor.customer.v1.CustomerService.CreateCustomer:input_type -> kontor.customer.v1.CreateCustomerRequest
+	1,  // 5: kontor.customer.v1.CustomerService.GetCustomer:input_type -> kontor.customer.v1.GetCustomerRequest
+	2,  // 6: kontor.customer.v1.CustomerService.ListCustomers:input_type -> kontor.customer.v1.ListCustomersRequest
+	4,  // 7: kontor.customer.v1.CustomerService.UpdateCustomer:input_type -> kontor.customer.v1.UpdateCustomerRequest
+	5,  // 8: kontor.customer.v1.CustomerService.DeleteCustomer:input_type -> kontor.customer.v1.DeleteCustomerRequest
+	6,  // 9: kontor.customer.v1.CustomerService.GetDeletionReceipt:input_type -> kontor.customer.v1.GetDeletionReceiptRequest
+	7,  // 10: kontor.customer.v1.CustomerService.CreateCustomer:output_type -> kontor.customer.v1.Customer
+	7,  // 11: kontor.customer.v1.CustomerService.GetCustomer:output_type -> kontor.customer.v1.Customer
+	3,  // 12: kontor.customer.v1.CustomerService.ListCustomers:output_type -> kontor.customer.v1.ListCustomersResponse
+	7,  // 13: kontor.customer.v1.CustomerService.UpdateCustomer:output_type -> kontor.customer.v1.Customer
+	9,  // 14: kontor.customer.v1.CustomerService.DeleteCustomer:output_type -> kontor.customer.v1.DeletionReceipt
+	9,  // 15: kontor.customer.v1.CustomerService.GetDeletionReceipt:output_type -> kontor.customer.v1.DeletionReceipt
+	10, // [10:16] is the sub-list for method output_type
+	4,  // [4:10] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_kontor_customer_v1_customer_service_proto_init() }
@@ -431,13 +518,14 @@ func file_kontor_customer_v1_customer_service_proto_init() {
 		return
 	}
 	file_kontor_customer_v1_customer_proto_init()
+	file_kontor_customer_v1_customer_service_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_customer_v1_customer_service_proto_rawDesc), len(file_kontor_customer_v1_customer_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,11 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CustomerService_CreateCustomer_FullMethodName = "/kontor.customer.v1.CustomerService/CreateCustomer"
-	CustomerService_GetCustomer_FullMethodName    = "/kontor.customer.v1.CustomerService/GetCustomer"
-	CustomerService_ListCustomers_FullMethodName  = "/kontor.customer.v1.CustomerService/ListCustomers"
-	CustomerService_UpdateCustomer_FullMethodName = "/kontor.customer.v1.CustomerService/UpdateCustomer"
-	CustomerService_DeleteCustomer_FullMethodName = "/kontor.customer.v1.CustomerService/DeleteCustomer"
+	CustomerService_CreateCustomer_FullMethodName     = "/kontor.customer.v1.CustomerService/CreateCustomer"
+	CustomerService_GetCustomer_FullMethodName        = "/kontor.customer.v1.CustomerService/GetCustomer"
+	CustomerService_ListCustomers_FullMethodName      = "/kontor.customer.v1.CustomerService/ListCustomers"
+	CustomerService_UpdateCustomer_FullMethodName     = "/kontor.customer.v1.CustomerService/UpdateCustomer"
+	CustomerService_DeleteCustomer_FullMethodName     = "/kontor.customer.v1.CustomerService/DeleteCustomer"
+	CustomerService_GetDeletionReceipt_FullMethodName = "/kontor.customer.v1.CustomerService/GetDeletionReceipt"
 )
 
 // CustomerServiceClient is the client API for CustomerService service.
@@ -40,8 +41,11 @@ type CustomerServiceClient interface {
 	ListCustomers(ctx context.Context, in *ListCustomersRequest, opts ...grpc.CallOption) (*ListCustomersResponse, error)
 	// Changes a customer. A change of `products` adds and removes scopes at the provider; each scope added is billed.
 	UpdateCustomer(ctx context.Context, in *UpdateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Deletes a customer with all consents and data of theirs, at the providers and here. It cannot be undone.
+	// Deletes a customer with all consents and data of theirs, at the providers and here. It cannot be undone. Asked again, it gives the same
+	// receipt.
 	DeleteCustomer(ctx context.Context, in *DeleteCustomerRequest, opts ...grpc.CallOption) (*DeletionReceipt, error)
+	// Returns what was deleted with a customer.
+	GetDeletionReceipt(ctx context.Context, in *GetDeletionReceiptRequest, opts ...grpc.CallOption) (*DeletionReceipt, error)
 }
 
 type customerServiceClient struct {
@@ -102,6 +106,16 @@ func (c *customerServiceClient) DeleteCustomer(ctx context.Context, in *DeleteCu
 	return out, nil
 }
 
+func (c *customerServiceClient) GetDeletionReceipt(ctx context.Context, in *GetDeletionReceiptRequest, opts ...grpc.CallOption) (*DeletionReceipt, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeletionReceipt)
+	err := c.cc.Invoke(ctx, CustomerService_GetDeletionReceipt_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CustomerServiceServer is the server API for CustomerService service.
 // All implementations must embed UnimplementedCustomerServiceServer
 // for forward compatibility.
@@ -116,8 +130,11 @@ type CustomerServiceServer interface {
 	ListCustomers(context.Context, *ListCustomersRequest) (*ListCustomersResponse, error)
 	// Changes a customer. A change of `products` adds and removes scopes at the provider; each scope added is billed.
 	UpdateCustomer(context.Context, *UpdateCustomerRequest) (*Customer, error)
-	// Deletes a customer with all consents and data of theirs, at the providers and here. It cannot be undone.
+	// Deletes a customer with all consents and data of theirs, at the providers and here. It cannot be undone. Asked again, it gives the same
+	// receipt.
 	DeleteCustomer(context.Context, *DeleteCustomerRequest) (*DeletionReceipt, error)
+	// Returns what was deleted with a customer.
+	GetDeletionReceipt(context.Context, *GetDeletionReceiptRequest) (*DeletionReceipt, error)
 	mustEmbedUnimplementedCustomerServiceServer()
 }
 
@@ -142,6 +159,9 @@ func (UnimplementedCustomerServiceServer) UpdateCustomer(context.Context, *Updat
 }
 func (UnimplementedCustomerServiceServer) DeleteCustomer(context.Context, *DeleteCustomerRequest) (*DeletionReceipt, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteCustomer not implemented")
+}
+func (UnimplementedCustomerServiceServer) GetDeletionReceipt(context.Context, *GetDeletionReceiptRequest) (*DeletionReceipt, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDeletionReceipt not implemented")
 }
 func (UnimplementedCustomerServiceServer) mustEmbedUnimplementedCustomerServiceServer() {}
 func (UnimplementedCustomerServiceServer) testEmbeddedByValue()                         {}
@@ -254,6 +274,24 @@ func _CustomerService_DeleteCustomer_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CustomerService_GetDeletionReceipt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDeletionReceiptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CustomerServiceServer).GetDeletionReceipt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CustomerService_GetDeletionReceipt_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CustomerServiceServer).GetDeletionReceipt(ctx, req.(*GetDeletionReceiptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CustomerService_ServiceDesc is the grpc.ServiceDesc for CustomerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -280,6 +318,10 @@ var CustomerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteCustomer",
 			Handler:    _CustomerService_DeleteCustomer_Handler,
+		},
+		{
+			MethodName: "GetDeletionReceipt",
+			Handler:    _CustomerService_GetDeletionReceipt_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

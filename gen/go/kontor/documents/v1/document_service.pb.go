@@ -260,8 +260,8 @@ type ListShipmentsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The shipments.
 	Shipments []*Shipment `protobuf:"bytes,1,rep,name=shipments,proto3" json:"shipments,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -304,8 +304,8 @@ func (x *ListShipmentsResponse) GetShipments() []*Shipment {
 }
 
 func (x *ListShipmentsResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
 }
@@ -373,8 +373,8 @@ type WatchShipmentsResponse struct {
 	Kind WatchShipmentsResponse_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=kontor.documents.v1.WatchShipmentsResponse_Kind" json:"kind,omitempty"`
 	// The shipment: as it is (STATE), as it stood after the change (EVENT), or nothing (HEARTBEAT).
 	Shipment *Shipment `protobuf:"bytes,2,opt,name=shipment,proto3" json:"shipment,omitempty"`
-	// Resumes the stream behind this message. Empty while the present state is still being sent.
-	ResumeToken string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// Resumes the stream behind this message. Absent while the present state is still being sent.
+	ResumeToken *string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3,oneof" json:"resume_token,omitempty"`
 	// When it was sent.
 	SendTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=send_time,json=sendTime,proto3" json:"send_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -426,8 +426,8 @@ func (x *WatchShipmentsResponse) GetShipment() *Shipment {
 }
 
 func (x *WatchShipmentsResponse) GetResumeToken() string {
-	if x != nil {
-		return x.ResumeToken
+	if x != nil && x.ResumeToken != nil {
+		return *x.ResumeToken
 	}
 	return ""
 }
@@ -457,29 +457,32 @@ const file_kontor_documents_v1_document_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\x12R\n" +
 	"\bcustomer\x18\x03 \x01(\tB6\xfaA\x15\n" +
 	"\x13kontor.dev/Customer\xbaH\x1b\xd8\x01\x01r\x16\x18\xc8\x012\x11^customers/[^/]+$R\bcustomer\x12F\n" +
-	"\x06status\x18\x04 \x01(\x0e2$.kontor.documents.v1.Shipment.StatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\"|\n" +
+	"\x06status\x18\x04 \x01(\x0e2$.kontor.documents.v1.Shipment.StatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\"\x95\x01\n" +
 	"\x15ListShipmentsResponse\x12;\n" +
-	"\tshipments\x18\x01 \x03(\v2\x1d.kontor.documents.v1.ShipmentR\tshipments\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x98\x01\n" +
+	"\tshipments\x18\x01 \x03(\v2\x1d.kontor.documents.v1.ShipmentR\tshipments\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01B\x12\n" +
+	"\x10_next_page_token\"\x98\x01\n" +
 	"\x15WatchShipmentsRequest\x12R\n" +
 	"\bshipment\x18\x01 \x01(\tB6\xfaA\x15\n" +
 	"\x13kontor.dev/Shipment\xbaH\x1b\xd8\x01\x01r\x16\x18\xc8\x012\x11^shipments/[^/]+$R\bshipment\x12+\n" +
-	"\fresume_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vresumeToken\"\xb8\x02\n" +
+	"\fresume_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vresumeToken\"\xce\x02\n" +
 	"\x16WatchShipmentsResponse\x12D\n" +
 	"\x04kind\x18\x01 \x01(\x0e20.kontor.documents.v1.WatchShipmentsResponse.KindR\x04kind\x129\n" +
-	"\bshipment\x18\x02 \x01(\v2\x1d.kontor.documents.v1.ShipmentR\bshipment\x12!\n" +
-	"\fresume_token\x18\x03 \x01(\tR\vresumeToken\x127\n" +
+	"\bshipment\x18\x02 \x01(\v2\x1d.kontor.documents.v1.ShipmentR\bshipment\x12&\n" +
+	"\fresume_token\x18\x03 \x01(\tH\x00R\vresumeToken\x88\x01\x01\x127\n" +
 	"\tsend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bsendTime\"A\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05STATE\x10\x01\x12\t\n" +
 	"\x05EVENT\x10\x02\x12\r\n" +
-	"\tHEARTBEAT\x10\x032\xad\x04\n" +
+	"\tHEARTBEAT\x10\x03B\x0f\n" +
+	"\r_resume_token2\xad\x04\n" +
 	"\x0fDocumentService\x12u\n" +
 	"\x0eCreateShipment\x12*.kontor.documents.v1.CreateShipmentRequest\x1a\x1d.kontor.documents.v1.Shipment\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/shipments\x12u\n" +
 	"\vGetShipment\x12'.kontor.documents.v1.GetShipmentRequest\x1a\x1d.kontor.documents.v1.Shipment\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=shipments/*}\x12}\n" +
 	"\rListShipments\x12).kontor.documents.v1.ListShipmentsRequest\x1a*.kontor.documents.v1.ListShipmentsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/shipments\x12\xac\x01\n" +
-	"\x0eWatchShipments\x12*.kontor.documents.v1.WatchShipmentsRequest\x1a+.kontor.documents.v1.WatchShipmentsResponse\"?\x82\xd3\xe4\x93\x029Z\"\x12 /v1/{shipment=shipments/*}:watch\x12\x13/v1/shipments:watch0\x01B:Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1b\x06proto3"
+	"\x0eWatchShipments\x12*.kontor.documents.v1.WatchShipmentsRequest\x1a+.kontor.documents.v1.WatchShipmentsResponse\"?\x82\xd3\xe4\x93\x029Z\"\x12 /v1/{shipment=shipments/*}:watch\x12\x13/v1/shipments:watch0\x01BU\n" +
+	"\x17dev.kontor.documents.v1P\x01Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1b\x06proto3"
 
 var (
 	file_kontor_documents_v1_document_service_proto_rawDescOnce sync.Once
@@ -535,6 +538,8 @@ func file_kontor_documents_v1_document_service_proto_init() {
 		return
 	}
 	file_kontor_documents_v1_shipment_proto_init()
+	file_kontor_documents_v1_document_service_proto_msgTypes[3].OneofWrappers = []any{}
+	file_kontor_documents_v1_document_service_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -26,59 +26,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How the document travels.
-type Shipment_Channel int32
-
-const (
-	// Not set.
-	Shipment_CHANNEL_UNSPECIFIED Shipment_Channel = 0
-	// Fax. The provider finds the number: there is no field for it.
-	Shipment_FAX Shipment_Channel = 1
-	// Letter.
-	Shipment_LETTER Shipment_Channel = 2
-)
-
-// Enum value maps for Shipment_Channel.
-var (
-	Shipment_Channel_name = map[int32]string{
-		0: "CHANNEL_UNSPECIFIED",
-		1: "FAX",
-		2: "LETTER",
-	}
-	Shipment_Channel_value = map[string]int32{
-		"CHANNEL_UNSPECIFIED": 0,
-		"FAX":                 1,
-		"LETTER":              2,
-	}
-)
-
-func (x Shipment_Channel) Enum() *Shipment_Channel {
-	p := new(Shipment_Channel)
-	*p = x
-	return p
-}
-
-func (x Shipment_Channel) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Shipment_Channel) Descriptor() protoreflect.EnumDescriptor {
-	return file_kontor_documents_v1_shipment_proto_enumTypes[0].Descriptor()
-}
-
-func (Shipment_Channel) Type() protoreflect.EnumType {
-	return &file_kontor_documents_v1_shipment_proto_enumTypes[0]
-}
-
-func (x Shipment_Channel) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Shipment_Channel.Descriptor instead.
-func (Shipment_Channel) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_documents_v1_shipment_proto_rawDescGZIP(), []int{0, 0}
-}
-
 // What became of the shipment.
 type Shipment_Status int32
 
@@ -124,11 +71,11 @@ func (x Shipment_Status) String() string {
 }
 
 func (Shipment_Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_kontor_documents_v1_shipment_proto_enumTypes[1].Descriptor()
+	return file_kontor_documents_v1_shipment_proto_enumTypes[0].Descriptor()
 }
 
 func (Shipment_Status) Type() protoreflect.EnumType {
-	return &file_kontor_documents_v1_shipment_proto_enumTypes[1]
+	return &file_kontor_documents_v1_shipment_proto_enumTypes[0]
 }
 
 func (x Shipment_Status) Number() protoreflect.EnumNumber {
@@ -137,7 +84,60 @@ func (x Shipment_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Shipment_Status.Descriptor instead.
 func (Shipment_Status) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_documents_v1_shipment_proto_rawDescGZIP(), []int{0, 1}
+	return file_kontor_documents_v1_shipment_proto_rawDescGZIP(), []int{0, 0}
+}
+
+// The value.
+type Channel_Value int32
+
+const (
+	// Not set.
+	Channel_VALUE_UNSPECIFIED Channel_Value = 0
+	// Fax. The provider finds the number: there is no field for it.
+	Channel_FAX Channel_Value = 1
+	// Letter.
+	Channel_LETTER Channel_Value = 2
+)
+
+// Enum value maps for Channel_Value.
+var (
+	Channel_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
+		1: "FAX",
+		2: "LETTER",
+	}
+	Channel_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED": 0,
+		"FAX":               1,
+		"LETTER":            2,
+	}
+)
+
+func (x Channel_Value) Enum() *Channel_Value {
+	p := new(Channel_Value)
+	*p = x
+	return p
+}
+
+func (x Channel_Value) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Channel_Value) Descriptor() protoreflect.EnumDescriptor {
+	return file_kontor_documents_v1_shipment_proto_enumTypes[1].Descriptor()
+}
+
+func (Channel_Value) Type() protoreflect.EnumType {
+	return &file_kontor_documents_v1_shipment_proto_enumTypes[1]
+}
+
+func (x Channel_Value) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Channel_Value.Descriptor instead.
+func (Channel_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_documents_v1_shipment_proto_rawDescGZIP(), []int{1, 0}
 }
 
 // A fax or letter with a PDF.
@@ -145,10 +145,10 @@ type Shipment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resource name, `shipments/{shipment}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The customer it concerns, `customers/{customer}`. May be empty.
-	Customer string `protobuf:"bytes,2,opt,name=customer,proto3" json:"customer,omitempty"`
+	// The customer it concerns, `customers/{customer}`. Absent when it concerns none.
+	Customer *string `protobuf:"bytes,2,opt,name=customer,proto3,oneof" json:"customer,omitempty"`
 	// Fax or letter.
-	Channel Shipment_Channel `protobuf:"varint,3,opt,name=channel,proto3,enum=kontor.documents.v1.Shipment_Channel" json:"channel,omitempty"`
+	Channel Channel_Value `protobuf:"varint,3,opt,name=channel,proto3,enum=kontor.documents.v1.Channel_Value" json:"channel,omitempty"`
 	// Name of the recipient.
 	Recipient string `protobuf:"bytes,4,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	// Address of the recipient.
@@ -164,7 +164,9 @@ type Shipment struct {
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// When it was delivered or failed. Absent before.
-	CompleteTime  *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
+	CompleteTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
+	// The provider, `providers/{provider}` or the bare id. It must be given when several providers of the tenant could serve the request.
+	Provider      string `protobuf:"bytes,12,opt,name=provider,proto3" json:"provider,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -207,17 +209,17 @@ func (x *Shipment) GetName() string {
 }
 
 func (x *Shipment) GetCustomer() string {
-	if x != nil {
-		return x.Customer
+	if x != nil && x.Customer != nil {
+		return *x.Customer
 	}
 	return ""
 }
 
-func (x *Shipment) GetChannel() Shipment_Channel {
+func (x *Shipment) GetChannel() Channel_Value {
 	if x != nil {
 		return x.Channel
 	}
-	return Shipment_CHANNEL_UNSPECIFIED
+	return Channel_VALUE_UNSPECIFIED
 }
 
 func (x *Shipment) GetRecipient() string {
@@ -276,28 +278,72 @@ func (x *Shipment) GetCompleteTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Shipment) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+// How the document travels.
+type Channel struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Channel) Reset() {
+	*x = Channel{}
+	mi := &file_kontor_documents_v1_shipment_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Channel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Channel) ProtoMessage() {}
+
+func (x *Channel) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_documents_v1_shipment_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Channel.ProtoReflect.Descriptor instead.
+func (*Channel) Descriptor() ([]byte, []int) {
+	return file_kontor_documents_v1_shipment_proto_rawDescGZIP(), []int{1}
+}
+
 // A postal address.
 type Shipment_Address struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Street, without the house number.
-	Street string `protobuf:"bytes,1,opt,name=street,proto3" json:"street,omitempty"`
+	Street *string `protobuf:"bytes,1,opt,name=street,proto3,oneof" json:"street,omitempty"`
 	// House number.
-	HouseNumber string `protobuf:"bytes,2,opt,name=house_number,json=houseNumber,proto3" json:"house_number,omitempty"`
+	HouseNumber *string `protobuf:"bytes,2,opt,name=house_number,json=houseNumber,proto3,oneof" json:"house_number,omitempty"`
 	// Postal code.
-	Postcode string `protobuf:"bytes,3,opt,name=postcode,proto3" json:"postcode,omitempty"`
+	Postcode *string `protobuf:"bytes,3,opt,name=postcode,proto3,oneof" json:"postcode,omitempty"`
 	// City.
 	City string `protobuf:"bytes,4,opt,name=city,proto3" json:"city,omitempty"`
 	// ISO 3166-1 alpha-2 code.
 	CountryCode string `protobuf:"bytes,5,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
 	// A second line, such as a post box.
-	StreetAdditionalInfo string `protobuf:"bytes,6,opt,name=street_additional_info,json=streetAdditionalInfo,proto3" json:"street_additional_info,omitempty"`
+	StreetAdditionalInfo *string `protobuf:"bytes,6,opt,name=street_additional_info,json=streetAdditionalInfo,proto3,oneof" json:"street_additional_info,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Shipment_Address) Reset() {
 	*x = Shipment_Address{}
-	mi := &file_kontor_documents_v1_shipment_proto_msgTypes[1]
+	mi := &file_kontor_documents_v1_shipment_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -309,7 +355,7 @@ func (x *Shipment_Address) String() string {
 func (*Shipment_Address) ProtoMessage() {}
 
 func (x *Shipment_Address) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_documents_v1_shipment_proto_msgTypes[1]
+	mi := &file_kontor_documents_v1_shipment_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,22 +372,22 @@ func (*Shipment_Address) Descriptor() ([]byte, []int) {
 }
 
 func (x *Shipment_Address) GetStreet() string {
-	if x != nil {
-		return x.Street
+	if x != nil && x.Street != nil {
+		return *x.Street
 	}
 	return ""
 }
 
 func (x *Shipment_Address) GetHouseNumber() string {
-	if x != nil {
-		return x.HouseNumber
+	if x != nil && x.HouseNumber != nil {
+		return *x.HouseNumber
 	}
 	return ""
 }
 
 func (x *Shipment_Address) GetPostcode() string {
-	if x != nil {
-		return x.Postcode
+	if x != nil && x.Postcode != nil {
+		return *x.Postcode
 	}
 	return ""
 }
@@ -361,8 +407,8 @@ func (x *Shipment_Address) GetCountryCode() string {
 }
 
 func (x *Shipment_Address) GetStreetAdditionalInfo() string {
-	if x != nil {
-		return x.StreetAdditionalInfo
+	if x != nil && x.StreetAdditionalInfo != nil {
+		return *x.StreetAdditionalInfo
 	}
 	return ""
 }
@@ -371,38 +417,40 @@ var File_kontor_documents_v1_shipment_proto protoreflect.FileDescriptor
 
 const file_kontor_documents_v1_shipment_proto_rawDesc = "" +
 	"\n" +
-	"\"kontor/documents/v1/shipment.proto\x12\x13kontor.documents.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\t\n" +
+	"\"kontor/documents/v1/shipment.proto\x12\x13kontor.documents.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\n" +
+	"\n" +
 	"\bShipment\x12\x1f\n" +
-	"\x04name\x18\x01 \x01(\tB\v\xe0A\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12X\n" +
-	"\bcustomer\x18\x02 \x01(\tB<\xe0A\x01\xe0A\x05\xfaA\x15\n" +
-	"\x13kontor.dev/Customer\xbaH\x1b\xd8\x01\x01r\x16\x18\xc8\x012\x11^customers/[^/]+$R\bcustomer\x12Q\n" +
-	"\achannel\x18\x03 \x01(\x0e2%.kontor.documents.v1.Shipment.ChannelB\x10\xe0A\x02\xe0A\x05\xbaH\a\x82\x01\x04\x10\x01 \x00R\achannel\x121\n" +
+	"\x04name\x18\x01 \x01(\tB\v\xe0A\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12Z\n" +
+	"\bcustomer\x18\x02 \x01(\tB9\xe0A\x01\xe0A\x05\xfaA\x15\n" +
+	"\x13kontor.dev/Customer\xbaH\x18r\x16\x18\xc8\x012\x11^customers/[^/]+$H\x00R\bcustomer\x88\x01\x01\x12N\n" +
+	"\achannel\x18\x03 \x01(\x0e2\".kontor.documents.v1.Channel.ValueB\x10\xe0A\x02\xe0A\x05\xbaH\a\x82\x01\x04\x10\x01 \x00R\achannel\x121\n" +
 	"\trecipient\x18\x04 \x01(\tB\x13\xe0A\x02\xe0A\x05\xbaH\ar\x05\x10\x01\x18\xc8\x01\x80\x01\x01R\trecipient\x12M\n" +
 	"\aaddress\x18\x05 \x01(\v2%.kontor.documents.v1.Shipment.AddressB\f\xe0A\x02\xe0A\x05\xbaH\x03\xc8\x01\x01R\aaddress\x12-\n" +
 	"\asubject\x18\x06 \x01(\tB\x13\xe0A\x02\xe0A\x05\xbaH\ar\x05\x10\x01\x18\xf4\x03\x80\x01\x01R\asubject\x12,\n" +
-	"\x03pdf\x18\a \x01(\fB\x15\xe0A\x02\xe0A\x04\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x05\x80\x01\x01H\x00R\x03pdf\x88\x01\x01\x12A\n" +
+	"\x03pdf\x18\a \x01(\fB\x15\xe0A\x02\xe0A\x04\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x05\x80\x01\x01H\x01R\x03pdf\x88\x01\x01\x12A\n" +
 	"\x06status\x18\b \x01(\x0e2$.kontor.documents.v1.Shipment.StatusB\x03\xe0A\x03R\x06status\x12@\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12D\n" +
-	"\rcomplete_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\fcompleteTime\x1a\xa7\x02\n" +
-	"\aAddress\x12#\n" +
-	"\x06street\x18\x01 \x01(\tB\v\xbaH\x05r\x03\x18\xc8\x01\x80\x01\x01R\x06street\x12-\n" +
+	"\rcomplete_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\fcompleteTime\x12d\n" +
+	"\bprovider\x18\f \x01(\tBH\xe0A\x01\xe0A\x05\xfaA\x15\n" +
+	"\x13kontor.dev/Provider\xbaH'\xd8\x01\x01r\"\x18d2\x1e^(providers/)?[a-z][a-z0-9-]*$R\bprovider\x1a\xff\x02\n" +
+	"\aAddress\x12(\n" +
+	"\x06street\x18\x01 \x01(\tB\v\xbaH\x05r\x03\x18\xc8\x01\x80\x01\x01H\x00R\x06street\x88\x01\x01\x122\n" +
 	"\fhouse_number\x18\x02 \x01(\tB\n" +
-	"\xbaH\x04r\x02\x182\x80\x01\x01R\vhouseNumber\x12&\n" +
+	"\xbaH\x04r\x02\x182\x80\x01\x01H\x01R\vhouseNumber\x88\x01\x01\x12+\n" +
 	"\bpostcode\x18\x03 \x01(\tB\n" +
-	"\xbaH\x04r\x02\x18\x14\x80\x01\x01R\bpostcode\x12$\n" +
+	"\xbaH\x04r\x02\x18\x14\x80\x01\x01H\x02R\bpostcode\x88\x01\x01\x12$\n" +
 	"\x04city\x18\x04 \x01(\tB\x10\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01\x80\x01\x01R\x04city\x127\n" +
 	"\fcountry_code\x18\x05 \x01(\tB\x14\xe0A\x02\xbaH\x0er\f2\n" +
-	"^[A-Z]{2}$R\vcountryCode\x12A\n" +
-	"\x16street_additional_info\x18\x06 \x01(\tB\v\xbaH\x05r\x03\x18\xc8\x01\x80\x01\x01R\x14streetAdditionalInfo\"7\n" +
-	"\aChannel\x12\x17\n" +
-	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\a\n" +
-	"\x03FAX\x10\x01\x12\n" +
-	"\n" +
-	"\x06LETTER\x10\x02\"_\n" +
+	"^[A-Z]{2}$R\vcountryCode\x12F\n" +
+	"\x16street_additional_info\x18\x06 \x01(\tB\v\xbaH\x05r\x03\x18\xc8\x01\x80\x01\x01H\x03R\x14streetAdditionalInfo\x88\x01\x01B\t\n" +
+	"\a_streetB\x0f\n" +
+	"\r_house_numberB\v\n" +
+	"\t_postcodeB\x19\n" +
+	"\x17_street_additional_info\"_\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tSUBMITTED\x10\x01\x12\r\n" +
@@ -410,8 +458,16 @@ const file_kontor_documents_v1_shipment_proto_rawDesc = "" +
 	"\n" +
 	"\x06FAILED\x10\x03\x12\x13\n" +
 	"\x0fOUTCOME_UNKNOWN\x10\x04:C\xeaA@\n" +
-	"\x13kontor.dev/Shipment\x12\x14shipments/{shipment}*\tshipments2\bshipmentB\x06\n" +
-	"\x04_pdfB:Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1b\x06proto3"
+	"\x13kontor.dev/Shipment\x12\x14shipments/{shipment}*\tshipments2\bshipmentB\v\n" +
+	"\t_customerB\x06\n" +
+	"\x04_pdf\">\n" +
+	"\aChannel\"3\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\a\n" +
+	"\x03FAX\x10\x01\x12\n" +
+	"\n" +
+	"\x06LETTER\x10\x02BU\n" +
+	"\x17dev.kontor.documents.v1P\x01Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1b\x06proto3"
 
 var (
 	file_kontor_documents_v1_shipment_proto_rawDescOnce sync.Once
@@ -426,21 +482,22 @@ func file_kontor_documents_v1_shipment_proto_rawDescGZIP() []byte {
 }
 
 var file_kontor_documents_v1_shipment_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_kontor_documents_v1_shipment_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_kontor_documents_v1_shipment_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_kontor_documents_v1_shipment_proto_goTypes = []any{
-	(Shipment_Channel)(0),         // 0: kontor.documents.v1.Shipment.Channel
-	(Shipment_Status)(0),          // 1: kontor.documents.v1.Shipment.Status
+	(Shipment_Status)(0),          // 0: kontor.documents.v1.Shipment.Status
+	(Channel_Value)(0),            // 1: kontor.documents.v1.Channel.Value
 	(*Shipment)(nil),              // 2: kontor.documents.v1.Shipment
-	(*Shipment_Address)(nil),      // 3: kontor.documents.v1.Shipment.Address
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*Channel)(nil),               // 3: kontor.documents.v1.Channel
+	(*Shipment_Address)(nil),      // 4: kontor.documents.v1.Shipment.Address
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_kontor_documents_v1_shipment_proto_depIdxs = []int32{
-	0, // 0: kontor.documents.v1.Shipment.channel:type_name -> kontor.documents.v1.Shipment.Channel
-	3, // 1: kontor.documents.v1.Shipment.address:type_name -> kontor.documents.v1.Shipment.Address
-	1, // 2: kontor.documents.v1.Shipment.status:type_name -> kontor.documents.v1.Shipment.Status
-	4, // 3: kontor.documents.v1.Shipment.create_time:type_name -> google.protobuf.Timestamp
-	4, // 4: kontor.documents.v1.Shipment.update_time:type_name -> google.protobuf.Timestamp
-	4, // 5: kontor.documents.v1.Shipment.complete_time:type_name -> google.protobuf.Timestamp
+	1, // 0: kontor.documents.v1.Shipment.channel:type_name -> kontor.documents.v1.Channel.Value
+	4, // 1: kontor.documents.v1.Shipment.address:type_name -> kontor.documents.v1.Shipment.Address
+	0, // 2: kontor.documents.v1.Shipment.status:type_name -> kontor.documents.v1.Shipment.Status
+	5, // 3: kontor.documents.v1.Shipment.create_time:type_name -> google.protobuf.Timestamp
+	5, // 4: kontor.documents.v1.Shipment.update_time:type_name -> google.protobuf.Timestamp
+	5, // 5: kontor.documents.v1.Shipment.complete_time:type_name -> google.protobuf.Timestamp
 	6, // [6:6] is the sub-list for method output_type
 	6, // [6:6] is the sub-list for method input_type
 	6, // [6:6] is the sub-list for extension type_name
@@ -454,13 +511,14 @@ func file_kontor_documents_v1_shipment_proto_init() {
 		return
 	}
 	file_kontor_documents_v1_shipment_proto_msgTypes[0].OneofWrappers = []any{}
+	file_kontor_documents_v1_shipment_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_documents_v1_shipment_proto_rawDesc), len(file_kontor_documents_v1_shipment_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -43,8 +43,14 @@ const (
 	Error_PARTNER_BANK_NOT_FOUND Error_Reason = 6
 	// No such provider, or it is not configured for the tenant [NOT_FOUND].
 	Error_PROVIDER_NOT_FOUND Error_Reason = 7
-	// The path or method does not exist [NOT_FOUND, UNIMPLEMENTED].
+	// The path does not exist [NOT_FOUND].
 	Error_ROUTE_NOT_FOUND Error_Reason = 8
+	// No such deletion receipt, or another tenant's [NOT_FOUND].
+	Error_DELETION_RECEIPT_NOT_FOUND Error_Reason = 9
+	// The provider keeps no such user [NOT_FOUND].
+	Error_PROVIDER_USER_NOT_FOUND Error_Reason = 10
+	// The path or service does not have this method [UNIMPLEMENTED].
+	Error_METHOD_NOT_FOUND Error_Reason = 11
 	// The customer has not approved the consent, or refused it [FAILED_PRECONDITION].
 	Error_CONSENT_NOT_AUTHORIZED Error_Reason = 20
 	// The consent was revoked [FAILED_PRECONDITION].
@@ -53,7 +59,7 @@ const (
 	Error_CONSENT_EXPIRED Error_Reason = 22
 	// The link ran out; RenewConsentLink makes a new one [FAILED_PRECONDITION].
 	Error_LINK_EXPIRED Error_Reason = 23
-	// The customer has a flow open that must end first [FAILED_PRECONDITION].
+	// The consent has a flow open that must end first [FAILED_PRECONDITION].
 	Error_CONSENT_FLOW_ALREADY_OPEN Error_Reason = 24
 	// The provider is still collecting or evaluating the data [FAILED_PRECONDITION].
 	Error_DATA_NOT_READY Error_Reason = 25
@@ -61,6 +67,18 @@ const (
 	Error_REAUTHORIZATION_REQUIRED Error_Reason = 26
 	// What followed the resume token is no longer kept: begin the watch anew, without a token [FAILED_PRECONDITION].
 	Error_RESUME_TOKEN_EXPIRED Error_Reason = 27
+	// The customer has a live consent at the provider; metadata `consent` names it [FAILED_PRECONDITION].
+	Error_CONSENT_EXISTS Error_Reason = 28
+	// What the customer agreed to does not cover this [FAILED_PRECONDITION].
+	Error_NOT_COVERED_BY_CONSENT Error_Reason = 29
+	// The provider's transactions cannot be told apart by account: read `accounts/-` [FAILED_PRECONDITION].
+	Error_TRANSACTIONS_NOT_ATTRIBUTABLE Error_Reason = 30
+	// The listing that the page token belongs to is no longer held, and where it stood cannot be found again: begin anew
+	// [FAILED_PRECONDITION].
+	Error_PAGE_TOKEN_EXPIRED Error_Reason = 31
+	// A customer has the user at the provider, or it was made a moment ago; metadata `customer` names the customer
+	// [FAILED_PRECONDITION].
+	Error_PROVIDER_USER_IN_USE Error_Reason = 32
 	// A field is missing, malformed or unknown; BadRequest names it [INVALID_ARGUMENT].
 	Error_INVALID_FIELD Error_Reason = 40
 	// The provider demands the end user's address: send `psu-ip-address` [INVALID_ARGUMENT].
@@ -81,7 +99,7 @@ const (
 	Error_CAPABILITY_NOT_ENABLED Error_Reason = 82
 	// The provider does not offer this [UNIMPLEMENTED].
 	Error_CAPABILITY_UNSUPPORTED Error_Reason = 83
-	// Too many requests, or too large a one, for this gateway; RetryInfo says when to come back [RESOURCE_EXHAUSTED].
+	// Too many requests for this gateway; RetryInfo says when to come back [RESOURCE_EXHAUSTED].
 	Error_GATEWAY_RATE_LIMITED Error_Reason = 100
 	// The gateway is stopping; a stream can be resumed elsewhere with its token [UNAVAILABLE].
 	Error_GATEWAY_STOPPING Error_Reason = 101
@@ -93,6 +111,8 @@ const (
 	Error_DEADLINE_EXCEEDED Error_Reason = 104
 	// The caller went away [CANCELLED].
 	Error_CANCELLED Error_Reason = 105
+	// The request or the answer is larger than the method allows; the message names the limit [RESOURCE_EXHAUSTED].
+	Error_TOO_LARGE Error_Reason = 106
 	// The provider's quota is used up; RetryInfo when it says for how long [UNAVAILABLE].
 	Error_PROVIDER_RATE_LIMITED Error_Reason = 120
 	// The provider is down or answers with a server error [UNAVAILABLE].
@@ -121,6 +141,9 @@ var (
 		6:   "PARTNER_BANK_NOT_FOUND",
 		7:   "PROVIDER_NOT_FOUND",
 		8:   "ROUTE_NOT_FOUND",
+		9:   "DELETION_RECEIPT_NOT_FOUND",
+		10:  "PROVIDER_USER_NOT_FOUND",
+		11:  "METHOD_NOT_FOUND",
 		20:  "CONSENT_NOT_AUTHORIZED",
 		21:  "CONSENT_REVOKED",
 		22:  "CONSENT_EXPIRED",
@@ -129,6 +152,11 @@ var (
 		25:  "DATA_NOT_READY",
 		26:  "REAUTHORIZATION_REQUIRED",
 		27:  "RESUME_TOKEN_EXPIRED",
+		28:  "CONSENT_EXISTS",
+		29:  "NOT_COVERED_BY_CONSENT",
+		30:  "TRANSACTIONS_NOT_ATTRIBUTABLE",
+		31:  "PAGE_TOKEN_EXPIRED",
+		32:  "PROVIDER_USER_IN_USE",
 		40:  "INVALID_FIELD",
 		41:  "PSU_IP_REQUIRED",
 		42:  "REDIRECT_URI_NOT_ALLOWED",
@@ -145,6 +173,7 @@ var (
 		103: "INTERNAL",
 		104: "DEADLINE_EXCEEDED",
 		105: "CANCELLED",
+		106: "TOO_LARGE",
 		120: "PROVIDER_RATE_LIMITED",
 		121: "PROVIDER_UNAVAILABLE",
 		122: "PROVIDER_RESPONSE_INVALID",
@@ -154,46 +183,55 @@ var (
 		140: "AUTHORIZATION_FAILED",
 	}
 	Error_Reason_value = map[string]int32{
-		"REASON_UNSPECIFIED":           0,
-		"CUSTOMER_NOT_FOUND":           1,
-		"CONSENT_NOT_FOUND":            2,
-		"CONNECTION_NOT_FOUND":         3,
-		"ACCOUNT_NOT_FOUND":            4,
-		"SHIPMENT_NOT_FOUND":           5,
-		"PARTNER_BANK_NOT_FOUND":       6,
-		"PROVIDER_NOT_FOUND":           7,
-		"ROUTE_NOT_FOUND":              8,
-		"CONSENT_NOT_AUTHORIZED":       20,
-		"CONSENT_REVOKED":              21,
-		"CONSENT_EXPIRED":              22,
-		"LINK_EXPIRED":                 23,
-		"CONSENT_FLOW_ALREADY_OPEN":    24,
-		"DATA_NOT_READY":               25,
-		"REAUTHORIZATION_REQUIRED":     26,
-		"RESUME_TOKEN_EXPIRED":         27,
-		"INVALID_FIELD":                40,
-		"PSU_IP_REQUIRED":              41,
-		"REDIRECT_URI_NOT_ALLOWED":     42,
-		"IDEMPOTENCY_KEY_REUSED":       60,
-		"CUSTOMER_REFERENCE_TAKEN":     61,
-		"ETAG_MISMATCH":                62,
-		"UNAUTHENTICATED":              80,
-		"SCOPE_MISSING":                81,
-		"CAPABILITY_NOT_ENABLED":       82,
-		"CAPABILITY_UNSUPPORTED":       83,
-		"GATEWAY_RATE_LIMITED":         100,
-		"GATEWAY_STOPPING":             101,
-		"STORE_UNAVAILABLE":            102,
-		"INTERNAL":                     103,
-		"DEADLINE_EXCEEDED":            104,
-		"CANCELLED":                    105,
-		"PROVIDER_RATE_LIMITED":        120,
-		"PROVIDER_UNAVAILABLE":         121,
-		"PROVIDER_RESPONSE_INVALID":    122,
-		"PROVIDER_CREDENTIALS_INVALID": 123,
-		"PROVIDER_REJECTED":            124,
-		"OUTCOME_UNKNOWN":              125,
-		"AUTHORIZATION_FAILED":         140,
+		"REASON_UNSPECIFIED":            0,
+		"CUSTOMER_NOT_FOUND":            1,
+		"CONSENT_NOT_FOUND":             2,
+		"CONNECTION_NOT_FOUND":          3,
+		"ACCOUNT_NOT_FOUND":             4,
+		"SHIPMENT_NOT_FOUND":            5,
+		"PARTNER_BANK_NOT_FOUND":        6,
+		"PROVIDER_NOT_FOUND":            7,
+		"ROUTE_NOT_FOUND":               8,
+		"DELETION_RECEIPT_NOT_FOUND":    9,
+		"PROVIDER_USER_NOT_FOUND":       10,
+		"METHOD_NOT_FOUND":              11,
+		"CONSENT_NOT_AUTHORIZED":        20,
+		"CONSENT_REVOKED":               21,
+		"CONSENT_EXPIRED":               22,
+		"LINK_EXPIRED":                  23,
+		"CONSENT_FLOW_ALREADY_OPEN":     24,
+		"DATA_NOT_READY":                25,
+		"REAUTHORIZATION_REQUIRED":      26,
+		"RESUME_TOKEN_EXPIRED":          27,
+		"CONSENT_EXISTS":                28,
+		"NOT_COVERED_BY_CONSENT":        29,
+		"TRANSACTIONS_NOT_ATTRIBUTABLE": 30,
+		"PAGE_TOKEN_EXPIRED":            31,
+		"PROVIDER_USER_IN_USE":          32,
+		"INVALID_FIELD":                 40,
+		"PSU_IP_REQUIRED":               41,
+		"REDIRECT_URI_NOT_ALLOWED":      42,
+		"IDEMPOTENCY_KEY_REUSED":        60,
+		"CUSTOMER_REFERENCE_TAKEN":      61,
+		"ETAG_MISMATCH":                 62,
+		"UNAUTHENTICATED":               80,
+		"SCOPE_MISSING":                 81,
+		"CAPABILITY_NOT_ENABLED":        82,
+		"CAPABILITY_UNSUPPORTED":        83,
+		"GATEWAY_RATE_LIMITED":          100,
+		"GATEWAY_STOPPING":              101,
+		"STORE_UNAVAILABLE":             102,
+		"INTERNAL":                      103,
+		"DEADLINE_EXCEEDED":             104,
+		"CANCELLED":                     105,
+		"TOO_LARGE":                     106,
+		"PROVIDER_RATE_LIMITED":         120,
+		"PROVIDER_UNAVAILABLE":          121,
+		"PROVIDER_RESPONSE_INVALID":     122,
+		"PROVIDER_CREDENTIALS_INVALID":  123,
+		"PROVIDER_REJECTED":             124,
+		"OUTCOME_UNKNOWN":               125,
+		"AUTHORIZATION_FAILED":          140,
 	}
 )
 
@@ -224,6 +262,71 @@ func (Error_Reason) EnumDescriptor() ([]byte, []int) {
 	return file_kontor_error_v1_error_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// The kind.
+type FailureKind_Value int32
+
+const (
+	// Not set.
+	FailureKind_VALUE_UNSPECIFIED FailureKind_Value = 0
+	// The customer refused at the bank, or broke off.
+	FailureKind_CUSTOMER_DENIED FailureKind_Value = 1
+	// The customer, or the bank, took too long.
+	FailureKind_TIMED_OUT FailureKind_Value = 2
+	// The bank could not be reached, or failed.
+	FailureKind_BANK_UNAVAILABLE FailureKind_Value = 3
+	// The customer has no account there that can be read.
+	FailureKind_NO_ACCOUNTS FailureKind_Value = 4
+	// Anything else, or the provider does not tell.
+	FailureKind_OTHER FailureKind_Value = 5
+)
+
+// Enum value maps for FailureKind_Value.
+var (
+	FailureKind_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
+		1: "CUSTOMER_DENIED",
+		2: "TIMED_OUT",
+		3: "BANK_UNAVAILABLE",
+		4: "NO_ACCOUNTS",
+		5: "OTHER",
+	}
+	FailureKind_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED": 0,
+		"CUSTOMER_DENIED":   1,
+		"TIMED_OUT":         2,
+		"BANK_UNAVAILABLE":  3,
+		"NO_ACCOUNTS":       4,
+		"OTHER":             5,
+	}
+)
+
+func (x FailureKind_Value) Enum() *FailureKind_Value {
+	p := new(FailureKind_Value)
+	*p = x
+	return p
+}
+
+func (x FailureKind_Value) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FailureKind_Value) Descriptor() protoreflect.EnumDescriptor {
+	return file_kontor_error_v1_error_proto_enumTypes[1].Descriptor()
+}
+
+func (FailureKind_Value) Type() protoreflect.EnumType {
+	return &file_kontor_error_v1_error_proto_enumTypes[1]
+}
+
+func (x FailureKind_Value) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FailureKind_Value.Descriptor instead.
+func (FailureKind_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_error_v1_error_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // Why something failed. An RPC that fails returns a google.rpc.Status whose google.rpc.ErrorInfo has the domain `kontor.dev` and one of
 // these reasons; its metadata holds, where known, `provider`, `operation`, `providerCode`, `providerRequestId` and `requestId`.
 type Error struct {
@@ -231,9 +334,11 @@ type Error struct {
 	// The reason.
 	Reason Error_Reason `protobuf:"varint,1,opt,name=reason,proto3,enum=kontor.error.v1.Error_Reason" json:"reason,omitempty"`
 	// One sentence for people. Kontor's words, never the provider's.
-	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// The provider's own code, passed on as it is. Empty when there is none.
-	ProviderCode  string `protobuf:"bytes,3,opt,name=provider_code,json=providerCode,proto3" json:"provider_code,omitempty"`
+	Message *string `protobuf:"bytes,2,opt,name=message,proto3,oneof" json:"message,omitempty"`
+	// The provider's own code, passed on as it is. Absent when there is none.
+	ProviderCode *string `protobuf:"bytes,3,opt,name=provider_code,json=providerCode,proto3,oneof" json:"provider_code,omitempty"`
+	// Why the customer's way through the bank's pages failed, for AUTHORIZATION_FAILED.
+	FailureKind   *FailureKind_Value `protobuf:"varint,4,opt,name=failure_kind,json=failureKind,proto3,enum=kontor.error.v1.FailureKind_Value,oneof" json:"failure_kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -276,28 +381,73 @@ func (x *Error) GetReason() Error_Reason {
 }
 
 func (x *Error) GetMessage() string {
-	if x != nil {
-		return x.Message
+	if x != nil && x.Message != nil {
+		return *x.Message
 	}
 	return ""
 }
 
 func (x *Error) GetProviderCode() string {
-	if x != nil {
-		return x.ProviderCode
+	if x != nil && x.ProviderCode != nil {
+		return *x.ProviderCode
 	}
 	return ""
+}
+
+func (x *Error) GetFailureKind() FailureKind_Value {
+	if x != nil && x.FailureKind != nil {
+		return *x.FailureKind
+	}
+	return FailureKind_VALUE_UNSPECIFIED
+}
+
+// Why a customer's way through a bank's pages failed.
+type FailureKind struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FailureKind) Reset() {
+	*x = FailureKind{}
+	mi := &file_kontor_error_v1_error_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FailureKind) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FailureKind) ProtoMessage() {}
+
+func (x *FailureKind) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_error_v1_error_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FailureKind.ProtoReflect.Descriptor instead.
+func (*FailureKind) Descriptor() ([]byte, []int) {
+	return file_kontor_error_v1_error_proto_rawDescGZIP(), []int{1}
 }
 
 var File_kontor_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_kontor_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkontor/error/v1/error.proto\x12\x0fkontor.error.v1\"\xcf\b\n" +
+	"\x1bkontor/error/v1/error.proto\x12\x0fkontor.error.v1\"\xbb\v\n" +
 	"\x05Error\x125\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x1d.kontor.error.v1.Error.ReasonR\x06reason\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\x12#\n" +
-	"\rprovider_code\x18\x03 \x01(\tR\fproviderCode\"\xcf\a\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1d.kontor.error.v1.Error.ReasonR\x06reason\x12\x1d\n" +
+	"\amessage\x18\x02 \x01(\tH\x00R\amessage\x88\x01\x01\x12(\n" +
+	"\rprovider_code\x18\x03 \x01(\tH\x01R\fproviderCode\x88\x01\x01\x12J\n" +
+	"\ffailure_kind\x18\x04 \x01(\x0e2\".kontor.error.v1.FailureKind.ValueH\x02R\vfailureKind\x88\x01\x01\"\xb6\t\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CUSTOMER_NOT_FOUND\x10\x01\x12\x15\n" +
@@ -307,7 +457,11 @@ const file_kontor_error_v1_error_proto_rawDesc = "" +
 	"\x12SHIPMENT_NOT_FOUND\x10\x05\x12\x1a\n" +
 	"\x16PARTNER_BANK_NOT_FOUND\x10\x06\x12\x16\n" +
 	"\x12PROVIDER_NOT_FOUND\x10\a\x12\x13\n" +
-	"\x0fROUTE_NOT_FOUND\x10\b\x12\x1a\n" +
+	"\x0fROUTE_NOT_FOUND\x10\b\x12\x1e\n" +
+	"\x1aDELETION_RECEIPT_NOT_FOUND\x10\t\x12\x1b\n" +
+	"\x17PROVIDER_USER_NOT_FOUND\x10\n" +
+	"\x12\x14\n" +
+	"\x10METHOD_NOT_FOUND\x10\v\x12\x1a\n" +
 	"\x16CONSENT_NOT_AUTHORIZED\x10\x14\x12\x13\n" +
 	"\x0fCONSENT_REVOKED\x10\x15\x12\x13\n" +
 	"\x0fCONSENT_EXPIRED\x10\x16\x12\x10\n" +
@@ -315,7 +469,12 @@ const file_kontor_error_v1_error_proto_rawDesc = "" +
 	"\x19CONSENT_FLOW_ALREADY_OPEN\x10\x18\x12\x12\n" +
 	"\x0eDATA_NOT_READY\x10\x19\x12\x1c\n" +
 	"\x18REAUTHORIZATION_REQUIRED\x10\x1a\x12\x18\n" +
-	"\x14RESUME_TOKEN_EXPIRED\x10\x1b\x12\x11\n" +
+	"\x14RESUME_TOKEN_EXPIRED\x10\x1b\x12\x12\n" +
+	"\x0eCONSENT_EXISTS\x10\x1c\x12\x1a\n" +
+	"\x16NOT_COVERED_BY_CONSENT\x10\x1d\x12!\n" +
+	"\x1dTRANSACTIONS_NOT_ATTRIBUTABLE\x10\x1e\x12\x16\n" +
+	"\x12PAGE_TOKEN_EXPIRED\x10\x1f\x12\x18\n" +
+	"\x14PROVIDER_USER_IN_USE\x10 \x12\x11\n" +
 	"\rINVALID_FIELD\x10(\x12\x13\n" +
 	"\x0fPSU_IP_REQUIRED\x10)\x12\x1c\n" +
 	"\x18REDIRECT_URI_NOT_ALLOWED\x10*\x12\x1a\n" +
@@ -331,14 +490,28 @@ const file_kontor_error_v1_error_proto_rawDesc = "" +
 	"\x11STORE_UNAVAILABLE\x10f\x12\f\n" +
 	"\bINTERNAL\x10g\x12\x15\n" +
 	"\x11DEADLINE_EXCEEDED\x10h\x12\r\n" +
-	"\tCANCELLED\x10i\x12\x19\n" +
+	"\tCANCELLED\x10i\x12\r\n" +
+	"\tTOO_LARGE\x10j\x12\x19\n" +
 	"\x15PROVIDER_RATE_LIMITED\x10x\x12\x18\n" +
 	"\x14PROVIDER_UNAVAILABLE\x10y\x12\x1d\n" +
 	"\x19PROVIDER_RESPONSE_INVALID\x10z\x12 \n" +
 	"\x1cPROVIDER_CREDENTIALS_INVALID\x10{\x12\x15\n" +
 	"\x11PROVIDER_REJECTED\x10|\x12\x13\n" +
 	"\x0fOUTCOME_UNKNOWN\x10}\x12\x19\n" +
-	"\x14AUTHORIZATION_FAILED\x10\x8c\x01B2Z0kontor.dev/kontor/gen/go/kontor/error/v1;errorv1b\x06proto3"
+	"\x14AUTHORIZATION_FAILED\x10\x8c\x01B\n" +
+	"\n" +
+	"\b_messageB\x10\n" +
+	"\x0e_provider_codeB\x0f\n" +
+	"\r_failure_kind\"\x83\x01\n" +
+	"\vFailureKind\"t\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fCUSTOMER_DENIED\x10\x01\x12\r\n" +
+	"\tTIMED_OUT\x10\x02\x12\x14\n" +
+	"\x10BANK_UNAVAILABLE\x10\x03\x12\x0f\n" +
+	"\vNO_ACCOUNTS\x10\x04\x12\t\n" +
+	"\x05OTHER\x10\x05BI\n" +
+	"\x13dev.kontor.error.v1P\x01Z0kontor.dev/kontor/gen/go/kontor/error/v1;errorv1b\x06proto3"
 
 var (
 	file_kontor_error_v1_error_proto_rawDescOnce sync.Once
@@ -352,19 +525,22 @@ func file_kontor_error_v1_error_proto_rawDescGZIP() []byte {
 	return file_kontor_error_v1_error_proto_rawDescData
 }
 
-var file_kontor_error_v1_error_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kontor_error_v1_error_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_kontor_error_v1_error_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_kontor_error_v1_error_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_kontor_error_v1_error_proto_goTypes = []any{
-	(Error_Reason)(0), // 0: kontor.error.v1.Error.Reason
-	(*Error)(nil),     // 1: kontor.error.v1.Error
+	(Error_Reason)(0),      // 0: kontor.error.v1.Error.Reason
+	(FailureKind_Value)(0), // 1: kontor.error.v1.FailureKind.Value
+	(*Error)(nil),          // 2: kontor.error.v1.Error
+	(*FailureKind)(nil),    // 3: kontor.error.v1.FailureKind
 }
 var file_kontor_error_v1_error_proto_depIdxs = []int32{
 	0, // 0: kontor.error.v1.Error.reason:type_name -> kontor.error.v1.Error.Reason
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1, // 1: kontor.error.v1.Error.failure_kind:type_name -> kontor.error.v1.FailureKind.Value
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_kontor_error_v1_error_proto_init() }
@@ -372,13 +548,14 @@ func file_kontor_error_v1_error_proto_init() {
 	if File_kontor_error_v1_error_proto != nil {
 		return
 	}
+	file_kontor_error_v1_error_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_error_v1_error_proto_rawDesc), len(file_kontor_error_v1_error_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   1,
+			NumEnums:      2,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

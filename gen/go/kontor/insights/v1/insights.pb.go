@@ -28,57 +28,114 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Who computed it.
-type Insights_Origin int32
+// What came of a query.
+type CompanyLogo_Status int32
 
 const (
 	// Not set.
-	Insights_ORIGIN_UNSPECIFIED Insights_Origin = 0
-	// The provider.
-	Insights_NATIVE Insights_Origin = 1
-	// Kontor, from accounts and transactions.
-	Insights_DERIVED Insights_Origin = 2
+	CompanyLogo_STATUS_UNSPECIFIED CompanyLogo_Status = 0
+	// The company was found.
+	CompanyLogo_OK CompanyLogo_Status = 1
+	// No company was found.
+	CompanyLogo_NOT_FOUND CompanyLogo_Status = 2
+	// Anything else; `provider_code` says what, in the provider's words.
+	CompanyLogo_OTHER CompanyLogo_Status = 3
 )
 
-// Enum value maps for Insights_Origin.
+// Enum value maps for CompanyLogo_Status.
 var (
-	Insights_Origin_name = map[int32]string{
-		0: "ORIGIN_UNSPECIFIED",
-		1: "NATIVE",
-		2: "DERIVED",
+	CompanyLogo_Status_name = map[int32]string{
+		0: "STATUS_UNSPECIFIED",
+		1: "OK",
+		2: "NOT_FOUND",
+		3: "OTHER",
 	}
-	Insights_Origin_value = map[string]int32{
-		"ORIGIN_UNSPECIFIED": 0,
-		"NATIVE":             1,
-		"DERIVED":            2,
+	CompanyLogo_Status_value = map[string]int32{
+		"STATUS_UNSPECIFIED": 0,
+		"OK":                 1,
+		"NOT_FOUND":          2,
+		"OTHER":              3,
 	}
 )
 
-func (x Insights_Origin) Enum() *Insights_Origin {
-	p := new(Insights_Origin)
+func (x CompanyLogo_Status) Enum() *CompanyLogo_Status {
+	p := new(CompanyLogo_Status)
 	*p = x
 	return p
 }
 
-func (x Insights_Origin) String() string {
+func (x CompanyLogo_Status) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Insights_Origin) Descriptor() protoreflect.EnumDescriptor {
+func (CompanyLogo_Status) Descriptor() protoreflect.EnumDescriptor {
 	return file_kontor_insights_v1_insights_proto_enumTypes[0].Descriptor()
 }
 
-func (Insights_Origin) Type() protoreflect.EnumType {
+func (CompanyLogo_Status) Type() protoreflect.EnumType {
 	return &file_kontor_insights_v1_insights_proto_enumTypes[0]
 }
 
-func (x Insights_Origin) Number() protoreflect.EnumNumber {
+func (x CompanyLogo_Status) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Insights_Origin.Descriptor instead.
-func (Insights_Origin) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{0, 0}
+// Deprecated: Use CompanyLogo_Status.Descriptor instead.
+func (CompanyLogo_Status) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{3, 0}
+}
+
+// The value.
+type InsightsOrigin_Value int32
+
+const (
+	// Not set.
+	InsightsOrigin_VALUE_UNSPECIFIED InsightsOrigin_Value = 0
+	// The provider.
+	InsightsOrigin_NATIVE InsightsOrigin_Value = 1
+	// Kontor, from accounts and transactions.
+	InsightsOrigin_DERIVED InsightsOrigin_Value = 2
+)
+
+// Enum value maps for InsightsOrigin_Value.
+var (
+	InsightsOrigin_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
+		1: "NATIVE",
+		2: "DERIVED",
+	}
+	InsightsOrigin_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED": 0,
+		"NATIVE":            1,
+		"DERIVED":           2,
+	}
+)
+
+func (x InsightsOrigin_Value) Enum() *InsightsOrigin_Value {
+	p := new(InsightsOrigin_Value)
+	*p = x
+	return p
+}
+
+func (x InsightsOrigin_Value) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (InsightsOrigin_Value) Descriptor() protoreflect.EnumDescriptor {
+	return file_kontor_insights_v1_insights_proto_enumTypes[1].Descriptor()
+}
+
+func (InsightsOrigin_Value) Type() protoreflect.EnumType {
+	return &file_kontor_insights_v1_insights_proto_enumTypes[1]
+}
+
+func (x InsightsOrigin_Value) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use InsightsOrigin_Value.Descriptor instead.
+func (InsightsOrigin_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // An evaluation of the transactions under a consent, for affordability checks and credit rules.
@@ -87,12 +144,12 @@ type Insights struct {
 	// Resource name, `consents/{consent}/insights`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Who computed it.
-	Origin Insights_Origin `protobuf:"varint,2,opt,name=origin,proto3,enum=kontor.insights.v1.Insights_Origin" json:"origin,omitempty"`
+	Origin InsightsOrigin_Value `protobuf:"varint,2,opt,name=origin,proto3,enum=kontor.insights.v1.InsightsOrigin_Value" json:"origin,omitempty"`
 	// The accounts that went into it.
 	Accounts []*v1.Account `protobuf:"bytes,3,rep,name=accounts,proto3" json:"accounts,omitempty"`
-	// Start of the time that the transactions cover.
+	// Start of the day of the earliest booking, in the bank's own zone. Absent when there is no booking.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// End of the time that the transactions cover.
+	// End of the day of the latest booking, in the bank's own zone. Absent when there is no booking.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Balance of all accounts, one entry for each currency.
 	TotalBalances []*v11.Money `protobuf:"bytes,6,rep,name=total_balances,json=totalBalances,proto3" json:"total_balances,omitempty"`
@@ -106,8 +163,14 @@ type Insights struct {
 	Categorisation *structpb.Struct `protobuf:"bytes,10,opt,name=categorisation,proto3" json:"categorisation,omitempty"`
 	// The provider's own automated computations, whole, in the same way. Absent for DERIVED.
 	ComputationAutomation *structpb.Struct `protobuf:"bytes,11,opt,name=computation_automation,json=computationAutomation,proto3" json:"computation_automation,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// When the data was fetched from the banks: the first and the last time. Absent when the provider does not tell.
+	FetchInterval *Insights_Interval `protobuf:"bytes,12,opt,name=fetch_interval,json=fetchInterval,proto3" json:"fetch_interval,omitempty"`
+	// The banks that it covers.
+	Connections []*Insights_Coverage `protobuf:"bytes,13,rep,name=connections,proto3" json:"connections,omitempty"`
+	// Whether the data of all banks under the consent is in it.
+	Complete      bool `protobuf:"varint,14,opt,name=complete,proto3" json:"complete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Insights) Reset() {
@@ -147,11 +210,11 @@ func (x *Insights) GetName() string {
 	return ""
 }
 
-func (x *Insights) GetOrigin() Insights_Origin {
+func (x *Insights) GetOrigin() InsightsOrigin_Value {
 	if x != nil {
 		return x.Origin
 	}
-	return Insights_ORIGIN_UNSPECIFIED
+	return InsightsOrigin_VALUE_UNSPECIFIED
 }
 
 func (x *Insights) GetAccounts() []*v1.Account {
@@ -217,6 +280,27 @@ func (x *Insights) GetComputationAutomation() *structpb.Struct {
 	return nil
 }
 
+func (x *Insights) GetFetchInterval() *Insights_Interval {
+	if x != nil {
+		return x.FetchInterval
+	}
+	return nil
+}
+
+func (x *Insights) GetConnections() []*Insights_Coverage {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
+func (x *Insights) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
 // How a company's payment partners matter to it.
 type PaymentPartnerAnalysis struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -272,57 +356,57 @@ func (x *PaymentPartnerAnalysis) GetAccounts() []*PaymentPartnerAnalysis_Account
 	return nil
 }
 
-// One partner of a company. Amounts and measures are exact decimals in the account's currency, as the provider computed them.
+// One partner of a company. Amounts are in the account's currency; measures are exact decimals, as the provider computed them.
 type PaymentPartner struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// IBAN.
-	Iban string `protobuf:"bytes,2,opt,name=iban,proto3" json:"iban,omitempty"`
+	Iban *string `protobuf:"bytes,2,opt,name=iban,proto3,oneof" json:"iban,omitempty"`
 	// Creditor identifier (SEPA direct debit).
-	CreditorId string `protobuf:"bytes,3,opt,name=creditor_id,json=creditorId,proto3" json:"creditor_id,omitempty"`
+	CreditorId *string `protobuf:"bytes,3,opt,name=creditor_id,json=creditorId,proto3,oneof" json:"creditor_id,omitempty"`
 	// Whether the partner is abroad.
 	Abroad bool `protobuf:"varint,4,opt,name=abroad,proto3" json:"abroad,omitempty"`
 	// Labels, as the provider gave them.
-	Tags []string `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
+	Tags []*v1.Transaction_Tag `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
 	// Date of the first transaction, as the provider writes it.
-	FirstTransactionDate string `protobuf:"bytes,6,opt,name=first_transaction_date,json=firstTransactionDate,proto3" json:"first_transaction_date,omitempty"`
+	FirstTransactionDate *string `protobuf:"bytes,6,opt,name=first_transaction_date,json=firstTransactionDate,proto3,oneof" json:"first_transaction_date,omitempty"`
 	// Date of the last transaction, as the provider writes it.
-	LastTransactionDate string `protobuf:"bytes,7,opt,name=last_transaction_date,json=lastTransactionDate,proto3" json:"last_transaction_date,omitempty"`
+	LastTransactionDate *string `protobuf:"bytes,7,opt,name=last_transaction_date,json=lastTransactionDate,proto3,oneof" json:"last_transaction_date,omitempty"`
 	// Days between the first and the last transaction.
-	ActivitySpan string `protobuf:"bytes,8,opt,name=activity_span,json=activitySpan,proto3" json:"activity_span,omitempty"`
+	ActivitySpan *string `protobuf:"bytes,8,opt,name=activity_span,json=activitySpan,proto3,oneof" json:"activity_span,omitempty"`
 	// Share of the activity span in the whole time, of 100.
-	PercentageOfOverallActivitySpan string `protobuf:"bytes,9,opt,name=percentage_of_overall_activity_span,json=percentageOfOverallActivitySpan,proto3" json:"percentage_of_overall_activity_span,omitempty"`
+	PercentageOfOverallActivitySpan *string `protobuf:"bytes,9,opt,name=percentage_of_overall_activity_span,json=percentageOfOverallActivitySpan,proto3,oneof" json:"percentage_of_overall_activity_span,omitempty"`
 	// How many transactions.
 	TransactionCount int32 `protobuf:"varint,10,opt,name=transaction_count,json=transactionCount,proto3" json:"transaction_count,omitempty"`
 	// Total amount.
-	TotalAmount string `protobuf:"bytes,11,opt,name=total_amount,json=totalAmount,proto3" json:"total_amount,omitempty"`
+	TotalAmount *v11.Money `protobuf:"bytes,11,opt,name=total_amount,json=totalAmount,proto3" json:"total_amount,omitempty"`
 	// Median amount.
-	MedianAmount string `protobuf:"bytes,12,opt,name=median_amount,json=medianAmount,proto3" json:"median_amount,omitempty"`
+	MedianAmount *v11.Money `protobuf:"bytes,12,opt,name=median_amount,json=medianAmount,proto3" json:"median_amount,omitempty"`
 	// Rank by amount; 1 is the largest.
-	OverallAmountRank string `protobuf:"bytes,13,opt,name=overall_amount_rank,json=overallAmountRank,proto3" json:"overall_amount_rank,omitempty"`
+	OverallAmountRank *string `protobuf:"bytes,13,opt,name=overall_amount_rank,json=overallAmountRank,proto3,oneof" json:"overall_amount_rank,omitempty"`
 	// Rank by number of transactions; 1 is the largest.
-	OverallTransactionCountRank string `protobuf:"bytes,14,opt,name=overall_transaction_count_rank,json=overallTransactionCountRank,proto3" json:"overall_transaction_count_rank,omitempty"`
+	OverallTransactionCountRank *string `protobuf:"bytes,14,opt,name=overall_transaction_count_rank,json=overallTransactionCountRank,proto3,oneof" json:"overall_transaction_count_rank,omitempty"`
 	// Average of the ranks.
-	AverageOfRanks string `protobuf:"bytes,15,opt,name=average_of_ranks,json=averageOfRanks,proto3" json:"average_of_ranks,omitempty"`
+	AverageOfRanks *string `protobuf:"bytes,15,opt,name=average_of_ranks,json=averageOfRanks,proto3,oneof" json:"average_of_ranks,omitempty"`
 	// Share in the overall amount, of 100.
-	PercentageOfOverallAmount string `protobuf:"bytes,16,opt,name=percentage_of_overall_amount,json=percentageOfOverallAmount,proto3" json:"percentage_of_overall_amount,omitempty"`
+	PercentageOfOverallAmount *string `protobuf:"bytes,16,opt,name=percentage_of_overall_amount,json=percentageOfOverallAmount,proto3,oneof" json:"percentage_of_overall_amount,omitempty"`
 	// Share in the overall number of transactions, of 100.
-	PercentageOfOverallTransactionCount string `protobuf:"bytes,17,opt,name=percentage_of_overall_transaction_count,json=percentageOfOverallTransactionCount,proto3" json:"percentage_of_overall_transaction_count,omitempty"`
+	PercentageOfOverallTransactionCount *string `protobuf:"bytes,17,opt,name=percentage_of_overall_transaction_count,json=percentageOfOverallTransactionCount,proto3,oneof" json:"percentage_of_overall_transaction_count,omitempty"`
 	// Days between one transaction and the next.
 	DaysBetweenTransactions []string `protobuf:"bytes,18,rep,name=days_between_transactions,json=daysBetweenTransactions,proto3" json:"days_between_transactions,omitempty"`
 	// Their average.
-	DaysBetweenTransactionsAverage string `protobuf:"bytes,19,opt,name=days_between_transactions_average,json=daysBetweenTransactionsAverage,proto3" json:"days_between_transactions_average,omitempty"`
+	DaysBetweenTransactionsAverage *string `protobuf:"bytes,19,opt,name=days_between_transactions_average,json=daysBetweenTransactionsAverage,proto3,oneof" json:"days_between_transactions_average,omitempty"`
 	// Their standard deviation.
-	DaysBetweenTransactionsDeviation string `protobuf:"bytes,20,opt,name=days_between_transactions_deviation,json=daysBetweenTransactionsDeviation,proto3" json:"days_between_transactions_deviation,omitempty"`
+	DaysBetweenTransactionsDeviation *string `protobuf:"bytes,20,opt,name=days_between_transactions_deviation,json=daysBetweenTransactionsDeviation,proto3,oneof" json:"days_between_transactions_deviation,omitempty"`
 	// Their variance.
-	DaysBetweenTransactionsVariance string `protobuf:"bytes,21,opt,name=days_between_transactions_variance,json=daysBetweenTransactionsVariance,proto3" json:"days_between_transactions_variance,omitempty"`
+	DaysBetweenTransactionsVariance *string `protobuf:"bytes,21,opt,name=days_between_transactions_variance,json=daysBetweenTransactionsVariance,proto3,oneof" json:"days_between_transactions_variance,omitempty"`
 	// Slope of the amounts over time.
-	TransactionAmountSlope string `protobuf:"bytes,22,opt,name=transaction_amount_slope,json=transactionAmountSlope,proto3" json:"transaction_amount_slope,omitempty"`
+	TransactionAmountSlope *string `protobuf:"bytes,22,opt,name=transaction_amount_slope,json=transactionAmountSlope,proto3,oneof" json:"transaction_amount_slope,omitempty"`
 	// Slope of the monthly totals.
-	TotalAmountMonthlySlope string `protobuf:"bytes,23,opt,name=total_amount_monthly_slope,json=totalAmountMonthlySlope,proto3" json:"total_amount_monthly_slope,omitempty"`
+	TotalAmountMonthlySlope *string `protobuf:"bytes,23,opt,name=total_amount_monthly_slope,json=totalAmountMonthlySlope,proto3,oneof" json:"total_amount_monthly_slope,omitempty"`
 	// Slope of the monthly shares.
-	PercentageOfOverallAmountMonthlySlope string `protobuf:"bytes,24,opt,name=percentage_of_overall_amount_monthly_slope,json=percentageOfOverallAmountMonthlySlope,proto3" json:"percentage_of_overall_amount_monthly_slope,omitempty"`
+	PercentageOfOverallAmountMonthlySlope *string `protobuf:"bytes,24,opt,name=percentage_of_overall_amount_monthly_slope,json=percentageOfOverallAmountMonthlySlope,proto3,oneof" json:"percentage_of_overall_amount_monthly_slope,omitempty"`
 	// Average amounts by month.
 	AverageAmountsMonthly []*PaymentPartner_Average `protobuf:"bytes,25,rep,name=average_amounts_monthly,json=averageAmountsMonthly,proto3" json:"average_amounts_monthly,omitempty"`
 	// Average amounts by quarter.
@@ -376,22 +460,22 @@ func (*PaymentPartner) Descriptor() ([]byte, []int) {
 }
 
 func (x *PaymentPartner) GetName() string {
-	if x != nil {
-		return x.Name
+	if x != nil && x.Name != nil {
+		return *x.Name
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetIban() string {
-	if x != nil {
-		return x.Iban
+	if x != nil && x.Iban != nil {
+		return *x.Iban
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetCreditorId() string {
-	if x != nil {
-		return x.CreditorId
+	if x != nil && x.CreditorId != nil {
+		return *x.CreditorId
 	}
 	return ""
 }
@@ -403,7 +487,7 @@ func (x *PaymentPartner) GetAbroad() bool {
 	return false
 }
 
-func (x *PaymentPartner) GetTags() []string {
+func (x *PaymentPartner) GetTags() []*v1.Transaction_Tag {
 	if x != nil {
 		return x.Tags
 	}
@@ -411,29 +495,29 @@ func (x *PaymentPartner) GetTags() []string {
 }
 
 func (x *PaymentPartner) GetFirstTransactionDate() string {
-	if x != nil {
-		return x.FirstTransactionDate
+	if x != nil && x.FirstTransactionDate != nil {
+		return *x.FirstTransactionDate
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetLastTransactionDate() string {
-	if x != nil {
-		return x.LastTransactionDate
+	if x != nil && x.LastTransactionDate != nil {
+		return *x.LastTransactionDate
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetActivitySpan() string {
-	if x != nil {
-		return x.ActivitySpan
+	if x != nil && x.ActivitySpan != nil {
+		return *x.ActivitySpan
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetPercentageOfOverallActivitySpan() string {
-	if x != nil {
-		return x.PercentageOfOverallActivitySpan
+	if x != nil && x.PercentageOfOverallActivitySpan != nil {
+		return *x.PercentageOfOverallActivitySpan
 	}
 	return ""
 }
@@ -445,51 +529,51 @@ func (x *PaymentPartner) GetTransactionCount() int32 {
 	return 0
 }
 
-func (x *PaymentPartner) GetTotalAmount() string {
+func (x *PaymentPartner) GetTotalAmount() *v11.Money {
 	if x != nil {
 		return x.TotalAmount
 	}
-	return ""
+	return nil
 }
 
-func (x *PaymentPartner) GetMedianAmount() string {
+func (x *PaymentPartner) GetMedianAmount() *v11.Money {
 	if x != nil {
 		return x.MedianAmount
 	}
-	return ""
+	return nil
 }
 
 func (x *PaymentPartner) GetOverallAmountRank() string {
-	if x != nil {
-		return x.OverallAmountRank
+	if x != nil && x.OverallAmountRank != nil {
+		return *x.OverallAmountRank
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetOverallTransactionCountRank() string {
-	if x != nil {
-		return x.OverallTransactionCountRank
+	if x != nil && x.OverallTransactionCountRank != nil {
+		return *x.OverallTransactionCountRank
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetAverageOfRanks() string {
-	if x != nil {
-		return x.AverageOfRanks
+	if x != nil && x.AverageOfRanks != nil {
+		return *x.AverageOfRanks
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetPercentageOfOverallAmount() string {
-	if x != nil {
-		return x.PercentageOfOverallAmount
+	if x != nil && x.PercentageOfOverallAmount != nil {
+		return *x.PercentageOfOverallAmount
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetPercentageOfOverallTransactionCount() string {
-	if x != nil {
-		return x.PercentageOfOverallTransactionCount
+	if x != nil && x.PercentageOfOverallTransactionCount != nil {
+		return *x.PercentageOfOverallTransactionCount
 	}
 	return ""
 }
@@ -502,43 +586,43 @@ func (x *PaymentPartner) GetDaysBetweenTransactions() []string {
 }
 
 func (x *PaymentPartner) GetDaysBetweenTransactionsAverage() string {
-	if x != nil {
-		return x.DaysBetweenTransactionsAverage
+	if x != nil && x.DaysBetweenTransactionsAverage != nil {
+		return *x.DaysBetweenTransactionsAverage
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetDaysBetweenTransactionsDeviation() string {
-	if x != nil {
-		return x.DaysBetweenTransactionsDeviation
+	if x != nil && x.DaysBetweenTransactionsDeviation != nil {
+		return *x.DaysBetweenTransactionsDeviation
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetDaysBetweenTransactionsVariance() string {
-	if x != nil {
-		return x.DaysBetweenTransactionsVariance
+	if x != nil && x.DaysBetweenTransactionsVariance != nil {
+		return *x.DaysBetweenTransactionsVariance
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetTransactionAmountSlope() string {
-	if x != nil {
-		return x.TransactionAmountSlope
+	if x != nil && x.TransactionAmountSlope != nil {
+		return *x.TransactionAmountSlope
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetTotalAmountMonthlySlope() string {
-	if x != nil {
-		return x.TotalAmountMonthlySlope
+	if x != nil && x.TotalAmountMonthlySlope != nil {
+		return *x.TotalAmountMonthlySlope
 	}
 	return ""
 }
 
 func (x *PaymentPartner) GetPercentageOfOverallAmountMonthlySlope() string {
-	if x != nil {
-		return x.PercentageOfOverallAmountMonthlySlope
+	if x != nil && x.PercentageOfOverallAmountMonthlySlope != nil {
+		return *x.PercentageOfOverallAmountMonthlySlope
 	}
 	return ""
 }
@@ -611,12 +695,14 @@ type CompanyLogo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The `query_id` of the query.
 	QueryId string `protobuf:"bytes,1,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"`
-	// Name of the company that was found.
-	Company string `protobuf:"bytes,2,opt,name=company,proto3" json:"company,omitempty"`
-	// Address of the logo. Empty when none was found.
-	LogoUri string `protobuf:"bytes,3,opt,name=logo_uri,json=logoUri,proto3" json:"logo_uri,omitempty"`
-	// The provider's own word for the result, as it is, such as "ok".
-	Status        string `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
+	// Name of the company that was found. Absent when none was.
+	Company *string `protobuf:"bytes,2,opt,name=company,proto3,oneof" json:"company,omitempty"`
+	// Address of the logo. Absent when none was found.
+	LogoUri *string `protobuf:"bytes,3,opt,name=logo_uri,json=logoUri,proto3,oneof" json:"logo_uri,omitempty"`
+	// What came of it.
+	Status CompanyLogo_Status `protobuf:"varint,4,opt,name=status,proto3,enum=kontor.insights.v1.CompanyLogo_Status" json:"status,omitempty"`
+	// The provider's own word for it, as it is, such as "ok". Absent when it gave none.
+	ProviderCode  *string `protobuf:"bytes,5,opt,name=provider_code,json=providerCode,proto3,oneof" json:"provider_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -659,33 +745,196 @@ func (x *CompanyLogo) GetQueryId() string {
 }
 
 func (x *CompanyLogo) GetCompany() string {
-	if x != nil {
-		return x.Company
+	if x != nil && x.Company != nil {
+		return *x.Company
 	}
 	return ""
 }
 
 func (x *CompanyLogo) GetLogoUri() string {
-	if x != nil {
-		return x.LogoUri
+	if x != nil && x.LogoUri != nil {
+		return *x.LogoUri
 	}
 	return ""
 }
 
-func (x *CompanyLogo) GetStatus() string {
+func (x *CompanyLogo) GetStatus() CompanyLogo_Status {
 	if x != nil {
 		return x.Status
 	}
+	return CompanyLogo_STATUS_UNSPECIFIED
+}
+
+func (x *CompanyLogo) GetProviderCode() string {
+	if x != nil && x.ProviderCode != nil {
+		return *x.ProviderCode
+	}
 	return ""
+}
+
+// Who computed it.
+type InsightsOrigin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InsightsOrigin) Reset() {
+	*x = InsightsOrigin{}
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InsightsOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InsightsOrigin) ProtoMessage() {}
+
+func (x *InsightsOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InsightsOrigin.ProtoReflect.Descriptor instead.
+func (*InsightsOrigin) Descriptor() ([]byte, []int) {
+	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{4}
+}
+
+// A span of time.
+type Insights_Interval struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its start.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Its end.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Insights_Interval) Reset() {
+	*x = Insights_Interval{}
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Insights_Interval) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Insights_Interval) ProtoMessage() {}
+
+func (x *Insights_Interval) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Insights_Interval.ProtoReflect.Descriptor instead.
+func (*Insights_Interval) Descriptor() ([]byte, []int) {
+	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{0, 0}
+}
+
+func (x *Insights_Interval) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Insights_Interval) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// How much of one bank's data went into it.
+type Insights_Coverage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bank, `consents/{consent}/connections/{connection}`.
+	Connection string `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Its name. Absent when the provider does not tell.
+	BankName *string `protobuf:"bytes,2,opt,name=bank_name,json=bankName,proto3,oneof" json:"bank_name,omitempty"`
+	// False while its data is still coming: it is not in the figures, or only in part.
+	Complete      bool `protobuf:"varint,3,opt,name=complete,proto3" json:"complete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Insights_Coverage) Reset() {
+	*x = Insights_Coverage{}
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Insights_Coverage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Insights_Coverage) ProtoMessage() {}
+
+func (x *Insights_Coverage) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Insights_Coverage.ProtoReflect.Descriptor instead.
+func (*Insights_Coverage) Descriptor() ([]byte, []int) {
+	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{0, 1}
+}
+
+func (x *Insights_Coverage) GetConnection() string {
+	if x != nil {
+		return x.Connection
+	}
+	return ""
+}
+
+func (x *Insights_Coverage) GetBankName() string {
+	if x != nil && x.BankName != nil {
+		return *x.BankName
+	}
+	return ""
+}
+
+func (x *Insights_Coverage) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
 }
 
 // What came in and went out for one purpose.
 type Insights_CategorySum struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The purpose, in Kontor's list.
-	Category v1.Transaction_Category `protobuf:"varint,1,opt,name=category,proto3,enum=kontor.banking.v1.Transaction_Category" json:"category,omitempty"`
-	// The purpose, in the provider's words. Empty when several labels were put together.
-	ProviderCategory string `protobuf:"bytes,2,opt,name=provider_category,json=providerCategory,proto3" json:"provider_category,omitempty"`
+	Category v1.Category_Value `protobuf:"varint,1,opt,name=category,proto3,enum=kontor.banking.v1.Category_Value" json:"category,omitempty"`
+	// The purpose, in the provider's words. Absent when several labels were put together.
+	ProviderCategory *string `protobuf:"bytes,2,opt,name=provider_category,json=providerCategory,proto3,oneof" json:"provider_category,omitempty"`
 	// Sum of what came in; zero or more.
 	Income *v11.Money `protobuf:"bytes,3,opt,name=income,proto3" json:"income,omitempty"`
 	// Sum of what went out; zero or less.
@@ -698,7 +947,7 @@ type Insights_CategorySum struct {
 
 func (x *Insights_CategorySum) Reset() {
 	*x = Insights_CategorySum{}
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[4]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +959,7 @@ func (x *Insights_CategorySum) String() string {
 func (*Insights_CategorySum) ProtoMessage() {}
 
 func (x *Insights_CategorySum) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[4]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,19 +972,19 @@ func (x *Insights_CategorySum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Insights_CategorySum.ProtoReflect.Descriptor instead.
 func (*Insights_CategorySum) Descriptor() ([]byte, []int) {
-	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{0, 0}
+	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{0, 2}
 }
 
-func (x *Insights_CategorySum) GetCategory() v1.Transaction_Category {
+func (x *Insights_CategorySum) GetCategory() v1.Category_Value {
 	if x != nil {
 		return x.Category
 	}
-	return v1.Transaction_Category(0)
+	return v1.Category_Value(0)
 }
 
 func (x *Insights_CategorySum) GetProviderCategory() string {
-	if x != nil {
-		return x.ProviderCategory
+	if x != nil && x.ProviderCategory != nil {
+		return *x.ProviderCategory
 	}
 	return ""
 }
@@ -765,20 +1014,20 @@ func (x *Insights_CategorySum) GetTransactionCount() int32 {
 type Insights_Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it is about.
-	RemittanceInformation string `protobuf:"bytes,1,opt,name=remittance_information,json=remittanceInformation,proto3" json:"remittance_information,omitempty"`
+	RemittanceInformation *string `protobuf:"bytes,1,opt,name=remittance_information,json=remittanceInformation,proto3,oneof" json:"remittance_information,omitempty"`
 	// The amount; negative leaves the account.
 	Amount *v11.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// The purpose, in Kontor's list.
-	Category v1.Transaction_Category `protobuf:"varint,3,opt,name=category,proto3,enum=kontor.banking.v1.Transaction_Category" json:"category,omitempty"`
+	Category *v1.Category_Value `protobuf:"varint,3,opt,name=category,proto3,enum=kontor.banking.v1.Category_Value,oneof" json:"category,omitempty"`
 	// The purpose, in the provider's words.
-	ProviderCategory string `protobuf:"bytes,4,opt,name=provider_category,json=providerCategory,proto3" json:"provider_category,omitempty"`
+	ProviderCategory *string `protobuf:"bytes,4,opt,name=provider_category,json=providerCategory,proto3,oneof" json:"provider_category,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Insights_Entry) Reset() {
 	*x = Insights_Entry{}
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[5]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +1039,7 @@ func (x *Insights_Entry) String() string {
 func (*Insights_Entry) ProtoMessage() {}
 
 func (x *Insights_Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[5]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,12 +1052,12 @@ func (x *Insights_Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Insights_Entry.ProtoReflect.Descriptor instead.
 func (*Insights_Entry) Descriptor() ([]byte, []int) {
-	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{0, 1}
+	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{0, 3}
 }
 
 func (x *Insights_Entry) GetRemittanceInformation() string {
-	if x != nil {
-		return x.RemittanceInformation
+	if x != nil && x.RemittanceInformation != nil {
+		return *x.RemittanceInformation
 	}
 	return ""
 }
@@ -820,16 +1069,16 @@ func (x *Insights_Entry) GetAmount() *v11.Money {
 	return nil
 }
 
-func (x *Insights_Entry) GetCategory() v1.Transaction_Category {
-	if x != nil {
-		return x.Category
+func (x *Insights_Entry) GetCategory() v1.Category_Value {
+	if x != nil && x.Category != nil {
+		return *x.Category
 	}
-	return v1.Transaction_Category(0)
+	return v1.Category_Value(0)
 }
 
 func (x *Insights_Entry) GetProviderCategory() string {
-	if x != nil {
-		return x.ProviderCategory
+	if x != nil && x.ProviderCategory != nil {
+		return *x.ProviderCategory
 	}
 	return ""
 }
@@ -838,7 +1087,7 @@ func (x *Insights_Entry) GetProviderCategory() string {
 type Insights_Movement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// ISO 8601 date, or what the provider says instead.
-	Date string `protobuf:"bytes,1,opt,name=date,proto3" json:"date,omitempty"`
+	Date *string `protobuf:"bytes,1,opt,name=date,proto3,oneof" json:"date,omitempty"`
 	// Balance at its end. Absent when it is not known.
 	Balance *v11.Money `protobuf:"bytes,2,opt,name=balance,proto3" json:"balance,omitempty"`
 	// Sum of what came in; zero or more.
@@ -853,7 +1102,7 @@ type Insights_Movement struct {
 
 func (x *Insights_Movement) Reset() {
 	*x = Insights_Movement{}
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[6]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +1114,7 @@ func (x *Insights_Movement) String() string {
 func (*Insights_Movement) ProtoMessage() {}
 
 func (x *Insights_Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[6]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,12 +1127,12 @@ func (x *Insights_Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Insights_Movement.ProtoReflect.Descriptor instead.
 func (*Insights_Movement) Descriptor() ([]byte, []int) {
-	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{0, 2}
+	return file_kontor_insights_v1_insights_proto_rawDescGZIP(), []int{0, 4}
 }
 
 func (x *Insights_Movement) GetDate() string {
-	if x != nil {
-		return x.Date
+	if x != nil && x.Date != nil {
+		return *x.Date
 	}
 	return ""
 }
@@ -935,7 +1184,7 @@ type PaymentPartnerAnalysis_Partners struct {
 
 func (x *PaymentPartnerAnalysis_Partners) Reset() {
 	*x = PaymentPartnerAnalysis_Partners{}
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[7]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -947,7 +1196,7 @@ func (x *PaymentPartnerAnalysis_Partners) String() string {
 func (*PaymentPartnerAnalysis_Partners) ProtoMessage() {}
 
 func (x *PaymentPartnerAnalysis_Partners) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[7]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,10 +1250,10 @@ func (x *PaymentPartnerAnalysis_Partners) GetYear() []*PaymentPartner {
 // The analysis of one account.
 type PaymentPartnerAnalysis_AccountAnalysis struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The account, `consents/{consent}/accounts/{account}`. Empty when it cannot be told which one it is.
-	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The account, `consents/{consent}/accounts/{account}`. Absent when it cannot be told which one it is.
+	Account *string `protobuf:"bytes,1,opt,name=account,proto3,oneof" json:"account,omitempty"`
 	// What the bank or the company calls the account.
-	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	DisplayName *string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
 	// Who pays the company.
 	Customers *PaymentPartnerAnalysis_Partners `protobuf:"bytes,3,opt,name=customers,proto3" json:"customers,omitempty"`
 	// Whom the company pays.
@@ -1015,7 +1264,7 @@ type PaymentPartnerAnalysis_AccountAnalysis struct {
 
 func (x *PaymentPartnerAnalysis_AccountAnalysis) Reset() {
 	*x = PaymentPartnerAnalysis_AccountAnalysis{}
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[8]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1276,7 @@ func (x *PaymentPartnerAnalysis_AccountAnalysis) String() string {
 func (*PaymentPartnerAnalysis_AccountAnalysis) ProtoMessage() {}
 
 func (x *PaymentPartnerAnalysis_AccountAnalysis) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[8]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,15 +1293,15 @@ func (*PaymentPartnerAnalysis_AccountAnalysis) Descriptor() ([]byte, []int) {
 }
 
 func (x *PaymentPartnerAnalysis_AccountAnalysis) GetAccount() string {
-	if x != nil {
-		return x.Account
+	if x != nil && x.Account != nil {
+		return *x.Account
 	}
 	return ""
 }
 
 func (x *PaymentPartnerAnalysis_AccountAnalysis) GetDisplayName() string {
-	if x != nil {
-		return x.DisplayName
+	if x != nil && x.DisplayName != nil {
+		return *x.DisplayName
 	}
 	return ""
 }
@@ -1075,20 +1324,20 @@ func (x *PaymentPartnerAnalysis_AccountAnalysis) GetSuppliers() *PaymentPartnerA
 type PaymentPartner_Average struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Year, such as "2020".
-	Year string `protobuf:"bytes,1,opt,name=year,proto3" json:"year,omitempty"`
-	// Quarter, "1" to "4". Empty where the period is none.
-	Quarter string `protobuf:"bytes,2,opt,name=quarter,proto3" json:"quarter,omitempty"`
-	// Month, "1" to "12". Empty where the period is none.
-	Month string `protobuf:"bytes,3,opt,name=month,proto3" json:"month,omitempty"`
+	Year *string `protobuf:"bytes,1,opt,name=year,proto3,oneof" json:"year,omitempty"`
+	// Quarter, "1" to "4". Absent where the period is none.
+	Quarter *string `protobuf:"bytes,2,opt,name=quarter,proto3,oneof" json:"quarter,omitempty"`
+	// Month, "1" to "12". Absent where the period is none.
+	Month *string `protobuf:"bytes,3,opt,name=month,proto3,oneof" json:"month,omitempty"`
 	// Average amount.
-	Average       string `protobuf:"bytes,4,opt,name=average,proto3" json:"average,omitempty"`
+	Average       *v11.Money `protobuf:"bytes,4,opt,name=average,proto3" json:"average,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PaymentPartner_Average) Reset() {
 	*x = PaymentPartner_Average{}
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[9]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1349,7 @@ func (x *PaymentPartner_Average) String() string {
 func (*PaymentPartner_Average) ProtoMessage() {}
 
 func (x *PaymentPartner_Average) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[9]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,51 +1366,51 @@ func (*PaymentPartner_Average) Descriptor() ([]byte, []int) {
 }
 
 func (x *PaymentPartner_Average) GetYear() string {
-	if x != nil {
-		return x.Year
+	if x != nil && x.Year != nil {
+		return *x.Year
 	}
 	return ""
 }
 
 func (x *PaymentPartner_Average) GetQuarter() string {
-	if x != nil {
-		return x.Quarter
+	if x != nil && x.Quarter != nil {
+		return *x.Quarter
 	}
 	return ""
 }
 
 func (x *PaymentPartner_Average) GetMonth() string {
-	if x != nil {
-		return x.Month
+	if x != nil && x.Month != nil {
+		return *x.Month
 	}
 	return ""
 }
 
-func (x *PaymentPartner_Average) GetAverage() string {
+func (x *PaymentPartner_Average) GetAverage() *v11.Money {
 	if x != nil {
 		return x.Average
 	}
-	return ""
+	return nil
 }
 
 // The share of a period.
 type PaymentPartner_Percentage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Year, such as "2020".
-	Year string `protobuf:"bytes,1,opt,name=year,proto3" json:"year,omitempty"`
-	// Quarter, "1" to "4". Empty where the period is none.
-	Quarter string `protobuf:"bytes,2,opt,name=quarter,proto3" json:"quarter,omitempty"`
-	// Month, "1" to "12". Empty where the period is none.
-	Month string `protobuf:"bytes,3,opt,name=month,proto3" json:"month,omitempty"`
+	Year *string `protobuf:"bytes,1,opt,name=year,proto3,oneof" json:"year,omitempty"`
+	// Quarter, "1" to "4". Absent where the period is none.
+	Quarter *string `protobuf:"bytes,2,opt,name=quarter,proto3,oneof" json:"quarter,omitempty"`
+	// Month, "1" to "12". Absent where the period is none.
+	Month *string `protobuf:"bytes,3,opt,name=month,proto3,oneof" json:"month,omitempty"`
 	// Share, of 100.
-	Percentage    string `protobuf:"bytes,4,opt,name=percentage,proto3" json:"percentage,omitempty"`
+	Percentage    *string `protobuf:"bytes,4,opt,name=percentage,proto3,oneof" json:"percentage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PaymentPartner_Percentage) Reset() {
 	*x = PaymentPartner_Percentage{}
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[10]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1422,7 @@ func (x *PaymentPartner_Percentage) String() string {
 func (*PaymentPartner_Percentage) ProtoMessage() {}
 
 func (x *PaymentPartner_Percentage) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[10]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,29 +1439,29 @@ func (*PaymentPartner_Percentage) Descriptor() ([]byte, []int) {
 }
 
 func (x *PaymentPartner_Percentage) GetYear() string {
-	if x != nil {
-		return x.Year
+	if x != nil && x.Year != nil {
+		return *x.Year
 	}
 	return ""
 }
 
 func (x *PaymentPartner_Percentage) GetQuarter() string {
-	if x != nil {
-		return x.Quarter
+	if x != nil && x.Quarter != nil {
+		return *x.Quarter
 	}
 	return ""
 }
 
 func (x *PaymentPartner_Percentage) GetMonth() string {
-	if x != nil {
-		return x.Month
+	if x != nil && x.Month != nil {
+		return *x.Month
 	}
 	return ""
 }
 
 func (x *PaymentPartner_Percentage) GetPercentage() string {
-	if x != nil {
-		return x.Percentage
+	if x != nil && x.Percentage != nil {
+		return *x.Percentage
 	}
 	return ""
 }
@@ -1221,13 +1470,13 @@ func (x *PaymentPartner_Percentage) GetPercentage() string {
 type PaymentPartner_Total struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Year, such as "2020".
-	Year string `protobuf:"bytes,1,opt,name=year,proto3" json:"year,omitempty"`
-	// Quarter, "1" to "4". Empty where the period is none.
-	Quarter string `protobuf:"bytes,2,opt,name=quarter,proto3" json:"quarter,omitempty"`
-	// Month, "1" to "12". Empty where the period is none.
-	Month string `protobuf:"bytes,3,opt,name=month,proto3" json:"month,omitempty"`
+	Year *string `protobuf:"bytes,1,opt,name=year,proto3,oneof" json:"year,omitempty"`
+	// Quarter, "1" to "4". Absent where the period is none.
+	Quarter *string `protobuf:"bytes,2,opt,name=quarter,proto3,oneof" json:"quarter,omitempty"`
+	// Month, "1" to "12". Absent where the period is none.
+	Month *string `protobuf:"bytes,3,opt,name=month,proto3,oneof" json:"month,omitempty"`
 	// Total amount.
-	TotalAmount string `protobuf:"bytes,4,opt,name=total_amount,json=totalAmount,proto3" json:"total_amount,omitempty"`
+	TotalAmount *v11.Money `protobuf:"bytes,4,opt,name=total_amount,json=totalAmount,proto3" json:"total_amount,omitempty"`
 	// How many transactions.
 	TransactionCount int32 `protobuf:"varint,5,opt,name=transaction_count,json=transactionCount,proto3" json:"transaction_count,omitempty"`
 	unknownFields    protoimpl.UnknownFields
@@ -1236,7 +1485,7 @@ type PaymentPartner_Total struct {
 
 func (x *PaymentPartner_Total) Reset() {
 	*x = PaymentPartner_Total{}
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[11]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1497,7 @@ func (x *PaymentPartner_Total) String() string {
 func (*PaymentPartner_Total) ProtoMessage() {}
 
 func (x *PaymentPartner_Total) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_proto_msgTypes[11]
+	mi := &file_kontor_insights_v1_insights_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,31 +1514,31 @@ func (*PaymentPartner_Total) Descriptor() ([]byte, []int) {
 }
 
 func (x *PaymentPartner_Total) GetYear() string {
-	if x != nil {
-		return x.Year
+	if x != nil && x.Year != nil {
+		return *x.Year
 	}
 	return ""
 }
 
 func (x *PaymentPartner_Total) GetQuarter() string {
-	if x != nil {
-		return x.Quarter
+	if x != nil && x.Quarter != nil {
+		return *x.Quarter
 	}
 	return ""
 }
 
 func (x *PaymentPartner_Total) GetMonth() string {
-	if x != nil {
-		return x.Month
+	if x != nil && x.Month != nil {
+		return *x.Month
 	}
 	return ""
 }
 
-func (x *PaymentPartner_Total) GetTotalAmount() string {
+func (x *PaymentPartner_Total) GetTotalAmount() *v11.Money {
 	if x != nil {
 		return x.TotalAmount
 	}
-	return ""
+	return nil
 }
 
 func (x *PaymentPartner_Total) GetTransactionCount() int32 {
@@ -1303,10 +1552,10 @@ var File_kontor_insights_v1_insights_proto protoreflect.FileDescriptor
 
 const file_kontor_insights_v1_insights_proto_rawDesc = "" +
 	"\n" +
-	"!kontor/insights/v1/insights.proto\x12\x12kontor.insights.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkontor/banking/v1/banking.proto\x1a\x1akontor/type/v1/money.proto\"\x92\f\n" +
+	"!kontor/insights/v1/insights.proto\x12\x12kontor.insights.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkontor/banking/v1/banking.proto\x1a\x1akontor/type/v1/money.proto\"\xef\x0f\n" +
 	"\bInsights\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12;\n" +
-	"\x06origin\x18\x02 \x01(\x0e2#.kontor.insights.v1.Insights.OriginR\x06origin\x126\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12@\n" +
+	"\x06origin\x18\x02 \x01(\x0e2(.kontor.insights.v1.InsightsOrigin.ValueR\x06origin\x126\n" +
 	"\baccounts\x18\x03 \x03(\v2\x1a.kontor.banking.v1.AccountR\baccounts\x129\n" +
 	"\n" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
@@ -1319,30 +1568,45 @@ const file_kontor_insights_v1_insights_proto_rawDesc = "" +
 	"\rtotal_balance\x18\t \x01(\v2\x17.google.protobuf.StructR\ftotalBalance\x12?\n" +
 	"\x0ecategorisation\x18\n" +
 	" \x01(\v2\x17.google.protobuf.StructR\x0ecategorisation\x12N\n" +
-	"\x16computation_automation\x18\v \x01(\v2\x17.google.protobuf.StructR\x15computationAutomation\x1a\x8c\x02\n" +
-	"\vCategorySum\x12C\n" +
-	"\bcategory\x18\x01 \x01(\x0e2'.kontor.banking.v1.Transaction.CategoryR\bcategory\x12+\n" +
-	"\x11provider_category\x18\x02 \x01(\tR\x10providerCategory\x12-\n" +
+	"\x16computation_automation\x18\v \x01(\v2\x17.google.protobuf.StructR\x15computationAutomation\x12L\n" +
+	"\x0efetch_interval\x18\f \x01(\v2%.kontor.insights.v1.Insights.IntervalR\rfetchInterval\x12G\n" +
+	"\vconnections\x18\r \x03(\v2%.kontor.insights.v1.Insights.CoverageR\vconnections\x12\x1a\n" +
+	"\bcomplete\x18\x0e \x01(\bR\bcomplete\x1a|\n" +
+	"\bInterval\x129\n" +
+	"\n" +
+	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x1av\n" +
+	"\bCoverage\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\tR\n" +
+	"connection\x12 \n" +
+	"\tbank_name\x18\x02 \x01(\tH\x00R\bbankName\x88\x01\x01\x12\x1a\n" +
+	"\bcomplete\x18\x03 \x01(\bR\bcompleteB\f\n" +
+	"\n" +
+	"_bank_name\x1a\xa1\x02\n" +
+	"\vCategorySum\x12=\n" +
+	"\bcategory\x18\x01 \x01(\x0e2!.kontor.banking.v1.Category.ValueR\bcategory\x120\n" +
+	"\x11provider_category\x18\x02 \x01(\tH\x00R\x10providerCategory\x88\x01\x01\x12-\n" +
 	"\x06income\x18\x03 \x01(\v2\x15.kontor.type.v1.MoneyR\x06income\x12/\n" +
 	"\aexpense\x18\x04 \x01(\v2\x15.kontor.type.v1.MoneyR\aexpense\x12+\n" +
-	"\x11transaction_count\x18\x05 \x01(\x05R\x10transactionCount\x1a\xe4\x01\n" +
-	"\x05Entry\x12:\n" +
-	"\x16remittance_information\x18\x01 \x01(\tB\x03\x80\x01\x01R\x15remittanceInformation\x12-\n" +
-	"\x06amount\x18\x02 \x01(\v2\x15.kontor.type.v1.MoneyR\x06amount\x12C\n" +
-	"\bcategory\x18\x03 \x01(\x0e2'.kontor.banking.v1.Transaction.CategoryR\bcategory\x12+\n" +
-	"\x11provider_category\x18\x04 \x01(\tR\x10providerCategory\x1a\xed\x01\n" +
-	"\bMovement\x12\x12\n" +
-	"\x04date\x18\x01 \x01(\tR\x04date\x12/\n" +
+	"\x11transaction_count\x18\x05 \x01(\x05R\x10transactionCountB\x14\n" +
+	"\x12_provider_category\x1a\xab\x02\n" +
+	"\x05Entry\x12?\n" +
+	"\x16remittance_information\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x15remittanceInformation\x88\x01\x01\x12-\n" +
+	"\x06amount\x18\x02 \x01(\v2\x15.kontor.type.v1.MoneyR\x06amount\x12B\n" +
+	"\bcategory\x18\x03 \x01(\x0e2!.kontor.banking.v1.Category.ValueH\x01R\bcategory\x88\x01\x01\x120\n" +
+	"\x11provider_category\x18\x04 \x01(\tH\x02R\x10providerCategory\x88\x01\x01B\x19\n" +
+	"\x17_remittance_informationB\v\n" +
+	"\t_categoryB\x14\n" +
+	"\x12_provider_category\x1a\xfb\x01\n" +
+	"\bMovement\x12\x17\n" +
+	"\x04date\x18\x01 \x01(\tH\x00R\x04date\x88\x01\x01\x12/\n" +
 	"\abalance\x18\x02 \x01(\v2\x15.kontor.type.v1.MoneyR\abalance\x12-\n" +
 	"\x06income\x18\x03 \x01(\v2\x15.kontor.type.v1.MoneyR\x06income\x12/\n" +
 	"\aexpense\x18\x04 \x01(\v2\x15.kontor.type.v1.MoneyR\aexpense\x12<\n" +
-	"\aentries\x18\x05 \x03(\v2\".kontor.insights.v1.Insights.EntryR\aentries\"9\n" +
-	"\x06Origin\x12\x16\n" +
-	"\x12ORIGIN_UNSPECIFIED\x10\x00\x12\n" +
-	"\n" +
-	"\x06NATIVE\x10\x01\x12\v\n" +
-	"\aDERIVED\x10\x02:I\xeaAF\n" +
-	"\x13kontor.dev/Insights\x12\x1bconsents/{consent}/insights*\binsights2\binsights\"\xcb\x06\n" +
+	"\aentries\x18\x05 \x03(\v2\".kontor.insights.v1.Insights.EntryR\aentriesB\a\n" +
+	"\x05_date:I\xeaAF\n" +
+	"\x13kontor.dev/Insights\x12\x1bconsents/{consent}/insights*\binsights2\binsights\"\xf2\x06\n" +
 	"\x16PaymentPartnerAnalysis\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12V\n" +
 	"\baccounts\x18\x02 \x03(\v2:.kontor.insights.v1.PaymentPartnerAnalysis.AccountAnalysisR\baccounts\x1a\xc4\x02\n" +
@@ -1352,40 +1616,44 @@ const file_kontor_insights_v1_insights_proto_rawDesc = "" +
 	"last_month\x18\x02 \x03(\v2\".kontor.insights.v1.PaymentPartnerR\tlastMonth\x12I\n" +
 	"\x0eprevious_month\x18\x03 \x03(\v2\".kontor.insights.v1.PaymentPartnerR\rpreviousMonth\x12<\n" +
 	"\aquarter\x18\x04 \x03(\v2\".kontor.insights.v1.PaymentPartnerR\aquarter\x126\n" +
-	"\x04year\x18\x05 \x03(\v2\".kontor.insights.v1.PaymentPartnerR\x04year\x1a\xf4\x01\n" +
-	"\x0fAccountAnalysis\x12\x18\n" +
-	"\aaccount\x18\x01 \x01(\tR\aaccount\x12!\n" +
-	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12Q\n" +
+	"\x04year\x18\x05 \x03(\v2\".kontor.insights.v1.PaymentPartnerR\x04year\x1a\x9b\x02\n" +
+	"\x0fAccountAnalysis\x12\x1d\n" +
+	"\aaccount\x18\x01 \x01(\tH\x00R\aaccount\x88\x01\x01\x12&\n" +
+	"\fdisplay_name\x18\x02 \x01(\tH\x01R\vdisplayName\x88\x01\x01\x12Q\n" +
 	"\tcustomers\x18\x03 \x01(\v23.kontor.insights.v1.PaymentPartnerAnalysis.PartnersR\tcustomers\x12Q\n" +
-	"\tsuppliers\x18\x04 \x01(\v23.kontor.insights.v1.PaymentPartnerAnalysis.PartnersR\tsuppliers:\x81\x01\xeaA~\n" +
-	"!kontor.dev/PaymentPartnerAnalysis\x12)consents/{consent}/paymentPartnerAnalysis*\x16paymentPartnerAnalyses2\x16paymentPartnerAnalysis\"\xc9\x14\n" +
-	"\x0ePaymentPartner\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04name\x12\x17\n" +
-	"\x04iban\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04iban\x12\x1f\n" +
-	"\vcreditor_id\x18\x03 \x01(\tR\n" +
-	"creditorId\x12\x16\n" +
-	"\x06abroad\x18\x04 \x01(\bR\x06abroad\x12\x12\n" +
-	"\x04tags\x18\x05 \x03(\tR\x04tags\x124\n" +
-	"\x16first_transaction_date\x18\x06 \x01(\tR\x14firstTransactionDate\x122\n" +
-	"\x15last_transaction_date\x18\a \x01(\tR\x13lastTransactionDate\x12#\n" +
-	"\ractivity_span\x18\b \x01(\tR\factivitySpan\x12L\n" +
-	"#percentage_of_overall_activity_span\x18\t \x01(\tR\x1fpercentageOfOverallActivitySpan\x12+\n" +
+	"\tsuppliers\x18\x04 \x01(\v23.kontor.insights.v1.PaymentPartnerAnalysis.PartnersR\tsuppliersB\n" +
+	"\n" +
+	"\b_accountB\x0f\n" +
+	"\r_display_name:\x81\x01\xeaA~\n" +
+	"!kontor.dev/PaymentPartnerAnalysis\x12)consents/{consent}/paymentPartnerAnalysis*\x16paymentPartnerAnalyses2\x16paymentPartnerAnalysis\"\xd1\x1b\n" +
+	"\x0ePaymentPartner\x12\x1c\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x04name\x88\x01\x01\x12\x1c\n" +
+	"\x04iban\x18\x02 \x01(\tB\x03\x80\x01\x01H\x01R\x04iban\x88\x01\x01\x12$\n" +
+	"\vcreditor_id\x18\x03 \x01(\tH\x02R\n" +
+	"creditorId\x88\x01\x01\x12\x16\n" +
+	"\x06abroad\x18\x04 \x01(\bR\x06abroad\x126\n" +
+	"\x04tags\x18\x05 \x03(\v2\".kontor.banking.v1.Transaction.TagR\x04tags\x129\n" +
+	"\x16first_transaction_date\x18\x06 \x01(\tH\x03R\x14firstTransactionDate\x88\x01\x01\x127\n" +
+	"\x15last_transaction_date\x18\a \x01(\tH\x04R\x13lastTransactionDate\x88\x01\x01\x12(\n" +
+	"\ractivity_span\x18\b \x01(\tH\x05R\factivitySpan\x88\x01\x01\x12Q\n" +
+	"#percentage_of_overall_activity_span\x18\t \x01(\tH\x06R\x1fpercentageOfOverallActivitySpan\x88\x01\x01\x12+\n" +
 	"\x11transaction_count\x18\n" +
-	" \x01(\x05R\x10transactionCount\x12!\n" +
-	"\ftotal_amount\x18\v \x01(\tR\vtotalAmount\x12#\n" +
-	"\rmedian_amount\x18\f \x01(\tR\fmedianAmount\x12.\n" +
-	"\x13overall_amount_rank\x18\r \x01(\tR\x11overallAmountRank\x12C\n" +
-	"\x1eoverall_transaction_count_rank\x18\x0e \x01(\tR\x1boverallTransactionCountRank\x12(\n" +
-	"\x10average_of_ranks\x18\x0f \x01(\tR\x0eaverageOfRanks\x12?\n" +
-	"\x1cpercentage_of_overall_amount\x18\x10 \x01(\tR\x19percentageOfOverallAmount\x12T\n" +
-	"'percentage_of_overall_transaction_count\x18\x11 \x01(\tR#percentageOfOverallTransactionCount\x12:\n" +
-	"\x19days_between_transactions\x18\x12 \x03(\tR\x17daysBetweenTransactions\x12I\n" +
-	"!days_between_transactions_average\x18\x13 \x01(\tR\x1edaysBetweenTransactionsAverage\x12M\n" +
-	"#days_between_transactions_deviation\x18\x14 \x01(\tR daysBetweenTransactionsDeviation\x12K\n" +
-	"\"days_between_transactions_variance\x18\x15 \x01(\tR\x1fdaysBetweenTransactionsVariance\x128\n" +
-	"\x18transaction_amount_slope\x18\x16 \x01(\tR\x16transactionAmountSlope\x12;\n" +
-	"\x1atotal_amount_monthly_slope\x18\x17 \x01(\tR\x17totalAmountMonthlySlope\x12Y\n" +
-	"*percentage_of_overall_amount_monthly_slope\x18\x18 \x01(\tR%percentageOfOverallAmountMonthlySlope\x12b\n" +
+	" \x01(\x05R\x10transactionCount\x128\n" +
+	"\ftotal_amount\x18\v \x01(\v2\x15.kontor.type.v1.MoneyR\vtotalAmount\x12:\n" +
+	"\rmedian_amount\x18\f \x01(\v2\x15.kontor.type.v1.MoneyR\fmedianAmount\x123\n" +
+	"\x13overall_amount_rank\x18\r \x01(\tH\aR\x11overallAmountRank\x88\x01\x01\x12H\n" +
+	"\x1eoverall_transaction_count_rank\x18\x0e \x01(\tH\bR\x1boverallTransactionCountRank\x88\x01\x01\x12-\n" +
+	"\x10average_of_ranks\x18\x0f \x01(\tH\tR\x0eaverageOfRanks\x88\x01\x01\x12D\n" +
+	"\x1cpercentage_of_overall_amount\x18\x10 \x01(\tH\n" +
+	"R\x19percentageOfOverallAmount\x88\x01\x01\x12Y\n" +
+	"'percentage_of_overall_transaction_count\x18\x11 \x01(\tH\vR#percentageOfOverallTransactionCount\x88\x01\x01\x12:\n" +
+	"\x19days_between_transactions\x18\x12 \x03(\tR\x17daysBetweenTransactions\x12N\n" +
+	"!days_between_transactions_average\x18\x13 \x01(\tH\fR\x1edaysBetweenTransactionsAverage\x88\x01\x01\x12R\n" +
+	"#days_between_transactions_deviation\x18\x14 \x01(\tH\rR daysBetweenTransactionsDeviation\x88\x01\x01\x12P\n" +
+	"\"days_between_transactions_variance\x18\x15 \x01(\tH\x0eR\x1fdaysBetweenTransactionsVariance\x88\x01\x01\x12=\n" +
+	"\x18transaction_amount_slope\x18\x16 \x01(\tH\x0fR\x16transactionAmountSlope\x88\x01\x01\x12@\n" +
+	"\x1atotal_amount_monthly_slope\x18\x17 \x01(\tH\x10R\x17totalAmountMonthlySlope\x88\x01\x01\x12^\n" +
+	"*percentage_of_overall_amount_monthly_slope\x18\x18 \x01(\tH\x11R%percentageOfOverallAmountMonthlySlope\x88\x01\x01\x12b\n" +
 	"\x17average_amounts_monthly\x18\x19 \x03(\v2*.kontor.insights.v1.PaymentPartner.AverageR\x15averageAmountsMonthly\x12f\n" +
 	"\x19average_amounts_quarterly\x18\x1a \x03(\v2*.kontor.insights.v1.PaymentPartner.AverageR\x17averageAmountsQuarterly\x12`\n" +
 	"\x16average_amounts_yearly\x18\x1b \x03(\v2*.kontor.insights.v1.PaymentPartner.AverageR\x14averageAmountsYearly\x12Z\n" +
@@ -1394,31 +1662,79 @@ const file_kontor_insights_v1_insights_proto_rawDesc = "" +
 	"\x13total_amount_yearly\x18\x1e \x03(\v2(.kontor.insights.v1.PaymentPartner.TotalR\x11totalAmountYearly\x12}\n" +
 	"$percentage_of_overall_amount_monthly\x18\x1f \x03(\v2-.kontor.insights.v1.PaymentPartner.PercentageR percentageOfOverallAmountMonthly\x12\x81\x01\n" +
 	"&percentage_of_overall_amount_quarterly\x18  \x03(\v2-.kontor.insights.v1.PaymentPartner.PercentageR\"percentageOfOverallAmountQuarterly\x12{\n" +
-	"#percentage_of_overall_amount_yearly\x18! \x03(\v2-.kontor.insights.v1.PaymentPartner.PercentageR\x1fpercentageOfOverallAmountYearly\x1ag\n" +
-	"\aAverage\x12\x12\n" +
-	"\x04year\x18\x01 \x01(\tR\x04year\x12\x18\n" +
-	"\aquarter\x18\x02 \x01(\tR\aquarter\x12\x14\n" +
-	"\x05month\x18\x03 \x01(\tR\x05month\x12\x18\n" +
-	"\aaverage\x18\x04 \x01(\tR\aaverage\x1ap\n" +
+	"#percentage_of_overall_amount_yearly\x18! \x03(\v2-.kontor.insights.v1.PaymentPartner.PercentageR\x1fpercentageOfOverallAmountYearly\x1a\xac\x01\n" +
+	"\aAverage\x12\x17\n" +
+	"\x04year\x18\x01 \x01(\tH\x00R\x04year\x88\x01\x01\x12\x1d\n" +
+	"\aquarter\x18\x02 \x01(\tH\x01R\aquarter\x88\x01\x01\x12\x19\n" +
+	"\x05month\x18\x03 \x01(\tH\x02R\x05month\x88\x01\x01\x12/\n" +
+	"\aaverage\x18\x04 \x01(\v2\x15.kontor.type.v1.MoneyR\aaverageB\a\n" +
+	"\x05_yearB\n" +
 	"\n" +
-	"Percentage\x12\x12\n" +
-	"\x04year\x18\x01 \x01(\tR\x04year\x12\x18\n" +
-	"\aquarter\x18\x02 \x01(\tR\aquarter\x12\x14\n" +
-	"\x05month\x18\x03 \x01(\tR\x05month\x12\x1e\n" +
+	"\b_quarterB\b\n" +
+	"\x06_month\x1a\xb2\x01\n" +
 	"\n" +
-	"percentage\x18\x04 \x01(\tR\n" +
-	"percentage\x1a\x9b\x01\n" +
-	"\x05Total\x12\x12\n" +
-	"\x04year\x18\x01 \x01(\tR\x04year\x12\x18\n" +
-	"\aquarter\x18\x02 \x01(\tR\aquarter\x12\x14\n" +
-	"\x05month\x18\x03 \x01(\tR\x05month\x12!\n" +
-	"\ftotal_amount\x18\x04 \x01(\tR\vtotalAmount\x12+\n" +
-	"\x11transaction_count\x18\x05 \x01(\x05R\x10transactionCount\"u\n" +
+	"Percentage\x12\x17\n" +
+	"\x04year\x18\x01 \x01(\tH\x00R\x04year\x88\x01\x01\x12\x1d\n" +
+	"\aquarter\x18\x02 \x01(\tH\x01R\aquarter\x88\x01\x01\x12\x19\n" +
+	"\x05month\x18\x03 \x01(\tH\x02R\x05month\x88\x01\x01\x12#\n" +
+	"\n" +
+	"percentage\x18\x04 \x01(\tH\x03R\n" +
+	"percentage\x88\x01\x01B\a\n" +
+	"\x05_yearB\n" +
+	"\n" +
+	"\b_quarterB\b\n" +
+	"\x06_monthB\r\n" +
+	"\v_percentage\x1a\xe0\x01\n" +
+	"\x05Total\x12\x17\n" +
+	"\x04year\x18\x01 \x01(\tH\x00R\x04year\x88\x01\x01\x12\x1d\n" +
+	"\aquarter\x18\x02 \x01(\tH\x01R\aquarter\x88\x01\x01\x12\x19\n" +
+	"\x05month\x18\x03 \x01(\tH\x02R\x05month\x88\x01\x01\x128\n" +
+	"\ftotal_amount\x18\x04 \x01(\v2\x15.kontor.type.v1.MoneyR\vtotalAmount\x12+\n" +
+	"\x11transaction_count\x18\x05 \x01(\x05R\x10transactionCountB\a\n" +
+	"\x05_yearB\n" +
+	"\n" +
+	"\b_quarterB\b\n" +
+	"\x06_monthB\a\n" +
+	"\x05_nameB\a\n" +
+	"\x05_ibanB\x0e\n" +
+	"\f_creditor_idB\x19\n" +
+	"\x17_first_transaction_dateB\x18\n" +
+	"\x16_last_transaction_dateB\x10\n" +
+	"\x0e_activity_spanB&\n" +
+	"$_percentage_of_overall_activity_spanB\x16\n" +
+	"\x14_overall_amount_rankB!\n" +
+	"\x1f_overall_transaction_count_rankB\x13\n" +
+	"\x11_average_of_ranksB\x1f\n" +
+	"\x1d_percentage_of_overall_amountB*\n" +
+	"(_percentage_of_overall_transaction_countB$\n" +
+	"\"_days_between_transactions_averageB&\n" +
+	"$_days_between_transactions_deviationB%\n" +
+	"#_days_between_transactions_varianceB\x1b\n" +
+	"\x19_transaction_amount_slopeB\x1d\n" +
+	"\x1b_total_amount_monthly_slopeB-\n" +
+	"+_percentage_of_overall_amount_monthly_slope\"\xc0\x02\n" +
 	"\vCompanyLogo\x12\x19\n" +
-	"\bquery_id\x18\x01 \x01(\tR\aqueryId\x12\x18\n" +
-	"\acompany\x18\x02 \x01(\tR\acompany\x12\x19\n" +
-	"\blogo_uri\x18\x03 \x01(\tR\alogoUri\x12\x16\n" +
-	"\x06status\x18\x04 \x01(\tR\x06statusB8Z6kontor.dev/kontor/gen/go/kontor/insights/v1;insightsv1b\x06proto3"
+	"\bquery_id\x18\x01 \x01(\tR\aqueryId\x12\x1d\n" +
+	"\acompany\x18\x02 \x01(\tH\x00R\acompany\x88\x01\x01\x12\x1e\n" +
+	"\blogo_uri\x18\x03 \x01(\tH\x01R\alogoUri\x88\x01\x01\x12>\n" +
+	"\x06status\x18\x04 \x01(\x0e2&.kontor.insights.v1.CompanyLogo.StatusR\x06status\x12(\n" +
+	"\rprovider_code\x18\x05 \x01(\tH\x02R\fproviderCode\x88\x01\x01\"B\n" +
+	"\x06Status\x12\x16\n" +
+	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x06\n" +
+	"\x02OK\x10\x01\x12\r\n" +
+	"\tNOT_FOUND\x10\x02\x12\t\n" +
+	"\x05OTHER\x10\x03B\n" +
+	"\n" +
+	"\b_companyB\v\n" +
+	"\t_logo_uriB\x10\n" +
+	"\x0e_provider_code\"I\n" +
+	"\x0eInsightsOrigin\"7\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06NATIVE\x10\x01\x12\v\n" +
+	"\aDERIVED\x10\x02BR\n" +
+	"\x16dev.kontor.insights.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/insights/v1;insightsv1b\x06proto3"
 
 var (
 	file_kontor_insights_v1_insights_proto_rawDescOnce sync.Once
@@ -1432,70 +1748,85 @@ func file_kontor_insights_v1_insights_proto_rawDescGZIP() []byte {
 	return file_kontor_insights_v1_insights_proto_rawDescData
 }
 
-var file_kontor_insights_v1_insights_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kontor_insights_v1_insights_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_kontor_insights_v1_insights_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_kontor_insights_v1_insights_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_kontor_insights_v1_insights_proto_goTypes = []any{
-	(Insights_Origin)(0),                           // 0: kontor.insights.v1.Insights.Origin
-	(*Insights)(nil),                               // 1: kontor.insights.v1.Insights
-	(*PaymentPartnerAnalysis)(nil),                 // 2: kontor.insights.v1.PaymentPartnerAnalysis
-	(*PaymentPartner)(nil),                         // 3: kontor.insights.v1.PaymentPartner
-	(*CompanyLogo)(nil),                            // 4: kontor.insights.v1.CompanyLogo
-	(*Insights_CategorySum)(nil),                   // 5: kontor.insights.v1.Insights.CategorySum
-	(*Insights_Entry)(nil),                         // 6: kontor.insights.v1.Insights.Entry
-	(*Insights_Movement)(nil),                      // 7: kontor.insights.v1.Insights.Movement
-	(*PaymentPartnerAnalysis_Partners)(nil),        // 8: kontor.insights.v1.PaymentPartnerAnalysis.Partners
-	(*PaymentPartnerAnalysis_AccountAnalysis)(nil), // 9: kontor.insights.v1.PaymentPartnerAnalysis.AccountAnalysis
-	(*PaymentPartner_Average)(nil),                 // 10: kontor.insights.v1.PaymentPartner.Average
-	(*PaymentPartner_Percentage)(nil),              // 11: kontor.insights.v1.PaymentPartner.Percentage
-	(*PaymentPartner_Total)(nil),                   // 12: kontor.insights.v1.PaymentPartner.Total
-	(*v1.Account)(nil),                             // 13: kontor.banking.v1.Account
-	(*timestamppb.Timestamp)(nil),                  // 14: google.protobuf.Timestamp
-	(*v11.Money)(nil),                              // 15: kontor.type.v1.Money
-	(*structpb.Struct)(nil),                        // 16: google.protobuf.Struct
-	(v1.Transaction_Category)(0),                   // 17: kontor.banking.v1.Transaction.Category
+	(CompanyLogo_Status)(0),                        // 0: kontor.insights.v1.CompanyLogo.Status
+	(InsightsOrigin_Value)(0),                      // 1: kontor.insights.v1.InsightsOrigin.Value
+	(*Insights)(nil),                               // 2: kontor.insights.v1.Insights
+	(*PaymentPartnerAnalysis)(nil),                 // 3: kontor.insights.v1.PaymentPartnerAnalysis
+	(*PaymentPartner)(nil),                         // 4: kontor.insights.v1.PaymentPartner
+	(*CompanyLogo)(nil),                            // 5: kontor.insights.v1.CompanyLogo
+	(*InsightsOrigin)(nil),                         // 6: kontor.insights.v1.InsightsOrigin
+	(*Insights_Interval)(nil),                      // 7: kontor.insights.v1.Insights.Interval
+	(*Insights_Coverage)(nil),                      // 8: kontor.insights.v1.Insights.Coverage
+	(*Insights_CategorySum)(nil),                   // 9: kontor.insights.v1.Insights.CategorySum
+	(*Insights_Entry)(nil),                         // 10: kontor.insights.v1.Insights.Entry
+	(*Insights_Movement)(nil),                      // 11: kontor.insights.v1.Insights.Movement
+	(*PaymentPartnerAnalysis_Partners)(nil),        // 12: kontor.insights.v1.PaymentPartnerAnalysis.Partners
+	(*PaymentPartnerAnalysis_AccountAnalysis)(nil), // 13: kontor.insights.v1.PaymentPartnerAnalysis.AccountAnalysis
+	(*PaymentPartner_Average)(nil),                 // 14: kontor.insights.v1.PaymentPartner.Average
+	(*PaymentPartner_Percentage)(nil),              // 15: kontor.insights.v1.PaymentPartner.Percentage
+	(*PaymentPartner_Total)(nil),                   // 16: kontor.insights.v1.PaymentPartner.Total
+	(*v1.Account)(nil),                             // 17: kontor.banking.v1.Account
+	(*timestamppb.Timestamp)(nil),                  // 18: google.protobuf.Timestamp
+	(*v11.Money)(nil),                              // 19: kontor.type.v1.Money
+	(*structpb.Struct)(nil),                        // 20: google.protobuf.Struct
+	(*v1.Transaction_Tag)(nil),                     // 21: kontor.banking.v1.Transaction.Tag
+	(v1.Category_Value)(0),                         // 22: kontor.banking.v1.Category.Value
 }
 var file_kontor_insights_v1_insights_proto_depIdxs = []int32{
-	0,  // 0: kontor.insights.v1.Insights.origin:type_name -> kontor.insights.v1.Insights.Origin
-	13, // 1: kontor.insights.v1.Insights.accounts:type_name -> kontor.banking.v1.Account
-	14, // 2: kontor.insights.v1.Insights.start_time:type_name -> google.protobuf.Timestamp
-	14, // 3: kontor.insights.v1.Insights.end_time:type_name -> google.protobuf.Timestamp
-	15, // 4: kontor.insights.v1.Insights.total_balances:type_name -> kontor.type.v1.Money
-	7,  // 5: kontor.insights.v1.Insights.movements:type_name -> kontor.insights.v1.Insights.Movement
-	5,  // 6: kontor.insights.v1.Insights.categories:type_name -> kontor.insights.v1.Insights.CategorySum
-	16, // 7: kontor.insights.v1.Insights.total_balance:type_name -> google.protobuf.Struct
-	16, // 8: kontor.insights.v1.Insights.categorisation:type_name -> google.protobuf.Struct
-	16, // 9: kontor.insights.v1.Insights.computation_automation:type_name -> google.protobuf.Struct
-	9,  // 10: kontor.insights.v1.PaymentPartnerAnalysis.accounts:type_name -> kontor.insights.v1.PaymentPartnerAnalysis.AccountAnalysis
-	10, // 11: kontor.insights.v1.PaymentPartner.average_amounts_monthly:type_name -> kontor.insights.v1.PaymentPartner.Average
-	10, // 12: kontor.insights.v1.PaymentPartner.average_amounts_quarterly:type_name -> kontor.insights.v1.PaymentPartner.Average
-	10, // 13: kontor.insights.v1.PaymentPartner.average_amounts_yearly:type_name -> kontor.insights.v1.PaymentPartner.Average
-	12, // 14: kontor.insights.v1.PaymentPartner.total_amount_monthly:type_name -> kontor.insights.v1.PaymentPartner.Total
-	12, // 15: kontor.insights.v1.PaymentPartner.total_amount_quarterly:type_name -> kontor.insights.v1.PaymentPartner.Total
-	12, // 16: kontor.insights.v1.PaymentPartner.total_amount_yearly:type_name -> kontor.insights.v1.PaymentPartner.Total
-	11, // 17: kontor.insights.v1.PaymentPartner.percentage_of_overall_amount_monthly:type_name -> kontor.insights.v1.PaymentPartner.Percentage
-	11, // 18: kontor.insights.v1.PaymentPartner.percentage_of_overall_amount_quarterly:type_name -> kontor.insights.v1.PaymentPartner.Percentage
-	11, // 19: kontor.insights.v1.PaymentPartner.percentage_of_overall_amount_yearly:type_name -> kontor.insights.v1.PaymentPartner.Percentage
-	17, // 20: kontor.insights.v1.Insights.CategorySum.category:type_name -> kontor.banking.v1.Transaction.Category
-	15, // 21: kontor.insights.v1.Insights.CategorySum.income:type_name -> kontor.type.v1.Money
-	15, // 22: kontor.insights.v1.Insights.CategorySum.expense:type_name -> kontor.type.v1.Money
-	15, // 23: kontor.insights.v1.Insights.Entry.amount:type_name -> kontor.type.v1.Money
-	17, // 24: kontor.insights.v1.Insights.Entry.category:type_name -> kontor.banking.v1.Transaction.Category
-	15, // 25: kontor.insights.v1.Insights.Movement.balance:type_name -> kontor.type.v1.Money
-	15, // 26: kontor.insights.v1.Insights.Movement.income:type_name -> kontor.type.v1.Money
-	15, // 27: kontor.insights.v1.Insights.Movement.expense:type_name -> kontor.type.v1.Money
-	6,  // 28: kontor.insights.v1.Insights.Movement.entries:type_name -> kontor.insights.v1.Insights.Entry
-	3,  // 29: kontor.insights.v1.PaymentPartnerAnalysis.Partners.all:type_name -> kontor.insights.v1.PaymentPartner
-	3,  // 30: kontor.insights.v1.PaymentPartnerAnalysis.Partners.last_month:type_name -> kontor.insights.v1.PaymentPartner
-	3,  // 31: kontor.insights.v1.PaymentPartnerAnalysis.Partners.previous_month:type_name -> kontor.insights.v1.PaymentPartner
-	3,  // 32: kontor.insights.v1.PaymentPartnerAnalysis.Partners.quarter:type_name -> kontor.insights.v1.PaymentPartner
-	3,  // 33: kontor.insights.v1.PaymentPartnerAnalysis.Partners.year:type_name -> kontor.insights.v1.PaymentPartner
-	8,  // 34: kontor.insights.v1.PaymentPartnerAnalysis.AccountAnalysis.customers:type_name -> kontor.insights.v1.PaymentPartnerAnalysis.Partners
-	8,  // 35: kontor.insights.v1.PaymentPartnerAnalysis.AccountAnalysis.suppliers:type_name -> kontor.insights.v1.PaymentPartnerAnalysis.Partners
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	1,  // 0: kontor.insights.v1.Insights.origin:type_name -> kontor.insights.v1.InsightsOrigin.Value
+	17, // 1: kontor.insights.v1.Insights.accounts:type_name -> kontor.banking.v1.Account
+	18, // 2: kontor.insights.v1.Insights.start_time:type_name -> google.protobuf.Timestamp
+	18, // 3: kontor.insights.v1.Insights.end_time:type_name -> google.protobuf.Timestamp
+	19, // 4: kontor.insights.v1.Insights.total_balances:type_name -> kontor.type.v1.Money
+	11, // 5: kontor.insights.v1.Insights.movements:type_name -> kontor.insights.v1.Insights.Movement
+	9,  // 6: kontor.insights.v1.Insights.categories:type_name -> kontor.insights.v1.Insights.CategorySum
+	20, // 7: kontor.insights.v1.Insights.total_balance:type_name -> google.protobuf.Struct
+	20, // 8: kontor.insights.v1.Insights.categorisation:type_name -> google.protobuf.Struct
+	20, // 9: kontor.insights.v1.Insights.computation_automation:type_name -> google.protobuf.Struct
+	7,  // 10: kontor.insights.v1.Insights.fetch_interval:type_name -> kontor.insights.v1.Insights.Interval
+	8,  // 11: kontor.insights.v1.Insights.connections:type_name -> kontor.insights.v1.Insights.Coverage
+	13, // 12: kontor.insights.v1.PaymentPartnerAnalysis.accounts:type_name -> kontor.insights.v1.PaymentPartnerAnalysis.AccountAnalysis
+	21, // 13: kontor.insights.v1.PaymentPartner.tags:type_name -> kontor.banking.v1.Transaction.Tag
+	19, // 14: kontor.insights.v1.PaymentPartner.total_amount:type_name -> kontor.type.v1.Money
+	19, // 15: kontor.insights.v1.PaymentPartner.median_amount:type_name -> kontor.type.v1.Money
+	14, // 16: kontor.insights.v1.PaymentPartner.average_amounts_monthly:type_name -> kontor.insights.v1.PaymentPartner.Average
+	14, // 17: kontor.insights.v1.PaymentPartner.average_amounts_quarterly:type_name -> kontor.insights.v1.PaymentPartner.Average
+	14, // 18: kontor.insights.v1.PaymentPartner.average_amounts_yearly:type_name -> kontor.insights.v1.PaymentPartner.Average
+	16, // 19: kontor.insights.v1.PaymentPartner.total_amount_monthly:type_name -> kontor.insights.v1.PaymentPartner.Total
+	16, // 20: kontor.insights.v1.PaymentPartner.total_amount_quarterly:type_name -> kontor.insights.v1.PaymentPartner.Total
+	16, // 21: kontor.insights.v1.PaymentPartner.total_amount_yearly:type_name -> kontor.insights.v1.PaymentPartner.Total
+	15, // 22: kontor.insights.v1.PaymentPartner.percentage_of_overall_amount_monthly:type_name -> kontor.insights.v1.PaymentPartner.Percentage
+	15, // 23: kontor.insights.v1.PaymentPartner.percentage_of_overall_amount_quarterly:type_name -> kontor.insights.v1.PaymentPartner.Percentage
+	15, // 24: kontor.insights.v1.PaymentPartner.percentage_of_overall_amount_yearly:type_name -> kontor.insights.v1.PaymentPartner.Percentage
+	0,  // 25: kontor.insights.v1.CompanyLogo.status:type_name -> kontor.insights.v1.CompanyLogo.Status
+	18, // 26: kontor.insights.v1.Insights.Interval.start_time:type_name -> google.protobuf.Timestamp
+	18, // 27: kontor.insights.v1.Insights.Interval.end_time:type_name -> google.protobuf.Timestamp
+	22, // 28: kontor.insights.v1.Insights.CategorySum.category:type_name -> kontor.banking.v1.Category.Value
+	19, // 29: kontor.insights.v1.Insights.CategorySum.income:type_name -> kontor.type.v1.Money
+	19, // 30: kontor.insights.v1.Insights.CategorySum.expense:type_name -> kontor.type.v1.Money
+	19, // 31: kontor.insights.v1.Insights.Entry.amount:type_name -> kontor.type.v1.Money
+	22, // 32: kontor.insights.v1.Insights.Entry.category:type_name -> kontor.banking.v1.Category.Value
+	19, // 33: kontor.insights.v1.Insights.Movement.balance:type_name -> kontor.type.v1.Money
+	19, // 34: kontor.insights.v1.Insights.Movement.income:type_name -> kontor.type.v1.Money
+	19, // 35: kontor.insights.v1.Insights.Movement.expense:type_name -> kontor.type.v1.Money
+	10, // 36: kontor.insights.v1.Insights.Movement.entries:type_name -> kontor.insights.v1.Insights.Entry
+	4,  // 37: kontor.insights.v1.PaymentPartnerAnalysis.Partners.all:type_name -> kontor.insights.v1.PaymentPartner
+	4,  // 38: kontor.insights.v1.PaymentPartnerAnalysis.Partners.last_month:type_name -> kontor.insights.v1.PaymentPartner
+	4,  // 39: kontor.insights.v1.PaymentPartnerAnalysis.Partners.previous_month:type_name -> kontor.insights.v1.PaymentPartner
+	4,  // 40: kontor.insights.v1.PaymentPartnerAnalysis.Partners.quarter:type_name -> kontor.insights.v1.PaymentPartner
+	4,  // 41: kontor.insights.v1.PaymentPartnerAnalysis.Partners.year:type_name -> kontor.insights.v1.PaymentPartner
+	12, // 42: kontor.insights.v1.PaymentPartnerAnalysis.AccountAnalysis.customers:type_name -> kontor.insights.v1.PaymentPartnerAnalysis.Partners
+	12, // 43: kontor.insights.v1.PaymentPartnerAnalysis.AccountAnalysis.suppliers:type_name -> kontor.insights.v1.PaymentPartnerAnalysis.Partners
+	19, // 44: kontor.insights.v1.PaymentPartner.Average.average:type_name -> kontor.type.v1.Money
+	19, // 45: kontor.insights.v1.PaymentPartner.Total.total_amount:type_name -> kontor.type.v1.Money
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_kontor_insights_v1_insights_proto_init() }
@@ -1503,13 +1834,23 @@ func file_kontor_insights_v1_insights_proto_init() {
 	if File_kontor_insights_v1_insights_proto != nil {
 		return
 	}
+	file_kontor_insights_v1_insights_proto_msgTypes[2].OneofWrappers = []any{}
+	file_kontor_insights_v1_insights_proto_msgTypes[3].OneofWrappers = []any{}
+	file_kontor_insights_v1_insights_proto_msgTypes[6].OneofWrappers = []any{}
+	file_kontor_insights_v1_insights_proto_msgTypes[7].OneofWrappers = []any{}
+	file_kontor_insights_v1_insights_proto_msgTypes[8].OneofWrappers = []any{}
+	file_kontor_insights_v1_insights_proto_msgTypes[9].OneofWrappers = []any{}
+	file_kontor_insights_v1_insights_proto_msgTypes[11].OneofWrappers = []any{}
+	file_kontor_insights_v1_insights_proto_msgTypes[12].OneofWrappers = []any{}
+	file_kontor_insights_v1_insights_proto_msgTypes[13].OneofWrappers = []any{}
+	file_kontor_insights_v1_insights_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_insights_v1_insights_proto_rawDesc), len(file_kontor_insights_v1_insights_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   12,
+			NumEnums:      2,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

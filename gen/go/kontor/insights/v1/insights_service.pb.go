@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	v1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -23,13 +24,68 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// The value.
+type InsightsView_Value int32
+
+const (
+	// Not set; stands for FULL.
+	InsightsView_VALUE_UNSPECIFIED InsightsView_Value = 0
+	// Without single transactions: movements come without their entries, and the provider's own objects are left out.
+	InsightsView_SUMMARY InsightsView_Value = 1
+	// All of it.
+	InsightsView_FULL InsightsView_Value = 2
+)
+
+// Enum value maps for InsightsView_Value.
+var (
+	InsightsView_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
+		1: "SUMMARY",
+		2: "FULL",
+	}
+	InsightsView_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED": 0,
+		"SUMMARY":           1,
+		"FULL":              2,
+	}
+)
+
+func (x InsightsView_Value) Enum() *InsightsView_Value {
+	p := new(InsightsView_Value)
+	*p = x
+	return p
+}
+
+func (x InsightsView_Value) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (InsightsView_Value) Descriptor() protoreflect.EnumDescriptor {
+	return file_kontor_insights_v1_insights_service_proto_enumTypes[0].Descriptor()
+}
+
+func (InsightsView_Value) Type() protoreflect.EnumType {
+	return &file_kontor_insights_v1_insights_service_proto_enumTypes[0]
+}
+
+func (x InsightsView_Value) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use InsightsView_Value.Descriptor instead.
+func (InsightsView_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{5, 0}
+}
+
 // Asks for the evaluation.
 type GetInsightsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}/insights`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Id of the clerk or system that asks. The provider needs it for its AI features. It must not be personal.
-	ReferenceId   string `protobuf:"bytes,2,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
+	ReferenceId string `protobuf:"bytes,2,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
+	// How much of it; FULL when not set.
+	View          InsightsView_Value `protobuf:"varint,3,opt,name=view,proto3,enum=kontor.insights.v1.InsightsView_Value" json:"view,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -76,6 +132,13 @@ func (x *GetInsightsRequest) GetReferenceId() string {
 		return x.ReferenceId
 	}
 	return ""
+}
+
+func (x *GetInsightsRequest) GetView() InsightsView_Value {
+	if x != nil {
+		return x.View
+	}
+	return InsightsView_VALUE_UNSPECIFIED
 }
 
 // Asks for a link to the visualisation.
@@ -133,52 +196,6 @@ func (x *CreateVisualizationLinkRequest) GetReferenceId() string {
 	return ""
 }
 
-// A link to the visualisation.
-type VisualizationLink struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Address of the page. How long it works is not documented: use it at once.
-	Uri           string `protobuf:"bytes,1,opt,name=uri,proto3" json:"uri,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *VisualizationLink) Reset() {
-	*x = VisualizationLink{}
-	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *VisualizationLink) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*VisualizationLink) ProtoMessage() {}
-
-func (x *VisualizationLink) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use VisualizationLink.ProtoReflect.Descriptor instead.
-func (*VisualizationLink) Descriptor() ([]byte, []int) {
-	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *VisualizationLink) GetUri() string {
-	if x != nil {
-		return x.Uri
-	}
-	return ""
-}
-
 // Asks for the analysis of payment partners.
 type GetPaymentPartnerAnalysisRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -190,7 +207,7 @@ type GetPaymentPartnerAnalysisRequest struct {
 
 func (x *GetPaymentPartnerAnalysisRequest) Reset() {
 	*x = GetPaymentPartnerAnalysisRequest{}
-	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[3]
+	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -202,7 +219,7 @@ func (x *GetPaymentPartnerAnalysisRequest) String() string {
 func (*GetPaymentPartnerAnalysisRequest) ProtoMessage() {}
 
 func (x *GetPaymentPartnerAnalysisRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[3]
+	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -215,7 +232,7 @@ func (x *GetPaymentPartnerAnalysisRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPaymentPartnerAnalysisRequest.ProtoReflect.Descriptor instead.
 func (*GetPaymentPartnerAnalysisRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{3}
+	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *GetPaymentPartnerAnalysisRequest) GetName() string {
@@ -242,7 +259,7 @@ type SearchCompanyLogosRequest struct {
 
 func (x *SearchCompanyLogosRequest) Reset() {
 	*x = SearchCompanyLogosRequest{}
-	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[4]
+	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -254,7 +271,7 @@ func (x *SearchCompanyLogosRequest) String() string {
 func (*SearchCompanyLogosRequest) ProtoMessage() {}
 
 func (x *SearchCompanyLogosRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[4]
+	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -267,7 +284,7 @@ func (x *SearchCompanyLogosRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchCompanyLogosRequest.ProtoReflect.Descriptor instead.
 func (*SearchCompanyLogosRequest) Descriptor() ([]byte, []int) {
-	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{4}
+	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SearchCompanyLogosRequest) GetQueries() []*SearchCompanyLogosRequest_Query {
@@ -309,7 +326,7 @@ type SearchCompanyLogosResponse struct {
 
 func (x *SearchCompanyLogosResponse) Reset() {
 	*x = SearchCompanyLogosResponse{}
-	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[5]
+	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +338,7 @@ func (x *SearchCompanyLogosResponse) String() string {
 func (*SearchCompanyLogosResponse) ProtoMessage() {}
 
 func (x *SearchCompanyLogosResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[5]
+	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +351,7 @@ func (x *SearchCompanyLogosResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchCompanyLogosResponse.ProtoReflect.Descriptor instead.
 func (*SearchCompanyLogosResponse) Descriptor() ([]byte, []int) {
-	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{5}
+	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SearchCompanyLogosResponse) GetResults() []*CompanyLogo {
@@ -342,6 +359,43 @@ func (x *SearchCompanyLogosResponse) GetResults() []*CompanyLogo {
 		return x.Results
 	}
 	return nil
+}
+
+// How much of an evaluation is wanted.
+type InsightsView struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InsightsView) Reset() {
+	*x = InsightsView{}
+	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InsightsView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InsightsView) ProtoMessage() {}
+
+func (x *InsightsView) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_insights_v1_insights_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InsightsView.ProtoReflect.Descriptor instead.
+func (*InsightsView) Descriptor() ([]byte, []int) {
+	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{5}
 }
 
 // What is known of one company. At least one of the fields besides `query_id` must be set.
@@ -392,7 +446,7 @@ func (x *SearchCompanyLogosRequest_Query) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchCompanyLogosRequest_Query.ProtoReflect.Descriptor instead.
 func (*SearchCompanyLogosRequest_Query) Descriptor() ([]byte, []int) {
-	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{4, 0}
+	return file_kontor_insights_v1_insights_service_proto_rawDescGZIP(), []int{3, 0}
 }
 
 func (x *SearchCompanyLogosRequest_Query) GetQueryId() string {
@@ -448,17 +502,16 @@ var File_kontor_insights_v1_insights_service_proto protoreflect.FileDescriptor
 
 const file_kontor_insights_v1_insights_service_proto_rawDesc = "" +
 	"\n" +
-	")kontor/insights/v1/insights_service.proto\x12\x12kontor.insights.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a!kontor/insights/v1/insights.proto\"\x95\x01\n" +
+	")kontor/insights/v1/insights_service.proto\x12\x12kontor.insights.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a!kontor/insights/v1/insights.proto\x1a\x19kontor/type/v1/link.proto\"\xdb\x01\n" +
 	"\x12GetInsightsRequest\x12R\n" +
 	"\x04name\x18\x01 \x01(\tB>\xe0A\x02\xfaA\x15\n" +
 	"\x13kontor.dev/Insights\xbaH r\x1e\x18\xac\x022\x19^consents/[^/]+/insights$R\x04name\x12+\n" +
-	"\freference_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vreferenceId\"\x97\x01\n" +
+	"\freference_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vreferenceId\x12D\n" +
+	"\x04view\x18\x03 \x01(\x0e2&.kontor.insights.v1.InsightsView.ValueB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04view\"\x97\x01\n" +
 	"\x1eCreateVisualizationLinkRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xe0A\x02\xfaA\x14\n" +
 	"\x12kontor.dev/Consent\xbaH\x17r\x15\x18\xac\x022\x10^consents/[^/]+$R\x04name\x12+\n" +
-	"\freference_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vreferenceId\"%\n" +
-	"\x11VisualizationLink\x12\x10\n" +
-	"\x03uri\x18\x01 \x01(\tR\x03uri\"\x92\x01\n" +
+	"\freference_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vreferenceId\"\x92\x01\n" +
 	" GetPaymentPartnerAnalysisRequest\x12n\n" +
 	"\x04name\x18\x01 \x01(\tBZ\xe0A\x02\xfaA#\n" +
 	"!kontor.dev/PaymentPartnerAnalysis\xbaH.r,\x18\xac\x022'^consents/[^/]+/paymentPartnerAnalysis$R\x04name\"\xa9\x04\n" +
@@ -480,12 +533,18 @@ const file_kontor_insights_v1_insights_service_proto_rawDesc = "" +
 	"\vcreditor_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x182R\n" +
 	"creditorId\"W\n" +
 	"\x1aSearchCompanyLogosResponse\x129\n" +
-	"\aresults\x18\x01 \x03(\v2\x1f.kontor.insights.v1.CompanyLogoR\aresults2\x8f\x05\n" +
+	"\aresults\x18\x01 \x03(\v2\x1f.kontor.insights.v1.CompanyLogoR\aresults\"E\n" +
+	"\fInsightsView\"5\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\aSUMMARY\x10\x01\x12\b\n" +
+	"\x04FULL\x10\x022\xfe\x04\n" +
 	"\x0fInsightsService\x12{\n" +
-	"\vGetInsights\x12&.kontor.insights.v1.GetInsightsRequest\x1a\x1c.kontor.insights.v1.Insights\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=consents/*/insights}\x12\xae\x01\n" +
-	"\x17CreateVisualizationLink\x122.kontor.insights.v1.CreateVisualizationLinkRequest\x1a%.kontor.insights.v1.VisualizationLink\"8\x82\xd3\xe4\x93\x022:\x01*\"-/v1/{name=consents/*}:createVisualizationLink\x12\xb3\x01\n" +
+	"\vGetInsights\x12&.kontor.insights.v1.GetInsightsRequest\x1a\x1c.kontor.insights.v1.Insights\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=consents/*/insights}\x12\x9d\x01\n" +
+	"\x17CreateVisualizationLink\x122.kontor.insights.v1.CreateVisualizationLinkRequest\x1a\x14.kontor.type.v1.Link\"8\x82\xd3\xe4\x93\x022:\x01*\"-/v1/{name=consents/*}:createVisualizationLink\x12\xb3\x01\n" +
 	"\x19GetPaymentPartnerAnalysis\x124.kontor.insights.v1.GetPaymentPartnerAnalysisRequest\x1a*.kontor.insights.v1.PaymentPartnerAnalysis\"4\x82\xd3\xe4\x93\x02.\x12,/v1/{name=consents/*/paymentPartnerAnalysis}\x12\x97\x01\n" +
-	"\x12SearchCompanyLogos\x12-.kontor.insights.v1.SearchCompanyLogosRequest\x1a..kontor.insights.v1.SearchCompanyLogosResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/companyLogos:searchB8Z6kontor.dev/kontor/gen/go/kontor/insights/v1;insightsv1b\x06proto3"
+	"\x12SearchCompanyLogos\x12-.kontor.insights.v1.SearchCompanyLogosRequest\x1a..kontor.insights.v1.SearchCompanyLogosResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/companyLogos:searchBR\n" +
+	"\x16dev.kontor.insights.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/insights/v1;insightsv1b\x06proto3"
 
 var (
 	file_kontor_insights_v1_insights_service_proto_rawDescOnce sync.Once
@@ -499,35 +558,39 @@ func file_kontor_insights_v1_insights_service_proto_rawDescGZIP() []byte {
 	return file_kontor_insights_v1_insights_service_proto_rawDescData
 }
 
+var file_kontor_insights_v1_insights_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_kontor_insights_v1_insights_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_kontor_insights_v1_insights_service_proto_goTypes = []any{
-	(*GetInsightsRequest)(nil),               // 0: kontor.insights.v1.GetInsightsRequest
-	(*CreateVisualizationLinkRequest)(nil),   // 1: kontor.insights.v1.CreateVisualizationLinkRequest
-	(*VisualizationLink)(nil),                // 2: kontor.insights.v1.VisualizationLink
+	(InsightsView_Value)(0),                  // 0: kontor.insights.v1.InsightsView.Value
+	(*GetInsightsRequest)(nil),               // 1: kontor.insights.v1.GetInsightsRequest
+	(*CreateVisualizationLinkRequest)(nil),   // 2: kontor.insights.v1.CreateVisualizationLinkRequest
 	(*GetPaymentPartnerAnalysisRequest)(nil), // 3: kontor.insights.v1.GetPaymentPartnerAnalysisRequest
 	(*SearchCompanyLogosRequest)(nil),        // 4: kontor.insights.v1.SearchCompanyLogosRequest
 	(*SearchCompanyLogosResponse)(nil),       // 5: kontor.insights.v1.SearchCompanyLogosResponse
-	(*SearchCompanyLogosRequest_Query)(nil),  // 6: kontor.insights.v1.SearchCompanyLogosRequest.Query
-	(*CompanyLogo)(nil),                      // 7: kontor.insights.v1.CompanyLogo
-	(*Insights)(nil),                         // 8: kontor.insights.v1.Insights
-	(*PaymentPartnerAnalysis)(nil),           // 9: kontor.insights.v1.PaymentPartnerAnalysis
+	(*InsightsView)(nil),                     // 6: kontor.insights.v1.InsightsView
+	(*SearchCompanyLogosRequest_Query)(nil),  // 7: kontor.insights.v1.SearchCompanyLogosRequest.Query
+	(*CompanyLogo)(nil),                      // 8: kontor.insights.v1.CompanyLogo
+	(*Insights)(nil),                         // 9: kontor.insights.v1.Insights
+	(*v1.Link)(nil),                          // 10: kontor.type.v1.Link
+	(*PaymentPartnerAnalysis)(nil),           // 11: kontor.insights.v1.PaymentPartnerAnalysis
 }
 var file_kontor_insights_v1_insights_service_proto_depIdxs = []int32{
-	6, // 0: kontor.insights.v1.SearchCompanyLogosRequest.queries:type_name -> kontor.insights.v1.SearchCompanyLogosRequest.Query
-	7, // 1: kontor.insights.v1.SearchCompanyLogosResponse.results:type_name -> kontor.insights.v1.CompanyLogo
-	0, // 2: kontor.insights.v1.InsightsService.GetInsights:input_type -> kontor.insights.v1.GetInsightsRequest
-	1, // 3: kontor.insights.v1.InsightsService.CreateVisualizationLink:input_type -> kontor.insights.v1.CreateVisualizationLinkRequest
-	3, // 4: kontor.insights.v1.InsightsService.GetPaymentPartnerAnalysis:input_type -> kontor.insights.v1.GetPaymentPartnerAnalysisRequest
-	4, // 5: kontor.insights.v1.InsightsService.SearchCompanyLogos:input_type -> kontor.insights.v1.SearchCompanyLogosRequest
-	8, // 6: kontor.insights.v1.InsightsService.GetInsights:output_type -> kontor.insights.v1.Insights
-	2, // 7: kontor.insights.v1.InsightsService.CreateVisualizationLink:output_type -> kontor.insights.v1.VisualizationLink
-	9, // 8: kontor.insights.v1.InsightsService.GetPaymentPartnerAnalysis:output_type -> kontor.insights.v1.PaymentPartnerAnalysis
-	5, // 9: kontor.insights.v1.InsightsService.SearchCompanyLogos:output_type -> kontor.insights.v1.SearchCompanyLogosResponse
-	6, // [6:10] is the sub-list for method output_type
-	2, // [2:6] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	0,  // 0: kontor.insights.v1.GetInsightsRequest.view:type_name -> kontor.insights.v1.InsightsView.Value
+	7,  // 1: kontor.insights.v1.SearchCompanyLogosRequest.queries:type_name -> kontor.insights.v1.SearchCompanyLogosRequest.Query
+	8,  // 2: kontor.insights.v1.SearchCompanyLogosResponse.results:type_name -> kontor.insights.v1.CompanyLogo
+	1,  // 3: kontor.insights.v1.InsightsService.GetInsights:input_type -> kontor.insights.v1.GetInsightsRequest
+	2,  // 4: kontor.insights.v1.InsightsService.CreateVisualizationLink:input_type -> kontor.insights.v1.CreateVisualizationLinkRequest
+	3,  // 5: kontor.insights.v1.InsightsService.GetPaymentPartnerAnalysis:input_type -> kontor.insights.v1.GetPaymentPartnerAnalysisRequest
+	4,  // 6: kontor.insights.v1.InsightsService.SearchCompanyLogos:input_type -> kontor.insights.v1.SearchCompanyLogosRequest
+	9,  // 7: kontor.insights.v1.InsightsService.GetInsights:output_type -> kontor.insights.v1.Insights
+	10, // 8: kontor.insights.v1.InsightsService.CreateVisualizationLink:output_type -> kontor.type.v1.Link
+	11, // 9: kontor.insights.v1.InsightsService.GetPaymentPartnerAnalysis:output_type -> kontor.insights.v1.PaymentPartnerAnalysis
+	5,  // 10: kontor.insights.v1.InsightsService.SearchCompanyLogos:output_type -> kontor.insights.v1.SearchCompanyLogosResponse
+	7,  // [7:11] is the sub-list for method output_type
+	3,  // [3:7] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_kontor_insights_v1_insights_service_proto_init() }
@@ -541,13 +604,14 @@ func file_kontor_insights_v1_insights_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_insights_v1_insights_service_proto_rawDesc), len(file_kontor_insights_v1_insights_service_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_kontor_insights_v1_insights_service_proto_goTypes,
 		DependencyIndexes: file_kontor_insights_v1_insights_service_proto_depIdxs,
+		EnumInfos:         file_kontor_insights_v1_insights_service_proto_enumTypes,
 		MessageInfos:      file_kontor_insights_v1_insights_service_proto_msgTypes,
 	}.Build()
 	File_kontor_insights_v1_insights_service_proto = out.File

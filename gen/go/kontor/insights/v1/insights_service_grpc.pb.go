@@ -11,6 +11,7 @@ import (
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
+	v1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 )
 
 // This is a compile-time assertion to ensure that this generated file
@@ -34,7 +35,7 @@ type InsightsServiceClient interface {
 	// Returns the evaluation of the transactions under a consent.
 	GetInsights(ctx context.Context, in *GetInsightsRequest, opts ...grpc.CallOption) (*Insights, error)
 	// Issues a short-lived link to the provider's visualisation of the data, for a clerk. Made anew each time, never kept.
-	CreateVisualizationLink(ctx context.Context, in *CreateVisualizationLinkRequest, opts ...grpc.CallOption) (*VisualizationLink, error)
+	CreateVisualizationLink(ctx context.Context, in *CreateVisualizationLinkRequest, opts ...grpc.CallOption) (*v1.Link, error)
 	// Returns the analysis of a company's payment partners.
 	GetPaymentPartnerAnalysis(ctx context.Context, in *GetPaymentPartnerAnalysisRequest, opts ...grpc.CallOption) (*PaymentPartnerAnalysis, error)
 	// Looks for logos of companies.
@@ -59,9 +60,9 @@ func (c *insightsServiceClient) GetInsights(ctx context.Context, in *GetInsights
 	return out, nil
 }
 
-func (c *insightsServiceClient) CreateVisualizationLink(ctx context.Context, in *CreateVisualizationLinkRequest, opts ...grpc.CallOption) (*VisualizationLink, error) {
+func (c *insightsServiceClient) CreateVisualizationLink(ctx context.Context, in *CreateVisualizationLinkRequest, opts ...grpc.CallOption) (*v1.Link, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(VisualizationLink)
+	out := new(v1.Link)
 	err := c.cc.Invoke(ctx, InsightsService_CreateVisualizationLink_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ type InsightsServiceServer interface {
 	// Returns the evaluation of the transactions under a consent.
 	GetInsights(context.Context, *GetInsightsRequest) (*Insights, error)
 	// Issues a short-lived link to the provider's visualisation of the data, for a clerk. Made anew each time, never kept.
-	CreateVisualizationLink(context.Context, *CreateVisualizationLinkRequest) (*VisualizationLink, error)
+	CreateVisualizationLink(context.Context, *CreateVisualizationLinkRequest) (*v1.Link, error)
 	// Returns the analysis of a company's payment partners.
 	GetPaymentPartnerAnalysis(context.Context, *GetPaymentPartnerAnalysisRequest) (*PaymentPartnerAnalysis, error)
 	// Looks for logos of companies.
@@ -116,7 +117,7 @@ type UnimplementedInsightsServiceServer struct{}
 func (UnimplementedInsightsServiceServer) GetInsights(context.Context, *GetInsightsRequest) (*Insights, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetInsights not implemented")
 }
-func (UnimplementedInsightsServiceServer) CreateVisualizationLink(context.Context, *CreateVisualizationLinkRequest) (*VisualizationLink, error) {
+func (UnimplementedInsightsServiceServer) CreateVisualizationLink(context.Context, *CreateVisualizationLinkRequest) (*v1.Link, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateVisualizationLink not implemented")
 }
 func (UnimplementedInsightsServiceServer) GetPaymentPartnerAnalysis(context.Context, *GetPaymentPartnerAnalysisRequest) (*PaymentPartnerAnalysis, error) {

@@ -13,6 +13,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
+	v1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -143,61 +144,61 @@ func (Provider_Health_State) EnumDescriptor() ([]byte, []int) {
 	return file_kontor_provider_v1_provider_proto_rawDescGZIP(), []int{0, 1, 0}
 }
 
-// The state of the circuit breaker in front of the provider.
-type Provider_Health_Breaker int32
+// The value.
+type Breaker_Value int32
 
 const (
 	// Not set.
-	Provider_Health_BREAKER_UNSPECIFIED Provider_Health_Breaker = 0
+	Breaker_VALUE_UNSPECIFIED Breaker_Value = 0
 	// Calls pass.
-	Provider_Health_CLOSED Provider_Health_Breaker = 1
+	Breaker_CLOSED Breaker_Value = 1
 	// A few calls pass, to see whether it is well again.
-	Provider_Health_HALF_OPEN Provider_Health_Breaker = 2
+	Breaker_HALF_OPEN Breaker_Value = 2
 	// Calls fail at once.
-	Provider_Health_OPEN Provider_Health_Breaker = 3
+	Breaker_OPEN Breaker_Value = 3
 )
 
-// Enum value maps for Provider_Health_Breaker.
+// Enum value maps for Breaker_Value.
 var (
-	Provider_Health_Breaker_name = map[int32]string{
-		0: "BREAKER_UNSPECIFIED",
+	Breaker_Value_name = map[int32]string{
+		0: "VALUE_UNSPECIFIED",
 		1: "CLOSED",
 		2: "HALF_OPEN",
 		3: "OPEN",
 	}
-	Provider_Health_Breaker_value = map[string]int32{
-		"BREAKER_UNSPECIFIED": 0,
-		"CLOSED":              1,
-		"HALF_OPEN":           2,
-		"OPEN":                3,
+	Breaker_Value_value = map[string]int32{
+		"VALUE_UNSPECIFIED": 0,
+		"CLOSED":            1,
+		"HALF_OPEN":         2,
+		"OPEN":              3,
 	}
 )
 
-func (x Provider_Health_Breaker) Enum() *Provider_Health_Breaker {
-	p := new(Provider_Health_Breaker)
+func (x Breaker_Value) Enum() *Breaker_Value {
+	p := new(Breaker_Value)
 	*p = x
 	return p
 }
 
-func (x Provider_Health_Breaker) String() string {
+func (x Breaker_Value) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Provider_Health_Breaker) Descriptor() protoreflect.EnumDescriptor {
+func (Breaker_Value) Descriptor() protoreflect.EnumDescriptor {
 	return file_kontor_provider_v1_provider_proto_enumTypes[2].Descriptor()
 }
 
-func (Provider_Health_Breaker) Type() protoreflect.EnumType {
+func (Breaker_Value) Type() protoreflect.EnumType {
 	return &file_kontor_provider_v1_provider_proto_enumTypes[2]
 }
 
-func (x Provider_Health_Breaker) Number() protoreflect.EnumNumber {
+func (x Breaker_Value) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Provider_Health_Breaker.Descriptor instead.
-func (Provider_Health_Breaker) EnumDescriptor() ([]byte, []int) {
-	return file_kontor_provider_v1_provider_proto_rawDescGZIP(), []int{0, 1, 1}
+// Deprecated: Use Breaker_Value.Descriptor instead.
+func (Breaker_Value) EnumDescriptor() ([]byte, []int) {
+	return file_kontor_provider_v1_provider_proto_rawDescGZIP(), []int{1, 0}
 }
 
 // A provider of bank data that is configured for the tenant.
@@ -282,13 +283,50 @@ func (x *Provider) GetHealth() *Provider_Health {
 	return nil
 }
 
+// The state of the circuit breaker in front of the provider.
+type Breaker struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Breaker) Reset() {
+	*x = Breaker{}
+	mi := &file_kontor_provider_v1_provider_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Breaker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Breaker) ProtoMessage() {}
+
+func (x *Breaker) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_provider_v1_provider_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Breaker.ProtoReflect.Descriptor instead.
+func (*Breaker) Descriptor() ([]byte, []int) {
+	return file_kontor_provider_v1_provider_proto_rawDescGZIP(), []int{1}
+}
+
 // A user that the provider keeps, and bills.
 type ProviderUser struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resource name, `providers/{provider}/users/{user}`, with the provider's own id.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The customer it belongs to, `customers/{customer}`. Empty for an orphan: one that no customer of the tenant has.
-	Customer string `protobuf:"bytes,2,opt,name=customer,proto3" json:"customer,omitempty"`
+	// The customer it belongs to, `customers/{customer}`. Absent for an orphan: one that no customer of the tenant has.
+	Customer *string `protobuf:"bytes,2,opt,name=customer,proto3,oneof" json:"customer,omitempty"`
 	// The provider's names of what is booked for the user, as they are.
 	Scopes []string `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// Whether the provider has deleted it.
@@ -303,7 +341,7 @@ type ProviderUser struct {
 
 func (x *ProviderUser) Reset() {
 	*x = ProviderUser{}
-	mi := &file_kontor_provider_v1_provider_proto_msgTypes[1]
+	mi := &file_kontor_provider_v1_provider_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -315,7 +353,7 @@ func (x *ProviderUser) String() string {
 func (*ProviderUser) ProtoMessage() {}
 
 func (x *ProviderUser) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_provider_v1_provider_proto_msgTypes[1]
+	mi := &file_kontor_provider_v1_provider_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -328,7 +366,7 @@ func (x *ProviderUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProviderUser.ProtoReflect.Descriptor instead.
 func (*ProviderUser) Descriptor() ([]byte, []int) {
-	return file_kontor_provider_v1_provider_proto_rawDescGZIP(), []int{1}
+	return file_kontor_provider_v1_provider_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ProviderUser) GetName() string {
@@ -339,8 +377,8 @@ func (x *ProviderUser) GetName() string {
 }
 
 func (x *ProviderUser) GetCustomer() string {
-	if x != nil {
-		return x.Customer
+	if x != nil && x.Customer != nil {
+		return *x.Customer
 	}
 	return ""
 }
@@ -380,15 +418,15 @@ type Provider_Capability struct {
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
 	// How it is served.
 	Level Provider_Capability_Level `protobuf:"varint,2,opt,name=level,proto3,enum=kontor.provider.v1.Provider_Capability_Level" json:"level,omitempty"`
-	// Why, or how. Empty for NATIVE.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why, or how. Absent for NATIVE.
+	Reason        *string `protobuf:"bytes,3,opt,name=reason,proto3,oneof" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Provider_Capability) Reset() {
 	*x = Provider_Capability{}
-	mi := &file_kontor_provider_v1_provider_proto_msgTypes[2]
+	mi := &file_kontor_provider_v1_provider_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -400,7 +438,7 @@ func (x *Provider_Capability) String() string {
 func (*Provider_Capability) ProtoMessage() {}
 
 func (x *Provider_Capability) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_provider_v1_provider_proto_msgTypes[2]
+	mi := &file_kontor_provider_v1_provider_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,8 +469,8 @@ func (x *Provider_Capability) GetLevel() Provider_Capability_Level {
 }
 
 func (x *Provider_Capability) GetReason() string {
-	if x != nil {
-		return x.Reason
+	if x != nil && x.Reason != nil {
+		return *x.Reason
 	}
 	return ""
 }
@@ -444,21 +482,21 @@ type Provider_Health struct {
 	State Provider_Health_State `protobuf:"varint,1,opt,name=state,proto3,enum=kontor.provider.v1.Provider_Health_State" json:"state,omitempty"`
 	// Since when.
 	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
-	// Reason of the last failed call, as in kontor.error.v1.Error. Empty when there was none.
-	LastErrorReason string `protobuf:"bytes,3,opt,name=last_error_reason,json=lastErrorReason,proto3" json:"last_error_reason,omitempty"`
+	// Reason of the last failed call. Absent when there was none.
+	LastErrorReason *v1.Error_Reason `protobuf:"varint,3,opt,name=last_error_reason,json=lastErrorReason,proto3,enum=kontor.error.v1.Error_Reason,oneof" json:"last_error_reason,omitempty"`
 	// When that was.
 	LastErrorTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_error_time,json=lastErrorTime,proto3" json:"last_error_time,omitempty"`
 	// The circuit breaker.
-	Breaker Provider_Health_Breaker `protobuf:"varint,5,opt,name=breaker,proto3,enum=kontor.provider.v1.Provider_Health_Breaker" json:"breaker,omitempty"`
+	Breaker Breaker_Value `protobuf:"varint,5,opt,name=breaker,proto3,enum=kontor.provider.v1.Breaker_Value" json:"breaker,omitempty"`
 	// How many calls the provider said it still takes. Absent when it does not tell.
-	RemainingQuota *int64 `protobuf:"varint,6,opt,name=remaining_quota,json=remainingQuota,proto3,oneof" json:"remaining_quota,omitempty"`
+	RemainingQuota *int32 `protobuf:"varint,6,opt,name=remaining_quota,json=remainingQuota,proto3,oneof" json:"remaining_quota,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Provider_Health) Reset() {
 	*x = Provider_Health{}
-	mi := &file_kontor_provider_v1_provider_proto_msgTypes[3]
+	mi := &file_kontor_provider_v1_provider_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -470,7 +508,7 @@ func (x *Provider_Health) String() string {
 func (*Provider_Health) ProtoMessage() {}
 
 func (x *Provider_Health) ProtoReflect() protoreflect.Message {
-	mi := &file_kontor_provider_v1_provider_proto_msgTypes[3]
+	mi := &file_kontor_provider_v1_provider_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,11 +538,11 @@ func (x *Provider_Health) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *Provider_Health) GetLastErrorReason() string {
-	if x != nil {
-		return x.LastErrorReason
+func (x *Provider_Health) GetLastErrorReason() v1.Error_Reason {
+	if x != nil && x.LastErrorReason != nil {
+		return *x.LastErrorReason
 	}
-	return ""
+	return v1.Error_Reason(0)
 }
 
 func (x *Provider_Health) GetLastErrorTime() *timestamppb.Timestamp {
@@ -514,14 +552,14 @@ func (x *Provider_Health) GetLastErrorTime() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *Provider_Health) GetBreaker() Provider_Health_Breaker {
+func (x *Provider_Health) GetBreaker() Breaker_Value {
 	if x != nil {
 		return x.Breaker
 	}
-	return Provider_Health_BREAKER_UNSPECIFIED
+	return Breaker_VALUE_UNSPECIFIED
 }
 
-func (x *Provider_Health) GetRemainingQuota() int64 {
+func (x *Provider_Health) GetRemainingQuota() int32 {
 	if x != nil && x.RemainingQuota != nil {
 		return *x.RemainingQuota
 	}
@@ -532,55 +570,60 @@ var File_kontor_provider_v1_provider_proto protoreflect.FileDescriptor
 
 const file_kontor_provider_v1_provider_proto_rawDesc = "" +
 	"\n" +
-	"!kontor/provider/v1/provider.proto\x12\x12kontor.provider.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\b\n" +
+	"!kontor/provider/v1/provider.proto\x12\x12kontor.provider.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkontor/error/v1/error.proto\"\x8e\b\n" +
 	"\bProvider\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x18\n" +
 	"\amarkets\x18\x03 \x03(\tR\amarkets\x12K\n" +
 	"\fcapabilities\x18\x04 \x03(\v2'.kontor.provider.v1.Provider.CapabilityR\fcapabilities\x12;\n" +
-	"\x06health\x18\x05 \x01(\v2#.kontor.provider.v1.Provider.HealthR\x06health\x1a\xcc\x01\n" +
+	"\x06health\x18\x05 \x01(\v2#.kontor.provider.v1.Provider.HealthR\x06health\x1a\xdc\x01\n" +
 	"\n" +
 	"Capability\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12C\n" +
-	"\x05level\x18\x02 \x01(\x0e2-.kontor.provider.v1.Provider.Capability.LevelR\x05level\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"I\n" +
+	"\x05level\x18\x02 \x01(\x0e2-.kontor.provider.v1.Provider.Capability.LevelR\x05level\x12\x1b\n" +
+	"\x06reason\x18\x03 \x01(\tH\x00R\x06reason\x88\x01\x01\"I\n" +
 	"\x05Level\x12\x15\n" +
 	"\x11LEVEL_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06NATIVE\x10\x01\x12\f\n" +
 	"\bEMULATED\x10\x02\x12\x0f\n" +
-	"\vUNSUPPORTED\x10\x03\x1a\x96\x04\n" +
+	"\vUNSUPPORTED\x10\x03B\t\n" +
+	"\a_reason\x1a\xfd\x03\n" +
 	"\x06Health\x12?\n" +
 	"\x05state\x18\x01 \x01(\x0e2).kontor.provider.v1.Provider.Health.StateR\x05state\x120\n" +
-	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12*\n" +
-	"\x11last_error_reason\x18\x03 \x01(\tR\x0flastErrorReason\x12B\n" +
-	"\x0flast_error_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rlastErrorTime\x12E\n" +
-	"\abreaker\x18\x05 \x01(\x0e2+.kontor.provider.v1.Provider.Health.BreakerR\abreaker\x12,\n" +
-	"\x0fremaining_quota\x18\x06 \x01(\x03H\x00R\x0eremainingQuota\x88\x01\x01\"W\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12N\n" +
+	"\x11last_error_reason\x18\x03 \x01(\x0e2\x1d.kontor.error.v1.Error.ReasonH\x00R\x0flastErrorReason\x88\x01\x01\x12B\n" +
+	"\x0flast_error_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rlastErrorTime\x12;\n" +
+	"\abreaker\x18\x05 \x01(\x0e2!.kontor.provider.v1.Breaker.ValueR\abreaker\x12,\n" +
+	"\x0fremaining_quota\x18\x06 \x01(\x05H\x01R\x0eremainingQuota\x88\x01\x01\"W\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aUNKNOWN\x10\x01\x12\v\n" +
 	"\aHEALTHY\x10\x02\x12\f\n" +
 	"\bDEGRADED\x10\x03\x12\x0f\n" +
-	"\vUNAVAILABLE\x10\x04\"G\n" +
-	"\aBreaker\x12\x17\n" +
-	"\x13BREAKER_UNSPECIFIED\x10\x00\x12\n" +
+	"\vUNAVAILABLE\x10\x04B\x14\n" +
+	"\x12_last_error_reasonB\x12\n" +
+	"\x10_remaining_quota:C\xeaA@\n" +
+	"\x13kontor.dev/Provider\x12\x14providers/{provider}*\tproviders2\bprovider\"N\n" +
+	"\aBreaker\"C\n" +
+	"\x05Value\x12\x15\n" +
+	"\x11VALUE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06CLOSED\x10\x01\x12\r\n" +
 	"\tHALF_OPEN\x10\x02\x12\b\n" +
-	"\x04OPEN\x10\x03B\x12\n" +
-	"\x10_remaining_quota:C\xeaA@\n" +
-	"\x13kontor.dev/Provider\x12\x14providers/{provider}*\tproviders2\bprovider\"\xbd\x02\n" +
+	"\x04OPEN\x10\x03\"\xcf\x02\n" +
 	"\fProviderUser\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1a\n" +
-	"\bcustomer\x18\x02 \x01(\tR\bcustomer\x12\x16\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1f\n" +
+	"\bcustomer\x18\x02 \x01(\tH\x00R\bcustomer\x88\x01\x01\x12\x16\n" +
 	"\x06scopes\x18\x03 \x03(\tR\x06scopes\x12\x18\n" +
 	"\adeleted\x18\x04 \x01(\bR\adeleted\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vdelete_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"deleteTime:L\xeaAI\n" +
-	"\x17kontor.dev/ProviderUser\x12!providers/{provider}/users/{user}*\x05users2\x04userB8Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1b\x06proto3"
+	"\x17kontor.dev/ProviderUser\x12!providers/{provider}/users/{user}*\x05users2\x04userB\v\n" +
+	"\t_customerBR\n" +
+	"\x16dev.kontor.provider.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1b\x06proto3"
 
 var (
 	file_kontor_provider_v1_provider_proto_rawDescOnce sync.Once
@@ -595,32 +638,35 @@ func file_kontor_provider_v1_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_kontor_provider_v1_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kontor_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_kontor_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_kontor_provider_v1_provider_proto_goTypes = []any{
 	(Provider_Capability_Level)(0), // 0: kontor.provider.v1.Provider.Capability.Level
 	(Provider_Health_State)(0),     // 1: kontor.provider.v1.Provider.Health.State
-	(Provider_Health_Breaker)(0),   // 2: kontor.provider.v1.Provider.Health.Breaker
+	(Breaker_Value)(0),             // 2: kontor.provider.v1.Breaker.Value
 	(*Provider)(nil),               // 3: kontor.provider.v1.Provider
-	(*ProviderUser)(nil),           // 4: kontor.provider.v1.ProviderUser
-	(*Provider_Capability)(nil),    // 5: kontor.provider.v1.Provider.Capability
-	(*Provider_Health)(nil),        // 6: kontor.provider.v1.Provider.Health
-	(*timestamppb.Timestamp)(nil),  // 7: google.protobuf.Timestamp
+	(*Breaker)(nil),                // 4: kontor.provider.v1.Breaker
+	(*ProviderUser)(nil),           // 5: kontor.provider.v1.ProviderUser
+	(*Provider_Capability)(nil),    // 6: kontor.provider.v1.Provider.Capability
+	(*Provider_Health)(nil),        // 7: kontor.provider.v1.Provider.Health
+	(*timestamppb.Timestamp)(nil),  // 8: google.protobuf.Timestamp
+	(v1.Error_Reason)(0),           // 9: kontor.error.v1.Error.Reason
 }
 var file_kontor_provider_v1_provider_proto_depIdxs = []int32{
-	5, // 0: kontor.provider.v1.Provider.capabilities:type_name -> kontor.provider.v1.Provider.Capability
-	6, // 1: kontor.provider.v1.Provider.health:type_name -> kontor.provider.v1.Provider.Health
-	7, // 2: kontor.provider.v1.ProviderUser.create_time:type_name -> google.protobuf.Timestamp
-	7, // 3: kontor.provider.v1.ProviderUser.delete_time:type_name -> google.protobuf.Timestamp
-	0, // 4: kontor.provider.v1.Provider.Capability.level:type_name -> kontor.provider.v1.Provider.Capability.Level
-	1, // 5: kontor.provider.v1.Provider.Health.state:type_name -> kontor.provider.v1.Provider.Health.State
-	7, // 6: kontor.provider.v1.Provider.Health.since:type_name -> google.protobuf.Timestamp
-	7, // 7: kontor.provider.v1.Provider.Health.last_error_time:type_name -> google.protobuf.Timestamp
-	2, // 8: kontor.provider.v1.Provider.Health.breaker:type_name -> kontor.provider.v1.Provider.Health.Breaker
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	6,  // 0: kontor.provider.v1.Provider.capabilities:type_name -> kontor.provider.v1.Provider.Capability
+	7,  // 1: kontor.provider.v1.Provider.health:type_name -> kontor.provider.v1.Provider.Health
+	8,  // 2: kontor.provider.v1.ProviderUser.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 3: kontor.provider.v1.ProviderUser.delete_time:type_name -> google.protobuf.Timestamp
+	0,  // 4: kontor.provider.v1.Provider.Capability.level:type_name -> kontor.provider.v1.Provider.Capability.Level
+	1,  // 5: kontor.provider.v1.Provider.Health.state:type_name -> kontor.provider.v1.Provider.Health.State
+	8,  // 6: kontor.provider.v1.Provider.Health.since:type_name -> google.protobuf.Timestamp
+	9,  // 7: kontor.provider.v1.Provider.Health.last_error_reason:type_name -> kontor.error.v1.Error.Reason
+	8,  // 8: kontor.provider.v1.Provider.Health.last_error_time:type_name -> google.protobuf.Timestamp
+	2,  // 9: kontor.provider.v1.Provider.Health.breaker:type_name -> kontor.provider.v1.Breaker.Value
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_kontor_provider_v1_provider_proto_init() }
@@ -628,14 +674,16 @@ func file_kontor_provider_v1_provider_proto_init() {
 	if File_kontor_provider_v1_provider_proto != nil {
 		return
 	}
+	file_kontor_provider_v1_provider_proto_msgTypes[2].OneofWrappers = []any{}
 	file_kontor_provider_v1_provider_proto_msgTypes[3].OneofWrappers = []any{}
+	file_kontor_provider_v1_provider_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_provider_v1_provider_proto_rawDesc), len(file_kontor_provider_v1_provider_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -83,8 +84,8 @@ type ListProvidersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The providers.
 	Providers []*Provider `protobuf:"bytes,1,rep,name=providers,proto3" json:"providers,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -127,8 +128,8 @@ func (x *ListProvidersResponse) GetProviders() []*Provider {
 }
 
 func (x *ListProvidersResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
 	}
 	return ""
 }
@@ -202,8 +203,8 @@ type ListProviderUsersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The users.
 	Users []*ProviderUser `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
-	// Token of the next page. Empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Token of the next page. Absent on the last.
+	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -246,8 +247,72 @@ func (x *ListProviderUsersResponse) GetUsers() []*ProviderUser {
 }
 
 func (x *ListProviderUsersResponse) GetNextPageToken() string {
+	if x != nil && x.NextPageToken != nil {
+		return *x.NextPageToken
+	}
+	return ""
+}
+
+// Asks to delete a user.
+type DeleteProviderUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `providers/{provider}/users/{user}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Only say whether it could be deleted.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteProviderUserRequest) Reset() {
+	*x = DeleteProviderUserRequest{}
+	mi := &file_kontor_provider_v1_provider_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteProviderUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteProviderUserRequest) ProtoMessage() {}
+
+func (x *DeleteProviderUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kontor_provider_v1_provider_service_proto_msgTypes[4]
 	if x != nil {
-		return x.NextPageToken
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteProviderUserRequest.ProtoReflect.Descriptor instead.
+func (*DeleteProviderUserRequest) Descriptor() ([]byte, []int) {
+	return file_kontor_provider_v1_provider_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DeleteProviderUserRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeleteProviderUserRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *DeleteProviderUserRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -256,26 +321,36 @@ var File_kontor_provider_v1_provider_service_proto protoreflect.FileDescriptor
 
 const file_kontor_provider_v1_provider_service_proto_rawDesc = "" +
 	"\n" +
-	")kontor/provider/v1/provider_service.proto\x12\x12kontor.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a!kontor/provider/v1/provider.proto\"e\n" +
+	")kontor/provider/v1/provider_service.proto\x12\x12kontor.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a!kontor/provider/v1/provider.proto\"e\n" +
 	"\x14ListProvidersRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"{\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\x94\x01\n" +
 	"\x15ListProvidersResponse\x12:\n" +
-	"\tproviders\x18\x01 \x03(\v2\x1c.kontor.provider.v1.ProviderR\tproviders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb9\x01\n" +
+	"\tproviders\x18\x01 \x03(\v2\x1c.kontor.provider.v1.ProviderR\tproviders\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01B\x12\n" +
+	"\x10_next_page_token\"\xb9\x01\n" +
 	"\x18ListProviderUsersRequest\x12N\n" +
 	"\x06parent\x18\x01 \x01(\tB6\xe0A\x02\xfaA\x15\n" +
 	"\x13kontor.dev/Provider\xbaH\x18r\x16\x18\xac\x022\x11^providers/[^/]+$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"{\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\x94\x01\n" +
 	"\x19ListProviderUsersResponse\x126\n" +
-	"\x05users\x18\x01 \x03(\v2 .kontor.provider.v1.ProviderUserR\x05users\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa9\x02\n" +
+	"\x05users\x18\x01 \x03(\v2 .kontor.provider.v1.ProviderUserR\x05users\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01B\x12\n" +
+	"\x10_next_page_token\"\xd2\x01\n" +
+	"\x19DeleteProviderUserRequest\x12Z\n" +
+	"\x04name\x18\x01 \x01(\tBF\xe0A\x02\xfaA\x19\n" +
+	"\x17kontor.dev/ProviderUser\xbaH$r\"\x18\x90\x032\x1d^providers/[^/]+/users/[^/]+$R\x04name\x12#\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\x124\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId2\xaf\x03\n" +
 	"\x0fProviderService\x12{\n" +
 	"\rListProviders\x12(.kontor.provider.v1.ListProvidersRequest\x1a).kontor.provider.v1.ListProvidersResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/providers\x12\x98\x01\n" +
-	"\x11ListProviderUsers\x12,.kontor.provider.v1.ListProviderUsersRequest\x1a-.kontor.provider.v1.ListProviderUsersResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=providers/*}/usersB8Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1b\x06proto3"
+	"\x11ListProviderUsers\x12,.kontor.provider.v1.ListProviderUsersRequest\x1a-.kontor.provider.v1.ListProviderUsersResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=providers/*}/users\x12\x83\x01\n" +
+	"\x12DeleteProviderUser\x12-.kontor.provider.v1.DeleteProviderUserRequest\x1a\x16.google.protobuf.Empty\"&\x82\xd3\xe4\x93\x02 *\x1e/v1/{name=providers/*/users/*}BR\n" +
+	"\x16dev.kontor.provider.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1b\x06proto3"
 
 var (
 	file_kontor_provider_v1_provider_service_proto_rawDescOnce sync.Once
@@ -289,24 +364,28 @@ func file_kontor_provider_v1_provider_service_proto_rawDescGZIP() []byte {
 	return file_kontor_provider_v1_provider_service_proto_rawDescData
 }
 
-var file_kontor_provider_v1_provider_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_kontor_provider_v1_provider_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_kontor_provider_v1_provider_service_proto_goTypes = []any{
 	(*ListProvidersRequest)(nil),      // 0: kontor.provider.v1.ListProvidersRequest
 	(*ListProvidersResponse)(nil),     // 1: kontor.provider.v1.ListProvidersResponse
 	(*ListProviderUsersRequest)(nil),  // 2: kontor.provider.v1.ListProviderUsersRequest
 	(*ListProviderUsersResponse)(nil), // 3: kontor.provider.v1.ListProviderUsersResponse
-	(*Provider)(nil),                  // 4: kontor.provider.v1.Provider
-	(*ProviderUser)(nil),              // 5: kontor.provider.v1.ProviderUser
+	(*DeleteProviderUserRequest)(nil), // 4: kontor.provider.v1.DeleteProviderUserRequest
+	(*Provider)(nil),                  // 5: kontor.provider.v1.Provider
+	(*ProviderUser)(nil),              // 6: kontor.provider.v1.ProviderUser
+	(*emptypb.Empty)(nil),             // 7: google.protobuf.Empty
 }
 var file_kontor_provider_v1_provider_service_proto_depIdxs = []int32{
-	4, // 0: kontor.provider.v1.ListProvidersResponse.providers:type_name -> kontor.provider.v1.Provider
-	5, // 1: kontor.provider.v1.ListProviderUsersResponse.users:type_name -> kontor.provider.v1.ProviderUser
+	5, // 0: kontor.provider.v1.ListProvidersResponse.providers:type_name -> kontor.provider.v1.Provider
+	6, // 1: kontor.provider.v1.ListProviderUsersResponse.users:type_name -> kontor.provider.v1.ProviderUser
 	0, // 2: kontor.provider.v1.ProviderService.ListProviders:input_type -> kontor.provider.v1.ListProvidersRequest
 	2, // 3: kontor.provider.v1.ProviderService.ListProviderUsers:input_type -> kontor.provider.v1.ListProviderUsersRequest
-	1, // 4: kontor.provider.v1.ProviderService.ListProviders:output_type -> kontor.provider.v1.ListProvidersResponse
-	3, // 5: kontor.provider.v1.ProviderService.ListProviderUsers:output_type -> kontor.provider.v1.ListProviderUsersResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
+	4, // 4: kontor.provider.v1.ProviderService.DeleteProviderUser:input_type -> kontor.provider.v1.DeleteProviderUserRequest
+	1, // 5: kontor.provider.v1.ProviderService.ListProviders:output_type -> kontor.provider.v1.ListProvidersResponse
+	3, // 6: kontor.provider.v1.ProviderService.ListProviderUsers:output_type -> kontor.provider.v1.ListProviderUsersResponse
+	7, // 7: kontor.provider.v1.ProviderService.DeleteProviderUser:output_type -> google.protobuf.Empty
+	5, // [5:8] is the sub-list for method output_type
+	2, // [2:5] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
 	2, // [2:2] is the sub-list for extension extendee
 	0, // [0:2] is the sub-list for field type_name
@@ -318,13 +397,15 @@ func file_kontor_provider_v1_provider_service_proto_init() {
 		return
 	}
 	file_kontor_provider_v1_provider_proto_init()
+	file_kontor_provider_v1_provider_service_proto_msgTypes[1].OneofWrappers = []any{}
+	file_kontor_provider_v1_provider_service_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kontor_provider_v1_provider_service_proto_rawDesc), len(file_kontor_provider_v1_provider_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

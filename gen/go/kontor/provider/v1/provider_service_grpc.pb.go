@@ -11,6 +11,7 @@ import (
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
 
 // This is a compile-time assertion to ensure that this generated file
@@ -19,8 +20,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ProviderService_ListProviders_FullMethodName     = "/kontor.provider.v1.ProviderService/ListProviders"
-	ProviderService_ListProviderUsers_FullMethodName = "/kontor.provider.v1.ProviderService/ListProviderUsers"
+	ProviderService_ListProviders_FullMethodName      = "/kontor.provider.v1.ProviderService/ListProviders"
+	ProviderService_ListProviderUsers_FullMethodName  = "/kontor.provider.v1.ProviderService/ListProviderUsers"
+	ProviderService_DeleteProviderUser_FullMethodName = "/kontor.provider.v1.ProviderService/DeleteProviderUser"
 )
 
 // ProviderServiceClient is the client API for ProviderService service.
@@ -33,6 +35,8 @@ type ProviderServiceClient interface {
 	ListProviders(ctx context.Context, in *ListProvidersRequest, opts ...grpc.CallOption) (*ListProvidersResponse, error)
 	// Lists the users that a provider keeps, each with the customer it belongs to.
 	ListProviderUsers(ctx context.Context, in *ListProviderUsersRequest, opts ...grpc.CallOption) (*ListProviderUsersResponse, error)
+	// Deletes a user that the provider keeps, and bills, and that no customer of the tenant has.
+	DeleteProviderUser(ctx context.Context, in *DeleteProviderUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
 type providerServiceClient struct {
@@ -63,6 +67,16 @@ func (c *providerServiceClient) ListProviderUsers(ctx context.Context, in *ListP
 	return out, nil
 }
 
+func (c *providerServiceClient) DeleteProviderUser(ctx context.Context, in *DeleteProviderUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, ProviderService_DeleteProviderUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ProviderServiceServer is the server API for ProviderService service.
 // All implementations must embed UnimplementedProviderServiceServer
 // for forward compatibility.
@@ -73,6 +87,8 @@ type ProviderServiceServer interface {
 	ListProviders(context.Context, *ListProvidersRequest) (*ListProvidersResponse, error)
 	// Lists the users that a provider keeps, each with the customer it belongs to.
 	ListProviderUsers(context.Context, *ListProviderUsersRequest) (*ListProviderUsersResponse, error)
+	// Deletes a user that the provider keeps, and bills, and that no customer of the tenant has.
+	DeleteProviderUser(context.Context, *DeleteProviderUserRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedProviderServiceServer()
 }
 
@@ -88,6 +104,9 @@ func (UnimplementedProviderServiceServer) ListProviders(context.Context, *ListPr
 }
 func (UnimplementedProviderServiceServer) ListProviderUsers(context.Context, *ListProviderUsersRequest) (*ListProviderUsersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListProviderUsers not implemented")
+}
+func (UnimplementedProviderServiceServer) DeleteProviderUser(context.Context, *DeleteProviderUserRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteProviderUser not implemented")
 }
 func (UnimplementedProviderServiceServer) mustEmbedUnimplementedProviderServiceServer() {}
 func (UnimplementedProviderServiceServer) testEmbeddedByValue()                         {}
@@ -146,6 +165,24 @@ func _ProviderService_ListProviderUsers_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ProviderService_DeleteProviderUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteProviderUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProviderServiceServer).DeleteProviderUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProviderService_DeleteProviderUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProviderServiceServer).DeleteProviderUser(ctx, req.(*DeleteProviderUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ProviderService_ServiceDesc is the grpc.ServiceDesc for ProviderService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -160,6 +197,10 @@ var ProviderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListProviderUsers",
 			Handler:    _ProviderService_ListProviderUsers_Handler,
+		},
+		{
+			MethodName: "DeleteProviderUser",
+			Handler:    _ProviderService_DeleteProviderUser_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -94,13 +94,13 @@ func (Link_Status) EnumDescriptor() ([]byte, []int) {
 // A hosted page of the provider that the customer opens in a browser. Hand it to the customer only: who holds it can act as them.
 type Link struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Address of the page. Empty once the link can no longer be used. A consent shows it only to callers with the scope consents.write.
-	Uri string `protobuf:"bytes,1,opt,name=uri,proto3" json:"uri,omitempty"`
+	// Address of the page. Absent once the link can no longer be used. A consent shows it only to callers with the scope consents.write.
+	Uri *string `protobuf:"bytes,1,opt,name=uri,proto3,oneof" json:"uri,omitempty"`
 	// What became of it.
 	Status Link_Status `protobuf:"varint,2,opt,name=status,proto3,enum=kontor.type.v1.Link_Status" json:"status,omitempty"`
 	// When Kontor received it.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When it stops working, counted from receipt where the provider does not say.
+	// When it stops working, counted from receipt where the provider does not say. Absent when nothing is known.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -137,8 +137,8 @@ func (*Link) Descriptor() ([]byte, []int) {
 }
 
 func (x *Link) GetUri() string {
-	if x != nil {
-		return x.Uri
+	if x != nil && x.Uri != nil {
+		return *x.Uri
 	}
 	return ""
 }
@@ -168,9 +168,9 @@ var File_kontor_type_v1_link_proto protoreflect.FileDescriptor
 
 const file_kontor_type_v1_link_proto_rawDesc = "" +
 	"\n" +
-	"\x19kontor/type/v1/link.proto\x12\x0ekontor.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x02\n" +
-	"\x04Link\x12\x10\n" +
-	"\x03uri\x18\x01 \x01(\tR\x03uri\x123\n" +
+	"\x19kontor/type/v1/link.proto\x12\x0ekontor.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x02\n" +
+	"\x04Link\x12\x15\n" +
+	"\x03uri\x18\x01 \x01(\tH\x00R\x03uri\x88\x01\x01\x123\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1b.kontor.type.v1.Link.StatusR\x06status\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
@@ -185,7 +185,9 @@ const file_kontor_type_v1_link_proto_rawDesc = "" +
 	"\n" +
 	"\x06EXITED\x10\x04\x12\v\n" +
 	"\aERRORED\x10\x05\x12\v\n" +
-	"\aEXPIRED\x10\x06B0Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1b\x06proto3"
+	"\aEXPIRED\x10\x06B\x06\n" +
+	"\x04_uriBF\n" +
+	"\x12dev.kontor.type.v1P\x01Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1b\x06proto3"
 
 var (
 	file_kontor_type_v1_link_proto_rawDescOnce sync.Once
@@ -222,6 +224,7 @@ func file_kontor_type_v1_link_proto_init() {
 	if File_kontor_type_v1_link_proto != nil {
 		return
 	}
+	file_kontor_type_v1_link_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

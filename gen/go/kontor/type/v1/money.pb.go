@@ -88,7 +88,8 @@ const file_kontor_type_v1_money_proto_rawDesc = "" +
 	"\x05Money\x12?\n" +
 	"\x05value\x18\x01 \x01(\tB)\xbaH&r$\x1842 ^-?[0-9]{1,32}([.][0-9]{1,18})?$R\x05value\x126\n" +
 	"\rcurrency_code\x18\x02 \x01(\tB\x11\xbaH\x0er\f2\n" +
-	"^[A-Z]{3}$R\fcurrencyCodeB0Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1b\x06proto3"
+	"^[A-Z]{3}$R\fcurrencyCodeBF\n" +
+	"\x12dev.kontor.type.v1P\x01Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1b\x06proto3"
 
 var (
 	file_kontor_type_v1_money_proto_rawDescOnce sync.Once

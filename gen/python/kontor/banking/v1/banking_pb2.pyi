@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Account(_message.Message):
-    __slots__ = ("name", "connection", "display_name", "owner_name", "iban", "account_number", "type", "provider_type", "currency_code", "balance", "credit_line", "monthly_spending_limit")
+    __slots__ = ("name", "connection", "display_name", "owner_name", "iban", "account_number", "type", "provider_type", "currency_code", "balance", "credit_line", "monthly_spending_limit", "bank_name", "fingerprint", "import_id")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TYPE_UNSPECIFIED: _ClassVar[Account.Type]
@@ -38,6 +38,9 @@ class Account(_message.Message):
     BALANCE_FIELD_NUMBER: _ClassVar[int]
     CREDIT_LINE_FIELD_NUMBER: _ClassVar[int]
     MONTHLY_SPENDING_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    BANK_NAME_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     connection: str
     display_name: str
@@ -50,10 +53,13 @@ class Account(_message.Message):
     balance: _money_pb2.Money
     credit_line: _money_pb2.Money
     monthly_spending_limit: _money_pb2.Money
-    def __init__(self, name: _Optional[str] = ..., connection: _Optional[str] = ..., display_name: _Optional[str] = ..., owner_name: _Optional[str] = ..., iban: _Optional[str] = ..., account_number: _Optional[str] = ..., type: _Optional[_Union[Account.Type, str]] = ..., provider_type: _Optional[str] = ..., currency_code: _Optional[str] = ..., balance: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., credit_line: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., monthly_spending_limit: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+    bank_name: str
+    fingerprint: str
+    import_id: str
+    def __init__(self, name: _Optional[str] = ..., connection: _Optional[str] = ..., display_name: _Optional[str] = ..., owner_name: _Optional[str] = ..., iban: _Optional[str] = ..., account_number: _Optional[str] = ..., type: _Optional[_Union[Account.Type, str]] = ..., provider_type: _Optional[str] = ..., currency_code: _Optional[str] = ..., balance: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., credit_line: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., monthly_spending_limit: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., bank_name: _Optional[str] = ..., fingerprint: _Optional[str] = ..., import_id: _Optional[str] = ...) -> None: ...
 
 class Transaction(_message.Message):
-    __slots__ = ("name", "account", "status", "amount", "booking_date", "value_date", "remittance_information", "counterparty", "mandate_id", "end_to_end_id", "bank_transaction_codes", "category", "provider_category", "tags")
+    __slots__ = ("name", "account", "status", "amount", "booking_date", "value_date", "remittance_information", "counterparty", "mandate_id", "end_to_end_id", "bank_transaction_codes", "category", "provider_category", "tags", "subcategory", "import_id")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[Transaction.Status]
@@ -62,52 +68,6 @@ class Transaction(_message.Message):
     STATUS_UNSPECIFIED: Transaction.Status
     BOOKED: Transaction.Status
     PENDING: Transaction.Status
-    class Category(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        CATEGORY_UNSPECIFIED: _ClassVar[Transaction.Category]
-        INCOME: _ClassVar[Transaction.Category]
-        HOUSING: _ClassVar[Transaction.Category]
-        GROCERIES: _ClassVar[Transaction.Category]
-        DINING: _ClassVar[Transaction.Category]
-        TRANSPORT: _ClassVar[Transaction.Category]
-        SHOPPING: _ClassVar[Transaction.Category]
-        SUBSCRIPTIONS: _ClassVar[Transaction.Category]
-        INSURANCE: _ClassVar[Transaction.Category]
-        HEALTH: _ClassVar[Transaction.Category]
-        LEISURE: _ClassVar[Transaction.Category]
-        EDUCATION: _ClassVar[Transaction.Category]
-        SAVINGS: _ClassVar[Transaction.Category]
-        LOANS: _ClassVar[Transaction.Category]
-        DEBT_COLLECTION: _ClassVar[Transaction.Category]
-        GAMBLING: _ClassVar[Transaction.Category]
-        TAXES: _ClassVar[Transaction.Category]
-        BANK_FEES: _ClassVar[Transaction.Category]
-        CASH: _ClassVar[Transaction.Category]
-        TRANSFERS: _ClassVar[Transaction.Category]
-        BUSINESS: _ClassVar[Transaction.Category]
-        OTHER: _ClassVar[Transaction.Category]
-    CATEGORY_UNSPECIFIED: Transaction.Category
-    INCOME: Transaction.Category
-    HOUSING: Transaction.Category
-    GROCERIES: Transaction.Category
-    DINING: Transaction.Category
-    TRANSPORT: Transaction.Category
-    SHOPPING: Transaction.Category
-    SUBSCRIPTIONS: Transaction.Category
-    INSURANCE: Transaction.Category
-    HEALTH: Transaction.Category
-    LEISURE: Transaction.Category
-    EDUCATION: Transaction.Category
-    SAVINGS: Transaction.Category
-    LOANS: Transaction.Category
-    DEBT_COLLECTION: Transaction.Category
-    GAMBLING: Transaction.Category
-    TAXES: Transaction.Category
-    BANK_FEES: Transaction.Category
-    CASH: Transaction.Category
-    TRANSFERS: Transaction.Category
-    BUSINESS: Transaction.Category
-    OTHER: Transaction.Category
     class Counterparty(_message.Message):
         __slots__ = ("name", "iban", "bic", "creditor_id")
         NAME_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +86,13 @@ class Transaction(_message.Message):
         type: str
         value: str
         def __init__(self, type: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class Tag(_message.Message):
+        __slots__ = ("name", "source")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        SOURCE_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        source: str
+        def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +107,8 @@ class Transaction(_message.Message):
     CATEGORY_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_CATEGORY_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
+    SUBCATEGORY_FIELD_NUMBER: _ClassVar[int]
+    IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     account: str
     status: Transaction.Status
@@ -151,10 +120,12 @@ class Transaction(_message.Message):
     mandate_id: str
     end_to_end_id: str
     bank_transaction_codes: _containers.RepeatedCompositeFieldContainer[Transaction.BankTransactionCode]
-    category: Transaction.Category
+    category: Category.Value
     provider_category: str
-    tags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., account: _Optional[str] = ..., status: _Optional[_Union[Transaction.Status, str]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., booking_date: _Optional[str] = ..., value_date: _Optional[str] = ..., remittance_information: _Optional[str] = ..., counterparty: _Optional[_Union[Transaction.Counterparty, _Mapping]] = ..., mandate_id: _Optional[str] = ..., end_to_end_id: _Optional[str] = ..., bank_transaction_codes: _Optional[_Iterable[_Union[Transaction.BankTransactionCode, _Mapping]]] = ..., category: _Optional[_Union[Transaction.Category, str]] = ..., provider_category: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+    tags: _containers.RepeatedCompositeFieldContainer[Transaction.Tag]
+    subcategory: Subcategory.Value
+    import_id: str
+    def __init__(self, name: _Optional[str] = ..., account: _Optional[str] = ..., status: _Optional[_Union[Transaction.Status, str]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., booking_date: _Optional[str] = ..., value_date: _Optional[str] = ..., remittance_information: _Optional[str] = ..., counterparty: _Optional[_Union[Transaction.Counterparty, _Mapping]] = ..., mandate_id: _Optional[str] = ..., end_to_end_id: _Optional[str] = ..., bank_transaction_codes: _Optional[_Iterable[_Union[Transaction.BankTransactionCode, _Mapping]]] = ..., category: _Optional[_Union[Category.Value, str]] = ..., provider_category: _Optional[str] = ..., tags: _Optional[_Iterable[_Union[Transaction.Tag, _Mapping]]] = ..., subcategory: _Optional[_Union[Subcategory.Value, str]] = ..., import_id: _Optional[str] = ...) -> None: ...
 
 class StandingOrder(_message.Message):
     __slots__ = ("name", "account", "amount", "interval", "execution_day", "creation_date", "first_execution_date", "last_execution_date", "remittance_information")
@@ -201,3 +172,73 @@ class Security(_message.Message):
     purchase_price: _money_pb2.Money
     exchange_rate: str
     def __init__(self, name: _Optional[str] = ..., account: _Optional[str] = ..., display_name: _Optional[str] = ..., isin: _Optional[str] = ..., market: _Optional[str] = ..., quantity: _Optional[str] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., purchase_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., exchange_rate: _Optional[str] = ...) -> None: ...
+
+class Category(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[Category.Value]
+        INCOME: _ClassVar[Category.Value]
+        HOUSING: _ClassVar[Category.Value]
+        GROCERIES: _ClassVar[Category.Value]
+        DINING: _ClassVar[Category.Value]
+        TRANSPORT: _ClassVar[Category.Value]
+        SHOPPING: _ClassVar[Category.Value]
+        SUBSCRIPTIONS: _ClassVar[Category.Value]
+        INSURANCE: _ClassVar[Category.Value]
+        HEALTH: _ClassVar[Category.Value]
+        LEISURE: _ClassVar[Category.Value]
+        EDUCATION: _ClassVar[Category.Value]
+        SAVINGS: _ClassVar[Category.Value]
+        LOANS: _ClassVar[Category.Value]
+        DEBT_COLLECTION: _ClassVar[Category.Value]
+        GAMBLING: _ClassVar[Category.Value]
+        TAXES: _ClassVar[Category.Value]
+        BANK_FEES: _ClassVar[Category.Value]
+        CASH: _ClassVar[Category.Value]
+        TRANSFERS: _ClassVar[Category.Value]
+        BUSINESS: _ClassVar[Category.Value]
+        OTHER: _ClassVar[Category.Value]
+    VALUE_UNSPECIFIED: Category.Value
+    INCOME: Category.Value
+    HOUSING: Category.Value
+    GROCERIES: Category.Value
+    DINING: Category.Value
+    TRANSPORT: Category.Value
+    SHOPPING: Category.Value
+    SUBSCRIPTIONS: Category.Value
+    INSURANCE: Category.Value
+    HEALTH: Category.Value
+    LEISURE: Category.Value
+    EDUCATION: Category.Value
+    SAVINGS: Category.Value
+    LOANS: Category.Value
+    DEBT_COLLECTION: Category.Value
+    GAMBLING: Category.Value
+    TAXES: Category.Value
+    BANK_FEES: Category.Value
+    CASH: Category.Value
+    TRANSFERS: Category.Value
+    BUSINESS: Category.Value
+    OTHER: Category.Value
+    def __init__(self) -> None: ...
+
+class Subcategory(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[Subcategory.Value]
+        WAGE: _ClassVar[Subcategory.Value]
+        BENEFIT: _ClassVar[Subcategory.Value]
+        PENSION: _ClassVar[Subcategory.Value]
+        CAPITAL_INCOME: _ClassVar[Subcategory.Value]
+        OWN_TRANSFER: _ClassVar[Subcategory.Value]
+        PRIVATE_PERSON: _ClassVar[Subcategory.Value]
+    VALUE_UNSPECIFIED: Subcategory.Value
+    WAGE: Subcategory.Value
+    BENEFIT: Subcategory.Value
+    PENSION: Subcategory.Value
+    CAPITAL_INCOME: Subcategory.Value
+    OWN_TRANSFER: Subcategory.Value
+    PRIVATE_PERSON: Subcategory.Value
+    def __init__(self) -> None: ...

@@ -30,14 +30,14 @@ from kontor.type.v1 import link_pb2 as kontor_dot_type_dot_v1_dot_link__pb2
 from kontor.type.v1 import money_pb2 as kontor_dot_type_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'kontor/banking/v1/banking_service.proto\x12\x11kontor.banking.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkontor/banking/v1/banking.proto\x1a\x1fkontor/consent/v1/consent.proto\x1a\x19kontor/type/v1/link.proto\x1a\x1akontor/type/v1/money.proto\"l\n\x16ListConnectionsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x82\x01\n\x17ListConnectionsResponse\x12?\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32\x1d.kontor.consent.v1.ConnectionR\x0b\x63onnections\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n\x14GetConnectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"+\n\x15SyncConnectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\x81\x01\n\x16SyncConnectionResponse\x12=\n\nconnection\x18\x01 \x01(\x0b\x32\x1d.kontor.consent.v1.ConnectionR\nconnection\x12(\n\x04link\x18\x02 \x01(\x0b\x32\x14.kontor.type.v1.LinkR\x04link\"-\n\x17\x44\x65leteConnectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"4\n\x1e\x43reateManagementSessionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"b\n\x11ManagementSession\x12\x10\n\x03uri\x18\x01 \x01(\tR\x03uri\x12;\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\x9c\x01\n\x12ImportedConnection\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x36\n\x04\x62\x61nk\x18\x02 \x01(\x0b\x32\".kontor.consent.v1.Connection.BankR\x04\x62\x61nk\x12>\n\x08\x61\x63\x63ounts\x18\x03 \x03(\x0b\x32\".kontor.banking.v1.ImportedAccountR\x08\x61\x63\x63ounts\"\x91\x05\n\x0fImportedAccount\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n\x04iban\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04iban\x12*\n\x0e\x61\x63\x63ount_number\x18\x03 \x01(\tB\x03\x80\x01\x01R\raccountNumber\x12!\n\x0c\x64isplay_name\x18\x04 \x01(\tR\x0b\x64isplayName\x12\"\n\nowner_name\x18\x05 \x01(\tB\x03\x80\x01\x01R\townerName\x12\x33\n\x04type\x18\x06 \x01(\x0e\x32\x1f.kontor.banking.v1.Account.TypeR\x04type\x12#\n\rprovider_type\x18\x07 \x01(\tR\x0cproviderType\x12/\n\x07\x62\x61lance\x18\x08 \x01(\x0b\x32\x15.kontor.type.v1.MoneyR\x07\x62\x61lance\x12\x36\n\x0b\x63redit_line\x18\t \x01(\x0b\x32\x15.kontor.type.v1.MoneyR\ncreditLine\x12K\n\x16monthly_spending_limit\x18\n \x01(\x0b\x32\x15.kontor.type.v1.MoneyR\x14monthlySpendingLimit\x12J\n\x0ctransactions\x18\x0b \x03(\x0b\x32&.kontor.banking.v1.ImportedTransactionR\x0ctransactions\x12I\n\x0fstanding_orders\x18\x0c \x03(\x0b\x32 .kontor.banking.v1.StandingOrderR\x0estandingOrders\x12;\n\nsecurities\x18\r \x03(\x0b\x32\x1b.kontor.banking.v1.SecurityR\nsecurities\"g\n\x13ImportedTransaction\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12@\n\x0btransaction\x18\x02 \x01(\x0b\x32\x1e.kontor.banking.v1.TransactionR\x0btransaction\"\x92\x02\n\x18ImportConnectionsRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12G\n\x0b\x63onnections\x18\x02 \x03(\x0b\x32%.kontor.banking.v1.ImportedConnectionR\x0b\x63onnections\x12\x44\n\x04mode\x18\x03 \x01(\x0e\x32\x30.kontor.banking.v1.ImportConnectionsRequest.ModeR\x04mode\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\"4\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0b\n\x07REPLACE\x10\x01\x12\t\n\x05MERGE\x10\x02\"Q\n\x19ImportConnectionsResponse\x12\x34\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1a.kontor.consent.v1.ConsentR\x07\x63onsent\"i\n\x13ListAccountsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"v\n\x14ListAccountsResponse\x12\x36\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kontor.banking.v1.AccountR\x08\x61\x63\x63ounts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\'\n\x11GetAccountRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xe2\x01\n\x17ListTransactionsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x1b\n\tdate_from\x18\x04 \x01(\tR\x08\x64\x61teFrom\x12\x17\n\x07\x64\x61te_to\x18\x05 \x01(\tR\x06\x64\x61teTo\x12=\n\x06status\x18\x06 \x01(\x0e\x32%.kontor.banking.v1.Transaction.StatusR\x06status\"\x86\x01\n\x18ListTransactionsResponse\x12\x42\n\x0ctransactions\x18\x01 \x03(\x0b\x32\x1e.kontor.banking.v1.TransactionR\x0ctransactions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n\x19StreamTransactionsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tdate_from\x18\x02 \x01(\tR\x08\x64\x61teFrom\x12\x17\n\x07\x64\x61te_to\x18\x03 \x01(\tR\x06\x64\x61teTo\x12=\n\x06status\x18\x04 \x01(\x0e\x32%.kontor.banking.v1.Transaction.StatusR\x06status\"o\n\x19ListStandingOrdersRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x8f\x01\n\x1aListStandingOrdersResponse\x12I\n\x0fstanding_orders\x18\x01 \x03(\x0b\x32 .kontor.banking.v1.StandingOrderR\x0estandingOrders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"k\n\x15ListSecuritiesRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"}\n\x16ListSecuritiesResponse\x12;\n\nsecurities\x18\x01 \x03(\x0b\x32\x1b.kontor.banking.v1.SecurityR\nsecurities\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd4\t\n\x0e\x42\x61nkingService\x12h\n\x0fListConnections\x12).kontor.banking.v1.ListConnectionsRequest\x1a*.kontor.banking.v1.ListConnectionsResponse\x12W\n\rGetConnection\x12\'.kontor.banking.v1.GetConnectionRequest\x1a\x1d.kontor.consent.v1.Connection\x12\x65\n\x0eSyncConnection\x12(.kontor.banking.v1.SyncConnectionRequest\x1a).kontor.banking.v1.SyncConnectionResponse\x12V\n\x10\x44\x65leteConnection\x12*.kontor.banking.v1.DeleteConnectionRequest\x1a\x16.google.protobuf.Empty\x12r\n\x17\x43reateManagementSession\x12\x31.kontor.banking.v1.CreateManagementSessionRequest\x1a$.kontor.banking.v1.ManagementSession\x12n\n\x11ImportConnections\x12+.kontor.banking.v1.ImportConnectionsRequest\x1a,.kontor.banking.v1.ImportConnectionsResponse\x12_\n\x0cListAccounts\x12&.kontor.banking.v1.ListAccountsRequest\x1a\'.kontor.banking.v1.ListAccountsResponse\x12N\n\nGetAccount\x12$.kontor.banking.v1.GetAccountRequest\x1a\x1a.kontor.banking.v1.Account\x12k\n\x10ListTransactions\x12*.kontor.banking.v1.ListTransactionsRequest\x1a+.kontor.banking.v1.ListTransactionsResponse\x12\x64\n\x12StreamTransactions\x12,.kontor.banking.v1.StreamTransactionsRequest\x1a\x1e.kontor.banking.v1.Transaction0\x01\x12q\n\x12ListStandingOrders\x12,.kontor.banking.v1.ListStandingOrdersRequest\x1a-.kontor.banking.v1.ListStandingOrdersResponse\x12\x65\n\x0eListSecurities\x12(.kontor.banking.v1.ListSecuritiesRequest\x1a).kontor.banking.v1.ListSecuritiesResponseB6Z4kontor.dev/kontor/gen/go/kontor/banking/v1;bankingv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'kontor/banking/v1/banking_service.proto\x12\x11kontor.banking.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkontor/banking/v1/banking.proto\x1a\x1fkontor/consent/v1/consent.proto\x1a\x19kontor/type/v1/link.proto\x1a\x1akontor/type/v1/money.proto\"l\n\x16ListConnectionsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x9b\x01\n\x17ListConnectionsResponse\x12?\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32\x1d.kontor.consent.v1.ConnectionR\x0b\x63onnections\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x42\x12\n\x10_next_page_token\"*\n\x14GetConnectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"J\n\x15SyncConnectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"\x81\x01\n\x16SyncConnectionResponse\x12=\n\nconnection\x18\x01 \x01(\x0b\x32\x1d.kontor.consent.v1.ConnectionR\nconnection\x12(\n\x04link\x18\x02 \x01(\x0b\x32\x14.kontor.type.v1.LinkR\x04link\"L\n\x17\x44\x65leteConnectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"S\n\x1e\x43reateManagementSessionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"\x9c\x01\n\x12ImportedConnection\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x36\n\x04\x62\x61nk\x18\x02 \x01(\x0b\x32\".kontor.consent.v1.Connection.BankR\x04\x62\x61nk\x12>\n\x08\x61\x63\x63ounts\x18\x03 \x03(\x0b\x32\".kontor.banking.v1.ImportedAccountR\x08\x61\x63\x63ounts\"\xf8\x05\n\x0fImportedAccount\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n\x04iban\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00R\x04iban\x88\x01\x01\x12/\n\x0e\x61\x63\x63ount_number\x18\x03 \x01(\tB\x03\x80\x01\x01H\x01R\raccountNumber\x88\x01\x01\x12&\n\x0c\x64isplay_name\x18\x04 \x01(\tH\x02R\x0b\x64isplayName\x88\x01\x01\x12\'\n\nowner_name\x18\x05 \x01(\tB\x03\x80\x01\x01H\x03R\townerName\x88\x01\x01\x12\x33\n\x04type\x18\x06 \x01(\x0e\x32\x1f.kontor.banking.v1.Account.TypeR\x04type\x12(\n\rprovider_type\x18\x07 \x01(\tH\x04R\x0cproviderType\x88\x01\x01\x12/\n\x07\x62\x61lance\x18\x08 \x01(\x0b\x32\x15.kontor.type.v1.MoneyR\x07\x62\x61lance\x12\x36\n\x0b\x63redit_line\x18\t \x01(\x0b\x32\x15.kontor.type.v1.MoneyR\ncreditLine\x12K\n\x16monthly_spending_limit\x18\n \x01(\x0b\x32\x15.kontor.type.v1.MoneyR\x14monthlySpendingLimit\x12J\n\x0ctransactions\x18\x0b \x03(\x0b\x32&.kontor.banking.v1.ImportedTransactionR\x0ctransactions\x12I\n\x0fstanding_orders\x18\x0c \x03(\x0b\x32 .kontor.banking.v1.StandingOrderR\x0estandingOrders\x12;\n\nsecurities\x18\r \x03(\x0b\x32\x1b.kontor.banking.v1.SecurityR\nsecuritiesB\x07\n\x05_ibanB\x11\n\x0f_account_numberB\x0f\n\r_display_nameB\r\n\x0b_owner_nameB\x10\n\x0e_provider_type\"g\n\x13ImportedTransaction\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12@\n\x0btransaction\x18\x02 \x01(\x0b\x32\x1e.kontor.banking.v1.TransactionR\x0btransaction\"\xae\x02\n\x18ImportConnectionsRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12G\n\x0b\x63onnections\x18\x02 \x03(\x0b\x32%.kontor.banking.v1.ImportedConnectionR\x0b\x63onnections\x12\x44\n\x04mode\x18\x03 \x01(\x0e\x32\x30.kontor.banking.v1.ImportConnectionsRequest.ModeR\x04mode\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\x12\x1a\n\x08provider\x18\x05 \x01(\tR\x08provider\"4\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0b\n\x07REPLACE\x10\x01\x12\t\n\x05MERGE\x10\x02\"Q\n\x19ImportConnectionsResponse\x12\x34\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1a.kontor.consent.v1.ConsentR\x07\x63onsent\"i\n\x13ListAccountsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\xe4\x01\n\x14ListAccountsResponse\x12\x36\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kontor.banking.v1.AccountR\x08\x61\x63\x63ounts\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x12\x1a\n\x08\x63omplete\x18\x03 \x01(\x08R\x08\x63omplete\x12\x37\n\tread_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08readTimeB\x12\n\x10_next_page_token\"\'\n\x11GetAccountRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xe2\x01\n\x17ListTransactionsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x1b\n\tdate_from\x18\x04 \x01(\tR\x08\x64\x61teFrom\x12\x17\n\x07\x64\x61te_to\x18\x05 \x01(\tR\x06\x64\x61teTo\x12=\n\x06status\x18\x06 \x01(\x0e\x32%.kontor.banking.v1.Transaction.StatusR\x06status\"\xf4\x01\n\x18ListTransactionsResponse\x12\x42\n\x0ctransactions\x18\x01 \x03(\x0b\x32\x1e.kontor.banking.v1.TransactionR\x0ctransactions\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x12\x1a\n\x08\x63omplete\x18\x03 \x01(\x08R\x08\x63omplete\x12\x37\n\tread_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08readTimeB\x12\n\x10_next_page_token\"\xa8\x01\n\x19StreamTransactionsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tdate_from\x18\x02 \x01(\tR\x08\x64\x61teFrom\x12\x17\n\x07\x64\x61te_to\x18\x03 \x01(\tR\x06\x64\x61teTo\x12=\n\x06status\x18\x04 \x01(\x0e\x32%.kontor.banking.v1.Transaction.StatusR\x06status\"\xf9\x02\n\x1aStreamTransactionsResponse\x12\x46\n\x04kind\x18\x01 \x01(\x0e\x32\x32.kontor.banking.v1.StreamTransactionsResponse.KindR\x04kind\x12@\n\x0btransaction\x18\x02 \x01(\x0b\x32\x1e.kontor.banking.v1.TransactionR\x0btransaction\x12\x19\n\x05\x63ount\x18\x03 \x01(\x05H\x00R\x05\x63ount\x88\x01\x01\x12\x1f\n\x08\x63omplete\x18\x04 \x01(\x08H\x01R\x08\x63omplete\x88\x01\x01\x12\x37\n\tread_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08readTime\"E\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTRANSACTION\x10\x01\x12\r\n\tHEARTBEAT\x10\x02\x12\x07\n\x03\x45ND\x10\x03\x42\x08\n\x06_countB\x0b\n\t_complete\"o\n\x19ListStandingOrdersRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\xfd\x01\n\x1aListStandingOrdersResponse\x12I\n\x0fstanding_orders\x18\x01 \x03(\x0b\x32 .kontor.banking.v1.StandingOrderR\x0estandingOrders\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x12\x1a\n\x08\x63omplete\x18\x03 \x01(\x08R\x08\x63omplete\x12\x37\n\tread_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08readTimeB\x12\n\x10_next_page_token\"k\n\x15ListSecuritiesRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\xeb\x01\n\x16ListSecuritiesResponse\x12;\n\nsecurities\x18\x01 \x03(\x0b\x32\x1b.kontor.banking.v1.SecurityR\nsecurities\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x12\x1a\n\x08\x63omplete\x18\x03 \x01(\x08R\x08\x63omplete\x12\x37\n\tread_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08readTimeB\x12\n\x10_next_page_token2\xd3\t\n\x0e\x42\x61nkingService\x12h\n\x0fListConnections\x12).kontor.banking.v1.ListConnectionsRequest\x1a*.kontor.banking.v1.ListConnectionsResponse\x12W\n\rGetConnection\x12\'.kontor.banking.v1.GetConnectionRequest\x1a\x1d.kontor.consent.v1.Connection\x12\x65\n\x0eSyncConnection\x12(.kontor.banking.v1.SyncConnectionRequest\x1a).kontor.banking.v1.SyncConnectionResponse\x12V\n\x10\x44\x65leteConnection\x12*.kontor.banking.v1.DeleteConnectionRequest\x1a\x16.google.protobuf.Empty\x12\x62\n\x17\x43reateManagementSession\x12\x31.kontor.banking.v1.CreateManagementSessionRequest\x1a\x14.kontor.type.v1.Link\x12n\n\x11ImportConnections\x12+.kontor.banking.v1.ImportConnectionsRequest\x1a,.kontor.banking.v1.ImportConnectionsResponse\x12_\n\x0cListAccounts\x12&.kontor.banking.v1.ListAccountsRequest\x1a\'.kontor.banking.v1.ListAccountsResponse\x12N\n\nGetAccount\x12$.kontor.banking.v1.GetAccountRequest\x1a\x1a.kontor.banking.v1.Account\x12k\n\x10ListTransactions\x12*.kontor.banking.v1.ListTransactionsRequest\x1a+.kontor.banking.v1.ListTransactionsResponse\x12s\n\x12StreamTransactions\x12,.kontor.banking.v1.StreamTransactionsRequest\x1a-.kontor.banking.v1.StreamTransactionsResponse0\x01\x12q\n\x12ListStandingOrders\x12,.kontor.banking.v1.ListStandingOrdersRequest\x1a-.kontor.banking.v1.ListStandingOrdersResponse\x12\x65\n\x0eListSecurities\x12(.kontor.banking.v1.ListSecuritiesRequest\x1a).kontor.banking.v1.ListSecuritiesResponseBO\n\x15\x64\x65v.kontor.banking.v1P\x01Z4kontor.dev/kontor/gen/go/kontor/banking/v1;bankingv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.banking.v1.banking_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z4kontor.dev/kontor/gen/go/kontor/banking/v1;bankingv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025dev.kontor.banking.v1P\001Z4kontor.dev/kontor/gen/go/kontor/banking/v1;bankingv1'
   _globals['_IMPORTEDACCOUNT'].fields_by_name['iban']._loaded_options = None
   _globals['_IMPORTEDACCOUNT'].fields_by_name['iban']._serialized_options = b'\200\001\001'
   _globals['_IMPORTEDACCOUNT'].fields_by_name['account_number']._loaded_options = None
@@ -47,51 +47,53 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCONNECTIONSREQUEST']._serialized_start=245
   _globals['_LISTCONNECTIONSREQUEST']._serialized_end=353
   _globals['_LISTCONNECTIONSRESPONSE']._serialized_start=356
-  _globals['_LISTCONNECTIONSRESPONSE']._serialized_end=486
-  _globals['_GETCONNECTIONREQUEST']._serialized_start=488
-  _globals['_GETCONNECTIONREQUEST']._serialized_end=530
-  _globals['_SYNCCONNECTIONREQUEST']._serialized_start=532
-  _globals['_SYNCCONNECTIONREQUEST']._serialized_end=575
-  _globals['_SYNCCONNECTIONRESPONSE']._serialized_start=578
-  _globals['_SYNCCONNECTIONRESPONSE']._serialized_end=707
-  _globals['_DELETECONNECTIONREQUEST']._serialized_start=709
-  _globals['_DELETECONNECTIONREQUEST']._serialized_end=754
-  _globals['_CREATEMANAGEMENTSESSIONREQUEST']._serialized_start=756
-  _globals['_CREATEMANAGEMENTSESSIONREQUEST']._serialized_end=808
-  _globals['_MANAGEMENTSESSION']._serialized_start=810
-  _globals['_MANAGEMENTSESSION']._serialized_end=908
-  _globals['_IMPORTEDCONNECTION']._serialized_start=911
-  _globals['_IMPORTEDCONNECTION']._serialized_end=1067
-  _globals['_IMPORTEDACCOUNT']._serialized_start=1070
-  _globals['_IMPORTEDACCOUNT']._serialized_end=1727
-  _globals['_IMPORTEDTRANSACTION']._serialized_start=1729
-  _globals['_IMPORTEDTRANSACTION']._serialized_end=1832
-  _globals['_IMPORTCONNECTIONSREQUEST']._serialized_start=1835
-  _globals['_IMPORTCONNECTIONSREQUEST']._serialized_end=2109
-  _globals['_IMPORTCONNECTIONSREQUEST_MODE']._serialized_start=2057
-  _globals['_IMPORTCONNECTIONSREQUEST_MODE']._serialized_end=2109
-  _globals['_IMPORTCONNECTIONSRESPONSE']._serialized_start=2111
-  _globals['_IMPORTCONNECTIONSRESPONSE']._serialized_end=2192
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=2194
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=2299
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=2301
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=2419
-  _globals['_GETACCOUNTREQUEST']._serialized_start=2421
-  _globals['_GETACCOUNTREQUEST']._serialized_end=2460
-  _globals['_LISTTRANSACTIONSREQUEST']._serialized_start=2463
-  _globals['_LISTTRANSACTIONSREQUEST']._serialized_end=2689
-  _globals['_LISTTRANSACTIONSRESPONSE']._serialized_start=2692
-  _globals['_LISTTRANSACTIONSRESPONSE']._serialized_end=2826
-  _globals['_STREAMTRANSACTIONSREQUEST']._serialized_start=2829
-  _globals['_STREAMTRANSACTIONSREQUEST']._serialized_end=2997
-  _globals['_LISTSTANDINGORDERSREQUEST']._serialized_start=2999
-  _globals['_LISTSTANDINGORDERSREQUEST']._serialized_end=3110
-  _globals['_LISTSTANDINGORDERSRESPONSE']._serialized_start=3113
-  _globals['_LISTSTANDINGORDERSRESPONSE']._serialized_end=3256
-  _globals['_LISTSECURITIESREQUEST']._serialized_start=3258
-  _globals['_LISTSECURITIESREQUEST']._serialized_end=3365
-  _globals['_LISTSECURITIESRESPONSE']._serialized_start=3367
-  _globals['_LISTSECURITIESRESPONSE']._serialized_end=3492
-  _globals['_BANKINGSERVICE']._serialized_start=3495
-  _globals['_BANKINGSERVICE']._serialized_end=4731
+  _globals['_LISTCONNECTIONSRESPONSE']._serialized_end=511
+  _globals['_GETCONNECTIONREQUEST']._serialized_start=513
+  _globals['_GETCONNECTIONREQUEST']._serialized_end=555
+  _globals['_SYNCCONNECTIONREQUEST']._serialized_start=557
+  _globals['_SYNCCONNECTIONREQUEST']._serialized_end=631
+  _globals['_SYNCCONNECTIONRESPONSE']._serialized_start=634
+  _globals['_SYNCCONNECTIONRESPONSE']._serialized_end=763
+  _globals['_DELETECONNECTIONREQUEST']._serialized_start=765
+  _globals['_DELETECONNECTIONREQUEST']._serialized_end=841
+  _globals['_CREATEMANAGEMENTSESSIONREQUEST']._serialized_start=843
+  _globals['_CREATEMANAGEMENTSESSIONREQUEST']._serialized_end=926
+  _globals['_IMPORTEDCONNECTION']._serialized_start=929
+  _globals['_IMPORTEDCONNECTION']._serialized_end=1085
+  _globals['_IMPORTEDACCOUNT']._serialized_start=1088
+  _globals['_IMPORTEDACCOUNT']._serialized_end=1848
+  _globals['_IMPORTEDTRANSACTION']._serialized_start=1850
+  _globals['_IMPORTEDTRANSACTION']._serialized_end=1953
+  _globals['_IMPORTCONNECTIONSREQUEST']._serialized_start=1956
+  _globals['_IMPORTCONNECTIONSREQUEST']._serialized_end=2258
+  _globals['_IMPORTCONNECTIONSREQUEST_MODE']._serialized_start=2206
+  _globals['_IMPORTCONNECTIONSREQUEST_MODE']._serialized_end=2258
+  _globals['_IMPORTCONNECTIONSRESPONSE']._serialized_start=2260
+  _globals['_IMPORTCONNECTIONSRESPONSE']._serialized_end=2341
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=2343
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=2448
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=2451
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=2679
+  _globals['_GETACCOUNTREQUEST']._serialized_start=2681
+  _globals['_GETACCOUNTREQUEST']._serialized_end=2720
+  _globals['_LISTTRANSACTIONSREQUEST']._serialized_start=2723
+  _globals['_LISTTRANSACTIONSREQUEST']._serialized_end=2949
+  _globals['_LISTTRANSACTIONSRESPONSE']._serialized_start=2952
+  _globals['_LISTTRANSACTIONSRESPONSE']._serialized_end=3196
+  _globals['_STREAMTRANSACTIONSREQUEST']._serialized_start=3199
+  _globals['_STREAMTRANSACTIONSREQUEST']._serialized_end=3367
+  _globals['_STREAMTRANSACTIONSRESPONSE']._serialized_start=3370
+  _globals['_STREAMTRANSACTIONSRESPONSE']._serialized_end=3747
+  _globals['_STREAMTRANSACTIONSRESPONSE_KIND']._serialized_start=3655
+  _globals['_STREAMTRANSACTIONSRESPONSE_KIND']._serialized_end=3724
+  _globals['_LISTSTANDINGORDERSREQUEST']._serialized_start=3749
+  _globals['_LISTSTANDINGORDERSREQUEST']._serialized_end=3860
+  _globals['_LISTSTANDINGORDERSRESPONSE']._serialized_start=3863
+  _globals['_LISTSTANDINGORDERSRESPONSE']._serialized_end=4116
+  _globals['_LISTSECURITIESREQUEST']._serialized_start=4118
+  _globals['_LISTSECURITIESREQUEST']._serialized_end=4225
+  _globals['_LISTSECURITIESRESPONSE']._serialized_start=4228
+  _globals['_LISTSECURITIESRESPONSE']._serialized_end=4463
+  _globals['_BANKINGSERVICE']._serialized_start=4466
+  _globals['_BANKINGSERVICE']._serialized_end=5701
 # @@protoc_insertion_point(module_scope)

@@ -40,10 +40,12 @@ class GetConnectionRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class SyncConnectionRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class SyncConnectionResponse(_message.Message):
     __slots__ = ("connection", "link")
@@ -54,24 +56,20 @@ class SyncConnectionResponse(_message.Message):
     def __init__(self, connection: _Optional[_Union[_consent_pb2.Connection, _Mapping]] = ..., link: _Optional[_Union[_link_pb2.Link, _Mapping]] = ...) -> None: ...
 
 class DeleteConnectionRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class CreateManagementSessionRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
-
-class ManagementSession(_message.Message):
-    __slots__ = ("uri", "expire_time")
-    URI_FIELD_NUMBER: _ClassVar[int]
-    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
-    uri: str
-    expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, uri: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class ImportedConnection(_message.Message):
     __slots__ = ("id", "bank", "accounts")
@@ -122,7 +120,7 @@ class ImportedTransaction(_message.Message):
     def __init__(self, id: _Optional[str] = ..., transaction: _Optional[_Union[_banking_pb2.Transaction, _Mapping]] = ...) -> None: ...
 
 class ImportConnectionsRequest(_message.Message):
-    __slots__ = ("name", "connections", "mode", "request_id")
+    __slots__ = ("name", "connections", "mode", "request_id", "provider")
     class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         MODE_UNSPECIFIED: _ClassVar[ImportConnectionsRequest.Mode]
@@ -135,11 +133,13 @@ class ImportConnectionsRequest(_message.Message):
     CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
     name: str
     connections: _containers.RepeatedCompositeFieldContainer[ImportedConnection]
     mode: ImportConnectionsRequest.Mode
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., connections: _Optional[_Iterable[_Union[ImportedConnection, _Mapping]]] = ..., mode: _Optional[_Union[ImportConnectionsRequest.Mode, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    provider: str
+    def __init__(self, name: _Optional[str] = ..., connections: _Optional[_Iterable[_Union[ImportedConnection, _Mapping]]] = ..., mode: _Optional[_Union[ImportConnectionsRequest.Mode, str]] = ..., request_id: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
 
 class ImportConnectionsResponse(_message.Message):
     __slots__ = ("consent",)
@@ -158,12 +158,16 @@ class ListAccountsRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListAccountsResponse(_message.Message):
-    __slots__ = ("accounts", "next_page_token")
+    __slots__ = ("accounts", "next_page_token", "complete", "read_time")
     ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    READ_TIME_FIELD_NUMBER: _ClassVar[int]
     accounts: _containers.RepeatedCompositeFieldContainer[_banking_pb2.Account]
     next_page_token: str
-    def __init__(self, accounts: _Optional[_Iterable[_Union[_banking_pb2.Account, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    complete: bool
+    read_time: _timestamp_pb2.Timestamp
+    def __init__(self, accounts: _Optional[_Iterable[_Union[_banking_pb2.Account, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., complete: _Optional[bool] = ..., read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetAccountRequest(_message.Message):
     __slots__ = ("name",)
@@ -188,12 +192,16 @@ class ListTransactionsRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., date_from: _Optional[str] = ..., date_to: _Optional[str] = ..., status: _Optional[_Union[_banking_pb2.Transaction.Status, str]] = ...) -> None: ...
 
 class ListTransactionsResponse(_message.Message):
-    __slots__ = ("transactions", "next_page_token")
+    __slots__ = ("transactions", "next_page_token", "complete", "read_time")
     TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    READ_TIME_FIELD_NUMBER: _ClassVar[int]
     transactions: _containers.RepeatedCompositeFieldContainer[_banking_pb2.Transaction]
     next_page_token: str
-    def __init__(self, transactions: _Optional[_Iterable[_Union[_banking_pb2.Transaction, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    complete: bool
+    read_time: _timestamp_pb2.Timestamp
+    def __init__(self, transactions: _Optional[_Iterable[_Union[_banking_pb2.Transaction, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., complete: _Optional[bool] = ..., read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamTransactionsRequest(_message.Message):
     __slots__ = ("parent", "date_from", "date_to", "status")
@@ -207,6 +215,30 @@ class StreamTransactionsRequest(_message.Message):
     status: _banking_pb2.Transaction.Status
     def __init__(self, parent: _Optional[str] = ..., date_from: _Optional[str] = ..., date_to: _Optional[str] = ..., status: _Optional[_Union[_banking_pb2.Transaction.Status, str]] = ...) -> None: ...
 
+class StreamTransactionsResponse(_message.Message):
+    __slots__ = ("kind", "transaction", "count", "complete", "read_time")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[StreamTransactionsResponse.Kind]
+        TRANSACTION: _ClassVar[StreamTransactionsResponse.Kind]
+        HEARTBEAT: _ClassVar[StreamTransactionsResponse.Kind]
+        END: _ClassVar[StreamTransactionsResponse.Kind]
+    KIND_UNSPECIFIED: StreamTransactionsResponse.Kind
+    TRANSACTION: StreamTransactionsResponse.Kind
+    HEARTBEAT: StreamTransactionsResponse.Kind
+    END: StreamTransactionsResponse.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    READ_TIME_FIELD_NUMBER: _ClassVar[int]
+    kind: StreamTransactionsResponse.Kind
+    transaction: _banking_pb2.Transaction
+    count: int
+    complete: bool
+    read_time: _timestamp_pb2.Timestamp
+    def __init__(self, kind: _Optional[_Union[StreamTransactionsResponse.Kind, str]] = ..., transaction: _Optional[_Union[_banking_pb2.Transaction, _Mapping]] = ..., count: _Optional[int] = ..., complete: _Optional[bool] = ..., read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class ListStandingOrdersRequest(_message.Message):
     __slots__ = ("parent", "page_size", "page_token")
     PARENT_FIELD_NUMBER: _ClassVar[int]
@@ -218,12 +250,16 @@ class ListStandingOrdersRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListStandingOrdersResponse(_message.Message):
-    __slots__ = ("standing_orders", "next_page_token")
+    __slots__ = ("standing_orders", "next_page_token", "complete", "read_time")
     STANDING_ORDERS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    READ_TIME_FIELD_NUMBER: _ClassVar[int]
     standing_orders: _containers.RepeatedCompositeFieldContainer[_banking_pb2.StandingOrder]
     next_page_token: str
-    def __init__(self, standing_orders: _Optional[_Iterable[_Union[_banking_pb2.StandingOrder, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    complete: bool
+    read_time: _timestamp_pb2.Timestamp
+    def __init__(self, standing_orders: _Optional[_Iterable[_Union[_banking_pb2.StandingOrder, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., complete: _Optional[bool] = ..., read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListSecuritiesRequest(_message.Message):
     __slots__ = ("parent", "page_size", "page_token")
@@ -236,9 +272,13 @@ class ListSecuritiesRequest(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListSecuritiesResponse(_message.Message):
-    __slots__ = ("securities", "next_page_token")
+    __slots__ = ("securities", "next_page_token", "complete", "read_time")
     SECURITIES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    READ_TIME_FIELD_NUMBER: _ClassVar[int]
     securities: _containers.RepeatedCompositeFieldContainer[_banking_pb2.Security]
     next_page_token: str
-    def __init__(self, securities: _Optional[_Iterable[_Union[_banking_pb2.Security, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    complete: bool
+    read_time: _timestamp_pb2.Timestamp
+    def __init__(self, securities: _Optional[_Iterable[_Union[_banking_pb2.Security, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., complete: _Optional[bool] = ..., read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

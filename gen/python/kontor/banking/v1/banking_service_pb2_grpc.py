@@ -7,6 +7,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from kontor.banking.v1 import banking_pb2 as kontor_dot_banking_dot_v1_dot_banking__pb2
 from kontor.banking.v1 import banking_service_pb2 as kontor_dot_banking_dot_v1_dot_banking__service__pb2
 from kontor.consent.v1 import consent_pb2 as kontor_dot_consent_dot_v1_dot_consent__pb2
+from kontor.type.v1 import link_pb2 as kontor_dot_type_dot_v1_dot_link__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -61,7 +62,7 @@ class BankingServiceStub:
         self.CreateManagementSession = channel.unary_unary(
                 '/kontor.banking.v1.BankingService/CreateManagementSession',
                 request_serializer=kontor_dot_banking_dot_v1_dot_banking__service__pb2.CreateManagementSessionRequest.SerializeToString,
-                response_deserializer=kontor_dot_banking_dot_v1_dot_banking__service__pb2.ManagementSession.FromString,
+                response_deserializer=kontor_dot_type_dot_v1_dot_link__pb2.Link.FromString,
                 _registered_method=True)
         self.ImportConnections = channel.unary_unary(
                 '/kontor.banking.v1.BankingService/ImportConnections',
@@ -86,7 +87,7 @@ class BankingServiceStub:
         self.StreamTransactions = channel.unary_stream(
                 '/kontor.banking.v1.BankingService/StreamTransactions',
                 request_serializer=kontor_dot_banking_dot_v1_dot_banking__service__pb2.StreamTransactionsRequest.SerializeToString,
-                response_deserializer=kontor_dot_banking_dot_v1_dot_banking__pb2.Transaction.FromString,
+                response_deserializer=kontor_dot_banking_dot_v1_dot_banking__service__pb2.StreamTransactionsResponse.FromString,
                 _registered_method=True)
         self.ListStandingOrders = channel.unary_unary(
                 '/kontor.banking.v1.BankingService/ListStandingOrders',
@@ -161,14 +162,16 @@ class BankingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTransactions(self, request, context):
-        """Lists transactions of one account, or of all (`accounts/-`), in the provider's order.
+        """Lists transactions of one account, or of all (`accounts/-`), newest first: pending before booked, then by booking date. The pages of one
+        listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamTransactions(self, request, context):
-        """Streams all transactions under a consent, in the provider's order, without holding them all.
+        """Streams all transactions under a consent, in the provider's order, without holding them all. A stream without END is not whole: the rest was
+        not read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,7 +217,7 @@ def add_BankingServiceServicer_to_server(servicer, server):
             'CreateManagementSession': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateManagementSession,
                     request_deserializer=kontor_dot_banking_dot_v1_dot_banking__service__pb2.CreateManagementSessionRequest.FromString,
-                    response_serializer=kontor_dot_banking_dot_v1_dot_banking__service__pb2.ManagementSession.SerializeToString,
+                    response_serializer=kontor_dot_type_dot_v1_dot_link__pb2.Link.SerializeToString,
             ),
             'ImportConnections': grpc.unary_unary_rpc_method_handler(
                     servicer.ImportConnections,
@@ -239,7 +242,7 @@ def add_BankingServiceServicer_to_server(servicer, server):
             'StreamTransactions': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamTransactions,
                     request_deserializer=kontor_dot_banking_dot_v1_dot_banking__service__pb2.StreamTransactionsRequest.FromString,
-                    response_serializer=kontor_dot_banking_dot_v1_dot_banking__pb2.Transaction.SerializeToString,
+                    response_serializer=kontor_dot_banking_dot_v1_dot_banking__service__pb2.StreamTransactionsResponse.SerializeToString,
             ),
             'ListStandingOrders': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStandingOrders,
@@ -387,7 +390,7 @@ class BankingService:
             target,
             '/kontor.banking.v1.BankingService/CreateManagementSession',
             kontor_dot_banking_dot_v1_dot_banking__service__pb2.CreateManagementSessionRequest.SerializeToString,
-            kontor_dot_banking_dot_v1_dot_banking__service__pb2.ManagementSession.FromString,
+            kontor_dot_type_dot_v1_dot_link__pb2.Link.FromString,
             options,
             channel_credentials,
             insecure,
@@ -522,7 +525,7 @@ class BankingService:
             target,
             '/kontor.banking.v1.BankingService/StreamTransactions',
             kontor_dot_banking_dot_v1_dot_banking__service__pb2.StreamTransactionsRequest.SerializeToString,
-            kontor_dot_banking_dot_v1_dot_banking__pb2.Transaction.FromString,
+            kontor_dot_banking_dot_v1_dot_banking__service__pb2.StreamTransactionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

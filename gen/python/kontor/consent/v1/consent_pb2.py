@@ -23,53 +23,60 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from kontor.customer.v1 import customer_pb2 as kontor_dot_customer_dot_v1_dot_customer__pb2
 from kontor.error.v1 import error_pb2 as kontor_dot_error_dot_v1_dot_error__pb2
 from kontor.type.v1 import link_pb2 as kontor_dot_type_dot_v1_dot_link__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkontor/consent/v1/consent.proto\x12\x11kontor.consent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!kontor/customer/v1/customer.proto\x1a\x1bkontor/error/v1/error.proto\x1a\x19kontor/type/v1/link.proto\"\x9a\x0f\n\x07\x43onsent\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08\x63ustomer\x18\x02 \x01(\tR\x08\x63ustomer\x12\x46\n\rcustomer_type\x18\x03 \x01(\x0e\x32!.kontor.customer.v1.Customer.TypeR\x0c\x63ustomerType\x12\x1a\n\x08provider\x18\x04 \x01(\tR\x08provider\x12\x16\n\x06market\x18\x05 \x01(\tR\x06market\x12\x39\n\x06\x61\x63\x63\x65ss\x18\x06 \x01(\x0e\x32!.kontor.consent.v1.Consent.AccessR\x06\x61\x63\x63\x65ss\x12R\n\x0f\x64\x61ta_collection\x18\x07 \x01(\x0e\x32).kontor.consent.v1.Consent.DataCollectionR\x0e\x64\x61taCollection\x12L\n\rredirect_uris\x18\x08 \x01(\x0b\x32\'.kontor.consent.v1.Consent.RedirectUrisR\x0credirectUris\x12!\n\x0cpartner_bank\x18\t \x01(\tR\x0bpartnerBank\x12H\n\x0c\x62roker_banks\x18\n \x03(\x0b\x32%.kontor.consent.v1.Consent.BrokerBankR\x0b\x62rokerBanks\x12\x1c\n\treference\x18\x0b \x01(\tR\treference\x12\x39\n\x06origin\x18\x0c \x01(\x0e\x32!.kontor.consent.v1.Consent.OriginR\x06origin\x12\x39\n\x06status\x18\r \x01(\x0e\x32!.kontor.consent.v1.Consent.StatusR\x06status\x12\x43\n\ndata_stage\x18\x0e \x01(\x0e\x32$.kontor.consent.v1.Consent.DataStageR\tdataStage\x12=\n\x08\x64\x65\x63ision\x18\x0f \x01(\x0e\x32!.kontor.consent.v1.Decision.ValueR\x08\x64\x65\x63ision\x12(\n\x04link\x18\x10 \x01(\x0b\x32\x14.kontor.type.v1.LinkR\x04link\x12?\n\x0b\x63onnections\x18\x11 \x03(\x0b\x32\x1d.kontor.consent.v1.ConnectionR\x0b\x63onnections\x12,\n\x05\x65rror\x18\x12 \x01(\x0b\x32\x16.kontor.error.v1.ErrorR\x05\x65rror\x12-\n\x12provider_reference\x18\x13 \x01(\tR\x11providerReference\x12\x1f\n\x0b\x65vent_count\x18\x14 \x01(\x05R\neventCount\x12;\n\x0b\x63reate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x17 \x01(\tR\x04\x65tag\x12M\n\x0eidentity_match\x18\x18 \x01(\x0e\x32&.kontor.consent.v1.IdentityMatch.ValueR\ridentityMatch\x1aR\n\x0cRedirectUris\x12\x18\n\x07success\x18\x01 \x01(\tR\x07success\x12\x14\n\x05\x65rror\x18\x02 \x01(\tR\x05\x65rror\x12\x12\n\x04\x65xit\x18\x03 \x01(\tR\x04\x65xit\x1aK\n\nBrokerBank\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12\x19\n\x08logo_uri\x18\x03 \x01(\tR\x07logoUri\"\x9e\x01\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41WAITING_AUTHORIZATION\x10\x01\x12\x0e\n\nAUTHORIZED\x10\x02\x12\x1c\n\x18\x41WAITING_REAUTHORIZATION\x10\x03\x12\x0c\n\x08REJECTED\x10\x04\x12\x0b\n\x07REVOKED\x10\x05\x12\x0b\n\x07\x45XPIRED\x10\x06\x12\n\n\x06\x46\x41ILED\x10\x07\"|\n\tDataStage\x12\x1a\n\x16\x44\x41TA_STAGE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNOT_STARTED\x10\x01\x12\x0c\n\x08\x46\x45TCHING\x10\x02\x12\x10\n\x0c\x43\x41TEGORISING\x10\x03\x12\x17\n\x13GENERATING_INSIGHTS\x10\x04\x12\t\n\x05READY\x10\x05\"<\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\x0b\n\x07ONE_OFF\x10\x01\x12\r\n\tRECURRING\x10\x02\"p\n\x0e\x44\x61taCollection\x12\x1f\n\x1b\x44\x41TA_COLLECTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTRANSACTION_CATEGORISATION\x10\x01\x12\x1d\n\x19\x42\x41NK_ACCOUNT_VERIFICATION\x10\x02\"K\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\n\n\x06NATIVE\x10\x01\x12\x0f\n\x0bSYNTHESISED\x10\x02\x12\x0c\n\x08IMPORTED\x10\x03\"X\n\rIdentityMatch\"G\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\x0b\n\x07MATCHED\x10\x01\x12\r\n\tDIFFERENT\x10\x02\x12\x0b\n\x07UNKNOWN\x10\x03\"T\n\x08\x44\x65\x63ision\"H\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\r\n\tUNDECIDED\x10\x01\x12\x0c\n\x08\x41PPROVED\x10\x02\x12\x0b\n\x07REVOKED\x10\x03\"\x83\x05\n\nConnection\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x36\n\x04\x62\x61nk\x18\x02 \x01(\x0b\x32\".kontor.consent.v1.Connection.BankR\x04\x62\x61nk\x12<\n\x06status\x18\x03 \x01(\x0e\x32$.kontor.consent.v1.Connection.StatusR\x06status\x12#\n\rprovider_code\x18\x04 \x01(\tR\x0cproviderCode\x12,\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x16.kontor.error.v1.ErrorR\x05\x65rror\x12\x41\n\x0e\x61uthorize_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rauthorizeTime\x12\x37\n\tsync_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08syncTime\x1a\x96\x01\n\x04\x42\x61nk\x12!\n\x0c\x64isplay_name\x18\x01 \x01(\tR\x0b\x64isplayName\x12\x10\n\x03\x62ic\x18\x02 \x01(\tR\x03\x62ic\x12\x1b\n\tbank_code\x18\x03 \x01(\tR\x08\x62\x61nkCode\x12!\n\x0c\x63ountry_code\x18\x04 \x01(\tR\x0b\x63ountryCode\x12\x19\n\x08logo_uri\x18\x05 \x01(\tR\x07logoUri\"\x82\x01\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15PENDING_AUTHORIZATION\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\x1c\n\x18REAUTHORIZATION_REQUIRED\x10\x03\x12\x10\n\x0c\x44ISCONNECTED\x10\x04\x12\t\n\x05\x45RROR\x10\x05\"\xac\x06\n\x0c\x43onsentEvent\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x38\n\x04type\x18\x02 \x01(\x0e\x32$.kontor.consent.v1.ConsentEvent.TypeR\x04type\x12\x1e\n\nconnection\x18\x03 \x01(\tR\nconnection\x12#\n\rprovider_code\x18\x04 \x01(\tR\x0cproviderCode\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tR\x0b\x64\x65scription\x12\x39\n\nevent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12=\n\x0creceive_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0breceiveTime\x12,\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x16.kontor.error.v1.ErrorR\x05\x65rror\"\xbe\x03\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x43REATED\x10\x01\x12\x0f\n\x0bLINK_ISSUED\x10\x02\x12\x0f\n\x0bLINK_OPENED\x10\x03\x12\x0f\n\x0bLINK_EXITED\x10\x04\x12\x10\n\x0cLINK_EXPIRED\x10\x05\x12\x11\n\rBANK_SELECTED\x10\x06\x12\x13\n\x0f\x42\x41NK_AUTHORIZED\x10\x07\x12\x11\n\rFETCH_STARTED\x10\x08\x12\x13\n\x0f\x46\x45TCH_COMPLETED\x10\t\x12\x0c\n\x08\x41PPROVED\x10\n\x12\x0b\n\x07REVOKED\x10\x0b\x12\x1a\n\x16\x43\x41TEGORISATION_STARTED\x10\x0c\x12\x1c\n\x18\x43\x41TEGORISATION_COMPLETED\x10\r\x12\x14\n\x10INSIGHTS_STARTED\x10\x0e\x12\r\n\tCOMPLETED\x10\x0f\x12\x18\n\x14\x41UTHORIZATION_FAILED\x10\x10\x12\x1c\n\x18REAUTHORIZATION_REQUIRED\x10\x11\x12\x12\n\x0eSYNC_COMPLETED\x10\x12\x12\x16\n\x12\x43ONNECTION_REMOVED\x10\x13\x12\x0b\n\x07\x44\x45LETED\x10\x14\x12\x13\n\x0fPROVIDER_STATUS\x10\x15\"\x93\x01\n\x0bPartnerBank\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06\x62roker\x18\x03 \x01(\x08R\x06\x62roker\x12\x19\n\x08logo_uri\x18\x04 \x01(\tR\x07logoUri\x12\x1a\n\x08provider\x18\x05 \x01(\tR\x08providerB6Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkontor/consent/v1/consent.proto\x12\x11kontor.consent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkontor/error/v1/error.proto\x1a\x19kontor/type/v1/link.proto\"\xe8\x0c\n\x07\x43onsent\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08\x63ustomer\x18\x02 \x01(\tR\x08\x63ustomer\x12\x1a\n\x08provider\x18\x03 \x01(\tR\x08provider\x12\x16\n\x06market\x18\x04 \x01(\tR\x06market\x12\x37\n\x06\x61\x63\x63\x65ss\x18\x05 \x01(\x0e\x32\x1f.kontor.consent.v1.Access.ValueR\x06\x61\x63\x63\x65ss\x12P\n\x0f\x64\x61ta_collection\x18\x06 \x01(\x0e\x32\'.kontor.consent.v1.DataCollection.ValueR\x0e\x64\x61taCollection\x12L\n\rredirect_uris\x18\x07 \x01(\x0b\x32\'.kontor.consent.v1.Consent.RedirectUrisR\x0credirectUris\x12&\n\x0cpartner_bank\x18\x08 \x01(\tH\x00R\x0bpartnerBank\x88\x01\x01\x12H\n\x0c\x62roker_banks\x18\t \x03(\x0b\x32%.kontor.consent.v1.Consent.BrokerBankR\x0b\x62rokerBanks\x12!\n\treference\x18\n \x01(\tH\x01R\treference\x88\x01\x01\x12>\n\x06origin\x18\x0b \x01(\x0e\x32&.kontor.consent.v1.ConsentOrigin.ValueR\x06origin\x12\x39\n\x06status\x18\x0c \x01(\x0e\x32!.kontor.consent.v1.Consent.StatusR\x06status\x12\x41\n\ndata_stage\x18\r \x01(\x0e\x32\".kontor.consent.v1.DataStage.ValueR\tdataStage\x12=\n\x08\x64\x65\x63ision\x18\x0e \x01(\x0e\x32!.kontor.consent.v1.Decision.ValueR\x08\x64\x65\x63ision\x12(\n\x04link\x18\x0f \x01(\x0b\x32\x14.kontor.type.v1.LinkR\x04link\x12?\n\x0b\x63onnections\x18\x10 \x03(\x0b\x32\x1d.kontor.consent.v1.ConnectionR\x0b\x63onnections\x12,\n\x05\x65rror\x18\x11 \x01(\x0b\x32\x16.kontor.error.v1.ErrorR\x05\x65rror\x12\x32\n\x12provider_reference\x18\x12 \x01(\tH\x02R\x11providerReference\x88\x01\x01\x12\x1f\n\x0b\x65vent_count\x18\x13 \x01(\x05R\neventCount\x12;\n\x0b\x63reate_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x16 \x01(\tR\x04\x65tag\x12M\n\x0eidentity_match\x18\x17 \x01(\x0e\x32&.kontor.consent.v1.IdentityMatch.ValueR\ridentityMatch\x1a\x80\x01\n\x0cRedirectUris\x12\x1d\n\x07success\x18\x01 \x01(\tH\x00R\x07success\x88\x01\x01\x12\x19\n\x05\x65rror\x18\x02 \x01(\tH\x01R\x05\x65rror\x88\x01\x01\x12\x17\n\x04\x65xit\x18\x03 \x01(\tH\x02R\x04\x65xit\x88\x01\x01\x42\n\n\x08_successB\x08\n\x06_errorB\x07\n\x05_exit\x1ai\n\nBrokerBank\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x13\n\x02id\x18\x02 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1e\n\x08logo_uri\x18\x03 \x01(\tH\x01R\x07logoUri\x88\x01\x01\x42\x05\n\x03_idB\x0b\n\t_logo_uri\"\x9e\x01\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41WAITING_AUTHORIZATION\x10\x01\x12\x0e\n\nAUTHORIZED\x10\x02\x12\x1c\n\x18\x41WAITING_REAUTHORIZATION\x10\x03\x12\x0c\n\x08REJECTED\x10\x04\x12\x0b\n\x07REVOKED\x10\x05\x12\x0b\n\x07\x45XPIRED\x10\x06\x12\n\n\x06\x46\x41ILED\x10\x07\x42\x0f\n\r_partner_bankB\x0c\n\n_referenceB\x15\n\x13_provider_reference\"\x80\x01\n\tDataStage\"s\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNOT_STARTED\x10\x01\x12\x0c\n\x08\x46\x45TCHING\x10\x02\x12\x10\n\x0c\x43\x41TEGORISING\x10\x03\x12\x17\n\x13GENERATING_INSIGHTS\x10\x04\x12\t\n\x05READY\x10\x05\"D\n\x06\x41\x63\x63\x65ss\":\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\x0b\n\x07ONE_OFF\x10\x01\x12\r\n\tRECURRING\x10\x02\"o\n\x0e\x44\x61taCollection\"]\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTRANSACTION_CATEGORISATION\x10\x01\x12\x1d\n\x19\x42\x41NK_ACCOUNT_VERIFICATION\x10\x02\"Z\n\rConsentOrigin\"I\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\n\n\x06NATIVE\x10\x01\x12\x0f\n\x0bSYNTHESISED\x10\x02\x12\x0c\n\x08IMPORTED\x10\x03\"X\n\rIdentityMatch\"G\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\x0b\n\x07MATCHED\x10\x01\x12\r\n\tDIFFERENT\x10\x02\x12\x0b\n\x07UNKNOWN\x10\x03\"T\n\x08\x44\x65\x63ision\"H\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\r\n\tUNDECIDED\x10\x01\x12\x0c\n\x08\x41PPROVED\x10\x02\x12\x0b\n\x07REVOKED\x10\x03\"\xbb\x06\n\nConnection\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x36\n\x04\x62\x61nk\x18\x02 \x01(\x0b\x32\".kontor.consent.v1.Connection.BankR\x04\x62\x61nk\x12<\n\x06status\x18\x03 \x01(\x0e\x32$.kontor.consent.v1.Connection.StatusR\x06status\x12(\n\rprovider_code\x18\x04 \x01(\tH\x00R\x0cproviderCode\x88\x01\x01\x12,\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x16.kontor.error.v1.ErrorR\x05\x65rror\x12\x41\n\x0e\x61uthorize_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rauthorizeTime\x12\x37\n\tsync_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08syncTime\x12\x41\n\ndata_stage\x18\x08 \x01(\x0e\x32\".kontor.consent.v1.DataStage.ValueR\tdataStage\x1a\xf4\x01\n\x04\x42\x61nk\x12&\n\x0c\x64isplay_name\x18\x01 \x01(\tH\x00R\x0b\x64isplayName\x88\x01\x01\x12\x15\n\x03\x62ic\x18\x02 \x01(\tH\x01R\x03\x62ic\x88\x01\x01\x12 \n\tbank_code\x18\x03 \x01(\tH\x02R\x08\x62\x61nkCode\x88\x01\x01\x12&\n\x0c\x63ountry_code\x18\x04 \x01(\tH\x03R\x0b\x63ountryCode\x88\x01\x01\x12\x1e\n\x08logo_uri\x18\x05 \x01(\tH\x04R\x07logoUri\x88\x01\x01\x42\x0f\n\r_display_nameB\x06\n\x04_bicB\x0c\n\n_bank_codeB\x0f\n\r_country_codeB\x0b\n\t_logo_uri\"\x82\x01\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15PENDING_AUTHORIZATION\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\x1c\n\x18REAUTHORIZATION_REQUIRED\x10\x03\x12\x10\n\x0c\x44ISCONNECTED\x10\x04\x12\t\n\x05\x45RROR\x10\x05\x42\x10\n\x0e_provider_code\"\xfc\x06\n\x0c\x43onsentEvent\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x38\n\x04type\x18\x02 \x01(\x0e\x32$.kontor.consent.v1.ConsentEvent.TypeR\x04type\x12#\n\nconnection\x18\x03 \x01(\tH\x00R\nconnection\x88\x01\x01\x12(\n\rprovider_code\x18\x04 \x01(\tH\x01R\x0cproviderCode\x88\x01\x01\x12%\n\x0b\x64\x65scription\x18\x05 \x01(\tH\x02R\x0b\x64\x65scription\x88\x01\x01\x12\x39\n\nevent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12=\n\x0creceive_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0breceiveTime\x12,\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x16.kontor.error.v1.ErrorR\x05\x65rror\"\xce\x03\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x43REATED\x10\x01\x12\x0f\n\x0bLINK_ISSUED\x10\x02\x12\x0f\n\x0bLINK_OPENED\x10\x03\x12\x0f\n\x0bLINK_EXITED\x10\x04\x12\x10\n\x0cLINK_EXPIRED\x10\x05\x12\x11\n\rBANK_SELECTED\x10\x06\x12\x13\n\x0f\x42\x41NK_AUTHORIZED\x10\x07\x12\x11\n\rFETCH_STARTED\x10\x08\x12\x13\n\x0f\x46\x45TCH_COMPLETED\x10\t\x12\x0c\n\x08\x41PPROVED\x10\n\x12\x0b\n\x07REVOKED\x10\x0b\x12\x1a\n\x16\x43\x41TEGORISATION_STARTED\x10\x0c\x12\x1c\n\x18\x43\x41TEGORISATION_COMPLETED\x10\r\x12\x14\n\x10INSIGHTS_STARTED\x10\x0e\x12\r\n\tCOMPLETED\x10\x0f\x12\x18\n\x14\x41UTHORIZATION_FAILED\x10\x10\x12\x1c\n\x18REAUTHORIZATION_REQUIRED\x10\x11\x12\x12\n\x0eSYNC_COMPLETED\x10\x12\x12\x16\n\x12\x43ONNECTION_REMOVED\x10\x13\x12\x0b\n\x07\x44\x45LETED\x10\x14\x12\x13\n\x0fPROVIDER_STATUS\x10\x15\x12\x0e\n\nSUPERSEDED\x10\x16\x42\r\n\x0b_connectionB\x10\n\x0e_provider_codeB\x0e\n\x0c_description\"\xa5\x01\n\x0bPartnerBank\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x16\n\x06\x62roker\x18\x03 \x01(\x08R\x06\x62roker\x12\x1e\n\x08logo_uri\x18\x04 \x01(\tH\x00R\x07logoUri\x88\x01\x01\x12\x1a\n\x08provider\x18\x05 \x01(\tR\x08providerB\x0b\n\t_logo_uriBO\n\x15\x64\x65v.kontor.consent.v1P\x01Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.consent.v1.consent_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1'
-  _globals['_CONSENT']._serialized_start=179
-  _globals['_CONSENT']._serialized_end=2125
-  _globals['_CONSENT_REDIRECTURIS']._serialized_start=1426
-  _globals['_CONSENT_REDIRECTURIS']._serialized_end=1508
-  _globals['_CONSENT_BROKERBANK']._serialized_start=1510
-  _globals['_CONSENT_BROKERBANK']._serialized_end=1585
-  _globals['_CONSENT_STATUS']._serialized_start=1588
-  _globals['_CONSENT_STATUS']._serialized_end=1746
-  _globals['_CONSENT_DATASTAGE']._serialized_start=1748
-  _globals['_CONSENT_DATASTAGE']._serialized_end=1872
-  _globals['_CONSENT_ACCESS']._serialized_start=1874
-  _globals['_CONSENT_ACCESS']._serialized_end=1934
-  _globals['_CONSENT_DATACOLLECTION']._serialized_start=1936
-  _globals['_CONSENT_DATACOLLECTION']._serialized_end=2048
-  _globals['_CONSENT_ORIGIN']._serialized_start=2050
-  _globals['_CONSENT_ORIGIN']._serialized_end=2125
-  _globals['_IDENTITYMATCH']._serialized_start=2127
-  _globals['_IDENTITYMATCH']._serialized_end=2215
-  _globals['_IDENTITYMATCH_VALUE']._serialized_start=2144
-  _globals['_IDENTITYMATCH_VALUE']._serialized_end=2215
-  _globals['_DECISION']._serialized_start=2217
-  _globals['_DECISION']._serialized_end=2301
-  _globals['_DECISION_VALUE']._serialized_start=2229
-  _globals['_DECISION_VALUE']._serialized_end=2301
-  _globals['_CONNECTION']._serialized_start=2304
-  _globals['_CONNECTION']._serialized_end=2947
-  _globals['_CONNECTION_BANK']._serialized_start=2664
-  _globals['_CONNECTION_BANK']._serialized_end=2814
-  _globals['_CONNECTION_STATUS']._serialized_start=2817
-  _globals['_CONNECTION_STATUS']._serialized_end=2947
-  _globals['_CONSENTEVENT']._serialized_start=2950
-  _globals['_CONSENTEVENT']._serialized_end=3762
-  _globals['_CONSENTEVENT_TYPE']._serialized_start=3316
-  _globals['_CONSENTEVENT_TYPE']._serialized_end=3762
-  _globals['_PARTNERBANK']._serialized_start=3765
-  _globals['_PARTNERBANK']._serialized_end=3912
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025dev.kontor.consent.v1P\001Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1'
+  _globals['_CONSENT']._serialized_start=144
+  _globals['_CONSENT']._serialized_end=1784
+  _globals['_CONSENT_REDIRECTURIS']._serialized_start=1334
+  _globals['_CONSENT_REDIRECTURIS']._serialized_end=1462
+  _globals['_CONSENT_BROKERBANK']._serialized_start=1464
+  _globals['_CONSENT_BROKERBANK']._serialized_end=1569
+  _globals['_CONSENT_STATUS']._serialized_start=1572
+  _globals['_CONSENT_STATUS']._serialized_end=1730
+  _globals['_DATASTAGE']._serialized_start=1787
+  _globals['_DATASTAGE']._serialized_end=1915
+  _globals['_DATASTAGE_VALUE']._serialized_start=1800
+  _globals['_DATASTAGE_VALUE']._serialized_end=1915
+  _globals['_ACCESS']._serialized_start=1917
+  _globals['_ACCESS']._serialized_end=1985
+  _globals['_ACCESS_VALUE']._serialized_start=1927
+  _globals['_ACCESS_VALUE']._serialized_end=1985
+  _globals['_DATACOLLECTION']._serialized_start=1987
+  _globals['_DATACOLLECTION']._serialized_end=2098
+  _globals['_DATACOLLECTION_VALUE']._serialized_start=2005
+  _globals['_DATACOLLECTION_VALUE']._serialized_end=2098
+  _globals['_CONSENTORIGIN']._serialized_start=2100
+  _globals['_CONSENTORIGIN']._serialized_end=2190
+  _globals['_CONSENTORIGIN_VALUE']._serialized_start=2117
+  _globals['_CONSENTORIGIN_VALUE']._serialized_end=2190
+  _globals['_IDENTITYMATCH']._serialized_start=2192
+  _globals['_IDENTITYMATCH']._serialized_end=2280
+  _globals['_IDENTITYMATCH_VALUE']._serialized_start=2209
+  _globals['_IDENTITYMATCH_VALUE']._serialized_end=2280
+  _globals['_DECISION']._serialized_start=2282
+  _globals['_DECISION']._serialized_end=2366
+  _globals['_DECISION_VALUE']._serialized_start=2294
+  _globals['_DECISION_VALUE']._serialized_end=2366
+  _globals['_CONNECTION']._serialized_start=2369
+  _globals['_CONNECTION']._serialized_end=3196
+  _globals['_CONNECTION_BANK']._serialized_start=2801
+  _globals['_CONNECTION_BANK']._serialized_end=3045
+  _globals['_CONNECTION_STATUS']._serialized_start=3048
+  _globals['_CONNECTION_STATUS']._serialized_end=3178
+  _globals['_CONSENTEVENT']._serialized_start=3199
+  _globals['_CONSENTEVENT']._serialized_end=4091
+  _globals['_CONSENTEVENT_TYPE']._serialized_start=3580
+  _globals['_CONSENTEVENT_TYPE']._serialized_end=4042
+  _globals['_PARTNERBANK']._serialized_start=4094
+  _globals['_PARTNERBANK']._serialized_end=4259
 # @@protoc_insertion_point(module_scope)

@@ -1,7 +1,6 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from kontor.customer.v1 import customer_pb2 as _customer_pb2
 from kontor.error.v1 import error_pb2 as _error_pb2
 from kontor.type.v1 import link_pb2 as _link_pb2
 from google.protobuf.internal import containers as _containers
@@ -14,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Consent(_message.Message):
-    __slots__ = ("name", "customer", "customer_type", "provider", "market", "access", "data_collection", "redirect_uris", "partner_bank", "broker_banks", "reference", "origin", "status", "data_stage", "decision", "link", "connections", "error", "provider_reference", "event_count", "create_time", "update_time", "etag", "identity_match")
+    __slots__ = ("name", "customer", "provider", "market", "access", "data_collection", "redirect_uris", "partner_bank", "broker_banks", "reference", "origin", "status", "data_stage", "decision", "link", "connections", "error", "provider_reference", "event_count", "create_time", "update_time", "etag", "identity_match")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[Consent.Status]
@@ -33,46 +32,6 @@ class Consent(_message.Message):
     REVOKED: Consent.Status
     EXPIRED: Consent.Status
     FAILED: Consent.Status
-    class DataStage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        DATA_STAGE_UNSPECIFIED: _ClassVar[Consent.DataStage]
-        NOT_STARTED: _ClassVar[Consent.DataStage]
-        FETCHING: _ClassVar[Consent.DataStage]
-        CATEGORISING: _ClassVar[Consent.DataStage]
-        GENERATING_INSIGHTS: _ClassVar[Consent.DataStage]
-        READY: _ClassVar[Consent.DataStage]
-    DATA_STAGE_UNSPECIFIED: Consent.DataStage
-    NOT_STARTED: Consent.DataStage
-    FETCHING: Consent.DataStage
-    CATEGORISING: Consent.DataStage
-    GENERATING_INSIGHTS: Consent.DataStage
-    READY: Consent.DataStage
-    class Access(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        ACCESS_UNSPECIFIED: _ClassVar[Consent.Access]
-        ONE_OFF: _ClassVar[Consent.Access]
-        RECURRING: _ClassVar[Consent.Access]
-    ACCESS_UNSPECIFIED: Consent.Access
-    ONE_OFF: Consent.Access
-    RECURRING: Consent.Access
-    class DataCollection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        DATA_COLLECTION_UNSPECIFIED: _ClassVar[Consent.DataCollection]
-        TRANSACTION_CATEGORISATION: _ClassVar[Consent.DataCollection]
-        BANK_ACCOUNT_VERIFICATION: _ClassVar[Consent.DataCollection]
-    DATA_COLLECTION_UNSPECIFIED: Consent.DataCollection
-    TRANSACTION_CATEGORISATION: Consent.DataCollection
-    BANK_ACCOUNT_VERIFICATION: Consent.DataCollection
-    class Origin(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        ORIGIN_UNSPECIFIED: _ClassVar[Consent.Origin]
-        NATIVE: _ClassVar[Consent.Origin]
-        SYNTHESISED: _ClassVar[Consent.Origin]
-        IMPORTED: _ClassVar[Consent.Origin]
-    ORIGIN_UNSPECIFIED: Consent.Origin
-    NATIVE: Consent.Origin
-    SYNTHESISED: Consent.Origin
-    IMPORTED: Consent.Origin
     class RedirectUris(_message.Message):
         __slots__ = ("success", "error", "exit")
         SUCCESS_FIELD_NUMBER: _ClassVar[int]
@@ -93,7 +52,6 @@ class Consent(_message.Message):
         def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ..., logo_uri: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_FIELD_NUMBER: _ClassVar[int]
-    CUSTOMER_TYPE_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     MARKET_FIELD_NUMBER: _ClassVar[int]
     ACCESS_FIELD_NUMBER: _ClassVar[int]
@@ -117,18 +75,17 @@ class Consent(_message.Message):
     IDENTITY_MATCH_FIELD_NUMBER: _ClassVar[int]
     name: str
     customer: str
-    customer_type: _customer_pb2.Customer.Type
     provider: str
     market: str
-    access: Consent.Access
-    data_collection: Consent.DataCollection
+    access: Access.Value
+    data_collection: DataCollection.Value
     redirect_uris: Consent.RedirectUris
     partner_bank: str
     broker_banks: _containers.RepeatedCompositeFieldContainer[Consent.BrokerBank]
     reference: str
-    origin: Consent.Origin
+    origin: ConsentOrigin.Value
     status: Consent.Status
-    data_stage: Consent.DataStage
+    data_stage: DataStage.Value
     decision: Decision.Value
     link: _link_pb2.Link
     connections: _containers.RepeatedCompositeFieldContainer[Connection]
@@ -139,7 +96,63 @@ class Consent(_message.Message):
     update_time: _timestamp_pb2.Timestamp
     etag: str
     identity_match: IdentityMatch.Value
-    def __init__(self, name: _Optional[str] = ..., customer: _Optional[str] = ..., customer_type: _Optional[_Union[_customer_pb2.Customer.Type, str]] = ..., provider: _Optional[str] = ..., market: _Optional[str] = ..., access: _Optional[_Union[Consent.Access, str]] = ..., data_collection: _Optional[_Union[Consent.DataCollection, str]] = ..., redirect_uris: _Optional[_Union[Consent.RedirectUris, _Mapping]] = ..., partner_bank: _Optional[str] = ..., broker_banks: _Optional[_Iterable[_Union[Consent.BrokerBank, _Mapping]]] = ..., reference: _Optional[str] = ..., origin: _Optional[_Union[Consent.Origin, str]] = ..., status: _Optional[_Union[Consent.Status, str]] = ..., data_stage: _Optional[_Union[Consent.DataStage, str]] = ..., decision: _Optional[_Union[Decision.Value, str]] = ..., link: _Optional[_Union[_link_pb2.Link, _Mapping]] = ..., connections: _Optional[_Iterable[_Union[Connection, _Mapping]]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., provider_reference: _Optional[str] = ..., event_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., identity_match: _Optional[_Union[IdentityMatch.Value, str]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., customer: _Optional[str] = ..., provider: _Optional[str] = ..., market: _Optional[str] = ..., access: _Optional[_Union[Access.Value, str]] = ..., data_collection: _Optional[_Union[DataCollection.Value, str]] = ..., redirect_uris: _Optional[_Union[Consent.RedirectUris, _Mapping]] = ..., partner_bank: _Optional[str] = ..., broker_banks: _Optional[_Iterable[_Union[Consent.BrokerBank, _Mapping]]] = ..., reference: _Optional[str] = ..., origin: _Optional[_Union[ConsentOrigin.Value, str]] = ..., status: _Optional[_Union[Consent.Status, str]] = ..., data_stage: _Optional[_Union[DataStage.Value, str]] = ..., decision: _Optional[_Union[Decision.Value, str]] = ..., link: _Optional[_Union[_link_pb2.Link, _Mapping]] = ..., connections: _Optional[_Iterable[_Union[Connection, _Mapping]]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., provider_reference: _Optional[str] = ..., event_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., identity_match: _Optional[_Union[IdentityMatch.Value, str]] = ...) -> None: ...
+
+class DataStage(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[DataStage.Value]
+        NOT_STARTED: _ClassVar[DataStage.Value]
+        FETCHING: _ClassVar[DataStage.Value]
+        CATEGORISING: _ClassVar[DataStage.Value]
+        GENERATING_INSIGHTS: _ClassVar[DataStage.Value]
+        READY: _ClassVar[DataStage.Value]
+    VALUE_UNSPECIFIED: DataStage.Value
+    NOT_STARTED: DataStage.Value
+    FETCHING: DataStage.Value
+    CATEGORISING: DataStage.Value
+    GENERATING_INSIGHTS: DataStage.Value
+    READY: DataStage.Value
+    def __init__(self) -> None: ...
+
+class Access(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[Access.Value]
+        ONE_OFF: _ClassVar[Access.Value]
+        RECURRING: _ClassVar[Access.Value]
+    VALUE_UNSPECIFIED: Access.Value
+    ONE_OFF: Access.Value
+    RECURRING: Access.Value
+    def __init__(self) -> None: ...
+
+class DataCollection(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[DataCollection.Value]
+        TRANSACTION_CATEGORISATION: _ClassVar[DataCollection.Value]
+        BANK_ACCOUNT_VERIFICATION: _ClassVar[DataCollection.Value]
+    VALUE_UNSPECIFIED: DataCollection.Value
+    TRANSACTION_CATEGORISATION: DataCollection.Value
+    BANK_ACCOUNT_VERIFICATION: DataCollection.Value
+    def __init__(self) -> None: ...
+
+class ConsentOrigin(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[ConsentOrigin.Value]
+        NATIVE: _ClassVar[ConsentOrigin.Value]
+        SYNTHESISED: _ClassVar[ConsentOrigin.Value]
+        IMPORTED: _ClassVar[ConsentOrigin.Value]
+    VALUE_UNSPECIFIED: ConsentOrigin.Value
+    NATIVE: ConsentOrigin.Value
+    SYNTHESISED: ConsentOrigin.Value
+    IMPORTED: ConsentOrigin.Value
+    def __init__(self) -> None: ...
 
 class IdentityMatch(_message.Message):
     __slots__ = ()
@@ -170,7 +183,7 @@ class Decision(_message.Message):
     def __init__(self) -> None: ...
 
 class Connection(_message.Message):
-    __slots__ = ("name", "bank", "status", "provider_code", "error", "authorize_time", "sync_time")
+    __slots__ = ("name", "bank", "status", "provider_code", "error", "authorize_time", "sync_time", "data_stage")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[Connection.Status]
@@ -205,6 +218,7 @@ class Connection(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     AUTHORIZE_TIME_FIELD_NUMBER: _ClassVar[int]
     SYNC_TIME_FIELD_NUMBER: _ClassVar[int]
+    DATA_STAGE_FIELD_NUMBER: _ClassVar[int]
     name: str
     bank: Connection.Bank
     status: Connection.Status
@@ -212,7 +226,8 @@ class Connection(_message.Message):
     error: _error_pb2.Error
     authorize_time: _timestamp_pb2.Timestamp
     sync_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., bank: _Optional[_Union[Connection.Bank, _Mapping]] = ..., status: _Optional[_Union[Connection.Status, str]] = ..., provider_code: _Optional[str] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., authorize_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sync_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    data_stage: DataStage.Value
+    def __init__(self, name: _Optional[str] = ..., bank: _Optional[_Union[Connection.Bank, _Mapping]] = ..., status: _Optional[_Union[Connection.Status, str]] = ..., provider_code: _Optional[str] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., authorize_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sync_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., data_stage: _Optional[_Union[DataStage.Value, str]] = ...) -> None: ...
 
 class ConsentEvent(_message.Message):
     __slots__ = ("name", "type", "connection", "provider_code", "description", "event_time", "receive_time", "error")
@@ -240,6 +255,7 @@ class ConsentEvent(_message.Message):
         CONNECTION_REMOVED: _ClassVar[ConsentEvent.Type]
         DELETED: _ClassVar[ConsentEvent.Type]
         PROVIDER_STATUS: _ClassVar[ConsentEvent.Type]
+        SUPERSEDED: _ClassVar[ConsentEvent.Type]
     TYPE_UNSPECIFIED: ConsentEvent.Type
     CREATED: ConsentEvent.Type
     LINK_ISSUED: ConsentEvent.Type
@@ -262,6 +278,7 @@ class ConsentEvent(_message.Message):
     CONNECTION_REMOVED: ConsentEvent.Type
     DELETED: ConsentEvent.Type
     PROVIDER_STATUS: ConsentEvent.Type
+    SUPERSEDED: ConsentEvent.Type
     NAME_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     CONNECTION_FIELD_NUMBER: _ClassVar[int]

@@ -29,14 +29,14 @@ from kontor.consent.v1 import consent_pb2 as kontor_dot_consent_dot_v1_dot_conse
 from kontor.customer.v1 import customer_pb2 as kontor_dot_customer_dot_v1_dot_customer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'kontor/consent/v1/consent_service.proto\x12\x11kontor.consent.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkontor/consent/v1/consent.proto\x1a!kontor/customer/v1/customer.proto\"\xb0\x01\n\x03Psu\x12$\n\x0bnational_id\x18\x01 \x01(\tB\x03\x80\x01\x01R\nnationalId\x12\"\n\ncompany_id\x18\x02 \x01(\tB\x03\x80\x01\x01R\tcompanyId\x12\"\n\nfirst_name\x18\x03 \x01(\tB\x03\x80\x01\x01R\tfirstName\x12 \n\tlast_name\x18\x04 \x01(\tB\x03\x80\x01\x01R\x08lastName\x12\x19\n\x08psu_type\x18\x05 \x01(\tR\x07psuType\"\xdd\x01\n\x14\x43reateConsentRequest\x12\x34\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1a.kontor.consent.v1.ConsentR\x07\x63onsent\x12(\n\x03psu\x18\x02 \x01(\x0b\x32\x16.kontor.consent.v1.PsuR\x03psu\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12\x46\n\rcustomer_type\x18\x04 \x01(\x0e\x32!.kontor.customer.v1.Customer.TypeR\x0c\x63ustomerType\"A\n\x11GetConsentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07refresh\x18\x02 \x01(\x08R\x07refresh\"\xca\x01\n\x13ListConsentsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n\x08\x63ustomer\x18\x03 \x01(\tR\x08\x63ustomer\x12=\n\x08statuses\x18\x04 \x03(\x0e\x32!.kontor.consent.v1.Consent.StatusR\x08statuses\x12\x1c\n\treference\x18\x05 \x01(\tR\treference\"v\n\x14ListConsentsResponse\x12\x36\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\x1a.kontor.consent.v1.ConsentR\x08\x63onsents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"n\n\x18ListConsentEventsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"|\n\x19ListConsentEventsResponse\x12\x37\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.kontor.consent.v1.ConsentEventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"S\n\x14WatchConsentsRequest\x12\x18\n\x07\x63onsent\x18\x01 \x01(\tR\x07\x63onsent\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\"\xe6\x02\n\x15WatchConsentsResponse\x12\x41\n\x04kind\x18\x01 \x01(\x0e\x32-.kontor.consent.v1.WatchConsentsResponse.KindR\x04kind\x12\x34\n\x07\x63onsent\x18\x02 \x01(\x0b\x32\x1a.kontor.consent.v1.ConsentR\x07\x63onsent\x12\x35\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x1f.kontor.consent.v1.ConsentEventR\x05\x65vent\x12!\n\x0cresume_token\x18\x04 \x01(\tR\x0bresumeToken\x12\x37\n\tsend_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08sendTime\"A\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05STATE\x10\x01\x12\t\n\x05\x45VENT\x10\x02\x12\r\n\tHEARTBEAT\x10\x03\"-\n\x17RenewConsentLinkRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"C\n\x0e\x41\x64\x64\x42\x61nkRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"*\n\x14RevokeConsentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"*\n\x14\x44\x65leteConsentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"l\n\x17SimulateDecisionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12=\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32!.kontor.consent.v1.Decision.ValueR\x08\x64\x65\x63ision\"|\n\x18\x43reatePartnerBankRequest\x12\x41\n\x0cpartner_bank\x18\x01 \x01(\x0b\x32\x1e.kontor.consent.v1.PartnerBankR\x0bpartnerBank\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"+\n\x15GetPartnerBankRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"U\n\x17ListPartnerBanksRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x87\x01\n\x18ListPartnerBanksResponse\x12\x43\n\rpartner_banks\x18\x01 \x03(\x0b\x32\x1e.kontor.consent.v1.PartnerBankR\x0cpartnerBanks\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9a\x01\n\x18UpdatePartnerBankRequest\x12\x41\n\x0cpartner_bank\x18\x01 \x01(\x0b\x32\x1e.kontor.consent.v1.PartnerBankR\x0bpartnerBank\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask2\xa4\n\n\x0e\x43onsentService\x12T\n\rCreateConsent\x12\'.kontor.consent.v1.CreateConsentRequest\x1a\x1a.kontor.consent.v1.Consent\x12N\n\nGetConsent\x12$.kontor.consent.v1.GetConsentRequest\x1a\x1a.kontor.consent.v1.Consent\x12_\n\x0cListConsents\x12&.kontor.consent.v1.ListConsentsRequest\x1a\'.kontor.consent.v1.ListConsentsResponse\x12n\n\x11ListConsentEvents\x12+.kontor.consent.v1.ListConsentEventsRequest\x1a,.kontor.consent.v1.ListConsentEventsResponse\x12\x64\n\rWatchConsents\x12\'.kontor.consent.v1.WatchConsentsRequest\x1a(.kontor.consent.v1.WatchConsentsResponse0\x01\x12Z\n\x10RenewConsentLink\x12*.kontor.consent.v1.RenewConsentLinkRequest\x1a\x1a.kontor.consent.v1.Consent\x12H\n\x07\x41\x64\x64\x42\x61nk\x12!.kontor.consent.v1.AddBankRequest\x1a\x1a.kontor.consent.v1.Consent\x12T\n\rRevokeConsent\x12\'.kontor.consent.v1.RevokeConsentRequest\x1a\x1a.kontor.consent.v1.Consent\x12P\n\rDeleteConsent\x12\'.kontor.consent.v1.DeleteConsentRequest\x1a\x16.google.protobuf.Empty\x12Z\n\x10SimulateDecision\x12*.kontor.consent.v1.SimulateDecisionRequest\x1a\x1a.kontor.consent.v1.Consent\x12`\n\x11\x43reatePartnerBank\x12+.kontor.consent.v1.CreatePartnerBankRequest\x1a\x1e.kontor.consent.v1.PartnerBank\x12Z\n\x0eGetPartnerBank\x12(.kontor.consent.v1.GetPartnerBankRequest\x1a\x1e.kontor.consent.v1.PartnerBank\x12k\n\x10ListPartnerBanks\x12*.kontor.consent.v1.ListPartnerBanksRequest\x1a+.kontor.consent.v1.ListPartnerBanksResponse\x12`\n\x11UpdatePartnerBank\x12+.kontor.consent.v1.UpdatePartnerBankRequest\x1a\x1e.kontor.consent.v1.PartnerBankB6Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'kontor/consent/v1/consent_service.proto\x12\x11kontor.consent.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkontor/consent/v1/consent.proto\x1a!kontor/customer/v1/customer.proto\"\xb0\x01\n\x03Psu\x12$\n\x0bnational_id\x18\x01 \x01(\tB\x03\x80\x01\x01R\nnationalId\x12\"\n\ncompany_id\x18\x02 \x01(\tB\x03\x80\x01\x01R\tcompanyId\x12\"\n\nfirst_name\x18\x03 \x01(\tB\x03\x80\x01\x01R\tfirstName\x12 \n\tlast_name\x18\x04 \x01(\tB\x03\x80\x01\x01R\x08lastName\x12\x19\n\x08psu_type\x18\x05 \x01(\tR\x07psuType\"\xdd\x01\n\x14\x43reateConsentRequest\x12\x34\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1a.kontor.consent.v1.ConsentR\x07\x63onsent\x12(\n\x03psu\x18\x02 \x01(\x0b\x32\x16.kontor.consent.v1.PsuR\x03psu\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12\x46\n\rcustomer_type\x18\x04 \x01(\x0e\x32!.kontor.customer.v1.Customer.TypeR\x0c\x63ustomerType\"A\n\x11GetConsentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07refresh\x18\x02 \x01(\x08R\x07refresh\"\xca\x01\n\x13ListConsentsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n\x08\x63ustomer\x18\x03 \x01(\tR\x08\x63ustomer\x12=\n\x08statuses\x18\x04 \x03(\x0e\x32!.kontor.consent.v1.Consent.StatusR\x08statuses\x12\x1c\n\treference\x18\x05 \x01(\tR\treference\"\x8f\x01\n\x14ListConsentsResponse\x12\x36\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\x1a.kontor.consent.v1.ConsentR\x08\x63onsents\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x42\x12\n\x10_next_page_token\"n\n\x18ListConsentEventsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x95\x01\n\x19ListConsentEventsResponse\x12\x37\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.kontor.consent.v1.ConsentEventR\x06\x65vents\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x42\x12\n\x10_next_page_token\"p\n\x14WatchConsentsRequest\x12\x18\n\x07\x63onsent\x18\x01 \x01(\tR\x07\x63onsent\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\x12\x1b\n\x06ticket\x18\x03 \x01(\tB\x03\x80\x01\x01R\x06ticket\"\x85\x03\n\x15WatchConsentsResponse\x12\x41\n\x04kind\x18\x01 \x01(\x0e\x32-.kontor.consent.v1.WatchConsentsResponse.KindR\x04kind\x12\x34\n\x07\x63onsent\x18\x02 \x01(\x0b\x32\x1a.kontor.consent.v1.ConsentR\x07\x63onsent\x12\x35\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x1f.kontor.consent.v1.ConsentEventR\x05\x65vent\x12&\n\x0cresume_token\x18\x04 \x01(\tH\x00R\x0bresumeToken\x88\x01\x01\x12\x37\n\tsend_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08sendTime\"J\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05STATE\x10\x01\x12\t\n\x05\x45VENT\x10\x02\x12\r\n\tHEARTBEAT\x10\x03\x12\x07\n\x03\x45ND\x10\x04\x42\x0f\n\r_resume_token\".\n\x18\x43reateWatchTicketRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"g\n\x0bWatchTicket\x12\x1b\n\x06ticket\x18\x01 \x01(\tB\x03\x80\x01\x01R\x06ticket\x12;\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"L\n\x17RenewConsentLinkRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"C\n\x0e\x41\x64\x64\x42\x61nkRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"]\n\x14RevokeConsentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"]\n\x14\x44\x65leteConsentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"\x8b\x01\n\x17SimulateDecisionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12=\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32!.kontor.consent.v1.Decision.ValueR\x08\x64\x65\x63ision\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"|\n\x18\x43reatePartnerBankRequest\x12\x41\n\x0cpartner_bank\x18\x01 \x01(\x0b\x32\x1e.kontor.consent.v1.PartnerBankR\x0bpartnerBank\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"G\n\x15GetPartnerBankRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\"q\n\x17ListPartnerBanksRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n\x08provider\x18\x03 \x01(\tR\x08provider\"\xa0\x01\n\x18ListPartnerBanksResponse\x12\x43\n\rpartner_banks\x18\x01 \x03(\x0b\x32\x1e.kontor.consent.v1.PartnerBankR\x0cpartnerBanks\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x42\x12\n\x10_next_page_token\"\xb9\x01\n\x18UpdatePartnerBankRequest\x12\x41\n\x0cpartner_bank\x18\x01 \x01(\x0b\x32\x1e.kontor.consent.v1.PartnerBankR\x0bpartnerBank\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId2\x86\x0b\n\x0e\x43onsentService\x12T\n\rCreateConsent\x12\'.kontor.consent.v1.CreateConsentRequest\x1a\x1a.kontor.consent.v1.Consent\x12N\n\nGetConsent\x12$.kontor.consent.v1.GetConsentRequest\x1a\x1a.kontor.consent.v1.Consent\x12_\n\x0cListConsents\x12&.kontor.consent.v1.ListConsentsRequest\x1a\'.kontor.consent.v1.ListConsentsResponse\x12n\n\x11ListConsentEvents\x12+.kontor.consent.v1.ListConsentEventsRequest\x1a,.kontor.consent.v1.ListConsentEventsResponse\x12\x64\n\rWatchConsents\x12\'.kontor.consent.v1.WatchConsentsRequest\x1a(.kontor.consent.v1.WatchConsentsResponse0\x01\x12`\n\x11\x43reateWatchTicket\x12+.kontor.consent.v1.CreateWatchTicketRequest\x1a\x1e.kontor.consent.v1.WatchTicket\x12Z\n\x10RenewConsentLink\x12*.kontor.consent.v1.RenewConsentLinkRequest\x1a\x1a.kontor.consent.v1.Consent\x12H\n\x07\x41\x64\x64\x42\x61nk\x12!.kontor.consent.v1.AddBankRequest\x1a\x1a.kontor.consent.v1.Consent\x12T\n\rRevokeConsent\x12\'.kontor.consent.v1.RevokeConsentRequest\x1a\x1a.kontor.consent.v1.Consent\x12P\n\rDeleteConsent\x12\'.kontor.consent.v1.DeleteConsentRequest\x1a\x16.google.protobuf.Empty\x12Z\n\x10SimulateDecision\x12*.kontor.consent.v1.SimulateDecisionRequest\x1a\x1a.kontor.consent.v1.Consent\x12`\n\x11\x43reatePartnerBank\x12+.kontor.consent.v1.CreatePartnerBankRequest\x1a\x1e.kontor.consent.v1.PartnerBank\x12Z\n\x0eGetPartnerBank\x12(.kontor.consent.v1.GetPartnerBankRequest\x1a\x1e.kontor.consent.v1.PartnerBank\x12k\n\x10ListPartnerBanks\x12*.kontor.consent.v1.ListPartnerBanksRequest\x1a+.kontor.consent.v1.ListPartnerBanksResponse\x12`\n\x11UpdatePartnerBank\x12+.kontor.consent.v1.UpdatePartnerBankRequest\x1a\x1e.kontor.consent.v1.PartnerBankBO\n\x15\x64\x65v.kontor.consent.v1P\x01Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.consent.v1.consent_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025dev.kontor.consent.v1P\001Z4kontor.dev/kontor/gen/go/kontor/consent/v1;consentv1'
   _globals['_PSU'].fields_by_name['national_id']._loaded_options = None
   _globals['_PSU'].fields_by_name['national_id']._serialized_options = b'\200\001\001'
   _globals['_PSU'].fields_by_name['company_id']._loaded_options = None
@@ -45,6 +45,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PSU'].fields_by_name['first_name']._serialized_options = b'\200\001\001'
   _globals['_PSU'].fields_by_name['last_name']._loaded_options = None
   _globals['_PSU'].fields_by_name['last_name']._serialized_options = b'\200\001\001'
+  _globals['_WATCHCONSENTSREQUEST'].fields_by_name['ticket']._loaded_options = None
+  _globals['_WATCHCONSENTSREQUEST'].fields_by_name['ticket']._serialized_options = b'\200\001\001'
+  _globals['_WATCHTICKET'].fields_by_name['ticket']._loaded_options = None
+  _globals['_WATCHTICKET'].fields_by_name['ticket']._serialized_options = b'\200\001\001'
   _globals['_PSU']._serialized_start=227
   _globals['_PSU']._serialized_end=403
   _globals['_CREATECONSENTREQUEST']._serialized_start=406
@@ -53,38 +57,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONSENTREQUEST']._serialized_end=694
   _globals['_LISTCONSENTSREQUEST']._serialized_start=697
   _globals['_LISTCONSENTSREQUEST']._serialized_end=899
-  _globals['_LISTCONSENTSRESPONSE']._serialized_start=901
-  _globals['_LISTCONSENTSRESPONSE']._serialized_end=1019
-  _globals['_LISTCONSENTEVENTSREQUEST']._serialized_start=1021
-  _globals['_LISTCONSENTEVENTSREQUEST']._serialized_end=1131
-  _globals['_LISTCONSENTEVENTSRESPONSE']._serialized_start=1133
-  _globals['_LISTCONSENTEVENTSRESPONSE']._serialized_end=1257
-  _globals['_WATCHCONSENTSREQUEST']._serialized_start=1259
-  _globals['_WATCHCONSENTSREQUEST']._serialized_end=1342
-  _globals['_WATCHCONSENTSRESPONSE']._serialized_start=1345
-  _globals['_WATCHCONSENTSRESPONSE']._serialized_end=1703
-  _globals['_WATCHCONSENTSRESPONSE_KIND']._serialized_start=1638
-  _globals['_WATCHCONSENTSRESPONSE_KIND']._serialized_end=1703
-  _globals['_RENEWCONSENTLINKREQUEST']._serialized_start=1705
-  _globals['_RENEWCONSENTLINKREQUEST']._serialized_end=1750
-  _globals['_ADDBANKREQUEST']._serialized_start=1752
-  _globals['_ADDBANKREQUEST']._serialized_end=1819
-  _globals['_REVOKECONSENTREQUEST']._serialized_start=1821
-  _globals['_REVOKECONSENTREQUEST']._serialized_end=1863
-  _globals['_DELETECONSENTREQUEST']._serialized_start=1865
-  _globals['_DELETECONSENTREQUEST']._serialized_end=1907
-  _globals['_SIMULATEDECISIONREQUEST']._serialized_start=1909
-  _globals['_SIMULATEDECISIONREQUEST']._serialized_end=2017
-  _globals['_CREATEPARTNERBANKREQUEST']._serialized_start=2019
-  _globals['_CREATEPARTNERBANKREQUEST']._serialized_end=2143
-  _globals['_GETPARTNERBANKREQUEST']._serialized_start=2145
-  _globals['_GETPARTNERBANKREQUEST']._serialized_end=2188
-  _globals['_LISTPARTNERBANKSREQUEST']._serialized_start=2190
-  _globals['_LISTPARTNERBANKSREQUEST']._serialized_end=2275
-  _globals['_LISTPARTNERBANKSRESPONSE']._serialized_start=2278
-  _globals['_LISTPARTNERBANKSRESPONSE']._serialized_end=2413
-  _globals['_UPDATEPARTNERBANKREQUEST']._serialized_start=2416
-  _globals['_UPDATEPARTNERBANKREQUEST']._serialized_end=2570
-  _globals['_CONSENTSERVICE']._serialized_start=2573
-  _globals['_CONSENTSERVICE']._serialized_end=3889
+  _globals['_LISTCONSENTSRESPONSE']._serialized_start=902
+  _globals['_LISTCONSENTSRESPONSE']._serialized_end=1045
+  _globals['_LISTCONSENTEVENTSREQUEST']._serialized_start=1047
+  _globals['_LISTCONSENTEVENTSREQUEST']._serialized_end=1157
+  _globals['_LISTCONSENTEVENTSRESPONSE']._serialized_start=1160
+  _globals['_LISTCONSENTEVENTSRESPONSE']._serialized_end=1309
+  _globals['_WATCHCONSENTSREQUEST']._serialized_start=1311
+  _globals['_WATCHCONSENTSREQUEST']._serialized_end=1423
+  _globals['_WATCHCONSENTSRESPONSE']._serialized_start=1426
+  _globals['_WATCHCONSENTSRESPONSE']._serialized_end=1815
+  _globals['_WATCHCONSENTSRESPONSE_KIND']._serialized_start=1724
+  _globals['_WATCHCONSENTSRESPONSE_KIND']._serialized_end=1798
+  _globals['_CREATEWATCHTICKETREQUEST']._serialized_start=1817
+  _globals['_CREATEWATCHTICKETREQUEST']._serialized_end=1863
+  _globals['_WATCHTICKET']._serialized_start=1865
+  _globals['_WATCHTICKET']._serialized_end=1968
+  _globals['_RENEWCONSENTLINKREQUEST']._serialized_start=1970
+  _globals['_RENEWCONSENTLINKREQUEST']._serialized_end=2046
+  _globals['_ADDBANKREQUEST']._serialized_start=2048
+  _globals['_ADDBANKREQUEST']._serialized_end=2115
+  _globals['_REVOKECONSENTREQUEST']._serialized_start=2117
+  _globals['_REVOKECONSENTREQUEST']._serialized_end=2210
+  _globals['_DELETECONSENTREQUEST']._serialized_start=2212
+  _globals['_DELETECONSENTREQUEST']._serialized_end=2305
+  _globals['_SIMULATEDECISIONREQUEST']._serialized_start=2308
+  _globals['_SIMULATEDECISIONREQUEST']._serialized_end=2447
+  _globals['_CREATEPARTNERBANKREQUEST']._serialized_start=2449
+  _globals['_CREATEPARTNERBANKREQUEST']._serialized_end=2573
+  _globals['_GETPARTNERBANKREQUEST']._serialized_start=2575
+  _globals['_GETPARTNERBANKREQUEST']._serialized_end=2646
+  _globals['_LISTPARTNERBANKSREQUEST']._serialized_start=2648
+  _globals['_LISTPARTNERBANKSREQUEST']._serialized_end=2761
+  _globals['_LISTPARTNERBANKSRESPONSE']._serialized_start=2764
+  _globals['_LISTPARTNERBANKSRESPONSE']._serialized_end=2924
+  _globals['_UPDATEPARTNERBANKREQUEST']._serialized_start=2927
+  _globals['_UPDATEPARTNERBANKREQUEST']._serialized_end=3112
+  _globals['_CONSENTSERVICE']._serialized_start=3115
+  _globals['_CONSENTSERVICE']._serialized_end=4529
 # @@protoc_insertion_point(module_scope)

@@ -89,12 +89,14 @@ class ListConsentEventsResponse(_message.Message):
     def __init__(self, events: _Optional[_Iterable[_Union[_consent_pb2.ConsentEvent, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class WatchConsentsRequest(_message.Message):
-    __slots__ = ("consent", "resume_token")
+    __slots__ = ("consent", "resume_token", "ticket")
     CONSENT_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TICKET_FIELD_NUMBER: _ClassVar[int]
     consent: str
     resume_token: str
-    def __init__(self, consent: _Optional[str] = ..., resume_token: _Optional[str] = ...) -> None: ...
+    ticket: str
+    def __init__(self, consent: _Optional[str] = ..., resume_token: _Optional[str] = ..., ticket: _Optional[str] = ...) -> None: ...
 
 class WatchConsentsResponse(_message.Message):
     __slots__ = ("kind", "consent", "event", "resume_token", "send_time")
@@ -104,10 +106,12 @@ class WatchConsentsResponse(_message.Message):
         STATE: _ClassVar[WatchConsentsResponse.Kind]
         EVENT: _ClassVar[WatchConsentsResponse.Kind]
         HEARTBEAT: _ClassVar[WatchConsentsResponse.Kind]
+        END: _ClassVar[WatchConsentsResponse.Kind]
     KIND_UNSPECIFIED: WatchConsentsResponse.Kind
     STATE: WatchConsentsResponse.Kind
     EVENT: WatchConsentsResponse.Kind
     HEARTBEAT: WatchConsentsResponse.Kind
+    END: WatchConsentsResponse.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     CONSENT_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
@@ -120,11 +124,27 @@ class WatchConsentsResponse(_message.Message):
     send_time: _timestamp_pb2.Timestamp
     def __init__(self, kind: _Optional[_Union[WatchConsentsResponse.Kind, str]] = ..., consent: _Optional[_Union[_consent_pb2.Consent, _Mapping]] = ..., event: _Optional[_Union[_consent_pb2.ConsentEvent, _Mapping]] = ..., resume_token: _Optional[str] = ..., send_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
-class RenewConsentLinkRequest(_message.Message):
+class CreateWatchTicketRequest(_message.Message):
     __slots__ = ("name",)
     NAME_FIELD_NUMBER: _ClassVar[int]
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class WatchTicket(_message.Message):
+    __slots__ = ("ticket", "expire_time")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    ticket: str
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, ticket: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RenewConsentLinkRequest(_message.Message):
+    __slots__ = ("name", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AddBankRequest(_message.Message):
     __slots__ = ("name", "request_id")
@@ -135,24 +155,34 @@ class AddBankRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RevokeConsentRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "etag", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    etag: str
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class DeleteConsentRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "etag", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    etag: str
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class SimulateDecisionRequest(_message.Message):
-    __slots__ = ("name", "decision")
+    __slots__ = ("name", "decision", "request_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     decision: _consent_pb2.Decision.Value
-    def __init__(self, name: _Optional[str] = ..., decision: _Optional[_Union[_consent_pb2.Decision.Value, str]] = ...) -> None: ...
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., decision: _Optional[_Union[_consent_pb2.Decision.Value, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class CreatePartnerBankRequest(_message.Message):
     __slots__ = ("partner_bank", "request_id")
@@ -163,18 +193,22 @@ class CreatePartnerBankRequest(_message.Message):
     def __init__(self, partner_bank: _Optional[_Union[_consent_pb2.PartnerBank, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class GetPartnerBankRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "provider")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    provider: str
+    def __init__(self, name: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
 
 class ListPartnerBanksRequest(_message.Message):
-    __slots__ = ("page_size", "page_token")
+    __slots__ = ("page_size", "page_token", "provider")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    provider: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
 
 class ListPartnerBanksResponse(_message.Message):
     __slots__ = ("partner_banks", "next_page_token")
@@ -185,9 +219,11 @@ class ListPartnerBanksResponse(_message.Message):
     def __init__(self, partner_banks: _Optional[_Iterable[_Union[_consent_pb2.PartnerBank, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UpdatePartnerBankRequest(_message.Message):
-    __slots__ = ("partner_bank", "update_mask")
+    __slots__ = ("partner_bank", "update_mask", "request_id")
     PARTNER_BANK_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     partner_bank: _consent_pb2.PartnerBank
     update_mask: _field_mask_pb2.FieldMask
-    def __init__(self, partner_bank: _Optional[_Union[_consent_pb2.PartnerBank, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+    request_id: str
+    def __init__(self, partner_bank: _Optional[_Union[_consent_pb2.PartnerBank, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...

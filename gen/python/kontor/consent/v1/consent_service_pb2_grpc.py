@@ -62,6 +62,11 @@ class ConsentServiceStub:
                 request_serializer=kontor_dot_consent_dot_v1_dot_consent__service__pb2.WatchConsentsRequest.SerializeToString,
                 response_deserializer=kontor_dot_consent_dot_v1_dot_consent__service__pb2.WatchConsentsResponse.FromString,
                 _registered_method=True)
+        self.CreateWatchTicket = channel.unary_unary(
+                '/kontor.consent.v1.ConsentService/CreateWatchTicket',
+                request_serializer=kontor_dot_consent_dot_v1_dot_consent__service__pb2.CreateWatchTicketRequest.SerializeToString,
+                response_deserializer=kontor_dot_consent_dot_v1_dot_consent__service__pb2.WatchTicket.FromString,
+                _registered_method=True)
         self.RenewConsentLink = channel.unary_unary(
                 '/kontor.consent.v1.ConsentService/RenewConsentLink',
                 request_serializer=kontor_dot_consent_dot_v1_dot_consent__service__pb2.RenewConsentLinkRequest.SerializeToString,
@@ -150,8 +155,17 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateWatchTicket(self, request, context):
+        """Lets one browser follow one consent without a key: hand it `GET /v1/consents/{consent}:watch?ticket=...`. A ticket works for 15 minutes, any
+        number of times, and ends with the key of the client that asked for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RenewConsentLink(self, request, context):
-        """Issues a new link for a consent whose link was not used in time, or whose customer must try again.
+        """Issues the link that brings a consent on, whatever it waits for: a first decision, another try, or a new authentication at a bank. Where
+        several banks wait, it ends with REAUTHORIZATION_REQUIRED, which names them: use SyncConnection for each.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,6 +254,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.WatchConsents,
                     request_deserializer=kontor_dot_consent_dot_v1_dot_consent__service__pb2.WatchConsentsRequest.FromString,
                     response_serializer=kontor_dot_consent_dot_v1_dot_consent__service__pb2.WatchConsentsResponse.SerializeToString,
+            ),
+            'CreateWatchTicket': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWatchTicket,
+                    request_deserializer=kontor_dot_consent_dot_v1_dot_consent__service__pb2.CreateWatchTicketRequest.FromString,
+                    response_serializer=kontor_dot_consent_dot_v1_dot_consent__service__pb2.WatchTicket.SerializeToString,
             ),
             'RenewConsentLink': grpc.unary_unary_rpc_method_handler(
                     servicer.RenewConsentLink,
@@ -423,6 +442,33 @@ class ConsentService:
             '/kontor.consent.v1.ConsentService/WatchConsents',
             kontor_dot_consent_dot_v1_dot_consent__service__pb2.WatchConsentsRequest.SerializeToString,
             kontor_dot_consent_dot_v1_dot_consent__service__pb2.WatchConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWatchTicket(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kontor.consent.v1.ConsentService/CreateWatchTicket',
+            kontor_dot_consent_dot_v1_dot_consent__service__pb2.CreateWatchTicketRequest.SerializeToString,
+            kontor_dot_consent_dot_v1_dot_consent__service__pb2.WatchTicket.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,22 +25,24 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kontor/customer/v1/customer.proto\x12\x12kontor.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x04\n\x08\x43ustomer\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x35\n\x04type\x18\x02 \x01(\x0e\x32!.kontor.customer.v1.Customer.TypeR\x04type\x12\x1c\n\treference\x18\x03 \x01(\tR\treference\x12@\n\x08products\x18\x04 \x03(\x0e\x32$.kontor.customer.v1.Customer.ProductR\x08products\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"5\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\n\n\x06PERSON\x10\x01\x12\x0b\n\x07\x43OMPANY\x10\x02\"\xa1\x01\n\x07Product\x12\x17\n\x13PRODUCT_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x42\x41NKING\x10\x01\x12\n\n\x06IMPORT\x10\x02\x12\x1c\n\x18PAYMENT_PARTNER_ANALYSIS\x10\x03\x12\x15\n\x11\x44OCUMENT_SHIPMENT\x10\x04\x12\r\n\tCOMPANIES\x10\x05\x12\x11\n\rCOMPANY_LOGOS\x10\x06\x12\r\n\tCONTRACTS\x10\x07\"\xba\x02\n\x0f\x44\x65letionReceipt\x12\x1a\n\x08\x63ustomer\x18\x01 \x01(\tR\x08\x63ustomer\x12\x43\n\x07\x65ntries\x18\x02 \x03(\x0b\x32).kontor.customer.v1.DeletionReceipt.EntryR\x07\x65ntries\x12?\n\rcomplete_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63ompleteTime\x1a\x84\x01\n\x05\x45ntry\x12\x14\n\x05place\x18\x01 \x01(\tR\x05place\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n\x05\x63ount\x18\x03 \x01(\x05R\x05\x63ount\x12;\n\x0b\x64\x65lete_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ndeleteTimeB8Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kontor/customer/v1/customer.proto\x12\x12kontor.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x03\n\x08\x43ustomer\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x35\n\x04type\x18\x02 \x01(\x0e\x32!.kontor.customer.v1.Customer.TypeR\x04type\x12!\n\treference\x18\x03 \x01(\tH\x00R\treference\x88\x01\x01\x12=\n\x08products\x18\x04 \x03(\x0e\x32!.kontor.customer.v1.Product.ValueR\x08products\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x07 \x01(\tR\x04\x65tag\"5\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\n\n\x06PERSON\x10\x01\x12\x0b\n\x07\x43OMPANY\x10\x02\x42\x0c\n\n_reference\"\xa9\x01\n\x07Product\"\x9d\x01\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x42\x41NKING\x10\x01\x12\n\n\x06IMPORT\x10\x02\x12\x1c\n\x18PAYMENT_PARTNER_ANALYSIS\x10\x03\x12\x15\n\x11\x44OCUMENT_SHIPMENT\x10\x04\x12\r\n\tCOMPANIES\x10\x05\x12\x11\n\rCOMPANY_LOGOS\x10\x06\x12\r\n\tCONTRACTS\x10\x07\"\xce\x02\n\x0f\x44\x65letionReceipt\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08\x63ustomer\x18\x02 \x01(\tR\x08\x63ustomer\x12\x43\n\x07\x65ntries\x18\x03 \x03(\x0b\x32).kontor.customer.v1.DeletionReceipt.EntryR\x07\x65ntries\x12?\n\rcomplete_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63ompleteTime\x1a\x84\x01\n\x05\x45ntry\x12\x14\n\x05place\x18\x01 \x01(\tR\x05place\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n\x05\x63ount\x18\x03 \x01(\x05R\x05\x63ount\x12;\n\x0b\x64\x65lete_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ndeleteTimeBR\n\x16\x64\x65v.kontor.customer.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.customer.v1.customer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\026dev.kontor.customer.v1P\001Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1'
   _globals['_CUSTOMER']._serialized_start=91
-  _globals['_CUSTOMER']._serialized_end=613
-  _globals['_CUSTOMER_TYPE']._serialized_start=396
-  _globals['_CUSTOMER_TYPE']._serialized_end=449
-  _globals['_CUSTOMER_PRODUCT']._serialized_start=452
-  _globals['_CUSTOMER_PRODUCT']._serialized_end=613
-  _globals['_DELETIONRECEIPT']._serialized_start=616
-  _globals['_DELETIONRECEIPT']._serialized_end=930
-  _globals['_DELETIONRECEIPT_ENTRY']._serialized_start=798
-  _globals['_DELETIONRECEIPT_ENTRY']._serialized_end=930
+  _globals['_CUSTOMER']._serialized_end=485
+  _globals['_CUSTOMER_TYPE']._serialized_start=418
+  _globals['_CUSTOMER_TYPE']._serialized_end=471
+  _globals['_PRODUCT']._serialized_start=488
+  _globals['_PRODUCT']._serialized_end=657
+  _globals['_PRODUCT_VALUE']._serialized_start=500
+  _globals['_PRODUCT_VALUE']._serialized_end=657
+  _globals['_DELETIONRECEIPT']._serialized_start=660
+  _globals['_DELETIONRECEIPT']._serialized_end=994
+  _globals['_DELETIONRECEIPT_ENTRY']._serialized_start=862
+  _globals['_DELETIONRECEIPT_ENTRY']._serialized_end=994
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Customer(_message.Message):
-    __slots__ = ("name", "type", "reference", "products", "create_time", "update_time")
+    __slots__ = ("name", "type", "reference", "products", "create_time", "update_time", "etag")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TYPE_UNSPECIFIED: _ClassVar[Customer.Type]
@@ -20,40 +20,46 @@ class Customer(_message.Message):
     TYPE_UNSPECIFIED: Customer.Type
     PERSON: Customer.Type
     COMPANY: Customer.Type
-    class Product(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        PRODUCT_UNSPECIFIED: _ClassVar[Customer.Product]
-        BANKING: _ClassVar[Customer.Product]
-        IMPORT: _ClassVar[Customer.Product]
-        PAYMENT_PARTNER_ANALYSIS: _ClassVar[Customer.Product]
-        DOCUMENT_SHIPMENT: _ClassVar[Customer.Product]
-        COMPANIES: _ClassVar[Customer.Product]
-        COMPANY_LOGOS: _ClassVar[Customer.Product]
-        CONTRACTS: _ClassVar[Customer.Product]
-    PRODUCT_UNSPECIFIED: Customer.Product
-    BANKING: Customer.Product
-    IMPORT: Customer.Product
-    PAYMENT_PARTNER_ANALYSIS: Customer.Product
-    DOCUMENT_SHIPMENT: Customer.Product
-    COMPANIES: Customer.Product
-    COMPANY_LOGOS: Customer.Product
-    CONTRACTS: Customer.Product
     NAME_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     PRODUCTS_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     type: Customer.Type
     reference: str
-    products: _containers.RepeatedScalarFieldContainer[Customer.Product]
+    products: _containers.RepeatedScalarFieldContainer[Product.Value]
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[Customer.Type, str]] = ..., reference: _Optional[str] = ..., products: _Optional[_Iterable[_Union[Customer.Product, str]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[Customer.Type, str]] = ..., reference: _Optional[str] = ..., products: _Optional[_Iterable[_Union[Product.Value, str]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+
+class Product(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[Product.Value]
+        BANKING: _ClassVar[Product.Value]
+        IMPORT: _ClassVar[Product.Value]
+        PAYMENT_PARTNER_ANALYSIS: _ClassVar[Product.Value]
+        DOCUMENT_SHIPMENT: _ClassVar[Product.Value]
+        COMPANIES: _ClassVar[Product.Value]
+        COMPANY_LOGOS: _ClassVar[Product.Value]
+        CONTRACTS: _ClassVar[Product.Value]
+    VALUE_UNSPECIFIED: Product.Value
+    BANKING: Product.Value
+    IMPORT: Product.Value
+    PAYMENT_PARTNER_ANALYSIS: Product.Value
+    DOCUMENT_SHIPMENT: Product.Value
+    COMPANIES: Product.Value
+    COMPANY_LOGOS: Product.Value
+    CONTRACTS: Product.Value
+    def __init__(self) -> None: ...
 
 class DeletionReceipt(_message.Message):
-    __slots__ = ("customer", "entries", "complete_time")
+    __slots__ = ("name", "customer", "entries", "complete_time")
     class Entry(_message.Message):
         __slots__ = ("place", "kind", "count", "delete_time")
         PLACE_FIELD_NUMBER: _ClassVar[int]
@@ -65,10 +71,12 @@ class DeletionReceipt(_message.Message):
         count: int
         delete_time: _timestamp_pb2.Timestamp
         def __init__(self, place: _Optional[str] = ..., kind: _Optional[str] = ..., count: _Optional[int] = ..., delete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
     customer: str
     entries: _containers.RepeatedCompositeFieldContainer[DeletionReceipt.Entry]
     complete_time: _timestamp_pb2.Timestamp
-    def __init__(self, customer: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[DeletionReceipt.Entry, _Mapping]]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., customer: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[DeletionReceipt.Entry, _Mapping]]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -26,26 +26,28 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from kontor.customer.v1 import customer_pb2 as kontor_dot_customer_dot_v1_dot_customer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kontor/customer/v1/customer_service.proto\x12\x12kontor.customer.v1\x1a google/protobuf/field_mask.proto\x1a!kontor/customer/v1/customer.proto\"p\n\x15\x43reateCustomerRequest\x12\x38\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1c.kontor.customer.v1.CustomerR\x08\x63ustomer\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"(\n\x12GetCustomerRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"p\n\x14ListCustomersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1c\n\treference\x18\x03 \x01(\tR\treference\"{\n\x15ListCustomersResponse\x12:\n\tcustomers\x18\x01 \x03(\x0b\x32\x1c.kontor.customer.v1.CustomerR\tcustomers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x01\n\x15UpdateCustomerRequest\x12\x38\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1c.kontor.customer.v1.CustomerR\x08\x63ustomer\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"+\n\x15\x44\x65leteCustomerRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name2\xe4\x03\n\x0f\x43ustomerService\x12Y\n\x0e\x43reateCustomer\x12).kontor.customer.v1.CreateCustomerRequest\x1a\x1c.kontor.customer.v1.Customer\x12S\n\x0bGetCustomer\x12&.kontor.customer.v1.GetCustomerRequest\x1a\x1c.kontor.customer.v1.Customer\x12\x64\n\rListCustomers\x12(.kontor.customer.v1.ListCustomersRequest\x1a).kontor.customer.v1.ListCustomersResponse\x12Y\n\x0eUpdateCustomer\x12).kontor.customer.v1.UpdateCustomerRequest\x1a\x1c.kontor.customer.v1.Customer\x12`\n\x0e\x44\x65leteCustomer\x12).kontor.customer.v1.DeleteCustomerRequest\x1a#.kontor.customer.v1.DeletionReceiptB8Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kontor/customer/v1/customer_service.proto\x12\x12kontor.customer.v1\x1a google/protobuf/field_mask.proto\x1a!kontor/customer/v1/customer.proto\"p\n\x15\x43reateCustomerRequest\x12\x38\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1c.kontor.customer.v1.CustomerR\x08\x63ustomer\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"(\n\x12GetCustomerRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"p\n\x14ListCustomersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1c\n\treference\x18\x03 \x01(\tR\treference\"\x94\x01\n\x15ListCustomersResponse\x12:\n\tcustomers\x18\x01 \x03(\x0b\x32\x1c.kontor.customer.v1.CustomerR\tcustomers\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x42\x12\n\x10_next_page_token\"\xad\x01\n\x15UpdateCustomerRequest\x12\x38\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x1c.kontor.customer.v1.CustomerR\x08\x63ustomer\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"^\n\x15\x44\x65leteCustomerRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"/\n\x19GetDeletionReceiptRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name2\xce\x04\n\x0f\x43ustomerService\x12Y\n\x0e\x43reateCustomer\x12).kontor.customer.v1.CreateCustomerRequest\x1a\x1c.kontor.customer.v1.Customer\x12S\n\x0bGetCustomer\x12&.kontor.customer.v1.GetCustomerRequest\x1a\x1c.kontor.customer.v1.Customer\x12\x64\n\rListCustomers\x12(.kontor.customer.v1.ListCustomersRequest\x1a).kontor.customer.v1.ListCustomersResponse\x12Y\n\x0eUpdateCustomer\x12).kontor.customer.v1.UpdateCustomerRequest\x1a\x1c.kontor.customer.v1.Customer\x12`\n\x0e\x44\x65leteCustomer\x12).kontor.customer.v1.DeleteCustomerRequest\x1a#.kontor.customer.v1.DeletionReceipt\x12h\n\x12GetDeletionReceipt\x12-.kontor.customer.v1.GetDeletionReceiptRequest\x1a#.kontor.customer.v1.DeletionReceiptBR\n\x16\x64\x65v.kontor.customer.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.customer.v1.customer_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\026dev.kontor.customer.v1P\001Z6kontor.dev/kontor/gen/go/kontor/customer/v1;customerv1'
   _globals['_CREATECUSTOMERREQUEST']._serialized_start=134
   _globals['_CREATECUSTOMERREQUEST']._serialized_end=246
   _globals['_GETCUSTOMERREQUEST']._serialized_start=248
   _globals['_GETCUSTOMERREQUEST']._serialized_end=288
   _globals['_LISTCUSTOMERSREQUEST']._serialized_start=290
   _globals['_LISTCUSTOMERSREQUEST']._serialized_end=402
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=404
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=527
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=530
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=672
-  _globals['_DELETECUSTOMERREQUEST']._serialized_start=674
-  _globals['_DELETECUSTOMERREQUEST']._serialized_end=717
-  _globals['_CUSTOMERSERVICE']._serialized_start=720
-  _globals['_CUSTOMERSERVICE']._serialized_end=1204
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=405
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=553
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=556
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=729
+  _globals['_DELETECUSTOMERREQUEST']._serialized_start=731
+  _globals['_DELETECUSTOMERREQUEST']._serialized_end=825
+  _globals['_GETDELETIONRECEIPTREQUEST']._serialized_start=827
+  _globals['_GETDELETIONRECEIPTREQUEST']._serialized_end=874
+  _globals['_CUSTOMERSERVICE']._serialized_start=877
+  _globals['_CUSTOMERSERVICE']._serialized_end=1467
 # @@protoc_insertion_point(module_scope)

@@ -61,6 +61,11 @@ class CustomerServiceStub:
                 request_serializer=kontor_dot_customer_dot_v1_dot_customer__service__pb2.DeleteCustomerRequest.SerializeToString,
                 response_deserializer=kontor_dot_customer_dot_v1_dot_customer__pb2.DeletionReceipt.FromString,
                 _registered_method=True)
+        self.GetDeletionReceipt = channel.unary_unary(
+                '/kontor.customer.v1.CustomerService/GetDeletionReceipt',
+                request_serializer=kontor_dot_customer_dot_v1_dot_customer__service__pb2.GetDeletionReceiptRequest.SerializeToString,
+                response_deserializer=kontor_dot_customer_dot_v1_dot_customer__pb2.DeletionReceipt.FromString,
+                _registered_method=True)
 
 
 class CustomerServiceServicer:
@@ -96,7 +101,15 @@ class CustomerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCustomer(self, request, context):
-        """Deletes a customer with all consents and data of theirs, at the providers and here. It cannot be undone.
+        """Deletes a customer with all consents and data of theirs, at the providers and here. It cannot be undone. Asked again, it gives the same
+        receipt.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeletionReceipt(self, request, context):
+        """Returns what was deleted with a customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,6 +141,11 @@ def add_CustomerServiceServicer_to_server(servicer, server):
             'DeleteCustomer': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteCustomer,
                     request_deserializer=kontor_dot_customer_dot_v1_dot_customer__service__pb2.DeleteCustomerRequest.FromString,
+                    response_serializer=kontor_dot_customer_dot_v1_dot_customer__pb2.DeletionReceipt.SerializeToString,
+            ),
+            'GetDeletionReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeletionReceipt,
+                    request_deserializer=kontor_dot_customer_dot_v1_dot_customer__service__pb2.GetDeletionReceiptRequest.FromString,
                     response_serializer=kontor_dot_customer_dot_v1_dot_customer__pb2.DeletionReceipt.SerializeToString,
             ),
     }
@@ -266,6 +284,33 @@ class CustomerService:
             target,
             '/kontor.customer.v1.CustomerService/DeleteCustomer',
             kontor_dot_customer_dot_v1_dot_customer__service__pb2.DeleteCustomerRequest.SerializeToString,
+            kontor_dot_customer_dot_v1_dot_customer__pb2.DeletionReceipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeletionReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kontor.customer.v1.CustomerService/GetDeletionReceipt',
+            kontor_dot_customer_dot_v1_dot_customer__service__pb2.GetDeletionReceiptRequest.SerializeToString,
             kontor_dot_customer_dot_v1_dot_customer__pb2.DeletionReceipt.FromString,
             options,
             channel_credentials,

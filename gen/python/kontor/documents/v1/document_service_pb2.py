@@ -26,28 +26,28 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from kontor.documents.v1 import shipment_pb2 as kontor_dot_documents_dot_v1_dot_shipment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*kontor/documents/v1/document_service.proto\x12\x13kontor.documents.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"kontor/documents/v1/shipment.proto\"q\n\x15\x43reateShipmentRequest\x12\x39\n\x08shipment\x18\x01 \x01(\x0b\x32\x1d.kontor.documents.v1.ShipmentR\x08shipment\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"(\n\x12GetShipmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xac\x01\n\x14ListShipmentsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n\x08\x63ustomer\x18\x03 \x01(\tR\x08\x63ustomer\x12<\n\x06status\x18\x04 \x01(\x0e\x32$.kontor.documents.v1.Shipment.StatusR\x06status\"|\n\x15ListShipmentsResponse\x12;\n\tshipments\x18\x01 \x03(\x0b\x32\x1d.kontor.documents.v1.ShipmentR\tshipments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"V\n\x15WatchShipmentsRequest\x12\x1a\n\x08shipment\x18\x01 \x01(\tR\x08shipment\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\"\xb8\x02\n\x16WatchShipmentsResponse\x12\x44\n\x04kind\x18\x01 \x01(\x0e\x32\x30.kontor.documents.v1.WatchShipmentsResponse.KindR\x04kind\x12\x39\n\x08shipment\x18\x02 \x01(\x0b\x32\x1d.kontor.documents.v1.ShipmentR\x08shipment\x12!\n\x0cresume_token\x18\x03 \x01(\tR\x0bresumeToken\x12\x37\n\tsend_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08sendTime\"A\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05STATE\x10\x01\x12\t\n\x05\x45VENT\x10\x02\x12\r\n\tHEARTBEAT\x10\x03\x32\x9a\x03\n\x0f\x44ocumentService\x12[\n\x0e\x43reateShipment\x12*.kontor.documents.v1.CreateShipmentRequest\x1a\x1d.kontor.documents.v1.Shipment\x12U\n\x0bGetShipment\x12\'.kontor.documents.v1.GetShipmentRequest\x1a\x1d.kontor.documents.v1.Shipment\x12\x66\n\rListShipments\x12).kontor.documents.v1.ListShipmentsRequest\x1a*.kontor.documents.v1.ListShipmentsResponse\x12k\n\x0eWatchShipments\x12*.kontor.documents.v1.WatchShipmentsRequest\x1a+.kontor.documents.v1.WatchShipmentsResponse0\x01\x42:Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*kontor/documents/v1/document_service.proto\x12\x13kontor.documents.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"kontor/documents/v1/shipment.proto\"q\n\x15\x43reateShipmentRequest\x12\x39\n\x08shipment\x18\x01 \x01(\x0b\x32\x1d.kontor.documents.v1.ShipmentR\x08shipment\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"(\n\x12GetShipmentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xac\x01\n\x14ListShipmentsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n\x08\x63ustomer\x18\x03 \x01(\tR\x08\x63ustomer\x12<\n\x06status\x18\x04 \x01(\x0e\x32$.kontor.documents.v1.Shipment.StatusR\x06status\"\x95\x01\n\x15ListShipmentsResponse\x12;\n\tshipments\x18\x01 \x03(\x0b\x32\x1d.kontor.documents.v1.ShipmentR\tshipments\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x42\x12\n\x10_next_page_token\"V\n\x15WatchShipmentsRequest\x12\x1a\n\x08shipment\x18\x01 \x01(\tR\x08shipment\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\"\xce\x02\n\x16WatchShipmentsResponse\x12\x44\n\x04kind\x18\x01 \x01(\x0e\x32\x30.kontor.documents.v1.WatchShipmentsResponse.KindR\x04kind\x12\x39\n\x08shipment\x18\x02 \x01(\x0b\x32\x1d.kontor.documents.v1.ShipmentR\x08shipment\x12&\n\x0cresume_token\x18\x03 \x01(\tH\x00R\x0bresumeToken\x88\x01\x01\x12\x37\n\tsend_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08sendTime\"A\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05STATE\x10\x01\x12\t\n\x05\x45VENT\x10\x02\x12\r\n\tHEARTBEAT\x10\x03\x42\x0f\n\r_resume_token2\x9a\x03\n\x0f\x44ocumentService\x12[\n\x0e\x43reateShipment\x12*.kontor.documents.v1.CreateShipmentRequest\x1a\x1d.kontor.documents.v1.Shipment\x12U\n\x0bGetShipment\x12\'.kontor.documents.v1.GetShipmentRequest\x1a\x1d.kontor.documents.v1.Shipment\x12\x66\n\rListShipments\x12).kontor.documents.v1.ListShipmentsRequest\x1a*.kontor.documents.v1.ListShipmentsResponse\x12k\n\x0eWatchShipments\x12*.kontor.documents.v1.WatchShipmentsRequest\x1a+.kontor.documents.v1.WatchShipmentsResponse0\x01\x42U\n\x17\x64\x65v.kontor.documents.v1P\x01Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.documents.v1.document_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\027dev.kontor.documents.v1P\001Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1'
   _globals['_CREATESHIPMENTREQUEST']._serialized_start=136
   _globals['_CREATESHIPMENTREQUEST']._serialized_end=249
   _globals['_GETSHIPMENTREQUEST']._serialized_start=251
   _globals['_GETSHIPMENTREQUEST']._serialized_end=291
   _globals['_LISTSHIPMENTSREQUEST']._serialized_start=294
   _globals['_LISTSHIPMENTSREQUEST']._serialized_end=466
-  _globals['_LISTSHIPMENTSRESPONSE']._serialized_start=468
-  _globals['_LISTSHIPMENTSRESPONSE']._serialized_end=592
-  _globals['_WATCHSHIPMENTSREQUEST']._serialized_start=594
-  _globals['_WATCHSHIPMENTSREQUEST']._serialized_end=680
-  _globals['_WATCHSHIPMENTSRESPONSE']._serialized_start=683
-  _globals['_WATCHSHIPMENTSRESPONSE']._serialized_end=995
-  _globals['_WATCHSHIPMENTSRESPONSE_KIND']._serialized_start=930
-  _globals['_WATCHSHIPMENTSRESPONSE_KIND']._serialized_end=995
-  _globals['_DOCUMENTSERVICE']._serialized_start=998
-  _globals['_DOCUMENTSERVICE']._serialized_end=1408
+  _globals['_LISTSHIPMENTSRESPONSE']._serialized_start=469
+  _globals['_LISTSHIPMENTSRESPONSE']._serialized_end=618
+  _globals['_WATCHSHIPMENTSREQUEST']._serialized_start=620
+  _globals['_WATCHSHIPMENTSREQUEST']._serialized_end=706
+  _globals['_WATCHSHIPMENTSRESPONSE']._serialized_start=709
+  _globals['_WATCHSHIPMENTSRESPONSE']._serialized_end=1043
+  _globals['_WATCHSHIPMENTSRESPONSE_KIND']._serialized_start=961
+  _globals['_WATCHSHIPMENTSRESPONSE_KIND']._serialized_end=1026
+  _globals['_DOCUMENTSERVICE']._serialized_start=1046
+  _globals['_DOCUMENTSERVICE']._serialized_end=1456
 # @@protoc_insertion_point(module_scope)

@@ -25,14 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"kontor/documents/v1/shipment.proto\x12\x13kontor.documents.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x07\n\x08Shipment\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08\x63ustomer\x18\x02 \x01(\tR\x08\x63ustomer\x12?\n\x07\x63hannel\x18\x03 \x01(\x0e\x32%.kontor.documents.v1.Shipment.ChannelR\x07\x63hannel\x12!\n\trecipient\x18\x04 \x01(\tB\x03\x80\x01\x01R\trecipient\x12?\n\x07\x61\x64\x64ress\x18\x05 \x01(\x0b\x32%.kontor.documents.v1.Shipment.AddressR\x07\x61\x64\x64ress\x12\x1d\n\x07subject\x18\x06 \x01(\tB\x03\x80\x01\x01R\x07subject\x12\x1a\n\x03pdf\x18\x07 \x01(\x0c\x42\x03\x80\x01\x01H\x00R\x03pdf\x88\x01\x01\x12<\n\x06status\x18\x08 \x01(\x0e\x32$.kontor.documents.v1.Shipment.StatusR\x06status\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12?\n\rcomplete_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63ompleteTime\x1a\xe6\x01\n\x07\x41\x64\x64ress\x12\x1b\n\x06street\x18\x01 \x01(\tB\x03\x80\x01\x01R\x06street\x12&\n\x0chouse_number\x18\x02 \x01(\tB\x03\x80\x01\x01R\x0bhouseNumber\x12\x1f\n\x08postcode\x18\x03 \x01(\tB\x03\x80\x01\x01R\x08postcode\x12\x17\n\x04\x63ity\x18\x04 \x01(\tB\x03\x80\x01\x01R\x04\x63ity\x12!\n\x0c\x63ountry_code\x18\x05 \x01(\tR\x0b\x63ountryCode\x12\x39\n\x16street_additional_info\x18\x06 \x01(\tB\x03\x80\x01\x01R\x14streetAdditionalInfo\"7\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x07\n\x03\x46\x41X\x10\x01\x12\n\n\x06LETTER\x10\x02\"_\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\r\n\tSUBMITTED\x10\x01\x12\r\n\tDELIVERED\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x04\x42\x06\n\x04_pdfB:Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"kontor/documents/v1/shipment.proto\x12\x13kontor.documents.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x07\n\x08Shipment\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n\x08\x63ustomer\x18\x02 \x01(\tH\x00R\x08\x63ustomer\x88\x01\x01\x12<\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\".kontor.documents.v1.Channel.ValueR\x07\x63hannel\x12!\n\trecipient\x18\x04 \x01(\tB\x03\x80\x01\x01R\trecipient\x12?\n\x07\x61\x64\x64ress\x18\x05 \x01(\x0b\x32%.kontor.documents.v1.Shipment.AddressR\x07\x61\x64\x64ress\x12\x1d\n\x07subject\x18\x06 \x01(\tB\x03\x80\x01\x01R\x07subject\x12\x1a\n\x03pdf\x18\x07 \x01(\x0c\x42\x03\x80\x01\x01H\x01R\x03pdf\x88\x01\x01\x12<\n\x06status\x18\x08 \x01(\x0e\x32$.kontor.documents.v1.Shipment.StatusR\x06status\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12?\n\rcomplete_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63ompleteTime\x12\x1a\n\x08provider\x18\x0c \x01(\tR\x08provider\x1a\xbe\x02\n\x07\x41\x64\x64ress\x12 \n\x06street\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x06street\x88\x01\x01\x12+\n\x0chouse_number\x18\x02 \x01(\tB\x03\x80\x01\x01H\x01R\x0bhouseNumber\x88\x01\x01\x12$\n\x08postcode\x18\x03 \x01(\tB\x03\x80\x01\x01H\x02R\x08postcode\x88\x01\x01\x12\x17\n\x04\x63ity\x18\x04 \x01(\tB\x03\x80\x01\x01R\x04\x63ity\x12!\n\x0c\x63ountry_code\x18\x05 \x01(\tR\x0b\x63ountryCode\x12>\n\x16street_additional_info\x18\x06 \x01(\tB\x03\x80\x01\x01H\x03R\x14streetAdditionalInfo\x88\x01\x01\x42\t\n\x07_streetB\x0f\n\r_house_numberB\x0b\n\t_postcodeB\x19\n\x17_street_additional_info\"_\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\r\n\tSUBMITTED\x10\x01\x12\r\n\tDELIVERED\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x04\x42\x0b\n\t_customerB\x06\n\x04_pdf\">\n\x07\x43hannel\"3\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\x07\n\x03\x46\x41X\x10\x01\x12\n\n\x06LETTER\x10\x02\x42U\n\x17\x64\x65v.kontor.documents.v1P\x01Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.documents.v1.shipment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\027dev.kontor.documents.v1P\001Z8kontor.dev/kontor/gen/go/kontor/documents/v1;documentsv1'
   _globals['_SHIPMENT_ADDRESS'].fields_by_name['street']._loaded_options = None
   _globals['_SHIPMENT_ADDRESS'].fields_by_name['street']._serialized_options = b'\200\001\001'
   _globals['_SHIPMENT_ADDRESS'].fields_by_name['house_number']._loaded_options = None
@@ -50,11 +50,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHIPMENT'].fields_by_name['pdf']._loaded_options = None
   _globals['_SHIPMENT'].fields_by_name['pdf']._serialized_options = b'\200\001\001'
   _globals['_SHIPMENT']._serialized_start=93
-  _globals['_SHIPMENT']._serialized_end=1019
-  _globals['_SHIPMENT_ADDRESS']._serialized_start=627
-  _globals['_SHIPMENT_ADDRESS']._serialized_end=857
-  _globals['_SHIPMENT_CHANNEL']._serialized_start=859
-  _globals['_SHIPMENT_CHANNEL']._serialized_end=914
-  _globals['_SHIPMENT_STATUS']._serialized_start=916
-  _globals['_SHIPMENT_STATUS']._serialized_end=1011
+  _globals['_SHIPMENT']._serialized_end=1093
+  _globals['_SHIPMENT_ADDRESS']._serialized_start=657
+  _globals['_SHIPMENT_ADDRESS']._serialized_end=975
+  _globals['_SHIPMENT_STATUS']._serialized_start=977
+  _globals['_SHIPMENT_STATUS']._serialized_end=1072
+  _globals['_CHANNEL']._serialized_start=1095
+  _globals['_CHANNEL']._serialized_end=1157
+  _globals['_CHANNEL_VALUE']._serialized_start=1106
+  _globals['_CHANNEL_VALUE']._serialized_end=1157
 # @@protoc_insertion_point(module_scope)

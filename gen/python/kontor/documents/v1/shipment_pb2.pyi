@@ -10,15 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Shipment(_message.Message):
-    __slots__ = ("name", "customer", "channel", "recipient", "address", "subject", "pdf", "status", "create_time", "update_time", "complete_time")
-    class Channel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        CHANNEL_UNSPECIFIED: _ClassVar[Shipment.Channel]
-        FAX: _ClassVar[Shipment.Channel]
-        LETTER: _ClassVar[Shipment.Channel]
-    CHANNEL_UNSPECIFIED: Shipment.Channel
-    FAX: Shipment.Channel
-    LETTER: Shipment.Channel
+    __slots__ = ("name", "customer", "channel", "recipient", "address", "subject", "pdf", "status", "create_time", "update_time", "complete_time", "provider")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[Shipment.Status]
@@ -57,9 +49,10 @@ class Shipment(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
     name: str
     customer: str
-    channel: Shipment.Channel
+    channel: Channel.Value
     recipient: str
     address: Shipment.Address
     subject: str
@@ -68,4 +61,17 @@ class Shipment(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     complete_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., customer: _Optional[str] = ..., channel: _Optional[_Union[Shipment.Channel, str]] = ..., recipient: _Optional[str] = ..., address: _Optional[_Union[Shipment.Address, _Mapping]] = ..., subject: _Optional[str] = ..., pdf: _Optional[bytes] = ..., status: _Optional[_Union[Shipment.Status, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    provider: str
+    def __init__(self, name: _Optional[str] = ..., customer: _Optional[str] = ..., channel: _Optional[_Union[Channel.Value, str]] = ..., recipient: _Optional[str] = ..., address: _Optional[_Union[Shipment.Address, _Mapping]] = ..., subject: _Optional[str] = ..., pdf: _Optional[bytes] = ..., status: _Optional[_Union[Shipment.Status, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., provider: _Optional[str] = ...) -> None: ...
+
+class Channel(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[Channel.Value]
+        FAX: _ClassVar[Channel.Value]
+        LETTER: _ClassVar[Channel.Value]
+    VALUE_UNSPECIFIED: Channel.Value
+    FAX: Channel.Value
+    LETTER: Channel.Value
+    def __init__(self) -> None: ...

@@ -14,15 +14,23 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Insights(_message.Message):
-    __slots__ = ("name", "origin", "accounts", "start_time", "end_time", "total_balances", "movements", "categories", "total_balance", "categorisation", "computation_automation")
-    class Origin(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        ORIGIN_UNSPECIFIED: _ClassVar[Insights.Origin]
-        NATIVE: _ClassVar[Insights.Origin]
-        DERIVED: _ClassVar[Insights.Origin]
-    ORIGIN_UNSPECIFIED: Insights.Origin
-    NATIVE: Insights.Origin
-    DERIVED: Insights.Origin
+    __slots__ = ("name", "origin", "accounts", "start_time", "end_time", "total_balances", "movements", "categories", "total_balance", "categorisation", "computation_automation", "fetch_interval", "connections", "complete")
+    class Interval(_message.Message):
+        __slots__ = ("start_time", "end_time")
+        START_TIME_FIELD_NUMBER: _ClassVar[int]
+        END_TIME_FIELD_NUMBER: _ClassVar[int]
+        start_time: _timestamp_pb2.Timestamp
+        end_time: _timestamp_pb2.Timestamp
+        def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    class Coverage(_message.Message):
+        __slots__ = ("connection", "bank_name", "complete")
+        CONNECTION_FIELD_NUMBER: _ClassVar[int]
+        BANK_NAME_FIELD_NUMBER: _ClassVar[int]
+        COMPLETE_FIELD_NUMBER: _ClassVar[int]
+        connection: str
+        bank_name: str
+        complete: bool
+        def __init__(self, connection: _Optional[str] = ..., bank_name: _Optional[str] = ..., complete: _Optional[bool] = ...) -> None: ...
     class CategorySum(_message.Message):
         __slots__ = ("category", "provider_category", "income", "expense", "transaction_count")
         CATEGORY_FIELD_NUMBER: _ClassVar[int]
@@ -30,12 +38,12 @@ class Insights(_message.Message):
         INCOME_FIELD_NUMBER: _ClassVar[int]
         EXPENSE_FIELD_NUMBER: _ClassVar[int]
         TRANSACTION_COUNT_FIELD_NUMBER: _ClassVar[int]
-        category: _banking_pb2.Transaction.Category
+        category: _banking_pb2.Category.Value
         provider_category: str
         income: _money_pb2.Money
         expense: _money_pb2.Money
         transaction_count: int
-        def __init__(self, category: _Optional[_Union[_banking_pb2.Transaction.Category, str]] = ..., provider_category: _Optional[str] = ..., income: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., expense: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., transaction_count: _Optional[int] = ...) -> None: ...
+        def __init__(self, category: _Optional[_Union[_banking_pb2.Category.Value, str]] = ..., provider_category: _Optional[str] = ..., income: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., expense: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., transaction_count: _Optional[int] = ...) -> None: ...
     class Entry(_message.Message):
         __slots__ = ("remittance_information", "amount", "category", "provider_category")
         REMITTANCE_INFORMATION_FIELD_NUMBER: _ClassVar[int]
@@ -44,9 +52,9 @@ class Insights(_message.Message):
         PROVIDER_CATEGORY_FIELD_NUMBER: _ClassVar[int]
         remittance_information: str
         amount: _money_pb2.Money
-        category: _banking_pb2.Transaction.Category
+        category: _banking_pb2.Category.Value
         provider_category: str
-        def __init__(self, remittance_information: _Optional[str] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., category: _Optional[_Union[_banking_pb2.Transaction.Category, str]] = ..., provider_category: _Optional[str] = ...) -> None: ...
+        def __init__(self, remittance_information: _Optional[str] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., category: _Optional[_Union[_banking_pb2.Category.Value, str]] = ..., provider_category: _Optional[str] = ...) -> None: ...
     class Movement(_message.Message):
         __slots__ = ("date", "balance", "income", "expense", "entries")
         DATE_FIELD_NUMBER: _ClassVar[int]
@@ -71,8 +79,11 @@ class Insights(_message.Message):
     TOTAL_BALANCE_FIELD_NUMBER: _ClassVar[int]
     CATEGORISATION_FIELD_NUMBER: _ClassVar[int]
     COMPUTATION_AUTOMATION_FIELD_NUMBER: _ClassVar[int]
+    FETCH_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
     name: str
-    origin: Insights.Origin
+    origin: InsightsOrigin.Value
     accounts: _containers.RepeatedCompositeFieldContainer[_banking_pb2.Account]
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
@@ -82,7 +93,10 @@ class Insights(_message.Message):
     total_balance: _struct_pb2.Struct
     categorisation: _struct_pb2.Struct
     computation_automation: _struct_pb2.Struct
-    def __init__(self, name: _Optional[str] = ..., origin: _Optional[_Union[Insights.Origin, str]] = ..., accounts: _Optional[_Iterable[_Union[_banking_pb2.Account, _Mapping]]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., total_balances: _Optional[_Iterable[_Union[_money_pb2.Money, _Mapping]]] = ..., movements: _Optional[_Iterable[_Union[Insights.Movement, _Mapping]]] = ..., categories: _Optional[_Iterable[_Union[Insights.CategorySum, _Mapping]]] = ..., total_balance: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., categorisation: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., computation_automation: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    fetch_interval: Insights.Interval
+    connections: _containers.RepeatedCompositeFieldContainer[Insights.Coverage]
+    complete: bool
+    def __init__(self, name: _Optional[str] = ..., origin: _Optional[_Union[InsightsOrigin.Value, str]] = ..., accounts: _Optional[_Iterable[_Union[_banking_pb2.Account, _Mapping]]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., total_balances: _Optional[_Iterable[_Union[_money_pb2.Money, _Mapping]]] = ..., movements: _Optional[_Iterable[_Union[Insights.Movement, _Mapping]]] = ..., categories: _Optional[_Iterable[_Union[Insights.CategorySum, _Mapping]]] = ..., total_balance: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., categorisation: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., computation_automation: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., fetch_interval: _Optional[_Union[Insights.Interval, _Mapping]] = ..., connections: _Optional[_Iterable[_Union[Insights.Coverage, _Mapping]]] = ..., complete: _Optional[bool] = ...) -> None: ...
 
 class PaymentPartnerAnalysis(_message.Message):
     __slots__ = ("name", "accounts")
@@ -127,8 +141,8 @@ class PaymentPartner(_message.Message):
         year: str
         quarter: str
         month: str
-        average: str
-        def __init__(self, year: _Optional[str] = ..., quarter: _Optional[str] = ..., month: _Optional[str] = ..., average: _Optional[str] = ...) -> None: ...
+        average: _money_pb2.Money
+        def __init__(self, year: _Optional[str] = ..., quarter: _Optional[str] = ..., month: _Optional[str] = ..., average: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
     class Percentage(_message.Message):
         __slots__ = ("year", "quarter", "month", "percentage")
         YEAR_FIELD_NUMBER: _ClassVar[int]
@@ -150,9 +164,9 @@ class PaymentPartner(_message.Message):
         year: str
         quarter: str
         month: str
-        total_amount: str
+        total_amount: _money_pb2.Money
         transaction_count: int
-        def __init__(self, year: _Optional[str] = ..., quarter: _Optional[str] = ..., month: _Optional[str] = ..., total_amount: _Optional[str] = ..., transaction_count: _Optional[int] = ...) -> None: ...
+        def __init__(self, year: _Optional[str] = ..., quarter: _Optional[str] = ..., month: _Optional[str] = ..., total_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., transaction_count: _Optional[int] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     IBAN_FIELD_NUMBER: _ClassVar[int]
     CREDITOR_ID_FIELD_NUMBER: _ClassVar[int]
@@ -190,14 +204,14 @@ class PaymentPartner(_message.Message):
     iban: str
     creditor_id: str
     abroad: bool
-    tags: _containers.RepeatedScalarFieldContainer[str]
+    tags: _containers.RepeatedCompositeFieldContainer[_banking_pb2.Transaction.Tag]
     first_transaction_date: str
     last_transaction_date: str
     activity_span: str
     percentage_of_overall_activity_span: str
     transaction_count: int
-    total_amount: str
-    median_amount: str
+    total_amount: _money_pb2.Money
+    median_amount: _money_pb2.Money
     overall_amount_rank: str
     overall_transaction_count_rank: str
     average_of_ranks: str
@@ -219,16 +233,40 @@ class PaymentPartner(_message.Message):
     percentage_of_overall_amount_monthly: _containers.RepeatedCompositeFieldContainer[PaymentPartner.Percentage]
     percentage_of_overall_amount_quarterly: _containers.RepeatedCompositeFieldContainer[PaymentPartner.Percentage]
     percentage_of_overall_amount_yearly: _containers.RepeatedCompositeFieldContainer[PaymentPartner.Percentage]
-    def __init__(self, name: _Optional[str] = ..., iban: _Optional[str] = ..., creditor_id: _Optional[str] = ..., abroad: _Optional[bool] = ..., tags: _Optional[_Iterable[str]] = ..., first_transaction_date: _Optional[str] = ..., last_transaction_date: _Optional[str] = ..., activity_span: _Optional[str] = ..., percentage_of_overall_activity_span: _Optional[str] = ..., transaction_count: _Optional[int] = ..., total_amount: _Optional[str] = ..., median_amount: _Optional[str] = ..., overall_amount_rank: _Optional[str] = ..., overall_transaction_count_rank: _Optional[str] = ..., average_of_ranks: _Optional[str] = ..., percentage_of_overall_amount: _Optional[str] = ..., percentage_of_overall_transaction_count: _Optional[str] = ..., days_between_transactions: _Optional[_Iterable[str]] = ..., days_between_transactions_average: _Optional[str] = ..., days_between_transactions_deviation: _Optional[str] = ..., days_between_transactions_variance: _Optional[str] = ..., transaction_amount_slope: _Optional[str] = ..., total_amount_monthly_slope: _Optional[str] = ..., percentage_of_overall_amount_monthly_slope: _Optional[str] = ..., average_amounts_monthly: _Optional[_Iterable[_Union[PaymentPartner.Average, _Mapping]]] = ..., average_amounts_quarterly: _Optional[_Iterable[_Union[PaymentPartner.Average, _Mapping]]] = ..., average_amounts_yearly: _Optional[_Iterable[_Union[PaymentPartner.Average, _Mapping]]] = ..., total_amount_monthly: _Optional[_Iterable[_Union[PaymentPartner.Total, _Mapping]]] = ..., total_amount_quarterly: _Optional[_Iterable[_Union[PaymentPartner.Total, _Mapping]]] = ..., total_amount_yearly: _Optional[_Iterable[_Union[PaymentPartner.Total, _Mapping]]] = ..., percentage_of_overall_amount_monthly: _Optional[_Iterable[_Union[PaymentPartner.Percentage, _Mapping]]] = ..., percentage_of_overall_amount_quarterly: _Optional[_Iterable[_Union[PaymentPartner.Percentage, _Mapping]]] = ..., percentage_of_overall_amount_yearly: _Optional[_Iterable[_Union[PaymentPartner.Percentage, _Mapping]]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., iban: _Optional[str] = ..., creditor_id: _Optional[str] = ..., abroad: _Optional[bool] = ..., tags: _Optional[_Iterable[_Union[_banking_pb2.Transaction.Tag, _Mapping]]] = ..., first_transaction_date: _Optional[str] = ..., last_transaction_date: _Optional[str] = ..., activity_span: _Optional[str] = ..., percentage_of_overall_activity_span: _Optional[str] = ..., transaction_count: _Optional[int] = ..., total_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., median_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., overall_amount_rank: _Optional[str] = ..., overall_transaction_count_rank: _Optional[str] = ..., average_of_ranks: _Optional[str] = ..., percentage_of_overall_amount: _Optional[str] = ..., percentage_of_overall_transaction_count: _Optional[str] = ..., days_between_transactions: _Optional[_Iterable[str]] = ..., days_between_transactions_average: _Optional[str] = ..., days_between_transactions_deviation: _Optional[str] = ..., days_between_transactions_variance: _Optional[str] = ..., transaction_amount_slope: _Optional[str] = ..., total_amount_monthly_slope: _Optional[str] = ..., percentage_of_overall_amount_monthly_slope: _Optional[str] = ..., average_amounts_monthly: _Optional[_Iterable[_Union[PaymentPartner.Average, _Mapping]]] = ..., average_amounts_quarterly: _Optional[_Iterable[_Union[PaymentPartner.Average, _Mapping]]] = ..., average_amounts_yearly: _Optional[_Iterable[_Union[PaymentPartner.Average, _Mapping]]] = ..., total_amount_monthly: _Optional[_Iterable[_Union[PaymentPartner.Total, _Mapping]]] = ..., total_amount_quarterly: _Optional[_Iterable[_Union[PaymentPartner.Total, _Mapping]]] = ..., total_amount_yearly: _Optional[_Iterable[_Union[PaymentPartner.Total, _Mapping]]] = ..., percentage_of_overall_amount_monthly: _Optional[_Iterable[_Union[PaymentPartner.Percentage, _Mapping]]] = ..., percentage_of_overall_amount_quarterly: _Optional[_Iterable[_Union[PaymentPartner.Percentage, _Mapping]]] = ..., percentage_of_overall_amount_yearly: _Optional[_Iterable[_Union[PaymentPartner.Percentage, _Mapping]]] = ...) -> None: ...
 
 class CompanyLogo(_message.Message):
-    __slots__ = ("query_id", "company", "logo_uri", "status")
+    __slots__ = ("query_id", "company", "logo_uri", "status", "provider_code")
+    class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATUS_UNSPECIFIED: _ClassVar[CompanyLogo.Status]
+        OK: _ClassVar[CompanyLogo.Status]
+        NOT_FOUND: _ClassVar[CompanyLogo.Status]
+        OTHER: _ClassVar[CompanyLogo.Status]
+    STATUS_UNSPECIFIED: CompanyLogo.Status
+    OK: CompanyLogo.Status
+    NOT_FOUND: CompanyLogo.Status
+    OTHER: CompanyLogo.Status
     QUERY_ID_FIELD_NUMBER: _ClassVar[int]
     COMPANY_FIELD_NUMBER: _ClassVar[int]
     LOGO_URI_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_CODE_FIELD_NUMBER: _ClassVar[int]
     query_id: str
     company: str
     logo_uri: str
-    status: str
-    def __init__(self, query_id: _Optional[str] = ..., company: _Optional[str] = ..., logo_uri: _Optional[str] = ..., status: _Optional[str] = ...) -> None: ...
+    status: CompanyLogo.Status
+    provider_code: str
+    def __init__(self, query_id: _Optional[str] = ..., company: _Optional[str] = ..., logo_uri: _Optional[str] = ..., status: _Optional[_Union[CompanyLogo.Status, str]] = ..., provider_code: _Optional[str] = ...) -> None: ...
+
+class InsightsOrigin(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[InsightsOrigin.Value]
+        NATIVE: _ClassVar[InsightsOrigin.Value]
+        DERIVED: _ClassVar[InsightsOrigin.Value]
+    VALUE_UNSPECIFIED: InsightsOrigin.Value
+    NATIVE: InsightsOrigin.Value
+    DERIVED: InsightsOrigin.Value
+    def __init__(self) -> None: ...

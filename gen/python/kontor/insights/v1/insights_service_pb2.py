@@ -23,32 +23,35 @@ _sym_db = _symbol_database.Default()
 
 
 from kontor.insights.v1 import insights_pb2 as kontor_dot_insights_dot_v1_dot_insights__pb2
+from kontor.type.v1 import link_pb2 as kontor_dot_type_dot_v1_dot_link__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kontor/insights/v1/insights_service.proto\x12\x12kontor.insights.v1\x1a!kontor/insights/v1/insights.proto\"K\n\x12GetInsightsRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0creference_id\x18\x02 \x01(\tR\x0breferenceId\"W\n\x1e\x43reateVisualizationLinkRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0creference_id\x18\x02 \x01(\tR\x0breferenceId\"%\n\x11VisualizationLink\x12\x10\n\x03uri\x18\x01 \x01(\tR\x03uri\"6\n GetPaymentPartnerAnalysisRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xff\x02\n\x19SearchCompanyLogosRequest\x12M\n\x07queries\x18\x01 \x03(\x0b\x32\x33.kontor.insights.v1.SearchCompanyLogosRequest.QueryR\x07queries\x12\x1f\n\x0b\x65xact_match\x18\x02 \x01(\x08R\nexactMatch\x12\x1c\n\tfuzziness\x18\x03 \x01(\tR\tfuzziness\x12\x1a\n\x08provider\x18\x04 \x01(\tR\x08provider\x1a\xb7\x01\n\x05Query\x12\x19\n\x08query_id\x18\x01 \x01(\tR\x07queryId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n\x06\x64omain\x18\x03 \x01(\tR\x06\x64omain\x12\x17\n\x04iban\x18\x04 \x01(\tB\x03\x80\x01\x01R\x04iban\x12\x10\n\x03\x62ic\x18\x05 \x01(\tR\x03\x62ic\x12\x1b\n\tbank_code\x18\x06 \x01(\tR\x08\x62\x61nkCode\x12\x1f\n\x0b\x63reditor_id\x18\x07 \x01(\tR\ncreditorId\"W\n\x1aSearchCompanyLogosResponse\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32\x1f.kontor.insights.v1.CompanyLogoR\x07results2\xd0\x03\n\x0fInsightsService\x12S\n\x0bGetInsights\x12&.kontor.insights.v1.GetInsightsRequest\x1a\x1c.kontor.insights.v1.Insights\x12t\n\x17\x43reateVisualizationLink\x12\x32.kontor.insights.v1.CreateVisualizationLinkRequest\x1a%.kontor.insights.v1.VisualizationLink\x12}\n\x19GetPaymentPartnerAnalysis\x12\x34.kontor.insights.v1.GetPaymentPartnerAnalysisRequest\x1a*.kontor.insights.v1.PaymentPartnerAnalysis\x12s\n\x12SearchCompanyLogos\x12-.kontor.insights.v1.SearchCompanyLogosRequest\x1a..kontor.insights.v1.SearchCompanyLogosResponseB8Z6kontor.dev/kontor/gen/go/kontor/insights/v1;insightsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kontor/insights/v1/insights_service.proto\x12\x12kontor.insights.v1\x1a!kontor/insights/v1/insights.proto\x1a\x19kontor/type/v1/link.proto\"\x87\x01\n\x12GetInsightsRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0creference_id\x18\x02 \x01(\tR\x0breferenceId\x12:\n\x04view\x18\x03 \x01(\x0e\x32&.kontor.insights.v1.InsightsView.ValueR\x04view\"W\n\x1e\x43reateVisualizationLinkRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0creference_id\x18\x02 \x01(\tR\x0breferenceId\"6\n GetPaymentPartnerAnalysisRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xff\x02\n\x19SearchCompanyLogosRequest\x12M\n\x07queries\x18\x01 \x03(\x0b\x32\x33.kontor.insights.v1.SearchCompanyLogosRequest.QueryR\x07queries\x12\x1f\n\x0b\x65xact_match\x18\x02 \x01(\x08R\nexactMatch\x12\x1c\n\tfuzziness\x18\x03 \x01(\tR\tfuzziness\x12\x1a\n\x08provider\x18\x04 \x01(\tR\x08provider\x1a\xb7\x01\n\x05Query\x12\x19\n\x08query_id\x18\x01 \x01(\tR\x07queryId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n\x06\x64omain\x18\x03 \x01(\tR\x06\x64omain\x12\x17\n\x04iban\x18\x04 \x01(\tB\x03\x80\x01\x01R\x04iban\x12\x10\n\x03\x62ic\x18\x05 \x01(\tR\x03\x62ic\x12\x1b\n\tbank_code\x18\x06 \x01(\tR\x08\x62\x61nkCode\x12\x1f\n\x0b\x63reditor_id\x18\x07 \x01(\tR\ncreditorId\"W\n\x1aSearchCompanyLogosResponse\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32\x1f.kontor.insights.v1.CompanyLogoR\x07results\"E\n\x0cInsightsView\"5\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\x0b\n\x07SUMMARY\x10\x01\x12\x08\n\x04\x46ULL\x10\x02\x32\xbf\x03\n\x0fInsightsService\x12S\n\x0bGetInsights\x12&.kontor.insights.v1.GetInsightsRequest\x1a\x1c.kontor.insights.v1.Insights\x12\x63\n\x17\x43reateVisualizationLink\x12\x32.kontor.insights.v1.CreateVisualizationLinkRequest\x1a\x14.kontor.type.v1.Link\x12}\n\x19GetPaymentPartnerAnalysis\x12\x34.kontor.insights.v1.GetPaymentPartnerAnalysisRequest\x1a*.kontor.insights.v1.PaymentPartnerAnalysis\x12s\n\x12SearchCompanyLogos\x12-.kontor.insights.v1.SearchCompanyLogosRequest\x1a..kontor.insights.v1.SearchCompanyLogosResponseBR\n\x16\x64\x65v.kontor.insights.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/insights/v1;insightsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.insights.v1.insights_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z6kontor.dev/kontor/gen/go/kontor/insights/v1;insightsv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\026dev.kontor.insights.v1P\001Z6kontor.dev/kontor/gen/go/kontor/insights/v1;insightsv1'
   _globals['_SEARCHCOMPANYLOGOSREQUEST_QUERY'].fields_by_name['iban']._loaded_options = None
   _globals['_SEARCHCOMPANYLOGOSREQUEST_QUERY'].fields_by_name['iban']._serialized_options = b'\200\001\001'
-  _globals['_GETINSIGHTSREQUEST']._serialized_start=100
-  _globals['_GETINSIGHTSREQUEST']._serialized_end=175
-  _globals['_CREATEVISUALIZATIONLINKREQUEST']._serialized_start=177
-  _globals['_CREATEVISUALIZATIONLINKREQUEST']._serialized_end=264
-  _globals['_VISUALIZATIONLINK']._serialized_start=266
-  _globals['_VISUALIZATIONLINK']._serialized_end=303
-  _globals['_GETPAYMENTPARTNERANALYSISREQUEST']._serialized_start=305
-  _globals['_GETPAYMENTPARTNERANALYSISREQUEST']._serialized_end=359
-  _globals['_SEARCHCOMPANYLOGOSREQUEST']._serialized_start=362
-  _globals['_SEARCHCOMPANYLOGOSREQUEST']._serialized_end=745
-  _globals['_SEARCHCOMPANYLOGOSREQUEST_QUERY']._serialized_start=562
-  _globals['_SEARCHCOMPANYLOGOSREQUEST_QUERY']._serialized_end=745
-  _globals['_SEARCHCOMPANYLOGOSRESPONSE']._serialized_start=747
-  _globals['_SEARCHCOMPANYLOGOSRESPONSE']._serialized_end=834
-  _globals['_INSIGHTSSERVICE']._serialized_start=837
-  _globals['_INSIGHTSSERVICE']._serialized_end=1301
+  _globals['_GETINSIGHTSREQUEST']._serialized_start=128
+  _globals['_GETINSIGHTSREQUEST']._serialized_end=263
+  _globals['_CREATEVISUALIZATIONLINKREQUEST']._serialized_start=265
+  _globals['_CREATEVISUALIZATIONLINKREQUEST']._serialized_end=352
+  _globals['_GETPAYMENTPARTNERANALYSISREQUEST']._serialized_start=354
+  _globals['_GETPAYMENTPARTNERANALYSISREQUEST']._serialized_end=408
+  _globals['_SEARCHCOMPANYLOGOSREQUEST']._serialized_start=411
+  _globals['_SEARCHCOMPANYLOGOSREQUEST']._serialized_end=794
+  _globals['_SEARCHCOMPANYLOGOSREQUEST_QUERY']._serialized_start=611
+  _globals['_SEARCHCOMPANYLOGOSREQUEST_QUERY']._serialized_end=794
+  _globals['_SEARCHCOMPANYLOGOSRESPONSE']._serialized_start=796
+  _globals['_SEARCHCOMPANYLOGOSRESPONSE']._serialized_end=883
+  _globals['_INSIGHTSVIEW']._serialized_start=885
+  _globals['_INSIGHTSVIEW']._serialized_end=954
+  _globals['_INSIGHTSVIEW_VALUE']._serialized_start=901
+  _globals['_INSIGHTSVIEW_VALUE']._serialized_end=954
+  _globals['_INSIGHTSSERVICE']._serialized_start=957
+  _globals['_INSIGHTSSERVICE']._serialized_end=1404
 # @@protoc_insertion_point(module_scope)

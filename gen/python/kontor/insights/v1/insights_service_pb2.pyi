@@ -1,5 +1,7 @@
 from kontor.insights.v1 import insights_pb2 as _insights_pb2
+from kontor.type.v1 import link_pb2 as _link_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -8,12 +10,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class GetInsightsRequest(_message.Message):
-    __slots__ = ("name", "reference_id")
+    __slots__ = ("name", "reference_id", "view")
     NAME_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
     name: str
     reference_id: str
-    def __init__(self, name: _Optional[str] = ..., reference_id: _Optional[str] = ...) -> None: ...
+    view: InsightsView.Value
+    def __init__(self, name: _Optional[str] = ..., reference_id: _Optional[str] = ..., view: _Optional[_Union[InsightsView.Value, str]] = ...) -> None: ...
 
 class CreateVisualizationLinkRequest(_message.Message):
     __slots__ = ("name", "reference_id")
@@ -22,12 +26,6 @@ class CreateVisualizationLinkRequest(_message.Message):
     name: str
     reference_id: str
     def __init__(self, name: _Optional[str] = ..., reference_id: _Optional[str] = ...) -> None: ...
-
-class VisualizationLink(_message.Message):
-    __slots__ = ("uri",)
-    URI_FIELD_NUMBER: _ClassVar[int]
-    uri: str
-    def __init__(self, uri: _Optional[str] = ...) -> None: ...
 
 class GetPaymentPartnerAnalysisRequest(_message.Message):
     __slots__ = ("name",)
@@ -69,3 +67,15 @@ class SearchCompanyLogosResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[_insights_pb2.CompanyLogo]
     def __init__(self, results: _Optional[_Iterable[_Union[_insights_pb2.CompanyLogo, _Mapping]]] = ...) -> None: ...
+
+class InsightsView(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[InsightsView.Value]
+        SUMMARY: _ClassVar[InsightsView.Value]
+        FULL: _ClassVar[InsightsView.Value]
+    VALUE_UNSPECIFIED: InsightsView.Value
+    SUMMARY: InsightsView.Value
+    FULL: InsightsView.Value
+    def __init__(self) -> None: ...

@@ -5,6 +5,7 @@ import warnings
 
 from kontor.insights.v1 import insights_pb2 as kontor_dot_insights_dot_v1_dot_insights__pb2
 from kontor.insights.v1 import insights_service_pb2 as kontor_dot_insights_dot_v1_dot_insights__service__pb2
+from kontor.type.v1 import link_pb2 as kontor_dot_type_dot_v1_dot_link__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -44,7 +45,7 @@ class InsightsServiceStub:
         self.CreateVisualizationLink = channel.unary_unary(
                 '/kontor.insights.v1.InsightsService/CreateVisualizationLink',
                 request_serializer=kontor_dot_insights_dot_v1_dot_insights__service__pb2.CreateVisualizationLinkRequest.SerializeToString,
-                response_deserializer=kontor_dot_insights_dot_v1_dot_insights__service__pb2.VisualizationLink.FromString,
+                response_deserializer=kontor_dot_type_dot_v1_dot_link__pb2.Link.FromString,
                 _registered_method=True)
         self.GetPaymentPartnerAnalysis = channel.unary_unary(
                 '/kontor.insights.v1.InsightsService/GetPaymentPartnerAnalysis',
@@ -101,7 +102,7 @@ def add_InsightsServiceServicer_to_server(servicer, server):
             'CreateVisualizationLink': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateVisualizationLink,
                     request_deserializer=kontor_dot_insights_dot_v1_dot_insights__service__pb2.CreateVisualizationLinkRequest.FromString,
-                    response_serializer=kontor_dot_insights_dot_v1_dot_insights__service__pb2.VisualizationLink.SerializeToString,
+                    response_serializer=kontor_dot_type_dot_v1_dot_link__pb2.Link.SerializeToString,
             ),
             'GetPaymentPartnerAnalysis': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPaymentPartnerAnalysis,
@@ -168,7 +169,7 @@ class InsightsService:
             target,
             '/kontor.insights.v1.InsightsService/CreateVisualizationLink',
             kontor_dot_insights_dot_v1_dot_insights__service__pb2.CreateVisualizationLinkRequest.SerializeToString,
-            kontor_dot_insights_dot_v1_dot_insights__service__pb2.VisualizationLink.FromString,
+            kontor_dot_type_dot_v1_dot_link__pb2.Link.FromString,
             options,
             channel_credentials,
             insecure,

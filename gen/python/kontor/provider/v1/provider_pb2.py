@@ -23,28 +23,31 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from kontor.error.v1 import error_pb2 as kontor_dot_error_dot_v1_dot_error__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kontor/provider/v1/provider.proto\x12\x12kontor.provider.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x07\n\x08Provider\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x18\n\x07markets\x18\x03 \x03(\tR\x07markets\x12K\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0b\x32\'.kontor.provider.v1.Provider.CapabilityR\x0c\x63\x61pabilities\x12;\n\x06health\x18\x05 \x01(\x0b\x32#.kontor.provider.v1.Provider.HealthR\x06health\x1a\xcc\x01\n\nCapability\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\x43\n\x05level\x18\x02 \x01(\x0e\x32-.kontor.provider.v1.Provider.Capability.LevelR\x05level\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"I\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\n\n\x06NATIVE\x10\x01\x12\x0c\n\x08\x45MULATED\x10\x02\x12\x0f\n\x0bUNSUPPORTED\x10\x03\x1a\x96\x04\n\x06Health\x12?\n\x05state\x18\x01 \x01(\x0e\x32).kontor.provider.v1.Provider.Health.StateR\x05state\x12\x30\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12*\n\x11last_error_reason\x18\x03 \x01(\tR\x0flastErrorReason\x12\x42\n\x0flast_error_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rlastErrorTime\x12\x45\n\x07\x62reaker\x18\x05 \x01(\x0e\x32+.kontor.provider.v1.Provider.Health.BreakerR\x07\x62reaker\x12,\n\x0fremaining_quota\x18\x06 \x01(\x03H\x00R\x0eremainingQuota\x88\x01\x01\"W\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07UNKNOWN\x10\x01\x12\x0b\n\x07HEALTHY\x10\x02\x12\x0c\n\x08\x44\x45GRADED\x10\x03\x12\x0f\n\x0bUNAVAILABLE\x10\x04\"G\n\x07\x42reaker\x12\x17\n\x13\x42REAKER_UNSPECIFIED\x10\x00\x12\n\n\x06\x43LOSED\x10\x01\x12\r\n\tHALF_OPEN\x10\x02\x12\x08\n\x04OPEN\x10\x03\x42\x12\n\x10_remaining_quota\"\xea\x01\n\x0cProviderUser\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08\x63ustomer\x18\x02 \x01(\tR\x08\x63ustomer\x12\x16\n\x06scopes\x18\x03 \x03(\tR\x06scopes\x12\x18\n\x07\x64\x65leted\x18\x04 \x01(\x08R\x07\x64\x65leted\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x64\x65lete_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ndeleteTimeB8Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kontor/provider/v1/provider.proto\x12\x12kontor.provider.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkontor/error/v1/error.proto\"\xc4\x07\n\x08Provider\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x18\n\x07markets\x18\x03 \x03(\tR\x07markets\x12K\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0b\x32\'.kontor.provider.v1.Provider.CapabilityR\x0c\x63\x61pabilities\x12;\n\x06health\x18\x05 \x01(\x0b\x32#.kontor.provider.v1.Provider.HealthR\x06health\x1a\xdc\x01\n\nCapability\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\x43\n\x05level\x18\x02 \x01(\x0e\x32-.kontor.provider.v1.Provider.Capability.LevelR\x05level\x12\x1b\n\x06reason\x18\x03 \x01(\tH\x00R\x06reason\x88\x01\x01\"I\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\n\n\x06NATIVE\x10\x01\x12\x0c\n\x08\x45MULATED\x10\x02\x12\x0f\n\x0bUNSUPPORTED\x10\x03\x42\t\n\x07_reason\x1a\xfd\x03\n\x06Health\x12?\n\x05state\x18\x01 \x01(\x0e\x32).kontor.provider.v1.Provider.Health.StateR\x05state\x12\x30\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12N\n\x11last_error_reason\x18\x03 \x01(\x0e\x32\x1d.kontor.error.v1.Error.ReasonH\x00R\x0flastErrorReason\x88\x01\x01\x12\x42\n\x0flast_error_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rlastErrorTime\x12;\n\x07\x62reaker\x18\x05 \x01(\x0e\x32!.kontor.provider.v1.Breaker.ValueR\x07\x62reaker\x12,\n\x0fremaining_quota\x18\x06 \x01(\x05H\x01R\x0eremainingQuota\x88\x01\x01\"W\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07UNKNOWN\x10\x01\x12\x0b\n\x07HEALTHY\x10\x02\x12\x0c\n\x08\x44\x45GRADED\x10\x03\x12\x0f\n\x0bUNAVAILABLE\x10\x04\x42\x14\n\x12_last_error_reasonB\x12\n\x10_remaining_quota\"N\n\x07\x42reaker\"C\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\n\n\x06\x43LOSED\x10\x01\x12\r\n\tHALF_OPEN\x10\x02\x12\x08\n\x04OPEN\x10\x03\"\xfc\x01\n\x0cProviderUser\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n\x08\x63ustomer\x18\x02 \x01(\tH\x00R\x08\x63ustomer\x88\x01\x01\x12\x16\n\x06scopes\x18\x03 \x03(\tR\x06scopes\x12\x18\n\x07\x64\x65leted\x18\x04 \x01(\x08R\x07\x64\x65leted\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x64\x65lete_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ndeleteTimeB\x0b\n\t_customerBR\n\x16\x64\x65v.kontor.provider.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.provider.v1.provider_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1'
-  _globals['_PROVIDER']._serialized_start=91
-  _globals['_PROVIDER']._serialized_end=1064
-  _globals['_PROVIDER_CAPABILITY']._serialized_start=323
-  _globals['_PROVIDER_CAPABILITY']._serialized_end=527
-  _globals['_PROVIDER_CAPABILITY_LEVEL']._serialized_start=454
-  _globals['_PROVIDER_CAPABILITY_LEVEL']._serialized_end=527
-  _globals['_PROVIDER_HEALTH']._serialized_start=530
-  _globals['_PROVIDER_HEALTH']._serialized_end=1064
-  _globals['_PROVIDER_HEALTH_STATE']._serialized_start=884
-  _globals['_PROVIDER_HEALTH_STATE']._serialized_end=971
-  _globals['_PROVIDER_HEALTH_BREAKER']._serialized_start=973
-  _globals['_PROVIDER_HEALTH_BREAKER']._serialized_end=1044
-  _globals['_PROVIDERUSER']._serialized_start=1067
-  _globals['_PROVIDERUSER']._serialized_end=1301
+  _globals['DESCRIPTOR']._serialized_options = b'\n\026dev.kontor.provider.v1P\001Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1'
+  _globals['_PROVIDER']._serialized_start=120
+  _globals['_PROVIDER']._serialized_end=1084
+  _globals['_PROVIDER_CAPABILITY']._serialized_start=352
+  _globals['_PROVIDER_CAPABILITY']._serialized_end=572
+  _globals['_PROVIDER_CAPABILITY_LEVEL']._serialized_start=488
+  _globals['_PROVIDER_CAPABILITY_LEVEL']._serialized_end=561
+  _globals['_PROVIDER_HEALTH']._serialized_start=575
+  _globals['_PROVIDER_HEALTH']._serialized_end=1084
+  _globals['_PROVIDER_HEALTH_STATE']._serialized_start=955
+  _globals['_PROVIDER_HEALTH_STATE']._serialized_end=1042
+  _globals['_BREAKER']._serialized_start=1086
+  _globals['_BREAKER']._serialized_end=1164
+  _globals['_BREAKER_VALUE']._serialized_start=1097
+  _globals['_BREAKER_VALUE']._serialized_end=1164
+  _globals['_PROVIDERUSER']._serialized_start=1167
+  _globals['_PROVIDERUSER']._serialized_end=1419
 # @@protoc_insertion_point(module_scope)

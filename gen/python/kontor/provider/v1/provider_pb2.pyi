@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from kontor.error.v1 import error_pb2 as _error_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -45,16 +46,6 @@ class Provider(_message.Message):
         HEALTHY: Provider.Health.State
         DEGRADED: Provider.Health.State
         UNAVAILABLE: Provider.Health.State
-        class Breaker(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-            __slots__ = ()
-            BREAKER_UNSPECIFIED: _ClassVar[Provider.Health.Breaker]
-            CLOSED: _ClassVar[Provider.Health.Breaker]
-            HALF_OPEN: _ClassVar[Provider.Health.Breaker]
-            OPEN: _ClassVar[Provider.Health.Breaker]
-        BREAKER_UNSPECIFIED: Provider.Health.Breaker
-        CLOSED: Provider.Health.Breaker
-        HALF_OPEN: Provider.Health.Breaker
-        OPEN: Provider.Health.Breaker
         STATE_FIELD_NUMBER: _ClassVar[int]
         SINCE_FIELD_NUMBER: _ClassVar[int]
         LAST_ERROR_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -63,11 +54,11 @@ class Provider(_message.Message):
         REMAINING_QUOTA_FIELD_NUMBER: _ClassVar[int]
         state: Provider.Health.State
         since: _timestamp_pb2.Timestamp
-        last_error_reason: str
+        last_error_reason: _error_pb2.Error.Reason
         last_error_time: _timestamp_pb2.Timestamp
-        breaker: Provider.Health.Breaker
+        breaker: Breaker.Value
         remaining_quota: int
-        def __init__(self, state: _Optional[_Union[Provider.Health.State, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error_reason: _Optional[str] = ..., last_error_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., breaker: _Optional[_Union[Provider.Health.Breaker, str]] = ..., remaining_quota: _Optional[int] = ...) -> None: ...
+        def __init__(self, state: _Optional[_Union[Provider.Health.State, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error_reason: _Optional[_Union[_error_pb2.Error.Reason, str]] = ..., last_error_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., breaker: _Optional[_Union[Breaker.Value, str]] = ..., remaining_quota: _Optional[int] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     MARKETS_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +70,20 @@ class Provider(_message.Message):
     capabilities: _containers.RepeatedCompositeFieldContainer[Provider.Capability]
     health: Provider.Health
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., markets: _Optional[_Iterable[str]] = ..., capabilities: _Optional[_Iterable[_Union[Provider.Capability, _Mapping]]] = ..., health: _Optional[_Union[Provider.Health, _Mapping]] = ...) -> None: ...
+
+class Breaker(_message.Message):
+    __slots__ = ()
+    class Value(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VALUE_UNSPECIFIED: _ClassVar[Breaker.Value]
+        CLOSED: _ClassVar[Breaker.Value]
+        HALF_OPEN: _ClassVar[Breaker.Value]
+        OPEN: _ClassVar[Breaker.Value]
+    VALUE_UNSPECIFIED: Breaker.Value
+    CLOSED: Breaker.Value
+    HALF_OPEN: Breaker.Value
+    OPEN: Breaker.Value
+    def __init__(self) -> None: ...
 
 class ProviderUser(_message.Message):
     __slots__ = ("name", "customer", "scopes", "deleted", "create_time", "delete_time")

@@ -22,25 +22,28 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from kontor.provider.v1 import provider_pb2 as kontor_dot_provider_dot_v1_dot_provider__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kontor/provider/v1/provider_service.proto\x12\x12kontor.provider.v1\x1a!kontor/provider/v1/provider.proto\"R\n\x14ListProvidersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"{\n\x15ListProvidersResponse\x12:\n\tproviders\x18\x01 \x03(\x0b\x32\x1c.kontor.provider.v1.ProviderR\tproviders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"n\n\x18ListProviderUsersRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"{\n\x19ListProviderUsersResponse\x12\x36\n\x05users\x18\x01 \x03(\x0b\x32 .kontor.provider.v1.ProviderUserR\x05users\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xe9\x01\n\x0fProviderService\x12\x64\n\rListProviders\x12(.kontor.provider.v1.ListProvidersRequest\x1a).kontor.provider.v1.ListProvidersResponse\x12p\n\x11ListProviderUsers\x12,.kontor.provider.v1.ListProviderUsersRequest\x1a-.kontor.provider.v1.ListProviderUsersResponseB8Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kontor/provider/v1/provider_service.proto\x12\x12kontor.provider.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a!kontor/provider/v1/provider.proto\"R\n\x14ListProvidersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x94\x01\n\x15ListProvidersResponse\x12:\n\tproviders\x18\x01 \x03(\x0b\x32\x1c.kontor.provider.v1.ProviderR\tproviders\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x42\x12\n\x10_next_page_token\"n\n\x18ListProviderUsersRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x94\x01\n\x19ListProviderUsersResponse\x12\x36\n\x05users\x18\x01 \x03(\x0b\x32 .kontor.provider.v1.ProviderUserR\x05users\x12+\n\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01\x42\x12\n\x10_next_page_token\"s\n\x19\x44\x65leteProviderUserRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12#\n\rvalidate_only\x18\x02 \x01(\x08R\x0cvalidateOnly\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId2\xc6\x02\n\x0fProviderService\x12\x64\n\rListProviders\x12(.kontor.provider.v1.ListProvidersRequest\x1a).kontor.provider.v1.ListProvidersResponse\x12p\n\x11ListProviderUsers\x12,.kontor.provider.v1.ListProviderUsersRequest\x1a-.kontor.provider.v1.ListProviderUsersResponse\x12[\n\x12\x44\x65leteProviderUser\x12-.kontor.provider.v1.DeleteProviderUserRequest\x1a\x16.google.protobuf.EmptyBR\n\x16\x64\x65v.kontor.provider.v1P\x01Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.provider.v1.provider_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1'
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=100
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=182
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=184
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=307
-  _globals['_LISTPROVIDERUSERSREQUEST']._serialized_start=309
-  _globals['_LISTPROVIDERUSERSREQUEST']._serialized_end=419
-  _globals['_LISTPROVIDERUSERSRESPONSE']._serialized_start=421
-  _globals['_LISTPROVIDERUSERSRESPONSE']._serialized_end=544
-  _globals['_PROVIDERSERVICE']._serialized_start=547
-  _globals['_PROVIDERSERVICE']._serialized_end=780
+  _globals['DESCRIPTOR']._serialized_options = b'\n\026dev.kontor.provider.v1P\001Z6kontor.dev/kontor/gen/go/kontor/provider/v1;providerv1'
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=129
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=211
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=214
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=362
+  _globals['_LISTPROVIDERUSERSREQUEST']._serialized_start=364
+  _globals['_LISTPROVIDERUSERSREQUEST']._serialized_end=474
+  _globals['_LISTPROVIDERUSERSRESPONSE']._serialized_start=477
+  _globals['_LISTPROVIDERUSERSRESPONSE']._serialized_end=625
+  _globals['_DELETEPROVIDERUSERREQUEST']._serialized_start=627
+  _globals['_DELETEPROVIDERUSERREQUEST']._serialized_end=742
+  _globals['_PROVIDERSERVICE']._serialized_start=745
+  _globals['_PROVIDERSERVICE']._serialized_end=1071
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from google.protobuf import empty_pb2 as _empty_pb2
 from kontor.provider.v1 import provider_pb2 as _provider_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -40,3 +41,13 @@ class ListProviderUsersResponse(_message.Message):
     users: _containers.RepeatedCompositeFieldContainer[_provider_pb2.ProviderUser]
     next_page_token: str
     def __init__(self, users: _Optional[_Iterable[_Union[_provider_pb2.ProviderUser, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DeleteProviderUserRequest(_message.Message):
+    __slots__ = ("name", "validate_only", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    validate_only: bool
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., validate_only: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from kontor.provider.v1 import provider_service_pb2 as kontor_dot_provider_dot_v1_dot_provider__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -45,6 +46,11 @@ class ProviderServiceStub:
                 request_serializer=kontor_dot_provider_dot_v1_dot_provider__service__pb2.ListProviderUsersRequest.SerializeToString,
                 response_deserializer=kontor_dot_provider_dot_v1_dot_provider__service__pb2.ListProviderUsersResponse.FromString,
                 _registered_method=True)
+        self.DeleteProviderUser = channel.unary_unary(
+                '/kontor.provider.v1.ProviderService/DeleteProviderUser',
+                request_serializer=kontor_dot_provider_dot_v1_dot_provider__service__pb2.DeleteProviderUserRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class ProviderServiceServicer:
@@ -65,6 +71,13 @@ class ProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteProviderUser(self, request, context):
+        """Deletes a user that the provider keeps, and bills, and that no customer of the tenant has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProviderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +90,11 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.ListProviderUsers,
                     request_deserializer=kontor_dot_provider_dot_v1_dot_provider__service__pb2.ListProviderUsersRequest.FromString,
                     response_serializer=kontor_dot_provider_dot_v1_dot_provider__service__pb2.ListProviderUsersResponse.SerializeToString,
+            ),
+            'DeleteProviderUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProviderUser,
+                    request_deserializer=kontor_dot_provider_dot_v1_dot_provider__service__pb2.DeleteProviderUserRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +152,33 @@ class ProviderService:
             '/kontor.provider.v1.ProviderService/ListProviderUsers',
             kontor_dot_provider_dot_v1_dot_provider__service__pb2.ListProviderUsersRequest.SerializeToString,
             kontor_dot_provider_dot_v1_dot_provider__service__pb2.ListProviderUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProviderUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kontor.provider.v1.ProviderService/DeleteProviderUser',
+            kontor_dot_provider_dot_v1_dot_provider__service__pb2.DeleteProviderUserRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,16 +25,16 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19kontor/type/v1/link.proto\x12\x0ekontor.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x02\n\x04Link\x12\x10\n\x03uri\x18\x01 \x01(\tR\x03uri\x12\x33\n\x06status\x18\x02 \x01(\x0e\x32\x1b.kontor.type.v1.Link.StatusR\x06status\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"n\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06OPENED\x10\x02\x12\r\n\tCOMPLETED\x10\x03\x12\n\n\x06\x45XITED\x10\x04\x12\x0b\n\x07\x45RRORED\x10\x05\x12\x0b\n\x07\x45XPIRED\x10\x06\x42\x30Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19kontor/type/v1/link.proto\x12\x0ekontor.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x02\n\x04Link\x12\x15\n\x03uri\x18\x01 \x01(\tH\x00R\x03uri\x88\x01\x01\x12\x33\n\x06status\x18\x02 \x01(\x0e\x32\x1b.kontor.type.v1.Link.StatusR\x06status\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"n\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06OPENED\x10\x02\x12\r\n\tCOMPLETED\x10\x03\x12\n\n\x06\x45XITED\x10\x04\x12\x0b\n\x07\x45RRORED\x10\x05\x12\x0b\n\x07\x45XPIRED\x10\x06\x42\x06\n\x04_uriBF\n\x12\x64\x65v.kontor.type.v1P\x01Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.type.v1.link_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.kontor.type.v1P\001Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1'
   _globals['_LINK']._serialized_start=79
-  _globals['_LINK']._serialized_end=390
-  _globals['_LINK_STATUS']._serialized_start=280
-  _globals['_LINK_STATUS']._serialized_end=390
+  _globals['_LINK']._serialized_end=403
+  _globals['_LINK_STATUS']._serialized_start=285
+  _globals['_LINK_STATUS']._serialized_end=395
 # @@protoc_insertion_point(module_scope)

@@ -24,14 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1akontor/type/v1/money.proto\x12\x0ekontor.type.v1\"B\n\x05Money\x12\x14\n\x05value\x18\x01 \x01(\tR\x05value\x12#\n\rcurrency_code\x18\x02 \x01(\tR\x0c\x63urrencyCodeB0Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1akontor/type/v1/money.proto\x12\x0ekontor.type.v1\"B\n\x05Money\x12\x14\n\x05value\x18\x01 \x01(\tR\x05value\x12#\n\rcurrency_code\x18\x02 \x01(\tR\x0c\x63urrencyCodeBF\n\x12\x64\x65v.kontor.type.v1P\x01Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kontor.type.v1.money_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.kontor.type.v1P\001Z.kontor.dev/kontor/gen/go/kontor/type/v1;typev1'
   _globals['_MONEY']._serialized_start=46
   _globals['_MONEY']._serialized_end=112
 # @@protoc_insertion_point(module_scope)

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/banking/v1/banking.proto.
  */
 export const file_kontor_banking_v1_banking: GenFile = /*@__PURE__*/
-  fileDesc("Ch9rb250b3IvYmFua2luZy92MS9iYW5raW5nLnByb3RvEhFrb250b3IuYmFua2luZy52MSLZAwoHQWNjb3VudBIMCgRuYW1lGAEgASgJEhIKCmNvbm5lY3Rpb24YAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEhcKCm93bmVyX25hbWUYBCABKAlCA4ABARIRCgRpYmFuGAUgASgJQgOAAQESGwoOYWNjb3VudF9udW1iZXIYBiABKAlCA4ABARItCgR0eXBlGAcgASgOMh8ua29udG9yLmJhbmtpbmcudjEuQWNjb3VudC5UeXBlEhUKDXByb3ZpZGVyX3R5cGUYCCABKAkSFQoNY3VycmVuY3lfY29kZRgJIAEoCRImCgdiYWxhbmNlGAogASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSKgoLY3JlZGl0X2xpbmUYCyABKAsyFS5rb250b3IudHlwZS52MS5Nb25leRI1ChZtb250aGx5X3NwZW5kaW5nX2xpbWl0GAwgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkiZQoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASCwoHQ1VSUkVOVBABEgsKB1NBVklOR1MQAhIICgRDQVJEEAMSCAoETE9BThAEEg4KClNFQ1VSSVRJRVMQBRIJCgVPVEhFUhAGIo8ICgtUcmFuc2FjdGlvbhIMCgRuYW1lGAEgASgJEg8KB2FjY291bnQYAiABKAkSNQoGc3RhdHVzGAMgASgOMiUua29udG9yLmJhbmtpbmcudjEuVHJhbnNhY3Rpb24uU3RhdHVzEiUKBmFtb3VudBgEIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5EhQKDGJvb2tpbmdfZGF0ZRgFIAEoCRISCgp2YWx1ZV9kYXRlGAYgASgJEiMKFnJlbWl0dGFuY2VfaW5mb3JtYXRpb24YByABKAlCA4ABARJBCgxjb3VudGVycGFydHkYCCABKAsyKy5rb250b3IuYmFua2luZy52MS5UcmFuc2FjdGlvbi5Db3VudGVycGFydHkSEgoKbWFuZGF0ZV9pZBgJIAEoCRIVCg1lbmRfdG9fZW5kX2lkGAogASgJElIKFmJhbmtfdHJhbnNhY3Rpb25fY29kZXMYCyADKAsyMi5rb250b3IuYmFua2luZy52MS5UcmFuc2FjdGlvbi5CYW5rVHJhbnNhY3Rpb25Db2RlEjkKCGNhdGVnb3J5GAwgASgOMicua29udG9yLmJhbmtpbmcudjEuVHJhbnNhY3Rpb24uQ2F0ZWdvcnkSGQoRcHJvdmlkZXJfY2F0ZWdvcnkYDSABKAkSDAoEdGFncxgOIAMoCRpWCgxDb3VudGVycGFydHkSEQoEbmFtZRgBIAEoCUIDgAEBEhEKBGliYW4YAiABKAlCA4ABARILCgNiaWMYAyABKAkSEwoLY3JlZGl0b3JfaWQYBCABKAkaMgoTQmFua1RyYW5zYWN0aW9uQ29kZRIMCgR0eXBlGAEgASgJEg0KBXZhbHVlGAIgASgJIjkKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABIKCgZCT09LRUQQARILCgdQRU5ESU5HEAIixgIKCENhdGVnb3J5EhgKFENBVEVHT1JZX1VOU1BFQ0lGSUVEEAASCgoGSU5DT01FEAESCwoHSE9VU0lORxACEg0KCUdST0NFUklFUxADEgoKBkRJTklORxAEEg0KCVRSQU5TUE9SVBAFEgwKCFNIT1BQSU5HEAYSEQoNU1VCU0NSSVBUSU9OUxAHEg0KCUlOU1VSQU5DRRAIEgoKBkhFQUxUSBAJEgsKB0xFSVNVUkUQChINCglFRFVDQVRJT04QCxILCgdTQVZJTkdTEAwSCQoFTE9BTlMQDRITCg9ERUJUX0NPTExFQ1RJT04QDhIMCghHQU1CTElORxAPEgkKBVRBWEVTEBASDQoJQkFOS19GRUVTEBESCAoEQ0FTSBASEg0KCVRSQU5TRkVSUxATEgwKCEJVU0lORVNTEBQSCQoFT1RIRVIQFSL1AQoNU3RhbmRpbmdPcmRlchIMCgRuYW1lGAEgASgJEg8KB2FjY291bnQYAiABKAkSJQoGYW1vdW50GAMgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSEAoIaW50ZXJ2YWwYBCABKAkSFQoNZXhlY3V0aW9uX2RheRgFIAEoBRIVCg1jcmVhdGlvbl9kYXRlGAYgASgJEhwKFGZpcnN0X2V4ZWN1dGlvbl9kYXRlGAcgASgJEhsKE2xhc3RfZXhlY3V0aW9uX2RhdGUYCCABKAkSIwoWcmVtaXR0YW5jZV9pbmZvcm1hdGlvbhgJIAEoCUIDgAEBIoICCghTZWN1cml0eRIMCgRuYW1lGAEgASgJEg8KB2FjY291bnQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEgwKBGlzaW4YBCABKAkSDgoGbWFya2V0GAUgASgJEhAKCHF1YW50aXR5GAYgASgJEiUKBmFtb3VudBgHIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5EiQKBXByaWNlGAggASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSLQoOcHVyY2hhc2VfcHJpY2UYCSABKAsyFS5rb250b3IudHlwZS52MS5Nb25leRIVCg1leGNoYW5nZV9yYXRlGAogASgJQjZaNGtvbnRvci5kZXYva29udG9yL2dlbi9nby9rb250b3IvYmFua2luZy92MTtiYW5raW5ndjFiBnByb3RvMw", [file_kontor_type_v1_money]);
+  fileDesc("Ch9rb250b3IvYmFua2luZy92MS9iYW5raW5nLnByb3RvEhFrb250b3IuYmFua2luZy52MSLhBQoHQWNjb3VudBIMCgRuYW1lGAEgASgJEhcKCmNvbm5lY3Rpb24YAiABKAlIAIgBARIZCgxkaXNwbGF5X25hbWUYAyABKAlIAYgBARIcCgpvd25lcl9uYW1lGAQgASgJQgOAAQFIAogBARIWCgRpYmFuGAUgASgJQgOAAQFIA4gBARIgCg5hY2NvdW50X251bWJlchgGIAEoCUIDgAEBSASIAQESLQoEdHlwZRgHIAEoDjIfLmtvbnRvci5iYW5raW5nLnYxLkFjY291bnQuVHlwZRIaCg1wcm92aWRlcl90eXBlGAggASgJSAWIAQESGgoNY3VycmVuY3lfY29kZRgJIAEoCUgGiAEBEiYKB2JhbGFuY2UYCiABKAsyFS5rb250b3IudHlwZS52MS5Nb25leRIqCgtjcmVkaXRfbGluZRgLIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5EjUKFm1vbnRobHlfc3BlbmRpbmdfbGltaXQYDCABKAsyFS5rb250b3IudHlwZS52MS5Nb25leRIWCgliYW5rX25hbWUYDSABKAlIB4gBARIYCgtmaW5nZXJwcmludBgOIAEoCUgIiAEBEhYKCWltcG9ydF9pZBgPIAEoCUgJiAEBImUKBFR5cGUSFAoQVFlQRV9VTlNQRUNJRklFRBAAEgsKB0NVUlJFTlQQARILCgdTQVZJTkdTEAISCAoEQ0FSRBADEggKBExPQU4QBBIOCgpTRUNVUklUSUVTEAUSCQoFT1RIRVIQBkINCgtfY29ubmVjdGlvbkIPCg1fZGlzcGxheV9uYW1lQg0KC19vd25lcl9uYW1lQgcKBV9pYmFuQhEKD19hY2NvdW50X251bWJlckIQCg5fcHJvdmlkZXJfdHlwZUIQCg5fY3VycmVuY3lfY29kZUIMCgpfYmFua19uYW1lQg4KDF9maW5nZXJwcmludEIMCgpfaW1wb3J0X2lkIo8JCgtUcmFuc2FjdGlvbhIMCgRuYW1lGAEgASgJEhQKB2FjY291bnQYAiABKAlIAIgBARI1CgZzdGF0dXMYAyABKA4yJS5rb250b3IuYmFua2luZy52MS5UcmFuc2FjdGlvbi5TdGF0dXMSJQoGYW1vdW50GAQgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSGQoMYm9va2luZ19kYXRlGAUgASgJSAGIAQESFwoKdmFsdWVfZGF0ZRgGIAEoCUgCiAEBEigKFnJlbWl0dGFuY2VfaW5mb3JtYXRpb24YByABKAlCA4ABAUgDiAEBEkEKDGNvdW50ZXJwYXJ0eRgIIAEoCzIrLmtvbnRvci5iYW5raW5nLnYxLlRyYW5zYWN0aW9uLkNvdW50ZXJwYXJ0eRIXCgptYW5kYXRlX2lkGAkgASgJSASIAQESGgoNZW5kX3RvX2VuZF9pZBgKIAEoCUgFiAEBElIKFmJhbmtfdHJhbnNhY3Rpb25fY29kZXMYCyADKAsyMi5rb250b3IuYmFua2luZy52MS5UcmFuc2FjdGlvbi5CYW5rVHJhbnNhY3Rpb25Db2RlEjgKCGNhdGVnb3J5GAwgASgOMiEua29udG9yLmJhbmtpbmcudjEuQ2F0ZWdvcnkuVmFsdWVIBogBARIeChFwcm92aWRlcl9jYXRlZ29yeRgNIAEoCUgHiAEBEjAKBHRhZ3MYDiADKAsyIi5rb250b3IuYmFua2luZy52MS5UcmFuc2FjdGlvbi5UYWcSPgoLc3ViY2F0ZWdvcnkYDyABKA4yJC5rb250b3IuYmFua2luZy52MS5TdWJjYXRlZ29yeS5WYWx1ZUgIiAEBEhYKCWltcG9ydF9pZBgQIAEoCUgJiAEBGpQBCgxDb3VudGVycGFydHkSFgoEbmFtZRgBIAEoCUIDgAEBSACIAQESFgoEaWJhbhgCIAEoCUIDgAEBSAGIAQESEAoDYmljGAMgASgJSAKIAQESGAoLY3JlZGl0b3JfaWQYBCABKAlIA4gBAUIHCgVfbmFtZUIHCgVfaWJhbkIGCgRfYmljQg4KDF9jcmVkaXRvcl9pZBpAChNCYW5rVHJhbnNhY3Rpb25Db2RlEhEKBHR5cGUYASABKAlIAIgBARINCgV2YWx1ZRgCIAEoCUIHCgVfdHlwZRozCgNUYWcSDAoEbmFtZRgBIAEoCRITCgZzb3VyY2UYAiABKAlIAIgBAUIJCgdfc291cmNlIjkKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABIKCgZCT09LRUQQARILCgdQRU5ESU5HEAJCCgoIX2FjY291bnRCDwoNX2Jvb2tpbmdfZGF0ZUINCgtfdmFsdWVfZGF0ZUIZChdfcmVtaXR0YW5jZV9pbmZvcm1hdGlvbkINCgtfbWFuZGF0ZV9pZEIQCg5fZW5kX3RvX2VuZF9pZEILCglfY2F0ZWdvcnlCFAoSX3Byb3ZpZGVyX2NhdGVnb3J5Qg4KDF9zdWJjYXRlZ29yeUIMCgpfaW1wb3J0X2lkIqEDCg1TdGFuZGluZ09yZGVyEgwKBG5hbWUYASABKAkSFAoHYWNjb3VudBgCIAEoCUgAiAEBEiUKBmFtb3VudBgDIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5EhUKCGludGVydmFsGAQgASgJSAGIAQESGgoNZXhlY3V0aW9uX2RheRgFIAEoBUgCiAEBEhoKDWNyZWF0aW9uX2RhdGUYBiABKAlIA4gBARIhChRmaXJzdF9leGVjdXRpb25fZGF0ZRgHIAEoCUgEiAEBEiAKE2xhc3RfZXhlY3V0aW9uX2RhdGUYCCABKAlIBYgBARIoChZyZW1pdHRhbmNlX2luZm9ybWF0aW9uGAkgASgJQgOAAQFIBogBAUIKCghfYWNjb3VudEILCglfaW50ZXJ2YWxCEAoOX2V4ZWN1dGlvbl9kYXlCEAoOX2NyZWF0aW9uX2RhdGVCFwoVX2ZpcnN0X2V4ZWN1dGlvbl9kYXRlQhYKFF9sYXN0X2V4ZWN1dGlvbl9kYXRlQhkKF19yZW1pdHRhbmNlX2luZm9ybWF0aW9uIvACCghTZWN1cml0eRIMCgRuYW1lGAEgASgJEhQKB2FjY291bnQYAiABKAlIAIgBARIZCgxkaXNwbGF5X25hbWUYAyABKAlIAYgBARIRCgRpc2luGAQgASgJSAKIAQESEwoGbWFya2V0GAUgASgJSAOIAQESFQoIcXVhbnRpdHkYBiABKAlIBIgBARIlCgZhbW91bnQYByABKAsyFS5rb250b3IudHlwZS52MS5Nb25leRIkCgVwcmljZRgIIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5Ei0KDnB1cmNoYXNlX3ByaWNlGAkgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSGgoNZXhjaGFuZ2VfcmF0ZRgKIAEoCUgFiAEBQgoKCF9hY2NvdW50Qg8KDV9kaXNwbGF5X25hbWVCBwoFX2lzaW5CCQoHX21hcmtldEILCglfcXVhbnRpdHlCEAoOX2V4Y2hhbmdlX3JhdGUizQIKCENhdGVnb3J5IsACCgVWYWx1ZRIVChFWQUxVRV9VTlNQRUNJRklFRBAAEgoKBklOQ09NRRABEgsKB0hPVVNJTkcQAhINCglHUk9DRVJJRVMQAxIKCgZESU5JTkcQBBINCglUUkFOU1BPUlQQBRIMCghTSE9QUElORxAGEhEKDVNVQlNDUklQVElPTlMQBxINCglJTlNVUkFOQ0UQCBIKCgZIRUFMVEgQCRILCgdMRUlTVVJFEAoSDQoJRURVQ0FUSU9OEAsSCwoHU0FWSU5HUxAMEgkKBUxPQU5TEA0SEwoPREVCVF9DT0xMRUNUSU9OEA4SDAoIR0FNQkxJTkcQDxIJCgVUQVhFUxAQEg0KCUJBTktfRkVFUxAREggKBENBU0gQEhINCglUUkFOU0ZFUlMQExIMCghCVVNJTkVTUxAUEgkKBU9USEVSEBUiiwEKC1N1YmNhdGVnb3J5InwKBVZhbHVlEhUKEVZBTFVFX1VOU1BFQ0lGSUVEEAASCAoEV0FHRRABEgsKB0JFTkVGSVQQAhILCgdQRU5TSU9OEAMSEgoOQ0FQSVRBTF9JTkNPTUUQBBIQCgxPV05fVFJBTlNGRVIQBRISCg5QUklWQVRFX1BFUlNPThAGQk8KFWRldi5rb250b3IuYmFua2luZy52MVABWjRrb250b3IuZGV2L2tvbnRvci9nZW4vZ28va29udG9yL2JhbmtpbmcvdjE7YmFua2luZ3YxYgZwcm90bzM", [file_kontor_type_v1_money]);
 
 /**
  * A bank account.
@@ -30,39 +30,39 @@ export type Account = Message<"kontor.banking.v1.Account"> & {
   name: string;
 
   /**
-   * The bank it is at, `consents/{consent}/connections/{connection}`. Empty when the provider does not tell.
+   * The bank it is at, `consents/{consent}/connections/{connection}`. Absent when the provider does not tell.
    *
-   * @generated from field: string connection = 2;
+   * @generated from field: optional string connection = 2;
    */
-  connection: string;
+  connection?: string | undefined;
 
   /**
    * What the bank or the customer calls it.
    *
-   * @generated from field: string display_name = 3;
+   * @generated from field: optional string display_name = 3;
    */
-  displayName: string;
+  displayName?: string | undefined;
 
   /**
-   * Name of the owner. Empty when the provider does not tell.
+   * Name of the owner. Absent when the provider does not tell.
    *
-   * @generated from field: string owner_name = 4;
+   * @generated from field: optional string owner_name = 4;
    */
-  ownerName: string;
+  ownerName?: string | undefined;
 
   /**
-   * IBAN as the provider gives it; its check digits are not verified. Empty when there is none.
+   * IBAN as the provider gives it; its check digits are not verified. Absent when there is none.
    *
-   * @generated from field: string iban = 5;
+   * @generated from field: optional string iban = 5;
    */
-  iban: string;
+  iban?: string | undefined;
 
   /**
-   * National account number. Empty when there is none.
+   * National account number. Absent when there is none.
    *
-   * @generated from field: string account_number = 6;
+   * @generated from field: optional string account_number = 6;
    */
-  accountNumber: string;
+  accountNumber?: string | undefined;
 
   /**
    * The kind.
@@ -74,19 +74,19 @@ export type Account = Message<"kontor.banking.v1.Account"> & {
   /**
    * What the provider calls the kind, as it is.
    *
-   * @generated from field: string provider_type = 8;
+   * @generated from field: optional string provider_type = 8;
    */
-  providerType: string;
+  providerType?: string | undefined;
 
   /**
    * ISO 4217 code. Where the provider gives none, that of the market.
    *
-   * @generated from field: string currency_code = 9;
+   * @generated from field: optional string currency_code = 9;
    */
-  currencyCode: string;
+  currencyCode?: string | undefined;
 
   /**
-   * Booked balance.
+   * Balance, as the provider gives it: neither provider says whether it is booked or available, or of when it is. Absent when it does not tell.
    *
    * @generated from field: kontor.type.v1.Money balance = 10;
    */
@@ -105,6 +105,28 @@ export type Account = Message<"kontor.banking.v1.Account"> & {
    * @generated from field: kontor.type.v1.Money monthly_spending_limit = 12;
    */
   monthlySpendingLimit?: Money | undefined;
+
+  /**
+   * Name of the bank. Absent when the provider does not tell.
+   *
+   * @generated from field: optional string bank_name = 13;
+   */
+  bankName?: string | undefined;
+
+  /**
+   * The same account has the same one under every consent of the tenant. It is a keyed hash of the IBAN, or of bank and account number, and is
+   * absent where the provider gives neither.
+   *
+   * @generated from field: optional string fingerprint = 14;
+   */
+  fingerprint?: string | undefined;
+
+  /**
+   * The caller's own id, for an account that was handed over with ImportConnections.
+   *
+   * @generated from field: optional string import_id = 15;
+   */
+  importId?: string | undefined;
 };
 
 /**
@@ -190,11 +212,11 @@ export type Transaction = Message<"kontor.banking.v1.Transaction"> & {
   name: string;
 
   /**
-   * The account, `consents/{consent}/accounts/{account}`.
+   * The account, `consents/{consent}/accounts/{account}`. Absent where the provider's transactions cannot be told to belong to an account.
    *
-   * @generated from field: string account = 2;
+   * @generated from field: optional string account = 2;
    */
-  account: string;
+  account?: string | undefined;
 
   /**
    * Booked or pending.
@@ -211,25 +233,25 @@ export type Transaction = Message<"kontor.banking.v1.Transaction"> & {
   amount?: Money | undefined;
 
   /**
-   * ISO 8601 date in the bank's own zone. Empty when the provider does not tell.
+   * ISO 8601 date in the bank's own zone. Absent when the provider does not tell.
    *
-   * @generated from field: string booking_date = 5;
+   * @generated from field: optional string booking_date = 5;
    */
-  bookingDate: string;
+  bookingDate?: string | undefined;
 
   /**
-   * ISO 8601 date in the bank's own zone. Empty when the provider does not tell.
+   * ISO 8601 date in the bank's own zone. Absent when the provider does not tell.
    *
-   * @generated from field: string value_date = 6;
+   * @generated from field: optional string value_date = 6;
    */
-  valueDate: string;
+  valueDate?: string | undefined;
 
   /**
    * What the payment is about, in the words of who paid.
    *
-   * @generated from field: string remittance_information = 7;
+   * @generated from field: optional string remittance_information = 7;
    */
-  remittanceInformation: string;
+  remittanceInformation?: string | undefined;
 
   /**
    * The other side. Absent when the provider does not tell.
@@ -241,16 +263,16 @@ export type Transaction = Message<"kontor.banking.v1.Transaction"> & {
   /**
    * Mandate reference (SEPA direct debit).
    *
-   * @generated from field: string mandate_id = 9;
+   * @generated from field: optional string mandate_id = 9;
    */
-  mandateId: string;
+  mandateId?: string | undefined;
 
   /**
    * End-to-end reference.
    *
-   * @generated from field: string end_to_end_id = 10;
+   * @generated from field: optional string end_to_end_id = 10;
    */
-  endToEndId: string;
+  endToEndId?: string | undefined;
 
   /**
    * The bank's codes.
@@ -260,25 +282,39 @@ export type Transaction = Message<"kontor.banking.v1.Transaction"> & {
   bankTransactionCodes: Transaction_BankTransactionCode[];
 
   /**
-   * What it is for, in Kontor's list.
+   * What it is for, in Kontor's list. Absent when the provider gave no label.
    *
-   * @generated from field: kontor.banking.v1.Transaction.Category category = 12;
+   * @generated from field: optional kontor.banking.v1.Category.Value category = 12;
    */
-  category: Transaction_Category;
+  category?: Category_Value | undefined;
 
   /**
    * What it is for, in the provider's words, as they are.
    *
-   * @generated from field: string provider_category = 13;
+   * @generated from field: optional string provider_category = 13;
    */
-  providerCategory: string;
+  providerCategory?: string | undefined;
 
   /**
    * All labels that the provider gave, as they are.
    *
-   * @generated from field: repeated string tags = 14;
+   * @generated from field: repeated kontor.banking.v1.Transaction.Tag tags = 14;
    */
-  tags: string[];
+  tags: Transaction_Tag[];
+
+  /**
+   * What lenders must tell apart within the category. Absent where the provider's words do not say.
+   *
+   * @generated from field: optional kontor.banking.v1.Subcategory.Value subcategory = 15;
+   */
+  subcategory?: Subcategory_Value | undefined;
+
+  /**
+   * The caller's own id, for a transaction that was handed over with ImportConnections.
+   *
+   * @generated from field: optional string import_id = 16;
+   */
+  importId?: string | undefined;
 };
 
 /**
@@ -297,30 +333,30 @@ export type Transaction_Counterparty = Message<"kontor.banking.v1.Transaction.Co
   /**
    * Name.
    *
-   * @generated from field: string name = 1;
+   * @generated from field: optional string name = 1;
    */
-  name: string;
+  name?: string | undefined;
 
   /**
    * IBAN.
    *
-   * @generated from field: string iban = 2;
+   * @generated from field: optional string iban = 2;
    */
-  iban: string;
+  iban?: string | undefined;
 
   /**
    * BIC (ISO 9362).
    *
-   * @generated from field: string bic = 3;
+   * @generated from field: optional string bic = 3;
    */
-  bic: string;
+  bic?: string | undefined;
 
   /**
    * Creditor identifier (SEPA direct debit).
    *
-   * @generated from field: string creditor_id = 4;
+   * @generated from field: optional string creditor_id = 4;
    */
-  creditorId: string;
+  creditorId?: string | undefined;
 };
 
 /**
@@ -339,9 +375,9 @@ export type Transaction_BankTransactionCode = Message<"kontor.banking.v1.Transac
   /**
    * Which list of codes it is from, in the provider's words.
    *
-   * @generated from field: string type = 1;
+   * @generated from field: optional string type = 1;
    */
-  type: string;
+  type?: string | undefined;
 
   /**
    * The code.
@@ -357,6 +393,34 @@ export type Transaction_BankTransactionCode = Message<"kontor.banking.v1.Transac
  */
 export const Transaction_BankTransactionCodeSchema: GenMessage<Transaction_BankTransactionCode> = /*@__PURE__*/
   messageDesc(file_kontor_banking_v1_banking, 1, 1);
+
+/**
+ * A label that the provider gave.
+ *
+ * @generated from message kontor.banking.v1.Transaction.Tag
+ */
+export type Transaction_Tag = Message<"kontor.banking.v1.Transaction.Tag"> & {
+  /**
+   * The label.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Who or what gave it, in the provider's words. Absent when it does not tell.
+   *
+   * @generated from field: optional string source = 2;
+   */
+  source?: string | undefined;
+};
+
+/**
+ * Describes the message kontor.banking.v1.Transaction.Tag.
+ * Use `create(Transaction_TagSchema)` to create a new message.
+ */
+export const Transaction_TagSchema: GenMessage<Transaction_Tag> = /*@__PURE__*/
+  messageDesc(file_kontor_banking_v1_banking, 1, 2);
 
 /**
  * Whether the bank has booked it.
@@ -393,17 +457,193 @@ export const Transaction_StatusSchema: GenEnum<Transaction_Status> = /*@__PURE__
   enumDesc(file_kontor_banking_v1_banking, 1, 0);
 
 /**
+ * A standing order.
+ *
+ * @generated from message kontor.banking.v1.StandingOrder
+ */
+export type StandingOrder = Message<"kontor.banking.v1.StandingOrder"> & {
+  /**
+   * Resource name, `consents/{consent}/accounts/{account}/standingOrders/{standing_order}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The account, `consents/{consent}/accounts/{account}`.
+   *
+   * @generated from field: optional string account = 2;
+   */
+  account?: string | undefined;
+
+  /**
+   * The amount of one execution.
+   *
+   * @generated from field: kontor.type.v1.Money amount = 3;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * How often, in the provider's words, such as "MONTHLY".
+   *
+   * @generated from field: optional string interval = 4;
+   */
+  interval?: string | undefined;
+
+  /**
+   * Day of the interval, such as the day of the month. Absent when not told.
+   *
+   * @generated from field: optional int32 execution_day = 5;
+   */
+  executionDay?: number | undefined;
+
+  /**
+   * ISO 8601 date it was set up on.
+   *
+   * @generated from field: optional string creation_date = 6;
+   */
+  creationDate?: string | undefined;
+
+  /**
+   * ISO 8601 date of the first execution.
+   *
+   * @generated from field: optional string first_execution_date = 7;
+   */
+  firstExecutionDate?: string | undefined;
+
+  /**
+   * ISO 8601 date of the last execution.
+   *
+   * @generated from field: optional string last_execution_date = 8;
+   */
+  lastExecutionDate?: string | undefined;
+
+  /**
+   * What the payment is about.
+   *
+   * @generated from field: optional string remittance_information = 9;
+   */
+  remittanceInformation?: string | undefined;
+};
+
+/**
+ * Describes the message kontor.banking.v1.StandingOrder.
+ * Use `create(StandingOrderSchema)` to create a new message.
+ */
+export const StandingOrderSchema: GenMessage<StandingOrder> = /*@__PURE__*/
+  messageDesc(file_kontor_banking_v1_banking, 2);
+
+/**
+ * A holding of a security.
+ *
+ * @generated from message kontor.banking.v1.Security
+ */
+export type Security = Message<"kontor.banking.v1.Security"> & {
+  /**
+   * Resource name, `consents/{consent}/accounts/{account}/securities/{security}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The account, `consents/{consent}/accounts/{account}`.
+   *
+   * @generated from field: optional string account = 2;
+   */
+  account?: string | undefined;
+
+  /**
+   * Name of the security.
+   *
+   * @generated from field: optional string display_name = 3;
+   */
+  displayName?: string | undefined;
+
+  /**
+   * ISIN (ISO 6166).
+   *
+   * @generated from field: optional string isin = 4;
+   */
+  isin?: string | undefined;
+
+  /**
+   * Where it is traded.
+   *
+   * @generated from field: optional string market = 5;
+   */
+  market?: string | undefined;
+
+  /**
+   * How many, as an exact decimal.
+   *
+   * @generated from field: optional string quantity = 6;
+   */
+  quantity?: string | undefined;
+
+  /**
+   * Value of the holding.
+   *
+   * @generated from field: kontor.type.v1.Money amount = 7;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * Price of one.
+   *
+   * @generated from field: kontor.type.v1.Money price = 8;
+   */
+  price?: Money | undefined;
+
+  /**
+   * Price of one when bought.
+   *
+   * @generated from field: kontor.type.v1.Money purchase_price = 9;
+   */
+  purchasePrice?: Money | undefined;
+
+  /**
+   * Exchange rate between the price's currency and the holding's, as an exact decimal.
+   *
+   * @generated from field: optional string exchange_rate = 10;
+   */
+  exchangeRate?: string | undefined;
+};
+
+/**
+ * Describes the message kontor.banking.v1.Security.
+ * Use `create(SecuritySchema)` to create a new message.
+ */
+export const SecuritySchema: GenMessage<Security> = /*@__PURE__*/
+  messageDesc(file_kontor_banking_v1_banking, 3);
+
+/**
  * What a transaction is for: one small list for all providers. `provider_category` has the provider's own label.
  *
- * @generated from enum kontor.banking.v1.Transaction.Category
+ * @generated from message kontor.banking.v1.Category
  */
-export enum Transaction_Category {
+export type Category = Message<"kontor.banking.v1.Category"> & {
+};
+
+/**
+ * Describes the message kontor.banking.v1.Category.
+ * Use `create(CategorySchema)` to create a new message.
+ */
+export const CategorySchema: GenMessage<Category> = /*@__PURE__*/
+  messageDesc(file_kontor_banking_v1_banking, 4);
+
+/**
+ * The value.
+ *
+ * @generated from enum kontor.banking.v1.Category.Value
+ */
+export enum Category_Value {
   /**
    * Not set: the provider gave no label.
    *
-   * @generated from enum value: CATEGORY_UNSPECIFIED = 0;
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
    */
-  CATEGORY_UNSPECIFIED = 0,
+  VALUE_UNSPECIFIED = 0,
 
   /**
    * Wages, pensions, benefits and other regular income.
@@ -518,7 +758,7 @@ export enum Transaction_Category {
   TAXES = 16,
 
   /**
-   * Fees and interest of the bank.
+   * Fees of the bank, and interest paid to it that belongs to no loan.
    *
    * @generated from enum value: BANK_FEES = 17;
    */
@@ -554,169 +794,85 @@ export enum Transaction_Category {
 }
 
 /**
- * Describes the enum kontor.banking.v1.Transaction.Category.
+ * Describes the enum kontor.banking.v1.Category.Value.
  */
-export const Transaction_CategorySchema: GenEnum<Transaction_Category> = /*@__PURE__*/
-  enumDesc(file_kontor_banking_v1_banking, 1, 1);
+export const Category_ValueSchema: GenEnum<Category_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_banking_v1_banking, 4, 0);
 
 /**
- * A standing order.
+ * What lenders must tell apart within a category.
  *
- * @generated from message kontor.banking.v1.StandingOrder
+ * @generated from message kontor.banking.v1.Subcategory
  */
-export type StandingOrder = Message<"kontor.banking.v1.StandingOrder"> & {
-  /**
-   * Resource name, `consents/{consent}/accounts/{account}/standingOrders/{standing_order}`.
-   *
-   * @generated from field: string name = 1;
-   */
-  name: string;
-
-  /**
-   * The account, `consents/{consent}/accounts/{account}`.
-   *
-   * @generated from field: string account = 2;
-   */
-  account: string;
-
-  /**
-   * The amount of one execution.
-   *
-   * @generated from field: kontor.type.v1.Money amount = 3;
-   */
-  amount?: Money | undefined;
-
-  /**
-   * How often, in the provider's words, such as "MONTHLY".
-   *
-   * @generated from field: string interval = 4;
-   */
-  interval: string;
-
-  /**
-   * Day of the interval, such as the day of the month. 0 when not told.
-   *
-   * @generated from field: int32 execution_day = 5;
-   */
-  executionDay: number;
-
-  /**
-   * ISO 8601 date it was set up on.
-   *
-   * @generated from field: string creation_date = 6;
-   */
-  creationDate: string;
-
-  /**
-   * ISO 8601 date of the first execution.
-   *
-   * @generated from field: string first_execution_date = 7;
-   */
-  firstExecutionDate: string;
-
-  /**
-   * ISO 8601 date of the last execution.
-   *
-   * @generated from field: string last_execution_date = 8;
-   */
-  lastExecutionDate: string;
-
-  /**
-   * What the payment is about.
-   *
-   * @generated from field: string remittance_information = 9;
-   */
-  remittanceInformation: string;
+export type Subcategory = Message<"kontor.banking.v1.Subcategory"> & {
 };
 
 /**
- * Describes the message kontor.banking.v1.StandingOrder.
- * Use `create(StandingOrderSchema)` to create a new message.
+ * Describes the message kontor.banking.v1.Subcategory.
+ * Use `create(SubcategorySchema)` to create a new message.
  */
-export const StandingOrderSchema: GenMessage<StandingOrder> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking, 2);
+export const SubcategorySchema: GenMessage<Subcategory> = /*@__PURE__*/
+  messageDesc(file_kontor_banking_v1_banking, 5);
 
 /**
- * A holding of a security.
+ * The value.
  *
- * @generated from message kontor.banking.v1.Security
+ * @generated from enum kontor.banking.v1.Subcategory.Value
  */
-export type Security = Message<"kontor.banking.v1.Security"> & {
+export enum Subcategory_Value {
   /**
-   * Resource name, `consents/{consent}/accounts/{account}/securities/{security}`.
+   * Not set.
    *
-   * @generated from field: string name = 1;
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
    */
-  name: string;
+  VALUE_UNSPECIFIED = 0,
 
   /**
-   * The account, `consents/{consent}/accounts/{account}`.
+   * INCOME: pay for work.
    *
-   * @generated from field: string account = 2;
+   * @generated from enum value: WAGE = 1;
    */
-  account: string;
+  WAGE = 1,
 
   /**
-   * Name of the security.
+   * INCOME: support paid by the state or an insurance fund.
    *
-   * @generated from field: string display_name = 3;
+   * @generated from enum value: BENEFIT = 2;
    */
-  displayName: string;
+  BENEFIT = 2,
 
   /**
-   * ISIN (ISO 6166).
+   * INCOME: pension.
    *
-   * @generated from field: string isin = 4;
+   * @generated from enum value: PENSION = 3;
    */
-  isin: string;
+  PENSION = 3,
 
   /**
-   * Where it is traded.
+   * INCOME: interest and dividends received.
    *
-   * @generated from field: string market = 5;
+   * @generated from enum value: CAPITAL_INCOME = 4;
    */
-  market: string;
+  CAPITAL_INCOME = 4,
 
   /**
-   * How many, as an exact decimal.
+   * TRANSFERS: between the customer's own accounts.
    *
-   * @generated from field: string quantity = 6;
+   * @generated from enum value: OWN_TRANSFER = 5;
    */
-  quantity: string;
+  OWN_TRANSFER = 5,
 
   /**
-   * Value of the holding.
+   * TRANSFERS: to or from a private person.
    *
-   * @generated from field: kontor.type.v1.Money amount = 7;
+   * @generated from enum value: PRIVATE_PERSON = 6;
    */
-  amount?: Money | undefined;
-
-  /**
-   * Price of one.
-   *
-   * @generated from field: kontor.type.v1.Money price = 8;
-   */
-  price?: Money | undefined;
-
-  /**
-   * Price of one when bought.
-   *
-   * @generated from field: kontor.type.v1.Money purchase_price = 9;
-   */
-  purchasePrice?: Money | undefined;
-
-  /**
-   * Exchange rate between the price's currency and the holding's, as an exact decimal.
-   *
-   * @generated from field: string exchange_rate = 10;
-   */
-  exchangeRate: string;
-};
+  PRIVATE_PERSON = 6,
+}
 
 /**
- * Describes the message kontor.banking.v1.Security.
- * Use `create(SecuritySchema)` to create a new message.
+ * Describes the enum kontor.banking.v1.Subcategory.Value.
  */
-export const SecuritySchema: GenMessage<Security> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking, 3);
+export const Subcategory_ValueSchema: GenEnum<Subcategory_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_banking_v1_banking, 5, 0);
 

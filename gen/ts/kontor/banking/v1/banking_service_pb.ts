@@ -6,11 +6,11 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { EmptySchema, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_empty, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Account, Account_Type, AccountSchema, Security, StandingOrder, Transaction, Transaction_Status, TransactionSchema } from "./banking_pb.js";
+import type { Account, Account_Type, AccountSchema, Security, StandingOrder, Transaction, Transaction_Status } from "./banking_pb.js";
 import { file_kontor_banking_v1_banking } from "./banking_pb.js";
 import type { Connection, Connection_Bank, ConnectionSchema, Consent } from "../../consent/v1/consent_pb.js";
 import { file_kontor_consent_v1_consent } from "../../consent/v1/consent_pb.js";
-import type { Link } from "../../type/v1/link_pb.js";
+import type { Link, LinkSchema } from "../../type/v1/link_pb.js";
 import { file_kontor_type_v1_link } from "../../type/v1/link_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
 import { file_kontor_type_v1_money } from "../../type/v1/money_pb.js";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/banking/v1/banking_service.proto.
  */
 export const file_kontor_banking_v1_banking_service: GenFile = /*@__PURE__*/
-  fileDesc("Cidrb250b3IvYmFua2luZy92MS9iYW5raW5nX3NlcnZpY2UucHJvdG8SEWtvbnRvci5iYW5raW5nLnYxIk8KFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJImYKF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEjIKC2Nvbm5lY3Rpb25zGAEgAygLMh0ua29udG9yLmNvbnNlbnQudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJAoUR2V0Q29ubmVjdGlvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSIlChVTeW5jQ29ubmVjdGlvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSJvChZTeW5jQ29ubmVjdGlvblJlc3BvbnNlEjEKCmNvbm5lY3Rpb24YASABKAsyHS5rb250b3IuY29uc2VudC52MS5Db25uZWN0aW9uEiIKBGxpbmsYAiABKAsyFC5rb250b3IudHlwZS52MS5MaW5rIicKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0EgwKBG5hbWUYASABKAkiLgoeQ3JlYXRlTWFuYWdlbWVudFNlc3Npb25SZXF1ZXN0EgwKBG5hbWUYASABKAkiUQoRTWFuYWdlbWVudFNlc3Npb24SCwoDdXJpGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKIAQoSSW1wb3J0ZWRDb25uZWN0aW9uEgoKAmlkGAEgASgJEjAKBGJhbmsYAiABKAsyIi5rb250b3IuY29uc2VudC52MS5Db25uZWN0aW9uLkJhbmsSNAoIYWNjb3VudHMYAyADKAsyIi5rb250b3IuYmFua2luZy52MS5JbXBvcnRlZEFjY291bnQi9wMKD0ltcG9ydGVkQWNjb3VudBIKCgJpZBgBIAEoCRIRCgRpYmFuGAIgASgJQgOAAQESGwoOYWNjb3VudF9udW1iZXIYAyABKAlCA4ABARIUCgxkaXNwbGF5X25hbWUYBCABKAkSFwoKb3duZXJfbmFtZRgFIAEoCUIDgAEBEi0KBHR5cGUYBiABKA4yHy5rb250b3IuYmFua2luZy52MS5BY2NvdW50LlR5cGUSFQoNcHJvdmlkZXJfdHlwZRgHIAEoCRImCgdiYWxhbmNlGAggASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSKgoLY3JlZGl0X2xpbmUYCSABKAsyFS5rb250b3IudHlwZS52MS5Nb25leRI1ChZtb250aGx5X3NwZW5kaW5nX2xpbWl0GAogASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSPAoMdHJhbnNhY3Rpb25zGAsgAygLMiYua29udG9yLmJhbmtpbmcudjEuSW1wb3J0ZWRUcmFuc2FjdGlvbhI5Cg9zdGFuZGluZ19vcmRlcnMYDCADKAsyIC5rb250b3IuYmFua2luZy52MS5TdGFuZGluZ09yZGVyEi8KCnNlY3VyaXRpZXMYDSADKAsyGy5rb250b3IuYmFua2luZy52MS5TZWN1cml0eSJWChNJbXBvcnRlZFRyYW5zYWN0aW9uEgoKAmlkGAEgASgJEjMKC3RyYW5zYWN0aW9uGAIgASgLMh4ua29udG9yLmJhbmtpbmcudjEuVHJhbnNhY3Rpb24i7gEKGEltcG9ydENvbm5lY3Rpb25zUmVxdWVzdBIMCgRuYW1lGAEgASgJEjoKC2Nvbm5lY3Rpb25zGAIgAygLMiUua29udG9yLmJhbmtpbmcudjEuSW1wb3J0ZWRDb25uZWN0aW9uEj4KBG1vZGUYAyABKA4yMC5rb250b3IuYmFua2luZy52MS5JbXBvcnRDb25uZWN0aW9uc1JlcXVlc3QuTW9kZRISCgpyZXF1ZXN0X2lkGAQgASgJIjQKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEgsKB1JFUExBQ0UQARIJCgVNRVJHRRACIkgKGUltcG9ydENvbm5lY3Rpb25zUmVzcG9uc2USKwoHY29uc2VudBgBIAEoCzIaLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQiTAoTTGlzdEFjY291bnRzUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiXQoUTGlzdEFjY291bnRzUmVzcG9uc2USLAoIYWNjb3VudHMYASADKAsyGi5rb250b3IuYmFua2luZy52MS5BY2NvdW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIhChFHZXRBY2NvdW50UmVxdWVzdBIMCgRuYW1lGAEgASgJIqsBChdMaXN0VHJhbnNhY3Rpb25zUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSEQoJZGF0ZV9mcm9tGAQgASgJEg8KB2RhdGVfdG8YBSABKAkSNQoGc3RhdHVzGAYgASgOMiUua29udG9yLmJhbmtpbmcudjEuVHJhbnNhY3Rpb24uU3RhdHVzImkKGExpc3RUcmFuc2FjdGlvbnNSZXNwb25zZRI0Cgx0cmFuc2FjdGlvbnMYASADKAsyHi5rb250b3IuYmFua2luZy52MS5UcmFuc2FjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihgEKGVN0cmVhbVRyYW5zYWN0aW9uc1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCWRhdGVfZnJvbRgCIAEoCRIPCgdkYXRlX3RvGAMgASgJEjUKBnN0YXR1cxgEIAEoDjIlLmtvbnRvci5iYW5raW5nLnYxLlRyYW5zYWN0aW9uLlN0YXR1cyJSChlMaXN0U3RhbmRpbmdPcmRlcnNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJwChpMaXN0U3RhbmRpbmdPcmRlcnNSZXNwb25zZRI5Cg9zdGFuZGluZ19vcmRlcnMYASADKAsyIC5rb250b3IuYmFua2luZy52MS5TdGFuZGluZ09yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJOChVMaXN0U2VjdXJpdGllc1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJImIKFkxpc3RTZWN1cml0aWVzUmVzcG9uc2USLwoKc2VjdXJpdGllcxgBIAMoCzIbLmtvbnRvci5iYW5raW5nLnYxLlNlY3VyaXR5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTLUCQoOQmFua2luZ1NlcnZpY2USaAoPTGlzdENvbm5lY3Rpb25zEikua29udG9yLmJhbmtpbmcudjEuTGlzdENvbm5lY3Rpb25zUmVxdWVzdBoqLmtvbnRvci5iYW5raW5nLnYxLkxpc3RDb25uZWN0aW9uc1Jlc3BvbnNlElcKDUdldENvbm5lY3Rpb24SJy5rb250b3IuYmFua2luZy52MS5HZXRDb25uZWN0aW9uUmVxdWVzdBodLmtvbnRvci5jb25zZW50LnYxLkNvbm5lY3Rpb24SZQoOU3luY0Nvbm5lY3Rpb24SKC5rb250b3IuYmFua2luZy52MS5TeW5jQ29ubmVjdGlvblJlcXVlc3QaKS5rb250b3IuYmFua2luZy52MS5TeW5jQ29ubmVjdGlvblJlc3BvbnNlElYKEERlbGV0ZUNvbm5lY3Rpb24SKi5rb250b3IuYmFua2luZy52MS5EZWxldGVDb25uZWN0aW9uUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJyChdDcmVhdGVNYW5hZ2VtZW50U2Vzc2lvbhIxLmtvbnRvci5iYW5raW5nLnYxLkNyZWF0ZU1hbmFnZW1lbnRTZXNzaW9uUmVxdWVzdBokLmtvbnRvci5iYW5raW5nLnYxLk1hbmFnZW1lbnRTZXNzaW9uEm4KEUltcG9ydENvbm5lY3Rpb25zEisua29udG9yLmJhbmtpbmcudjEuSW1wb3J0Q29ubmVjdGlvbnNSZXF1ZXN0Giwua29udG9yLmJhbmtpbmcudjEuSW1wb3J0Q29ubmVjdGlvbnNSZXNwb25zZRJfCgxMaXN0QWNjb3VudHMSJi5rb250b3IuYmFua2luZy52MS5MaXN0QWNjb3VudHNSZXF1ZXN0Gicua29udG9yLmJhbmtpbmcudjEuTGlzdEFjY291bnRzUmVzcG9uc2USTgoKR2V0QWNjb3VudBIkLmtvbnRvci5iYW5raW5nLnYxLkdldEFjY291bnRSZXF1ZXN0Ghoua29udG9yLmJhbmtpbmcudjEuQWNjb3VudBJrChBMaXN0VHJhbnNhY3Rpb25zEioua29udG9yLmJhbmtpbmcudjEuTGlzdFRyYW5zYWN0aW9uc1JlcXVlc3QaKy5rb250b3IuYmFua2luZy52MS5MaXN0VHJhbnNhY3Rpb25zUmVzcG9uc2USZAoSU3RyZWFtVHJhbnNhY3Rpb25zEiwua29udG9yLmJhbmtpbmcudjEuU3RyZWFtVHJhbnNhY3Rpb25zUmVxdWVzdBoeLmtvbnRvci5iYW5raW5nLnYxLlRyYW5zYWN0aW9uMAEScQoSTGlzdFN0YW5kaW5nT3JkZXJzEiwua29udG9yLmJhbmtpbmcudjEuTGlzdFN0YW5kaW5nT3JkZXJzUmVxdWVzdBotLmtvbnRvci5iYW5raW5nLnYxLkxpc3RTdGFuZGluZ09yZGVyc1Jlc3BvbnNlEmUKDkxpc3RTZWN1cml0aWVzEigua29udG9yLmJhbmtpbmcudjEuTGlzdFNlY3VyaXRpZXNSZXF1ZXN0Gikua29udG9yLmJhbmtpbmcudjEuTGlzdFNlY3VyaXRpZXNSZXNwb25zZUI2WjRrb250b3IuZGV2L2tvbnRvci9nZW4vZ28va29udG9yL2JhbmtpbmcvdjE7YmFua2luZ3YxYgZwcm90bzM", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_kontor_banking_v1_banking, file_kontor_consent_v1_consent, file_kontor_type_v1_link, file_kontor_type_v1_money]);
+  fileDesc("Cidrb250b3IvYmFua2luZy92MS9iYW5raW5nX3NlcnZpY2UucHJvdG8SEWtvbnRvci5iYW5raW5nLnYxIk8KFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIn8KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEjIKC2Nvbm5lY3Rpb25zGAEgAygLMh0ua29udG9yLmNvbnNlbnQudjEuQ29ubmVjdGlvbhIcCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlIAIgBAUISChBfbmV4dF9wYWdlX3Rva2VuIiQKFEdldENvbm5lY3Rpb25SZXF1ZXN0EgwKBG5hbWUYASABKAkiOQoVU3luY0Nvbm5lY3Rpb25SZXF1ZXN0EgwKBG5hbWUYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCSJvChZTeW5jQ29ubmVjdGlvblJlc3BvbnNlEjEKCmNvbm5lY3Rpb24YASABKAsyHS5rb250b3IuY29uc2VudC52MS5Db25uZWN0aW9uEiIKBGxpbmsYAiABKAsyFC5rb250b3IudHlwZS52MS5MaW5rIjsKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0EgwKBG5hbWUYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCSJCCh5DcmVhdGVNYW5hZ2VtZW50U2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIogBChJJbXBvcnRlZENvbm5lY3Rpb24SCgoCaWQYASABKAkSMAoEYmFuaxgCIAEoCzIiLmtvbnRvci5jb25zZW50LnYxLkNvbm5lY3Rpb24uQmFuaxI0CghhY2NvdW50cxgDIAMoCzIiLmtvbnRvci5iYW5raW5nLnYxLkltcG9ydGVkQWNjb3VudCLeBAoPSW1wb3J0ZWRBY2NvdW50EgoKAmlkGAEgASgJEhYKBGliYW4YAiABKAlCA4ABAUgAiAEBEiAKDmFjY291bnRfbnVtYmVyGAMgASgJQgOAAQFIAYgBARIZCgxkaXNwbGF5X25hbWUYBCABKAlIAogBARIcCgpvd25lcl9uYW1lGAUgASgJQgOAAQFIA4gBARItCgR0eXBlGAYgASgOMh8ua29udG9yLmJhbmtpbmcudjEuQWNjb3VudC5UeXBlEhoKDXByb3ZpZGVyX3R5cGUYByABKAlIBIgBARImCgdiYWxhbmNlGAggASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSKgoLY3JlZGl0X2xpbmUYCSABKAsyFS5rb250b3IudHlwZS52MS5Nb25leRI1ChZtb250aGx5X3NwZW5kaW5nX2xpbWl0GAogASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSPAoMdHJhbnNhY3Rpb25zGAsgAygLMiYua29udG9yLmJhbmtpbmcudjEuSW1wb3J0ZWRUcmFuc2FjdGlvbhI5Cg9zdGFuZGluZ19vcmRlcnMYDCADKAsyIC5rb250b3IuYmFua2luZy52MS5TdGFuZGluZ09yZGVyEi8KCnNlY3VyaXRpZXMYDSADKAsyGy5rb250b3IuYmFua2luZy52MS5TZWN1cml0eUIHCgVfaWJhbkIRCg9fYWNjb3VudF9udW1iZXJCDwoNX2Rpc3BsYXlfbmFtZUINCgtfb3duZXJfbmFtZUIQCg5fcHJvdmlkZXJfdHlwZSJWChNJbXBvcnRlZFRyYW5zYWN0aW9uEgoKAmlkGAEgASgJEjMKC3RyYW5zYWN0aW9uGAIgASgLMh4ua29udG9yLmJhbmtpbmcudjEuVHJhbnNhY3Rpb24igAIKGEltcG9ydENvbm5lY3Rpb25zUmVxdWVzdBIMCgRuYW1lGAEgASgJEjoKC2Nvbm5lY3Rpb25zGAIgAygLMiUua29udG9yLmJhbmtpbmcudjEuSW1wb3J0ZWRDb25uZWN0aW9uEj4KBG1vZGUYAyABKA4yMC5rb250b3IuYmFua2luZy52MS5JbXBvcnRDb25uZWN0aW9uc1JlcXVlc3QuTW9kZRISCgpyZXF1ZXN0X2lkGAQgASgJEhAKCHByb3ZpZGVyGAUgASgJIjQKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEgsKB1JFUExBQ0UQARIJCgVNRVJHRRACIkgKGUltcG9ydENvbm5lY3Rpb25zUmVzcG9uc2USKwoHY29uc2VudBgBIAEoCzIaLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQiTAoTTGlzdEFjY291bnRzUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkitwEKFExpc3RBY2NvdW50c1Jlc3BvbnNlEiwKCGFjY291bnRzGAEgAygLMhoua29udG9yLmJhbmtpbmcudjEuQWNjb3VudBIcCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlIAIgBARIQCghjb21wbGV0ZRgDIAEoCBItCglyZWFkX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQhIKEF9uZXh0X3BhZ2VfdG9rZW4iIQoRR2V0QWNjb3VudFJlcXVlc3QSDAoEbmFtZRgBIAEoCSKrAQoXTGlzdFRyYW5zYWN0aW9uc1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEhEKCWRhdGVfZnJvbRgEIAEoCRIPCgdkYXRlX3RvGAUgASgJEjUKBnN0YXR1cxgGIAEoDjIlLmtvbnRvci5iYW5raW5nLnYxLlRyYW5zYWN0aW9uLlN0YXR1cyLDAQoYTGlzdFRyYW5zYWN0aW9uc1Jlc3BvbnNlEjQKDHRyYW5zYWN0aW9ucxgBIAMoCzIeLmtvbnRvci5iYW5raW5nLnYxLlRyYW5zYWN0aW9uEhwKD25leHRfcGFnZV90b2tlbhgCIAEoCUgAiAEBEhAKCGNvbXBsZXRlGAMgASgIEi0KCXJlYWRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCEgoQX25leHRfcGFnZV90b2tlbiKGAQoZU3RyZWFtVHJhbnNhY3Rpb25zUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJZGF0ZV9mcm9tGAIgASgJEg8KB2RhdGVfdG8YAyABKAkSNQoGc3RhdHVzGAQgASgOMiUua29udG9yLmJhbmtpbmcudjEuVHJhbnNhY3Rpb24uU3RhdHVzIssCChpTdHJlYW1UcmFuc2FjdGlvbnNSZXNwb25zZRJACgRraW5kGAEgASgOMjIua29udG9yLmJhbmtpbmcudjEuU3RyZWFtVHJhbnNhY3Rpb25zUmVzcG9uc2UuS2luZBIzCgt0cmFuc2FjdGlvbhgCIAEoCzIeLmtvbnRvci5iYW5raW5nLnYxLlRyYW5zYWN0aW9uEhIKBWNvdW50GAMgASgFSACIAQESFQoIY29tcGxldGUYBCABKAhIAYgBARItCglyZWFkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkUKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg8KC1RSQU5TQUNUSU9OEAESDQoJSEVBUlRCRUFUEAISBwoDRU5EEANCCAoGX2NvdW50QgsKCV9jb21wbGV0ZSJSChlMaXN0U3RhbmRpbmdPcmRlcnNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSLKAQoaTGlzdFN0YW5kaW5nT3JkZXJzUmVzcG9uc2USOQoPc3RhbmRpbmdfb3JkZXJzGAEgAygLMiAua29udG9yLmJhbmtpbmcudjEuU3RhbmRpbmdPcmRlchIcCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlIAIgBARIQCghjb21wbGV0ZRgDIAEoCBItCglyZWFkX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQhIKEF9uZXh0X3BhZ2VfdG9rZW4iTgoVTGlzdFNlY3VyaXRpZXNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSK8AQoWTGlzdFNlY3VyaXRpZXNSZXNwb25zZRIvCgpzZWN1cml0aWVzGAEgAygLMhsua29udG9yLmJhbmtpbmcudjEuU2VjdXJpdHkSHAoPbmV4dF9wYWdlX3Rva2VuGAIgASgJSACIAQESEAoIY29tcGxldGUYAyABKAgSLQoJcmVhZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEISChBfbmV4dF9wYWdlX3Rva2VuMtMJCg5CYW5raW5nU2VydmljZRJoCg9MaXN0Q29ubmVjdGlvbnMSKS5rb250b3IuYmFua2luZy52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0Gioua29udG9yLmJhbmtpbmcudjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USVwoNR2V0Q29ubmVjdGlvbhInLmtvbnRvci5iYW5raW5nLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh0ua29udG9yLmNvbnNlbnQudjEuQ29ubmVjdGlvbhJlCg5TeW5jQ29ubmVjdGlvbhIoLmtvbnRvci5iYW5raW5nLnYxLlN5bmNDb25uZWN0aW9uUmVxdWVzdBopLmtvbnRvci5iYW5raW5nLnYxLlN5bmNDb25uZWN0aW9uUmVzcG9uc2USVgoQRGVsZXRlQ29ubmVjdGlvbhIqLmtvbnRvci5iYW5raW5nLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EmIKF0NyZWF0ZU1hbmFnZW1lbnRTZXNzaW9uEjEua29udG9yLmJhbmtpbmcudjEuQ3JlYXRlTWFuYWdlbWVudFNlc3Npb25SZXF1ZXN0GhQua29udG9yLnR5cGUudjEuTGluaxJuChFJbXBvcnRDb25uZWN0aW9ucxIrLmtvbnRvci5iYW5raW5nLnYxLkltcG9ydENvbm5lY3Rpb25zUmVxdWVzdBosLmtvbnRvci5iYW5raW5nLnYxLkltcG9ydENvbm5lY3Rpb25zUmVzcG9uc2USXwoMTGlzdEFjY291bnRzEiYua29udG9yLmJhbmtpbmcudjEuTGlzdEFjY291bnRzUmVxdWVzdBonLmtvbnRvci5iYW5raW5nLnYxLkxpc3RBY2NvdW50c1Jlc3BvbnNlEk4KCkdldEFjY291bnQSJC5rb250b3IuYmFua2luZy52MS5HZXRBY2NvdW50UmVxdWVzdBoaLmtvbnRvci5iYW5raW5nLnYxLkFjY291bnQSawoQTGlzdFRyYW5zYWN0aW9ucxIqLmtvbnRvci5iYW5raW5nLnYxLkxpc3RUcmFuc2FjdGlvbnNSZXF1ZXN0Gisua29udG9yLmJhbmtpbmcudjEuTGlzdFRyYW5zYWN0aW9uc1Jlc3BvbnNlEnMKElN0cmVhbVRyYW5zYWN0aW9ucxIsLmtvbnRvci5iYW5raW5nLnYxLlN0cmVhbVRyYW5zYWN0aW9uc1JlcXVlc3QaLS5rb250b3IuYmFua2luZy52MS5TdHJlYW1UcmFuc2FjdGlvbnNSZXNwb25zZTABEnEKEkxpc3RTdGFuZGluZ09yZGVycxIsLmtvbnRvci5iYW5raW5nLnYxLkxpc3RTdGFuZGluZ09yZGVyc1JlcXVlc3QaLS5rb250b3IuYmFua2luZy52MS5MaXN0U3RhbmRpbmdPcmRlcnNSZXNwb25zZRJlCg5MaXN0U2VjdXJpdGllcxIoLmtvbnRvci5iYW5raW5nLnYxLkxpc3RTZWN1cml0aWVzUmVxdWVzdBopLmtvbnRvci5iYW5raW5nLnYxLkxpc3RTZWN1cml0aWVzUmVzcG9uc2VCTwoVZGV2LmtvbnRvci5iYW5raW5nLnYxUAFaNGtvbnRvci5kZXYva29udG9yL2dlbi9nby9rb250b3IvYmFua2luZy92MTtiYW5raW5ndjFiBnByb3RvMw", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_kontor_banking_v1_banking, file_kontor_consent_v1_consent, file_kontor_type_v1_link, file_kontor_type_v1_money]);
 
 /**
  * Asks for the banks under a consent.
@@ -71,11 +71,11 @@ export type ListConnectionsResponse = Message<"kontor.banking.v1.ListConnections
   connections: Connection[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
 };
 
 /**
@@ -118,6 +118,13 @@ export type SyncConnectionRequest = Message<"kontor.banking.v1.SyncConnectionReq
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
 };
 
 /**
@@ -167,6 +174,13 @@ export type DeleteConnectionRequest = Message<"kontor.banking.v1.DeleteConnectio
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
 };
 
 /**
@@ -188,6 +202,13 @@ export type CreateManagementSessionRequest = Message<"kontor.banking.v1.CreateMa
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
 };
 
 /**
@@ -196,34 +217,6 @@ export type CreateManagementSessionRequest = Message<"kontor.banking.v1.CreateMa
  */
 export const CreateManagementSessionRequestSchema: GenMessage<CreateManagementSessionRequest> = /*@__PURE__*/
   messageDesc(file_kontor_banking_v1_banking_service, 6);
-
-/**
- * A page on which the customer manages their banks.
- *
- * @generated from message kontor.banking.v1.ManagementSession
- */
-export type ManagementSession = Message<"kontor.banking.v1.ManagementSession"> & {
-  /**
-   * Address of the page.
-   *
-   * @generated from field: string uri = 1;
-   */
-  uri: string;
-
-  /**
-   * When it stops working, as far as is known.
-   *
-   * @generated from field: google.protobuf.Timestamp expire_time = 2;
-   */
-  expireTime?: Timestamp | undefined;
-};
-
-/**
- * Describes the message kontor.banking.v1.ManagementSession.
- * Use `create(ManagementSessionSchema)` to create a new message.
- */
-export const ManagementSessionSchema: GenMessage<ManagementSession> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 7);
 
 /**
  * Bank data that the caller brings along.
@@ -258,7 +251,7 @@ export type ImportedConnection = Message<"kontor.banking.v1.ImportedConnection">
  * Use `create(ImportedConnectionSchema)` to create a new message.
  */
 export const ImportedConnectionSchema: GenMessage<ImportedConnection> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 8);
+  messageDesc(file_kontor_banking_v1_banking_service, 7);
 
 /**
  * An account that the caller brings along.
@@ -276,30 +269,30 @@ export type ImportedAccount = Message<"kontor.banking.v1.ImportedAccount"> & {
   /**
    * IBAN.
    *
-   * @generated from field: string iban = 2;
+   * @generated from field: optional string iban = 2;
    */
-  iban: string;
+  iban?: string | undefined;
 
   /**
    * National account number.
    *
-   * @generated from field: string account_number = 3;
+   * @generated from field: optional string account_number = 3;
    */
-  accountNumber: string;
+  accountNumber?: string | undefined;
 
   /**
    * What the bank or the customer calls it.
    *
-   * @generated from field: string display_name = 4;
+   * @generated from field: optional string display_name = 4;
    */
-  displayName: string;
+  displayName?: string | undefined;
 
   /**
    * Name of the owner.
    *
-   * @generated from field: string owner_name = 5;
+   * @generated from field: optional string owner_name = 5;
    */
-  ownerName: string;
+  ownerName?: string | undefined;
 
   /**
    * The kind. `provider_type` goes before it.
@@ -311,9 +304,9 @@ export type ImportedAccount = Message<"kontor.banking.v1.ImportedAccount"> & {
   /**
    * The provider's own word for the kind, passed on as it is.
    *
-   * @generated from field: string provider_type = 7;
+   * @generated from field: optional string provider_type = 7;
    */
-  providerType: string;
+  providerType?: string | undefined;
 
   /**
    * Booked balance.
@@ -363,7 +356,7 @@ export type ImportedAccount = Message<"kontor.banking.v1.ImportedAccount"> & {
  * Use `create(ImportedAccountSchema)` to create a new message.
  */
 export const ImportedAccountSchema: GenMessage<ImportedAccount> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 9);
+  messageDesc(file_kontor_banking_v1_banking_service, 8);
 
 /**
  * A transaction that the caller brings along.
@@ -391,7 +384,7 @@ export type ImportedTransaction = Message<"kontor.banking.v1.ImportedTransaction
  * Use `create(ImportedTransactionSchema)` to create a new message.
  */
 export const ImportedTransactionSchema: GenMessage<ImportedTransaction> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 10);
+  messageDesc(file_kontor_banking_v1_banking_service, 9);
 
 /**
  * Hands over bank data.
@@ -426,6 +419,13 @@ export type ImportConnectionsRequest = Message<"kontor.banking.v1.ImportConnecti
    * @generated from field: string request_id = 4;
    */
   requestId: string;
+
+  /**
+   * The provider, `providers/{provider}` or the bare id. It must be given when several providers of the tenant could serve the request.
+   *
+   * @generated from field: string provider = 5;
+   */
+  provider: string;
 };
 
 /**
@@ -433,7 +433,7 @@ export type ImportConnectionsRequest = Message<"kontor.banking.v1.ImportConnecti
  * Use `create(ImportConnectionsRequestSchema)` to create a new message.
  */
 export const ImportConnectionsRequestSchema: GenMessage<ImportConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 11);
+  messageDesc(file_kontor_banking_v1_banking_service, 10);
 
 /**
  * What becomes of data that was handed over before.
@@ -467,7 +467,7 @@ export enum ImportConnectionsRequest_Mode {
  * Describes the enum kontor.banking.v1.ImportConnectionsRequest.Mode.
  */
 export const ImportConnectionsRequest_ModeSchema: GenEnum<ImportConnectionsRequest_Mode> = /*@__PURE__*/
-  enumDesc(file_kontor_banking_v1_banking_service, 11, 0);
+  enumDesc(file_kontor_banking_v1_banking_service, 10, 0);
 
 /**
  * What came of handing over bank data.
@@ -488,7 +488,7 @@ export type ImportConnectionsResponse = Message<"kontor.banking.v1.ImportConnect
  * Use `create(ImportConnectionsResponseSchema)` to create a new message.
  */
 export const ImportConnectionsResponseSchema: GenMessage<ImportConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 12);
+  messageDesc(file_kontor_banking_v1_banking_service, 11);
 
 /**
  * Asks for the accounts under a consent.
@@ -523,7 +523,7 @@ export type ListAccountsRequest = Message<"kontor.banking.v1.ListAccountsRequest
  * Use `create(ListAccountsRequestSchema)` to create a new message.
  */
 export const ListAccountsRequestSchema: GenMessage<ListAccountsRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 13);
+  messageDesc(file_kontor_banking_v1_banking_service, 12);
 
 /**
  * A page of accounts.
@@ -539,11 +539,25 @@ export type ListAccountsResponse = Message<"kontor.banking.v1.ListAccountsRespon
   accounts: Account[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
+
+  /**
+   * False while data of a bank under the consent is still coming.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete: boolean;
+
+  /**
+   * When it was read from the provider.
+   *
+   * @generated from field: google.protobuf.Timestamp read_time = 4;
+   */
+  readTime?: Timestamp | undefined;
 };
 
 /**
@@ -551,7 +565,7 @@ export type ListAccountsResponse = Message<"kontor.banking.v1.ListAccountsRespon
  * Use `create(ListAccountsResponseSchema)` to create a new message.
  */
 export const ListAccountsResponseSchema: GenMessage<ListAccountsResponse> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 14);
+  messageDesc(file_kontor_banking_v1_banking_service, 13);
 
 /**
  * Asks for one account.
@@ -572,7 +586,7 @@ export type GetAccountRequest = Message<"kontor.banking.v1.GetAccountRequest"> &
  * Use `create(GetAccountRequestSchema)` to create a new message.
  */
 export const GetAccountRequestSchema: GenMessage<GetAccountRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 15);
+  messageDesc(file_kontor_banking_v1_banking_service, 14);
 
 /**
  * Asks for a page of transactions.
@@ -628,7 +642,7 @@ export type ListTransactionsRequest = Message<"kontor.banking.v1.ListTransaction
  * Use `create(ListTransactionsRequestSchema)` to create a new message.
  */
 export const ListTransactionsRequestSchema: GenMessage<ListTransactionsRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 16);
+  messageDesc(file_kontor_banking_v1_banking_service, 15);
 
 /**
  * A page of transactions.
@@ -644,11 +658,25 @@ export type ListTransactionsResponse = Message<"kontor.banking.v1.ListTransactio
   transactions: Transaction[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
+
+  /**
+   * False while data of a bank under the consent is still coming.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete: boolean;
+
+  /**
+   * When it was read from the provider.
+   *
+   * @generated from field: google.protobuf.Timestamp read_time = 4;
+   */
+  readTime?: Timestamp | undefined;
 };
 
 /**
@@ -656,7 +684,7 @@ export type ListTransactionsResponse = Message<"kontor.banking.v1.ListTransactio
  * Use `create(ListTransactionsResponseSchema)` to create a new message.
  */
 export const ListTransactionsResponseSchema: GenMessage<ListTransactionsResponse> = /*@__PURE__*/
-  messageDesc(file_kontor_banking_v1_banking_service, 17);
+  messageDesc(file_kontor_banking_v1_banking_service, 16);
 
 /**
  * Asks for all transactions under a consent.
@@ -698,7 +726,97 @@ export type StreamTransactionsRequest = Message<"kontor.banking.v1.StreamTransac
  * Use `create(StreamTransactionsRequestSchema)` to create a new message.
  */
 export const StreamTransactionsRequestSchema: GenMessage<StreamTransactionsRequest> = /*@__PURE__*/
+  messageDesc(file_kontor_banking_v1_banking_service, 17);
+
+/**
+ * One message of a stream of transactions.
+ *
+ * @generated from message kontor.banking.v1.StreamTransactionsResponse
+ */
+export type StreamTransactionsResponse = Message<"kontor.banking.v1.StreamTransactionsResponse"> & {
+  /**
+   * Why it was sent.
+   *
+   * @generated from field: kontor.banking.v1.StreamTransactionsResponse.Kind kind = 1;
+   */
+  kind: StreamTransactionsResponse_Kind;
+
+  /**
+   * The transaction, for TRANSACTION.
+   *
+   * @generated from field: kontor.banking.v1.Transaction transaction = 2;
+   */
+  transaction?: Transaction | undefined;
+
+  /**
+   * How many transactions were sent in all, for END.
+   *
+   * @generated from field: optional int32 count = 3;
+   */
+  count?: number | undefined;
+
+  /**
+   * For END: false while data of a bank under the consent is still coming.
+   *
+   * @generated from field: optional bool complete = 4;
+   */
+  complete?: boolean | undefined;
+
+  /**
+   * For END: when it was read from the provider.
+   *
+   * @generated from field: google.protobuf.Timestamp read_time = 5;
+   */
+  readTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message kontor.banking.v1.StreamTransactionsResponse.
+ * Use `create(StreamTransactionsResponseSchema)` to create a new message.
+ */
+export const StreamTransactionsResponseSchema: GenMessage<StreamTransactionsResponse> = /*@__PURE__*/
   messageDesc(file_kontor_banking_v1_banking_service, 18);
+
+/**
+ * Why a message was sent.
+ *
+ * @generated from enum kontor.banking.v1.StreamTransactionsResponse.Kind
+ */
+export enum StreamTransactionsResponse_Kind {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  KIND_UNSPECIFIED = 0,
+
+  /**
+   * A transaction.
+   *
+   * @generated from enum value: TRANSACTION = 1;
+   */
+  TRANSACTION = 1,
+
+  /**
+   * The provider is slow; the stream lives.
+   *
+   * @generated from enum value: HEARTBEAT = 2;
+   */
+  HEARTBEAT = 2,
+
+  /**
+   * The last message: all transactions have been sent.
+   *
+   * @generated from enum value: END = 3;
+   */
+  END = 3,
+}
+
+/**
+ * Describes the enum kontor.banking.v1.StreamTransactionsResponse.Kind.
+ */
+export const StreamTransactionsResponse_KindSchema: GenEnum<StreamTransactionsResponse_Kind> = /*@__PURE__*/
+  enumDesc(file_kontor_banking_v1_banking_service, 18, 0);
 
 /**
  * Asks for a page of standing orders.
@@ -749,11 +867,25 @@ export type ListStandingOrdersResponse = Message<"kontor.banking.v1.ListStanding
   standingOrders: StandingOrder[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
+
+  /**
+   * False while data of a bank under the consent is still coming.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete: boolean;
+
+  /**
+   * When it was read from the provider.
+   *
+   * @generated from field: google.protobuf.Timestamp read_time = 4;
+   */
+  readTime?: Timestamp | undefined;
 };
 
 /**
@@ -812,11 +944,25 @@ export type ListSecuritiesResponse = Message<"kontor.banking.v1.ListSecuritiesRe
   securities: Security[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
+
+  /**
+   * False while data of a bank under the consent is still coming.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete: boolean;
+
+  /**
+   * When it was read from the provider.
+   *
+   * @generated from field: google.protobuf.Timestamp read_time = 4;
+   */
+  readTime?: Timestamp | undefined;
 };
 
 /**
@@ -880,7 +1026,7 @@ export const BankingService: GenService<{
   createManagementSession: {
     methodKind: "unary";
     input: typeof CreateManagementSessionRequestSchema;
-    output: typeof ManagementSessionSchema;
+    output: typeof LinkSchema;
   },
   /**
    * Hands the provider bank data that the caller already has. It makes, or adds to, a consent of origin IMPORTED.
@@ -913,7 +1059,8 @@ export const BankingService: GenService<{
     output: typeof AccountSchema;
   },
   /**
-   * Lists transactions of one account, or of all (`accounts/-`), in the provider's order.
+   * Lists transactions of one account, or of all (`accounts/-`), newest first: pending before booked, then by booking date. The pages of one
+   * listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes.
    *
    * @generated from rpc kontor.banking.v1.BankingService.ListTransactions
    */
@@ -923,14 +1070,15 @@ export const BankingService: GenService<{
     output: typeof ListTransactionsResponseSchema;
   },
   /**
-   * Streams all transactions under a consent, in the provider's order, without holding them all.
+   * Streams all transactions under a consent, in the provider's order, without holding them all. A stream without END is not whole: the rest was
+   * not read.
    *
    * @generated from rpc kontor.banking.v1.BankingService.StreamTransactions
    */
   streamTransactions: {
     methodKind: "server_streaming";
     input: typeof StreamTransactionsRequestSchema;
-    output: typeof TransactionSchema;
+    output: typeof StreamTransactionsResponseSchema;
   },
   /**
    * Lists standing orders of one account, or of all (`accounts/-`).

@@ -8,8 +8,6 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Customer_Type } from "../../customer/v1/customer_pb.js";
-import { file_kontor_customer_v1_customer } from "../../customer/v1/customer_pb.js";
 import type { Error } from "../../error/v1/error_pb.js";
 import { file_kontor_error_v1_error } from "../../error/v1/error_pb.js";
 import type { Link } from "../../type/v1/link_pb.js";
@@ -20,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/consent/v1/consent.proto.
  */
 export const file_kontor_consent_v1_consent: GenFile = /*@__PURE__*/
-  fileDesc("Ch9rb250b3IvY29uc2VudC92MS9jb25zZW50LnByb3RvEhFrb250b3IuY29uc2VudC52MSLrDAoHQ29uc2VudBIMCgRuYW1lGAEgASgJEhAKCGN1c3RvbWVyGAIgASgJEjgKDWN1c3RvbWVyX3R5cGUYAyABKA4yIS5rb250b3IuY3VzdG9tZXIudjEuQ3VzdG9tZXIuVHlwZRIQCghwcm92aWRlchgEIAEoCRIOCgZtYXJrZXQYBSABKAkSMQoGYWNjZXNzGAYgASgOMiEua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5BY2Nlc3MSQgoPZGF0YV9jb2xsZWN0aW9uGAcgASgOMikua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5EYXRhQ29sbGVjdGlvbhI+Cg1yZWRpcmVjdF91cmlzGAggASgLMicua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5SZWRpcmVjdFVyaXMSFAoMcGFydG5lcl9iYW5rGAkgASgJEjsKDGJyb2tlcl9iYW5rcxgKIAMoCzIlLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQuQnJva2VyQmFuaxIRCglyZWZlcmVuY2UYCyABKAkSMQoGb3JpZ2luGAwgASgOMiEua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5PcmlnaW4SMQoGc3RhdHVzGA0gASgOMiEua29udG9yLmNvbnNlbnQudjEuQ29uc2VudC5TdGF0dXMSOAoKZGF0YV9zdGFnZRgOIAEoDjIkLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQuRGF0YVN0YWdlEjMKCGRlY2lzaW9uGA8gASgOMiEua29udG9yLmNvbnNlbnQudjEuRGVjaXNpb24uVmFsdWUSIgoEbGluaxgQIAEoCzIULmtvbnRvci50eXBlLnYxLkxpbmsSMgoLY29ubmVjdGlvbnMYESADKAsyHS5rb250b3IuY29uc2VudC52MS5Db25uZWN0aW9uEiUKBWVycm9yGBIgASgLMhYua29udG9yLmVycm9yLnYxLkVycm9yEhoKEnByb3ZpZGVyX3JlZmVyZW5jZRgTIAEoCRITCgtldmVudF9jb3VudBgUIAEoBRIvCgtjcmVhdGVfdGltZRgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYFiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYFyABKAkSPgoOaWRlbnRpdHlfbWF0Y2gYGCABKA4yJi5rb250b3IuY29uc2VudC52MS5JZGVudGl0eU1hdGNoLlZhbHVlGjwKDFJlZGlyZWN0VXJpcxIPCgdzdWNjZXNzGAEgASgJEg0KBWVycm9yGAIgASgJEgwKBGV4aXQYAyABKAkaOAoKQnJva2VyQmFuaxIMCgRuYW1lGAEgASgJEgoKAmlkGAIgASgJEhAKCGxvZ29fdXJpGAMgASgJIp4BCgZTdGF0dXMSFgoSU1RBVFVTX1VOU1BFQ0lGSUVEEAASGgoWQVdBSVRJTkdfQVVUSE9SSVpBVElPThABEg4KCkFVVEhPUklaRUQQAhIcChhBV0FJVElOR19SRUFVVEhPUklaQVRJT04QAxIMCghSRUpFQ1RFRBAEEgsKB1JFVk9LRUQQBRILCgdFWFBJUkVEEAYSCgoGRkFJTEVEEAcifAoJRGF0YVN0YWdlEhoKFkRBVEFfU1RBR0VfVU5TUEVDSUZJRUQQABIPCgtOT1RfU1RBUlRFRBABEgwKCEZFVENISU5HEAISEAoMQ0FURUdPUklTSU5HEAMSFwoTR0VORVJBVElOR19JTlNJR0hUUxAEEgkKBVJFQURZEAUiPAoGQWNjZXNzEhYKEkFDQ0VTU19VTlNQRUNJRklFRBAAEgsKB09ORV9PRkYQARINCglSRUNVUlJJTkcQAiJwCg5EYXRhQ29sbGVjdGlvbhIfChtEQVRBX0NPTExFQ1RJT05fVU5TUEVDSUZJRUQQABIeChpUUkFOU0FDVElPTl9DQVRFR09SSVNBVElPThABEh0KGUJBTktfQUNDT1VOVF9WRVJJRklDQVRJT04QAiJLCgZPcmlnaW4SFgoST1JJR0lOX1VOU1BFQ0lGSUVEEAASCgoGTkFUSVZFEAESDwoLU1lOVEhFU0lTRUQQAhIMCghJTVBPUlRFRBADIlgKDUlkZW50aXR5TWF0Y2giRwoFVmFsdWUSFQoRVkFMVUVfVU5TUEVDSUZJRUQQABILCgdNQVRDSEVEEAESDQoJRElGRkVSRU5UEAISCwoHVU5LTk9XThADIlQKCERlY2lzaW9uIkgKBVZhbHVlEhUKEVZBTFVFX1VOU1BFQ0lGSUVEEAASDQoJVU5ERUNJREVEEAESDAoIQVBQUk9WRUQQAhILCgdSRVZPS0VEEAMijgQKCkNvbm5lY3Rpb24SDAoEbmFtZRgBIAEoCRIwCgRiYW5rGAIgASgLMiIua29udG9yLmNvbnNlbnQudjEuQ29ubmVjdGlvbi5CYW5rEjQKBnN0YXR1cxgDIAEoDjIkLmtvbnRvci5jb25zZW50LnYxLkNvbm5lY3Rpb24uU3RhdHVzEhUKDXByb3ZpZGVyX2NvZGUYBCABKAkSJQoFZXJyb3IYBSABKAsyFi5rb250b3IuZXJyb3IudjEuRXJyb3ISMgoOYXV0aG9yaXplX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCXN5bmNfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaZAoEQmFuaxIUCgxkaXNwbGF5X25hbWUYASABKAkSCwoDYmljGAIgASgJEhEKCWJhbmtfY29kZRgDIAEoCRIUCgxjb3VudHJ5X2NvZGUYBCABKAkSEAoIbG9nb191cmkYBSABKAkiggEKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABIZChVQRU5ESU5HX0FVVEhPUklaQVRJT04QARIKCgZBQ1RJVkUQAhIcChhSRUFVVEhPUklaQVRJT05fUkVRVUlSRUQQAxIQCgxESVNDT05ORUNURUQQBBIJCgVFUlJPUhAFItoFCgxDb25zZW50RXZlbnQSDAoEbmFtZRgBIAEoCRIyCgR0eXBlGAIgASgOMiQua29udG9yLmNvbnNlbnQudjEuQ29uc2VudEV2ZW50LlR5cGUSEgoKY29ubmVjdGlvbhgDIAEoCRIVCg1wcm92aWRlcl9jb2RlGAQgASgJEhMKC2Rlc2NyaXB0aW9uGAUgASgJEi4KCmV2ZW50X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDHJlY2VpdmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJQoFZXJyb3IYCCABKAsyFi5rb250b3IuZXJyb3IudjEuRXJyb3IivgMKBFR5cGUSFAoQVFlQRV9VTlNQRUNJRklFRBAAEgsKB0NSRUFURUQQARIPCgtMSU5LX0lTU1VFRBACEg8KC0xJTktfT1BFTkVEEAMSDwoLTElOS19FWElURUQQBBIQCgxMSU5LX0VYUElSRUQQBRIRCg1CQU5LX1NFTEVDVEVEEAYSEwoPQkFOS19BVVRIT1JJWkVEEAcSEQoNRkVUQ0hfU1RBUlRFRBAIEhMKD0ZFVENIX0NPTVBMRVRFRBAJEgwKCEFQUFJPVkVEEAoSCwoHUkVWT0tFRBALEhoKFkNBVEVHT1JJU0FUSU9OX1NUQVJURUQQDBIcChhDQVRFR09SSVNBVElPTl9DT01QTEVURUQQDRIUChBJTlNJR0hUU19TVEFSVEVEEA4SDQoJQ09NUExFVEVEEA8SGAoUQVVUSE9SSVpBVElPTl9GQUlMRUQQEBIcChhSRUFVVEhPUklaQVRJT05fUkVRVUlSRUQQERISCg5TWU5DX0NPTVBMRVRFRBASEhYKEkNPTk5FQ1RJT05fUkVNT1ZFRBATEgsKB0RFTEVURUQQFBITCg9QUk9WSURFUl9TVEFUVVMQFSJlCgtQYXJ0bmVyQmFuaxIMCgRuYW1lGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIOCgZicm9rZXIYAyABKAgSEAoIbG9nb191cmkYBCABKAkSEAoIcHJvdmlkZXIYBSABKAlCNlo0a29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci9jb25zZW50L3YxO2NvbnNlbnR2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_kontor_customer_v1_customer, file_kontor_error_v1_error, file_kontor_type_v1_link]);
+  fileDesc("Ch9rb250b3IvY29uc2VudC92MS9jb25zZW50LnByb3RvEhFrb250b3IuY29uc2VudC52MSLGCgoHQ29uc2VudBIMCgRuYW1lGAEgASgJEhAKCGN1c3RvbWVyGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg4KBm1hcmtldBgEIAEoCRIvCgZhY2Nlc3MYBSABKA4yHy5rb250b3IuY29uc2VudC52MS5BY2Nlc3MuVmFsdWUSQAoPZGF0YV9jb2xsZWN0aW9uGAYgASgOMicua29udG9yLmNvbnNlbnQudjEuRGF0YUNvbGxlY3Rpb24uVmFsdWUSPgoNcmVkaXJlY3RfdXJpcxgHIAEoCzInLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQuUmVkaXJlY3RVcmlzEhkKDHBhcnRuZXJfYmFuaxgIIAEoCUgAiAEBEjsKDGJyb2tlcl9iYW5rcxgJIAMoCzIlLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQuQnJva2VyQmFuaxIWCglyZWZlcmVuY2UYCiABKAlIAYgBARI2CgZvcmlnaW4YCyABKA4yJi5rb250b3IuY29uc2VudC52MS5Db25zZW50T3JpZ2luLlZhbHVlEjEKBnN0YXR1cxgMIAEoDjIhLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQuU3RhdHVzEjYKCmRhdGFfc3RhZ2UYDSABKA4yIi5rb250b3IuY29uc2VudC52MS5EYXRhU3RhZ2UuVmFsdWUSMwoIZGVjaXNpb24YDiABKA4yIS5rb250b3IuY29uc2VudC52MS5EZWNpc2lvbi5WYWx1ZRIiCgRsaW5rGA8gASgLMhQua29udG9yLnR5cGUudjEuTGluaxIyCgtjb25uZWN0aW9ucxgQIAMoCzIdLmtvbnRvci5jb25zZW50LnYxLkNvbm5lY3Rpb24SJQoFZXJyb3IYESABKAsyFi5rb250b3IuZXJyb3IudjEuRXJyb3ISHwoScHJvdmlkZXJfcmVmZXJlbmNlGBIgASgJSAKIAQESEwoLZXZlbnRfY291bnQYEyABKAUSLwoLY3JlYXRlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGBYgASgJEj4KDmlkZW50aXR5X21hdGNoGBcgASgOMiYua29udG9yLmNvbnNlbnQudjEuSWRlbnRpdHlNYXRjaC5WYWx1ZRpqCgxSZWRpcmVjdFVyaXMSFAoHc3VjY2VzcxgBIAEoCUgAiAEBEhIKBWVycm9yGAIgASgJSAGIAQESEQoEZXhpdBgDIAEoCUgCiAEBQgoKCF9zdWNjZXNzQggKBl9lcnJvckIHCgVfZXhpdBpWCgpCcm9rZXJCYW5rEgwKBG5hbWUYASABKAkSDwoCaWQYAiABKAlIAIgBARIVCghsb2dvX3VyaRgDIAEoCUgBiAEBQgUKA19pZEILCglfbG9nb191cmkingEKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABIaChZBV0FJVElOR19BVVRIT1JJWkFUSU9OEAESDgoKQVVUSE9SSVpFRBACEhwKGEFXQUlUSU5HX1JFQVVUSE9SSVpBVElPThADEgwKCFJFSkVDVEVEEAQSCwoHUkVWT0tFRBAFEgsKB0VYUElSRUQQBhIKCgZGQUlMRUQQB0IPCg1fcGFydG5lcl9iYW5rQgwKCl9yZWZlcmVuY2VCFQoTX3Byb3ZpZGVyX3JlZmVyZW5jZSKAAQoJRGF0YVN0YWdlInMKBVZhbHVlEhUKEVZBTFVFX1VOU1BFQ0lGSUVEEAASDwoLTk9UX1NUQVJURUQQARIMCghGRVRDSElORxACEhAKDENBVEVHT1JJU0lORxADEhcKE0dFTkVSQVRJTkdfSU5TSUdIVFMQBBIJCgVSRUFEWRAFIkQKBkFjY2VzcyI6CgVWYWx1ZRIVChFWQUxVRV9VTlNQRUNJRklFRBAAEgsKB09ORV9PRkYQARINCglSRUNVUlJJTkcQAiJvCg5EYXRhQ29sbGVjdGlvbiJdCgVWYWx1ZRIVChFWQUxVRV9VTlNQRUNJRklFRBAAEh4KGlRSQU5TQUNUSU9OX0NBVEVHT1JJU0FUSU9OEAESHQoZQkFOS19BQ0NPVU5UX1ZFUklGSUNBVElPThACIloKDUNvbnNlbnRPcmlnaW4iSQoFVmFsdWUSFQoRVkFMVUVfVU5TUEVDSUZJRUQQABIKCgZOQVRJVkUQARIPCgtTWU5USEVTSVNFRBACEgwKCElNUE9SVEVEEAMiWAoNSWRlbnRpdHlNYXRjaCJHCgVWYWx1ZRIVChFWQUxVRV9VTlNQRUNJRklFRBAAEgsKB01BVENIRUQQARINCglESUZGRVJFTlQQAhILCgdVTktOT1dOEAMiVAoIRGVjaXNpb24iSAoFVmFsdWUSFQoRVkFMVUVfVU5TUEVDSUZJRUQQABINCglVTkRFQ0lERUQQARIMCghBUFBST1ZFRBACEgsKB1JFVk9LRUQQAyK8BQoKQ29ubmVjdGlvbhIMCgRuYW1lGAEgASgJEjAKBGJhbmsYAiABKAsyIi5rb250b3IuY29uc2VudC52MS5Db25uZWN0aW9uLkJhbmsSNAoGc3RhdHVzGAMgASgOMiQua29udG9yLmNvbnNlbnQudjEuQ29ubmVjdGlvbi5TdGF0dXMSGgoNcHJvdmlkZXJfY29kZRgEIAEoCUgAiAEBEiUKBWVycm9yGAUgASgLMhYua29udG9yLmVycm9yLnYxLkVycm9yEjIKDmF1dGhvcml6ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglzeW5jX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKCmRhdGFfc3RhZ2UYCCABKA4yIi5rb250b3IuY29uc2VudC52MS5EYXRhU3RhZ2UuVmFsdWUawgEKBEJhbmsSGQoMZGlzcGxheV9uYW1lGAEgASgJSACIAQESEAoDYmljGAIgASgJSAGIAQESFgoJYmFua19jb2RlGAMgASgJSAKIAQESGQoMY291bnRyeV9jb2RlGAQgASgJSAOIAQESFQoIbG9nb191cmkYBSABKAlIBIgBAUIPCg1fZGlzcGxheV9uYW1lQgYKBF9iaWNCDAoKX2JhbmtfY29kZUIPCg1fY291bnRyeV9jb2RlQgsKCV9sb2dvX3VyaSKCAQoGU3RhdHVzEhYKElNUQVRVU19VTlNQRUNJRklFRBAAEhkKFVBFTkRJTkdfQVVUSE9SSVpBVElPThABEgoKBkFDVElWRRACEhwKGFJFQVVUSE9SSVpBVElPTl9SRVFVSVJFRBADEhAKDERJU0NPTk5FQ1RFRBAEEgkKBUVSUk9SEAVCEAoOX3Byb3ZpZGVyX2NvZGUiqgYKDENvbnNlbnRFdmVudBIMCgRuYW1lGAEgASgJEjIKBHR5cGUYAiABKA4yJC5rb250b3IuY29uc2VudC52MS5Db25zZW50RXZlbnQuVHlwZRIXCgpjb25uZWN0aW9uGAMgASgJSACIAQESGgoNcHJvdmlkZXJfY29kZRgEIAEoCUgBiAEBEhgKC2Rlc2NyaXB0aW9uGAUgASgJSAKIAQESLgoKZXZlbnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMcmVjZWl2ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIlCgVlcnJvchgIIAEoCzIWLmtvbnRvci5lcnJvci52MS5FcnJvciLOAwoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASCwoHQ1JFQVRFRBABEg8KC0xJTktfSVNTVUVEEAISDwoLTElOS19PUEVORUQQAxIPCgtMSU5LX0VYSVRFRBAEEhAKDExJTktfRVhQSVJFRBAFEhEKDUJBTktfU0VMRUNURUQQBhITCg9CQU5LX0FVVEhPUklaRUQQBxIRCg1GRVRDSF9TVEFSVEVEEAgSEwoPRkVUQ0hfQ09NUExFVEVEEAkSDAoIQVBQUk9WRUQQChILCgdSRVZPS0VEEAsSGgoWQ0FURUdPUklTQVRJT05fU1RBUlRFRBAMEhwKGENBVEVHT1JJU0FUSU9OX0NPTVBMRVRFRBANEhQKEElOU0lHSFRTX1NUQVJURUQQDhINCglDT01QTEVURUQQDxIYChRBVVRIT1JJWkFUSU9OX0ZBSUxFRBAQEhwKGFJFQVVUSE9SSVpBVElPTl9SRVFVSVJFRBAREhIKDlNZTkNfQ09NUExFVEVEEBISFgoSQ09OTkVDVElPTl9SRU1PVkVEEBMSCwoHREVMRVRFRBAUEhMKD1BST1ZJREVSX1NUQVRVUxAVEg4KClNVUEVSU0VERUQQFkINCgtfY29ubmVjdGlvbkIQCg5fcHJvdmlkZXJfY29kZUIOCgxfZGVzY3JpcHRpb24idwoLUGFydG5lckJhbmsSDAoEbmFtZRgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSDgoGYnJva2VyGAMgASgIEhUKCGxvZ29fdXJpGAQgASgJSACIAQESEAoIcHJvdmlkZXIYBSABKAlCCwoJX2xvZ29fdXJpQk8KFWRldi5rb250b3IuY29uc2VudC52MVABWjRrb250b3IuZGV2L2tvbnRvci9nZW4vZ28va29udG9yL2NvbnNlbnQvdjE7Y29uc2VudHYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_kontor_error_v1_error, file_kontor_type_v1_link]);
 
 /**
  * A customer's permission to read their bank data, and all that is collected under it. At Fimento this is a process; at finoOS Kontor makes
@@ -44,157 +42,151 @@ export type Consent = Message<"kontor.consent.v1.Consent"> & {
   customer: string;
 
   /**
-   * Type of the customer. On input: of the one to make when `customer` is left out; PERSON when not set.
-   *
-   * @generated from field: kontor.customer.v1.Customer.Type customer_type = 3;
-   */
-  customerType: Customer_Type;
-
-  /**
    * The provider, `providers/{provider}`; on input the bare id (`fimento`, `finoos`) is understood too. It may be left out when the market
    * names one.
    *
-   * @generated from field: string provider = 4;
+   * @generated from field: string provider = 3;
    */
   provider: string;
 
   /**
    * ISO 3166-1 alpha-2 code of the country whose banks are asked: SE, FI or DE. It may be left out when the provider serves only one.
    *
-   * @generated from field: string market = 5;
+   * @generated from field: string market = 4;
    */
   market: string;
 
   /**
-   * How long data may be collected. Fimento makes no difference.
+   * How long data may be collected. Under ONE_OFF what was collected at approval can be read again; whatever makes the provider ask the bank
+   * anew is NOT_COVERED_BY_CONSENT.
    *
-   * @generated from field: kontor.consent.v1.Consent.Access access = 6;
+   * @generated from field: kontor.consent.v1.Access.Value access = 5;
    */
-  access: Consent_Access;
+  access: Access_Value;
 
   /**
-   * What is done with the data. finoOS makes no difference.
+   * What is done with the data. Under BANK_ACCOUNT_VERIFICATION accounts can be read, without balance, credit line and limit, and nothing else.
    *
-   * @generated from field: kontor.consent.v1.Consent.DataCollection data_collection = 7;
+   * @generated from field: kontor.consent.v1.DataCollection.Value data_collection = 6;
    */
-  dataCollection: Consent_DataCollection;
+  dataCollection: DataCollection_Value;
 
   /**
    * Where the browser is sent afterwards. finoOS needs all three.
    *
-   * @generated from field: kontor.consent.v1.Consent.RedirectUris redirect_uris = 8;
+   * @generated from field: kontor.consent.v1.Consent.RedirectUris redirect_uris = 7;
    */
   redirectUris?: Consent_RedirectUris | undefined;
 
   /**
    * The bank on whose behalf consent is asked, `partnerBanks/{partner_bank}`. When left out, the configured one.
    *
-   * @generated from field: string partner_bank = 9;
+   * @generated from field: optional string partner_bank = 8;
    */
-  partnerBank: string;
+  partnerBank?: string | undefined;
 
   /**
    * The banks to offer when the partner bank is a broker. Not kept.
    *
-   * @generated from field: repeated kontor.consent.v1.Consent.BrokerBank broker_banks = 10;
+   * @generated from field: repeated kontor.consent.v1.Consent.BrokerBank broker_banks = 9;
    */
   brokerBanks: Consent_BrokerBank[];
 
   /**
    * The caller's own id for the matter, such as a loan application. It must not be personal. Need not be unique.
    *
-   * @generated from field: string reference = 11;
+   * @generated from field: optional string reference = 10;
    */
-  reference: string;
+  reference?: string | undefined;
 
   /**
    * Where the record comes from.
    *
-   * @generated from field: kontor.consent.v1.Consent.Origin origin = 12;
+   * @generated from field: kontor.consent.v1.ConsentOrigin.Value origin = 11;
    */
-  origin: Consent_Origin;
+  origin: ConsentOrigin_Value;
 
   /**
    * How far the permission is.
    *
-   * @generated from field: kontor.consent.v1.Consent.Status status = 13;
+   * @generated from field: kontor.consent.v1.Consent.Status status = 12;
    */
   status: Consent_Status;
 
   /**
    * How far the data is.
    *
-   * @generated from field: kontor.consent.v1.Consent.DataStage data_stage = 14;
+   * @generated from field: kontor.consent.v1.DataStage.Value data_stage = 13;
    */
-  dataStage: Consent_DataStage;
+  dataStage: DataStage_Value;
 
   /**
    * What the customer decided last.
    *
-   * @generated from field: kontor.consent.v1.Decision.Value decision = 15;
+   * @generated from field: kontor.consent.v1.Decision.Value decision = 14;
    */
   decision: Decision_Value;
 
   /**
    * The newest link.
    *
-   * @generated from field: kontor.type.v1.Link link = 16;
+   * @generated from field: kontor.type.v1.Link link = 15;
    */
   link?: Link | undefined;
 
   /**
    * The banks under the consent, in the order in which they were added.
    *
-   * @generated from field: repeated kontor.consent.v1.Connection connections = 17;
+   * @generated from field: repeated kontor.consent.v1.Connection connections = 16;
    */
   connections: Connection[];
 
   /**
    * The last failure, while the consent stands FAILED or a connection is in ERROR.
    *
-   * @generated from field: kontor.error.v1.Error error = 18;
+   * @generated from field: kontor.error.v1.Error error = 17;
    */
   error?: Error | undefined;
 
   /**
    * The provider's own id: a Fimento process, a finoOS user.
    *
-   * @generated from field: string provider_reference = 19;
+   * @generated from field: optional string provider_reference = 18;
    */
-  providerReference: string;
+  providerReference?: string | undefined;
 
   /**
    * How many events the history holds, which is also the newest one's sequence.
    *
-   * @generated from field: int32 event_count = 20;
+   * @generated from field: int32 event_count = 19;
    */
   eventCount: number;
 
   /**
    * When Kontor made it.
    *
-   * @generated from field: google.protobuf.Timestamp create_time = 21;
+   * @generated from field: google.protobuf.Timestamp create_time = 20;
    */
   createTime?: Timestamp | undefined;
 
   /**
    * When it last changed.
    *
-   * @generated from field: google.protobuf.Timestamp update_time = 22;
+   * @generated from field: google.protobuf.Timestamp update_time = 21;
    */
   updateTime?: Timestamp | undefined;
 
   /**
    * Changes whenever the consent does.
    *
-   * @generated from field: string etag = 23;
+   * @generated from field: string etag = 22;
    */
   etag: string;
 
   /**
    * Whether who approved is who was asked, as far as the provider tells. It does not replace a check of the customer's identity.
    *
-   * @generated from field: kontor.consent.v1.IdentityMatch.Value identity_match = 24;
+   * @generated from field: kontor.consent.v1.IdentityMatch.Value identity_match = 23;
    */
   identityMatch: IdentityMatch_Value;
 };
@@ -216,23 +208,23 @@ export type Consent_RedirectUris = Message<"kontor.consent.v1.Consent.RedirectUr
   /**
    * After a decision. Fimento uses only this one.
    *
-   * @generated from field: string success = 1;
+   * @generated from field: optional string success = 1;
    */
-  success: string;
+  success?: string | undefined;
 
   /**
    * After an error. finoOS needs it.
    *
-   * @generated from field: string error = 2;
+   * @generated from field: optional string error = 2;
    */
-  error: string;
+  error?: string | undefined;
 
   /**
    * After the customer left early. finoOS needs it.
    *
-   * @generated from field: string exit = 3;
+   * @generated from field: optional string exit = 3;
    */
-  exit: string;
+  exit?: string | undefined;
 };
 
 /**
@@ -258,16 +250,16 @@ export type Consent_BrokerBank = Message<"kontor.consent.v1.Consent.BrokerBank">
   /**
    * The broker's id for it.
    *
-   * @generated from field: string id = 2;
+   * @generated from field: optional string id = 2;
    */
-  id: string;
+  id?: string | undefined;
 
   /**
    * Address of its logo. Passed on as it is.
    *
-   * @generated from field: string logo_uri = 3;
+   * @generated from field: optional string logo_uri = 3;
    */
-  logoUri: string;
+  logoUri?: string | undefined;
 };
 
 /**
@@ -349,15 +341,30 @@ export const Consent_StatusSchema: GenEnum<Consent_Status> = /*@__PURE__*/
 /**
  * How far the data is.
  *
- * @generated from enum kontor.consent.v1.Consent.DataStage
+ * @generated from message kontor.consent.v1.DataStage
  */
-export enum Consent_DataStage {
+export type DataStage = Message<"kontor.consent.v1.DataStage"> & {
+};
+
+/**
+ * Describes the message kontor.consent.v1.DataStage.
+ * Use `create(DataStageSchema)` to create a new message.
+ */
+export const DataStageSchema: GenMessage<DataStage> = /*@__PURE__*/
+  messageDesc(file_kontor_consent_v1_consent, 1);
+
+/**
+ * The value.
+ *
+ * @generated from enum kontor.consent.v1.DataStage.Value
+ */
+export enum DataStage_Value {
   /**
    * Not set.
    *
-   * @generated from enum value: DATA_STAGE_UNSPECIFIED = 0;
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
    */
-  DATA_STAGE_UNSPECIFIED = 0,
+  VALUE_UNSPECIFIED = 0,
 
   /**
    * No data is being collected, or it has been deleted.
@@ -396,23 +403,38 @@ export enum Consent_DataStage {
 }
 
 /**
- * Describes the enum kontor.consent.v1.Consent.DataStage.
+ * Describes the enum kontor.consent.v1.DataStage.Value.
  */
-export const Consent_DataStageSchema: GenEnum<Consent_DataStage> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 0, 1);
+export const DataStage_ValueSchema: GenEnum<DataStage_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_consent_v1_consent, 1, 0);
 
 /**
  * How long data may be collected.
  *
- * @generated from enum kontor.consent.v1.Consent.Access
+ * @generated from message kontor.consent.v1.Access
  */
-export enum Consent_Access {
+export type Access = Message<"kontor.consent.v1.Access"> & {
+};
+
+/**
+ * Describes the message kontor.consent.v1.Access.
+ * Use `create(AccessSchema)` to create a new message.
+ */
+export const AccessSchema: GenMessage<Access> = /*@__PURE__*/
+  messageDesc(file_kontor_consent_v1_consent, 2);
+
+/**
+ * The value.
+ *
+ * @generated from enum kontor.consent.v1.Access.Value
+ */
+export enum Access_Value {
   /**
    * Not set; stands for RECURRING on input.
    *
-   * @generated from enum value: ACCESS_UNSPECIFIED = 0;
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
    */
-  ACCESS_UNSPECIFIED = 0,
+  VALUE_UNSPECIFIED = 0,
 
   /**
    * Once.
@@ -430,23 +452,38 @@ export enum Consent_Access {
 }
 
 /**
- * Describes the enum kontor.consent.v1.Consent.Access.
+ * Describes the enum kontor.consent.v1.Access.Value.
  */
-export const Consent_AccessSchema: GenEnum<Consent_Access> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 0, 2);
+export const Access_ValueSchema: GenEnum<Access_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_consent_v1_consent, 2, 0);
 
 /**
  * What is done with the data.
  *
- * @generated from enum kontor.consent.v1.Consent.DataCollection
+ * @generated from message kontor.consent.v1.DataCollection
  */
-export enum Consent_DataCollection {
+export type DataCollection = Message<"kontor.consent.v1.DataCollection"> & {
+};
+
+/**
+ * Describes the message kontor.consent.v1.DataCollection.
+ * Use `create(DataCollectionSchema)` to create a new message.
+ */
+export const DataCollectionSchema: GenMessage<DataCollection> = /*@__PURE__*/
+  messageDesc(file_kontor_consent_v1_consent, 3);
+
+/**
+ * The value.
+ *
+ * @generated from enum kontor.consent.v1.DataCollection.Value
+ */
+export enum DataCollection_Value {
   /**
    * Not set; stands for TRANSACTION_CATEGORISATION on input.
    *
-   * @generated from enum value: DATA_COLLECTION_UNSPECIFIED = 0;
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
    */
-  DATA_COLLECTION_UNSPECIFIED = 0,
+  VALUE_UNSPECIFIED = 0,
 
   /**
    * Transactions are collected, categorised and evaluated.
@@ -464,23 +501,38 @@ export enum Consent_DataCollection {
 }
 
 /**
- * Describes the enum kontor.consent.v1.Consent.DataCollection.
+ * Describes the enum kontor.consent.v1.DataCollection.Value.
  */
-export const Consent_DataCollectionSchema: GenEnum<Consent_DataCollection> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 0, 3);
+export const DataCollection_ValueSchema: GenEnum<DataCollection_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_consent_v1_consent, 3, 0);
 
 /**
  * Where the consent as a record comes from.
  *
- * @generated from enum kontor.consent.v1.Consent.Origin
+ * @generated from message kontor.consent.v1.ConsentOrigin
  */
-export enum Consent_Origin {
+export type ConsentOrigin = Message<"kontor.consent.v1.ConsentOrigin"> & {
+};
+
+/**
+ * Describes the message kontor.consent.v1.ConsentOrigin.
+ * Use `create(ConsentOriginSchema)` to create a new message.
+ */
+export const ConsentOriginSchema: GenMessage<ConsentOrigin> = /*@__PURE__*/
+  messageDesc(file_kontor_consent_v1_consent, 4);
+
+/**
+ * The value.
+ *
+ * @generated from enum kontor.consent.v1.ConsentOrigin.Value
+ */
+export enum ConsentOrigin_Value {
   /**
    * Not set.
    *
-   * @generated from enum value: ORIGIN_UNSPECIFIED = 0;
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
    */
-  ORIGIN_UNSPECIFIED = 0,
+  VALUE_UNSPECIFIED = 0,
 
   /**
    * The provider keeps such a record itself.
@@ -505,10 +557,10 @@ export enum Consent_Origin {
 }
 
 /**
- * Describes the enum kontor.consent.v1.Consent.Origin.
+ * Describes the enum kontor.consent.v1.ConsentOrigin.Value.
  */
-export const Consent_OriginSchema: GenEnum<Consent_Origin> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 0, 4);
+export const ConsentOrigin_ValueSchema: GenEnum<ConsentOrigin_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_consent_v1_consent, 4, 0);
 
 /**
  * Whether the person or company that approved is the one that the consent was asked of (`psu`).
@@ -523,7 +575,7 @@ export type IdentityMatch = Message<"kontor.consent.v1.IdentityMatch"> & {
  * Use `create(IdentityMatchSchema)` to create a new message.
  */
 export const IdentityMatchSchema: GenMessage<IdentityMatch> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 1);
+  messageDesc(file_kontor_consent_v1_consent, 5);
 
 /**
  * The finding.
@@ -564,7 +616,7 @@ export enum IdentityMatch_Value {
  * Describes the enum kontor.consent.v1.IdentityMatch.Value.
  */
 export const IdentityMatch_ValueSchema: GenEnum<IdentityMatch_Value> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 1, 0);
+  enumDesc(file_kontor_consent_v1_consent, 5, 0);
 
 /**
  * What a customer decided.
@@ -579,7 +631,7 @@ export type Decision = Message<"kontor.consent.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 2);
+  messageDesc(file_kontor_consent_v1_consent, 6);
 
 /**
  * The decision.
@@ -620,7 +672,7 @@ export enum Decision_Value {
  * Describes the enum kontor.consent.v1.Decision.Value.
  */
 export const Decision_ValueSchema: GenEnum<Decision_Value> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 2, 0);
+  enumDesc(file_kontor_consent_v1_consent, 6, 0);
 
 /**
  * One bank under a consent. At Fimento a customerBankConsent, at finoOS a bank login.
@@ -650,11 +702,11 @@ export type Connection = Message<"kontor.consent.v1.Connection"> & {
   status: Connection_Status;
 
   /**
-   * The provider's newest code for it, as it is. Empty when it has none.
+   * The provider's newest code for it, as it is. Absent when it has none.
    *
-   * @generated from field: string provider_code = 4;
+   * @generated from field: optional string provider_code = 4;
    */
-  providerCode: string;
+  providerCode?: string | undefined;
 
   /**
    * The failure, while in ERROR.
@@ -664,7 +716,7 @@ export type Connection = Message<"kontor.consent.v1.Connection"> & {
   error?: Error | undefined;
 
   /**
-   * When the customer first authenticated, as far as is known.
+   * When the customer authenticated, as the provider tells; when Kontor learnt of it where the provider does not.
    *
    * @generated from field: google.protobuf.Timestamp authorize_time = 6;
    */
@@ -676,6 +728,13 @@ export type Connection = Message<"kontor.consent.v1.Connection"> & {
    * @generated from field: google.protobuf.Timestamp sync_time = 7;
    */
   syncTime?: Timestamp | undefined;
+
+  /**
+   * How far this bank's data is. The consent's own `data_stage` is READY as soon as one bank's data can be read.
+   *
+   * @generated from field: kontor.consent.v1.DataStage.Value data_stage = 8;
+   */
+  dataStage: DataStage_Value;
 };
 
 /**
@@ -683,7 +742,7 @@ export type Connection = Message<"kontor.consent.v1.Connection"> & {
  * Use `create(ConnectionSchema)` to create a new message.
  */
 export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 3);
+  messageDesc(file_kontor_consent_v1_consent, 7);
 
 /**
  * A bank.
@@ -694,37 +753,37 @@ export type Connection_Bank = Message<"kontor.consent.v1.Connection.Bank"> & {
   /**
    * Name of the bank.
    *
-   * @generated from field: string display_name = 1;
+   * @generated from field: optional string display_name = 1;
    */
-  displayName: string;
+  displayName?: string | undefined;
 
   /**
-   * BIC (ISO 9362). Empty when the provider does not tell.
+   * BIC (ISO 9362). Absent when the provider does not tell.
    *
-   * @generated from field: string bic = 2;
+   * @generated from field: optional string bic = 2;
    */
-  bic: string;
+  bic?: string | undefined;
 
   /**
-   * National bank code, such as the German Bankleitzahl. Empty when there is none.
+   * National bank code, such as the German Bankleitzahl. Absent when there is none.
    *
-   * @generated from field: string bank_code = 3;
+   * @generated from field: optional string bank_code = 3;
    */
-  bankCode: string;
+  bankCode?: string | undefined;
 
   /**
    * ISO 3166-1 alpha-2 code, or what the provider says instead.
    *
-   * @generated from field: string country_code = 4;
+   * @generated from field: optional string country_code = 4;
    */
-  countryCode: string;
+  countryCode?: string | undefined;
 
   /**
-   * Address of a logo. Empty when there is none.
+   * Address of a logo. Absent when there is none.
    *
-   * @generated from field: string logo_uri = 5;
+   * @generated from field: optional string logo_uri = 5;
    */
-  logoUri: string;
+  logoUri?: string | undefined;
 };
 
 /**
@@ -732,7 +791,7 @@ export type Connection_Bank = Message<"kontor.consent.v1.Connection.Bank"> & {
  * Use `create(Connection_BankSchema)` to create a new message.
  */
 export const Connection_BankSchema: GenMessage<Connection_Bank> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 3, 0);
+  messageDesc(file_kontor_consent_v1_consent, 7, 0);
 
 /**
  * How the connection to the bank stands.
@@ -787,7 +846,7 @@ export enum Connection_Status {
  * Describes the enum kontor.consent.v1.Connection.Status.
  */
 export const Connection_StatusSchema: GenEnum<Connection_Status> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 3, 0);
+  enumDesc(file_kontor_consent_v1_consent, 7, 0);
 
 /**
  * One entry of a consent's history. The history is append-only; sequences count up by one without a gap.
@@ -810,25 +869,25 @@ export type ConsentEvent = Message<"kontor.consent.v1.ConsentEvent"> & {
   type: ConsentEvent_Type;
 
   /**
-   * The connection that it concerns, `consents/{consent}/connections/{connection}`. Empty for the consent as a whole.
+   * The connection that it concerns, `consents/{consent}/connections/{connection}`. Absent for the consent as a whole.
    *
-   * @generated from field: string connection = 3;
+   * @generated from field: optional string connection = 3;
    */
-  connection: string;
+  connection?: string | undefined;
 
   /**
-   * The provider's own code, as it is. Empty when the news is Kontor's own.
+   * The provider's own code, as it is. Absent when the news is Kontor's own.
    *
-   * @generated from field: string provider_code = 4;
+   * @generated from field: optional string provider_code = 4;
    */
-  providerCode: string;
+  providerCode?: string | undefined;
 
   /**
-   * One sentence for people. For a code that Kontor does not know, nothing.
+   * One sentence for people: Kontor's words, or the provider's own for a code that Kontor does not know. Absent when there are none.
    *
-   * @generated from field: string description = 5;
+   * @generated from field: optional string description = 5;
    */
-  description: string;
+  description?: string | undefined;
 
   /**
    * When it happened by the provider's clock; by Kontor's where the provider gives no time.
@@ -857,7 +916,7 @@ export type ConsentEvent = Message<"kontor.consent.v1.ConsentEvent"> & {
  * Use `create(ConsentEventSchema)` to create a new message.
  */
 export const ConsentEventSchema: GenMessage<ConsentEvent> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 4);
+  messageDesc(file_kontor_consent_v1_consent, 8);
 
 /**
  * What happened.
@@ -887,7 +946,7 @@ export enum ConsentEvent_Type {
   LINK_ISSUED = 2,
 
   /**
-   * The customer opened the link. Opened n times, it is n events, as the provider counts them.
+   * The customer opened the link. Opened n times, it is n events, up to 20 for each link; further openings are only counted.
    *
    * @generated from enum value: LINK_OPENED = 3;
    */
@@ -1018,13 +1077,20 @@ export enum ConsentEvent_Type {
    * @generated from enum value: PROVIDER_STATUS = 21;
    */
   PROVIDER_STATUS = 21,
+
+  /**
+   * A newer consent of the customer took the place of this one, which was never approved and whose link was over. It stays EXPIRED.
+   *
+   * @generated from enum value: SUPERSEDED = 22;
+   */
+  SUPERSEDED = 22,
 }
 
 /**
  * Describes the enum kontor.consent.v1.ConsentEvent.Type.
  */
 export const ConsentEvent_TypeSchema: GenEnum<ConsentEvent_Type> = /*@__PURE__*/
-  enumDesc(file_kontor_consent_v1_consent, 4, 0);
+  enumDesc(file_kontor_consent_v1_consent, 8, 0);
 
 /**
  * A bank or broker on whose behalf consent is asked. Kept by the provider.
@@ -1056,9 +1122,9 @@ export type PartnerBank = Message<"kontor.consent.v1.PartnerBank"> & {
   /**
    * Address of its logo. Passed on as it is: the provider knows addresses without a scheme.
    *
-   * @generated from field: string logo_uri = 4;
+   * @generated from field: optional string logo_uri = 4;
    */
-  logoUri: string;
+  logoUri?: string | undefined;
 
   /**
    * The provider that keeps it, `providers/{provider}`. May be left out when only one keeps partner banks.
@@ -1073,5 +1139,5 @@ export type PartnerBank = Message<"kontor.consent.v1.PartnerBank"> & {
  * Use `create(PartnerBankSchema)` to create a new message.
  */
 export const PartnerBankSchema: GenMessage<PartnerBank> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent, 5);
+  messageDesc(file_kontor_consent_v1_consent, 9);
 

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/consent/v1/consent_service.proto.
  */
 export const file_kontor_consent_v1_consent_service: GenFile = /*@__PURE__*/
-  fileDesc("Cidrb250b3IvY29uc2VudC92MS9jb25zZW50X3NlcnZpY2UucHJvdG8SEWtvbnRvci5jb25zZW50LnYxInsKA1BzdRIYCgtuYXRpb25hbF9pZBgBIAEoCUIDgAEBEhcKCmNvbXBhbnlfaWQYAiABKAlCA4ABARIXCgpmaXJzdF9uYW1lGAMgASgJQgOAAQESFgoJbGFzdF9uYW1lGAQgASgJQgOAAQESEAoIcHN1X3R5cGUYBSABKAkitgEKFENyZWF0ZUNvbnNlbnRSZXF1ZXN0EisKB2NvbnNlbnQYASABKAsyGi5rb250b3IuY29uc2VudC52MS5Db25zZW50EiMKA3BzdRgCIAEoCzIWLmtvbnRvci5jb25zZW50LnYxLlBzdRISCgpyZXF1ZXN0X2lkGAMgASgJEjgKDWN1c3RvbWVyX3R5cGUYBCABKA4yIS5rb250b3IuY3VzdG9tZXIudjEuQ3VzdG9tZXIuVHlwZSIyChFHZXRDb25zZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB3JlZnJlc2gYAiABKAgilgEKE0xpc3RDb25zZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSEAoIY3VzdG9tZXIYAyABKAkSMwoIc3RhdHVzZXMYBCADKA4yIS5rb250b3IuY29uc2VudC52MS5Db25zZW50LlN0YXR1cxIRCglyZWZlcmVuY2UYBSABKAkiXQoUTGlzdENvbnNlbnRzUmVzcG9uc2USLAoIY29uc2VudHMYASADKAsyGi5rb250b3IuY29uc2VudC52MS5Db25zZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJRChhMaXN0Q29uc2VudEV2ZW50c1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJImUKGUxpc3RDb25zZW50RXZlbnRzUmVzcG9uc2USLwoGZXZlbnRzGAEgAygLMh8ua29udG9yLmNvbnNlbnQudjEuQ29uc2VudEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI9ChRXYXRjaENvbnNlbnRzUmVxdWVzdBIPCgdjb25zZW50GAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCSK5AgoVV2F0Y2hDb25zZW50c1Jlc3BvbnNlEjsKBGtpbmQYASABKA4yLS5rb250b3IuY29uc2VudC52MS5XYXRjaENvbnNlbnRzUmVzcG9uc2UuS2luZBIrCgdjb25zZW50GAIgASgLMhoua29udG9yLmNvbnNlbnQudjEuQ29uc2VudBIuCgVldmVudBgDIAEoCzIfLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnRFdmVudBIUCgxyZXN1bWVfdG9rZW4YBCABKAkSLQoJc2VuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIJCgVTVEFURRABEgkKBUVWRU5UEAISDQoJSEVBUlRCRUFUEAMiJwoXUmVuZXdDb25zZW50TGlua1JlcXVlc3QSDAoEbmFtZRgBIAEoCSIyCg5BZGRCYW5rUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiJAoUUmV2b2tlQ29uc2VudFJlcXVlc3QSDAoEbmFtZRgBIAEoCSIkChREZWxldGVDb25zZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJIlwKF1NpbXVsYXRlRGVjaXNpb25SZXF1ZXN0EgwKBG5hbWUYASABKAkSMwoIZGVjaXNpb24YAiABKA4yIS5rb250b3IuY29uc2VudC52MS5EZWNpc2lvbi5WYWx1ZSJkChhDcmVhdGVQYXJ0bmVyQmFua1JlcXVlc3QSNAoMcGFydG5lcl9iYW5rGAEgASgLMh4ua29udG9yLmNvbnNlbnQudjEuUGFydG5lckJhbmsSEgoKcmVxdWVzdF9pZBgCIAEoCSIlChVHZXRQYXJ0bmVyQmFua1JlcXVlc3QSDAoEbmFtZRgBIAEoCSJAChdMaXN0UGFydG5lckJhbmtzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJqChhMaXN0UGFydG5lckJhbmtzUmVzcG9uc2USNQoNcGFydG5lcl9iYW5rcxgBIAMoCzIeLmtvbnRvci5jb25zZW50LnYxLlBhcnRuZXJCYW5rEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKBAQoYVXBkYXRlUGFydG5lckJhbmtSZXF1ZXN0EjQKDHBhcnRuZXJfYmFuaxgBIAEoCzIeLmtvbnRvci5jb25zZW50LnYxLlBhcnRuZXJCYW5rEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzazKkCgoOQ29uc2VudFNlcnZpY2USVAoNQ3JlYXRlQ29uc2VudBInLmtvbnRvci5jb25zZW50LnYxLkNyZWF0ZUNvbnNlbnRSZXF1ZXN0Ghoua29udG9yLmNvbnNlbnQudjEuQ29uc2VudBJOCgpHZXRDb25zZW50EiQua29udG9yLmNvbnNlbnQudjEuR2V0Q29uc2VudFJlcXVlc3QaGi5rb250b3IuY29uc2VudC52MS5Db25zZW50El8KDExpc3RDb25zZW50cxImLmtvbnRvci5jb25zZW50LnYxLkxpc3RDb25zZW50c1JlcXVlc3QaJy5rb250b3IuY29uc2VudC52MS5MaXN0Q29uc2VudHNSZXNwb25zZRJuChFMaXN0Q29uc2VudEV2ZW50cxIrLmtvbnRvci5jb25zZW50LnYxLkxpc3RDb25zZW50RXZlbnRzUmVxdWVzdBosLmtvbnRvci5jb25zZW50LnYxLkxpc3RDb25zZW50RXZlbnRzUmVzcG9uc2USZAoNV2F0Y2hDb25zZW50cxInLmtvbnRvci5jb25zZW50LnYxLldhdGNoQ29uc2VudHNSZXF1ZXN0Gigua29udG9yLmNvbnNlbnQudjEuV2F0Y2hDb25zZW50c1Jlc3BvbnNlMAESWgoQUmVuZXdDb25zZW50TGluaxIqLmtvbnRvci5jb25zZW50LnYxLlJlbmV3Q29uc2VudExpbmtSZXF1ZXN0Ghoua29udG9yLmNvbnNlbnQudjEuQ29uc2VudBJICgdBZGRCYW5rEiEua29udG9yLmNvbnNlbnQudjEuQWRkQmFua1JlcXVlc3QaGi5rb250b3IuY29uc2VudC52MS5Db25zZW50ElQKDVJldm9rZUNvbnNlbnQSJy5rb250b3IuY29uc2VudC52MS5SZXZva2VDb25zZW50UmVxdWVzdBoaLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQSUAoNRGVsZXRlQ29uc2VudBInLmtvbnRvci5jb25zZW50LnYxLkRlbGV0ZUNvbnNlbnRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EloKEFNpbXVsYXRlRGVjaXNpb24SKi5rb250b3IuY29uc2VudC52MS5TaW11bGF0ZURlY2lzaW9uUmVxdWVzdBoaLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQSYAoRQ3JlYXRlUGFydG5lckJhbmsSKy5rb250b3IuY29uc2VudC52MS5DcmVhdGVQYXJ0bmVyQmFua1JlcXVlc3QaHi5rb250b3IuY29uc2VudC52MS5QYXJ0bmVyQmFuaxJaCg5HZXRQYXJ0bmVyQmFuaxIoLmtvbnRvci5jb25zZW50LnYxLkdldFBhcnRuZXJCYW5rUmVxdWVzdBoeLmtvbnRvci5jb25zZW50LnYxLlBhcnRuZXJCYW5rEmsKEExpc3RQYXJ0bmVyQmFua3MSKi5rb250b3IuY29uc2VudC52MS5MaXN0UGFydG5lckJhbmtzUmVxdWVzdBorLmtvbnRvci5jb25zZW50LnYxLkxpc3RQYXJ0bmVyQmFua3NSZXNwb25zZRJgChFVcGRhdGVQYXJ0bmVyQmFuaxIrLmtvbnRvci5jb25zZW50LnYxLlVwZGF0ZVBhcnRuZXJCYW5rUmVxdWVzdBoeLmtvbnRvci5jb25zZW50LnYxLlBhcnRuZXJCYW5rQjZaNGtvbnRvci5kZXYva29udG9yL2dlbi9nby9rb250b3IvY29uc2VudC92MTtjb25zZW50djFiBnByb3RvMw", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_kontor_consent_v1_consent, file_kontor_customer_v1_customer]);
+  fileDesc("Cidrb250b3IvY29uc2VudC92MS9jb25zZW50X3NlcnZpY2UucHJvdG8SEWtvbnRvci5jb25zZW50LnYxInsKA1BzdRIYCgtuYXRpb25hbF9pZBgBIAEoCUIDgAEBEhcKCmNvbXBhbnlfaWQYAiABKAlCA4ABARIXCgpmaXJzdF9uYW1lGAMgASgJQgOAAQESFgoJbGFzdF9uYW1lGAQgASgJQgOAAQESEAoIcHN1X3R5cGUYBSABKAkitgEKFENyZWF0ZUNvbnNlbnRSZXF1ZXN0EisKB2NvbnNlbnQYASABKAsyGi5rb250b3IuY29uc2VudC52MS5Db25zZW50EiMKA3BzdRgCIAEoCzIWLmtvbnRvci5jb25zZW50LnYxLlBzdRISCgpyZXF1ZXN0X2lkGAMgASgJEjgKDWN1c3RvbWVyX3R5cGUYBCABKA4yIS5rb250b3IuY3VzdG9tZXIudjEuQ3VzdG9tZXIuVHlwZSIyChFHZXRDb25zZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJEg8KB3JlZnJlc2gYAiABKAgilgEKE0xpc3RDb25zZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSEAoIY3VzdG9tZXIYAyABKAkSMwoIc3RhdHVzZXMYBCADKA4yIS5rb250b3IuY29uc2VudC52MS5Db25zZW50LlN0YXR1cxIRCglyZWZlcmVuY2UYBSABKAkidgoUTGlzdENvbnNlbnRzUmVzcG9uc2USLAoIY29uc2VudHMYASADKAsyGi5rb250b3IuY29uc2VudC52MS5Db25zZW50EhwKD25leHRfcGFnZV90b2tlbhgCIAEoCUgAiAEBQhIKEF9uZXh0X3BhZ2VfdG9rZW4iUQoYTGlzdENvbnNlbnRFdmVudHNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJ+ChlMaXN0Q29uc2VudEV2ZW50c1Jlc3BvbnNlEi8KBmV2ZW50cxgBIAMoCzIfLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnRFdmVudBIcCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlIAIgBAUISChBfbmV4dF9wYWdlX3Rva2VuIlIKFFdhdGNoQ29uc2VudHNSZXF1ZXN0Eg8KB2NvbnNlbnQYASABKAkSFAoMcmVzdW1lX3Rva2VuGAIgASgJEhMKBnRpY2tldBgDIAEoCUIDgAEBItgCChVXYXRjaENvbnNlbnRzUmVzcG9uc2USOwoEa2luZBgBIAEoDjItLmtvbnRvci5jb25zZW50LnYxLldhdGNoQ29uc2VudHNSZXNwb25zZS5LaW5kEisKB2NvbnNlbnQYAiABKAsyGi5rb250b3IuY29uc2VudC52MS5Db25zZW50Ei4KBWV2ZW50GAMgASgLMh8ua29udG9yLmNvbnNlbnQudjEuQ29uc2VudEV2ZW50EhkKDHJlc3VtZV90b2tlbhgEIAEoCUgAiAEBEi0KCXNlbmRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiSgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASCQoFU1RBVEUQARIJCgVFVkVOVBACEg0KCUhFQVJUQkVBVBADEgcKA0VORBAEQg8KDV9yZXN1bWVfdG9rZW4iKAoYQ3JlYXRlV2F0Y2hUaWNrZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkiUwoLV2F0Y2hUaWNrZXQSEwoGdGlja2V0GAEgASgJQgOAAQESLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjsKF1JlbmV3Q29uc2VudExpbmtSZXF1ZXN0EgwKBG5hbWUYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCSIyCg5BZGRCYW5rUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiRgoUUmV2b2tlQ29uc2VudFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiRgoURGVsZXRlQ29uc2VudFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkicAoXU2ltdWxhdGVEZWNpc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRIzCghkZWNpc2lvbhgCIAEoDjIhLmtvbnRvci5jb25zZW50LnYxLkRlY2lzaW9uLlZhbHVlEhIKCnJlcXVlc3RfaWQYAyABKAkiZAoYQ3JlYXRlUGFydG5lckJhbmtSZXF1ZXN0EjQKDHBhcnRuZXJfYmFuaxgBIAEoCzIeLmtvbnRvci5jb25zZW50LnYxLlBhcnRuZXJCYW5rEhIKCnJlcXVlc3RfaWQYAiABKAkiNwoVR2V0UGFydG5lckJhbmtSZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcHJvdmlkZXIYAiABKAkiUgoXTGlzdFBhcnRuZXJCYW5rc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSEAoIcHJvdmlkZXIYAyABKAkigwEKGExpc3RQYXJ0bmVyQmFua3NSZXNwb25zZRI1Cg1wYXJ0bmVyX2JhbmtzGAEgAygLMh4ua29udG9yLmNvbnNlbnQudjEuUGFydG5lckJhbmsSHAoPbmV4dF9wYWdlX3Rva2VuGAIgASgJSACIAQFCEgoQX25leHRfcGFnZV90b2tlbiKVAQoYVXBkYXRlUGFydG5lckJhbmtSZXF1ZXN0EjQKDHBhcnRuZXJfYmFuaxgBIAEoCzIeLmtvbnRvci5jb25zZW50LnYxLlBhcnRuZXJCYW5rEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxISCgpyZXF1ZXN0X2lkGAMgASgJMoYLCg5Db25zZW50U2VydmljZRJUCg1DcmVhdGVDb25zZW50Eicua29udG9yLmNvbnNlbnQudjEuQ3JlYXRlQ29uc2VudFJlcXVlc3QaGi5rb250b3IuY29uc2VudC52MS5Db25zZW50Ek4KCkdldENvbnNlbnQSJC5rb250b3IuY29uc2VudC52MS5HZXRDb25zZW50UmVxdWVzdBoaLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQSXwoMTGlzdENvbnNlbnRzEiYua29udG9yLmNvbnNlbnQudjEuTGlzdENvbnNlbnRzUmVxdWVzdBonLmtvbnRvci5jb25zZW50LnYxLkxpc3RDb25zZW50c1Jlc3BvbnNlEm4KEUxpc3RDb25zZW50RXZlbnRzEisua29udG9yLmNvbnNlbnQudjEuTGlzdENvbnNlbnRFdmVudHNSZXF1ZXN0Giwua29udG9yLmNvbnNlbnQudjEuTGlzdENvbnNlbnRFdmVudHNSZXNwb25zZRJkCg1XYXRjaENvbnNlbnRzEicua29udG9yLmNvbnNlbnQudjEuV2F0Y2hDb25zZW50c1JlcXVlc3QaKC5rb250b3IuY29uc2VudC52MS5XYXRjaENvbnNlbnRzUmVzcG9uc2UwARJgChFDcmVhdGVXYXRjaFRpY2tldBIrLmtvbnRvci5jb25zZW50LnYxLkNyZWF0ZVdhdGNoVGlja2V0UmVxdWVzdBoeLmtvbnRvci5jb25zZW50LnYxLldhdGNoVGlja2V0EloKEFJlbmV3Q29uc2VudExpbmsSKi5rb250b3IuY29uc2VudC52MS5SZW5ld0NvbnNlbnRMaW5rUmVxdWVzdBoaLmtvbnRvci5jb25zZW50LnYxLkNvbnNlbnQSSAoHQWRkQmFuaxIhLmtvbnRvci5jb25zZW50LnYxLkFkZEJhbmtSZXF1ZXN0Ghoua29udG9yLmNvbnNlbnQudjEuQ29uc2VudBJUCg1SZXZva2VDb25zZW50Eicua29udG9yLmNvbnNlbnQudjEuUmV2b2tlQ29uc2VudFJlcXVlc3QaGi5rb250b3IuY29uc2VudC52MS5Db25zZW50ElAKDURlbGV0ZUNvbnNlbnQSJy5rb250b3IuY29uc2VudC52MS5EZWxldGVDb25zZW50UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJaChBTaW11bGF0ZURlY2lzaW9uEioua29udG9yLmNvbnNlbnQudjEuU2ltdWxhdGVEZWNpc2lvblJlcXVlc3QaGi5rb250b3IuY29uc2VudC52MS5Db25zZW50EmAKEUNyZWF0ZVBhcnRuZXJCYW5rEisua29udG9yLmNvbnNlbnQudjEuQ3JlYXRlUGFydG5lckJhbmtSZXF1ZXN0Gh4ua29udG9yLmNvbnNlbnQudjEuUGFydG5lckJhbmsSWgoOR2V0UGFydG5lckJhbmsSKC5rb250b3IuY29uc2VudC52MS5HZXRQYXJ0bmVyQmFua1JlcXVlc3QaHi5rb250b3IuY29uc2VudC52MS5QYXJ0bmVyQmFuaxJrChBMaXN0UGFydG5lckJhbmtzEioua29udG9yLmNvbnNlbnQudjEuTGlzdFBhcnRuZXJCYW5rc1JlcXVlc3QaKy5rb250b3IuY29uc2VudC52MS5MaXN0UGFydG5lckJhbmtzUmVzcG9uc2USYAoRVXBkYXRlUGFydG5lckJhbmsSKy5rb250b3IuY29uc2VudC52MS5VcGRhdGVQYXJ0bmVyQmFua1JlcXVlc3QaHi5rb250b3IuY29uc2VudC52MS5QYXJ0bmVyQmFua0JPChVkZXYua29udG9yLmNvbnNlbnQudjFQAVo0a29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci9jb25zZW50L3YxO2NvbnNlbnR2MWIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_kontor_consent_v1_consent, file_kontor_customer_v1_customer]);
 
 /**
  * The identity of the customer, as the provider needs it. It is handed on and neither kept nor logged.
@@ -95,7 +95,7 @@ export type CreateConsentRequest = Message<"kontor.consent.v1.CreateConsentReque
   requestId: string;
 
   /**
-   * Type of the customer to make when `consent.customer` is left out; the same as `consent.customer_type`.
+   * Type of the customer to make when `consent.customer` is left out; PERSON when not set.
    *
    * @generated from field: kontor.customer.v1.Customer.Type customer_type = 4;
    */
@@ -200,11 +200,11 @@ export type ListConsentsResponse = Message<"kontor.consent.v1.ListConsentsRespon
   consents: Consent[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
 };
 
 /**
@@ -263,11 +263,11 @@ export type ListConsentEventsResponse = Message<"kontor.consent.v1.ListConsentEv
   events: ConsentEvent[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
 };
 
 /**
@@ -297,6 +297,14 @@ export type WatchConsentsRequest = Message<"kontor.consent.v1.WatchConsentsReque
    * @generated from field: string resume_token = 2;
    */
   resumeToken: string;
+
+  /**
+   * A ticket from CreateWatchTicket in place of a key, for a browser. The stream then shows the consent's name, status and data stage, its
+   * connections' statuses, and the types of events.
+   *
+   * @generated from field: string ticket = 3;
+   */
+  ticket: string;
 };
 
 /**
@@ -334,11 +342,11 @@ export type WatchConsentsResponse = Message<"kontor.consent.v1.WatchConsentsResp
   event?: ConsentEvent | undefined;
 
   /**
-   * Resumes the stream behind this message. Empty while the present state is still being sent.
+   * Resumes the stream behind this message. Absent while the present state is still being sent.
    *
-   * @generated from field: string resume_token = 4;
+   * @generated from field: optional string resume_token = 4;
    */
-  resumeToken: string;
+  resumeToken?: string | undefined;
 
   /**
    * When it was sent.
@@ -388,6 +396,13 @@ export enum WatchConsentsResponse_Kind {
    * @generated from enum value: HEARTBEAT = 3;
    */
   HEARTBEAT = 3,
+
+  /**
+   * The last message: the ticket's time is over, or the consent is deleted. There is nothing to resume.
+   *
+   * @generated from enum value: END = 4;
+   */
+  END = 4,
 }
 
 /**
@@ -395,6 +410,55 @@ export enum WatchConsentsResponse_Kind {
  */
 export const WatchConsentsResponse_KindSchema: GenEnum<WatchConsentsResponse_Kind> = /*@__PURE__*/
   enumDesc(file_kontor_consent_v1_consent_service, 8, 0);
+
+/**
+ * Asks for a ticket.
+ *
+ * @generated from message kontor.consent.v1.CreateWatchTicketRequest
+ */
+export type CreateWatchTicketRequest = Message<"kontor.consent.v1.CreateWatchTicketRequest"> & {
+  /**
+   * `consents/{consent}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message kontor.consent.v1.CreateWatchTicketRequest.
+ * Use `create(CreateWatchTicketRequestSchema)` to create a new message.
+ */
+export const CreateWatchTicketRequestSchema: GenMessage<CreateWatchTicketRequest> = /*@__PURE__*/
+  messageDesc(file_kontor_consent_v1_consent_service, 9);
+
+/**
+ * Lets a browser follow one consent. Who holds it sees how the consent stands, and nothing else.
+ *
+ * @generated from message kontor.consent.v1.WatchTicket
+ */
+export type WatchTicket = Message<"kontor.consent.v1.WatchTicket"> & {
+  /**
+   * The ticket, for the query parameter `ticket`.
+   *
+   * @generated from field: string ticket = 1;
+   */
+  ticket: string;
+
+  /**
+   * When it stops working.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 2;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message kontor.consent.v1.WatchTicket.
+ * Use `create(WatchTicketSchema)` to create a new message.
+ */
+export const WatchTicketSchema: GenMessage<WatchTicket> = /*@__PURE__*/
+  messageDesc(file_kontor_consent_v1_consent_service, 10);
 
 /**
  * Asks for a new link.
@@ -408,6 +472,13 @@ export type RenewConsentLinkRequest = Message<"kontor.consent.v1.RenewConsentLin
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
 };
 
 /**
@@ -415,7 +486,7 @@ export type RenewConsentLinkRequest = Message<"kontor.consent.v1.RenewConsentLin
  * Use `create(RenewConsentLinkRequestSchema)` to create a new message.
  */
 export const RenewConsentLinkRequestSchema: GenMessage<RenewConsentLinkRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent_service, 9);
+  messageDesc(file_kontor_consent_v1_consent_service, 11);
 
 /**
  * Asks for a link to add a bank.
@@ -443,7 +514,7 @@ export type AddBankRequest = Message<"kontor.consent.v1.AddBankRequest"> & {
  * Use `create(AddBankRequestSchema)` to create a new message.
  */
 export const AddBankRequestSchema: GenMessage<AddBankRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent_service, 10);
+  messageDesc(file_kontor_consent_v1_consent_service, 12);
 
 /**
  * Asks to end a consent.
@@ -457,6 +528,20 @@ export type RevokeConsentRequest = Message<"kontor.consent.v1.RevokeConsentReque
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * The `etag` of the consent that was read. When it has changed since, nothing happens: ETAG_MISMATCH. Over REST the header If-Match does the same.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -464,7 +549,7 @@ export type RevokeConsentRequest = Message<"kontor.consent.v1.RevokeConsentReque
  * Use `create(RevokeConsentRequestSchema)` to create a new message.
  */
 export const RevokeConsentRequestSchema: GenMessage<RevokeConsentRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent_service, 11);
+  messageDesc(file_kontor_consent_v1_consent_service, 13);
 
 /**
  * Asks to end and remove a consent.
@@ -478,6 +563,20 @@ export type DeleteConsentRequest = Message<"kontor.consent.v1.DeleteConsentReque
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * The `etag` of the consent that was read. When it has changed since, nothing happens: ETAG_MISMATCH. Over REST the header If-Match does the same.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -485,7 +584,7 @@ export type DeleteConsentRequest = Message<"kontor.consent.v1.DeleteConsentReque
  * Use `create(DeleteConsentRequestSchema)` to create a new message.
  */
 export const DeleteConsentRequestSchema: GenMessage<DeleteConsentRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent_service, 12);
+  messageDesc(file_kontor_consent_v1_consent_service, 14);
 
 /**
  * Asks to decide in the customer's place.
@@ -506,6 +605,13 @@ export type SimulateDecisionRequest = Message<"kontor.consent.v1.SimulateDecisio
    * @generated from field: kontor.consent.v1.Decision.Value decision = 2;
    */
   decision: Decision_Value;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -513,7 +619,7 @@ export type SimulateDecisionRequest = Message<"kontor.consent.v1.SimulateDecisio
  * Use `create(SimulateDecisionRequestSchema)` to create a new message.
  */
 export const SimulateDecisionRequestSchema: GenMessage<SimulateDecisionRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent_service, 13);
+  messageDesc(file_kontor_consent_v1_consent_service, 15);
 
 /**
  * Asks for a new partner bank.
@@ -541,7 +647,7 @@ export type CreatePartnerBankRequest = Message<"kontor.consent.v1.CreatePartnerB
  * Use `create(CreatePartnerBankRequestSchema)` to create a new message.
  */
 export const CreatePartnerBankRequestSchema: GenMessage<CreatePartnerBankRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent_service, 14);
+  messageDesc(file_kontor_consent_v1_consent_service, 16);
 
 /**
  * Asks for one partner bank.
@@ -555,6 +661,13 @@ export type GetPartnerBankRequest = Message<"kontor.consent.v1.GetPartnerBankReq
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * The provider, `providers/{provider}` or the bare id. It must be given when several providers of the tenant could serve the request.
+   *
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
 };
 
 /**
@@ -562,7 +675,7 @@ export type GetPartnerBankRequest = Message<"kontor.consent.v1.GetPartnerBankReq
  * Use `create(GetPartnerBankRequestSchema)` to create a new message.
  */
 export const GetPartnerBankRequestSchema: GenMessage<GetPartnerBankRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent_service, 15);
+  messageDesc(file_kontor_consent_v1_consent_service, 17);
 
 /**
  * Asks for a page of partner banks.
@@ -583,6 +696,13 @@ export type ListPartnerBanksRequest = Message<"kontor.consent.v1.ListPartnerBank
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * The provider, `providers/{provider}` or the bare id. It must be given when several providers of the tenant could serve the request.
+   *
+   * @generated from field: string provider = 3;
+   */
+  provider: string;
 };
 
 /**
@@ -590,7 +710,7 @@ export type ListPartnerBanksRequest = Message<"kontor.consent.v1.ListPartnerBank
  * Use `create(ListPartnerBanksRequestSchema)` to create a new message.
  */
 export const ListPartnerBanksRequestSchema: GenMessage<ListPartnerBanksRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent_service, 16);
+  messageDesc(file_kontor_consent_v1_consent_service, 18);
 
 /**
  * A page of partner banks.
@@ -606,11 +726,11 @@ export type ListPartnerBanksResponse = Message<"kontor.consent.v1.ListPartnerBan
   partnerBanks: PartnerBank[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
 };
 
 /**
@@ -618,7 +738,7 @@ export type ListPartnerBanksResponse = Message<"kontor.consent.v1.ListPartnerBan
  * Use `create(ListPartnerBanksResponseSchema)` to create a new message.
  */
 export const ListPartnerBanksResponseSchema: GenMessage<ListPartnerBanksResponse> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent_service, 17);
+  messageDesc(file_kontor_consent_v1_consent_service, 19);
 
 /**
  * Asks for a change of a partner bank.
@@ -639,6 +759,13 @@ export type UpdatePartnerBankRequest = Message<"kontor.consent.v1.UpdatePartnerB
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -646,7 +773,7 @@ export type UpdatePartnerBankRequest = Message<"kontor.consent.v1.UpdatePartnerB
  * Use `create(UpdatePartnerBankRequestSchema)` to create a new message.
  */
 export const UpdatePartnerBankRequestSchema: GenMessage<UpdatePartnerBankRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_consent_v1_consent_service, 18);
+  messageDesc(file_kontor_consent_v1_consent_service, 20);
 
 /**
  * Asks customers for consent, follows what they do, and ends it.
@@ -707,7 +834,19 @@ export const ConsentService: GenService<{
     output: typeof WatchConsentsResponseSchema;
   },
   /**
-   * Issues a new link for a consent whose link was not used in time, or whose customer must try again.
+   * Lets one browser follow one consent without a key: hand it `GET /v1/consents/{consent}:watch?ticket=...`. A ticket works for 15 minutes, any
+   * number of times, and ends with the key of the client that asked for it.
+   *
+   * @generated from rpc kontor.consent.v1.ConsentService.CreateWatchTicket
+   */
+  createWatchTicket: {
+    methodKind: "unary";
+    input: typeof CreateWatchTicketRequestSchema;
+    output: typeof WatchTicketSchema;
+  },
+  /**
+   * Issues the link that brings a consent on, whatever it waits for: a first decision, another try, or a new authentication at a bank. Where
+   * several banks wait, it ends with REAUTHORIZATION_REQUIRED, which names them: use SyncConnection for each.
    *
    * @generated from rpc kontor.consent.v1.ConsentService.RenewConsentLink
    */

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/customer/v1/customer.proto.
  */
 export const file_kontor_customer_v1_customer: GenFile = /*@__PURE__*/
-  fileDesc("CiFrb250b3IvY3VzdG9tZXIvdjEvY3VzdG9tZXIucHJvdG8SEmtvbnRvci5jdXN0b21lci52MSLRAwoIQ3VzdG9tZXISDAoEbmFtZRgBIAEoCRIvCgR0eXBlGAIgASgOMiEua29udG9yLmN1c3RvbWVyLnYxLkN1c3RvbWVyLlR5cGUSEQoJcmVmZXJlbmNlGAMgASgJEjYKCHByb2R1Y3RzGAQgAygOMiQua29udG9yLmN1c3RvbWVyLnYxLkN1c3RvbWVyLlByb2R1Y3QSLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI1CgRUeXBlEhQKEFRZUEVfVU5TUEVDSUZJRUQQABIKCgZQRVJTT04QARILCgdDT01QQU5ZEAIioQEKB1Byb2R1Y3QSFwoTUFJPRFVDVF9VTlNQRUNJRklFRBAAEgsKB0JBTktJTkcQARIKCgZJTVBPUlQQAhIcChhQQVlNRU5UX1BBUlRORVJfQU5BTFlTSVMQAxIVChFET0NVTUVOVF9TSElQTUVOVBAEEg0KCUNPTVBBTklFUxAFEhEKDUNPTVBBTllfTE9HT1MQBhINCglDT05UUkFDVFMQByL4AQoPRGVsZXRpb25SZWNlaXB0EhAKCGN1c3RvbWVyGAEgASgJEjoKB2VudHJpZXMYAiADKAsyKS5rb250b3IuY3VzdG9tZXIudjEuRGVsZXRpb25SZWNlaXB0LkVudHJ5EjEKDWNvbXBsZXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGmQKBUVudHJ5Eg0KBXBsYWNlGAEgASgJEgwKBGtpbmQYAiABKAkSDQoFY291bnQYAyABKAUSLwoLZGVsZXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQjhaNmtvbnRvci5kZXYva29udG9yL2dlbi9nby9rb250b3IvY3VzdG9tZXIvdjE7Y3VzdG9tZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiFrb250b3IvY3VzdG9tZXIvdjEvY3VzdG9tZXIucHJvdG8SEmtvbnRvci5jdXN0b21lci52MSLLAgoIQ3VzdG9tZXISDAoEbmFtZRgBIAEoCRIvCgR0eXBlGAIgASgOMiEua29udG9yLmN1c3RvbWVyLnYxLkN1c3RvbWVyLlR5cGUSFgoJcmVmZXJlbmNlGAMgASgJSACIAQESMwoIcHJvZHVjdHMYBCADKA4yIS5rb250b3IuY3VzdG9tZXIudjEuUHJvZHVjdC5WYWx1ZRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYByABKAkiNQoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASCgoGUEVSU09OEAESCwoHQ09NUEFOWRACQgwKCl9yZWZlcmVuY2UiqQEKB1Byb2R1Y3QinQEKBVZhbHVlEhUKEVZBTFVFX1VOU1BFQ0lGSUVEEAASCwoHQkFOS0lORxABEgoKBklNUE9SVBACEhwKGFBBWU1FTlRfUEFSVE5FUl9BTkFMWVNJUxADEhUKEURPQ1VNRU5UX1NISVBNRU5UEAQSDQoJQ09NUEFOSUVTEAUSEQoNQ09NUEFOWV9MT0dPUxAGEg0KCUNPTlRSQUNUUxAHIoYCCg9EZWxldGlvblJlY2VpcHQSDAoEbmFtZRgBIAEoCRIQCghjdXN0b21lchgCIAEoCRI6CgdlbnRyaWVzGAMgAygLMikua29udG9yLmN1c3RvbWVyLnYxLkRlbGV0aW9uUmVjZWlwdC5FbnRyeRIxCg1jb21wbGV0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpkCgVFbnRyeRINCgVwbGFjZRgBIAEoCRIMCgRraW5kGAIgASgJEg0KBWNvdW50GAMgASgFEi8KC2RlbGV0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEJSChZkZXYua29udG9yLmN1c3RvbWVyLnYxUAFaNmtvbnRvci5kZXYva29udG9yL2dlbi9nby9rb250b3IvY3VzdG9tZXIvdjE7Y3VzdG9tZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A person or company whose bank data it is (PSD2: the payment service user). Kontor keeps no name or national id of theirs.
@@ -39,16 +39,16 @@ export type Customer = Message<"kontor.customer.v1.Customer"> & {
   /**
    * The caller's own id for the customer, unique in the tenant. It must not be personal, such as a national id or an email address.
    *
-   * @generated from field: string reference = 3;
+   * @generated from field: optional string reference = 3;
    */
-  reference: string;
+  reference?: string | undefined;
 
   /**
    * The products to book when the provider first needs the customer. Empty stands for BANKING.
    *
-   * @generated from field: repeated kontor.customer.v1.Customer.Product products = 4;
+   * @generated from field: repeated kontor.customer.v1.Product.Value products = 4;
    */
-  products: Customer_Product[];
+  products: Product_Value[];
 
   /**
    * When Kontor made it.
@@ -63,6 +63,13 @@ export type Customer = Message<"kontor.customer.v1.Customer"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 6;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Changes whenever the customer does. UpdateCustomer and DeleteCustomer take it: ETAG_MISMATCH when it is not the present one.
+   *
+   * @generated from field: string etag = 7;
+   */
+  etag: string;
 };
 
 /**
@@ -109,15 +116,30 @@ export const Customer_TypeSchema: GenEnum<Customer_Type> = /*@__PURE__*/
 /**
  * A product of the provider that is booked, and billed, per customer. Only finoOS has such.
  *
- * @generated from enum kontor.customer.v1.Customer.Product
+ * @generated from message kontor.customer.v1.Product
  */
-export enum Customer_Product {
+export type Product = Message<"kontor.customer.v1.Product"> & {
+};
+
+/**
+ * Describes the message kontor.customer.v1.Product.
+ * Use `create(ProductSchema)` to create a new message.
+ */
+export const ProductSchema: GenMessage<Product> = /*@__PURE__*/
+  messageDesc(file_kontor_customer_v1_customer, 1);
+
+/**
+ * The value.
+ *
+ * @generated from enum kontor.customer.v1.Product.Value
+ */
+export enum Product_Value {
   /**
    * Not set.
    *
-   * @generated from enum value: PRODUCT_UNSPECIFIED = 0;
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
    */
-  PRODUCT_UNSPECIFIED = 0,
+  VALUE_UNSPECIFIED = 0,
 
   /**
    * Bank logins, accounts and transactions.
@@ -170,10 +192,10 @@ export enum Customer_Product {
 }
 
 /**
- * Describes the enum kontor.customer.v1.Customer.Product.
+ * Describes the enum kontor.customer.v1.Product.Value.
  */
-export const Customer_ProductSchema: GenEnum<Customer_Product> = /*@__PURE__*/
-  enumDesc(file_kontor_customer_v1_customer, 0, 1);
+export const Product_ValueSchema: GenEnum<Product_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_customer_v1_customer, 1, 0);
 
 /**
  * What was deleted with a customer, and where. It holds no personal data.
@@ -182,23 +204,30 @@ export const Customer_ProductSchema: GenEnum<Customer_Product> = /*@__PURE__*/
  */
 export type DeletionReceipt = Message<"kontor.customer.v1.DeletionReceipt"> & {
   /**
+   * Resource name, `deletionReceipts/{deletion_receipt}`, with the customer's own id.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
    * Name of the customer that was deleted.
    *
-   * @generated from field: string customer = 1;
+   * @generated from field: string customer = 2;
    */
   customer: string;
 
   /**
    * One entry for each place and kind.
    *
-   * @generated from field: repeated kontor.customer.v1.DeletionReceipt.Entry entries = 2;
+   * @generated from field: repeated kontor.customer.v1.DeletionReceipt.Entry entries = 3;
    */
   entries: DeletionReceipt_Entry[];
 
   /**
    * When the deletion was complete.
    *
-   * @generated from field: google.protobuf.Timestamp complete_time = 3;
+   * @generated from field: google.protobuf.Timestamp complete_time = 4;
    */
   completeTime?: Timestamp | undefined;
 };
@@ -208,7 +237,7 @@ export type DeletionReceipt = Message<"kontor.customer.v1.DeletionReceipt"> & {
  * Use `create(DeletionReceiptSchema)` to create a new message.
  */
 export const DeletionReceiptSchema: GenMessage<DeletionReceipt> = /*@__PURE__*/
-  messageDesc(file_kontor_customer_v1_customer, 1);
+  messageDesc(file_kontor_customer_v1_customer, 2);
 
 /**
  * One place where data was deleted.
@@ -250,5 +279,5 @@ export type DeletionReceipt_Entry = Message<"kontor.customer.v1.DeletionReceipt.
  * Use `create(DeletionReceipt_EntrySchema)` to create a new message.
  */
 export const DeletionReceipt_EntrySchema: GenMessage<DeletionReceipt_Entry> = /*@__PURE__*/
-  messageDesc(file_kontor_customer_v1_customer, 1, 0);
+  messageDesc(file_kontor_customer_v1_customer, 2, 0);
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/customer/v1/customer_service.proto.
  */
 export const file_kontor_customer_v1_customer_service: GenFile = /*@__PURE__*/
-  fileDesc("Cilrb250b3IvY3VzdG9tZXIvdjEvY3VzdG9tZXJfc2VydmljZS5wcm90bxISa29udG9yLmN1c3RvbWVyLnYxIlsKFUNyZWF0ZUN1c3RvbWVyUmVxdWVzdBIuCghjdXN0b21lchgBIAEoCzIcLmtvbnRvci5jdXN0b21lci52MS5DdXN0b21lchISCgpyZXF1ZXN0X2lkGAIgASgJIiIKEkdldEN1c3RvbWVyUmVxdWVzdBIMCgRuYW1lGAEgASgJIlAKFExpc3RDdXN0b21lcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhEKCXJlZmVyZW5jZRgDIAEoCSJhChVMaXN0Q3VzdG9tZXJzUmVzcG9uc2USLwoJY3VzdG9tZXJzGAEgAygLMhwua29udG9yLmN1c3RvbWVyLnYxLkN1c3RvbWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ4ChVVcGRhdGVDdXN0b21lclJlcXVlc3QSLgoIY3VzdG9tZXIYASABKAsyHC5rb250b3IuY3VzdG9tZXIudjEuQ3VzdG9tZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIiUKFURlbGV0ZUN1c3RvbWVyUmVxdWVzdBIMCgRuYW1lGAEgASgJMuQDCg9DdXN0b21lclNlcnZpY2USWQoOQ3JlYXRlQ3VzdG9tZXISKS5rb250b3IuY3VzdG9tZXIudjEuQ3JlYXRlQ3VzdG9tZXJSZXF1ZXN0Ghwua29udG9yLmN1c3RvbWVyLnYxLkN1c3RvbWVyElMKC0dldEN1c3RvbWVyEiYua29udG9yLmN1c3RvbWVyLnYxLkdldEN1c3RvbWVyUmVxdWVzdBocLmtvbnRvci5jdXN0b21lci52MS5DdXN0b21lchJkCg1MaXN0Q3VzdG9tZXJzEigua29udG9yLmN1c3RvbWVyLnYxLkxpc3RDdXN0b21lcnNSZXF1ZXN0Gikua29udG9yLmN1c3RvbWVyLnYxLkxpc3RDdXN0b21lcnNSZXNwb25zZRJZCg5VcGRhdGVDdXN0b21lchIpLmtvbnRvci5jdXN0b21lci52MS5VcGRhdGVDdXN0b21lclJlcXVlc3QaHC5rb250b3IuY3VzdG9tZXIudjEuQ3VzdG9tZXISYAoORGVsZXRlQ3VzdG9tZXISKS5rb250b3IuY3VzdG9tZXIudjEuRGVsZXRlQ3VzdG9tZXJSZXF1ZXN0GiMua29udG9yLmN1c3RvbWVyLnYxLkRlbGV0aW9uUmVjZWlwdEI4WjZrb250b3IuZGV2L2tvbnRvci9nZW4vZ28va29udG9yL2N1c3RvbWVyL3YxO2N1c3RvbWVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_kontor_customer_v1_customer]);
+  fileDesc("Cilrb250b3IvY3VzdG9tZXIvdjEvY3VzdG9tZXJfc2VydmljZS5wcm90bxISa29udG9yLmN1c3RvbWVyLnYxIlsKFUNyZWF0ZUN1c3RvbWVyUmVxdWVzdBIuCghjdXN0b21lchgBIAEoCzIcLmtvbnRvci5jdXN0b21lci52MS5DdXN0b21lchISCgpyZXF1ZXN0X2lkGAIgASgJIiIKEkdldEN1c3RvbWVyUmVxdWVzdBIMCgRuYW1lGAEgASgJIlAKFExpc3RDdXN0b21lcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhEKCXJlZmVyZW5jZRgDIAEoCSJ6ChVMaXN0Q3VzdG9tZXJzUmVzcG9uc2USLwoJY3VzdG9tZXJzGAEgAygLMhwua29udG9yLmN1c3RvbWVyLnYxLkN1c3RvbWVyEhwKD25leHRfcGFnZV90b2tlbhgCIAEoCUgAiAEBQhIKEF9uZXh0X3BhZ2VfdG9rZW4ijAEKFVVwZGF0ZUN1c3RvbWVyUmVxdWVzdBIuCghjdXN0b21lchgBIAEoCzIcLmtvbnRvci5jdXN0b21lci52MS5DdXN0b21lchIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSEgoKcmVxdWVzdF9pZBgDIAEoCSJHChVEZWxldGVDdXN0b21lclJlcXVlc3QSDAoEbmFtZRgBIAEoCRIMCgRldGFnGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiKQoZR2V0RGVsZXRpb25SZWNlaXB0UmVxdWVzdBIMCgRuYW1lGAEgASgJMs4ECg9DdXN0b21lclNlcnZpY2USWQoOQ3JlYXRlQ3VzdG9tZXISKS5rb250b3IuY3VzdG9tZXIudjEuQ3JlYXRlQ3VzdG9tZXJSZXF1ZXN0Ghwua29udG9yLmN1c3RvbWVyLnYxLkN1c3RvbWVyElMKC0dldEN1c3RvbWVyEiYua29udG9yLmN1c3RvbWVyLnYxLkdldEN1c3RvbWVyUmVxdWVzdBocLmtvbnRvci5jdXN0b21lci52MS5DdXN0b21lchJkCg1MaXN0Q3VzdG9tZXJzEigua29udG9yLmN1c3RvbWVyLnYxLkxpc3RDdXN0b21lcnNSZXF1ZXN0Gikua29udG9yLmN1c3RvbWVyLnYxLkxpc3RDdXN0b21lcnNSZXNwb25zZRJZCg5VcGRhdGVDdXN0b21lchIpLmtvbnRvci5jdXN0b21lci52MS5VcGRhdGVDdXN0b21lclJlcXVlc3QaHC5rb250b3IuY3VzdG9tZXIudjEuQ3VzdG9tZXISYAoORGVsZXRlQ3VzdG9tZXISKS5rb250b3IuY3VzdG9tZXIudjEuRGVsZXRlQ3VzdG9tZXJSZXF1ZXN0GiMua29udG9yLmN1c3RvbWVyLnYxLkRlbGV0aW9uUmVjZWlwdBJoChJHZXREZWxldGlvblJlY2VpcHQSLS5rb250b3IuY3VzdG9tZXIudjEuR2V0RGVsZXRpb25SZWNlaXB0UmVxdWVzdBojLmtvbnRvci5jdXN0b21lci52MS5EZWxldGlvblJlY2VpcHRCUgoWZGV2LmtvbnRvci5jdXN0b21lci52MVABWjZrb250b3IuZGV2L2tvbnRvci9nZW4vZ28va29udG9yL2N1c3RvbWVyL3YxO2N1c3RvbWVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_kontor_customer_v1_customer]);
 
 /**
  * Asks for a new customer.
@@ -114,11 +114,11 @@ export type ListCustomersResponse = Message<"kontor.customer.v1.ListCustomersRes
   customers: Customer[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
 };
 
 /**
@@ -142,11 +142,18 @@ export type UpdateCustomerRequest = Message<"kontor.customer.v1.UpdateCustomerRe
   customer?: Customer | undefined;
 
   /**
-   * The fields to change, of `reference` and `products`. Over REST it follows from the fields that the body has.
+   * The fields to change, of `reference` and `products`; without it, those that are set. Over REST it follows from the fields that the body has.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -168,6 +175,20 @@ export type DeleteCustomerRequest = Message<"kontor.customer.v1.DeleteCustomerRe
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * The `etag` of the customer that was read. When it has changed since, nothing happens: ETAG_MISMATCH. Over REST the header If-Match does the same.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -176,6 +197,27 @@ export type DeleteCustomerRequest = Message<"kontor.customer.v1.DeleteCustomerRe
  */
 export const DeleteCustomerRequestSchema: GenMessage<DeleteCustomerRequest> = /*@__PURE__*/
   messageDesc(file_kontor_customer_v1_customer_service, 5);
+
+/**
+ * Asks what was deleted with a customer.
+ *
+ * @generated from message kontor.customer.v1.GetDeletionReceiptRequest
+ */
+export type GetDeletionReceiptRequest = Message<"kontor.customer.v1.GetDeletionReceiptRequest"> & {
+  /**
+   * `deletionReceipts/{deletion_receipt}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message kontor.customer.v1.GetDeletionReceiptRequest.
+ * Use `create(GetDeletionReceiptRequestSchema)` to create a new message.
+ */
+export const GetDeletionReceiptRequestSchema: GenMessage<GetDeletionReceiptRequest> = /*@__PURE__*/
+  messageDesc(file_kontor_customer_v1_customer_service, 6);
 
 /**
  * Keeps the customers of a tenant.
@@ -224,13 +266,24 @@ export const CustomerService: GenService<{
     output: typeof CustomerSchema;
   },
   /**
-   * Deletes a customer with all consents and data of theirs, at the providers and here. It cannot be undone.
+   * Deletes a customer with all consents and data of theirs, at the providers and here. It cannot be undone. Asked again, it gives the same
+   * receipt.
    *
    * @generated from rpc kontor.customer.v1.CustomerService.DeleteCustomer
    */
   deleteCustomer: {
     methodKind: "unary";
     input: typeof DeleteCustomerRequestSchema;
+    output: typeof DeletionReceiptSchema;
+  },
+  /**
+   * Returns what was deleted with a customer.
+   *
+   * @generated from rpc kontor.customer.v1.CustomerService.GetDeletionReceipt
+   */
+  getDeletionReceipt: {
+    methodKind: "unary";
+    input: typeof GetDeletionReceiptRequestSchema;
     output: typeof DeletionReceiptSchema;
   },
 }> = /*@__PURE__*/

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/documents/v1/shipment.proto.
  */
 export const file_kontor_documents_v1_shipment: GenFile = /*@__PURE__*/
-  fileDesc("CiJrb250b3IvZG9jdW1lbnRzL3YxL3NoaXBtZW50LnByb3RvEhNrb250b3IuZG9jdW1lbnRzLnYxIu0FCghTaGlwbWVudBIMCgRuYW1lGAEgASgJEhAKCGN1c3RvbWVyGAIgASgJEjYKB2NoYW5uZWwYAyABKA4yJS5rb250b3IuZG9jdW1lbnRzLnYxLlNoaXBtZW50LkNoYW5uZWwSFgoJcmVjaXBpZW50GAQgASgJQgOAAQESNgoHYWRkcmVzcxgFIAEoCzIlLmtvbnRvci5kb2N1bWVudHMudjEuU2hpcG1lbnQuQWRkcmVzcxIUCgdzdWJqZWN0GAYgASgJQgOAAQESFQoDcGRmGAcgASgMQgOAAQFIAIgBARI0CgZzdGF0dXMYCCABKA4yJC5rb250b3IuZG9jdW1lbnRzLnYxLlNoaXBtZW50LlN0YXR1cxIvCgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWNvbXBsZXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGp4BCgdBZGRyZXNzEhMKBnN0cmVldBgBIAEoCUIDgAEBEhkKDGhvdXNlX251bWJlchgCIAEoCUIDgAEBEhUKCHBvc3Rjb2RlGAMgASgJQgOAAQESEQoEY2l0eRgEIAEoCUIDgAEBEhQKDGNvdW50cnlfY29kZRgFIAEoCRIjChZzdHJlZXRfYWRkaXRpb25hbF9pbmZvGAYgASgJQgOAAQEiNwoHQ2hhbm5lbBIXChNDSEFOTkVMX1VOU1BFQ0lGSUVEEAASBwoDRkFYEAESCgoGTEVUVEVSEAIiXwoGU3RhdHVzEhYKElNUQVRVU19VTlNQRUNJRklFRBAAEg0KCVNVQk1JVFRFRBABEg0KCURFTElWRVJFRBACEgoKBkZBSUxFRBADEhMKD09VVENPTUVfVU5LTk9XThAEQgYKBF9wZGZCOlo4a29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci9kb2N1bWVudHMvdjE7ZG9jdW1lbnRzdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiJrb250b3IvZG9jdW1lbnRzL3YxL3NoaXBtZW50LnByb3RvEhNrb250b3IuZG9jdW1lbnRzLnYxIq0GCghTaGlwbWVudBIMCgRuYW1lGAEgASgJEhUKCGN1c3RvbWVyGAIgASgJSACIAQESMwoHY2hhbm5lbBgDIAEoDjIiLmtvbnRvci5kb2N1bWVudHMudjEuQ2hhbm5lbC5WYWx1ZRIWCglyZWNpcGllbnQYBCABKAlCA4ABARI2CgdhZGRyZXNzGAUgASgLMiUua29udG9yLmRvY3VtZW50cy52MS5TaGlwbWVudC5BZGRyZXNzEhQKB3N1YmplY3QYBiABKAlCA4ABARIVCgNwZGYYByABKAxCA4ABAUgBiAEBEjQKBnN0YXR1cxgIIAEoDjIkLmtvbnRvci5kb2N1bWVudHMudjEuU2hpcG1lbnQuU3RhdHVzEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNY29tcGxldGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcHJvdmlkZXIYDCABKAka9gEKB0FkZHJlc3MSGAoGc3RyZWV0GAEgASgJQgOAAQFIAIgBARIeCgxob3VzZV9udW1iZXIYAiABKAlCA4ABAUgBiAEBEhoKCHBvc3Rjb2RlGAMgASgJQgOAAQFIAogBARIRCgRjaXR5GAQgASgJQgOAAQESFAoMY291bnRyeV9jb2RlGAUgASgJEigKFnN0cmVldF9hZGRpdGlvbmFsX2luZm8YBiABKAlCA4ABAUgDiAEBQgkKB19zdHJlZXRCDwoNX2hvdXNlX251bWJlckILCglfcG9zdGNvZGVCGQoXX3N0cmVldF9hZGRpdGlvbmFsX2luZm8iXwoGU3RhdHVzEhYKElNUQVRVU19VTlNQRUNJRklFRBAAEg0KCVNVQk1JVFRFRBABEg0KCURFTElWRVJFRBACEgoKBkZBSUxFRBADEhMKD09VVENPTUVfVU5LTk9XThAEQgsKCV9jdXN0b21lckIGCgRfcGRmIj4KB0NoYW5uZWwiMwoFVmFsdWUSFQoRVkFMVUVfVU5TUEVDSUZJRUQQABIHCgNGQVgQARIKCgZMRVRURVIQAkJVChdkZXYua29udG9yLmRvY3VtZW50cy52MVABWjhrb250b3IuZGV2L2tvbnRvci9nZW4vZ28va29udG9yL2RvY3VtZW50cy92MTtkb2N1bWVudHN2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A fax or letter with a PDF.
@@ -30,18 +30,18 @@ export type Shipment = Message<"kontor.documents.v1.Shipment"> & {
   name: string;
 
   /**
-   * The customer it concerns, `customers/{customer}`. May be empty.
+   * The customer it concerns, `customers/{customer}`. Absent when it concerns none.
    *
-   * @generated from field: string customer = 2;
+   * @generated from field: optional string customer = 2;
    */
-  customer: string;
+  customer?: string | undefined;
 
   /**
    * Fax or letter.
    *
-   * @generated from field: kontor.documents.v1.Shipment.Channel channel = 3;
+   * @generated from field: kontor.documents.v1.Channel.Value channel = 3;
    */
-  channel: Shipment_Channel;
+  channel: Channel_Value;
 
   /**
    * Name of the recipient.
@@ -98,6 +98,13 @@ export type Shipment = Message<"kontor.documents.v1.Shipment"> & {
    * @generated from field: google.protobuf.Timestamp complete_time = 11;
    */
   completeTime?: Timestamp | undefined;
+
+  /**
+   * The provider, `providers/{provider}` or the bare id. It must be given when several providers of the tenant could serve the request.
+   *
+   * @generated from field: string provider = 12;
+   */
+  provider: string;
 };
 
 /**
@@ -116,23 +123,23 @@ export type Shipment_Address = Message<"kontor.documents.v1.Shipment.Address"> &
   /**
    * Street, without the house number.
    *
-   * @generated from field: string street = 1;
+   * @generated from field: optional string street = 1;
    */
-  street: string;
+  street?: string | undefined;
 
   /**
    * House number.
    *
-   * @generated from field: string house_number = 2;
+   * @generated from field: optional string house_number = 2;
    */
-  houseNumber: string;
+  houseNumber?: string | undefined;
 
   /**
    * Postal code.
    *
-   * @generated from field: string postcode = 3;
+   * @generated from field: optional string postcode = 3;
    */
-  postcode: string;
+  postcode?: string | undefined;
 
   /**
    * City.
@@ -151,9 +158,9 @@ export type Shipment_Address = Message<"kontor.documents.v1.Shipment.Address"> &
   /**
    * A second line, such as a post box.
    *
-   * @generated from field: string street_additional_info = 6;
+   * @generated from field: optional string street_additional_info = 6;
    */
-  streetAdditionalInfo: string;
+  streetAdditionalInfo?: string | undefined;
 };
 
 /**
@@ -162,40 +169,6 @@ export type Shipment_Address = Message<"kontor.documents.v1.Shipment.Address"> &
  */
 export const Shipment_AddressSchema: GenMessage<Shipment_Address> = /*@__PURE__*/
   messageDesc(file_kontor_documents_v1_shipment, 0, 0);
-
-/**
- * How the document travels.
- *
- * @generated from enum kontor.documents.v1.Shipment.Channel
- */
-export enum Shipment_Channel {
-  /**
-   * Not set.
-   *
-   * @generated from enum value: CHANNEL_UNSPECIFIED = 0;
-   */
-  CHANNEL_UNSPECIFIED = 0,
-
-  /**
-   * Fax. The provider finds the number: there is no field for it.
-   *
-   * @generated from enum value: FAX = 1;
-   */
-  FAX = 1,
-
-  /**
-   * Letter.
-   *
-   * @generated from enum value: LETTER = 2;
-   */
-  LETTER = 2,
-}
-
-/**
- * Describes the enum kontor.documents.v1.Shipment.Channel.
- */
-export const Shipment_ChannelSchema: GenEnum<Shipment_Channel> = /*@__PURE__*/
-  enumDesc(file_kontor_documents_v1_shipment, 0, 0);
 
 /**
  * What became of the shipment.
@@ -243,5 +216,54 @@ export enum Shipment_Status {
  * Describes the enum kontor.documents.v1.Shipment.Status.
  */
 export const Shipment_StatusSchema: GenEnum<Shipment_Status> = /*@__PURE__*/
-  enumDesc(file_kontor_documents_v1_shipment, 0, 1);
+  enumDesc(file_kontor_documents_v1_shipment, 0, 0);
+
+/**
+ * How the document travels.
+ *
+ * @generated from message kontor.documents.v1.Channel
+ */
+export type Channel = Message<"kontor.documents.v1.Channel"> & {
+};
+
+/**
+ * Describes the message kontor.documents.v1.Channel.
+ * Use `create(ChannelSchema)` to create a new message.
+ */
+export const ChannelSchema: GenMessage<Channel> = /*@__PURE__*/
+  messageDesc(file_kontor_documents_v1_shipment, 1);
+
+/**
+ * The value.
+ *
+ * @generated from enum kontor.documents.v1.Channel.Value
+ */
+export enum Channel_Value {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
+   */
+  VALUE_UNSPECIFIED = 0,
+
+  /**
+   * Fax. The provider finds the number: there is no field for it.
+   *
+   * @generated from enum value: FAX = 1;
+   */
+  FAX = 1,
+
+  /**
+   * Letter.
+   *
+   * @generated from enum value: LETTER = 2;
+   */
+  LETTER = 2,
+}
+
+/**
+ * Describes the enum kontor.documents.v1.Channel.Value.
+ */
+export const Channel_ValueSchema: GenEnum<Channel_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_documents_v1_shipment, 1, 0);
 

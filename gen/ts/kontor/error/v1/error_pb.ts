@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/error/v1/error.proto.
  */
 export const file_kontor_error_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("Chtrb250b3IvZXJyb3IvdjEvZXJyb3IucHJvdG8SD2tvbnRvci5lcnJvci52MSKwCAoFRXJyb3ISLQoGcmVhc29uGAEgASgOMh0ua29udG9yLmVycm9yLnYxLkVycm9yLlJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEhUKDXByb3ZpZGVyX2NvZGUYAyABKAkizwcKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIWChJDVVNUT01FUl9OT1RfRk9VTkQQARIVChFDT05TRU5UX05PVF9GT1VORBACEhgKFENPTk5FQ1RJT05fTk9UX0ZPVU5EEAMSFQoRQUNDT1VOVF9OT1RfRk9VTkQQBBIWChJTSElQTUVOVF9OT1RfRk9VTkQQBRIaChZQQVJUTkVSX0JBTktfTk9UX0ZPVU5EEAYSFgoSUFJPVklERVJfTk9UX0ZPVU5EEAcSEwoPUk9VVEVfTk9UX0ZPVU5EEAgSGgoWQ09OU0VOVF9OT1RfQVVUSE9SSVpFRBAUEhMKD0NPTlNFTlRfUkVWT0tFRBAVEhMKD0NPTlNFTlRfRVhQSVJFRBAWEhAKDExJTktfRVhQSVJFRBAXEh0KGUNPTlNFTlRfRkxPV19BTFJFQURZX09QRU4QGBISCg5EQVRBX05PVF9SRUFEWRAZEhwKGFJFQVVUSE9SSVpBVElPTl9SRVFVSVJFRBAaEhgKFFJFU1VNRV9UT0tFTl9FWFBJUkVEEBsSEQoNSU5WQUxJRF9GSUVMRBAoEhMKD1BTVV9JUF9SRVFVSVJFRBApEhwKGFJFRElSRUNUX1VSSV9OT1RfQUxMT1dFRBAqEhoKFklERU1QT1RFTkNZX0tFWV9SRVVTRUQQPBIcChhDVVNUT01FUl9SRUZFUkVOQ0VfVEFLRU4QPRIRCg1FVEFHX01JU01BVENIED4SEwoPVU5BVVRIRU5USUNBVEVEEFASEQoNU0NPUEVfTUlTU0lORxBREhoKFkNBUEFCSUxJVFlfTk9UX0VOQUJMRUQQUhIaChZDQVBBQklMSVRZX1VOU1VQUE9SVEVEEFMSGAoUR0FURVdBWV9SQVRFX0xJTUlURUQQZBIUChBHQVRFV0FZX1NUT1BQSU5HEGUSFQoRU1RPUkVfVU5BVkFJTEFCTEUQZhIMCghJTlRFUk5BTBBnEhUKEURFQURMSU5FX0VYQ0VFREVEEGgSDQoJQ0FOQ0VMTEVEEGkSGQoVUFJPVklERVJfUkFURV9MSU1JVEVEEHgSGAoUUFJPVklERVJfVU5BVkFJTEFCTEUQeRIdChlQUk9WSURFUl9SRVNQT05TRV9JTlZBTElEEHoSIAocUFJPVklERVJfQ1JFREVOVElBTFNfSU5WQUxJRBB7EhUKEVBST1ZJREVSX1JFSkVDVEVEEHwSEwoPT1VUQ09NRV9VTktOT1dOEH0SGQoUQVVUSE9SSVpBVElPTl9GQUlMRUQQjAFCMlowa29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci9lcnJvci92MTtlcnJvcnYxYgZwcm90bzM");
+  fileDesc("Chtrb250b3IvZXJyb3IvdjEvZXJyb3IucHJvdG8SD2tvbnRvci5lcnJvci52MSKPCwoFRXJyb3ISLQoGcmVhc29uGAEgASgOMh0ua29udG9yLmVycm9yLnYxLkVycm9yLlJlYXNvbhIUCgdtZXNzYWdlGAIgASgJSACIAQESGgoNcHJvdmlkZXJfY29kZRgDIAEoCUgBiAEBEj0KDGZhaWx1cmVfa2luZBgEIAEoDjIiLmtvbnRvci5lcnJvci52MS5GYWlsdXJlS2luZC5WYWx1ZUgCiAEBIrYJCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFgoSQ1VTVE9NRVJfTk9UX0ZPVU5EEAESFQoRQ09OU0VOVF9OT1RfRk9VTkQQAhIYChRDT05ORUNUSU9OX05PVF9GT1VORBADEhUKEUFDQ09VTlRfTk9UX0ZPVU5EEAQSFgoSU0hJUE1FTlRfTk9UX0ZPVU5EEAUSGgoWUEFSVE5FUl9CQU5LX05PVF9GT1VORBAGEhYKElBST1ZJREVSX05PVF9GT1VORBAHEhMKD1JPVVRFX05PVF9GT1VORBAIEh4KGkRFTEVUSU9OX1JFQ0VJUFRfTk9UX0ZPVU5EEAkSGwoXUFJPVklERVJfVVNFUl9OT1RfRk9VTkQQChIUChBNRVRIT0RfTk9UX0ZPVU5EEAsSGgoWQ09OU0VOVF9OT1RfQVVUSE9SSVpFRBAUEhMKD0NPTlNFTlRfUkVWT0tFRBAVEhMKD0NPTlNFTlRfRVhQSVJFRBAWEhAKDExJTktfRVhQSVJFRBAXEh0KGUNPTlNFTlRfRkxPV19BTFJFQURZX09QRU4QGBISCg5EQVRBX05PVF9SRUFEWRAZEhwKGFJFQVVUSE9SSVpBVElPTl9SRVFVSVJFRBAaEhgKFFJFU1VNRV9UT0tFTl9FWFBJUkVEEBsSEgoOQ09OU0VOVF9FWElTVFMQHBIaChZOT1RfQ09WRVJFRF9CWV9DT05TRU5UEB0SIQodVFJBTlNBQ1RJT05TX05PVF9BVFRSSUJVVEFCTEUQHhIWChJQQUdFX1RPS0VOX0VYUElSRUQQHxIYChRQUk9WSURFUl9VU0VSX0lOX1VTRRAgEhEKDUlOVkFMSURfRklFTEQQKBITCg9QU1VfSVBfUkVRVUlSRUQQKRIcChhSRURJUkVDVF9VUklfTk9UX0FMTE9XRUQQKhIaChZJREVNUE9URU5DWV9LRVlfUkVVU0VEEDwSHAoYQ1VTVE9NRVJfUkVGRVJFTkNFX1RBS0VOED0SEQoNRVRBR19NSVNNQVRDSBA+EhMKD1VOQVVUSEVOVElDQVRFRBBQEhEKDVNDT1BFX01JU1NJTkcQURIaChZDQVBBQklMSVRZX05PVF9FTkFCTEVEEFISGgoWQ0FQQUJJTElUWV9VTlNVUFBPUlRFRBBTEhgKFEdBVEVXQVlfUkFURV9MSU1JVEVEEGQSFAoQR0FURVdBWV9TVE9QUElORxBlEhUKEVNUT1JFX1VOQVZBSUxBQkxFEGYSDAoISU5URVJOQUwQZxIVChFERUFETElORV9FWENFRURFRBBoEg0KCUNBTkNFTExFRBBpEg0KCVRPT19MQVJHRRBqEhkKFVBST1ZJREVSX1JBVEVfTElNSVRFRBB4EhgKFFBST1ZJREVSX1VOQVZBSUxBQkxFEHkSHQoZUFJPVklERVJfUkVTUE9OU0VfSU5WQUxJRBB6EiAKHFBST1ZJREVSX0NSRURFTlRJQUxTX0lOVkFMSUQQexIVChFQUk9WSURFUl9SRUpFQ1RFRBB8EhMKD09VVENPTUVfVU5LTk9XThB9EhkKFEFVVEhPUklaQVRJT05fRkFJTEVEEIwBQgoKCF9tZXNzYWdlQhAKDl9wcm92aWRlcl9jb2RlQg8KDV9mYWlsdXJlX2tpbmQigwEKC0ZhaWx1cmVLaW5kInQKBVZhbHVlEhUKEVZBTFVFX1VOU1BFQ0lGSUVEEAASEwoPQ1VTVE9NRVJfREVOSUVEEAESDQoJVElNRURfT1VUEAISFAoQQkFOS19VTkFWQUlMQUJMRRADEg8KC05PX0FDQ09VTlRTEAQSCQoFT1RIRVIQBUJJChNkZXYua29udG9yLmVycm9yLnYxUAFaMGtvbnRvci5kZXYva29udG9yL2dlbi9nby9rb250b3IvZXJyb3IvdjE7ZXJyb3J2MWIGcHJvdG8z");
 
 /**
  * Why something failed. An RPC that fails returns a google.rpc.Status whose google.rpc.ErrorInfo has the domain `kontor.dev` and one of
@@ -31,16 +31,23 @@ export type Error = Message<"kontor.error.v1.Error"> & {
   /**
    * One sentence for people. Kontor's words, never the provider's.
    *
-   * @generated from field: string message = 2;
+   * @generated from field: optional string message = 2;
    */
-  message: string;
+  message?: string | undefined;
 
   /**
-   * The provider's own code, passed on as it is. Empty when there is none.
+   * The provider's own code, passed on as it is. Absent when there is none.
    *
-   * @generated from field: string provider_code = 3;
+   * @generated from field: optional string provider_code = 3;
    */
-  providerCode: string;
+  providerCode?: string | undefined;
+
+  /**
+   * Why the customer's way through the bank's pages failed, for AUTHORIZATION_FAILED.
+   *
+   * @generated from field: optional kontor.error.v1.FailureKind.Value failure_kind = 4;
+   */
+  failureKind?: FailureKind_Value | undefined;
 };
 
 /**
@@ -113,11 +120,32 @@ export enum Error_Reason {
   PROVIDER_NOT_FOUND = 7,
 
   /**
-   * The path or method does not exist [NOT_FOUND, UNIMPLEMENTED].
+   * The path does not exist [NOT_FOUND].
    *
    * @generated from enum value: ROUTE_NOT_FOUND = 8;
    */
   ROUTE_NOT_FOUND = 8,
+
+  /**
+   * No such deletion receipt, or another tenant's [NOT_FOUND].
+   *
+   * @generated from enum value: DELETION_RECEIPT_NOT_FOUND = 9;
+   */
+  DELETION_RECEIPT_NOT_FOUND = 9,
+
+  /**
+   * The provider keeps no such user [NOT_FOUND].
+   *
+   * @generated from enum value: PROVIDER_USER_NOT_FOUND = 10;
+   */
+  PROVIDER_USER_NOT_FOUND = 10,
+
+  /**
+   * The path or service does not have this method [UNIMPLEMENTED].
+   *
+   * @generated from enum value: METHOD_NOT_FOUND = 11;
+   */
+  METHOD_NOT_FOUND = 11,
 
   /**
    * The customer has not approved the consent, or refused it [FAILED_PRECONDITION].
@@ -148,7 +176,7 @@ export enum Error_Reason {
   LINK_EXPIRED = 23,
 
   /**
-   * The customer has a flow open that must end first [FAILED_PRECONDITION].
+   * The consent has a flow open that must end first [FAILED_PRECONDITION].
    *
    * @generated from enum value: CONSENT_FLOW_ALREADY_OPEN = 24;
    */
@@ -174,6 +202,43 @@ export enum Error_Reason {
    * @generated from enum value: RESUME_TOKEN_EXPIRED = 27;
    */
   RESUME_TOKEN_EXPIRED = 27,
+
+  /**
+   * The customer has a live consent at the provider; metadata `consent` names it [FAILED_PRECONDITION].
+   *
+   * @generated from enum value: CONSENT_EXISTS = 28;
+   */
+  CONSENT_EXISTS = 28,
+
+  /**
+   * What the customer agreed to does not cover this [FAILED_PRECONDITION].
+   *
+   * @generated from enum value: NOT_COVERED_BY_CONSENT = 29;
+   */
+  NOT_COVERED_BY_CONSENT = 29,
+
+  /**
+   * The provider's transactions cannot be told apart by account: read `accounts/-` [FAILED_PRECONDITION].
+   *
+   * @generated from enum value: TRANSACTIONS_NOT_ATTRIBUTABLE = 30;
+   */
+  TRANSACTIONS_NOT_ATTRIBUTABLE = 30,
+
+  /**
+   * The listing that the page token belongs to is no longer held, and where it stood cannot be found again: begin anew
+   * [FAILED_PRECONDITION].
+   *
+   * @generated from enum value: PAGE_TOKEN_EXPIRED = 31;
+   */
+  PAGE_TOKEN_EXPIRED = 31,
+
+  /**
+   * A customer has the user at the provider, or it was made a moment ago; metadata `customer` names the customer
+   * [FAILED_PRECONDITION].
+   *
+   * @generated from enum value: PROVIDER_USER_IN_USE = 32;
+   */
+  PROVIDER_USER_IN_USE = 32,
 
   /**
    * A field is missing, malformed or unknown; BadRequest names it [INVALID_ARGUMENT].
@@ -246,7 +311,7 @@ export enum Error_Reason {
   CAPABILITY_UNSUPPORTED = 83,
 
   /**
-   * Too many requests, or too large a one, for this gateway; RetryInfo says when to come back [RESOURCE_EXHAUSTED].
+   * Too many requests for this gateway; RetryInfo says when to come back [RESOURCE_EXHAUSTED].
    *
    * @generated from enum value: GATEWAY_RATE_LIMITED = 100;
    */
@@ -286,6 +351,13 @@ export enum Error_Reason {
    * @generated from enum value: CANCELLED = 105;
    */
   CANCELLED = 105,
+
+  /**
+   * The request or the answer is larger than the method allows; the message names the limit [RESOURCE_EXHAUSTED].
+   *
+   * @generated from enum value: TOO_LARGE = 106;
+   */
+  TOO_LARGE = 106,
 
   /**
    * The provider's quota is used up; RetryInfo when it says for how long [UNAVAILABLE].
@@ -342,4 +414,74 @@ export enum Error_Reason {
  */
 export const Error_ReasonSchema: GenEnum<Error_Reason> = /*@__PURE__*/
   enumDesc(file_kontor_error_v1_error, 0, 0);
+
+/**
+ * Why a customer's way through a bank's pages failed.
+ *
+ * @generated from message kontor.error.v1.FailureKind
+ */
+export type FailureKind = Message<"kontor.error.v1.FailureKind"> & {
+};
+
+/**
+ * Describes the message kontor.error.v1.FailureKind.
+ * Use `create(FailureKindSchema)` to create a new message.
+ */
+export const FailureKindSchema: GenMessage<FailureKind> = /*@__PURE__*/
+  messageDesc(file_kontor_error_v1_error, 1);
+
+/**
+ * The kind.
+ *
+ * @generated from enum kontor.error.v1.FailureKind.Value
+ */
+export enum FailureKind_Value {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
+   */
+  VALUE_UNSPECIFIED = 0,
+
+  /**
+   * The customer refused at the bank, or broke off.
+   *
+   * @generated from enum value: CUSTOMER_DENIED = 1;
+   */
+  CUSTOMER_DENIED = 1,
+
+  /**
+   * The customer, or the bank, took too long.
+   *
+   * @generated from enum value: TIMED_OUT = 2;
+   */
+  TIMED_OUT = 2,
+
+  /**
+   * The bank could not be reached, or failed.
+   *
+   * @generated from enum value: BANK_UNAVAILABLE = 3;
+   */
+  BANK_UNAVAILABLE = 3,
+
+  /**
+   * The customer has no account there that can be read.
+   *
+   * @generated from enum value: NO_ACCOUNTS = 4;
+   */
+  NO_ACCOUNTS = 4,
+
+  /**
+   * Anything else, or the provider does not tell.
+   *
+   * @generated from enum value: OTHER = 5;
+   */
+  OTHER = 5,
+}
+
+/**
+ * Describes the enum kontor.error.v1.FailureKind.Value.
+ */
+export const FailureKind_ValueSchema: GenEnum<FailureKind_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_error_v1_error, 1, 0);
 

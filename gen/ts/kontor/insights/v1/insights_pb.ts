@@ -8,7 +8,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Account, Transaction_Category } from "../../banking/v1/banking_pb.js";
+import type { Account, Category_Value, Transaction_Tag } from "../../banking/v1/banking_pb.js";
 import { file_kontor_banking_v1_banking } from "../../banking/v1/banking_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
 import { file_kontor_type_v1_money } from "../../type/v1/money_pb.js";
@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file kontor/insights/v1/insights.proto.
  */
 export const file_kontor_insights_v1_insights: GenFile = /*@__PURE__*/
-  fileDesc("CiFrb250b3IvaW5zaWdodHMvdjEvaW5zaWdodHMucHJvdG8SEmtvbnRvci5pbnNpZ2h0cy52MSKYCQoISW5zaWdodHMSDAoEbmFtZRgBIAEoCRIzCgZvcmlnaW4YAiABKA4yIy5rb250b3IuaW5zaWdodHMudjEuSW5zaWdodHMuT3JpZ2luEiwKCGFjY291bnRzGAMgAygLMhoua29udG9yLmJhbmtpbmcudjEuQWNjb3VudBIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoOdG90YWxfYmFsYW5jZXMYBiADKAsyFS5rb250b3IudHlwZS52MS5Nb25leRI4Cgltb3ZlbWVudHMYByADKAsyJS5rb250b3IuaW5zaWdodHMudjEuSW5zaWdodHMuTW92ZW1lbnQSPAoKY2F0ZWdvcmllcxgIIAMoCzIoLmtvbnRvci5pbnNpZ2h0cy52MS5JbnNpZ2h0cy5DYXRlZ29yeVN1bRIuCg10b3RhbF9iYWxhbmNlGAkgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIvCg5jYXRlZ29yaXNhdGlvbhgKIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSNwoWY29tcHV0YXRpb25fYXV0b21hdGlvbhgLIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QazQEKC0NhdGVnb3J5U3VtEjkKCGNhdGVnb3J5GAEgASgOMicua29udG9yLmJhbmtpbmcudjEuVHJhbnNhY3Rpb24uQ2F0ZWdvcnkSGQoRcHJvdmlkZXJfY2F0ZWdvcnkYAiABKAkSJQoGaW5jb21lGAMgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSJgoHZXhwZW5zZRgEIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5EhkKEXRyYW5zYWN0aW9uX2NvdW50GAUgASgFGqkBCgVFbnRyeRIjChZyZW1pdHRhbmNlX2luZm9ybWF0aW9uGAEgASgJQgOAAQESJQoGYW1vdW50GAIgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSOQoIY2F0ZWdvcnkYAyABKA4yJy5rb250b3IuYmFua2luZy52MS5UcmFuc2FjdGlvbi5DYXRlZ29yeRIZChFwcm92aWRlcl9jYXRlZ29yeRgEIAEoCRrEAQoITW92ZW1lbnQSDAoEZGF0ZRgBIAEoCRImCgdiYWxhbmNlGAIgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSJQoGaW5jb21lGAMgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSJgoHZXhwZW5zZRgEIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5EjMKB2VudHJpZXMYBSADKAsyIi5rb250b3IuaW5zaWdodHMudjEuSW5zaWdodHMuRW50cnkiOQoGT3JpZ2luEhYKEk9SSUdJTl9VTlNQRUNJRklFRBAAEgoKBk5BVElWRRABEgsKB0RFUklWRUQQAiLYBAoWUGF5bWVudFBhcnRuZXJBbmFseXNpcxIMCgRuYW1lGAEgASgJEkwKCGFjY291bnRzGAIgAygLMjoua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyQW5hbHlzaXMuQWNjb3VudEFuYWx5c2lzGpYCCghQYXJ0bmVycxIvCgNhbGwYASADKAsyIi5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXISNgoKbGFzdF9tb250aBgCIAMoCzIiLmtvbnRvci5pbnNpZ2h0cy52MS5QYXltZW50UGFydG5lchI6Cg5wcmV2aW91c19tb250aBgDIAMoCzIiLmtvbnRvci5pbnNpZ2h0cy52MS5QYXltZW50UGFydG5lchIzCgdxdWFydGVyGAQgAygLMiIua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyEjAKBHllYXIYBSADKAsyIi5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXIayAEKD0FjY291bnRBbmFseXNpcxIPCgdhY2NvdW50GAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRJGCgljdXN0b21lcnMYAyABKAsyMy5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXJBbmFseXNpcy5QYXJ0bmVycxJGCglzdXBwbGllcnMYBCABKAsyMy5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXJBbmFseXNpcy5QYXJ0bmVycyLmDQoOUGF5bWVudFBhcnRuZXISEQoEbmFtZRgBIAEoCUIDgAEBEhEKBGliYW4YAiABKAlCA4ABARITCgtjcmVkaXRvcl9pZBgDIAEoCRIOCgZhYnJvYWQYBCABKAgSDAoEdGFncxgFIAMoCRIeChZmaXJzdF90cmFuc2FjdGlvbl9kYXRlGAYgASgJEh0KFWxhc3RfdHJhbnNhY3Rpb25fZGF0ZRgHIAEoCRIVCg1hY3Rpdml0eV9zcGFuGAggASgJEisKI3BlcmNlbnRhZ2Vfb2Zfb3ZlcmFsbF9hY3Rpdml0eV9zcGFuGAkgASgJEhkKEXRyYW5zYWN0aW9uX2NvdW50GAogASgFEhQKDHRvdGFsX2Ftb3VudBgLIAEoCRIVCg1tZWRpYW5fYW1vdW50GAwgASgJEhsKE292ZXJhbGxfYW1vdW50X3JhbmsYDSABKAkSJgoeb3ZlcmFsbF90cmFuc2FjdGlvbl9jb3VudF9yYW5rGA4gASgJEhgKEGF2ZXJhZ2Vfb2ZfcmFua3MYDyABKAkSJAoccGVyY2VudGFnZV9vZl9vdmVyYWxsX2Ftb3VudBgQIAEoCRIvCidwZXJjZW50YWdlX29mX292ZXJhbGxfdHJhbnNhY3Rpb25fY291bnQYESABKAkSIQoZZGF5c19iZXR3ZWVuX3RyYW5zYWN0aW9ucxgSIAMoCRIpCiFkYXlzX2JldHdlZW5fdHJhbnNhY3Rpb25zX2F2ZXJhZ2UYEyABKAkSKwojZGF5c19iZXR3ZWVuX3RyYW5zYWN0aW9uc19kZXZpYXRpb24YFCABKAkSKgoiZGF5c19iZXR3ZWVuX3RyYW5zYWN0aW9uc192YXJpYW5jZRgVIAEoCRIgChh0cmFuc2FjdGlvbl9hbW91bnRfc2xvcGUYFiABKAkSIgoadG90YWxfYW1vdW50X21vbnRobHlfc2xvcGUYFyABKAkSMgoqcGVyY2VudGFnZV9vZl9vdmVyYWxsX2Ftb3VudF9tb250aGx5X3Nsb3BlGBggASgJEksKF2F2ZXJhZ2VfYW1vdW50c19tb250aGx5GBkgAygLMioua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyLkF2ZXJhZ2USTQoZYXZlcmFnZV9hbW91bnRzX3F1YXJ0ZXJseRgaIAMoCzIqLmtvbnRvci5pbnNpZ2h0cy52MS5QYXltZW50UGFydG5lci5BdmVyYWdlEkoKFmF2ZXJhZ2VfYW1vdW50c195ZWFybHkYGyADKAsyKi5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXIuQXZlcmFnZRJGChR0b3RhbF9hbW91bnRfbW9udGhseRgcIAMoCzIoLmtvbnRvci5pbnNpZ2h0cy52MS5QYXltZW50UGFydG5lci5Ub3RhbBJIChZ0b3RhbF9hbW91bnRfcXVhcnRlcmx5GB0gAygLMigua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyLlRvdGFsEkUKE3RvdGFsX2Ftb3VudF95ZWFybHkYHiADKAsyKC5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXIuVG90YWwSWwokcGVyY2VudGFnZV9vZl9vdmVyYWxsX2Ftb3VudF9tb250aGx5GB8gAygLMi0ua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyLlBlcmNlbnRhZ2USXQomcGVyY2VudGFnZV9vZl9vdmVyYWxsX2Ftb3VudF9xdWFydGVybHkYICADKAsyLS5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXIuUGVyY2VudGFnZRJaCiNwZXJjZW50YWdlX29mX292ZXJhbGxfYW1vdW50X3llYXJseRghIAMoCzItLmtvbnRvci5pbnNpZ2h0cy52MS5QYXltZW50UGFydG5lci5QZXJjZW50YWdlGkgKB0F2ZXJhZ2USDAoEeWVhchgBIAEoCRIPCgdxdWFydGVyGAIgASgJEg0KBW1vbnRoGAMgASgJEg8KB2F2ZXJhZ2UYBCABKAkaTgoKUGVyY2VudGFnZRIMCgR5ZWFyGAEgASgJEg8KB3F1YXJ0ZXIYAiABKAkSDQoFbW9udGgYAyABKAkSEgoKcGVyY2VudGFnZRgEIAEoCRpmCgVUb3RhbBIMCgR5ZWFyGAEgASgJEg8KB3F1YXJ0ZXIYAiABKAkSDQoFbW9udGgYAyABKAkSFAoMdG90YWxfYW1vdW50GAQgASgJEhkKEXRyYW5zYWN0aW9uX2NvdW50GAUgASgFIlIKC0NvbXBhbnlMb2dvEhAKCHF1ZXJ5X2lkGAEgASgJEg8KB2NvbXBhbnkYAiABKAkSEAoIbG9nb191cmkYAyABKAkSDgoGc3RhdHVzGAQgASgJQjhaNmtvbnRvci5kZXYva29udG9yL2dlbi9nby9rb250b3IvaW5zaWdodHMvdjE7aW5zaWdodHN2MWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_kontor_banking_v1_banking, file_kontor_type_v1_money]);
+  fileDesc("CiFrb250b3IvaW5zaWdodHMvdjEvaW5zaWdodHMucHJvdG8SEmtvbnRvci5pbnNpZ2h0cy52MSKbDAoISW5zaWdodHMSDAoEbmFtZRgBIAEoCRI4CgZvcmlnaW4YAiABKA4yKC5rb250b3IuaW5zaWdodHMudjEuSW5zaWdodHNPcmlnaW4uVmFsdWUSLAoIYWNjb3VudHMYAyADKAsyGi5rb250b3IuYmFua2luZy52MS5BY2NvdW50Ei4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCg50b3RhbF9iYWxhbmNlcxgGIAMoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5EjgKCW1vdmVtZW50cxgHIAMoCzIlLmtvbnRvci5pbnNpZ2h0cy52MS5JbnNpZ2h0cy5Nb3ZlbWVudBI8CgpjYXRlZ29yaWVzGAggAygLMigua29udG9yLmluc2lnaHRzLnYxLkluc2lnaHRzLkNhdGVnb3J5U3VtEi4KDXRvdGFsX2JhbGFuY2UYCSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei8KDmNhdGVnb3Jpc2F0aW9uGAogASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI3ChZjb21wdXRhdGlvbl9hdXRvbWF0aW9uGAsgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI9Cg5mZXRjaF9pbnRlcnZhbBgMIAEoCzIlLmtvbnRvci5pbnNpZ2h0cy52MS5JbnNpZ2h0cy5JbnRlcnZhbBI6Cgtjb25uZWN0aW9ucxgNIAMoCzIlLmtvbnRvci5pbnNpZ2h0cy52MS5JbnNpZ2h0cy5Db3ZlcmFnZRIQCghjb21wbGV0ZRgOIAEoCBpoCghJbnRlcnZhbBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaVgoIQ292ZXJhZ2USEgoKY29ubmVjdGlvbhgBIAEoCRIWCgliYW5rX25hbWUYAiABKAlIAIgBARIQCghjb21wbGV0ZRgDIAEoCEIMCgpfYmFua19uYW1lGuIBCgtDYXRlZ29yeVN1bRIzCghjYXRlZ29yeRgBIAEoDjIhLmtvbnRvci5iYW5raW5nLnYxLkNhdGVnb3J5LlZhbHVlEh4KEXByb3ZpZGVyX2NhdGVnb3J5GAIgASgJSACIAQESJQoGaW5jb21lGAMgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSJgoHZXhwZW5zZRgEIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5EhkKEXRyYW5zYWN0aW9uX2NvdW50GAUgASgFQhQKEl9wcm92aWRlcl9jYXRlZ29yeRrwAQoFRW50cnkSKAoWcmVtaXR0YW5jZV9pbmZvcm1hdGlvbhgBIAEoCUIDgAEBSACIAQESJQoGYW1vdW50GAIgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSOAoIY2F0ZWdvcnkYAyABKA4yIS5rb250b3IuYmFua2luZy52MS5DYXRlZ29yeS5WYWx1ZUgBiAEBEh4KEXByb3ZpZGVyX2NhdGVnb3J5GAQgASgJSAKIAQFCGQoXX3JlbWl0dGFuY2VfaW5mb3JtYXRpb25CCwoJX2NhdGVnb3J5QhQKEl9wcm92aWRlcl9jYXRlZ29yeRrSAQoITW92ZW1lbnQSEQoEZGF0ZRgBIAEoCUgAiAEBEiYKB2JhbGFuY2UYAiABKAsyFS5rb250b3IudHlwZS52MS5Nb25leRIlCgZpbmNvbWUYAyABKAsyFS5rb250b3IudHlwZS52MS5Nb25leRImCgdleHBlbnNlGAQgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSMwoHZW50cmllcxgFIAMoCzIiLmtvbnRvci5pbnNpZ2h0cy52MS5JbnNpZ2h0cy5FbnRyeUIHCgVfZGF0ZSL/BAoWUGF5bWVudFBhcnRuZXJBbmFseXNpcxIMCgRuYW1lGAEgASgJEkwKCGFjY291bnRzGAIgAygLMjoua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyQW5hbHlzaXMuQWNjb3VudEFuYWx5c2lzGpYCCghQYXJ0bmVycxIvCgNhbGwYASADKAsyIi5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXISNgoKbGFzdF9tb250aBgCIAMoCzIiLmtvbnRvci5pbnNpZ2h0cy52MS5QYXltZW50UGFydG5lchI6Cg5wcmV2aW91c19tb250aBgDIAMoCzIiLmtvbnRvci5pbnNpZ2h0cy52MS5QYXltZW50UGFydG5lchIzCgdxdWFydGVyGAQgAygLMiIua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyEjAKBHllYXIYBSADKAsyIi5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXIa7wEKD0FjY291bnRBbmFseXNpcxIUCgdhY2NvdW50GAEgASgJSACIAQESGQoMZGlzcGxheV9uYW1lGAIgASgJSAGIAQESRgoJY3VzdG9tZXJzGAMgASgLMjMua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyQW5hbHlzaXMuUGFydG5lcnMSRgoJc3VwcGxpZXJzGAQgASgLMjMua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyQW5hbHlzaXMuUGFydG5lcnNCCgoIX2FjY291bnRCDwoNX2Rpc3BsYXlfbmFtZSLvFAoOUGF5bWVudFBhcnRuZXISFgoEbmFtZRgBIAEoCUIDgAEBSACIAQESFgoEaWJhbhgCIAEoCUIDgAEBSAGIAQESGAoLY3JlZGl0b3JfaWQYAyABKAlIAogBARIOCgZhYnJvYWQYBCABKAgSMAoEdGFncxgFIAMoCzIiLmtvbnRvci5iYW5raW5nLnYxLlRyYW5zYWN0aW9uLlRhZxIjChZmaXJzdF90cmFuc2FjdGlvbl9kYXRlGAYgASgJSAOIAQESIgoVbGFzdF90cmFuc2FjdGlvbl9kYXRlGAcgASgJSASIAQESGgoNYWN0aXZpdHlfc3BhbhgIIAEoCUgFiAEBEjAKI3BlcmNlbnRhZ2Vfb2Zfb3ZlcmFsbF9hY3Rpdml0eV9zcGFuGAkgASgJSAaIAQESGQoRdHJhbnNhY3Rpb25fY291bnQYCiABKAUSKwoMdG90YWxfYW1vdW50GAsgASgLMhUua29udG9yLnR5cGUudjEuTW9uZXkSLAoNbWVkaWFuX2Ftb3VudBgMIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5EiAKE292ZXJhbGxfYW1vdW50X3JhbmsYDSABKAlIB4gBARIrCh5vdmVyYWxsX3RyYW5zYWN0aW9uX2NvdW50X3JhbmsYDiABKAlICIgBARIdChBhdmVyYWdlX29mX3JhbmtzGA8gASgJSAmIAQESKQoccGVyY2VudGFnZV9vZl9vdmVyYWxsX2Ftb3VudBgQIAEoCUgKiAEBEjQKJ3BlcmNlbnRhZ2Vfb2Zfb3ZlcmFsbF90cmFuc2FjdGlvbl9jb3VudBgRIAEoCUgLiAEBEiEKGWRheXNfYmV0d2Vlbl90cmFuc2FjdGlvbnMYEiADKAkSLgohZGF5c19iZXR3ZWVuX3RyYW5zYWN0aW9uc19hdmVyYWdlGBMgASgJSAyIAQESMAojZGF5c19iZXR3ZWVuX3RyYW5zYWN0aW9uc19kZXZpYXRpb24YFCABKAlIDYgBARIvCiJkYXlzX2JldHdlZW5fdHJhbnNhY3Rpb25zX3ZhcmlhbmNlGBUgASgJSA6IAQESJQoYdHJhbnNhY3Rpb25fYW1vdW50X3Nsb3BlGBYgASgJSA+IAQESJwoadG90YWxfYW1vdW50X21vbnRobHlfc2xvcGUYFyABKAlIEIgBARI3CipwZXJjZW50YWdlX29mX292ZXJhbGxfYW1vdW50X21vbnRobHlfc2xvcGUYGCABKAlIEYgBARJLChdhdmVyYWdlX2Ftb3VudHNfbW9udGhseRgZIAMoCzIqLmtvbnRvci5pbnNpZ2h0cy52MS5QYXltZW50UGFydG5lci5BdmVyYWdlEk0KGWF2ZXJhZ2VfYW1vdW50c19xdWFydGVybHkYGiADKAsyKi5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXIuQXZlcmFnZRJKChZhdmVyYWdlX2Ftb3VudHNfeWVhcmx5GBsgAygLMioua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyLkF2ZXJhZ2USRgoUdG90YWxfYW1vdW50X21vbnRobHkYHCADKAsyKC5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXIuVG90YWwSSAoWdG90YWxfYW1vdW50X3F1YXJ0ZXJseRgdIAMoCzIoLmtvbnRvci5pbnNpZ2h0cy52MS5QYXltZW50UGFydG5lci5Ub3RhbBJFChN0b3RhbF9hbW91bnRfeWVhcmx5GB4gAygLMigua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyLlRvdGFsElsKJHBlcmNlbnRhZ2Vfb2Zfb3ZlcmFsbF9hbW91bnRfbW9udGhseRgfIAMoCzItLmtvbnRvci5pbnNpZ2h0cy52MS5QYXltZW50UGFydG5lci5QZXJjZW50YWdlEl0KJnBlcmNlbnRhZ2Vfb2Zfb3ZlcmFsbF9hbW91bnRfcXVhcnRlcmx5GCAgAygLMi0ua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyLlBlcmNlbnRhZ2USWgojcGVyY2VudGFnZV9vZl9vdmVyYWxsX2Ftb3VudF95ZWFybHkYISADKAsyLS5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXIuUGVyY2VudGFnZRqNAQoHQXZlcmFnZRIRCgR5ZWFyGAEgASgJSACIAQESFAoHcXVhcnRlchgCIAEoCUgBiAEBEhIKBW1vbnRoGAMgASgJSAKIAQESJgoHYXZlcmFnZRgEIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5QgcKBV95ZWFyQgoKCF9xdWFydGVyQggKBl9tb250aBqQAQoKUGVyY2VudGFnZRIRCgR5ZWFyGAEgASgJSACIAQESFAoHcXVhcnRlchgCIAEoCUgBiAEBEhIKBW1vbnRoGAMgASgJSAKIAQESFwoKcGVyY2VudGFnZRgEIAEoCUgDiAEBQgcKBV95ZWFyQgoKCF9xdWFydGVyQggKBl9tb250aEINCgtfcGVyY2VudGFnZRqrAQoFVG90YWwSEQoEeWVhchgBIAEoCUgAiAEBEhQKB3F1YXJ0ZXIYAiABKAlIAYgBARISCgVtb250aBgDIAEoCUgCiAEBEisKDHRvdGFsX2Ftb3VudBgEIAEoCzIVLmtvbnRvci50eXBlLnYxLk1vbmV5EhkKEXRyYW5zYWN0aW9uX2NvdW50GAUgASgFQgcKBV95ZWFyQgoKCF9xdWFydGVyQggKBl9tb250aEIHCgVfbmFtZUIHCgVfaWJhbkIOCgxfY3JlZGl0b3JfaWRCGQoXX2ZpcnN0X3RyYW5zYWN0aW9uX2RhdGVCGAoWX2xhc3RfdHJhbnNhY3Rpb25fZGF0ZUIQCg5fYWN0aXZpdHlfc3BhbkImCiRfcGVyY2VudGFnZV9vZl9vdmVyYWxsX2FjdGl2aXR5X3NwYW5CFgoUX292ZXJhbGxfYW1vdW50X3JhbmtCIQofX292ZXJhbGxfdHJhbnNhY3Rpb25fY291bnRfcmFua0ITChFfYXZlcmFnZV9vZl9yYW5rc0IfCh1fcGVyY2VudGFnZV9vZl9vdmVyYWxsX2Ftb3VudEIqCihfcGVyY2VudGFnZV9vZl9vdmVyYWxsX3RyYW5zYWN0aW9uX2NvdW50QiQKIl9kYXlzX2JldHdlZW5fdHJhbnNhY3Rpb25zX2F2ZXJhZ2VCJgokX2RheXNfYmV0d2Vlbl90cmFuc2FjdGlvbnNfZGV2aWF0aW9uQiUKI19kYXlzX2JldHdlZW5fdHJhbnNhY3Rpb25zX3ZhcmlhbmNlQhsKGV90cmFuc2FjdGlvbl9hbW91bnRfc2xvcGVCHQobX3RvdGFsX2Ftb3VudF9tb250aGx5X3Nsb3BlQi0KK19wZXJjZW50YWdlX29mX292ZXJhbGxfYW1vdW50X21vbnRobHlfc2xvcGUijwIKC0NvbXBhbnlMb2dvEhAKCHF1ZXJ5X2lkGAEgASgJEhQKB2NvbXBhbnkYAiABKAlIAIgBARIVCghsb2dvX3VyaRgDIAEoCUgBiAEBEjYKBnN0YXR1cxgEIAEoDjImLmtvbnRvci5pbnNpZ2h0cy52MS5Db21wYW55TG9nby5TdGF0dXMSGgoNcHJvdmlkZXJfY29kZRgFIAEoCUgCiAEBIkIKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABIGCgJPSxABEg0KCU5PVF9GT1VORBACEgkKBU9USEVSEANCCgoIX2NvbXBhbnlCCwoJX2xvZ29fdXJpQhAKDl9wcm92aWRlcl9jb2RlIkkKDkluc2lnaHRzT3JpZ2luIjcKBVZhbHVlEhUKEVZBTFVFX1VOU1BFQ0lGSUVEEAASCgoGTkFUSVZFEAESCwoHREVSSVZFRBACQlIKFmRldi5rb250b3IuaW5zaWdodHMudjFQAVo2a29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci9pbnNpZ2h0cy92MTtpbnNpZ2h0c3YxYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_kontor_banking_v1_banking, file_kontor_type_v1_money]);
 
 /**
  * An evaluation of the transactions under a consent, for affordability checks and credit rules.
@@ -36,9 +36,9 @@ export type Insights = Message<"kontor.insights.v1.Insights"> & {
   /**
    * Who computed it.
    *
-   * @generated from field: kontor.insights.v1.Insights.Origin origin = 2;
+   * @generated from field: kontor.insights.v1.InsightsOrigin.Value origin = 2;
    */
-  origin: Insights_Origin;
+  origin: InsightsOrigin_Value;
 
   /**
    * The accounts that went into it.
@@ -48,14 +48,14 @@ export type Insights = Message<"kontor.insights.v1.Insights"> & {
   accounts: Account[];
 
   /**
-   * Start of the time that the transactions cover.
+   * Start of the day of the earliest booking, in the bank's own zone. Absent when there is no booking.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 4;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * End of the time that the transactions cover.
+   * End of the day of the latest booking, in the bank's own zone. Absent when there is no booking.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 5;
    */
@@ -102,6 +102,27 @@ export type Insights = Message<"kontor.insights.v1.Insights"> & {
    * @generated from field: google.protobuf.Struct computation_automation = 11;
    */
   computationAutomation?: JsonObject | undefined;
+
+  /**
+   * When the data was fetched from the banks: the first and the last time. Absent when the provider does not tell.
+   *
+   * @generated from field: kontor.insights.v1.Insights.Interval fetch_interval = 12;
+   */
+  fetchInterval?: Insights_Interval | undefined;
+
+  /**
+   * The banks that it covers.
+   *
+   * @generated from field: repeated kontor.insights.v1.Insights.Coverage connections = 13;
+   */
+  connections: Insights_Coverage[];
+
+  /**
+   * Whether the data of all banks under the consent is in it.
+   *
+   * @generated from field: bool complete = 14;
+   */
+  complete: boolean;
 };
 
 /**
@@ -112,6 +133,69 @@ export const InsightsSchema: GenMessage<Insights> = /*@__PURE__*/
   messageDesc(file_kontor_insights_v1_insights, 0);
 
 /**
+ * A span of time.
+ *
+ * @generated from message kontor.insights.v1.Insights.Interval
+ */
+export type Insights_Interval = Message<"kontor.insights.v1.Insights.Interval"> & {
+  /**
+   * Its start.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 1;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Its end.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 2;
+   */
+  endTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message kontor.insights.v1.Insights.Interval.
+ * Use `create(Insights_IntervalSchema)` to create a new message.
+ */
+export const Insights_IntervalSchema: GenMessage<Insights_Interval> = /*@__PURE__*/
+  messageDesc(file_kontor_insights_v1_insights, 0, 0);
+
+/**
+ * How much of one bank's data went into it.
+ *
+ * @generated from message kontor.insights.v1.Insights.Coverage
+ */
+export type Insights_Coverage = Message<"kontor.insights.v1.Insights.Coverage"> & {
+  /**
+   * The bank, `consents/{consent}/connections/{connection}`.
+   *
+   * @generated from field: string connection = 1;
+   */
+  connection: string;
+
+  /**
+   * Its name. Absent when the provider does not tell.
+   *
+   * @generated from field: optional string bank_name = 2;
+   */
+  bankName?: string | undefined;
+
+  /**
+   * False while its data is still coming: it is not in the figures, or only in part.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete: boolean;
+};
+
+/**
+ * Describes the message kontor.insights.v1.Insights.Coverage.
+ * Use `create(Insights_CoverageSchema)` to create a new message.
+ */
+export const Insights_CoverageSchema: GenMessage<Insights_Coverage> = /*@__PURE__*/
+  messageDesc(file_kontor_insights_v1_insights, 0, 1);
+
+/**
  * What came in and went out for one purpose.
  *
  * @generated from message kontor.insights.v1.Insights.CategorySum
@@ -120,16 +204,16 @@ export type Insights_CategorySum = Message<"kontor.insights.v1.Insights.Category
   /**
    * The purpose, in Kontor's list.
    *
-   * @generated from field: kontor.banking.v1.Transaction.Category category = 1;
+   * @generated from field: kontor.banking.v1.Category.Value category = 1;
    */
-  category: Transaction_Category;
+  category: Category_Value;
 
   /**
-   * The purpose, in the provider's words. Empty when several labels were put together.
+   * The purpose, in the provider's words. Absent when several labels were put together.
    *
-   * @generated from field: string provider_category = 2;
+   * @generated from field: optional string provider_category = 2;
    */
-  providerCategory: string;
+  providerCategory?: string | undefined;
 
   /**
    * Sum of what came in; zero or more.
@@ -158,7 +242,7 @@ export type Insights_CategorySum = Message<"kontor.insights.v1.Insights.Category
  * Use `create(Insights_CategorySumSchema)` to create a new message.
  */
 export const Insights_CategorySumSchema: GenMessage<Insights_CategorySum> = /*@__PURE__*/
-  messageDesc(file_kontor_insights_v1_insights, 0, 0);
+  messageDesc(file_kontor_insights_v1_insights, 0, 2);
 
 /**
  * One movement in a day's list.
@@ -169,9 +253,9 @@ export type Insights_Entry = Message<"kontor.insights.v1.Insights.Entry"> & {
   /**
    * What it is about.
    *
-   * @generated from field: string remittance_information = 1;
+   * @generated from field: optional string remittance_information = 1;
    */
-  remittanceInformation: string;
+  remittanceInformation?: string | undefined;
 
   /**
    * The amount; negative leaves the account.
@@ -183,16 +267,16 @@ export type Insights_Entry = Message<"kontor.insights.v1.Insights.Entry"> & {
   /**
    * The purpose, in Kontor's list.
    *
-   * @generated from field: kontor.banking.v1.Transaction.Category category = 3;
+   * @generated from field: optional kontor.banking.v1.Category.Value category = 3;
    */
-  category: Transaction_Category;
+  category?: Category_Value | undefined;
 
   /**
    * The purpose, in the provider's words.
    *
-   * @generated from field: string provider_category = 4;
+   * @generated from field: optional string provider_category = 4;
    */
-  providerCategory: string;
+  providerCategory?: string | undefined;
 };
 
 /**
@@ -200,7 +284,7 @@ export type Insights_Entry = Message<"kontor.insights.v1.Insights.Entry"> & {
  * Use `create(Insights_EntrySchema)` to create a new message.
  */
 export const Insights_EntrySchema: GenMessage<Insights_Entry> = /*@__PURE__*/
-  messageDesc(file_kontor_insights_v1_insights, 0, 1);
+  messageDesc(file_kontor_insights_v1_insights, 0, 3);
 
 /**
  * What moved in one period, usually a day.
@@ -211,9 +295,9 @@ export type Insights_Movement = Message<"kontor.insights.v1.Insights.Movement"> 
   /**
    * ISO 8601 date, or what the provider says instead.
    *
-   * @generated from field: string date = 1;
+   * @generated from field: optional string date = 1;
    */
-  date: string;
+  date?: string | undefined;
 
   /**
    * Balance at its end. Absent when it is not known.
@@ -249,41 +333,7 @@ export type Insights_Movement = Message<"kontor.insights.v1.Insights.Movement"> 
  * Use `create(Insights_MovementSchema)` to create a new message.
  */
 export const Insights_MovementSchema: GenMessage<Insights_Movement> = /*@__PURE__*/
-  messageDesc(file_kontor_insights_v1_insights, 0, 2);
-
-/**
- * Who computed it.
- *
- * @generated from enum kontor.insights.v1.Insights.Origin
- */
-export enum Insights_Origin {
-  /**
-   * Not set.
-   *
-   * @generated from enum value: ORIGIN_UNSPECIFIED = 0;
-   */
-  ORIGIN_UNSPECIFIED = 0,
-
-  /**
-   * The provider.
-   *
-   * @generated from enum value: NATIVE = 1;
-   */
-  NATIVE = 1,
-
-  /**
-   * Kontor, from accounts and transactions.
-   *
-   * @generated from enum value: DERIVED = 2;
-   */
-  DERIVED = 2,
-}
-
-/**
- * Describes the enum kontor.insights.v1.Insights.Origin.
- */
-export const Insights_OriginSchema: GenEnum<Insights_Origin> = /*@__PURE__*/
-  enumDesc(file_kontor_insights_v1_insights, 0, 0);
+  messageDesc(file_kontor_insights_v1_insights, 0, 4);
 
 /**
  * How a company's payment partners matter to it.
@@ -369,18 +419,18 @@ export const PaymentPartnerAnalysis_PartnersSchema: GenMessage<PaymentPartnerAna
  */
 export type PaymentPartnerAnalysis_AccountAnalysis = Message<"kontor.insights.v1.PaymentPartnerAnalysis.AccountAnalysis"> & {
   /**
-   * The account, `consents/{consent}/accounts/{account}`. Empty when it cannot be told which one it is.
+   * The account, `consents/{consent}/accounts/{account}`. Absent when it cannot be told which one it is.
    *
-   * @generated from field: string account = 1;
+   * @generated from field: optional string account = 1;
    */
-  account: string;
+  account?: string | undefined;
 
   /**
    * What the bank or the company calls the account.
    *
-   * @generated from field: string display_name = 2;
+   * @generated from field: optional string display_name = 2;
    */
-  displayName: string;
+  displayName?: string | undefined;
 
   /**
    * Who pays the company.
@@ -405,7 +455,7 @@ export const PaymentPartnerAnalysis_AccountAnalysisSchema: GenMessage<PaymentPar
   messageDesc(file_kontor_insights_v1_insights, 1, 1);
 
 /**
- * One partner of a company. Amounts and measures are exact decimals in the account's currency, as the provider computed them.
+ * One partner of a company. Amounts are in the account's currency; measures are exact decimals, as the provider computed them.
  *
  * @generated from message kontor.insights.v1.PaymentPartner
  */
@@ -413,23 +463,23 @@ export type PaymentPartner = Message<"kontor.insights.v1.PaymentPartner"> & {
   /**
    * Name.
    *
-   * @generated from field: string name = 1;
+   * @generated from field: optional string name = 1;
    */
-  name: string;
+  name?: string | undefined;
 
   /**
    * IBAN.
    *
-   * @generated from field: string iban = 2;
+   * @generated from field: optional string iban = 2;
    */
-  iban: string;
+  iban?: string | undefined;
 
   /**
    * Creditor identifier (SEPA direct debit).
    *
-   * @generated from field: string creditor_id = 3;
+   * @generated from field: optional string creditor_id = 3;
    */
-  creditorId: string;
+  creditorId?: string | undefined;
 
   /**
    * Whether the partner is abroad.
@@ -441,37 +491,37 @@ export type PaymentPartner = Message<"kontor.insights.v1.PaymentPartner"> & {
   /**
    * Labels, as the provider gave them.
    *
-   * @generated from field: repeated string tags = 5;
+   * @generated from field: repeated kontor.banking.v1.Transaction.Tag tags = 5;
    */
-  tags: string[];
+  tags: Transaction_Tag[];
 
   /**
    * Date of the first transaction, as the provider writes it.
    *
-   * @generated from field: string first_transaction_date = 6;
+   * @generated from field: optional string first_transaction_date = 6;
    */
-  firstTransactionDate: string;
+  firstTransactionDate?: string | undefined;
 
   /**
    * Date of the last transaction, as the provider writes it.
    *
-   * @generated from field: string last_transaction_date = 7;
+   * @generated from field: optional string last_transaction_date = 7;
    */
-  lastTransactionDate: string;
+  lastTransactionDate?: string | undefined;
 
   /**
    * Days between the first and the last transaction.
    *
-   * @generated from field: string activity_span = 8;
+   * @generated from field: optional string activity_span = 8;
    */
-  activitySpan: string;
+  activitySpan?: string | undefined;
 
   /**
    * Share of the activity span in the whole time, of 100.
    *
-   * @generated from field: string percentage_of_overall_activity_span = 9;
+   * @generated from field: optional string percentage_of_overall_activity_span = 9;
    */
-  percentageOfOverallActivitySpan: string;
+  percentageOfOverallActivitySpan?: string | undefined;
 
   /**
    * How many transactions.
@@ -483,51 +533,51 @@ export type PaymentPartner = Message<"kontor.insights.v1.PaymentPartner"> & {
   /**
    * Total amount.
    *
-   * @generated from field: string total_amount = 11;
+   * @generated from field: kontor.type.v1.Money total_amount = 11;
    */
-  totalAmount: string;
+  totalAmount?: Money | undefined;
 
   /**
    * Median amount.
    *
-   * @generated from field: string median_amount = 12;
+   * @generated from field: kontor.type.v1.Money median_amount = 12;
    */
-  medianAmount: string;
+  medianAmount?: Money | undefined;
 
   /**
    * Rank by amount; 1 is the largest.
    *
-   * @generated from field: string overall_amount_rank = 13;
+   * @generated from field: optional string overall_amount_rank = 13;
    */
-  overallAmountRank: string;
+  overallAmountRank?: string | undefined;
 
   /**
    * Rank by number of transactions; 1 is the largest.
    *
-   * @generated from field: string overall_transaction_count_rank = 14;
+   * @generated from field: optional string overall_transaction_count_rank = 14;
    */
-  overallTransactionCountRank: string;
+  overallTransactionCountRank?: string | undefined;
 
   /**
    * Average of the ranks.
    *
-   * @generated from field: string average_of_ranks = 15;
+   * @generated from field: optional string average_of_ranks = 15;
    */
-  averageOfRanks: string;
+  averageOfRanks?: string | undefined;
 
   /**
    * Share in the overall amount, of 100.
    *
-   * @generated from field: string percentage_of_overall_amount = 16;
+   * @generated from field: optional string percentage_of_overall_amount = 16;
    */
-  percentageOfOverallAmount: string;
+  percentageOfOverallAmount?: string | undefined;
 
   /**
    * Share in the overall number of transactions, of 100.
    *
-   * @generated from field: string percentage_of_overall_transaction_count = 17;
+   * @generated from field: optional string percentage_of_overall_transaction_count = 17;
    */
-  percentageOfOverallTransactionCount: string;
+  percentageOfOverallTransactionCount?: string | undefined;
 
   /**
    * Days between one transaction and the next.
@@ -539,44 +589,44 @@ export type PaymentPartner = Message<"kontor.insights.v1.PaymentPartner"> & {
   /**
    * Their average.
    *
-   * @generated from field: string days_between_transactions_average = 19;
+   * @generated from field: optional string days_between_transactions_average = 19;
    */
-  daysBetweenTransactionsAverage: string;
+  daysBetweenTransactionsAverage?: string | undefined;
 
   /**
    * Their standard deviation.
    *
-   * @generated from field: string days_between_transactions_deviation = 20;
+   * @generated from field: optional string days_between_transactions_deviation = 20;
    */
-  daysBetweenTransactionsDeviation: string;
+  daysBetweenTransactionsDeviation?: string | undefined;
 
   /**
    * Their variance.
    *
-   * @generated from field: string days_between_transactions_variance = 21;
+   * @generated from field: optional string days_between_transactions_variance = 21;
    */
-  daysBetweenTransactionsVariance: string;
+  daysBetweenTransactionsVariance?: string | undefined;
 
   /**
    * Slope of the amounts over time.
    *
-   * @generated from field: string transaction_amount_slope = 22;
+   * @generated from field: optional string transaction_amount_slope = 22;
    */
-  transactionAmountSlope: string;
+  transactionAmountSlope?: string | undefined;
 
   /**
    * Slope of the monthly totals.
    *
-   * @generated from field: string total_amount_monthly_slope = 23;
+   * @generated from field: optional string total_amount_monthly_slope = 23;
    */
-  totalAmountMonthlySlope: string;
+  totalAmountMonthlySlope?: string | undefined;
 
   /**
    * Slope of the monthly shares.
    *
-   * @generated from field: string percentage_of_overall_amount_monthly_slope = 24;
+   * @generated from field: optional string percentage_of_overall_amount_monthly_slope = 24;
    */
-  percentageOfOverallAmountMonthlySlope: string;
+  percentageOfOverallAmountMonthlySlope?: string | undefined;
 
   /**
    * Average amounts by month.
@@ -658,30 +708,30 @@ export type PaymentPartner_Average = Message<"kontor.insights.v1.PaymentPartner.
   /**
    * Year, such as "2020".
    *
-   * @generated from field: string year = 1;
+   * @generated from field: optional string year = 1;
    */
-  year: string;
+  year?: string | undefined;
 
   /**
-   * Quarter, "1" to "4". Empty where the period is none.
+   * Quarter, "1" to "4". Absent where the period is none.
    *
-   * @generated from field: string quarter = 2;
+   * @generated from field: optional string quarter = 2;
    */
-  quarter: string;
+  quarter?: string | undefined;
 
   /**
-   * Month, "1" to "12". Empty where the period is none.
+   * Month, "1" to "12". Absent where the period is none.
    *
-   * @generated from field: string month = 3;
+   * @generated from field: optional string month = 3;
    */
-  month: string;
+  month?: string | undefined;
 
   /**
    * Average amount.
    *
-   * @generated from field: string average = 4;
+   * @generated from field: kontor.type.v1.Money average = 4;
    */
-  average: string;
+  average?: Money | undefined;
 };
 
 /**
@@ -700,30 +750,30 @@ export type PaymentPartner_Percentage = Message<"kontor.insights.v1.PaymentPartn
   /**
    * Year, such as "2020".
    *
-   * @generated from field: string year = 1;
+   * @generated from field: optional string year = 1;
    */
-  year: string;
+  year?: string | undefined;
 
   /**
-   * Quarter, "1" to "4". Empty where the period is none.
+   * Quarter, "1" to "4". Absent where the period is none.
    *
-   * @generated from field: string quarter = 2;
+   * @generated from field: optional string quarter = 2;
    */
-  quarter: string;
+  quarter?: string | undefined;
 
   /**
-   * Month, "1" to "12". Empty where the period is none.
+   * Month, "1" to "12". Absent where the period is none.
    *
-   * @generated from field: string month = 3;
+   * @generated from field: optional string month = 3;
    */
-  month: string;
+  month?: string | undefined;
 
   /**
    * Share, of 100.
    *
-   * @generated from field: string percentage = 4;
+   * @generated from field: optional string percentage = 4;
    */
-  percentage: string;
+  percentage?: string | undefined;
 };
 
 /**
@@ -742,30 +792,30 @@ export type PaymentPartner_Total = Message<"kontor.insights.v1.PaymentPartner.To
   /**
    * Year, such as "2020".
    *
-   * @generated from field: string year = 1;
+   * @generated from field: optional string year = 1;
    */
-  year: string;
+  year?: string | undefined;
 
   /**
-   * Quarter, "1" to "4". Empty where the period is none.
+   * Quarter, "1" to "4". Absent where the period is none.
    *
-   * @generated from field: string quarter = 2;
+   * @generated from field: optional string quarter = 2;
    */
-  quarter: string;
+  quarter?: string | undefined;
 
   /**
-   * Month, "1" to "12". Empty where the period is none.
+   * Month, "1" to "12". Absent where the period is none.
    *
-   * @generated from field: string month = 3;
+   * @generated from field: optional string month = 3;
    */
-  month: string;
+  month?: string | undefined;
 
   /**
    * Total amount.
    *
-   * @generated from field: string total_amount = 4;
+   * @generated from field: kontor.type.v1.Money total_amount = 4;
    */
-  totalAmount: string;
+  totalAmount?: Money | undefined;
 
   /**
    * How many transactions.
@@ -796,25 +846,32 @@ export type CompanyLogo = Message<"kontor.insights.v1.CompanyLogo"> & {
   queryId: string;
 
   /**
-   * Name of the company that was found.
+   * Name of the company that was found. Absent when none was.
    *
-   * @generated from field: string company = 2;
+   * @generated from field: optional string company = 2;
    */
-  company: string;
+  company?: string | undefined;
 
   /**
-   * Address of the logo. Empty when none was found.
+   * Address of the logo. Absent when none was found.
    *
-   * @generated from field: string logo_uri = 3;
+   * @generated from field: optional string logo_uri = 3;
    */
-  logoUri: string;
+  logoUri?: string | undefined;
 
   /**
-   * The provider's own word for the result, as it is, such as "ok".
+   * What came of it.
    *
-   * @generated from field: string status = 4;
+   * @generated from field: kontor.insights.v1.CompanyLogo.Status status = 4;
    */
-  status: string;
+  status: CompanyLogo_Status;
+
+  /**
+   * The provider's own word for it, as it is, such as "ok". Absent when it gave none.
+   *
+   * @generated from field: optional string provider_code = 5;
+   */
+  providerCode?: string | undefined;
 };
 
 /**
@@ -823,4 +880,94 @@ export type CompanyLogo = Message<"kontor.insights.v1.CompanyLogo"> & {
  */
 export const CompanyLogoSchema: GenMessage<CompanyLogo> = /*@__PURE__*/
   messageDesc(file_kontor_insights_v1_insights, 3);
+
+/**
+ * What came of a query.
+ *
+ * @generated from enum kontor.insights.v1.CompanyLogo.Status
+ */
+export enum CompanyLogo_Status {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: STATUS_UNSPECIFIED = 0;
+   */
+  STATUS_UNSPECIFIED = 0,
+
+  /**
+   * The company was found.
+   *
+   * @generated from enum value: OK = 1;
+   */
+  OK = 1,
+
+  /**
+   * No company was found.
+   *
+   * @generated from enum value: NOT_FOUND = 2;
+   */
+  NOT_FOUND = 2,
+
+  /**
+   * Anything else; `provider_code` says what, in the provider's words.
+   *
+   * @generated from enum value: OTHER = 3;
+   */
+  OTHER = 3,
+}
+
+/**
+ * Describes the enum kontor.insights.v1.CompanyLogo.Status.
+ */
+export const CompanyLogo_StatusSchema: GenEnum<CompanyLogo_Status> = /*@__PURE__*/
+  enumDesc(file_kontor_insights_v1_insights, 3, 0);
+
+/**
+ * Who computed it.
+ *
+ * @generated from message kontor.insights.v1.InsightsOrigin
+ */
+export type InsightsOrigin = Message<"kontor.insights.v1.InsightsOrigin"> & {
+};
+
+/**
+ * Describes the message kontor.insights.v1.InsightsOrigin.
+ * Use `create(InsightsOriginSchema)` to create a new message.
+ */
+export const InsightsOriginSchema: GenMessage<InsightsOrigin> = /*@__PURE__*/
+  messageDesc(file_kontor_insights_v1_insights, 4);
+
+/**
+ * The value.
+ *
+ * @generated from enum kontor.insights.v1.InsightsOrigin.Value
+ */
+export enum InsightsOrigin_Value {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
+   */
+  VALUE_UNSPECIFIED = 0,
+
+  /**
+   * The provider.
+   *
+   * @generated from enum value: NATIVE = 1;
+   */
+  NATIVE = 1,
+
+  /**
+   * Kontor, from accounts and transactions.
+   *
+   * @generated from enum value: DERIVED = 2;
+   */
+  DERIVED = 2,
+}
+
+/**
+ * Describes the enum kontor.insights.v1.InsightsOrigin.Value.
+ */
+export const InsightsOrigin_ValueSchema: GenEnum<InsightsOrigin_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_insights_v1_insights, 4, 0);
 

@@ -2,17 +2,19 @@
 // @generated from file kontor/insights/v1/insights_service.proto (package kontor.insights.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { CompanyLogo, InsightsSchema, PaymentPartnerAnalysisSchema } from "./insights_pb.js";
 import { file_kontor_insights_v1_insights } from "./insights_pb.js";
+import type { LinkSchema } from "../../type/v1/link_pb.js";
+import { file_kontor_type_v1_link } from "../../type/v1/link_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file kontor/insights/v1/insights_service.proto.
  */
 export const file_kontor_insights_v1_insights_service: GenFile = /*@__PURE__*/
-  fileDesc("Cilrb250b3IvaW5zaWdodHMvdjEvaW5zaWdodHNfc2VydmljZS5wcm90bxISa29udG9yLmluc2lnaHRzLnYxIjgKEkdldEluc2lnaHRzUmVxdWVzdBIMCgRuYW1lGAEgASgJEhQKDHJlZmVyZW5jZV9pZBgCIAEoCSJECh5DcmVhdGVWaXN1YWxpemF0aW9uTGlua1JlcXVlc3QSDAoEbmFtZRgBIAEoCRIUCgxyZWZlcmVuY2VfaWQYAiABKAkiIAoRVmlzdWFsaXphdGlvbkxpbmsSCwoDdXJpGAEgASgJIjAKIEdldFBheW1lbnRQYXJ0bmVyQW5hbHlzaXNSZXF1ZXN0EgwKBG5hbWUYASABKAkinAIKGVNlYXJjaENvbXBhbnlMb2dvc1JlcXVlc3QSRAoHcXVlcmllcxgBIAMoCzIzLmtvbnRvci5pbnNpZ2h0cy52MS5TZWFyY2hDb21wYW55TG9nb3NSZXF1ZXN0LlF1ZXJ5EhMKC2V4YWN0X21hdGNoGAIgASgIEhEKCWZ1enppbmVzcxgDIAEoCRIQCghwcm92aWRlchgEIAEoCRp/CgVRdWVyeRIQCghxdWVyeV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmRvbWFpbhgDIAEoCRIRCgRpYmFuGAQgASgJQgOAAQESCwoDYmljGAUgASgJEhEKCWJhbmtfY29kZRgGIAEoCRITCgtjcmVkaXRvcl9pZBgHIAEoCSJOChpTZWFyY2hDb21wYW55TG9nb3NSZXNwb25zZRIwCgdyZXN1bHRzGAEgAygLMh8ua29udG9yLmluc2lnaHRzLnYxLkNvbXBhbnlMb2dvMtADCg9JbnNpZ2h0c1NlcnZpY2USUwoLR2V0SW5zaWdodHMSJi5rb250b3IuaW5zaWdodHMudjEuR2V0SW5zaWdodHNSZXF1ZXN0Ghwua29udG9yLmluc2lnaHRzLnYxLkluc2lnaHRzEnQKF0NyZWF0ZVZpc3VhbGl6YXRpb25MaW5rEjIua29udG9yLmluc2lnaHRzLnYxLkNyZWF0ZVZpc3VhbGl6YXRpb25MaW5rUmVxdWVzdBolLmtvbnRvci5pbnNpZ2h0cy52MS5WaXN1YWxpemF0aW9uTGluaxJ9ChlHZXRQYXltZW50UGFydG5lckFuYWx5c2lzEjQua29udG9yLmluc2lnaHRzLnYxLkdldFBheW1lbnRQYXJ0bmVyQW5hbHlzaXNSZXF1ZXN0Gioua29udG9yLmluc2lnaHRzLnYxLlBheW1lbnRQYXJ0bmVyQW5hbHlzaXMScwoSU2VhcmNoQ29tcGFueUxvZ29zEi0ua29udG9yLmluc2lnaHRzLnYxLlNlYXJjaENvbXBhbnlMb2dvc1JlcXVlc3QaLi5rb250b3IuaW5zaWdodHMudjEuU2VhcmNoQ29tcGFueUxvZ29zUmVzcG9uc2VCOFo2a29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci9pbnNpZ2h0cy92MTtpbnNpZ2h0c3YxYgZwcm90bzM", [file_kontor_insights_v1_insights]);
+  fileDesc("Cilrb250b3IvaW5zaWdodHMvdjEvaW5zaWdodHNfc2VydmljZS5wcm90bxISa29udG9yLmluc2lnaHRzLnYxIm4KEkdldEluc2lnaHRzUmVxdWVzdBIMCgRuYW1lGAEgASgJEhQKDHJlZmVyZW5jZV9pZBgCIAEoCRI0CgR2aWV3GAMgASgOMiYua29udG9yLmluc2lnaHRzLnYxLkluc2lnaHRzVmlldy5WYWx1ZSJECh5DcmVhdGVWaXN1YWxpemF0aW9uTGlua1JlcXVlc3QSDAoEbmFtZRgBIAEoCRIUCgxyZWZlcmVuY2VfaWQYAiABKAkiMAogR2V0UGF5bWVudFBhcnRuZXJBbmFseXNpc1JlcXVlc3QSDAoEbmFtZRgBIAEoCSKcAgoZU2VhcmNoQ29tcGFueUxvZ29zUmVxdWVzdBJECgdxdWVyaWVzGAEgAygLMjMua29udG9yLmluc2lnaHRzLnYxLlNlYXJjaENvbXBhbnlMb2dvc1JlcXVlc3QuUXVlcnkSEwoLZXhhY3RfbWF0Y2gYAiABKAgSEQoJZnV6emluZXNzGAMgASgJEhAKCHByb3ZpZGVyGAQgASgJGn8KBVF1ZXJ5EhAKCHF1ZXJ5X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZG9tYWluGAMgASgJEhEKBGliYW4YBCABKAlCA4ABARILCgNiaWMYBSABKAkSEQoJYmFua19jb2RlGAYgASgJEhMKC2NyZWRpdG9yX2lkGAcgASgJIk4KGlNlYXJjaENvbXBhbnlMb2dvc1Jlc3BvbnNlEjAKB3Jlc3VsdHMYASADKAsyHy5rb250b3IuaW5zaWdodHMudjEuQ29tcGFueUxvZ28iRQoMSW5zaWdodHNWaWV3IjUKBVZhbHVlEhUKEVZBTFVFX1VOU1BFQ0lGSUVEEAASCwoHU1VNTUFSWRABEggKBEZVTEwQAjK/AwoPSW5zaWdodHNTZXJ2aWNlElMKC0dldEluc2lnaHRzEiYua29udG9yLmluc2lnaHRzLnYxLkdldEluc2lnaHRzUmVxdWVzdBocLmtvbnRvci5pbnNpZ2h0cy52MS5JbnNpZ2h0cxJjChdDcmVhdGVWaXN1YWxpemF0aW9uTGluaxIyLmtvbnRvci5pbnNpZ2h0cy52MS5DcmVhdGVWaXN1YWxpemF0aW9uTGlua1JlcXVlc3QaFC5rb250b3IudHlwZS52MS5MaW5rEn0KGUdldFBheW1lbnRQYXJ0bmVyQW5hbHlzaXMSNC5rb250b3IuaW5zaWdodHMudjEuR2V0UGF5bWVudFBhcnRuZXJBbmFseXNpc1JlcXVlc3QaKi5rb250b3IuaW5zaWdodHMudjEuUGF5bWVudFBhcnRuZXJBbmFseXNpcxJzChJTZWFyY2hDb21wYW55TG9nb3MSLS5rb250b3IuaW5zaWdodHMudjEuU2VhcmNoQ29tcGFueUxvZ29zUmVxdWVzdBouLmtvbnRvci5pbnNpZ2h0cy52MS5TZWFyY2hDb21wYW55TG9nb3NSZXNwb25zZUJSChZkZXYua29udG9yLmluc2lnaHRzLnYxUAFaNmtvbnRvci5kZXYva29udG9yL2dlbi9nby9rb250b3IvaW5zaWdodHMvdjE7aW5zaWdodHN2MWIGcHJvdG8z", [file_kontor_insights_v1_insights, file_kontor_type_v1_link]);
 
 /**
  * Asks for the evaluation.
@@ -33,6 +35,13 @@ export type GetInsightsRequest = Message<"kontor.insights.v1.GetInsightsRequest"
    * @generated from field: string reference_id = 2;
    */
   referenceId: string;
+
+  /**
+   * How much of it; FULL when not set.
+   *
+   * @generated from field: kontor.insights.v1.InsightsView.Value view = 3;
+   */
+  view: InsightsView_Value;
 };
 
 /**
@@ -71,27 +80,6 @@ export const CreateVisualizationLinkRequestSchema: GenMessage<CreateVisualizatio
   messageDesc(file_kontor_insights_v1_insights_service, 1);
 
 /**
- * A link to the visualisation.
- *
- * @generated from message kontor.insights.v1.VisualizationLink
- */
-export type VisualizationLink = Message<"kontor.insights.v1.VisualizationLink"> & {
-  /**
-   * Address of the page. How long it works is not documented: use it at once.
-   *
-   * @generated from field: string uri = 1;
-   */
-  uri: string;
-};
-
-/**
- * Describes the message kontor.insights.v1.VisualizationLink.
- * Use `create(VisualizationLinkSchema)` to create a new message.
- */
-export const VisualizationLinkSchema: GenMessage<VisualizationLink> = /*@__PURE__*/
-  messageDesc(file_kontor_insights_v1_insights_service, 2);
-
-/**
  * Asks for the analysis of payment partners.
  *
  * @generated from message kontor.insights.v1.GetPaymentPartnerAnalysisRequest
@@ -110,7 +98,7 @@ export type GetPaymentPartnerAnalysisRequest = Message<"kontor.insights.v1.GetPa
  * Use `create(GetPaymentPartnerAnalysisRequestSchema)` to create a new message.
  */
 export const GetPaymentPartnerAnalysisRequestSchema: GenMessage<GetPaymentPartnerAnalysisRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_insights_v1_insights_service, 3);
+  messageDesc(file_kontor_insights_v1_insights_service, 2);
 
 /**
  * Asks for logos.
@@ -152,7 +140,7 @@ export type SearchCompanyLogosRequest = Message<"kontor.insights.v1.SearchCompan
  * Use `create(SearchCompanyLogosRequestSchema)` to create a new message.
  */
 export const SearchCompanyLogosRequestSchema: GenMessage<SearchCompanyLogosRequest> = /*@__PURE__*/
-  messageDesc(file_kontor_insights_v1_insights_service, 4);
+  messageDesc(file_kontor_insights_v1_insights_service, 3);
 
 /**
  * What is known of one company. At least one of the fields besides `query_id` must be set.
@@ -215,7 +203,7 @@ export type SearchCompanyLogosRequest_Query = Message<"kontor.insights.v1.Search
  * Use `create(SearchCompanyLogosRequest_QuerySchema)` to create a new message.
  */
 export const SearchCompanyLogosRequest_QuerySchema: GenMessage<SearchCompanyLogosRequest_Query> = /*@__PURE__*/
-  messageDesc(file_kontor_insights_v1_insights_service, 4, 0);
+  messageDesc(file_kontor_insights_v1_insights_service, 3, 0);
 
 /**
  * The logos.
@@ -236,7 +224,56 @@ export type SearchCompanyLogosResponse = Message<"kontor.insights.v1.SearchCompa
  * Use `create(SearchCompanyLogosResponseSchema)` to create a new message.
  */
 export const SearchCompanyLogosResponseSchema: GenMessage<SearchCompanyLogosResponse> = /*@__PURE__*/
+  messageDesc(file_kontor_insights_v1_insights_service, 4);
+
+/**
+ * How much of an evaluation is wanted.
+ *
+ * @generated from message kontor.insights.v1.InsightsView
+ */
+export type InsightsView = Message<"kontor.insights.v1.InsightsView"> & {
+};
+
+/**
+ * Describes the message kontor.insights.v1.InsightsView.
+ * Use `create(InsightsViewSchema)` to create a new message.
+ */
+export const InsightsViewSchema: GenMessage<InsightsView> = /*@__PURE__*/
   messageDesc(file_kontor_insights_v1_insights_service, 5);
+
+/**
+ * The value.
+ *
+ * @generated from enum kontor.insights.v1.InsightsView.Value
+ */
+export enum InsightsView_Value {
+  /**
+   * Not set; stands for FULL.
+   *
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
+   */
+  VALUE_UNSPECIFIED = 0,
+
+  /**
+   * Without single transactions: movements come without their entries, and the provider's own objects are left out.
+   *
+   * @generated from enum value: SUMMARY = 1;
+   */
+  SUMMARY = 1,
+
+  /**
+   * All of it.
+   *
+   * @generated from enum value: FULL = 2;
+   */
+  FULL = 2,
+}
+
+/**
+ * Describes the enum kontor.insights.v1.InsightsView.Value.
+ */
+export const InsightsView_ValueSchema: GenEnum<InsightsView_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_insights_v1_insights_service, 5, 0);
 
 /**
  * Evaluates bank data. Nothing of it is kept.
@@ -262,7 +299,7 @@ export const InsightsService: GenService<{
   createVisualizationLink: {
     methodKind: "unary";
     input: typeof CreateVisualizationLinkRequestSchema;
-    output: typeof VisualizationLinkSchema;
+    output: typeof LinkSchema;
   },
   /**
    * Returns the analysis of a company's payment partners.

@@ -8,13 +8,15 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Error_Reason } from "../../error/v1/error_pb.js";
+import { file_kontor_error_v1_error } from "../../error/v1/error_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file kontor/provider/v1/provider.proto.
  */
 export const file_kontor_provider_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("CiFrb250b3IvcHJvdmlkZXIvdjEvcHJvdmlkZXIucHJvdG8SEmtvbnRvci5wcm92aWRlci52MSK9BgoIUHJvdmlkZXISDAoEbmFtZRgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSDwoHbWFya2V0cxgDIAMoCRI9CgxjYXBhYmlsaXRpZXMYBCADKAsyJy5rb250b3IucHJvdmlkZXIudjEuUHJvdmlkZXIuQ2FwYWJpbGl0eRIzCgZoZWFsdGgYBSABKAsyIy5rb250b3IucHJvdmlkZXIudjEuUHJvdmlkZXIuSGVhbHRoGrUBCgpDYXBhYmlsaXR5Eg4KBm1ldGhvZBgBIAEoCRI8CgVsZXZlbBgCIAEoDjItLmtvbnRvci5wcm92aWRlci52MS5Qcm92aWRlci5DYXBhYmlsaXR5LkxldmVsEg4KBnJlYXNvbhgDIAEoCSJJCgVMZXZlbBIVChFMRVZFTF9VTlNQRUNJRklFRBAAEgoKBk5BVElWRRABEgwKCEVNVUxBVEVEEAISDwoLVU5TVVBQT1JURUQQAxrPAwoGSGVhbHRoEjgKBXN0YXRlGAEgASgOMikua29udG9yLnByb3ZpZGVyLnYxLlByb3ZpZGVyLkhlYWx0aC5TdGF0ZRIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRbGFzdF9lcnJvcl9yZWFzb24YAyABKAkSMwoPbGFzdF9lcnJvcl90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI8CgdicmVha2VyGAUgASgOMisua29udG9yLnByb3ZpZGVyLnYxLlByb3ZpZGVyLkhlYWx0aC5CcmVha2VyEhwKD3JlbWFpbmluZ19xdW90YRgGIAEoA0gAiAEBIlcKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHVU5LTk9XThABEgsKB0hFQUxUSFkQAhIMCghERUdSQURFRBADEg8KC1VOQVZBSUxBQkxFEAQiRwoHQnJlYWtlchIXChNCUkVBS0VSX1VOU1BFQ0lGSUVEEAASCgoGQ0xPU0VEEAESDQoJSEFMRl9PUEVOEAISCAoET1BFThADQhIKEF9yZW1haW5pbmdfcXVvdGEisQEKDFByb3ZpZGVyVXNlchIMCgRuYW1lGAEgASgJEhAKCGN1c3RvbWVyGAIgASgJEg4KBnNjb3BlcxgDIAMoCRIPCgdkZWxldGVkGAQgASgIEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtkZWxldGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCOFo2a29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci9wcm92aWRlci92MTtwcm92aWRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiFrb250b3IvcHJvdmlkZXIvdjEvcHJvdmlkZXIucHJvdG8SEmtvbnRvci5wcm92aWRlci52MSK0BgoIUHJvdmlkZXISDAoEbmFtZRgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSDwoHbWFya2V0cxgDIAMoCRI9CgxjYXBhYmlsaXRpZXMYBCADKAsyJy5rb250b3IucHJvdmlkZXIudjEuUHJvdmlkZXIuQ2FwYWJpbGl0eRIzCgZoZWFsdGgYBSABKAsyIy5rb250b3IucHJvdmlkZXIudjEuUHJvdmlkZXIuSGVhbHRoGsUBCgpDYXBhYmlsaXR5Eg4KBm1ldGhvZBgBIAEoCRI8CgVsZXZlbBgCIAEoDjItLmtvbnRvci5wcm92aWRlci52MS5Qcm92aWRlci5DYXBhYmlsaXR5LkxldmVsEhMKBnJlYXNvbhgDIAEoCUgAiAEBIkkKBUxldmVsEhUKEUxFVkVMX1VOU1BFQ0lGSUVEEAASCgoGTkFUSVZFEAESDAoIRU1VTEFURUQQAhIPCgtVTlNVUFBPUlRFRBADQgkKB19yZWFzb24atgMKBkhlYWx0aBI4CgVzdGF0ZRgBIAEoDjIpLmtvbnRvci5wcm92aWRlci52MS5Qcm92aWRlci5IZWFsdGguU3RhdGUSKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEj0KEWxhc3RfZXJyb3JfcmVhc29uGAMgASgOMh0ua29udG9yLmVycm9yLnYxLkVycm9yLlJlYXNvbkgAiAEBEjMKD2xhc3RfZXJyb3JfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoHYnJlYWtlchgFIAEoDjIhLmtvbnRvci5wcm92aWRlci52MS5CcmVha2VyLlZhbHVlEhwKD3JlbWFpbmluZ19xdW90YRgGIAEoBUgBiAEBIlcKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHVU5LTk9XThABEgsKB0hFQUxUSFkQAhIMCghERUdSQURFRBADEg8KC1VOQVZBSUxBQkxFEARCFAoSX2xhc3RfZXJyb3JfcmVhc29uQhIKEF9yZW1haW5pbmdfcXVvdGEiTgoHQnJlYWtlciJDCgVWYWx1ZRIVChFWQUxVRV9VTlNQRUNJRklFRBAAEgoKBkNMT1NFRBABEg0KCUhBTEZfT1BFThACEggKBE9QRU4QAyLDAQoMUHJvdmlkZXJVc2VyEgwKBG5hbWUYASABKAkSFQoIY3VzdG9tZXIYAiABKAlIAIgBARIOCgZzY29wZXMYAyADKAkSDwoHZGVsZXRlZBgEIAEoCBIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZGVsZXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgsKCV9jdXN0b21lckJSChZkZXYua29udG9yLnByb3ZpZGVyLnYxUAFaNmtvbnRvci5kZXYva29udG9yL2dlbi9nby9rb250b3IvcHJvdmlkZXIvdjE7cHJvdmlkZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_kontor_error_v1_error]);
 
 /**
  * A provider of bank data that is configured for the tenant.
@@ -86,11 +88,11 @@ export type Provider_Capability = Message<"kontor.provider.v1.Provider.Capabilit
   level: Provider_Capability_Level;
 
   /**
-   * Why, or how. Empty for NATIVE.
+   * Why, or how. Absent for NATIVE.
    *
-   * @generated from field: string reason = 3;
+   * @generated from field: optional string reason = 3;
    */
-  reason: string;
+  reason?: string | undefined;
 };
 
 /**
@@ -162,11 +164,11 @@ export type Provider_Health = Message<"kontor.provider.v1.Provider.Health"> & {
   since?: Timestamp | undefined;
 
   /**
-   * Reason of the last failed call, as in kontor.error.v1.Error. Empty when there was none.
+   * Reason of the last failed call. Absent when there was none.
    *
-   * @generated from field: string last_error_reason = 3;
+   * @generated from field: optional kontor.error.v1.Error.Reason last_error_reason = 3;
    */
-  lastErrorReason: string;
+  lastErrorReason?: Error_Reason | undefined;
 
   /**
    * When that was.
@@ -178,16 +180,16 @@ export type Provider_Health = Message<"kontor.provider.v1.Provider.Health"> & {
   /**
    * The circuit breaker.
    *
-   * @generated from field: kontor.provider.v1.Provider.Health.Breaker breaker = 5;
+   * @generated from field: kontor.provider.v1.Breaker.Value breaker = 5;
    */
-  breaker: Provider_Health_Breaker;
+  breaker: Breaker_Value;
 
   /**
    * How many calls the provider said it still takes. Absent when it does not tell.
    *
-   * @generated from field: optional int64 remaining_quota = 6;
+   * @generated from field: optional int32 remaining_quota = 6;
    */
-  remainingQuota?: bigint | undefined;
+  remainingQuota?: number | undefined;
 };
 
 /**
@@ -248,15 +250,30 @@ export const Provider_Health_StateSchema: GenEnum<Provider_Health_State> = /*@__
 /**
  * The state of the circuit breaker in front of the provider.
  *
- * @generated from enum kontor.provider.v1.Provider.Health.Breaker
+ * @generated from message kontor.provider.v1.Breaker
  */
-export enum Provider_Health_Breaker {
+export type Breaker = Message<"kontor.provider.v1.Breaker"> & {
+};
+
+/**
+ * Describes the message kontor.provider.v1.Breaker.
+ * Use `create(BreakerSchema)` to create a new message.
+ */
+export const BreakerSchema: GenMessage<Breaker> = /*@__PURE__*/
+  messageDesc(file_kontor_provider_v1_provider, 1);
+
+/**
+ * The value.
+ *
+ * @generated from enum kontor.provider.v1.Breaker.Value
+ */
+export enum Breaker_Value {
   /**
    * Not set.
    *
-   * @generated from enum value: BREAKER_UNSPECIFIED = 0;
+   * @generated from enum value: VALUE_UNSPECIFIED = 0;
    */
-  BREAKER_UNSPECIFIED = 0,
+  VALUE_UNSPECIFIED = 0,
 
   /**
    * Calls pass.
@@ -281,10 +298,10 @@ export enum Provider_Health_Breaker {
 }
 
 /**
- * Describes the enum kontor.provider.v1.Provider.Health.Breaker.
+ * Describes the enum kontor.provider.v1.Breaker.Value.
  */
-export const Provider_Health_BreakerSchema: GenEnum<Provider_Health_Breaker> = /*@__PURE__*/
-  enumDesc(file_kontor_provider_v1_provider, 0, 1, 1);
+export const Breaker_ValueSchema: GenEnum<Breaker_Value> = /*@__PURE__*/
+  enumDesc(file_kontor_provider_v1_provider, 1, 0);
 
 /**
  * A user that the provider keeps, and bills.
@@ -300,11 +317,11 @@ export type ProviderUser = Message<"kontor.provider.v1.ProviderUser"> & {
   name: string;
 
   /**
-   * The customer it belongs to, `customers/{customer}`. Empty for an orphan: one that no customer of the tenant has.
+   * The customer it belongs to, `customers/{customer}`. Absent for an orphan: one that no customer of the tenant has.
    *
-   * @generated from field: string customer = 2;
+   * @generated from field: optional string customer = 2;
    */
-  customer: string;
+  customer?: string | undefined;
 
   /**
    * The provider's names of what is booked for the user, as they are.
@@ -340,5 +357,5 @@ export type ProviderUser = Message<"kontor.provider.v1.ProviderUser"> & {
  * Use `create(ProviderUserSchema)` to create a new message.
  */
 export const ProviderUserSchema: GenMessage<ProviderUser> = /*@__PURE__*/
-  messageDesc(file_kontor_provider_v1_provider, 1);
+  messageDesc(file_kontor_provider_v1_provider, 2);
 

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { EmptySchema } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
 import type { Provider, ProviderUser } from "./provider_pb.js";
 import { file_kontor_provider_v1_provider } from "./provider_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/provider/v1/provider_service.proto.
  */
 export const file_kontor_provider_v1_provider_service: GenFile = /*@__PURE__*/
-  fileDesc("Cilrb250b3IvcHJvdmlkZXIvdjEvcHJvdmlkZXJfc2VydmljZS5wcm90bxISa29udG9yLnByb3ZpZGVyLnYxIj0KFExpc3RQcm92aWRlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImEKFUxpc3RQcm92aWRlcnNSZXNwb25zZRIvCglwcm92aWRlcnMYASADKAsyHC5rb250b3IucHJvdmlkZXIudjEuUHJvdmlkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlEKGExpc3RQcm92aWRlclVzZXJzUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiZQoZTGlzdFByb3ZpZGVyVXNlcnNSZXNwb25zZRIvCgV1c2VycxgBIAMoCzIgLmtvbnRvci5wcm92aWRlci52MS5Qcm92aWRlclVzZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMukBCg9Qcm92aWRlclNlcnZpY2USZAoNTGlzdFByb3ZpZGVycxIoLmtvbnRvci5wcm92aWRlci52MS5MaXN0UHJvdmlkZXJzUmVxdWVzdBopLmtvbnRvci5wcm92aWRlci52MS5MaXN0UHJvdmlkZXJzUmVzcG9uc2UScAoRTGlzdFByb3ZpZGVyVXNlcnMSLC5rb250b3IucHJvdmlkZXIudjEuTGlzdFByb3ZpZGVyVXNlcnNSZXF1ZXN0Gi0ua29udG9yLnByb3ZpZGVyLnYxLkxpc3RQcm92aWRlclVzZXJzUmVzcG9uc2VCOFo2a29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci9wcm92aWRlci92MTtwcm92aWRlcnYxYgZwcm90bzM", [file_kontor_provider_v1_provider]);
+  fileDesc("Cilrb250b3IvcHJvdmlkZXIvdjEvcHJvdmlkZXJfc2VydmljZS5wcm90bxISa29udG9yLnByb3ZpZGVyLnYxIj0KFExpc3RQcm92aWRlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJInoKFUxpc3RQcm92aWRlcnNSZXNwb25zZRIvCglwcm92aWRlcnMYASADKAsyHC5rb250b3IucHJvdmlkZXIudjEuUHJvdmlkZXISHAoPbmV4dF9wYWdlX3Rva2VuGAIgASgJSACIAQFCEgoQX25leHRfcGFnZV90b2tlbiJRChhMaXN0UHJvdmlkZXJVc2Vyc1JlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIn4KGUxpc3RQcm92aWRlclVzZXJzUmVzcG9uc2USLwoFdXNlcnMYASADKAsyIC5rb250b3IucHJvdmlkZXIudjEuUHJvdmlkZXJVc2VyEhwKD25leHRfcGFnZV90b2tlbhgCIAEoCUgAiAEBQhIKEF9uZXh0X3BhZ2VfdG9rZW4iVAoZRGVsZXRlUHJvdmlkZXJVc2VyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSEgoKcmVxdWVzdF9pZBgDIAEoCTLGAgoPUHJvdmlkZXJTZXJ2aWNlEmQKDUxpc3RQcm92aWRlcnMSKC5rb250b3IucHJvdmlkZXIudjEuTGlzdFByb3ZpZGVyc1JlcXVlc3QaKS5rb250b3IucHJvdmlkZXIudjEuTGlzdFByb3ZpZGVyc1Jlc3BvbnNlEnAKEUxpc3RQcm92aWRlclVzZXJzEiwua29udG9yLnByb3ZpZGVyLnYxLkxpc3RQcm92aWRlclVzZXJzUmVxdWVzdBotLmtvbnRvci5wcm92aWRlci52MS5MaXN0UHJvdmlkZXJVc2Vyc1Jlc3BvbnNlElsKEkRlbGV0ZVByb3ZpZGVyVXNlchItLmtvbnRvci5wcm92aWRlci52MS5EZWxldGVQcm92aWRlclVzZXJSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5QlIKFmRldi5rb250b3IucHJvdmlkZXIudjFQAVo2a29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci9wcm92aWRlci92MTtwcm92aWRlcnYxYgZwcm90bzM", [file_google_protobuf_empty, file_kontor_provider_v1_provider]);
 
 /**
  * Asks for the providers.
@@ -56,11 +58,11 @@ export type ListProvidersResponse = Message<"kontor.provider.v1.ListProvidersRes
   providers: Provider[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
 };
 
 /**
@@ -119,11 +121,11 @@ export type ListProviderUsersResponse = Message<"kontor.provider.v1.ListProvider
   users: ProviderUser[];
 
   /**
-   * Token of the next page. Empty on the last.
+   * Token of the next page. Absent on the last.
    *
-   * @generated from field: string next_page_token = 2;
+   * @generated from field: optional string next_page_token = 2;
    */
-  nextPageToken: string;
+  nextPageToken?: string | undefined;
 };
 
 /**
@@ -132,6 +134,41 @@ export type ListProviderUsersResponse = Message<"kontor.provider.v1.ListProvider
  */
 export const ListProviderUsersResponseSchema: GenMessage<ListProviderUsersResponse> = /*@__PURE__*/
   messageDesc(file_kontor_provider_v1_provider_service, 3);
+
+/**
+ * Asks to delete a user.
+ *
+ * @generated from message kontor.provider.v1.DeleteProviderUserRequest
+ */
+export type DeleteProviderUserRequest = Message<"kontor.provider.v1.DeleteProviderUserRequest"> & {
+  /**
+   * `providers/{provider}/users/{user}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Only say whether it could be deleted.
+   *
+   * @generated from field: bool validate_only = 2;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Idempotency key, 1 to 255 printable characters (ASCII). The same key with the same request gives the same answer for at least 24 hours.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message kontor.provider.v1.DeleteProviderUserRequest.
+ * Use `create(DeleteProviderUserRequestSchema)` to create a new message.
+ */
+export const DeleteProviderUserRequestSchema: GenMessage<DeleteProviderUserRequest> = /*@__PURE__*/
+  messageDesc(file_kontor_provider_v1_provider_service, 4);
 
 /**
  * Tells what the providers can do and how they fare.
@@ -158,6 +195,16 @@ export const ProviderService: GenService<{
     methodKind: "unary";
     input: typeof ListProviderUsersRequestSchema;
     output: typeof ListProviderUsersResponseSchema;
+  },
+  /**
+   * Deletes a user that the provider keeps, and bills, and that no customer of the tenant has.
+   *
+   * @generated from rpc kontor.provider.v1.ProviderService.DeleteProviderUser
+   */
+  deleteProviderUser: {
+    methodKind: "unary";
+    input: typeof DeleteProviderUserRequestSchema;
+    output: typeof EmptySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_kontor_provider_v1_provider_service, 0);

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/type/v1/link.proto.
  */
 export const file_kontor_type_v1_link: GenFile = /*@__PURE__*/
-  fileDesc("Chlrb250b3IvdHlwZS92MS9saW5rLnByb3RvEg5rb250b3IudHlwZS52MSKSAgoETGluaxILCgN1cmkYASABKAkSKwoGc3RhdHVzGAIgASgOMhsua29udG9yLnR5cGUudjEuTGluay5TdGF0dXMSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJuCgZTdGF0dXMSFgoSU1RBVFVTX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgoKBk9QRU5FRBACEg0KCUNPTVBMRVRFRBADEgoKBkVYSVRFRBAEEgsKB0VSUk9SRUQQBRILCgdFWFBJUkVEEAZCMFoua29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci90eXBlL3YxO3R5cGV2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Chlrb250b3IvdHlwZS92MS9saW5rLnByb3RvEg5rb250b3IudHlwZS52MSKfAgoETGluaxIQCgN1cmkYASABKAlIAIgBARIrCgZzdGF0dXMYAiABKA4yGy5rb250b3IudHlwZS52MS5MaW5rLlN0YXR1cxIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIm4KBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABILCgdQRU5ESU5HEAESCgoGT1BFTkVEEAISDQoJQ09NUExFVEVEEAMSCgoGRVhJVEVEEAQSCwoHRVJST1JFRBAFEgsKB0VYUElSRUQQBkIGCgRfdXJpQkYKEmRldi5rb250b3IudHlwZS52MVABWi5rb250b3IuZGV2L2tvbnRvci9nZW4vZ28va29udG9yL3R5cGUvdjE7dHlwZXYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A hosted page of the provider that the customer opens in a browser. Hand it to the customer only: who holds it can act as them.
@@ -21,11 +21,11 @@ export const file_kontor_type_v1_link: GenFile = /*@__PURE__*/
  */
 export type Link = Message<"kontor.type.v1.Link"> & {
   /**
-   * Address of the page. Empty once the link can no longer be used. A consent shows it only to callers with the scope consents.write.
+   * Address of the page. Absent once the link can no longer be used. A consent shows it only to callers with the scope consents.write.
    *
-   * @generated from field: string uri = 1;
+   * @generated from field: optional string uri = 1;
    */
-  uri: string;
+  uri?: string | undefined;
 
   /**
    * What became of it.
@@ -42,7 +42,7 @@ export type Link = Message<"kontor.type.v1.Link"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * When it stops working, counted from receipt where the provider does not say.
+   * When it stops working, counted from receipt where the provider does not say. Absent when nothing is known.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */

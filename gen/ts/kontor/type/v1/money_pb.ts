@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kontor/type/v1/money.proto.
  */
 export const file_kontor_type_v1_money: GenFile = /*@__PURE__*/
-  fileDesc("Chprb250b3IvdHlwZS92MS9tb25leS5wcm90bxIOa29udG9yLnR5cGUudjEiLQoFTW9uZXkSDQoFdmFsdWUYASABKAkSFQoNY3VycmVuY3lfY29kZRgCIAEoCUIwWi5rb250b3IuZGV2L2tvbnRvci9nZW4vZ28va29udG9yL3R5cGUvdjE7dHlwZXYxYgZwcm90bzM");
+  fileDesc("Chprb250b3IvdHlwZS92MS9tb25leS5wcm90bxIOa29udG9yLnR5cGUudjEiLQoFTW9uZXkSDQoFdmFsdWUYASABKAkSFQoNY3VycmVuY3lfY29kZRgCIAEoCUJGChJkZXYua29udG9yLnR5cGUudjFQAVoua29udG9yLmRldi9rb250b3IvZ2VuL2dvL2tvbnRvci90eXBlL3YxO3R5cGV2MWIGcHJvdG8z");
 
 /**
  * An exact amount of money.
