@@ -150,7 +150,7 @@ func start(
 		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, CORS: cfg.CORS,
 		Reflection: cfg.Reflection, Proxies: cfg.TrustedProxies, Admin: g.admin,
 		Services: services.Servers.Register, Callbacks: services.Callbacks,
-		Authenticator: authenticator(cfg, g.keys, log),
+		Authenticator: authenticator(cfg, g.keys, services.Tickets, log),
 		Audit:         services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
 		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Tenants.Down,
 	})

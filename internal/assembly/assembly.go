@@ -81,6 +81,7 @@ type Services struct {
 	Once      *once.Runner
 	Reads     *bankdata.Reader
 	Callbacks *callbacks.Callbacks
+	Tickets   service.Tickets
 
 	sealer   *audit.Sealer
 	webhooks bool
@@ -165,8 +166,11 @@ func New(o Options) (*Services, error) {
 		Store: db, Tenants: tenants, Clock: clock, Load: load, Keys: keys, Audit: trail, History: writer,
 	}
 
+	tickets := service.Tickets{Keys: keys, Clock: clock}
+
 	return &Services{
-		Store: db, Tenants: tenants, Load: load, Audit: trail, Follower: follower, Once: runner, Reads: reads,
+		Tickets: tickets,
+		Store:   db, Tenants: tenants, Load: load, Audit: trail, Follower: follower, Once: runner, Reads: reads,
 		Callbacks: &callbacks.Callbacks{
 			Store: db, Tokens: system, Keys: keys, Tenants: tenants, Clock: clock, Log: log, Follower: follower,
 			History: writer, Audit: trail, PublicURL: o.PublicURL,
@@ -180,7 +184,7 @@ func New(o Options) (*Services, error) {
 				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Log: log, Load: load, Keys: keys,
 				Audit: trail, History: writer, Follower: follower, Once: runner, Sessions: sessions,
 				Customers: registry, Streams: streams, Feed: consents.NewFeed(system, keys, clock, log),
-				Redirects: redirects,
+				Redirects: redirects, Tickets: tickets,
 			},
 			Banking: &banking.Server{
 				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Load: load, Audit: trail, History: writer,

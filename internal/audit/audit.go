@@ -68,6 +68,17 @@ func (t *Trail) Note(ctx context.Context, tx store.Tx, method, resource string) 
 	return t.NoteOutcome(ctx, tx, method, resource, OK)
 }
 
+// NoteWhole is Note for a resource with a provider's own id in its name that was found there: it is recorded whole.
+func (t *Trail) NoteWhole(ctx context.Context, tx store.Tx, method, resource string) error {
+	service.Durable(tx, func() {
+		identity.TrailOf(ctx).Note(OK)
+		t.tell()
+	})
+	e := t.entry(ctx, method, resource, OK)
+	e.Resource = resource
+	return tx.AppendAudit(&e)
+}
+
 // NoteOutcome notes what a transaction stores about a change that did not go well.
 func (t *Trail) NoteOutcome(ctx context.Context, tx store.Tx, method, resource, outcome string) error {
 	// An entry whose transaction fails is missing: then the call's failure is still to be noted.

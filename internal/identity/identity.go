@@ -24,6 +24,19 @@ type Identity struct {
 	// when it is not by now; stop keeps it from doing so, as with context.AfterFunc. Nil for what nobody can take back.
 	// Streams end with it.
 	OnEnd func(do func()) (stop func() bool)
+	// Key tells what the client authenticated with apart from its other keys; empty for a token. It is no secret.
+	Key string
+	// Ticket is set for who came with a ticket of the client's, and may do nothing but follow one consent.
+	Ticket *Ticket
+}
+
+// Ticket lets its bearer follow one consent for a while, in the name of the client that asked for it.
+type Ticket struct {
+	Tenant    string    `json:"tenant"`
+	ClientID  string    `json:"client"`
+	Key       string    `json:"key,omitempty"` // what the client asked with
+	ConsentID string    `json:"consent"`
+	Expires   time.Time `json:"expires"`
 }
 
 // Allows tells whether the client has a scope `<service>.<read|write>`. Write includes read, and `*` is all.

@@ -18,6 +18,7 @@ import (
 
 	"kontor.dev/kontor/internal/api"
 	"kontor.dev/kontor/internal/config"
+	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/server/guard"
 	"kontor.dev/kontor/internal/server/inproc"
 	"kontor.dev/kontor/internal/server/origin"
@@ -110,6 +111,11 @@ func (s *Server) newHTTP() error {
 	front, err := rest.New(context.Background(), channel, rest.Options{
 		Admit: func(r *http.Request, method string) (rest.Admission, error) {
 			exchangeOf(r.Context()).admitted()
+			if method == guard.WatchConsents {
+				if err := takeTicket(r); err != nil {
+					return nil, err
+				}
+			}
 			a, err := s.guard.Admit(r.Context(), guard.Head{Method: method, Header: r.Header})
 			if err != nil {
 				return nil, err
@@ -136,6 +142,23 @@ func (s *Server) newHTTP() error {
 	}
 	s.http = newHTTPServer(door.before(public))
 	s.ready = readiness{checks: s.options.Ready, degraded: s.options.Degraded, draining: &s.draining}
+	return nil
+}
+
+// takeTicket moves a watch ticket from the query into the headers, where who calls is looked for: a browser that
+// follows a stream cannot send headers of its own.
+func takeTicket(r *http.Request) error {
+	query := r.URL.Query()
+	tickets, ok := query["ticket"]
+	if !ok {
+		return nil
+	}
+	if len(tickets) != 1 || r.Header.Get("Authorization") != "" {
+		return kerr.InvalidField("ticket", "must be there once, and instead of authorization")
+	}
+	query.Del("ticket")
+	r.URL.RawQuery = query.Encode()
+	r.Header.Set("Authorization", guard.TicketScheme+" "+tickets[0])
 	return nil
 }
 

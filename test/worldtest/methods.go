@@ -34,3 +34,8 @@ func Rule(m protoreflect.MethodDescriptor) *annotations.HttpRule {
 	rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
 	return rule
 }
+
+// Reads tells whether a method changes nothing, so that a scope to read is enough.
+func Reads(method protoreflect.MethodDescriptor) bool {
+	return Rule(method).GetGet() != "" || method.Name() == "SearchCompanyLogos" || method.Name() == "CreateWatchTicket"
+}

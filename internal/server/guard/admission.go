@@ -62,6 +62,9 @@ func (a *Admission) Context() context.Context { return a.ctx }
 // MaxBody is how many bytes the request's body may have.
 func (a *Admission) MaxBody() int64 { return int64(a.call.rule.maxRequest) }
 
+// Sparse tells whether the answer shows nothing but what there is: its reader may not see the rest.
+func (a *Admission) Sparse() bool { return a.call.client.Ticket != nil }
+
 // Hold makes room for so many more bytes of the request, until the call is over.
 func (a *Admission) Hold(bytes int64) error { return a.call.hold(bytes) }
 

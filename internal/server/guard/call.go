@@ -135,10 +135,10 @@ func (c *call) enter() error {
 	c.client = client
 	c.trace()
 	// The quota goes first: a refusal leaves an entry in the audit.
-	if err := c.guard.quotas.take(client.Tenant + "/" + client.ClientID); err != nil {
+	if err := c.guard.quotas.take(quotaOf(client)); err != nil {
 		return err
 	}
-	if c.rule.scope != "" && !client.Allows(c.rule.scope) {
+	if !c.allowed() {
 		return kerr.New(errorv1.Error_SCOPE_MISSING, "the client lacks the scope "+c.rule.scope,
 			kerr.WithMetadata(kerr.KeyScope, c.rule.scope))
 	}
@@ -146,6 +146,22 @@ func (c *call) enter() error {
 		return err
 	}
 	return c.occupy()
+}
+
+// quotaOf names whose quota a call uses up. Who comes with a ticket has one for its consent.
+func quotaOf(client identity.Identity) string {
+	if client.Ticket != nil {
+		return client.Tenant + "/" + client.ClientID + "/" + client.Ticket.ConsentID
+	}
+	return client.Tenant + "/" + client.ClientID
+}
+
+// allowed tells whether the client may call the method. A ticket is good for one, whatever its client may do.
+func (c *call) allowed() bool {
+	if c.client.Ticket != nil {
+		return "/"+c.rule.service+"/"+c.rule.method == WatchConsents
+	}
+	return c.rule.scope == "" || c.client.Allows(c.rule.scope)
 }
 
 // occupy takes a place for the call. It is free again when all that was begun for the call is over.
@@ -157,6 +173,15 @@ func (c *call) occupy() error {
 	release, ok := places.take(c.client, 1)
 	if !ok {
 		return errBusy(what)
+	}
+	if c.client.Ticket != nil {
+		leave, ok := c.guard.watchers.take(c.client.Ticket)
+		if !ok {
+			release()
+			return errBusy("streams of this consent")
+		}
+		free := release
+		release = func() { leave(); free() }
 	}
 	c.slot = slot.New(func() {
 		c.room.leave()

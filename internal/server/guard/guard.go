@@ -51,6 +51,7 @@ type Guard struct {
 	// calls and streams are the places for those under way, bodies the bytes of their requests.
 	calls, streams, bodies shares
 	reflections            shares
+	watchers               watchers
 	unknown                atomic.Int64
 	timeout, bodyTimeout   time.Duration
 	validation             *validation

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -74,6 +75,7 @@ func (k *Keys) Replace(clients []config.Client) {
 			}
 			e.identity = identity.Identity{
 				ClientID: client.ID, Tenant: client.Tenant, Scopes: client.Scopes, Expires: client.Expires,
+				Key:   hex.EncodeToString(sum[:8]),
 				OnEnd: func(do func()) (stop func() bool) { return context.AfterFunc(e.lease.ctx, do) },
 			}
 			entries = append(entries, e)

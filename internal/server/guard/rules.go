@@ -51,9 +51,10 @@ func maxRequest(method protoreflect.FullName, largest int) int {
 	return min(size, largest)
 }
 
-// reads are the methods that only read although HTTP has them as POST: their requests do not fit into a URL.
+// reads are the methods that only read although HTTP has them as POST.
 var reads = map[protoreflect.FullName]bool{
 	"kontor.insights.v1.InsightsService.SearchCompanyLogos": true,
+	"kontor.consent.v1.ConsentService.CreateWatchTicket":    true,
 }
 
 // newRules makes the table of rules, by full method such as "/kontor.consent.v1.ConsentService/GetConsent", from the

@@ -41,6 +41,8 @@ type Admission interface {
 	MaxBody() int64
 	// Hold makes room for so many more bytes of the body. An error is the answer to the request.
 	Hold(bytes int64) error
+	// Sparse tells whether the answer must show nothing but what there is: no empty fields either.
+	Sparse() bool
 	// Refuse takes a failure with which the request is to be answered, and gives the one that it is answered with.
 	Refuse(failure error) error
 	// Done says that the request was answered.
@@ -56,6 +58,7 @@ type everybody struct {
 func (e everybody) Context() context.Context { return e.ctx }
 func (e everybody) MaxBody() int64           { return e.max }
 func (everybody) Hold(int64) error           { return nil }
+func (everybody) Sparse() bool               { return false }
 func (everybody) Refuse(failure error) error { return failure }
 func (everybody) Done()                      {}
 
@@ -70,16 +73,22 @@ var forwarded = map[string]string{
 	"Tracestate":      "tracestate",
 }
 
+// sparse stands before the media type that is asked for where an answer must show nothing but what there is. It is
+// only ever set here: what callers accept is known before.
+const sparse = "sparse "
+
 // New builds the handler of everything below /v1/.
 func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	routes, err := newRoutes()
 	if err != nil {
 		return nil, err
 	}
-	plain := newJSON()
+	plain, bare := newJSON(), &plainJSON{}
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, plain),
 		runtime.WithMarshalerOption(eventStream, &events{plain}),
+		runtime.WithMarshalerOption(sparse, bare),
+		runtime.WithMarshalerOption(sparse+eventStream, &events{bare}),
 		runtime.WithIncomingHeaderMatcher(func(header string) (string, bool) {
 			key, ok := forwarded[http.CanonicalHeaderKey(header)]
 			return key, ok
@@ -135,6 +144,9 @@ func admit(routes map[string]route, o Options) runtime.Middleware {
 			}
 			defer admission.Done()
 			r = r.WithContext(context.WithValue(admission.Context(), admittedKey{}, admission))
+			if admission.Sparse() {
+				r.Header.Set("Accept", sparse+r.Header.Get("Accept"))
+			}
 			if err := bareQuery(r, at); err != nil {
 				WriteError(w, r, err)
 				return

@@ -21,6 +21,9 @@ import (
 type Server struct {
 	consentv1.UnimplementedConsentServiceServer
 
+	// Tickets let browsers follow one consent.
+	Tickets service.Tickets
+
 	Store     *service.Store
 	Tenants   service.Tenants
 	Clock     service.Clock

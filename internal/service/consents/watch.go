@@ -9,6 +9,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/history"
+	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/service"
@@ -48,6 +49,15 @@ func (s *Server) WatchConsents(
 	send := func(message *consentv1.WatchConsentsResponse) error {
 		return stream.Send(visibleMessage(ctx, message))
 	}
+	if ticket := identity.From(ctx).Ticket; ticket != nil {
+		if req.GetConsent() != service.ConsentName(ticket.ConsentID) {
+			return service.NotFound(errorv1.Error_CONSENT_NOT_FOUND, "consent")
+		}
+		var over context.CancelFunc
+		ctx, over = context.WithTimeout(ctx, ticket.Expires.Sub(s.Clock.Now()))
+		defer over()
+		send = func(message *consentv1.WatchConsentsResponse) error { return stream.Send(glimpse(message)) }
+	}
 	w := watch.Watched[*consentv1.WatchConsentsResponse]{
 		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed, Send: send,
 	}
@@ -86,7 +96,13 @@ func (s *Server) WatchConsents(
 			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}
-	return watch.Run(ctx, s.Streams, w, req.GetResumeToken())
+	err := watch.Run(ctx, s.Streams, w, req.GetResumeToken())
+	if ended := err == nil || stream.Context().Err() == nil && ctx.Err() != nil; ended && ctx != stream.Context() {
+		return stream.Send(&consentv1.WatchConsentsResponse{
+			Kind: consentv1.WatchConsentsResponse_END, SendTime: timestamppb.New(s.Clock.Now()),
+		})
+	}
+	return err
 }
 
 // consentState reads one consent, and the place in the log that it stands for.

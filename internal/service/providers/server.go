@@ -166,7 +166,7 @@ func (s *Server) DeleteProviderUser(
 			}
 			done := &emptypb.Empty{}
 			return done, attempt.Update(ctx, func(tx store.Tx) error {
-				if err := s.Audit.Note(ctx, tx, "DeleteProviderUser", req.GetName()); err != nil {
+				if err := s.Audit.NoteWhole(ctx, tx, "DeleteProviderUser", req.GetName()); err != nil {
 					return err
 				}
 				return attempt.Done(tx, done)

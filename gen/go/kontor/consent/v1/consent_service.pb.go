@@ -39,7 +39,7 @@ const (
 	WatchConsentsResponse_EVENT WatchConsentsResponse_Kind = 2
 	// Nothing happened; the stream lives.
 	WatchConsentsResponse_HEARTBEAT WatchConsentsResponse_Kind = 3
-	// The last message: the ticket's time is over, or the consent is deleted. There is nothing to resume.
+	// The last message of a stream with a ticket: the ticket's time is over, or the consent is deleted. There is nothing to resume.
 	WatchConsentsResponse_END WatchConsentsResponse_Kind = 4
 )
 
@@ -561,10 +561,7 @@ type WatchConsentsRequest struct {
 	Consent string `protobuf:"bytes,1,opt,name=consent,proto3" json:"consent,omitempty"`
 	// The `resume_token` of the last message that was dealt with: the stream goes on behind it, without the present state. The consent must be
 	// the same.
-	ResumeToken string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	// A ticket from CreateWatchTicket in place of a key, for a browser. The stream then shows the consent's name, status and data stage, its
-	// connections' statuses, and the types of events.
-	Ticket        string `protobuf:"bytes,3,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -609,13 +606,6 @@ func (x *WatchConsentsRequest) GetConsent() string {
 func (x *WatchConsentsRequest) GetResumeToken() string {
 	if x != nil {
 		return x.ResumeToken
-	}
-	return ""
-}
-
-func (x *WatchConsentsRequest) GetTicket() string {
-	if x != nil {
-		return x.Ticket
 	}
 	return ""
 }
@@ -1445,12 +1435,11 @@ const file_kontor_consent_v1_consent_service_proto_rawDesc = "" +
 	"\x19ListConsentEventsResponse\x127\n" +
 	"\x06events\x18\x01 \x03(\v2\x1f.kontor.consent.v1.ConsentEventR\x06events\x12+\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tH\x00R\rnextPageToken\x88\x01\x01B\x12\n" +
-	"\x10_next_page_token\"\xb8\x01\n" +
+	"\x10_next_page_token\"\x93\x01\n" +
 	"\x14WatchConsentsRequest\x12N\n" +
 	"\aconsent\x18\x01 \x01(\tB4\xfaA\x14\n" +
 	"\x12kontor.dev/Consent\xbaH\x1a\xd8\x01\x01r\x15\x18\xc8\x012\x10^consents/[^/]+$R\aconsent\x12+\n" +
-	"\fresume_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vresumeToken\x12#\n" +
-	"\x06ticket\x18\x03 \x01(\tB\v\xbaH\x05r\x03\x18\xd0\x0f\x80\x01\x01R\x06ticket\"\x85\x03\n" +
+	"\fresume_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vresumeToken\"\x85\x03\n" +
 	"\x15WatchConsentsResponse\x12A\n" +
 	"\x04kind\x18\x01 \x01(\x0e2-.kontor.consent.v1.WatchConsentsResponse.KindR\x04kind\x124\n" +
 	"\aconsent\x18\x02 \x01(\v2\x1a.kontor.consent.v1.ConsentR\aconsent\x125\n" +

@@ -56,7 +56,9 @@ type ConsentServiceClient interface {
 	// `Accept: text/event-stream`, where the token is the event's id and Last-Event-ID resumes.
 	WatchConsents(ctx context.Context, in *WatchConsentsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConsentsResponse], error)
 	// Lets one browser follow one consent without a key: hand it `GET /v1/consents/{consent}:watch?ticket=...`. A ticket works for 15 minutes, any
-	// number of times, and ends with the key of the client that asked for it.
+	// number of times, for at most 8 streams of a consent at a time, and ends with the key of the client that asked for it. Who comes with a
+	// ticket sees the consent's name, status and data stage, its connections' statuses, and the types of events; nothing else, and no other
+	// consent.
 	CreateWatchTicket(ctx context.Context, in *CreateWatchTicketRequest, opts ...grpc.CallOption) (*WatchTicket, error)
 	// Issues the link that brings a consent on, whatever it waits for: a first decision, another try, or a new authentication at a bank. Where
 	// several banks wait, it ends with REAUTHORIZATION_REQUIRED, which names them: use SyncConnection for each.
@@ -265,7 +267,9 @@ type ConsentServiceServer interface {
 	// `Accept: text/event-stream`, where the token is the event's id and Last-Event-ID resumes.
 	WatchConsents(*WatchConsentsRequest, grpc.ServerStreamingServer[WatchConsentsResponse]) error
 	// Lets one browser follow one consent without a key: hand it `GET /v1/consents/{consent}:watch?ticket=...`. A ticket works for 15 minutes, any
-	// number of times, and ends with the key of the client that asked for it.
+	// number of times, for at most 8 streams of a consent at a time, and ends with the key of the client that asked for it. Who comes with a
+	// ticket sees the consent's name, status and data stage, its connections' statuses, and the types of events; nothing else, and no other
+	// consent.
 	CreateWatchTicket(context.Context, *CreateWatchTicketRequest) (*WatchTicket, error)
 	// Issues the link that brings a consent on, whatever it waits for: a first decision, another try, or a new authentication at a bank. Where
 	// several banks wait, it ends with REAUTHORIZATION_REQUIRED, which names them: use SyncConnection for each.

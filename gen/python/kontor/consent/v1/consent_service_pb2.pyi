@@ -89,14 +89,12 @@ class ListConsentEventsResponse(_message.Message):
     def __init__(self, events: _Optional[_Iterable[_Union[_consent_pb2.ConsentEvent, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class WatchConsentsRequest(_message.Message):
-    __slots__ = ("consent", "resume_token", "ticket")
+    __slots__ = ("consent", "resume_token")
     CONSENT_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    TICKET_FIELD_NUMBER: _ClassVar[int]
     consent: str
     resume_token: str
-    ticket: str
-    def __init__(self, consent: _Optional[str] = ..., resume_token: _Optional[str] = ..., ticket: _Optional[str] = ...) -> None: ...
+    def __init__(self, consent: _Optional[str] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class WatchConsentsResponse(_message.Message):
     __slots__ = ("kind", "consent", "event", "resume_token", "send_time")

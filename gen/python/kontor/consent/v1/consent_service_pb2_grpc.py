@@ -157,7 +157,9 @@ class ConsentServiceServicer:
 
     def CreateWatchTicket(self, request, context):
         """Lets one browser follow one consent without a key: hand it `GET /v1/consents/{consent}:watch?ticket=...`. A ticket works for 15 minutes, any
-        number of times, and ends with the key of the client that asked for it.
+        number of times, for at most 8 streams of a consent at a time, and ends with the key of the client that asked for it. Who comes with a
+        ticket sees the consent's name, status and data stage, its connections' statuses, and the types of events; nothing else, and no other
+        consent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
