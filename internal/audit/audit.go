@@ -113,16 +113,12 @@ func recordable(name string) string {
 }
 
 // NoteAlone notes what changes nothing in the store: a read of bank data, before the data leaves, or a change
-// at the provider only. When a provider was asked to change something and the entry could not be written, it answers
-// OUTCOME_UNKNOWN.
+// at the provider only. When a provider was asked to change something and the entry could not be written, the store
+// answers OUTCOME_UNKNOWN: see service.Store.Translate.
 func (t *Trail) NoteAlone(ctx context.Context, method, resource string) error {
-	err := t.Store.Update(ctx, service.TenantOf(ctx), func(tx store.Tx) error {
+	return t.Store.Update(ctx, service.TenantOf(ctx), func(tx store.Tx) error {
 		return t.Note(ctx, tx, method, resource)
 	})
-	if err != nil && identity.TrailOf(ctx).HasActed() {
-		return Unaudited(ctx)
-	}
-	return err
 }
 
 // NoteSelf notes what happens without a client's request.

@@ -240,8 +240,9 @@ func (e *exchanged) fail(kind providers.ErrorKind, why error) *failure {
 		Kind: kind, Provider: e.client.cfg.Provider, Operation: e.x.op.Name, Status: e.status, RequestID: e.requestID,
 		Err: why,
 	}}
-	if e.x.op.Effect == providers.Creating {
-		f.err.MayHaveHappened = e.written || (e.status > 0 && e.status < 400) || e.status >= 500
+	if e.x.op.Effect != providers.Read {
+		f.acted = e.written || (e.status > 0 && e.status < 400) || e.status >= 500
+		f.err.MayHaveHappened = f.acted && e.x.op.Effect == providers.Creating
 	}
 	return f
 }

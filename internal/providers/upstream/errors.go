@@ -62,6 +62,8 @@ type failure struct {
 	err *providers.Error
 	// retryable says that a read may be sent again.
 	retryable bool
+	// acted says of a request that is no read that the provider may have done what it asked for.
+	acted bool
 	// told says that the provider sent a Retry-After.
 	told bool
 	// lease is the token of the attempt.

@@ -25,7 +25,7 @@ func (c *Client) observe(ctx context.Context, x *exchange,
 	return ctx, func(failed *failure, status int, requestID string, bytes int64) {
 		o := providers.CallOutcome{
 			OK: failed == nil, Status: status, Duration: time.Since(started), Bytes: bytes, RequestID: requestID,
-			Acted: x.op.Effect != providers.Read && !x.login && (failed == nil || failed.err.MayHaveHappened),
+			Acted: x.op.Effect != providers.Read && !x.login && (failed == nil || failed.acted),
 		}
 		if failed == nil {
 			end(o)
