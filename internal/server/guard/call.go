@@ -258,6 +258,23 @@ func (c *call) record(failure error) error {
 	return failure
 }
 
+// naming has a failure of unknown outcome name the resource that the request is about, so that the caller knows where to
+// look: under "consent", "connection" and so on.
+func (c *call) naming(failure error) error {
+	if kerr.Reason(failure) != errorv1.Error_OUTCOME_UNKNOWN {
+		return failure
+	}
+	segments := strings.Split(c.resource, "/")
+	if len(segments) < 2 {
+		return failure
+	}
+	kind := strings.TrimSuffix(segments[len(segments)-2], "s")
+	if kerr.Metadata(failure)[kind] != "" {
+		return failure
+	}
+	return kerr.With(failure, kind, c.resource)
+}
+
 // end logs, counts and finishes a call. Panicked is what recover gave.
 func (c *call) end(panicked any, err error) error {
 	if panicked != nil {
@@ -271,7 +288,7 @@ func (c *call) end(panicked any, err error) error {
 	if cause == nil {
 		cause = Refused(err)
 	}
-	finished = c.record(finished)
+	finished = c.record(c.naming(finished))
 	code, reason := status.Code(finished), ""
 	if finished != nil {
 		reason = kerr.Reason(finished).String()
