@@ -194,6 +194,8 @@ type AuditReader interface {
 	AuditCheckpoints(after int64, limit int) ([]AuditSeal, error)
 	// AuditCheckpointBefore gives the newest checkpoint that was made before a time; ErrNotFound when there is none.
 	AuditCheckpointBefore(before time.Time) (*AuditSeal, error)
+	// AuditRoll gives the roll of all tenants, which is made with the database; nil when somebody took it out.
+	AuditRoll() (*AuditRoll, error)
 }
 
 // Tx reads and writes the rows of one tenant within one transaction. Rows that are handed in must name that tenant.
@@ -299,6 +301,8 @@ type AuditWriter interface {
 	// SealAudit gives entries their Sequence and Chain, and the chain its new head. It answers ErrConflict, and seals
 	// nothing, when one of them is sealed already or not there.
 	SealAudit(entries []Audit, head *AuditSeal) error
+	// KeepAuditRoll puts a roll in the place of another one; ErrConflict when that is no longer there.
+	KeepAuditRoll(before, now *AuditRoll) error
 	// KeepCheckpoint keeps a seal as a checkpoint; ErrExists when there is one at its position.
 	KeepCheckpoint(checkpoint *AuditSeal) error
 	// CutAudit makes a seal the end of what retention removed, and removes at most limit of the entries and as many

@@ -98,8 +98,8 @@ type Store struct {
 var _ store.Database = (*Store)(nil)
 
 // Open opens the store in the file at path, makes it (mode 0600) and its folder (mode 0700) when they do not exist,
-// checks its integrity, brings its tables up to date, and opens its working keys with the store key. It reads the whole
-// file.
+// checks its integrity, brings its tables up to date, refuses others beside them, and opens its working keys with the
+// store key. It reads the whole file.
 func Open(ctx context.Context, path string, key *keys.StoreKey, opts Options) (*Store, error) {
 	return open(ctx, path, key, opts, nil)
 }
@@ -152,7 +152,10 @@ func open(
 	if err := migrate(ctx, c, migrationFiles); err != nil {
 		return nil, err
 	}
-	if s.keys, err = key.Unlock(ctx, ring{c}); err != nil {
+	if err := onlyOurs(ctx, c); err != nil {
+		return nil, err
+	}
+	if s.keys, err = unlock(ctx, c, key); err != nil {
 		return nil, err
 	}
 	if s.anchor, err = newConn(ctx, db, nil); err != nil {

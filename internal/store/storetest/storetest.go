@@ -103,6 +103,7 @@ func tests() []suiteTest {
 		{"Webhooks", testWebhooks},
 		{"Audit", testAudit},
 		{"AuditSeals", testAuditSeals},
+		{"AuditRoll", testAuditRoll},
 		{"AuditCheckpoints", testAuditCheckpoints},
 		{"AuditOrder", testAuditOrder},
 		{"Times", testTimes},
