@@ -7,9 +7,9 @@
 // Entries are committed as they are. The Sealer comes soon after them and gives each entry of a tenant, in the order of
 // positions, a chain value: a keyed hash of the entry and the chain value before it. So an entry that is changed, taken
 // out, put in or moved no longer fits, and who has no key can make nothing that does. The seal, a keyed hash too, says
-// where the sealed part ends. Both can be set back together, by who has an older state of them, or taken out
-// altogether: that shows only against a checkpoint that was written down elsewhere. The sealer keeps checkpoints in the
-// store and writes each to the log, and exports have them.
+// where the sealed part ends. A roll of all tenants tells when all that was a tenant's was taken out.
+// Everything can be set back together, by who has an older state of it: that shows only against a checkpoint that was
+// written down elsewhere. The sealer keeps checkpoints in the store and writes each to the log, and exports have them.
 //
 // Retention removes entries from the beginning up to a checkpoint, and leaves a seal that says so.
 package audit

@@ -49,6 +49,7 @@ const (
 	errEncoding     cause = "the body has an unknown encoding"
 	errTrailing     cause = "something follows the JSON value"
 	errMalformed    cause = "the body is not the JSON that is documented"
+	errUndocumented cause = "the answer is not what is documented"
 	errBreakerOpen  cause = "circuit breaker open"
 	errCrowded      cause = "too many callers wait for the provider"
 	errClosed       cause = "the client is closed"
@@ -214,9 +215,12 @@ func bodyFailure(ctx, attempt context.Context, b *body, err error) (providers.Er
 func jsonCause(err error) error {
 	var c cause
 	var wrong *json.UnmarshalTypeError
+	var shape *providers.ShapeError
 	switch {
 	case errors.As(err, &c):
 		return c
+	case errors.As(err, &shape):
+		return cause(shape.Error())
 	case errors.As(err, &wrong) && wrong.Field != "":
 		return cause("the body has the wrong type at " + wrong.Field)
 	default:
