@@ -380,7 +380,9 @@ func denied(t *testing.T, name string, durable bool, step int) (acted int) {
 		w.mu.Lock()
 		w.effects = map[string]int{}
 		w.mu.Unlock()
-		h := &hiccup{Database: p.Database(), durable: durable, at: step, effects: func() int { return w.count() }, acted: -1}
+		h := &hiccup{
+			Database: p.Database(), durable: durable, at: step, effects: func() int { return w.count() }, acted: -1,
+		}
 		p.Store.Store = h
 		first := write.call(identity.WithTrail(p.Ctx), p, about)
 		p.Store.Store = p.Database()

@@ -407,8 +407,8 @@ func TestTamperingIsFound(t *testing.T) {
 	}
 }
 
-// TestTheRollMissesTenants takes out all that there is of a tenant, and does to the roll what somebody can do who has no
-// key. Nothing is sealed on top of it.
+// TestTheRollMissesTenants takes out all that there is of a tenant, and does to the roll what somebody can do who has
+// no key. Nothing is sealed on top of it.
 func TestTheRollMissesTenants(t *testing.T) {
 	t.Parallel()
 	everything := []string{

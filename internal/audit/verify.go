@@ -26,7 +26,7 @@ func (f *Fault) String() string { return fmt.Sprintf("position %d %s", f.Positio
 
 // What is wrong before the first entry.
 const (
-	rollMissing = "has the roll of all tenants, which is missing: tenants may have been taken out with all that was theirs"
+	rollMissing = "has the roll of all tenants, which is missing: tenants may have been taken out altogether"
 	rollChanged = "has the roll of all tenants, which was changed or made up"
 	notOnRoll   = "is sealed, and the roll of all tenants does not have the tenant: it was set back"
 	allTakenOut = "began a trail that was sealed: all of it was taken out, together with its seals"

@@ -119,8 +119,8 @@ func Ignore(err error, operation string, kind ErrorKind) error {
 	return err
 }
 
-// ShapeError says of an answer that arrived whole what it lacks of what its provider documents. It goes to the log: both
-// are words of the adapter's own, and never hold a value that the provider sent.
+// ShapeError says of an answer that arrived whole what it lacks of what its provider documents. It goes to the log:
+// both are words of the adapter's own, and never hold a value that the provider sent.
 type ShapeError struct {
 	// Field is the field's name in the provider's JSON.
 	Field string

@@ -322,8 +322,8 @@ func hashesOf(w *world, text string) func(func(string) bool) {
 	}
 }
 
-// windowed tells whether a hash stands somewhere, by its first bytes: raw, in hex, base32, base64, or as a UUID that was
-// made of it, of which six bytes are the hash's.
+// windowed tells whether a hash stands somewhere, by its first bytes: raw, in hex, base32, base64, or as a UUID that
+// was made of it, of which six bytes are the hash's.
 type windowed map[string]struct{}
 
 // window is how many bytes of a hash are looked for: enough that none stands there by chance.
@@ -357,7 +357,8 @@ var base32Names = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 func (w windowed) has(sum string) bool {
 	for _, form := range []string{
 		sum, fmt.Sprintf("%x", sum[:window]), fmt.Sprintf("%X", sum[:window]), base32Names.EncodeToString([]byte(sum)),
-		base64.StdEncoding.EncodeToString([]byte(sum[:window])), base64.URLEncoding.EncodeToString([]byte(sum[:window])),
+		base64.StdEncoding.EncodeToString([]byte(sum[:window])),
+		base64.URLEncoding.EncodeToString([]byte(sum[:window])),
 	} {
 		if _, ok := w[form[:window]]; ok {
 			return true

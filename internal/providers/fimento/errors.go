@@ -33,11 +33,6 @@ func errorCode(_ int, body []byte) string {
 	return string(e.Error)
 }
 
-// failure is an error that the adapter finds itself.
-func (a *adapter) failure(operation string, kind providers.ErrorKind, cause error) *providers.Error {
-	return &providers.Error{Kind: kind, Provider: a.id, Operation: operation, Err: cause}
-}
-
 // invalidField says that nothing was sent, since a field of the caller's request is missing or bad.
 func (a *adapter) invalidField(operation, field string) *providers.Error {
 	return &providers.Error{Kind: providers.KindInvalidField, Provider: a.id, Operation: operation, Field: field}

@@ -258,8 +258,8 @@ func (c *call) record(failure error) error {
 	return failure
 }
 
-// naming has a failure of unknown outcome name the resource that the request is about, so that the caller knows where to
-// look: under "consent", "connection" and so on.
+// naming has a failure of unknown outcome name the resource that the request is about, so that the caller knows where
+// to look: under "consent", "connection" and so on.
 func (c *call) naming(failure error) error {
 	if kerr.Reason(failure) != errorv1.Error_OUTCOME_UNKNOWN {
 		return failure

@@ -43,8 +43,8 @@ func NewFeed(tails store.Tails, db store.Store, k *keys.Keys, clock service.Cloc
 // linkTimeout bounds how long it may take to look whether a link is over.
 const linkTimeout = 5 * time.Second
 
-// withLinkOfNow gives the consent as it stood after an entry of the log, which may be old: without the address of a link
-// that is over, or was replaced, since. So it does when nobody can tell.
+// withLinkOfNow gives the consent as it stood after an entry of the log, which may be old: without the address of a
+// link that is over, or was replaced, since. So it does when nobody can tell.
 func withLinkOfNow(db store.Store, clock service.Clock, e store.ConsentEntry) *consentv1.Consent {
 	link := e.After.GetLink()
 	if link.GetUri() == "" {
