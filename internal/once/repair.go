@@ -225,6 +225,9 @@ func (r *Runner) sweep(ctx context.Context) error {
 		{r.Sweeps.DeleteIdempotencyBefore, now.Add(-idempotencyKept)},
 		{r.Sweeps.DeleteIntentsBefore, now.Add(-intentsKept)},
 		{r.Sweeps.DeleteCallbacksBefore, now},
+		{func(ctx context.Context, _ time.Time, limit int) (int, error) {
+			return r.Sweeps.FinishErasures(ctx, limit)
+		}, now},
 	}
 	if r.ShipmentRetention > 0 {
 		sweeps = append(sweeps, sweep{r.Sweeps.DeleteShipmentsBefore, now.Add(-r.ShipmentRetention)})

@@ -152,6 +152,8 @@ type ConsentReader interface {
 	Events(consentID string, after int64, limit int) ([]consent.Event, error)
 	// UnsettledEvents lists the events that bear on how a consent stands, in order: all that were not settled.
 	UnsettledEvents(consentID string) ([]consent.Event, error)
+	// KnownEvents tells which of some keys events of a consent have, settled or not.
+	KnownEvents(consentID string, keys []string) (map[string]bool, error)
 }
 
 // ShipmentReader reads shipments.
@@ -222,8 +224,8 @@ type CustomerWriter interface {
 	InsertCustomer(customer *Customer) error
 	// UpdateCustomer answers ErrExists when the new reference is taken.
 	UpdateCustomer(customer *Customer) error
-	// DeleteCustomer removes part of what belongs to a customer: at most limit of their deleted consents with their
-	// histories and callback tokens, of their shipments with theirs, of their intents and idempotency records. When
+	// DeleteCustomer removes part of what belongs to a customer: at most limit rows of what DeleteConsent left to erase,
+	// of their deleted consents, their shipments with their tokens and entries, their intents and records. When
 	// there is nothing left, also no consent that was not deleted before, it removes the customer and says Done. So a
 	// long deletion is one Update after another, each with its own DeleteConsent calls, until Done; when the process
 	// dies in between, the same calls finish it.
@@ -249,7 +251,11 @@ type ConsentWriter interface {
 	// DeleteConsent erases a consent: its row but for whose it was, its callback tokens, the answers that hold it, and
 	// its entries in the log. Of those the DELETED event stays, stripped to name, count and times, so that watchers
 	// learn of it; it must have been appended before. The records of its requests stay, without their answers.
-	DeleteConsent(id string) error
+	//
+	// The row goes at once, so that nobody finds the consent any more; of the rest one call erases at most limit rows.
+	// It tells how many; call again, in another transaction, while it was limit. What nobody calls again for is left to
+	// FinishErasures. It answers ErrNotFound once all is erased.
+	DeleteConsent(id string, limit int) (erased int, err error)
 	// AppendEvent adds the next event of a consent, whose sequence must be one above the newest, with the consent as it
 	// stands after it.
 	AppendEvent(consentID string, event consent.Event, after *consentv1.Consent) error
@@ -381,6 +387,8 @@ type Sweeps interface {
 	// DeleteShipmentsBefore removes shipments that belong to no customer and were made before a time, with their data
 	// keys, callback tokens and log entries. Those of customers go with their customers.
 	DeleteShipmentsBefore(ctx context.Context, created time.Time, limit int) (int, error)
+	// FinishErasures erases what is left of consents for which nobody called DeleteConsent to the end.
+	FinishErasures(ctx context.Context, limit int) (int, error)
 	// TrimLog takes entries out of a log that were committed before a time; cursors before them expire first. How old
 	// entries are is known by the calls before, each of which notes where the log ends now. A consent's own history
 	// stays whole while the consent exists: see Events.

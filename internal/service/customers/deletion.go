@@ -100,8 +100,8 @@ func (r *Registry) deleteThere(
 	return nil
 }
 
-// deletionStep bounds how many rows one transaction of a deletion takes.
-const deletionStep = 50
+// deletionStep bounds how many rows one transaction of a deletion takes, so that others write in between.
+const deletionStep = 100
 
 // deleteHere deletes a customer from the store, a part in each transaction, unless something of theirs is not gone at
 // the providers: that may have been made a moment ago. It counts what it deleted. When the process dies on the way,
@@ -157,14 +157,23 @@ func (r *Registry) deleteStep(tx store.Tx, id string, gone map[string]bool) (ste
 			return step{}, nil
 		}
 	}
+	did, left := step{ready: true}, deletionStep
 	for _, c := range live {
+		if left <= 0 {
+			return did, nil
+		}
 		if _, err := r.History.Extend(tx, c, consent.Deleted(c.Flow, r.Clock.Now())); err != nil {
 			return step{}, err
 		}
-		if err := tx.DeleteConsent(c.ID); err != nil {
+		erased, err := tx.DeleteConsent(c.ID, left)
+		if err != nil {
 			return step{}, err
 		}
+		did.consents++
+		left -= 1 + erased
 	}
-	removed, err := tx.DeleteCustomer(id, deletionStep)
-	return step{ready: true, consents: len(live), removed: removed}, err
+	if left > 0 {
+		did.removed, err = tx.DeleteCustomer(id, left)
+	}
+	return did, err
 }

@@ -219,33 +219,31 @@ func (t *tx) missingOrConflict(query string, args ...any) error {
 }
 
 // DeleteConsent leaves of the row whose it was and that it is deleted.
-func (t *tx) DeleteConsent(id string) error {
+func (t *tx) DeleteConsent(id string, limit int) (int, error) {
 	changed, err := t.exec(`
 		UPDATE consents SET
-			deleted = 1, next_poll = 0, last_read = 0, state = NULL, asked = NULL, redirects = NULL, reference = NULL,
+			deleted = 2, next_poll = 0, last_read = 0, state = NULL, asked = NULL, redirects = NULL, reference = NULL,
 			resource = x'', provider_ref = '', user_id = '', partner_bank = '', withdrawals = '{}', valid_until = 0,
 			claim_owner = '', claim_until = 0, version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0`, t.tenant, id)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if changed == 0 {
-		return store.ErrNotFound
-	}
-	t.purge = true
-	if err := t.stripLog(id); err != nil {
-		return err
-	}
-	for _, query := range []string{
-		deleteCallbacks,
-		"UPDATE idempotency SET erased = 1, response = NULL, failure = NULL WHERE tenant = ? AND consent_id = ? AND " +
-			"consent_id <> ''",
-	} {
-		if _, err := t.exec(query, t.tenant, id); err != nil {
-			return err
+	switch {
+	case changed > 0:
+		if err := t.stripDeletion(id); err != nil {
+			return 0, err
+		}
+	default: // It may have been deleted before, and not be erased yet.
+		found, err := t.exists("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 2", t.tenant, id)
+		if err != nil {
+			return 0, err
+		}
+		if !found {
+			return 0, store.ErrNotFound
 		}
 	}
-	return nil
+	return t.erase(id, max(limit, 1))
 }
 
 func (t *tx) PauseProvider(provider string, until time.Time) error {

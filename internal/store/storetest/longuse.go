@@ -41,7 +41,7 @@ func testSettledEvents(t *testing.T, s *spread) {
 		return tx.AppendEvent(c.ID, newEvent(6, consentv1.ConsentEvent_SYNC_COMPLETED), consentAfter(c, 6))
 	})
 	wantEqual(t, "the unsettled, in the end", read(t, s, unsettled), []int64{1, 3, 5, 6})
-	update(t, s, func(tx store.Tx) error { return tx.DeleteConsent(c.ID) })
+	update(t, s, func(tx store.Tx) error { return deleteConsent(tx, c.ID) })
 	wantEqual(t, "the unsettled of a deleted consent", read(t, s, unsettled), nil)
 }
 
@@ -103,7 +103,7 @@ func testTrimmedLogs(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error { // which leaves the entry that says so
 		last := newEvent(2*each+1, consentv1.ConsentEvent_DELETED)
 		return errors.Join(tx.AppendEvent(deleted.ID, last, consentAfter(deleted, 2*each+1)),
-			tx.DeleteConsent(deleted.ID))
+			deleteConsent(tx, deleted.ID))
 	})
 	if n := trim(noon.Add(2*time.Hour), noon, 5); n != 2*each {
 		t.Errorf("%d entries were trimmed, want the %d that were there at noon", n, 2*each)
@@ -168,7 +168,7 @@ func testTrimmedLogs(t *testing.T, s *spread) {
 		t.Errorf("behind the end there are %d entries, %v", n, err)
 	}
 	update(t, s, func(tx store.Tx) error {
-		err := tx.DeleteConsent(kept.ID)
+		err := deleteConsent(tx, kept.ID)
 		if err != nil {
 			return err
 		}

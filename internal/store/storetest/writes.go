@@ -52,7 +52,7 @@ var writes = []write{
 		return tx.UpdateConsent(c)
 	}},
 	{method: "DeleteConsent", foreign: store.ErrNotFound, do: func(tx store.Tx, _ string) error {
-		return tx.DeleteConsent(id(seedConsent))
+		return deleteConsent(tx, id(seedConsent))
 	}},
 	{method: "ClaimFlow", foreign: store.ErrNotFound, unseen: true, do: func(tx store.Tx, _ string) error {
 		return tx.ClaimFlow(id(seedConsent), noon.Add(time.Hour), lease("owner-2"))
@@ -179,6 +179,10 @@ var lookups = []readCall{
 	}},
 	{method: "UnsettledEvents", list: true, find: func(r store.Reader) (int, error) {
 		return rows(r.UnsettledEvents(id(seedConsent)))
+	}},
+	{method: "KnownEvents", list: true, find: func(r store.Reader) (int, error) {
+		known, err := r.KnownEvents(id(seedConsent), []string{"key-1", "key-9"})
+		return len(known), err
 	}},
 	{method: "ConsentEntries", list: true, find: func(r store.Reader) (int, error) {
 		all, err := rows(r.ConsentEntries("", "", 10))
