@@ -31,6 +31,7 @@ func (s *slowSweeps) DeleteIdempotencyBefore(_ context.Context, _ time.Time, lim
 func (*slowSweeps) DeleteIntentsBefore(context.Context, time.Time, int) (int, error)   { return 0, nil }
 func (*slowSweeps) DeleteCallbacksBefore(context.Context, time.Time, int) (int, error) { return 0, nil }
 func (*slowSweeps) FinishErasures(context.Context, int) (int, error)                   { return 0, nil }
+func (*slowSweeps) GiveRoomBack(context.Context, int) (int, error)                     { return 0, nil }
 
 // TestSweepsLeaveTheStoreToCalls: of the time that a long sweep takes, the store is calls' for two thirds.
 func TestSweepsLeaveTheStoreToCalls(t *testing.T) {

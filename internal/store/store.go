@@ -387,6 +387,9 @@ type Sweeps interface {
 	// DeleteShipmentsBefore removes shipments that belong to no customer and were made before a time, with their data
 	// keys, callback tokens and log entries. Those of customers go with their customers.
 	DeleteShipmentsBefore(ctx context.Context, created time.Time, limit int) (int, error)
+	// GiveRoomBack makes files smaller by at most limit pages of what was swept, as far as it is not kept for what
+	// comes. A store that cannot tells of none.
+	GiveRoomBack(ctx context.Context, limit int) (int, error)
 	// FinishErasures erases what is left of consents for which nobody called DeleteConsent to the end.
 	FinishErasures(ctx context.Context, limit int) (int, error)
 	// TrimLog takes entries out of a log that were committed before a time; cursors before them expire first. How old

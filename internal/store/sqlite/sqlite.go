@@ -71,6 +71,8 @@ const logLimit = 16 << 20
 type Options struct {
 	// Readers is how many Views can run at the same time; 0 stands for one per processor, at least 4.
 	Readers int
+	// Alone says that nobody else writes the file: its user has the Lock. Only then it is ever made smaller.
+	Alone bool
 }
 
 // Store is a store.Database in a file.
@@ -92,6 +94,8 @@ type Store struct {
 	// logLimit is the size, in bytes, that the write-ahead log should not exceed by much, truncateAt that at which it
 	// is emptied. Whoever has the writer may use them.
 	logLimit, truncateAt int64
+	// alone says that nobody else writes the file.
+	alone bool
 	close                func() error
 }
 
@@ -118,7 +122,7 @@ func open(
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %s: %w", path, err)
 	}
-	s := &Store{files: files{path: file}, logLimit: logLimit, truncateAt: logLimit}
+	s := &Store{files: files{path: file}, logLimit: logLimit, truncateAt: logLimit, alone: opts.Alone}
 	s.close = sync.OnceValue(s.release)
 	s.hub.heads = s.heads
 	defer func() {
@@ -148,6 +152,9 @@ func open(
 	}
 	if err := c.check(ctx); err != nil {
 		return nil, asCorrupt(err)
+	}
+	if err := c.canShrink(ctx); err != nil {
+		return nil, err
 	}
 	if err := migrate(ctx, c, migrationFiles); err != nil {
 		return nil, err
@@ -256,6 +263,7 @@ func (s *Store) purge() {
 	}
 	defer t.pass()
 	if c, err := t.connect(context.Background()); err == nil && c.truncateLog(0) {
+		s.files.settle()
 		s.purgeDue.Store(false)
 	}
 }
@@ -271,7 +279,9 @@ func (s *Store) boundLog(c *conn) {
 	s.truncateAt = s.logLimit
 	if !c.truncateLog(100 * time.Millisecond) {
 		s.truncateAt += info.Size()
+		return
 	}
+	s.files.settle()
 }
 
 // EndLeases ends all leases and claims, so that what their owners left behind is settled and polled at once. It is for

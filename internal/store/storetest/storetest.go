@@ -80,6 +80,8 @@ func tests() []suiteTest {
 		{"Events", testEvents},
 		{"ConsentLog", testConsentLog},
 		{"SettledEvents", testSettledEvents},
+		{"ErasureInPieces", testErasureInPieces},
+		{"RoomGivenBack", testRoomGivenBack},
 		{"OldShipments", testOldShipments},
 		{"TrimmedLogs", testTrimmedLogs},
 		{"LogUnderLoad", testLogUnderLoad},

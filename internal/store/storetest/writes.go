@@ -247,6 +247,7 @@ var systemMethods = map[string]string{
 	"Subscribe": "Subscribe", "Callback": "Callbacks", "DeleteCallbacksBefore": "Callbacks",
 	"DeleteIdempotencyBefore": "IdempotencyCleanup",
 	"DeleteIntentsBefore":     "Intents", "AuditTrail": "Audit", "AuditTenants": "AuditSeals",
+	"FinishErasures": "ErasureInPieces", "GiveRoomBack": "RoomGivenBack",
 	"DeleteShipmentsBefore": "OldShipments", "TrimLog": "TrimmedLogs", "Beat": "ClockGoesBack", "Backlog": "Backlog",
 }
 
