@@ -171,9 +171,12 @@ func TestLargeDeletionsGoInPieces(t *testing.T) {
 	})
 
 	inUpdate(t, s, func(tx store.Tx) error { // What deletes a consent says so first, in an entry that nobody has trimmed.
-		return tx.AppendEvent("consent-3", consent.Event{
-			Sequence: 2*events + 1, Key: "deleted", Type: consentv1.ConsentEvent_DELETED,
-		}, &consentv1.Consent{})
+		e := consent.Event{Key: "deleted", Type: consentv1.ConsentEvent_DELETED, Sequence: 1 + events}
+		if err := tx.AppendEvent("consent-2", e, &consentv1.Consent{}); err != nil {
+			return err
+		}
+		e.Sequence = 1 + 2*events
+		return tx.AppendEvent("consent-3", e, &consentv1.Consent{})
 	})
 	for _, id := range []string{"consent-2", "consent-3"} {
 		inUpdate(t, s, func(tx store.Tx) error { _, err := tx.DeleteConsent(id, 1); return err })

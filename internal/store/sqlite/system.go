@@ -154,7 +154,8 @@ func (y system) DeleteIntentsBefore(ctx context.Context, updated time.Time, limi
 func (y system) FinishErasures(ctx context.Context, limit int) (erased int, err error) {
 	err = y.s.write(ctx, "", func(t *tx) error {
 		erased = 0
-		of, err := one(&t.reader, scanPair, "SELECT tenant, id FROM consents WHERE deleted = 2 LIMIT 1")
+		of, err := one(&t.reader, scanPair, "SELECT tenant, id FROM consents WHERE deleted = 2 AND "+
+			"tenant > '' ORDER BY tenant LIMIT 1")
 		if err != nil {
 			if errors.Is(err, store.ErrNotFound) {
 				err = nil
