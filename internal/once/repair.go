@@ -240,7 +240,9 @@ func (r *Runner) sweep(ctx context.Context) error {
 			sweeps = append(sweeps, sweep{trim, now.Add(-r.LogRetention)})
 		}
 	}
-	room := func(ctx context.Context, _ time.Time, limit int) (int, error) { return r.Sweeps.GiveRoomBack(ctx, limit) }
+	room := func(ctx context.Context, _ time.Time, limit int) (int, error) {
+		return r.Sweeps.GiveRoomBack(ctx, limit)
+	}
 	sweeps = append(sweeps, sweep{room, now})
 	for _, sweep := range sweeps {
 		for deleted := batch; deleted == batch; {

@@ -165,7 +165,7 @@ func TestLargeDeletionsGoInPieces(t *testing.T) {
 	most()
 	sweep("the retention of the audit", func() (removed int, err error) {
 		return removed, s.Update(t.Context(), tenant, func(tx store.Tx) error {
-			removed, err = tx.CutAudit(sealAt(2 * events), limit)
+			removed, err = tx.CutAudit(sealAt(2*events), limit)
 			return err
 		})
 	})

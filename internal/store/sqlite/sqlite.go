@@ -96,7 +96,7 @@ type Store struct {
 	logLimit, truncateAt int64
 	// alone says that nobody else writes the file.
 	alone bool
-	close                func() error
+	close func() error
 }
 
 var _ store.Database = (*Store)(nil)
@@ -294,8 +294,8 @@ func (s *Store) EndLeases(ctx context.Context) error {
 			"DELETE FROM user_claims",
 			"DELETE FROM flow_claims",
 			// A claimed consent was due when it was claimed, and is again.
-			"UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE next_poll <> 0 AND " +
-				"claim_until <> 0",
+			"UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE claim_until > 0 AND " +
+				"claim_until <> 0 AND next_poll <> 0", // the one for the order, the other for the index
 		} {
 			if _, err := t.exec(statement); err != nil {
 				return err
