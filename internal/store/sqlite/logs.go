@@ -3,6 +3,7 @@ package sqlite
 import (
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -101,17 +102,23 @@ func (r *reader) scanEvent(consentID string) func(row) (consent.Event, error) {
 const selectEvents = `
 		SELECT sequence, owner, event,
 			(SELECT wrapped FROM data_keys k WHERE k.tenant = consent_log.tenant AND k.owner = consent_log.owner)
-		FROM consent_log
+		FROM consent_log INDEXED BY %s
 		WHERE tenant = ?1 AND consent_id = ?2
 			AND EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0) `
 
+// Without being told, SQLite takes the index of all events for those that are unsettled, too.
+var (
+	everyEvent      = fmt.Sprintf(selectEvents, "consent_log_by_sequence")
+	unsettledEvents = fmt.Sprintf(selectEvents, "consent_log_unsettled")
+)
+
 func (r *reader) Events(consentID string, after int64, limit int) ([]consent.Event, error) {
-	return all(r, r.scanEvent(consentID), selectEvents+"AND sequence > ?3 ORDER BY sequence LIMIT ?4",
+	return all(r, r.scanEvent(consentID), everyEvent+"AND sequence > ?3 ORDER BY sequence LIMIT ?4",
 		r.tenant, consentID, after, max(limit, 0))
 }
 
 func (r *reader) UnsettledEvents(consentID string) ([]consent.Event, error) {
-	return all(r, r.scanEvent(consentID), selectEvents+"AND settled = 0 ORDER BY sequence", r.tenant, consentID)
+	return all(r, r.scanEvent(consentID), unsettledEvents+"AND settled = 0 ORDER BY sequence", r.tenant, consentID)
 }
 
 // keyOf is how an event's key stands in the log: it may name what only its owner's data key opens.
@@ -130,7 +137,8 @@ func (r *reader) KnownEvents(consentID string, wanted []string) (map[string]bool
 	}
 	found, err := all(r, column[string], `
 		SELECT value FROM json_each(?3) WHERE EXISTS (
-			SELECT 1 FROM consent_log WHERE tenant = ?1 AND consent_id = ?2 AND key IS NOT NULL AND key = unhex(value)
+			SELECT 1 FROM consent_log INDEXED BY consent_log_by_key
+			WHERE tenant = ?1 AND consent_id = ?2 AND key IS NOT NULL AND key = unhex(value)
 		) AND EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0)`,
 		r.tenant, consentID, values)
 	known := make(map[string]bool, len(found))
@@ -146,7 +154,7 @@ func (t *tx) SettleEvents(consentID string, sequences []int64) error {
 	if err != nil {
 		return t.fail(err)
 	}
-	_, err = t.exec("UPDATE consent_log SET settled = 1 WHERE tenant = ? AND consent_id = ? AND key IS NOT NULL "+
+	_, err = t.exec("UPDATE consent_log INDEXED BY consent_log_by_sequence SET settled = 1 WHERE tenant = ? AND consent_id = ? AND key IS NOT NULL "+
 		"AND sequence IN (SELECT value FROM json_each(?))", t.tenant, consentID, values)
 	return err
 }
