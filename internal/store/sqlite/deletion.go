@@ -18,7 +18,6 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 	if !found {
 		return removed, store.ErrNotFound
 	}
-	t.purge = true
 	left := max(limit, 1)
 	if left, err = t.finishErasures(id, left); err != nil || left == 0 {
 		return removed, err // There may be more.
@@ -68,6 +67,7 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 	}
 	err = t.eraseKey(id)
 	removed.Done = err == nil
+	t.purge = true // Not with each step: emptying the log waits for the disk, and has others wait.
 	return removed, err
 }
 
@@ -134,7 +134,6 @@ var erasures = []string{
 // erase erases at most limit rows of a deleted consent, and tells how many. When it was fewer there are none left, and
 // that is noted.
 func (t *tx) erase(consentID string, limit int) (erased int, err error) {
-	t.purge = true
 	for _, statement := range erasures {
 		args := []any{t.tenant, consentID, limit - erased, int32(deletedEvent)}
 		n, err := t.exec(statement, args[:strings.Count(statement, "?")]...)
@@ -146,6 +145,7 @@ func (t *tx) erase(consentID string, limit int) (erased int, err error) {
 		}
 	}
 	_, err = t.exec("UPDATE consents SET deleted = 1 WHERE tenant = ? AND id = ?", t.tenant, consentID)
+	t.purge = true // It may have been the last that is to be erased.
 	return erased, err
 }
 
