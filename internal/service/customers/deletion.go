@@ -160,7 +160,7 @@ func (r *Registry) deleteStep(tx store.Tx, id string, gone map[string]bool) (ste
 	did, left := step{ready: true}, deletionStep
 	for _, c := range live {
 		if left <= 0 {
-			return did, nil
+			break
 		}
 		if _, err := r.History.Extend(tx, c, consent.Deleted(c.Flow, r.Clock.Now())); err != nil {
 			return step{}, err
@@ -172,8 +172,6 @@ func (r *Registry) deleteStep(tx store.Tx, id string, gone map[string]bool) (ste
 		did.consents++
 		left -= 1 + erased
 	}
-	if left > 0 {
-		did.removed, err = tx.DeleteCustomer(id, left)
-	}
+	did.removed, err = tx.DeleteCustomer(id, max(left, 1))
 	return did, err
 }

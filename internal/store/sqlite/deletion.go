@@ -18,6 +18,8 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 	if !found {
 		return removed, store.ErrNotFound
 	}
+	// Emptying the write-ahead log waits for the disk, and has others wait: it is for the last step.
+	defer func() { t.purge = removed.Done }()
 	left := max(limit, 1)
 	if left, err = t.finishErasures(id, left); err != nil || left == 0 {
 		return removed, err // There may be more.
@@ -67,7 +69,6 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 	}
 	err = t.eraseKey(id)
 	removed.Done = err == nil
-	t.purge = true // Not with each step: emptying the log waits for the disk, and has others wait.
 	return removed, err
 }
 
