@@ -62,7 +62,7 @@ overload: ## Send ten times as many callers as the gateway serves best, for SECO
 
 .PHONY: bench-growth
 bench-growth: ## Remove a million audit rows and a customer with 200,000, and measure what others wait meanwhile
-	go test ./test/growth -run TestMeasured -count 1 -v -timeout 60m -args -full
+	go test ./test/growth -run '^(TestMeasured|TestManyConsents)$$' -count 1 -v -timeout 60m -args -full
 
 .PHONY: bench
 bench: ## Run the benchmarks

@@ -55,7 +55,11 @@ type world struct {
 
 func newWorld(tb testing.TB, count bool) *world {
 	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "kontor.db")
+	return newWorldAt(tb, filepath.Join(tb.TempDir(), "kontor.db"), count)
+}
+
+func newWorldAt(tb testing.TB, path string, count bool) *world {
+	tb.Helper()
 	db, err := sqlite.Open(tb.Context(), path, keystest.StoreKey(), sqlite.Options{Alone: true})
 	if err != nil {
 		tb.Fatal(err)
