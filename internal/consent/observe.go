@@ -33,7 +33,8 @@ func Created(now time.Time, description string) Event {
 // LinkIssued opens the flow with the given number.
 func LinkIssued(flow int, uri string, expires, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/issued", flow), Type: consentv1.ConsentEvent_LINK_ISSUED, EventTime: now,
+		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/issued", flow),
+		Type: consentv1.ConsentEvent_LINK_ISSUED, EventTime: now,
 		ReceiveTime: now,
 		Description: "A link was issued.", Link: &Link{URI: uri, ExpireTime: expires},
 	}
@@ -51,7 +52,8 @@ func LinkExpired(flow int, now time.Time) Event {
 // LinkExited notes that the customer left a flow's pages early.
 func LinkExited(flow int, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/exited", flow), Type: consentv1.ConsentEvent_LINK_EXITED, EventTime: now,
+		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/exited", flow),
+		Type: consentv1.ConsentEvent_LINK_EXITED, EventTime: now,
 		ReceiveTime: now,
 		Description: "The customer left the pages.",
 	}
@@ -69,7 +71,8 @@ func LinkErrored(flow int, failure Error, now time.Time) Event {
 // Approved notes that the customer approved in a flow, for a provider that does not report it.
 func Approved(flow int, description string, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/approved", flow), Type: consentv1.ConsentEvent_APPROVED, EventTime: now,
+		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/approved", flow),
+		Type: consentv1.ConsentEvent_APPROVED, EventTime: now,
 		ReceiveTime: now,
 		Description: description,
 	}

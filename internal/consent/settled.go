@@ -140,7 +140,8 @@ func (b *bearing) firsts(ordered []Event) {
 		if e.ConnectionID == "" {
 			continue
 		}
-		b.tells(e, thing{what: "first", connection: e.ConnectionID}) // It gives the connection its place among the others.
+		// It gives the connection its place among the others.
+		b.tells(e, thing{what: "first", connection: e.ConnectionID})
 		if isActive(e.Type) && !e.EventTime.IsZero() {
 			b.tells(e, thing{what: "authorized", connection: e.ConnectionID})
 		}

@@ -200,7 +200,9 @@ func TestLongHistoriesStaySmall(t *testing.T) {
 		at := kontorStart.Add(time.Duration(flow) * time.Hour)
 		events := []consent.Event{consent.LinkIssued(flow, "https://x", at.Add(time.Hour), at)}
 		for _, kind := range types {
-			e := consent.Event{Flow: flow, Type: consentv1.ConsentEvent_Type(kind), EventTime: at, ReceiveTime: at, SyncTime: at}
+			e := consent.Event{
+				Flow: flow, Type: consentv1.ConsentEvent_Type(kind), EventTime: at, ReceiveTime: at, SyncTime: at,
+			}
 			if e.Type == consentv1.ConsentEvent_LINK_ISSUED || e.Type == consentv1.ConsentEvent_DELETED {
 				continue
 			}

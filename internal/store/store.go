@@ -224,8 +224,8 @@ type CustomerWriter interface {
 	InsertCustomer(customer *Customer) error
 	// UpdateCustomer answers ErrExists when the new reference is taken.
 	UpdateCustomer(customer *Customer) error
-	// DeleteCustomer removes part of what belongs to a customer: at most limit rows of what DeleteConsent left to erase,
-	// of their deleted consents, their shipments with their tokens and entries, their intents and records. When
+	// DeleteCustomer removes part of what belongs to a customer: at most limit rows of what DeleteConsent left to
+	// erase, of their deleted consents, their shipments with their tokens and entries, their intents and records. When
 	// there is nothing left, also no consent that was not deleted before, it removes the customer and says Done. So a
 	// long deletion is one Update after another, each with its own DeleteConsent calls, until Done; when the process
 	// dies in between, the same calls finish it.

@@ -245,7 +245,8 @@ func (w *world) deletion(rows int) (run func()) {
 			Store: db, Tenants: tenants, Clock: w.clock, Load: &service.Loader{Store: db, Tenants: tenants},
 			Keys: w.db.Keys(), Audit: &audit.Trail{Store: db, Clock: w.clock, Log: slog.New(slog.DiscardHandler)},
 			History: &history.Writer{
-				Store: db, Names: names, Clock: w.clock, NextPoll: func(*store.Consent) time.Time { return time.Time{} },
+				Store: db, Names: names, Clock: w.clock,
+				NextPoll: func(*store.Consent) time.Time { return time.Time{} },
 			},
 		}
 		receipt, err := registry.Delete(w.ctx, row)

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -90,7 +91,7 @@ func fillConsent(tb testing.TB, s *Store, id string, events, tokens, answers int
 func TestLargeDeletionsGoInPieces(t *testing.T) {
 	t.Parallel()
 	const events, others, limit = 700, 250, 100
-	// What a transaction changes beside the rows that it was asked for: of the consent, of a log's place, of a sequence.
+	// What a transaction changes beside the rows that it was asked for: of the consent, of a log's place.
 	const more = 10
 	s := openNew(t)
 	setUp(t, s)
@@ -170,7 +171,7 @@ func TestLargeDeletionsGoInPieces(t *testing.T) {
 		})
 	})
 
-	inUpdate(t, s, func(tx store.Tx) error { // What deletes a consent says so first, in an entry that nobody has trimmed.
+	inUpdate(t, s, func(tx store.Tx) error { // Who deletes a consent says so first, in an entry that is not trimmed.
 		e := consent.Event{Key: "deleted", Type: consentv1.ConsentEvent_DELETED, Sequence: 1 + events}
 		if err := tx.AppendEvent("consent-2", e, &consentv1.Consent{}); err != nil {
 			return err
@@ -297,7 +298,7 @@ func TestRoomIsGivenBack(t *testing.T) {
 	if err := os.Truncate(path, sizeNow()-2*s.files.page); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.files.check(); err != errTruncated {
+	if err := s.files.check(); !errors.Is(err, errTruncated) {
 		t.Errorf("a file that was cut off: %v", err)
 	}
 }

@@ -23,8 +23,8 @@
 // # Deletion
 //
 // secure_delete overwrites what is deleted with zeros. After a customer or a consent was deleted, the write-ahead log,
-// which still holds the former pages, is emptied as soon as no reader needs it. Pages that hold nothing any more are cut
-// off the file, some at a time: see room.go.
+// which still holds the former pages, is emptied as soon as no reader needs it. Pages that hold nothing any more are
+// cut off the file, some at a time: see room.go.
 //
 // # Representation
 //

@@ -99,7 +99,8 @@ func testErasureInPieces(t *testing.T, s *spread) {
 			return err
 		})
 		for i := range tokens {
-			if _, err := s.System().Callback(t.Context(), store.CallbackRedirect, hash(token(consentID, i))); err == nil {
+			kept := hash(token(consentID, i))
+			if _, err := s.System().Callback(t.Context(), store.CallbackRedirect, kept); err == nil {
 				n++
 			}
 		}
