@@ -155,7 +155,8 @@ func (t *tx) SettleEvents(consentID string, sequences []int64) error {
 		return t.fail(err)
 	}
 	_, err = t.exec("UPDATE consent_log INDEXED BY consent_log_by_sequence SET settled = 1 WHERE tenant = ? AND "+
-		"consent_id = ? AND key IS NOT NULL AND sequence IN (SELECT value FROM json_each(?))", t.tenant, consentID, values)
+		"consent_id = ? AND key IS NOT NULL AND sequence IN (SELECT value FROM json_each(?))",
+		t.tenant, consentID, values)
 	return err
 }
 
