@@ -161,7 +161,9 @@ func checkPlan(t *testing.T, s *Store, query string) {
 	}
 	defer s.readers.put(c)
 	args := make([]any, strings.Count(query, "?"))
+	unsettled := !strings.Contains(query, "settled = 0")
 	for _, step := range planOf(t, c, query, args...) {
+		unsettled = unsettled || strings.Contains(step, "consent_log_unsettled")
 		switch {
 		case strings.HasPrefix(step, "SCAN json_each"), strings.HasPrefix(step, "SCAN CONSTANT ROW"),
 			step == "SCAN sqlite_sequence", step == "SCAN provider_pauses", // a few rows
@@ -174,6 +176,9 @@ func checkPlan(t *testing.T, s *Store, query string) {
 		case strings.HasPrefix(step, "SCAN"), strings.Contains(step, "TEMP B-TREE"):
 			t.Errorf("%s\n  is carried out by: %s", query, step)
 		}
+	}
+	if !unsettled {
+		t.Errorf("%s\n  reads the whole history", query)
 	}
 }
 
