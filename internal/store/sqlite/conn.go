@@ -16,7 +16,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// pragma is a setting of a connection: how it is set, and how it reads when it is; "" for one that need not be taken.
+// pragma is a setting of a connection: how it is set, and how it reads when it is.
 type pragma struct{ name, set, want string }
 
 // busyTimeout, in milliseconds, is how long a reader waits for another process that restores the write-ahead log of one
@@ -37,8 +37,7 @@ var settings = []pragma{
 var (
 	readerSettings = append([]pragma{{"busy_timeout", busyTimeout, busyTimeout}, {"query_only", "ON", "1"}},
 		settings...)
-	// A new file is made such that it can become smaller, which must be set before anything is written: see room.go.
-	writerSettings = append([]pragma{{"busy_timeout", "0", "0"}, {"auto_vacuum", "INCREMENTAL", ""}}, settings...)
+	writerSettings = append([]pragma{{"busy_timeout", "0", "0"}}, settings...)
 )
 
 // connector opens connections and refuses those that have not taken a setting: SQLite ignores what it cannot do.
@@ -94,7 +93,7 @@ func (c *connector) connect(ctx context.Context) (driver.Conn, error) {
 	}
 	for _, p := range c.settings {
 		got, err := readPragma(ctx, conn, p.name)
-		if err == nil && p.want != "" && got != p.want {
+		if err == nil && got != p.want {
 			err = fmt.Errorf("%s is %q, not %q as it must be", p.name, got, p.want)
 		}
 		if err != nil {

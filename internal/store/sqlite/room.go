@@ -17,8 +17,8 @@ const (
 // incremental is how auto_vacuum reads in a file that can be made smaller.
 const incremental = "2"
 
-// canShrink makes a file such that it can be made smaller. One that was made without has to be written anew for it,
-// once.
+// canShrink makes a file such that it can be made smaller, once: it has to be written anew for it, which is nothing
+// while it is empty.
 func (c *conn) canShrink(ctx context.Context) error {
 	var mode string
 	if err := c.sql.QueryRowContext(ctx, "PRAGMA auto_vacuum").Scan(&mode); err != nil || mode == incremental {
