@@ -203,6 +203,20 @@ func (c *call) hold(bytes int64) error {
 	return nil
 }
 
+// turn waits for the call's turn. It ends when the call is over, or waits for somebody else.
+func (c *call) turn() error {
+	done, ok := c.guard.calls.turnsOf(c.client).take(c.ctx)
+	if !ok {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		return errBusy("calls")
+	}
+	c.slot.OnWait(done)
+	c.room.keep(done)
+	return nil
+}
+
 // leave gives up the call's place.
 func (c *call) leave() {
 	if c.slot != nil {
@@ -210,10 +224,16 @@ func (c *call) leave() {
 	}
 }
 
-// read reads a request, refuses one that does not fit, and remembers what it is about.
+// read reads a request, refuses one that does not fit, and remembers what it is about. A call that answers once then
+// waits for its turn to be worked on.
 func (c *call) read(request any, decode func(any) error) error {
 	if err := c.guard.read(request, decode); err != nil {
 		return err
+	}
+	if !c.rule.stream {
+		if err := c.turn(); err != nil {
+			return err
+		}
 	}
 	if message, ok := request.(proto.Message); ok {
 		c.resource = resourceOf(message.ProtoReflect())
