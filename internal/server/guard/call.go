@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -304,7 +305,7 @@ func (c *call) end(panicked any, err error) error {
 		err = kerr.New(errorv1.Error_INTERNAL, "internal error")
 	}
 	c.trace()
-	finished, cause := kerr.Finish(err, c.requestID)
+	finished, cause := kerr.Finish(c.inTime(err), c.requestID)
 	if cause == nil {
 		cause = Refused(err)
 	}
@@ -325,6 +326,23 @@ func (c *call) end(panicked any, err error) error {
 	}
 	c.span.End()
 	return finished
+}
+
+// deadlineAhead is how long before a caller's deadline a call that is cancelled counts as one whose time was over. The
+// caller's clock began before the gateway's, and its library cancels what it gives up.
+const deadlineAhead = 50 * time.Millisecond
+
+// inTime tells a call whose deadline passed from one whose caller left: both end the context, and which comes first is
+// chance.
+func (c *call) inTime(err error) error {
+	deadline, ok := c.ctx.Deadline()
+	if !ok || time.Until(deadline) > deadlineAhead {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || kerr.Reason(err) == errorv1.Error_CANCELLED {
+		return context.DeadlineExceeded
+	}
+	return err
 }
 
 // log writes the access log's line: names, codes, times and where the call came from, no field of a message.

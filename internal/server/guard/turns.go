@@ -16,8 +16,8 @@ import (
 type turns chan struct{}
 
 // turnsEach is how many turns a client has for each processor, and leastTurns how many at least: changes wait for the
-// disk together, up to 64 of them.
-const turnsEach, leastTurns = 32, 64
+// disk together.
+const turnsEach, leastTurns = 16, 32
 
 func newTurns() turns { return make(turns, max(turnsEach*runtime.GOMAXPROCS(0), leastTurns)) }
 
