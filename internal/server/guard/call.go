@@ -134,6 +134,9 @@ func (c *call) enter() error {
 		return refuse(err)
 	}
 	c.client = client
+	if c.guard.vouch != nil {
+		c.guard.vouch(c.ctx)
+	}
 	c.trace()
 	// The quota goes first: a refusal leaves an entry in the audit.
 	if err := c.guard.quotas.take(client.Tenant + "/" + client.ClientID); err != nil {
@@ -202,6 +205,16 @@ func (c *call) hold(bytes int64) error {
 	}
 	c.room.keep(give)
 	return nil
+}
+
+// HoldCallback makes room for so many bytes of a callback, until release is called. All callbacks together have the
+// share of a client: they are no client's.
+func (g *Guard) HoldCallback(bytes int64) (release func(), err error) {
+	release, ok := g.bodies.take(identity.Identity{ClientID: "callbacks"}, bytes)
+	if !ok {
+		return nil, errBusy("bytes of callbacks")
+	}
+	return release, nil
 }
 
 // turn waits for the call's turn. It ends when the call is over, or waits for somebody else.
