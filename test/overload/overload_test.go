@@ -32,6 +32,8 @@ const (
 	// mostBeside is how many times as long the slowest hundredth of one tenant's calls may take while another tenant
 	// takes all that it gets.
 	mostBeside = 2
+	// greedyCount callers who call so often ask for 1,000 calls in a second.
+	greedyCount, greedyEvery = 200, 200 * time.Millisecond
 	// rounds are how often the two loads that are compared take turns.
 	rounds = 5
 	// callersPerConnection are fewer than the streams that a connection may have.
@@ -70,15 +72,15 @@ func (w *world) load(t *testing.T, client string, callers int, during time.Durat
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), during)
 	defer cancel()
-	got, err := flock(ctx, w.gateway.GRPC, client, callers)
+	got, err := flock(ctx, w.gateway.GRPC, client, callers, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return got
 }
 
-// flock is the callers of a load, who call until the context ends.
-func flock(ctx context.Context, address, client string, callers int) (*outcome, error) {
+// flock is the callers of a load, who call until the context ends, each so often or as soon as they are answered.
+func flock(ctx context.Context, address, client string, callers int, every time.Duration) (*outcome, error) {
 	var conns []*worldtest.Stubs
 	for range (callers + callersPerConnection - 1) / callersPerConnection {
 		conn, err := worldtest.Dial(address, keyOf(client))
@@ -95,8 +97,11 @@ func flock(ctx context.Context, address, client string, callers int) (*outcome, 
 	for n := range callers {
 		running.Go(func() {
 			own := outcome{codes: map[codes.Code]int{}}
+			next := time.Now().Add(every * time.Duration(n) / time.Duration(callers))
 			for i := n; ctx.Err() == nil; i++ {
+				time.Sleep(time.Until(next))
 				begun := time.Now()
+				next = next.Add(every)
 				err := call(conns[n%len(conns)], i)
 				code := status.Code(err)
 				if own.codes[code]++; code == codes.OK {
@@ -161,10 +166,10 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// TestRivals has one tenant take all that it gets, while another one calls now and then, with the limits that users
-// get. Who calls now and then is answered every time, and in full hardly later than when alone.
+// TestRivals has one tenant ask for twice what its quota allows, while another one calls now and then. Who calls now
+// and then is answered every time, and in full hardly later than when alone.
 func TestRivals(t *testing.T) {
-	w := newWorldOf(t, 100, "")
+	w := newWorldOf(t, 100, "limits: {burst: 500}\n") // so that the quota is used up soon
 	during := time.Duration(float64(scaled(1000, 50)) * *seconds * float64(time.Millisecond))
 	conn, err := worldtest.Dial(w.gateway.GRPC, keyOf(rival))
 	if err != nil {
@@ -219,13 +224,13 @@ func quantile(took []time.Duration, share float64) time.Duration {
 	return took[int(float64(len(took)-1)*share)].Round(10 * time.Microsecond)
 }
 
-// greedy has a process of its own send all that it can for the first tenant, so that who measures need not share its
-// time, until stop is called.
+// greedy has a process of its own ask for too much for the first tenant, so that who measures need not share its time,
+// until stop is called.
 func (w *world) greedy(t *testing.T) (stop func() string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	process := exec.CommandContext(ctx, os.Args[0], "-greedy", w.gateway.GRPC, "-callers",
-		strconv.Itoa(scaled(peakCallers, 10)*overload))
+		strconv.Itoa(scaled(greedyCount, 20)))
 	process.Cancel = func() error { return process.Process.Signal(os.Interrupt) }
 	var out bytes.Buffer
 	process.Stdout, process.Stderr = &out, os.Stderr
@@ -243,7 +248,7 @@ func (w *world) greedy(t *testing.T) (stop func() string) {
 func beGreedy() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	got, err := flock(ctx, *greedyAt, owner, *greedyCallers)
+	got, err := flock(ctx, *greedyAt, owner, *greedyCallers, greedyEvery)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
