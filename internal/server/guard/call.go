@@ -338,6 +338,9 @@ func (c *call) end(panicked any, err error) error {
 		}
 	}
 	c.span.End()
+	if c.client.ClientID == "" {
+		forget(c.ctx)
+	}
 	return finished
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
@@ -179,19 +180,23 @@ func (g *Guard) single(r rule, method grpc.MethodHandler) grpc.StreamHandler {
 		defer g.running.add()()
 		c := g.begin(stream.Context(), r, g.senderOf(stream.Context()))
 		defer func() { c.leave() }()
-		var reply any
+		var packed mem.BufferSlice
 		err := func() (err error) {
 			defer func() { err = c.end(recover(), err) }()
 			c.sendRequestID(stream)
-			if err = c.enter(); err == nil {
-				reply, err = c.answer(service, method, func(request any) error { return c.receive(stream, request) })
+			if err = c.enter(); err != nil {
+				return err
+			}
+			reply, err := c.answer(service, method, func(request any) error { return c.receive(stream, request) })
+			if err == nil {
+				packed, err = c.pack(reply)
 			}
 			return err
 		}()
 		if err != nil {
 			return err
 		}
-		return stream.SendMsg(reply)
+		return stream.SendMsg(packed)
 	}
 }
 

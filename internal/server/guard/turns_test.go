@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/tap"
+
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
@@ -225,5 +228,26 @@ func TestDeadlinesAreTold(t *testing.T) {
 			}
 		}
 		cancel()
+	}
+}
+
+// TestStrangersHeadersAreForgotten: the library keeps the headers of a call until its answer is written, so those of a
+// stranger who may never read it are emptied.
+func TestStrangersHeadersAreForgotten(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	for key, kept := range map[string]bool{"Bearer other": false, bearerKey: true} {
+		md := metadata.Pairs("authorization", key, "x-large", "x")
+		info := &tap.Info{FullMethodName: consentv1.ConsentService_GetConsent_FullMethodName, Header: md}
+		ctx, err := g.Tap(metadata.NewIncomingContext(t.Context(), md), info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := g.begin(ctx, g.rules[info.FullMethodName], g.senderOf(ctx))
+		_ = c.end(nil, c.enter())
+		c.leave()
+		if (len(md) > 0) != kept {
+			t.Errorf("of the headers with %s are left: %v", key, md)
+		}
 	}
 }
