@@ -3,8 +3,8 @@
 // (overload_test.go). The built gateway runs as a process of its own with the defaults that users get, but for the
 // quota; its memory is the system's figure.
 //
-// A test run sends little and looks at what callers get. `make attack` and `make overload` send all of it, measure,
-// and hold the bars.
+// A test run sends little and looks at what callers get. `make attack`, `make overload` and `make rivals` send
+// all of it, measure, and hold the bars.
 package overload
 
 import (
