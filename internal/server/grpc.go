@@ -29,9 +29,6 @@ const (
 	maxMetadata = 12 << 10
 	// readBuffer is what each connection has to read with, whether or not it sends anything.
 	readBuffer = 8 << 10
-	// streamWorkers are goroutines that serve one call after the other. Those of further calls are new, and it is a
-	// tenth of the work of a small call to make their stacks large enough.
-	streamWorkers = 128
 	// maxQuestion bounds what the library reads by itself: what clients ask about the API. The guard reads requests.
 	maxQuestion = 16 << 10
 )
@@ -47,7 +44,6 @@ func (s *Server) newGRPC() {
 		grpc.StaticConnWindowSize(maxConnectionWindow),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.ConnectionTimeout(connectTimeout),
-		grpc.NumStreamWorkers(streamWorkers),
 		grpc.InTapHandle(s.guard.Tap),
 		grpc.UnknownServiceHandler(s.guard.Unknown),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),

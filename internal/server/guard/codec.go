@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"runtime"
+	"time"
 
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // registers the codec that is wrapped
@@ -31,6 +32,9 @@ func (c patientCodec) Marshal(v any) (mem.BufferSlice, error) {
 // maxCounted is how much of one answer counts, so that there is room for any.
 const maxCounted = 32 << 20
 
+// longUnread is how long an answer counts at most.
+const longUnread = 15 * time.Minute
+
 // pack makes the bytes of an answer, which count as the client's until the library has written them, or lost them with
 // the connection: a client may call and never read.
 func (c *call) pack(reply any) (mem.BufferSlice, error) {
@@ -47,13 +51,17 @@ func (c *call) pack(reply any) (mem.BufferSlice, error) {
 		give()
 		return mem.BufferSlice{mem.SliceBuffer(data)}, err
 	}
-	w := &written{give}
+	w := &written{give, time.AfterFunc(longUnread, give)}
 	runtime.AddCleanup(w, func(give func()) { give() }, give)
 	return mem.BufferSlice{mem.NewBuffer(&data, w)}, nil
 }
 
-// written is told when the library needs an answer no longer. Where it forgets to tell, the garbage collector does.
-type written struct{ give func() }
+// written is told when the library needs an answer no longer. Where it forgets to tell, the garbage collector does, or
+// in the end the clock: a client must not lose its room for good.
+type written struct {
+	give func()
+	last *time.Timer
+}
 
 // Get implements mem.BufferPool.
 func (*written) Get(length int) *[]byte {
@@ -62,7 +70,10 @@ func (*written) Get(length int) *[]byte {
 }
 
 // Put implements mem.BufferPool.
-func (w *written) Put(*[]byte) { w.give() }
+func (w *written) Put(*[]byte) {
+	w.last.Stop()
+	w.give()
+}
 
 // Unmarshal implements encoding.CodecV2.
 func (c patientCodec) Unmarshal(data mem.BufferSlice, v any) error {
