@@ -163,7 +163,8 @@ func TestTurnsOfCalls(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := g.get(late.Context()); kerr.Reason(err) != errorv1.Error_GATEWAY_RATE_LIMITED || kerr.Retry(err) == 0 {
+		err = g.get(late.Context())
+		if kerr.Reason(err) != errorv1.Error_GATEWAY_RATE_LIMITED || kerr.Retry(err) == 0 {
 			t.Errorf("one too many: %v", err)
 		}
 		late.Done()
