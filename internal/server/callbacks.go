@@ -13,8 +13,8 @@ import (
 )
 
 // Callbacks takes what comes back from providers and from customers' browsers. The token in the path is all that
-// vouches for it, so a body is read only by who has looked at it, and an error of reading is given back. An error that is
-// kerr.ErrUnknownCallback is answered with 404, any other with 503, so that a sender who repeats does so.
+// vouches for it, so a body is read only by who has looked at it, and an error of reading is given back. An error that
+// is kerr.ErrUnknownCallback is answered with 404, any other with 503, so that a sender who repeats does so.
 type Callbacks interface {
 	// Webhook takes a provider's hint that something changed.
 	Webhook(ctx context.Context, provider, token string, header http.Header,
