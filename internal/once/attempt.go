@@ -18,6 +18,7 @@ import (
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/slot"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -110,6 +111,7 @@ func (a *Attempt) begin(ctx context.Context) (*store.Idempotency, error) {
 			return nil, kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the same request is at work; try again",
 				kerr.WithRetry(time.Second))
 		}
+		slot.Wait(ctx)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

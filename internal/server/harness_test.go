@@ -169,11 +169,17 @@ type callbackFakes struct {
 	report   func(token string, query url.Values) error
 }
 
-func (c *callbackFakes) Webhook(_ context.Context, provider, token string, _ http.Header, body []byte) error {
+func (c *callbackFakes) Webhook(
+	_ context.Context, provider, token string, _ http.Header, body func() ([]byte, error),
+) error {
 	if c.webhook == nil {
 		return kerr.ErrUnknownCallback
 	}
-	return c.webhook(provider, token, body)
+	text, err := body()
+	if err != nil {
+		return err
+	}
+	return c.webhook(provider, token, text)
 }
 
 func (c *callbackFakes) RedirectAddress(context.Context, string, string) (string, error) {
@@ -187,9 +193,14 @@ func (c *callbackFakes) Redirect(_ context.Context, token, outcome string, query
 	return c.redirect(token, outcome, query)
 }
 
-func (c *callbackFakes) ShipmentReport(_ context.Context, token string, query url.Values, _ []byte) error {
+func (c *callbackFakes) ShipmentReport(
+	_ context.Context, token string, query url.Values, body func() ([]byte, error),
+) error {
 	if c.report == nil {
 		return kerr.ErrUnknownCallback
+	}
+	if _, err := body(); err != nil {
+		return err
 	}
 	return c.report(token, query)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/slot"
 )
 
 // attempt sends a request once and takes in the answer.
@@ -17,6 +18,7 @@ func (c *Client) attempt(ctx context.Context, x *exchange, number int, take cons
 	if wait, open := c.breaker.open(); open {
 		return nil, c.breakerFailure(x, wait)
 	}
+	slot.Wait(ctx)
 	var l *lease
 	if !x.login {
 		if c.inside.Add(1) > int64(c.cfg.Policy.MaxCallers) {
