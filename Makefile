@@ -58,7 +58,15 @@ attack: ## Flood the gateway and measure its memory
 
 .PHONY: overload
 overload: ## Send ten times as many callers as the gateway serves best, for SECONDS_EACH (10)
-	go test ./test/overload -run 'TestOverload|TestRivals' -count 1 -v -timeout 20m -args -full -seconds $(or $(SECONDS_EACH),10)
+	go test ./test/overload -run '^TestOverload$$' -count 1 -v -timeout 20m -args -full -seconds $(or $(SECONDS_EACH),10)
+
+.PHONY: rivals
+rivals: ## Have one tenant ask for too much, and compare another one's latency with when it is alone
+	go test ./test/overload -run '^TestRivals$$' -count 1 -v -timeout 20m -args -full -seconds $(or $(SECONDS_EACH),10)
+
+.PHONY: bench-growth
+bench-growth: ## Remove a million audit rows and a customer with 200,000, and measure what others wait meanwhile
+	go test ./test/growth -run '^(TestMeasured|TestManyConsents)$$' -count 1 -v -timeout 60m -args -full
 
 .PHONY: bench
 bench: ## Run the benchmarks

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -117,6 +118,16 @@ func runAuditVerify(ctx context.Context, args []string, out, errOut io.Writer) e
 		return err
 	}
 	whole := true
+	if *file == "" {
+		named, err := s.Foreign(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range named {
+			fmt.Fprintln(out, "the database has "+name)
+			whole = false
+		}
+	}
 	for _, r := range reports {
 		if r.Entries == 0 && r.Sealed == 0 && r.Begin == 0 && r.Fault == nil {
 			if err := expected(cfg, r.Tenant); err != nil {
@@ -126,8 +137,12 @@ func runAuditVerify(ctx context.Context, args []string, out, errOut io.Writer) e
 		fmt.Fprintln(out, described(r))
 		whole = whole && r.Fault == nil
 	}
-	if len(reports) == 0 {
-		fmt.Fprintln(out, "there are no entries")
+	if *file == "" && *tenant == "" {
+		for _, name := range slices.Sorted(maps.Keys(cfg.Tenants)) {
+			if !slices.ContainsFunc(reports, func(r audit.Report) bool { return r.Tenant == name }) {
+				fmt.Fprintln(out, name+": has no entries, and never had any that were sealed")
+			}
+		}
 	}
 	if !whole {
 		return errChanged
@@ -155,6 +170,9 @@ func verify(
 
 // described tells of one tenant's trail in a line.
 func described(r audit.Report) string {
+	if r.Tenant == "" {
+		return "all tenants: CHANGED: " + r.Fault.String()
+	}
 	text := fmt.Sprintf("%s: %d entries", r.Tenant, r.Entries)
 	if r.Begin > 0 {
 		text += fmt.Sprintf(" behind position %d", r.Begin)

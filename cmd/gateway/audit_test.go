@@ -151,22 +151,74 @@ func TestAuditWithoutProvidersSecrets(t *testing.T) {
 	if out, err := verify(); !errors.Is(err, errChanged) || !strings.Contains(out, "default: CHANGED: position 3 ") {
 		t.Errorf("changed: %s, %v", out, err)
 	}
-	// All of it is gone: only what stands elsewhere tells.
+	// All of it is gone: the roll of all tenants tells, and what stands elsewhere.
 	if _, err := db.Exec("DELETE FROM audit; DELETE FROM audit_seals; DELETE FROM audit_checkpoints"); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := verify(); err != nil || out != "there are no entries\n" {
+	if out, err := verify(); !errors.Is(err, errChanged) ||
+		!strings.Contains(out, "default: CHANGED: position 0 began a trail") {
 		t.Errorf("gone: %s, %v", out, err)
 	}
 	if out, err := verify("--checkpoint", checkpoint); !errors.Is(err, errChanged) ||
-		!strings.Contains(out, "default: CHANGED: position 5 ") {
+		!strings.Contains(out, "default: CHANGED: position 0 ") {
 		t.Errorf("gone, with the checkpoint: %s, %v", out, err)
 	}
 	if out, err := verify("--file", file); err != nil {
 		t.Errorf("the export: %s, %v", out, err)
+	}
+}
+
+// TestVerifyNamesEveryTenant: one without a trail is told of, and nothing passes for whole because it is empty.
+func TestVerifyNamesEveryTenant(t *testing.T) {
+	config, path, _ := auditedStore(t)
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := strings.Replace(string(text), "clients:", "  newcomer: {redirect_uris: [\"https://app.example.com/*\"],"+
+		" providers: {fimento: {base_url: \"https://fimento.example.com\", username: u, password: \"${file:none}\","+
+		" partner_bank: \"62a1f0c7e4b0a1b2c3d4e5f6\"}}}\nclients:", 1)
+	if err := os.WriteFile(config, []byte(more), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := called(t, "audit", "verify", "--config", config); err != nil || !strings.Contains(out, ": whole\n") ||
+		!strings.Contains(out, "newcomer: has no entries") {
+		t.Errorf("%s, %v", out, err)
+	}
+	empty := filepath.Join(t.TempDir(), "empty.jsonl")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exported, err := called(t, "audit", "export", "--config", config, "--tenant", "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "export.jsonl")
+	if err := os.WriteFile(file, []byte(exported), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--file", empty}, {"--file", file, "--tenant", "newcomer"}} {
+		if out, err := called(t, append([]string{"audit", "verify", "--config", config}, args...)...); err == nil {
+			t.Errorf("%v passes: %s", args, out)
+		}
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const plant = "CREATE TRIGGER planted AFTER INSERT ON audit BEGIN DELETE FROM audit WHERE position = new.position; END"
+	if _, err := db.Exec(plant); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := called(t, "audit", "verify", "--config", config); !errors.Is(err, errChanged) ||
+		!strings.Contains(out, "the database has trigger planted on audit") {
+		t.Errorf("planted: %s, %v", out, err)
 	}
 }
 

@@ -141,7 +141,7 @@ func openEmptyStore(ctx context.Context, cfg *config.Config) (store.Database, er
 func openLocked(
 	ctx context.Context, path string, key *keys.StoreKey, lock io.Closer,
 ) (store.Database, error) {
-	db, err := sqlite.Open(ctx, path, key, sqlite.Options{})
+	db, err := sqlite.Open(ctx, path, key, sqlite.Options{Alone: true})
 	if err == nil {
 		if err = db.EndLeases(ctx); err == nil {
 			return &alone{Store: db, lock: lock}, nil

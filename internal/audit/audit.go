@@ -7,9 +7,9 @@
 // Entries are committed as they are. The Sealer comes soon after them and gives each entry of a tenant, in the order of
 // positions, a chain value: a keyed hash of the entry and the chain value before it. So an entry that is changed, taken
 // out, put in or moved no longer fits, and who has no key can make nothing that does. The seal, a keyed hash too, says
-// where the sealed part ends. Both can be set back together, by who has an older state of them, or taken out
-// altogether: that shows only against a checkpoint that was written down elsewhere. The sealer keeps checkpoints in the
-// store and writes each to the log, and exports have them.
+// where the sealed part ends. A roll of all tenants tells when all that was a tenant's was taken out.
+// Everything can be set back together, by who has an older state of it: that shows only against a checkpoint that was
+// written down elsewhere. The sealer keeps checkpoints in the store and writes each to the log, and exports have them.
 //
 // Retention removes entries from the beginning up to a checkpoint, and leaves a seal that says so.
 package audit
@@ -124,16 +124,12 @@ func recordable(name string) string {
 }
 
 // NoteAlone notes what changes nothing in the store: a read of bank data, before the data leaves, or a change
-// at the provider only. When a provider was asked to change something and the entry could not be written, it answers
-// OUTCOME_UNKNOWN.
+// at the provider only. When a provider was asked to change something and the entry could not be written, the store
+// answers OUTCOME_UNKNOWN: see service.Store.Translate.
 func (t *Trail) NoteAlone(ctx context.Context, method, resource string) error {
-	err := t.Store.Update(ctx, service.TenantOf(ctx), func(tx store.Tx) error {
+	return t.Store.Update(ctx, service.TenantOf(ctx), func(tx store.Tx) error {
 		return t.Note(ctx, tx, method, resource)
 	})
-	if err != nil && identity.TrailOf(ctx).HasActed() {
-		return Unaudited(ctx)
-	}
-	return err
 }
 
 // NoteSelf notes what happens without a client's request.

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,8 +43,9 @@ var noon = time.Date(2026, 5, 26, 12, 0, 0, 123_456_000, time.UTC)
 
 func newTrails(t *testing.T) *trails {
 	t.Helper()
-	w := &trails{t: t, path: filepath.Join(t.TempDir(), "kontor.db"), keys: keys.Fresh(), now: noon}
+	w := &trails{t: t, path: filepath.Join(t.TempDir(), "kontor.db"), now: noon}
 	w.db, w.sealer = w.open(&w.log)
+	w.keys = w.db.Keys()
 	return w
 }
 
@@ -55,7 +58,7 @@ func (w *trails) open(log *bytes.Buffer) (*sqlite.Store, *Sealer) {
 	}
 	w.t.Cleanup(func() { db.Close() })
 	return db, &Sealer{
-		Store: db, Tenants: db.System(), MAC: w.keys, Clock: func() time.Time { return w.now },
+		Store: db, Tenants: db.System(), MAC: db.Keys(), Clock: func() time.Time { return w.now },
 		Log: slog.New(slog.NewJSONHandler(log, nil)), Broken: func() { w.broken++ },
 	}
 }
@@ -150,12 +153,13 @@ func (w *trails) tamper(statements ...string) {
 		w.t.Fatal(err)
 	}
 	defer db.Close()
+	db.SetMaxOpenConns(1) // what is attached is the connection's
 	for _, statement := range statements {
 		result, err := db.Exec(statement)
 		if err != nil {
 			w.t.Fatalf("%s: %v", statement, err)
 		}
-		if changed, _ := result.RowsAffected(); changed == 0 && !strings.HasPrefix(statement, "CREATE") {
+		if changed, _ := result.RowsAffected(); changed == 0 && !regexp.MustCompile("^(CREATE|VACUUM|ATTACH)").MatchString(statement) {
 			w.t.Fatalf("%s: nothing changed", statement)
 		}
 	}
@@ -224,11 +228,14 @@ func TestSealedTrailIsWhole(t *testing.T) {
 type tampering struct {
 	name string
 	do   func(p []int64) []string
-	// found tells by its index at which of them it shows.
+	// found tells by its index at which of them it shows; see everywhere.
 	found int
 	// outside says that it takes a checkpoint from elsewhere to see it.
 	outside bool
 }
+
+// everywhere stands for what shows before the first of them.
+const everywhere = -100
 
 const noEntry = "DELETE FROM audit WHERE position = %d"
 
@@ -330,7 +337,13 @@ var tamperings = []tampering{
 			"DELETE FROM audit WHERE tenant = 'a'", "DELETE FROM audit_seals WHERE tenant = 'a'",
 			"DELETE FROM audit_checkpoints WHERE tenant = 'a'",
 		}
-	}, found: 2, outside: true},
+	}, found: everywhere},
+	{name: "all that is sealed", do: func(p []int64) []string {
+		return []string{
+			fmt.Sprintf("DELETE FROM audit WHERE tenant = 'a' AND position < %d", p[9]),
+			"DELETE FROM audit_seals WHERE tenant = 'a'", "DELETE FROM audit_checkpoints WHERE tenant = 'a'",
+		}
+	}, found: everywhere},
 	{name: "the beginning, as if retention had removed it", do: func(p []int64) []string {
 		return []string{
 			fmt.Sprintf("INSERT INTO audit_seals SELECT tenant, 'cut', position, count, chain, time, mac "+
@@ -372,7 +385,10 @@ func TestTamperingIsFound(t *testing.T) {
 			}
 			w.tamper(test.do(p)...)
 			want := p[max(test.found, 0)]
-			if test.found < 0 {
+			switch {
+			case test.found == everywhere:
+				want = 0
+			case test.found < 0:
 				want = p[-test.found-1] + 1 // where b's stood
 			}
 			for _, given := range [][]Checkpoint{nil, outside} {
@@ -388,6 +404,80 @@ func TestTamperingIsFound(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTheRollMissesTenants takes out all that there is of a tenant, and does to the roll what somebody can do who has
+// no key. Nothing is sealed on top of it.
+func TestTheRollMissesTenants(t *testing.T) {
+	t.Parallel()
+	everything := []string{
+		"DELETE FROM audit WHERE tenant = 'a'", "DELETE FROM audit_seals WHERE tenant = 'a'",
+		"DELETE FROM audit_checkpoints WHERE tenant = 'a'",
+	}
+	for _, test := range []struct {
+		name string
+		do   []string
+		// tenant is whose report tells of it: "" is the roll's.
+		tenant, what string
+	}{
+		{"nothing", nil, "a", ""},
+		{"everything", everything, "a", allTakenOut},
+		{"the roll, too", append(slices.Clone(everything), "DELETE FROM audit_roll"), "", rollMissing},
+		{
+			"the name, too",
+			append(slices.Clone(everything), `UPDATE audit_roll SET tenants = '["b"]'`), "", rollChanged,
+		},
+		{"the name alone", []string{`UPDATE audit_roll SET tenants = '["b"]'`}, "", rollChanged},
+		{
+			"the name, and the roll as it once was",
+			[]string{`UPDATE audit_roll SET tenants = '[]', mac = (SELECT mac FROM kept.audit_roll)`}, "a", notOnRoll,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newTrails(t)
+			// Somebody keeps a copy.
+			kept := filepath.Join(t.TempDir(), "kept.db")
+			w.tamper("VACUUM INTO '" + kept + "'")
+			w.add("a", 3)
+			w.add("b", 3)
+			w.seal(true)
+			w.tamper(append([]string{"ATTACH '" + kept + "' AS kept"}, test.do...)...)
+			for _, tenant := range []string{"", "a"} {
+				var reports []Report
+				w.view(func(all store.AuditTrails) (err error) {
+					reports, err = Verify(all, w.keys, tenant, nil)
+					return err
+				})
+				var found string
+				for _, r := range reports {
+					if r.Fault != nil {
+						found += r.Tenant + ": " + r.Fault.What
+					}
+				}
+				want := test.tenant + ": " + test.what
+				if test.what == "" {
+					want = ""
+				}
+				if test.what == notOnRoll && tenant == "" {
+					want += "b: " + notOnRoll
+				}
+				if found != want {
+					t.Errorf("of %q is found %q, want %q", tenant, found, want)
+				}
+			}
+			w.add("a", 1)
+			w.seal(true)
+			if sealed := test.tenant == "a" && test.what != allTakenOut || test.name == "the name alone"; !sealed {
+				w.wantBroken(1)
+			}
+		})
+	}
+	w := newTrails(t)
+	w.add("a", 1)
+	if r := w.verify(); len(r) != 1 || r["a"].Fault != nil {
+		t.Errorf("before anything was sealed: %+v", r)
 	}
 }
 

@@ -63,8 +63,7 @@ func (t *Trail) Failure(ctx context.Context, method, resource string, failure er
 // to change something and may have done it, else STORE_UNAVAILABLE.
 func Unaudited(ctx context.Context) error {
 	if identity.TrailOf(ctx).HasActed() {
-		return kerr.New(errorv1.Error_OUTCOME_UNKNOWN,
-			"the provider may have done it, and the gateway could not record it")
+		return service.Unrecorded()
 	}
 	return kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the gateway's store did not answer", kerr.WithRetry(time.Second))
 }

@@ -140,6 +140,8 @@ type work struct {
 	// entries are to be sealed, up to head.
 	entries []store.Audit
 	head    *store.AuditSeal
+	// roll is to be put in place of rollBefore when the tenant's first entries are sealed; nil for none.
+	roll, rollBefore *store.AuditRoll
 	// checkpoint is to be kept; nil for none.
 	checkpoint *store.AuditSeal
 	// cut is where to remove entries; nil for nowhere.
@@ -149,6 +151,11 @@ type work struct {
 func (w work) any() bool { return len(w.entries) > 0 || w.checkpoint != nil || w.cut != nil }
 
 func (w work) write(tx store.Tx) error {
+	if w.roll != nil {
+		if err := tx.KeepAuditRoll(w.rollBefore, w.roll); err != nil {
+			return err
+		}
+	}
 	if len(w.entries) > 0 {
 		if err := tx.SealAudit(w.entries, w.head); err != nil {
 			return err
@@ -194,6 +201,15 @@ func (s *Sealer) look(r store.Reader, tenant string, last bool) (w work, err err
 	if len(entries) > 0 {
 		w.head = at.seal(s.MAC, tenant, now)
 	}
+	if len(entries) > 0 && chain.Head == nil {
+		if w.rollBefore, err = r.AuditRoll(); err != nil {
+			return w, err
+		}
+		if err := s.checkRoll(w.rollBefore, tenant); err != nil {
+			return w, err
+		}
+		w.roll = w.rollBefore.With(s.MAC, tenant)
+	}
 	if len(entries) < sealBatch && w.head != nil && s.due(chain, w.head, now, last) {
 		w.checkpoint = checkpointAt(s.MAC, w.head)
 	}
@@ -219,6 +235,19 @@ func (s *Sealer) check(chain store.AuditChain) error {
 	case chain.Checkpoint != nil && chain.Checkpoint.Position > chain.Head.Position,
 		chain.Cut != nil && chain.Cut.Position > chain.Head.Position:
 		return broken(chain.Head.Position, "has the seal, which was set back")
+	}
+	return nil
+}
+
+// checkRoll tells why a tenant without a seal cannot be one whose first entries are to be sealed.
+func (s *Sealer) checkRoll(roll *store.AuditRoll, tenant string) error {
+	switch {
+	case roll == nil:
+		return broken(0, rollMissing)
+	case !roll.Genuine(s.MAC):
+		return broken(0, rollChanged)
+	case roll.Has(tenant):
+		return broken(0, allTakenOut)
 	}
 	return nil
 }

@@ -24,8 +24,17 @@ type Fault struct {
 // String gives it as a sentence for people.
 func (f *Fault) String() string { return fmt.Sprintf("position %d %s", f.Position, f.What) }
 
-// Report is what verifying found of one tenant's trail.
+// What is wrong before the first entry.
+const (
+	rollMissing = "has the roll of all tenants, which is missing: tenants may have been taken out altogether"
+	rollChanged = "has the roll of all tenants, which was changed or made up"
+	notOnRoll   = "is sealed, and the roll of all tenants does not have the tenant: it was set back"
+	allTakenOut = "began a trail that was sealed: all of it was taken out, together with its seals"
+)
+
+// Report is what verifying found of one tenant's trail, or of the roll of all tenants.
 type Report struct {
+	// Tenant is empty for the roll.
 	Tenant string
 	// Entries counts those that were looked at, Unsealed those of them that no sealer has come to yet.
 	Entries, Unsealed int64
@@ -41,7 +50,8 @@ type Report struct {
 }
 
 // Verify walks through the trails of all tenants, or of one, and compares them with the seals that the store has and
-// with checkpoints from outside, which alone show that the end of a trail was cut off together with its seals.
+// with checkpoints from outside, which alone show that the end of a trail was cut off together with its seals. A tenant
+// is missed of which nothing is left. There is a report of the roll only when something is wrong with it.
 func Verify(trails store.AuditTrails, mac MAC, tenant string, outside []Checkpoint) ([]Report, error) {
 	tenants, err := trails.Tenants()
 	if err != nil {
@@ -53,16 +63,49 @@ func Verify(trails store.AuditTrails, mac MAC, tenant string, outside []Checkpoi
 	if tenant != "" {
 		tenants = []string{tenant}
 	}
-	slices.Sort(tenants)
+	roll, err := trails.Roll()
+	if err != nil {
+		return nil, err
+	}
 	var reports []Report
+	if fault := faultOfRoll(roll, mac); fault != nil {
+		reports, roll = append(reports, Report{Fault: fault}), nil
+	} else if tenant == "" {
+		tenants = append(tenants, roll.Tenants...)
+	}
+	slices.Sort(tenants)
 	for _, tenant := range slices.Compact(tenants) {
 		report, err := verifyTenant(trails.Of(tenant), mac, tenant, outside)
 		if err != nil {
 			return nil, err
 		}
+		if roll != nil {
+			report.compare(roll)
+		}
 		reports = append(reports, report)
 	}
 	return reports, nil
+}
+
+func faultOfRoll(roll *store.AuditRoll, mac MAC) *Fault {
+	switch {
+	case roll == nil:
+		return &Fault{0, rollMissing}
+	case !roll.Genuine(mac):
+		return &Fault{0, rollChanged}
+	}
+	return nil
+}
+
+// compare looks whether the roll has the tenant exactly if something of theirs was sealed.
+func (r *Report) compare(roll *store.AuditRoll) {
+	sealed := r.Sealed > 0 || r.Begin > 0
+	switch {
+	case sealed && !roll.Has(r.Tenant) && r.Fault == nil:
+		r.Fault = &Fault{r.Sealed, notOnRoll}
+	case !sealed && r.Entries == r.Unsealed && roll.Has(r.Tenant):
+		r.Fault = &Fault{0, allTakenOut}
+	}
 }
 
 // page is how many rows are read at once.
@@ -276,8 +319,14 @@ func VerifyExport(from io.Reader, mac MAC, tenant string, outside []Checkpoint) 
 			reports = append(reports, w.report)
 		}
 	}
+	if len(reports) == 0 {
+		return nil, errNothing
+	}
 	return reports, nil
 }
+
+// errNothing says of an export that there is nothing to verify, which must not pass for whole.
+var errNothing = errors.New("the export has no sealed entry and no checkpoint, or none of that tenant")
 
 func (x *export) begin(tenant string, at place) *walk {
 	w := newWalk(x.mac, tenant, at)

@@ -145,7 +145,7 @@ func TestAdaptersReadWebhooks(t *testing.T) {
 				"fimento",
 				token,
 				http.Header{"Signature": {signature}},
-				[]byte(body),
+				func() ([]byte, error) { return []byte(body), nil },
 			)
 		}
 		before := len(p.Times(row))
@@ -204,7 +204,10 @@ func TestAdaptersReadReports(t *testing.T) {
 		}
 		id := strings.TrimPrefix(made.GetName(), "shipments/")
 		token := office.address[strings.LastIndexByte(office.address, '/')+1:]
-		report := func(body string) error { return p.Callbacks.ShipmentReport(t.Context(), token, nil, []byte(body)) }
+		report := func(body string) error {
+			return p.Callbacks.ShipmentReport(t.Context(), token, nil,
+				func() ([]byte, error) { return []byte(body), nil })
+		}
 		status := func() documentsv1.Shipment_Status {
 			var row *store.Shipment
 			if err := p.Store.View(p.Ctx, "default", func(r store.Reader) (err error) {

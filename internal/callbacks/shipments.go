@@ -47,7 +47,9 @@ func (r *Reports) Keep(tx store.Tx, row *store.Shipment, report Report) error {
 }
 
 // ShipmentReport takes a provider's report on a shipment. The first report settles it; later ones change nothing.
-func (c *Callbacks) ShipmentReport(ctx context.Context, token string, query url.Values, body []byte) error {
+func (c *Callbacks) ShipmentReport(
+	ctx context.Context, token string, query url.Values, body func() ([]byte, error),
+) error {
 	cb, err := c.callback(ctx, store.CallbackShipment, token)
 	if err != nil {
 		return err
@@ -56,7 +58,11 @@ func (c *Callbacks) ShipmentReport(ctx context.Context, token string, query url.
 	if err != nil || p.Callbacks.Report == nil {
 		return kerr.ErrUnknownCallback
 	}
-	delivered, err := p.Callbacks.Report(ctx, cb.Resource, query, body)
+	text, err := body()
+	if err != nil {
+		return err
+	}
+	delivered, err := p.Callbacks.Report(ctx, cb.Resource, query, text)
 	if err != nil {
 		return kerr.ErrUnknownCallback
 	}

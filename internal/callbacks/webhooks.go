@@ -22,7 +22,7 @@ const webhookRefs = 64
 // Webhook takes a provider's hint that something changed. Nothing in it is believed: consents that it names
 // are read again.
 func (c *Callbacks) Webhook(
-	ctx context.Context, provider, token string, header http.Header, body []byte,
+	ctx context.Context, provider, token string, header http.Header, body func() ([]byte, error),
 ) error {
 	cb, err := c.callback(ctx, store.CallbackWebhook, token)
 	if err != nil {
@@ -35,7 +35,11 @@ func (c *Callbacks) Webhook(
 	if err != nil || p.Callbacks.Webhook == nil {
 		return kerr.ErrUnknownCallback
 	}
-	refs, err := p.Callbacks.Webhook(ctx, header, body)
+	text, err := body()
+	if err != nil {
+		return err
+	}
+	refs, err := p.Callbacks.Webhook(ctx, header, text)
 	if err != nil {
 		return kerr.ErrUnknownCallback
 	}

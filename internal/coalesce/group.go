@@ -42,6 +42,7 @@ func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context) 
 	call.waiters++
 	g.mu.Unlock()
 
+	slot.Wait(ctx)
 	select {
 	case <-call.done:
 		if call.panicked != nil {

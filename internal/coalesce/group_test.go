@@ -136,3 +136,33 @@ func TestGroupKeepsThePlace(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoSharesWaits: whoever waits for a call or a read that others share is no work for the gateway meanwhile.
+func TestWhoSharesWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g Group[int]
+		var n Next[int]
+		end := make(chan struct{})
+		work := func(context.Context) (int, error) {
+			<-end
+			return 0, nil
+		}
+		for what, share := range map[string]func(context.Context){
+			"Group": func(ctx context.Context) { _, _ = g.Do(ctx, "a", work) },
+			"Next":  func(ctx context.Context) { _, _ = n.Do(ctx, "a", work) },
+		} {
+			waiting := 0
+			for range 3 {
+				place := slot.New(func() {})
+				place.OnWait(func() { waiting++ })
+				go share(slot.With(t.Context(), place))
+				synctest.Wait()
+			}
+			if waiting != 3 {
+				t.Errorf("%s: %d of 3 wait", what, waiting)
+			}
+		}
+		close(end)
+		synctest.Wait()
+	})
+}

@@ -3,6 +3,8 @@ package coalesce
 import (
 	"context"
 	"sync"
+
+	"kontor.dev/kontor/internal/slot"
 )
 
 // Next lets those who want to know how something stands share reads of it. Nobody shares one that has begun:
@@ -30,6 +32,7 @@ type next[T any] struct {
 // read goes on. A panic of read is passed on to each caller.
 func (n *Next[T]) Do(ctx context.Context, key string, read func(context.Context) (T, error)) (T, error) {
 	shared := n.join(ctx, key, read)
+	slot.Wait(ctx)
 	select {
 	case <-shared.done:
 		if shared.panicked != nil {

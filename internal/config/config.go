@@ -258,8 +258,8 @@ func Defaults() Config {
 		Store:  secret.New("sqlite:./data/kontor.db"),
 		Log:    Log{Level: slog.LevelInfo, Format: "json"},
 		Limits: Limits{
-			RequestsPerSecond: 500, Burst: 1000, MaxInFlight: 1000, MaxStreams: 20_000, MaxRequestBytes: 16 << 20,
-			MaxBodyBytes: 128 << 20, MaxConnections: 10_000, MaxConnectionsPerAddress: 1000,
+			RequestsPerSecond: 500, Burst: 20_000, MaxInFlight: 4000, MaxStreams: 20_000, MaxRequestBytes: 16 << 20,
+			MaxBodyBytes: 128 << 20, MaxConnections: 10_000, MaxConnectionsPerAddress: 2500,
 			Timeout: time.Minute, ConnectionAge: time.Hour, ConnectionAgeGrace: 5 * time.Minute,
 		},
 		Heartbeat: 15 * time.Second,

@@ -136,19 +136,23 @@ func (d *deriver) add(e Event) {
 // addStage raises the stage of the data. It never falls, except by the end of the consent: what could be read once can
 // be read.
 func (d *deriver) addStage(t consentv1.ConsentEvent_Type) {
-	stage := consentv1.DataStage_NOT_STARTED
+	d.completed = d.completed || t == consentv1.ConsentEvent_COMPLETED
+	d.stage = max(d.stage, stageOf(t))
+}
+
+// stageOf is how far the data of a consent has come by an event.
+func stageOf(t consentv1.ConsentEvent_Type) consentv1.DataStage_Value {
 	switch t {
 	case consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED:
-		stage = consentv1.DataStage_FETCHING
+		return consentv1.DataStage_FETCHING
 	case consentv1.ConsentEvent_CATEGORISATION_STARTED, consentv1.ConsentEvent_CATEGORISATION_COMPLETED:
-		stage = consentv1.DataStage_CATEGORISING
+		return consentv1.DataStage_CATEGORISING
 	case consentv1.ConsentEvent_INSIGHTS_STARTED:
-		stage = consentv1.DataStage_GENERATING_INSIGHTS
+		return consentv1.DataStage_GENERATING_INSIGHTS
 	case consentv1.ConsentEvent_COMPLETED:
-		stage = consentv1.DataStage_READY
-		d.completed = true
+		return consentv1.DataStage_READY
 	}
-	d.stage = max(d.stage, stage)
+	return consentv1.DataStage_NOT_STARTED
 }
 
 func (d *deriver) addDecision(e Event) {
@@ -215,23 +219,31 @@ func (d *deriver) addConnection(e Event) {
 	case consentv1.ConsentEvent_FETCH_COMPLETED, consentv1.ConsentEvent_AUTHORIZATION_FAILED:
 		c.fetching = false
 	}
-	switch e.Type {
-	case consentv1.ConsentEvent_BANK_SELECTED:
+	switch {
+	case e.Type == consentv1.ConsentEvent_BANK_SELECTED:
 		c.Status, c.Error = consentv1.Connection_PENDING_AUTHORIZATION, nil
-	case consentv1.ConsentEvent_BANK_AUTHORIZED, consentv1.ConsentEvent_FETCH_STARTED,
-		consentv1.ConsentEvent_FETCH_COMPLETED,
-		consentv1.ConsentEvent_SYNC_COMPLETED:
+	case isActive(e.Type):
 		c.Status, c.Error = consentv1.Connection_ACTIVE, nil
 		if c.AuthorizeTime.IsZero() {
 			c.AuthorizeTime = e.EventTime
 		}
-	case consentv1.ConsentEvent_AUTHORIZATION_FAILED:
+	case e.Type == consentv1.ConsentEvent_AUTHORIZATION_FAILED:
 		c.Status, c.Error = consentv1.Connection_ERROR, e.Error.proto()
-	case consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED:
+	case e.Type == consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED:
 		c.Status, c.Error = consentv1.Connection_REAUTHORIZATION_REQUIRED, nil
-	case consentv1.ConsentEvent_CONNECTION_REMOVED:
+	case e.Type == consentv1.ConsentEvent_CONNECTION_REMOVED:
 		c.Status, c.Error, c.Stage = consentv1.Connection_DISCONNECTED, nil, consentv1.DataStage_NOT_STARTED
 	}
+}
+
+// isActive tells whether an event says that a bank's data can be fetched.
+func isActive(t consentv1.ConsentEvent_Type) bool {
+	switch t {
+	case consentv1.ConsentEvent_BANK_AUTHORIZED, consentv1.ConsentEvent_FETCH_STARTED,
+		consentv1.ConsentEvent_FETCH_COMPLETED, consentv1.ConsentEvent_SYNC_COMPLETED:
+		return true
+	}
+	return false
 }
 
 // addFailure keeps the failure of the newest flow until something goes on after it.
@@ -245,12 +257,22 @@ func (d *deriver) addFailure(e Event) {
 		if d.failure == nil {
 			d.failure = &errorv1.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED}
 		}
+	default:
+		if bearsOnFailure(e.Type) {
+			d.failure = nil
+		}
+	}
+}
+
+// bearsOnFailure tells whether an event says that something failed, or that it goes on.
+func bearsOnFailure(t consentv1.ConsentEvent_Type) bool {
+	switch t {
 	case consentv1.ConsentEvent_PROVIDER_STATUS, consentv1.ConsentEvent_LINK_EXITED,
 		consentv1.ConsentEvent_LINK_EXPIRED,
 		consentv1.ConsentEvent_CREATED, consentv1.ConsentEvent_LINK_ISSUED:
-	default:
-		d.failure = nil
+		return false
 	}
+	return true
 }
 
 func (d *deriver) state() State {

@@ -2,12 +2,10 @@ package consent_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
@@ -339,95 +337,5 @@ func TestClockSetBack(t *testing.T) {
 	}, earlier)...)
 	if got := consent.Derive(categorisation, history).Status; got != consentv1.Consent_AWAITING_REAUTHORIZATION {
 		t.Errorf("after a clock set back: %s", got)
-	}
-}
-
-// syncs is a connection's state as a provider without a history tells it: at a second, active or not.
-func syncsGen() *rapid.Generator[consent.Event] {
-	return rapid.Custom(func(t *rapid.T) consent.Event {
-		e := consent.Event{
-			Flow: rapid.IntRange(1, 2).Draw(t, "flow"), ConnectionID: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "bank"),
-			Type: rapid.SampledFrom([]consentv1.ConsentEvent_Type{
-				consentv1.ConsentEvent_SYNC_COMPLETED, consentv1.ConsentEvent_SYNC_COMPLETED,
-				consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED,
-				consentv1.ConsentEvent_BANK_AUTHORIZED, consentv1.ConsentEvent_AUTHORIZATION_FAILED,
-				consentv1.ConsentEvent_CONNECTION_REMOVED, consentv1.ConsentEvent_FETCH_COMPLETED,
-				consentv1.ConsentEvent_APPROVED, consentv1.ConsentEvent_REVOKED,
-			}).Draw(t, "type"),
-			Stage: rapid.SampledFrom([]consentv1.DataStage_Value{
-				0, consentv1.DataStage_FETCHING, consentv1.DataStage_READY,
-			}).Draw(t, "stage"),
-			ProviderCode: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "code"),
-		}
-		if second := rapid.IntRange(-1, 40).Draw(t, "second"); second >= 0 {
-			e.EventTime = kontorStart.Add(time.Duration(second) * time.Second)
-		}
-		if second := rapid.IntRange(-1, 9).Draw(t, "synced"); second >= 0 {
-			e.SyncTime = kontorStart.Add(time.Duration(second) * time.Second)
-		}
-		if rapid.Bool().Draw(t, "named") {
-			e.Bank = &consent.Bank{DisplayName: rapid.SampledFrom([]string{"one", "two"}).Draw(t, "name")}
-		}
-		return e
-	})
-}
-
-// TestSettledEventsNoLongerMatter: without what is settled, a history tells the same, whatever follows.
-func TestSettledEventsNoLongerMatter(t *testing.T) {
-	t.Parallel()
-	settledOnce := false
-	rapid.Check(t, func(t *rapid.T) {
-		whole, left := begun(), begun()
-		grow := func(n int) {
-			for range n {
-				e := syncsGen().Draw(t, "event")
-				e.Key = fmt.Sprint("event/", len(whole))
-				e.ReceiveTime = consent.After(left, kontorStart)
-				added := consent.Add(left, e)
-				whole, left = append(whole, added...), append(left, added...)
-				settled := consent.Settled(left)
-				settledOnce = settledOnce || len(settled) > 0
-				left = slices.DeleteFunc(slices.Clone(left), func(e consent.Event) bool {
-					return slices.Contains(settled, e.Sequence)
-				})
-				for _, collection := range []consentv1.DataCollection_Value{
-					consentv1.DataCollection_TRANSACTION_CATEGORISATION, consentv1.DataCollection_BANK_ACCOUNT_VERIFICATION,
-				} {
-					want, got := consent.Derive(collection, whole), consent.Derive(collection, left)
-					diff := cmp.Diff(want, got, protocmp.Transform(), cmpopts.IgnoreUnexported(consent.Connection{}))
-					if diff != "" {
-						t.Fatalf("after %d events, of which %d are left (- whole, + left):\n%s", len(whole), len(left), diff)
-					}
-				}
-			}
-		}
-		grow(rapid.IntRange(1, 40).Draw(t, "events"))
-	})
-	if !settledOnce {
-		t.Error("nothing was ever settled")
-	}
-}
-
-// TestHistoryOfYearsStaysSmall synchronises a connection daily for years.
-func TestHistoryOfYearsStaysSmall(t *testing.T) {
-	t.Parallel()
-	const days = 3 * 365
-	left, sequence := begun(), int64(0)
-	for day := range days {
-		at := kontorStart.Add(time.Duration(day) * 24 * time.Hour)
-		for _, kind := range []consentv1.ConsentEvent_Type{
-			consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, consentv1.ConsentEvent_SYNC_COMPLETED,
-		} {
-			added := consent.Add(left, consent.Event{
-				Flow: 1, Key: fmt.Sprint(kind, day), Type: kind, ConnectionID: "bank", EventTime: at, SyncTime: at, ReceiveTime: at,
-			})
-			sequence = added[0].Sequence
-			left = append(left, added...)
-			settled := consent.Settled(left)
-			left = slices.DeleteFunc(left, func(e consent.Event) bool { return slices.Contains(settled, e.Sequence) })
-		}
-	}
-	if len(left) > len(begun())+5 || sequence != int64(len(begun())+2*days) {
-		t.Errorf("after %d days %d events bear on the consent, and the last has number %d", days, len(left), sequence)
 	}
 }

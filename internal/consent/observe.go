@@ -16,7 +16,12 @@ const (
 	keyCreated = "created"
 	keyFinal   = "revoked-by-caller"
 	keyDeleted = "deleted"
+
+	keyCompleted = "completed"
 )
+
+// flowPrefix begins the keys of events that happen once in a flow.
+const flowPrefix = "flow/"
 
 // Created is the first event of a consent.
 func Created(now time.Time, description string) Event {
@@ -29,7 +34,8 @@ func Created(now time.Time, description string) Event {
 // LinkIssued opens the flow with the given number.
 func LinkIssued(flow int, uri string, expires, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/issued", flow), Type: consentv1.ConsentEvent_LINK_ISSUED, EventTime: now,
+		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/issued", flow),
+		Type: consentv1.ConsentEvent_LINK_ISSUED, EventTime: now,
 		ReceiveTime: now,
 		Description: "A link was issued.", Link: &Link{URI: uri, ExpireTime: expires},
 	}
@@ -38,7 +44,7 @@ func LinkIssued(flow int, uri string, expires, now time.Time) Event {
 // LinkExpired notes that the time of a flow's link ran out.
 func LinkExpired(flow int, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/expired", flow), Type: consentv1.ConsentEvent_LINK_EXPIRED,
+		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/expired", flow), Type: consentv1.ConsentEvent_LINK_EXPIRED,
 		EventTime: now, ReceiveTime: now,
 		Description: "The link's time ran out.",
 	}
@@ -47,7 +53,8 @@ func LinkExpired(flow int, now time.Time) Event {
 // LinkExited notes that the customer left a flow's pages early.
 func LinkExited(flow int, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/exited", flow), Type: consentv1.ConsentEvent_LINK_EXITED, EventTime: now,
+		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/exited", flow),
+		Type: consentv1.ConsentEvent_LINK_EXITED, EventTime: now,
 		ReceiveTime: now,
 		Description: "The customer left the pages.",
 	}
@@ -56,7 +63,7 @@ func LinkExited(flow int, now time.Time) Event {
 // LinkErrored notes that the provider returned the customer with an error.
 func LinkErrored(flow int, failure Error, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/errored", flow), Type: consentv1.ConsentEvent_AUTHORIZATION_FAILED,
+		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/errored", flow), Type: consentv1.ConsentEvent_AUTHORIZATION_FAILED,
 		EventTime:   now,
 		ReceiveTime: now, Description: "The authentication at the bank failed.", Error: &failure,
 	}
@@ -65,7 +72,8 @@ func LinkErrored(flow int, failure Error, now time.Time) Event {
 // Approved notes that the customer approved in a flow, for a provider that does not report it.
 func Approved(flow int, description string, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/approved", flow), Type: consentv1.ConsentEvent_APPROVED, EventTime: now,
+		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/approved", flow),
+		Type: consentv1.ConsentEvent_APPROVED, EventTime: now,
 		ReceiveTime: now,
 		Description: description,
 	}
@@ -75,7 +83,7 @@ func Approved(flow int, description string, now time.Time) Event {
 // in a later flow brings it back.
 func Expired(flow int, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: fmt.Sprintf("flow/%d/lapsed", flow), Type: consentv1.ConsentEvent_PROVIDER_STATUS,
+		Flow: flow, Key: fmt.Sprintf(flowPrefix+"%d/lapsed", flow), Type: consentv1.ConsentEvent_PROVIDER_STATUS,
 		EventTime: now, ReceiveTime: now, Description: "The permission's time ran out.", Lapsed: true,
 	}
 }
@@ -387,7 +395,7 @@ func Removed(connectionID string, flow int, step int64, now time.Time) Event {
 // Completed notes that the data is ready, for a provider that does not report it.
 func Completed(flow int, now time.Time) Event {
 	return Event{
-		Flow: flow, Key: "completed", Type: consentv1.ConsentEvent_COMPLETED, EventTime: now, ReceiveTime: now,
+		Flow: flow, Key: keyCompleted, Type: consentv1.ConsentEvent_COMPLETED, EventTime: now, ReceiveTime: now,
 		Description: descriptions[consentv1.ConsentEvent_COMPLETED],
 	}
 }

@@ -44,6 +44,9 @@ func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.Conse
 	if err != nil {
 		return err
 	}
+	if report.Observations, err = unknown(tx, row, history, report.Observations, keyOfObservation); err != nil {
+		return err
+	}
 	events, stated := consent.Follow(history, row.Withdrawals, report, w.Clock.Now())
 	remember := !maps.Equal(stated, row.Withdrawals)
 	row.Withdrawals = stated
@@ -114,6 +117,9 @@ func (w *Writer) Extend(tx store.Tx, row *store.Consent, events ...consent.Event
 	if err != nil {
 		return 0, err
 	}
+	if events, err = unknown(tx, row, history, events, keyOfEvent); err != nil {
+		return 0, err
+	}
 	now := consent.After(history, w.Clock.Now())
 	for i := range events {
 		events[i].ReceiveTime = now
@@ -125,6 +131,36 @@ func (w *Writer) Extend(tx store.Tx, row *store.Consent, events ...consent.Event
 // however long the history is.
 func (w *Writer) Events(r store.Reader, row *store.Consent) ([]consent.Event, error) {
 	return r.UnsettledEvents(row.ID)
+}
+
+func keyOfObservation(o providers.Observation) string { return o.Key }
+func keyOfEvent(e consent.Event) string               { return e.Key }
+
+// unknown leaves out what a consent has settled events for. Of those its history, as Events gives it, does not tell.
+func unknown[T any](
+	r store.Reader, row *store.Consent, history []consent.Event, news []T, keyOf func(T) string,
+) ([]T, error) {
+	if n := len(history); n == 0 || history[n-1].Sequence == int64(n) {
+		return news, nil // nothing was settled
+	}
+	told := make(map[string]bool, len(history))
+	for _, e := range history {
+		told[e.Key] = true
+	}
+	var keys []string
+	for _, n := range news {
+		if key := keyOf(n); !told[key] {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return news, nil
+	}
+	known, err := r.KnownEvents(row.ID, keys)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(news), func(n T) bool { return known[keyOf(n)] }), nil
 }
 
 // grow stores new events one by one, each with the consent as it then stands, and the consent as it stands in

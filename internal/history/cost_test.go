@@ -12,21 +12,27 @@ import (
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/sqlite"
 )
 
-// aged is a consent whose one connection was synchronised very often.
+// aged is a consent that has lived through many flows, of which each has every kind of event.
 type aged struct {
 	*history.Writer
 
-	row *store.Consent
-	n   int
+	db   *sqlite.Store
+	row  *store.Consent
+	flow int
+	now  time.Time
 }
 
-// newAged makes one with a number of synchronisations, a few at a time.
-func newAged(tb testing.TB, syncs int) *aged {
+// eachFlow is how many events a flow has.
+const eachFlow = 10
+
+// newAged makes one with a number of events, some flows at a time.
+func newAged(tb testing.TB, events int) *aged {
 	tb.Helper()
 	db, err := sqlite.Open(tb.Context(), filepath.Join(tb.TempDir(), "kontor.db"), keystest.StoreKey(), sqlite.Options{})
 	if err != nil {
@@ -34,90 +40,200 @@ func newAged(tb testing.TB, syncs int) *aged {
 	}
 	tb.Cleanup(func() { db.Close() })
 	a := &aged{
-		Writer: &history.Writer{
-			Store: &service.Store{Store: db, Log: slog.New(slog.DiscardHandler)}, Clock: time.Now,
-			Names:    service.Names{Keys: db.Keys()},
-			NextPoll: func(*store.Consent) time.Time { return time.Time{} },
-		},
+		db: db, now: time.Now(),
 		row: &store.Consent{Tenant: "t", ID: "c", CustomerID: "p", Resource: &consentv1.Consent{Name: "consents/c"}},
+	}
+	a.Writer = &history.Writer{
+		Store: &service.Store{Store: db, Log: slog.New(slog.DiscardHandler)}, Clock: func() time.Time { return a.now },
+		Names:    service.Names{Keys: db.Keys()},
+		NextPoll: func(*store.Consent) time.Time { return time.Time{} },
 	}
 	err = a.Store.Update(tb.Context(), "t", func(tx store.Tx) error {
 		customer := &store.Customer{Tenant: "t", ID: "p", Resource: &customerv1.Customer{}}
 		if err := tx.InsertCustomer(customer); err != nil {
 			return err
 		}
-		if err := tx.InsertConsent(a.row); err != nil {
-			return err
-		}
-		now := time.Now()
-		_, err := a.Extend(tx, a.row, consent.Created(now, ""), consent.LinkIssued(1, "https://x", now.Add(time.Hour), now))
-		return err
+		return tx.InsertConsent(a.row)
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for a.n < syncs {
-		a.sync(tb, 50)
+	for n := 0; n < events; {
+		n += a.live(tb, min(50, (events-n)/eachFlow))
 	}
 	return a
 }
 
-// sync adds synchronisations.
-func (a *aged) sync(tb testing.TB, n int) {
+// live lives through flows: a link is renewed, opened, used, approved and withdrawn, and the data synchronised.
+func (a *aged) live(tb testing.TB, flows int) (events int) {
 	tb.Helper()
 	_, err := a.Change(tb.Context(), a.row, func(tx store.Tx, fresh *store.Consent) error {
-		for range n {
-			a.n++
-			now := time.Now()
-			_, err := a.Extend(tx, fresh, consent.Event{
-				Flow: 1, Key: fmt.Sprint("sync/", a.n), Type: consentv1.ConsentEvent_SYNC_COMPLETED, ConnectionID: "bank",
-				EventTime: now, SyncTime: now,
-			})
-			if err != nil {
+		for range flows {
+			a.flow++
+			a.now = a.now.Add(time.Hour)
+			issued := consent.LinkIssued(a.flow, "https://x", a.now.Add(time.Hour), a.now)
+			if _, err := a.Extend(tx, fresh, issued); err != nil {
 				return err
 			}
+			report := a.told(a.flow)
+			if err := a.Observe(tx, fresh, report); err != nil {
+				return err
+			}
+			events += 1 + len(report.Observations)
 		}
 		return nil
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return events
 }
 
-// TestLongHistoriesCostNoMore: what is read to add an event does not grow with the history, of which nothing is lost.
+// told is what a provider tells of a flow.
+func (a *aged) told(flow int) (report providers.ConsentState) {
+	for i, t := range []consentv1.ConsentEvent_Type{
+		consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_SELECTED,
+		consentv1.ConsentEvent_AUTHORIZATION_FAILED, consentv1.ConsentEvent_BANK_AUTHORIZED,
+		consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED, consentv1.ConsentEvent_APPROVED,
+		consentv1.ConsentEvent_COMPLETED, consentv1.ConsentEvent_REVOKED,
+	} {
+		o := providers.Observation{
+			Key: fmt.Sprint("told/", flow, "/", t), Type: t, Time: a.now.Add(time.Duration(i) * time.Second),
+		}
+		if t != consentv1.ConsentEvent_LINK_OPENED && t != consentv1.ConsentEvent_APPROVED {
+			o.ConnectionID = "bank"
+		}
+		report.Observations = append(report.Observations, o)
+	}
+	return report
+}
+
+// counted is a transaction that counts what is asked of it, and what it gives.
+type counted struct {
+	store.Tx
+
+	calls, rows int
+}
+
+func (c *counted) UnsettledEvents(id string) ([]consent.Event, error) {
+	events, err := c.Tx.UnsettledEvents(id)
+	c.calls, c.rows = c.calls+1, c.rows+len(events)
+	return events, err
+}
+
+func (c *counted) KnownEvents(id string, keys []string) (map[string]bool, error) {
+	c.calls, c.rows = c.calls+1, c.rows+len(keys)
+	return c.Tx.KnownEvents(id, keys)
+}
+
+func (c *counted) Events(id string, after int64, limit int) ([]consent.Event, error) {
+	events, err := c.Tx.Events(id, after, limit)
+	c.calls, c.rows = c.calls+1, c.rows+len(events)
+	return events, err
+}
+
+func (c *counted) AppendEvent(id string, e consent.Event, after *consentv1.Consent) error {
+	c.calls++
+	return c.Tx.AppendEvent(id, e, after)
+}
+
+func (c *counted) SettleEvents(id string, sequences []int64) error {
+	c.calls, c.rows = c.calls+1, c.rows+len(sequences)
+	return c.Tx.SettleEvents(id, sequences)
+}
+
+func (c *counted) UpdateConsent(row *store.Consent) error {
+	c.calls++
+	return c.Tx.UpdateConsent(row)
+}
+
+// TestLongHistoriesCostNoMore: what is asked of the store and read from it to add an event is the same for a long
+// history as for a short one. Of the history nothing is lost, and what was told before is not taken for news.
 func TestLongHistoriesCostNoMore(t *testing.T) {
-	const syncs = 500
-	a := newAged(t, syncs)
-	err := a.Store.View(t.Context(), "t", func(r store.Reader) error {
-		bearing, err := a.Events(r, a.row)
-		if err != nil {
+	type cost struct{ calls, rows int }
+	costs := map[int]cost{}
+	const short, long = 100, 1500
+	for _, events := range []int{short, long} {
+		a := newAged(t, events)
+		var c counted
+		count := 0
+		if _, err := a.Change(t.Context(), a.row, func(tx store.Tx, fresh *store.Consent) error {
+			count = int(fresh.Resource.GetEventCount())
+			c = counted{Tx: tx}
+			a.now = a.now.Add(time.Hour)
+			_, err := a.Extend(&c, fresh, consent.LinkIssued(a.flow+1, "https://x", a.now.Add(time.Hour), a.now))
 			return err
+		}); err != nil {
+			t.Fatal(err)
 		}
-		all, err := r.Events("c", 0, 10*syncs)
-		if err != nil {
+		costs[events] = cost{c.calls, c.rows}
+		if count != events || a.flow != events/eachFlow {
+			t.Errorf("the history has %d events after %d flows, want %d", count, a.flow, events)
+		}
+		// The provider tells the first flow again, and how another one went in the end.
+		if _, err := a.Change(t.Context(), a.row, func(tx store.Tx, fresh *store.Consent) error {
+			if err := a.Observe(tx, fresh, a.told(1)); err != nil {
+				return err
+			}
+			if n := int(fresh.Resource.GetEventCount()); n != events+1 {
+				t.Errorf("what was told again made %d events", n-events-1)
+			}
+			_, err := a.Extend(tx, fresh, consent.LinkIssued(1, "https://x", a.now, a.now))
+			if n := int(fresh.Resource.GetEventCount()); n != events+1 {
+				t.Errorf("a link that was issued before is issued again: %v", err)
+			}
+			history, err := tx.Events("c", 0, 2*long)
+			if len(history) != events+1 {
+				t.Errorf("the history has %d events, want %d", len(history), events+1)
+			}
 			return err
+		}); err != nil {
+			t.Fatal(err)
 		}
-		if len(bearing) > 6 || len(all) != syncs+2 {
-			t.Errorf("of %d events %d are read to add one", len(all), len(bearing))
-		}
-		row, err := r.Consent("c")
-		if err == nil && (int(row.Resource.GetEventCount()) != syncs+2 || len(row.Resource.GetConnections()) != 1) {
-			t.Errorf("the consent is %v", row.Resource)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	}
+	t.Logf("with %d events: %+v; with %d: %+v", short, costs[short], long, costs[long])
+	if costs[short] != costs[long] || costs[long].rows > 40 {
+		t.Errorf("an event costs %+v with %d events, and %+v with %d", costs[short], short, costs[long], long)
 	}
 }
 
+// BenchmarkExtend adds the events of a flow to histories of different lengths, and tells how many rows it takes.
 func BenchmarkExtend(b *testing.B) {
-	for _, n := range []int{50, 5000} {
+	for _, n := range []int{100, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			a := newAged(b, n)
 			for b.Loop() {
-				a.sync(b, 1)
+				a.live(b, 1)
 			}
+			var c counted
+			_, err := a.Change(b.Context(), a.row, func(tx store.Tx, fresh *store.Consent) error {
+				c = counted{Tx: tx}
+				return a.Observe(&c, fresh, a.told(a.flow))
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(c.calls), "calls/report")
+			b.ReportMetric(float64(c.rows), "rows/report")
 		})
+	}
+}
+
+// BenchmarkManyOpenings reads a report that tells again of thousands of openings of one link.
+func BenchmarkManyOpenings(b *testing.B) {
+	a := newAged(b, 100)
+	report := a.told(a.flow)
+	for n := range 6000 {
+		report.Observations = append(report.Observations, providers.Observation{
+			Key: fmt.Sprint("opened/", n), Type: consentv1.ConsentEvent_LINK_OPENED, Time: a.now.Add(time.Duration(n)),
+		})
+	}
+	for b.Loop() {
+		_, err := a.Change(b.Context(), a.row, func(tx store.Tx, fresh *store.Consent) error {
+			return a.Observe(tx, fresh, report)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 }

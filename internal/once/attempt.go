@@ -18,6 +18,7 @@ import (
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
+	"kontor.dev/kontor/internal/slot"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -47,6 +48,8 @@ type Attempt struct {
 	intent   string
 	resource string // what the newest intent is for
 	pinned   bool   // the record has its answer
+	// unknown says that nobody can find out what became of the write that was intended.
+	unknown bool
 	// goingOn says that the work goes on without its caller; keepOn makes it so, if the caller has not left yet.
 	goingOn bool
 	keepOn  func() bool
@@ -108,6 +111,7 @@ func (a *Attempt) begin(ctx context.Context) (*store.Idempotency, error) {
 			return nil, kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the same request is at work; try again",
 				kerr.WithRetry(time.Second))
 		}
+		slot.Wait(ctx)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -188,13 +192,16 @@ func (a *Attempt) Done(tx store.Tx, resp proto.Message) error {
 }
 
 // failed settles the record of a request that failed. What may have happened stays on record as the answer,
-// unless the provider recognises a repetition; any other failure frees the key.
+// unless the provider recognises a repetition. Where the store failed beside a provider that did what it was asked to,
+// or recognises a repetition, the record is left as that of a process that died: the repetition finds what stands and
+// goes on from there. Any other failure frees the key.
 func (a *Attempt) failed(ctx context.Context, failure error) error {
-	if a.pinned {
+	outcomeUnknown := kerr.Reason(failure) == errorv1.Error_OUTCOME_UNKNOWN
+	if a.pinned || outcomeUnknown && !a.unknown {
 		return failure
 	}
 	err := a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
-		if kerr.Reason(failure) != errorv1.Error_OUTCOME_UNKNOWN || a.Repeatable {
+		if !outcomeUnknown || a.Repeatable {
 			return tx.DeleteIdempotency(a.method, a.key, a.owner)
 		}
 		return a.pin(tx, failure)
@@ -291,6 +298,7 @@ func (a *Attempt) Abandon(ctx context.Context, failure error, also func(store.Tx
 	state, answer := store.IntentFailed, service.CallError(failure)
 	if service.MayHaveHappened(failure) {
 		state, answer = store.IntentUnknown, naming(service.CallError(failure), a.resource)
+		a.unknown = true
 	}
 	pins := state == store.IntentUnknown && a.key != "" && !a.Repeatable
 	err := a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
@@ -339,8 +347,9 @@ func (a *Attempt) Unrecorded(ctx context.Context, p *providers.Provider, operati
 	if a.Repeatable && errors.Is(cause, store.ErrClaimLost) {
 		return cause
 	}
-	return naming(kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "the provider did it, and the gateway could not record it",
-		kerr.WithMetadata(kerr.KeyProvider, p.ID), kerr.WithMetadata(kerr.KeyOperation, operation)), a.resource)
+	a.unknown = !a.Repeatable
+	return naming(service.Unrecorded(kerr.WithMetadata(kerr.KeyProvider, p.ID),
+		kerr.WithMetadata(kerr.KeyOperation, operation)), a.resource)
 }
 
 // ProviderKey derives the key by which the provider recognises a repetition of this request. Without a

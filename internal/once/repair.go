@@ -225,6 +225,9 @@ func (r *Runner) sweep(ctx context.Context) error {
 		{r.Sweeps.DeleteIdempotencyBefore, now.Add(-idempotencyKept)},
 		{r.Sweeps.DeleteIntentsBefore, now.Add(-intentsKept)},
 		{r.Sweeps.DeleteCallbacksBefore, now},
+		{func(ctx context.Context, _ time.Time, limit int) (int, error) {
+			return r.Sweeps.FinishErasures(ctx, limit)
+		}, now},
 	}
 	if r.ShipmentRetention > 0 {
 		sweeps = append(sweeps, sweep{r.Sweeps.DeleteShipmentsBefore, now.Add(-r.ShipmentRetention)})
@@ -237,6 +240,10 @@ func (r *Runner) sweep(ctx context.Context) error {
 			sweeps = append(sweeps, sweep{trim, now.Add(-r.LogRetention)})
 		}
 	}
+	room := func(ctx context.Context, _ time.Time, limit int) (int, error) {
+		return r.Sweeps.GiveRoomBack(ctx, limit)
+	}
+	sweeps = append(sweeps, sweep{room, now})
 	for _, sweep := range sweeps {
 		for deleted := batch; deleted == batch; {
 			began := time.Now()

@@ -30,6 +30,8 @@ func (s *slowSweeps) DeleteIdempotencyBefore(_ context.Context, _ time.Time, lim
 
 func (*slowSweeps) DeleteIntentsBefore(context.Context, time.Time, int) (int, error)   { return 0, nil }
 func (*slowSweeps) DeleteCallbacksBefore(context.Context, time.Time, int) (int, error) { return 0, nil }
+func (*slowSweeps) FinishErasures(context.Context, int) (int, error)                   { return 0, nil }
+func (*slowSweeps) GiveRoomBack(context.Context, int) (int, error)                     { return 0, nil }
 
 // TestSweepsLeaveTheStoreToCalls: of the time that a long sweep takes, the store is calls' for two thirds.
 func TestSweepsLeaveTheStoreToCalls(t *testing.T) {
@@ -49,6 +51,76 @@ func TestSweepsLeaveTheStoreToCalls(t *testing.T) {
 		began = time.Now()
 		if err := r.sweep(ctx); err == nil || time.Since(began) > 3*takes {
 			t.Errorf("a sweep that is told to end took %s and ended with %v", time.Since(began), err)
+		}
+	})
+}
+
+// manySweeps has the same number of rows for each sweep, and notes what is asked of it.
+type manySweeps struct {
+	rows map[string]int
+
+	most int // rows of one part
+}
+
+func (s *manySweeps) take(what string, limit int) (int, error) {
+	n := min(s.rows[what], limit)
+	s.rows[what] -= n
+	s.most = max(s.most, n)
+	return n, nil
+}
+
+func (s *manySweeps) DeleteIdempotencyBefore(_ context.Context, _ time.Time, limit int) (int, error) {
+	return s.take("answers", limit)
+}
+
+func (s *manySweeps) DeleteIntentsBefore(_ context.Context, _ time.Time, limit int) (int, error) {
+	return s.take("intents", limit)
+}
+
+func (s *manySweeps) DeleteCallbacksBefore(_ context.Context, _ time.Time, limit int) (int, error) {
+	return s.take("tokens", limit)
+}
+
+func (s *manySweeps) DeleteShipmentsBefore(_ context.Context, _ time.Time, limit int) (int, error) {
+	return s.take("shipments", limit)
+}
+
+func (s *manySweeps) FinishErasures(_ context.Context, limit int) (int, error) {
+	return s.take("erasures", limit)
+}
+
+func (s *manySweeps) GiveRoomBack(_ context.Context, limit int) (int, error) {
+	return s.take("room", limit)
+}
+
+func (s *manySweeps) TrimLog(_ context.Context, log store.Log, _, _ time.Time, limit int) (int, error) {
+	return s.take(string(log), limit)
+}
+
+// TestSweepsGoOn: a sweep that took as much as one part may have goes on with the next at once, after its rest, and not
+// with the next hour's sweep; also the last of several that do.
+func TestSweepsGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rows = 10*batch + 7
+		s := &manySweeps{rows: map[string]int{}}
+		kinds := []string{
+			"answers", "intents", "tokens", "shipments", "erasures", "room", string(store.ConsentLog), string(store.ShipmentLog),
+		}
+		for _, kind := range kinds {
+			s.rows[kind] = rows
+		}
+		r := &Runner{Clock: time.Now, Sweeps: s, ShipmentRetention: time.Hour, LogRetention: time.Hour}
+		began := time.Now()
+		if err := r.sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range kinds {
+			if s.rows[kind] != 0 {
+				t.Errorf("of %s %d are left", kind, s.rows[kind])
+			}
+		}
+		if took := time.Since(began); took > time.Minute || s.most != batch {
+			t.Errorf("it took %s, and %d rows at most in one part", took, s.most)
 		}
 	})
 }

@@ -88,7 +88,7 @@ type Policy struct {
 	// MaxConcurrent is how many requests may be under way; more wait, by their own context. Default 256.
 	MaxConcurrent int
 	// MaxCallers is how many calls may be under way or wait, for a place or for a login; more fail at once. Default
-	// 1024.
+	// 2048.
 	MaxCallers int
 	// BreakerWindow, BreakerCalls and BreakerRate say when the circuit breaker opens: when in the last BreakerWindow
 	// there were at least BreakerCalls requests and the share BreakerRate of them failed. Defaults 10 s, 100 and 0.8;

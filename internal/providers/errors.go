@@ -118,3 +118,20 @@ func Ignore(err error, operation string, kind ErrorKind) error {
 	}
 	return err
 }
+
+// ShapeError says of an answer that arrived whole what it lacks of what its provider documents. It goes to the log:
+// both are words of the adapter's own, and never hold a value that the provider sent.
+type ShapeError struct {
+	// Field is the field's name in the provider's JSON.
+	Field string
+	// Want says what the adapter expects of it, such as "must be there".
+	Want string
+}
+
+// NoPage says that a field is no address that a customer may be sent to: see BaseURL.MayShow.
+func NoPage(field string) *ShapeError {
+	return &ShapeError{Field: field, Want: "must be a plain https address"}
+}
+
+// Error describes it.
+func (e *ShapeError) Error() string { return e.Field + " " + e.Want }

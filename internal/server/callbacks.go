@@ -13,18 +13,19 @@ import (
 )
 
 // Callbacks takes what comes back from providers and from customers' browsers. The token in the path is all that
-// vouches for it. An error that is kerr.ErrUnknownCallback is answered with 404, any other with 503, so that a sender
-// who repeats does so.
+// vouches for it, so a body is read only by who has looked at it, and an error of reading is given back. An error that
+// is kerr.ErrUnknownCallback is answered with 404, any other with 503, so that a sender who repeats does so.
 type Callbacks interface {
 	// Webhook takes a provider's hint that something changed.
-	Webhook(ctx context.Context, provider, token string, header http.Header, body []byte) error
+	Webhook(ctx context.Context, provider, token string, header http.Header,
+		body func() ([]byte, error)) error
 	// Redirect takes a browser that a provider sent back, with outcome success, error or exit, and gives the address
 	// to send it on to.
 	Redirect(ctx context.Context, token, outcome string, query url.Values) (location string, err error)
 	// RedirectAddress gives the address to which Redirect would send a browser on. It takes nothing in.
 	RedirectAddress(ctx context.Context, token, outcome string) (location string, err error)
 	// ShipmentReport takes a provider's report on a shipment.
-	ShipmentReport(ctx context.Context, token string, query url.Values, body []byte) error
+	ShipmentReport(ctx context.Context, token string, query url.Values, body func() ([]byte, error)) error
 }
 
 const (
@@ -35,7 +36,7 @@ const (
 )
 
 // callbacks routes /callbacks/. Nothing of a request is answered or logged: its path holds a token.
-func callbacks(mux *http.ServeMux, c Callbacks, t *telemetry.Telemetry) {
+func callbacks(mux *http.ServeMux, c Callbacks, g *guard.Guard, t *telemetry.Telemetry) {
 	handle := func(pattern string, take func(w http.ResponseWriter, r *http.Request, token string) error) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			token := r.PathValue("token")
@@ -50,6 +51,9 @@ func callbacks(mux *http.ServeMux, c Callbacks, t *telemetry.Telemetry) {
 			case tooLarge(err):
 				w.WriteHeader(http.StatusRequestEntityTooLarge)
 			case errors.Is(err, kerr.ErrUnknownCallback):
+				if r.ContentLength != 0 {
+					w.Header().Set("Connection", "close") // or net/http would read the body first
+				}
 				w.WriteHeader(http.StatusNotFound)
 			default:
 				t.Logger.WarnContext(r.Context(), "a callback failed", "route", pattern, "cause", guard.CauseText(err))
@@ -59,10 +63,8 @@ func callbacks(mux *http.ServeMux, c Callbacks, t *telemetry.Telemetry) {
 	}
 	handle("POST /callbacks/{provider}/webhook/{token}",
 		func(w http.ResponseWriter, r *http.Request, token string) error {
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
-			if err != nil {
-				return err
-			}
+			body, done := callbackBody(w, r, g)
+			defer done()
 			if err := c.Webhook(r.Context(), r.PathValue("provider"), token, r.Header, body); err != nil {
 				return err
 			}
@@ -70,10 +72,8 @@ func callbacks(mux *http.ServeMux, c Callbacks, t *telemetry.Telemetry) {
 			return nil
 		})
 	handle("POST /callbacks/shipments/{token}", func(w http.ResponseWriter, r *http.Request, token string) error {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
-		if err != nil {
-			return err
-		}
+		body, done := callbackBody(w, r, g)
+		defer done()
 		if err := c.ShipmentReport(r.Context(), token, r.URL.Query(), body); err != nil {
 			return err
 		}
@@ -101,4 +101,24 @@ func callbacks(mux *http.ServeMux, c Callbacks, t *telemetry.Telemetry) {
 			w.WriteHeader(http.StatusSeeOther)
 			return nil
 		})
+}
+
+// callbackBody gives what reads a callback's body, into room that is made for it until done is called.
+func callbackBody(w http.ResponseWriter, r *http.Request, g *guard.Guard) (read func() ([]byte, error), done func()) {
+	release := func() {}
+	return func() ([]byte, error) {
+		if r.ContentLength > maxCallback {
+			return nil, &http.MaxBytesError{Limit: maxCallback}
+		}
+		size := r.ContentLength
+		if size < 0 { // Its sender does not tell.
+			size = maxCallback
+		}
+		give, err := g.HoldCallback(size)
+		if err != nil {
+			return nil, err
+		}
+		release = give
+		return io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
+	}, func() { release() }
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,8 @@ type connections struct {
 	perAddress int
 	// exempt tells which addresses the bound of each address is not for, such as a proxy's. May be nil.
 	exempt func(netip.Addr) bool
+	// strangerIdle is how long a connection may be silent that no known caller has used; zero for ever.
+	strangerIdle time.Duration
 	// writeTimeout is how long one write may take until a peer that does not read is let go; zero for ever.
 	writeTimeout time.Duration
 }
@@ -40,7 +43,7 @@ func (c connections) within(files uint64) (fitting connections, lower bool) {
 }
 
 // listener gives a listener whose connections are bounded.
-func (c connections) listener(l net.Listener) net.Listener {
+func (c connections) listener(l net.Listener) *boundedListener {
 	return &boundedListener{Listener: l, connections: c, from: map[netip.Addr]int{}}
 }
 
@@ -51,6 +54,17 @@ type boundedListener struct {
 	mu   sync.Mutex
 	open int
 	from map[netip.Addr]int
+
+	conns sync.Map // *boundedConn by the peer's address and port, while nobody known has used it
+}
+
+// vouch notes that a known caller uses the connection from an address.
+func (l *boundedListener) vouch(peer net.Addr) {
+	if tcp, ok := peer.(*net.TCPAddr); ok {
+		if conn, ok := l.conns.LoadAndDelete(tcp.AddrPort()); ok {
+			conn.(*boundedConn).vouch() //nolint:forcetypeassert // only such are stored
+		}
+	}
 }
 
 // Accept implements net.Listener.
@@ -62,13 +76,32 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		}
 		from := l.counted(conn.RemoteAddr())
 		if l.enter(from) {
-			return &boundedConn{Conn: conn, timeout: l.writeTimeout, left: sync.OnceFunc(func() { l.leave(from) })}, nil
+			return l.bounded(conn, from), nil
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // Nothing of it stays behind in the kernel.
 		}
 		_ = conn.Close()
 	}
+}
+
+// bounded gives a connection that is counted, and closed when a stranger leaves it idle.
+func (l *boundedListener) bounded(conn net.Conn, from netip.Addr) *boundedConn {
+	tcp, isTCP := conn.RemoteAddr().(*net.TCPAddr)
+	c := &boundedConn{Conn: conn, timeout: l.writeTimeout}
+	c.left = sync.OnceFunc(func() {
+		c.vouch()
+		if isTCP {
+			l.conns.CompareAndDelete(tcp.AddrPort(), c)
+		}
+		l.leave(from)
+	})
+	if isTCP && l.strangerIdle > 0 {
+		l.conns.Store(tcp.AddrPort(), c)
+		c.silent.idle = l.strangerIdle
+		c.silent.timer = time.AfterFunc(l.strangerIdle, func() { _ = c.Close() })
+	}
+	return c
 }
 
 // counted gives the address under which a connection counts, none for one that counts under no address.
@@ -119,6 +152,32 @@ type boundedConn struct {
 
 	timeout time.Duration
 	left    func()
+	// silent ends the connection when nothing comes, until a known caller uses it.
+	silent struct {
+		timer *time.Timer // nil for never
+		idle  time.Duration
+		over  atomic.Bool
+	}
+}
+
+// vouch lets the connection be as idle as its caller likes.
+func (c *boundedConn) vouch() {
+	if c.silent.timer != nil {
+		c.silent.over.Store(true)
+		c.silent.timer.Stop()
+	}
+}
+
+// Read implements net.Conn.
+func (c *boundedConn) Read(data []byte) (int, error) {
+	n, err := c.Conn.Read(data)
+	if n > 0 && c.silent.timer != nil && !c.silent.over.Load() {
+		c.silent.timer.Reset(c.silent.idle)
+		if c.silent.over.Load() { // somebody vouched in between
+			c.silent.timer.Stop()
+		}
+	}
+	return n, err
 }
 
 // Write implements net.Conn. What cannot be written ends the connection: the library leaves that to its reader, who

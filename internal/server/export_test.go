@@ -50,3 +50,11 @@ func Within(most, perAddress int, files uint64) (int, int) {
 	c, _ := connections{max: most, perAddress: perAddress}.within(files)
 	return c.max, c.perAddress
 }
+
+// ShortenStrangers sets how long a stranger's connection may be silent, for one test.
+func ShortenStrangers(t *testing.T, idle time.Duration) {
+	t.Helper()
+	old := strangerIdle
+	strangerIdle = idle
+	t.Cleanup(func() { strangerIdle = old })
+}

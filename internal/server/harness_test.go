@@ -4,24 +4,22 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
-
-	spb "google.golang.org/genproto/googleapis/rpc/status"
-
-	"crypto/sha256"
-	"net/url"
 
 	kontor "kontor.dev/kontor"
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
@@ -169,11 +167,17 @@ type callbackFakes struct {
 	report   func(token string, query url.Values) error
 }
 
-func (c *callbackFakes) Webhook(_ context.Context, provider, token string, _ http.Header, body []byte) error {
+func (c *callbackFakes) Webhook(
+	_ context.Context, provider, token string, _ http.Header, body func() ([]byte, error),
+) error {
 	if c.webhook == nil {
 		return kerr.ErrUnknownCallback
 	}
-	return c.webhook(provider, token, body)
+	text, err := body()
+	if err != nil {
+		return err
+	}
+	return c.webhook(provider, token, text)
 }
 
 func (c *callbackFakes) RedirectAddress(context.Context, string, string) (string, error) {
@@ -187,9 +191,14 @@ func (c *callbackFakes) Redirect(_ context.Context, token, outcome string, query
 	return c.redirect(token, outcome, query)
 }
 
-func (c *callbackFakes) ShipmentReport(_ context.Context, token string, query url.Values, _ []byte) error {
+func (c *callbackFakes) ShipmentReport(
+	_ context.Context, token string, query url.Values, body func() ([]byte, error),
+) error {
 	if c.report == nil {
 		return kerr.ErrUnknownCallback
+	}
+	if _, err := body(); err != nil {
+		return err
 	}
 	return c.report(token, query)
 }

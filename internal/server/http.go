@@ -31,6 +31,9 @@ var (
 	bodyTimeout  = time.Minute      // of a body, from the end of the header to its last byte
 	writeTimeout = 30 * time.Second // of one write to a stream, and of an answer beyond the time to make it
 	idleTimeout  = 2 * time.Minute  // of a connection without a request
+	// strangerIdle is how long a connection may be silent that no known caller has used. It is longer than it takes to
+	// answer what strangers may ask.
+	strangerIdle = 20 * time.Second
 )
 
 // exchange is one HTTP request and its answer.

@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/peer"
 
 	"kontor.dev/kontor/internal/api"
 	"kontor.dev/kontor/internal/config"
@@ -71,7 +72,7 @@ type Server struct {
 	admin        *Admin
 	ready        readiness
 	certificates *certificates // nil for plain text
-	listeners    struct{ grpc, http net.Listener }
+	listeners    struct{ grpc, http *boundedListener }
 	draining     atomic.Bool
 	stop         sync.Once
 	failed       chan error
@@ -84,14 +85,14 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	g, err := guard.New(guard.Options{
+	s := &Server{options: o, health: health.NewServer(), failed: make(chan error, 3)}
+	s.guard, err = guard.New(guard.Options{
 		Services: services, Authenticator: o.Authenticator, Limits: o.Limits, BodyTimeout: bodyTimeout,
-		Telemetry: o.Telemetry, Audit: o.Audit, Proxies: o.Proxies,
+		Telemetry: o.Telemetry, Audit: o.Audit, Proxies: o.Proxies, Vouch: s.vouch,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	s := &Server{options: o, guard: g, health: health.NewServer(), failed: make(chan error, 3)}
 	if o.TLS != nil {
 		if s.certificates, err = newCertificates(*o.TLS, o.Telemetry.Logger, time.Now); err != nil {
 			return nil, err
@@ -131,7 +132,7 @@ func (s *Server) newHTTP() error {
 	mux.Handle("/v1/", front)
 	mux.HandleFunc("/", notFound)
 	mux.HandleFunc("/v1", notFound) // or it would be sent on to /v1/
-	callbacks(mux, s.options.Callbacks, s.options.Telemetry)
+	callbacks(mux, s.options.Callbacks, s.guard, s.options.Telemetry)
 	if err := docs(mux, s.options.OpenAPI); err != nil {
 		return err
 	}
@@ -141,6 +142,9 @@ func (s *Server) newHTTP() error {
 		strangers: s.guard.Strangers(),
 	}
 	s.http = newHTTPServer(door.before(public))
+	s.http.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, conn)
+	}
 	s.ready = readiness{checks: s.options.Ready, degraded: s.options.Degraded, draining: &s.draining}
 	return nil
 }
@@ -162,6 +166,18 @@ func takeTicket(r *http.Request) error {
 	return nil
 }
 
+// connKey is the key of a request's connection.
+type connKey struct{}
+
+// vouch notes that a known caller uses the connection that a call came by.
+func (s *Server) vouch(ctx context.Context) {
+	if conn, ok := ctx.Value(connKey{}).(net.Conn); ok {
+		s.listeners.http.vouch(conn.RemoteAddr())
+	} else if p, ok := peer.FromContext(ctx); ok && s.listeners.grpc != nil {
+		s.listeners.grpc.vouch(p.Addr)
+	}
+}
+
 func newHTTPServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
@@ -179,6 +195,7 @@ func (s *Server) Start() error {
 	limits := s.options.Limits
 	public, lower := connections{
 		max: limits.MaxConnections, perAddress: limits.MaxConnectionsPerAddress, exempt: s.options.Proxies.Trust,
+		strangerIdle: strangerIdle,
 	}.within(openFiles())
 	if lower {
 		s.options.Telemetry.Logger.Warn("the process may not have as many files open as limits.max_connections needs: "+
@@ -190,7 +207,7 @@ func (s *Server) Start() error {
 	for _, bind := range []struct {
 		name, address string
 		bounds        connections
-		listener      *net.Listener
+		listener      **boundedListener
 	}{
 		{"grpc", s.options.Listen.GRPC, ofGRPC, &s.listeners.grpc},
 		{"http", s.options.Listen.HTTP, public, &s.listeners.http},
@@ -238,7 +255,7 @@ func (s *Server) Reload() {
 }
 
 func (s *Server) closeListeners() {
-	for _, listener := range []net.Listener{s.listeners.grpc, s.listeners.http} {
+	for _, listener := range []*boundedListener{s.listeners.grpc, s.listeners.http} {
 		if listener != nil {
 			_ = listener.Close()
 		}

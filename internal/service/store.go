@@ -62,7 +62,8 @@ var known = []error{
 }
 
 // Translate translates a failure of the store. An error with a reason, what the store documents, and the end of a
-// context stay as they are.
+// context stay as they are. Once a provider was asked to change something for the call, and may have done it, a failure
+// of the store is OUTCOME_UNKNOWN: STORE_UNAVAILABLE and its like say that nothing was done.
 func (s *Store) Translate(ctx context.Context, err error) error {
 	switch {
 	case err == nil, kerr.Reason(err) != errorv1.Error_REASON_UNSPECIFIED,
@@ -70,6 +71,10 @@ func (s *Store) Translate(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 		return ctx.Err()
+	case identity.TrailOf(ctx).HasActed():
+		s.Log.ErrorContext(ctx, "store failed after a provider was asked to change something", "error", err.Error(),
+			"request_id", identity.RequestID(ctx))
+		return Unrecorded()
 	case errors.Is(err, store.ErrBusy):
 		return kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED, "too many calls wait for the gateway's store",
 			kerr.WithRetry(storeRetry))
@@ -78,6 +83,12 @@ func (s *Store) Translate(ctx context.Context, err error) error {
 	}
 	s.Log.ErrorContext(ctx, "store failed", "error", err.Error(), "request_id", identity.RequestID(ctx))
 	return kerr.New(errorv1.Error_STORE_UNAVAILABLE, "the gateway's store did not answer", kerr.WithRetry(storeRetry))
+}
+
+// Unrecorded is what callers are told when a provider may have done something and the store did not take it.
+func Unrecorded(options ...kerr.Option) error {
+	return kerr.New(errorv1.Error_OUTCOME_UNKNOWN, "the provider may have done it, and the gateway could not record it",
+		options...)
 }
 
 // storeRetry is when a caller should come back whom the store did not answer.

@@ -14,6 +14,7 @@ import (
 type Slot struct {
 	holders atomic.Int64
 	free    func()
+	waits   atomic.Pointer[func()]
 }
 
 // New gives a place that is kept once, until the first Done. Free is called when nobody keeps it any more.
@@ -36,6 +37,9 @@ func (s *Slot) Done() {
 	}
 }
 
+// OnWait has f called, perhaps more than once, when the call waits for somebody else; see Wait.
+func (s *Slot) OnWait(f func()) { s.waits.Store(&f) }
+
 type slotKey struct{}
 
 // With attaches a call's place.
@@ -47,4 +51,14 @@ func Keep(ctx context.Context) (done func()) {
 		return s.Keep()
 	}
 	return func() {}
+}
+
+// Wait says that the call that a context belongs to waits for somebody else from now on, such as a provider, and is no
+// work for the gateway meanwhile. Work that no call began says nothing by it.
+func Wait(ctx context.Context) {
+	if s, ok := ctx.Value(slotKey{}).(*Slot); ok {
+		if f := s.waits.Load(); f != nil {
+			(*f)()
+		}
+	}
 }

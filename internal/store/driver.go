@@ -27,6 +27,9 @@ type Driver struct {
 type Archive interface {
 	// ViewAudit runs fn on one consistent state of the audit trails.
 	ViewAudit(ctx context.Context, fn func(AuditTrails) error) error
+	// Foreign names what is in the database and was not made by this Kontor, such as a trigger that changes what is
+	// written, and what is missing of what it made: as much as this kind of database can tell.
+	Foreign(ctx context.Context) ([]string, error)
 	// Keys opens the working keys, for who verifies what was hashed with them.
 	Keys(ctx context.Context, key *keys.StoreKey) (*keys.Keys, error)
 	// Backup writes the database as it stands at one moment into a new file.
@@ -38,6 +41,8 @@ type Archive interface {
 type AuditTrails interface {
 	// Tenants lists the tenants that have entries, or had, in order.
 	Tenants() ([]string, error)
+	// Roll gives the audit's roll, nil for none.
+	Roll() (*AuditRoll, error)
 	// Trail lists entries of all tenants behind a position, in order.
 	Trail(after int64, limit int) ([]Audit, error)
 	// Of reads one tenant's trail.

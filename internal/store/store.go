@@ -154,6 +154,8 @@ type ConsentReader interface {
 	Events(consentID string, after int64, limit int) ([]consent.Event, error)
 	// UnsettledEvents lists the events that bear on how a consent stands, in order: all that were not settled.
 	UnsettledEvents(consentID string) ([]consent.Event, error)
+	// KnownEvents tells which of some keys events of a consent have, settled or not.
+	KnownEvents(consentID string, keys []string) (map[string]bool, error)
 }
 
 // ShipmentReader reads shipments.
@@ -196,6 +198,8 @@ type AuditReader interface {
 	AuditCheckpoints(after int64, limit int) ([]AuditSeal, error)
 	// AuditCheckpointBefore gives the newest checkpoint that was made before a time; ErrNotFound when there is none.
 	AuditCheckpointBefore(before time.Time) (*AuditSeal, error)
+	// AuditRoll gives the roll of all tenants, which is made with the database; nil when somebody took it out.
+	AuditRoll() (*AuditRoll, error)
 }
 
 // Tx reads and writes the rows of one tenant within one transaction. Rows that are handed in must name that tenant.
@@ -222,8 +226,8 @@ type CustomerWriter interface {
 	InsertCustomer(customer *Customer) error
 	// UpdateCustomer answers ErrExists when the new reference is taken.
 	UpdateCustomer(customer *Customer) error
-	// DeleteCustomer removes part of what belongs to a customer: at most limit of their deleted consents with their
-	// histories and callback tokens, of their shipments with theirs, of their intents and idempotency records. When
+	// DeleteCustomer removes part of what belongs to a customer: at most limit rows of what DeleteConsent left to
+	// erase, of their deleted consents, their shipments with their tokens and entries, their intents and records. When
 	// there is nothing left, also no consent that was not deleted before, it removes the customer and says Done. So a
 	// long deletion is one Update after another, each with its own DeleteConsent calls, until Done; when the process
 	// dies in between, the same calls finish it.
@@ -252,7 +256,11 @@ type ConsentWriter interface {
 	// DeleteConsent erases a consent: its row but for whose it was, its callback tokens, the answers that hold it, and
 	// its entries in the log. Of those the DELETED event stays, stripped to name, count and times, so that watchers
 	// learn of it; it must have been appended before. The records of its requests stay, without their answers.
-	DeleteConsent(id string) error
+	//
+	// The row goes at once, so that nobody finds the consent any more; of the rest one call erases at most limit rows.
+	// It tells how many; call again, in another transaction, while it was limit. What nobody calls again for is left to
+	// FinishErasures. It answers ErrNotFound once all is erased.
+	DeleteConsent(id string, limit int) (erased int, err error)
 	// AppendEvent adds the next event of a consent, whose sequence must be one above the newest, with the consent as it
 	// stands after it.
 	AppendEvent(consentID string, event consent.Event, after *consentv1.Consent) error
@@ -304,6 +312,8 @@ type AuditWriter interface {
 	// SealAudit gives entries their Sequence and Chain, and the chain its new head. It answers ErrConflict, and seals
 	// nothing, when one of them is sealed already or not there.
 	SealAudit(entries []Audit, head *AuditSeal) error
+	// KeepAuditRoll puts a roll in the place of another one; ErrConflict when that is no longer there.
+	KeepAuditRoll(before, now *AuditRoll) error
 	// KeepCheckpoint keeps a seal as a checkpoint; ErrExists when there is one at its position.
 	KeepCheckpoint(checkpoint *AuditSeal) error
 	// CutAudit makes a seal the end of what retention removed, and removes at most limit of the entries and as many
@@ -382,6 +392,11 @@ type Sweeps interface {
 	// DeleteShipmentsBefore removes shipments that belong to no customer and were made before a time, with their data
 	// keys, callback tokens and log entries. Those of customers go with their customers.
 	DeleteShipmentsBefore(ctx context.Context, created time.Time, limit int) (int, error)
+	// GiveRoomBack makes files smaller by at most limit pages of what was swept, as far as it is not kept for what
+	// comes. A store that cannot tells of none.
+	GiveRoomBack(ctx context.Context, limit int) (int, error)
+	// FinishErasures erases what is left of consents for which nobody called DeleteConsent to the end.
+	FinishErasures(ctx context.Context, limit int) (int, error)
 	// TrimLog takes entries out of a log that were committed before a time; cursors before them expire first. How old
 	// entries are is known by the calls before, each of which notes where the log ends now. A consent's own history
 	// stays whole while the consent exists: see Events.

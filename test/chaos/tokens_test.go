@@ -42,7 +42,7 @@ func (w *world) stampede(t *testing.T, consents []string) *tally {
 func TestLoginStampede(t *testing.T) {
 	for _, provider := range worldtest.Providers() {
 		t.Run(provider, func(t *testing.T) {
-			w := newWorld(t, options{})
+			w := newWorld(t, options{usual: true}) // With the limits that users get one client may bring so many.
 			consents := w.authorized(t, provider, 10)
 			w.core(provider).Faults.Add(sandbox.Fault{
 				Operation: worldtest.Of(provider).Login, Delay: 300 * time.Millisecond,

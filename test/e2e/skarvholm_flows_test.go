@@ -170,15 +170,16 @@ func TestDataIsCollectedForAWhile(t *testing.T) {
 // data is refused. A renewal brings it back.
 func TestPermissionsEndByThemselves(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldOptions{
-		step:   20 * time.Millisecond,
-		played: []sandbox.Dialect{played.Dialect(played.Config{ValidFor: 2 * time.Second})},
-	})
+	w := newWorld(t, worldOptions{step: 20 * time.Millisecond})
 	c := w.client(t, lending)
 	consent := w.authorized(t, c, played.ID)
 	if _, err := listAccounts(t, c, consent.GetName()); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.skarvholm().Shorten(consent.GetProviderReference(), 2*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	refresh(t, c, consent.GetName()) // From here on the gateway knows of the end.
 	var got *consentv1.Consent
 	eventually(t, "the permission to end", func() bool {
 		got = must(c.Consents.GetConsent(t.Context(), &consentv1.GetConsentRequest{Name: consent.GetName()}))(t)

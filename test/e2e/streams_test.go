@@ -57,9 +57,12 @@ func TestWatchConsents(t *testing.T) {
 				for i, m := range seen {
 					resumed := watchConsents(t, c, streaming, consent.GetName(), m.GetResumeToken())
 					for _, want := range seen[i+1:] {
-						wantSame(
-							t, "an event behind a token over "+streaming, resumed.next(t).GetEvent(), want.GetEvent(),
-						)
+						m := resumed.next(t)
+						wantSame(t, "an event behind a token over "+streaming, m.GetEvent(), want.GetEvent())
+						if m.GetConsent().GetLink().GetUri() != "" {
+							t.Errorf("%s behind a token over %s shows the address of a link that is over",
+								m.GetEvent().GetType(), streaming)
+						}
 					}
 					resumed.quiet(t)
 					resumed.leave()

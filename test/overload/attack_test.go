@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/protobuf/proto"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
@@ -28,8 +29,6 @@ const (
 	mostAbove = 200 * mb
 	// mostWatch is how much of it one reader of a tenant's consents who never reads may cost.
 	mostWatch = mb
-	// mostHeaders is the same for a flood of large headers, which the library holds until an answer is written.
-	mostHeaders = 600 * mb
 	// connections and streams are those of a flood: 48,128 streams.
 	connections, streams = 188, 256
 )
@@ -94,6 +93,16 @@ func question(t *testing.T) []byte {
 	return append([]byte{0, 0, 0, 0, byte(len(body))}, body...)
 }
 
+// listing is a request for a page of a hundred consents.
+func listing(t *testing.T) []byte {
+	t.Helper()
+	body, err := proto.Marshal(&consentv1.ListConsentsRequest{PageSize: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]byte{0, 0, 0, 0, byte(len(body))}, body...)
+}
+
 // attack runs an attack and looks at the gateway's memory, and at whether it still answers. So many calls must have
 // ended, and so many streams be open: else the attack has not arrived.
 func (w *world) attack(t *testing.T, most int64, ended, open int, send func()) {
@@ -142,7 +151,7 @@ func TestAttacks(t *testing.T) {
 		"reflection": {mostAbove, all / 2, question(t), []string{":path", reflectionpb.ServerReflection_ServerReflectionInfo_FullMethodName}},
 		"health":     {mostAbove, all / 2, make([]byte, 5), []string{":path", healthpb.Health_Watch_FullMethodName}},
 		"checks":     {mostAbove, 0, []byte{0, 0, 0}, []string{":path", healthpb.Health_Check_FullMethodName}},
-		"headers": {mostHeaders, all / 4, make([]byte, 5), []string{
+		"headers": {mostAbove, all / 4, make([]byte, 5), []string{
 			":path", consentv1.ConsentService_GetConsent_FullMethodName, "x-large", strings.Repeat("x", 11<<10),
 		}},
 		"reflection with a key": {mostAbove, all / 2, question(t), []string{
@@ -160,6 +169,14 @@ func TestAttacks(t *testing.T) {
 	t.Run("bodies without the scope", func(t *testing.T) {
 		w := newWorld(t, 0)
 		w.attack(t, mostAbove, 2*scaled(60, 10), 0, func() { bodies(t, w, reader) })
+	})
+	t.Run("answers to a client", func(t *testing.T) {
+		w := newWorld(t, 100)
+		// Pages of a hundred consents, 20 KB each. The window says that nobody reads them.
+		w.attack(t, mostAbove, scaled(2000, 100), 0, func() {
+			flood(t, w.gateway.GRPC, scaled(100, 4), scaled(200, 50), listing(t), ":path",
+				consentv1.ConsentService_ListConsents_FullMethodName, "authorization", "Bearer "+keyOf(owner))
+		})
 	})
 	t.Run("gzip bombs", func(t *testing.T) {
 		w := newWorld(t, 0)

@@ -3,8 +3,8 @@
 // (overload_test.go). The built gateway runs as a process of its own with the defaults that users get, but for the
 // quota; its memory is the system's figure.
 //
-// A test run sends little and looks at what callers get. `make attack` and `make overload` send all of it, measure,
-// and hold the bars.
+// A test run sends little and looks at what callers get. `make attack`, `make overload` and `make rivals` send
+// all of it, measure, and hold the bars.
 package overload
 
 import (
@@ -16,7 +16,10 @@ import (
 )
 
 var (
-	full    = flag.Bool("full", false, "send all of it, and hold the bars of memory and goodput")
+	full          = flag.Bool("full", false, "send all of it, and hold the bars of memory and goodput")
+	greedyAt      = flag.String("greedy", "", "send calls to this gateway until interrupted, and nothing else")
+	greedyCallers = flag.Int("callers", 0, "how many callers that are")
+
 	seconds = flag.Float64("seconds", 10, "how long each load goes on, in full")
 )
 
@@ -25,6 +28,9 @@ var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if *greedyAt != "" {
+		os.Exit(beGreedy())
+	}
 	os.Exit(worldtest.Main(m, "overload", &binary, false, nil))
 }
 

@@ -1,9 +1,15 @@
 package overload
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +29,13 @@ const (
 	peakCallers, overload = 100, 10
 	// leastGoodput is how much of the peak's good answers there must be under overload.
 	leastGoodput = 0.9
+	// mostBeside is how many times as long the slowest hundredth of one tenant's calls may take while another tenant
+	// takes all that it gets.
+	mostBeside = 2
+	// greedyCount callers who call so often ask for 1,000 calls in a second.
+	greedyCount, greedyEvery = 200, 200 * time.Millisecond
+	// rounds are how often the two loads that are compared take turns.
+	rounds = 5
 	// callersPerConnection are fewer than the streams that a connection may have.
 	callersPerConnection = 100
 )
@@ -32,6 +45,15 @@ type outcome struct {
 	took  time.Duration
 	good  []time.Duration
 	codes map[codes.Code]int
+}
+
+// add adds what the callers of another load got.
+func (o *outcome) add(other *outcome) {
+	o.took += other.took
+	o.good = append(o.good, other.good...)
+	for code, count := range other.codes {
+		o.codes[code] += count
+	}
 }
 
 // rate is good answers for each second.
@@ -48,11 +70,22 @@ func (o *outcome) median() time.Duration {
 // load has callers call, each one time after the other, and a fifth of the calls write.
 func (w *world) load(t *testing.T, client string, callers int, during time.Duration) *outcome {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), during)
+	defer cancel()
+	got, err := flock(ctx, w.gateway.GRPC, client, callers, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// flock is the callers of a load, who call until the context ends, each so often or as soon as they are answered.
+func flock(ctx context.Context, address, client string, callers int, every time.Duration) (*outcome, error) {
 	var conns []*worldtest.Stubs
 	for range (callers + callersPerConnection - 1) / callersPerConnection {
-		conn, err := worldtest.Dial(w.gateway.GRPC, keyOf(client))
+		conn, err := worldtest.Dial(address, keyOf(client))
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		defer conn.Close()
 		conns = append(conns, conn)
@@ -64,8 +97,11 @@ func (w *world) load(t *testing.T, client string, callers int, during time.Durat
 	for n := range callers {
 		running.Go(func() {
 			own := outcome{codes: map[codes.Code]int{}}
-			for i := n; time.Since(began) < during; i++ {
+			next := time.Now().Add(every * time.Duration(n) / time.Duration(callers))
+			for i := n; ctx.Err() == nil; i++ {
+				time.Sleep(time.Until(next))
 				begun := time.Now()
+				next = next.Add(every)
 				err := call(conns[n%len(conns)], i)
 				code := status.Code(err)
 				if own.codes[code]++; code == codes.OK {
@@ -74,15 +110,12 @@ func (w *world) load(t *testing.T, client string, callers int, during time.Durat
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			all.good = append(all.good, own.good...)
-			for code, count := range own.codes {
-				all.codes[code] += count
-			}
+			all.add(&own)
 		})
 	}
 	running.Wait()
 	all.took = time.Since(began)
-	return all
+	return all, nil
 }
 
 // call makes one call of a load.
@@ -105,8 +138,12 @@ func TestOverload(t *testing.T) {
 	w := newWorld(t, 100)
 	during := time.Duration(float64(scaled(1000, 50)) * *seconds * float64(time.Millisecond))
 	calm := w.load(t, owner, 2, during/4)
-	peak := w.load(t, owner, scaled(peakCallers, 10), during)
-	over := w.load(t, owner, scaled(peakCallers, 10)*overload, during)
+	// The two take turns, so that what else the machine has to do is the same for both.
+	peak, over := &outcome{codes: map[codes.Code]int{}}, &outcome{codes: map[codes.Code]int{}}
+	for range rounds {
+		peak.add(w.load(t, owner, scaled(peakCallers, 10), during/rounds))
+		over.add(w.load(t, owner, scaled(peakCallers, 10)*overload, during/rounds))
+	}
 	after := w.load(t, owner, 2, during/4)
 	for _, o := range []struct {
 		name string
@@ -129,31 +166,93 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// TestRivals has one tenant take all that it gets, while another one calls now and then.
+// TestRivals has one tenant ask for twice what its quota allows, while another one calls now and then. Who calls now
+// and then is answered every time, and in full hardly later than when alone.
 func TestRivals(t *testing.T) {
-	w := newWorld(t, 100)
+	w := newWorldOf(t, 100, "limits: {burst: 500}\n") // so that the quota is used up soon
 	during := time.Duration(float64(scaled(1000, 50)) * *seconds * float64(time.Millisecond))
-	var busy sync.WaitGroup
-	var greedy *outcome
-	busy.Go(func() { greedy = w.load(t, owner, scaled(peakCallers, 10)*overload, during) })
-	var modest outcome
 	conn, err := worldtest.Dial(w.gateway.GRPC, keyOf(rival))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for began := time.Now(); time.Since(began) < during; {
-		begun := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
-		_, err := conn.Customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{Customer: &customerv1.Customer{
-			Type: customerv1.Customer_PERSON,
-		}})
-		cancel()
-		if err != nil {
-			t.Errorf("the other tenant: %v", err)
+	modest := func() []time.Duration {
+		var took []time.Duration
+		for began := time.Now(); time.Since(began) < during/rounds; {
+			begun := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
+			_, err := conn.Customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{
+				Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON},
+			})
+			cancel()
+			if err != nil {
+				t.Errorf("the other tenant: %v", err)
+			}
+			took = append(took, time.Since(begun))
+			time.Sleep(time.Millisecond)
 		}
-		modest.good = append(modest.good, time.Since(begun))
+		return took
 	}
-	busy.Wait()
-	t.Logf("the greedy: %v; the modest: %d good, median %s", greedy.codes, len(modest.good), modest.median())
+	var alone, beside []time.Duration
+	var codes []string
+	for range rounds { // They take turns, so that what else the machine has to do is the same for both.
+		alone = append(alone, modest()...)
+		stop := w.greedy(t)
+		beside = append(beside, modest()...)
+		codes = append(codes, stop())
+	}
+	for _, code := range codes {
+		t.Logf("the greedy: %s", code)
+	}
+	ratio := float64(quantile(beside, 0.99)) / float64(quantile(alone, 0.99))
+	t.Logf("the modest alone: %d good, p50 %s, p99 %s; beside: %d good, p50 %s, p99 %s; ratio %.2f", len(alone),
+		quantile(alone, 0.5), quantile(alone, 0.99), len(beside), quantile(beside, 0.5), quantile(beside, 0.99), ratio)
+	if len(alone) == 0 || len(beside) == 0 {
+		t.Error("the modest has not called")
+	}
+	if *full && ratio > mostBeside {
+		t.Errorf("beside another tenant's flood p99 is %.2f times as long; at most %d times is allowed", ratio, mostBeside)
+	}
+}
+
+// quantile gives how long it took at most for such a share of calls.
+func quantile(took []time.Duration, share float64) time.Duration {
+	if len(took) == 0 {
+		return 0
+	}
+	slices.Sort(took)
+	return took[int(float64(len(took)-1)*share)].Round(10 * time.Microsecond)
+}
+
+// greedy has a process of its own ask for too much for the first tenant, so that who measures need not share its time,
+// until stop is called.
+func (w *world) greedy(t *testing.T) (stop func() string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	process := exec.CommandContext(ctx, os.Args[0], "-greedy", w.gateway.GRPC, "-callers",
+		strconv.Itoa(scaled(greedyCount, 20)))
+	process.Cancel = func() error { return process.Process.Signal(os.Interrupt) }
+	var out bytes.Buffer
+	process.Stdout, process.Stderr = &out, os.Stderr
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() string {
+		cancel()
+		_ = process.Wait() // It was interrupted.
+		return strings.TrimSpace(out.String())
+	}
+}
+
+// beGreedy is that process.
+func beGreedy() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	got, err := flock(ctx, *greedyAt, owner, *greedyCallers, greedyEvery)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(got.codes)
+	return 0
 }

@@ -36,8 +36,15 @@ type world struct {
 	dir     string
 }
 
-// newWorld starts a gateway whose first tenant has so many consents.
+// newWorld starts a gateway whose first tenant has so many consents, without a quota: what is tested is what lies
+// behind it.
 func newWorld(t *testing.T, consents int) *world {
+	t.Helper()
+	return newWorldOf(t, consents, "limits: {requests_per_second: 1000000, burst: 1000000}\n")
+}
+
+// newWorldOf starts a gateway with limits.
+func newWorldOf(t *testing.T, consents int, limits string) *world {
 	t.Helper()
 	running, err := worldtest.Play(context.Background(), sandbox.Options{Seed: 1, Step: 2 * time.Millisecond})
 	if err != nil {
@@ -69,8 +76,7 @@ func newWorld(t *testing.T, consents int) *world {
 			{ID: reader, Tenant: "default", Key: keyOf(reader), Scopes: "consents.read"},
 			{ID: rival, Tenant: "other", Key: keyOf(rival), Scopes: worldtest.Everything},
 		},
-		// Without a quota: what is tested is what lies behind it.
-		More: "limits: {requests_per_second: 1000000, burst: 1000000}\nreflection: true\nwebhooks: false\n" +
+		More: limits + "reflection: true\nwebhooks: false\n" +
 			"polling: {min_interval: 1h, max_interval: 1h}\nlog: {level: error}\n",
 	}
 	env, err := cfg.Write(w.dir)

@@ -9,11 +9,15 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -143,7 +147,9 @@ func TestCopiedDatabase(t *testing.T) {
 		sandbox.GoodNationalID, sandbox.BadNationalID, sandbox.ExactNationalID, sandbox.FinnishGoodID,
 		sandbox.FinnishBadID,
 	} {
-		guesses[id] = "a national id"
+		for _, spelling := range spellings(id) {
+			guesses[spelling] = "a national id"
+		}
 	}
 	for _, id := range accountIDs {
 		guesses[cmp.Or(id, "-")] = "an account's number"
@@ -151,7 +157,7 @@ func TestCopiedDatabase(t *testing.T) {
 	for _, needle := range needles {
 		guesses[needle.value] = needle.what
 	}
-	files := copyOf(t, w)
+	files := append(copyOf(t, w), beside(t, w)...)
 	hashed, tried := 0, 0
 	{
 		hay := windows(append(names.Bytes(), files...))
@@ -181,8 +187,15 @@ func TestCopiedDatabase(t *testing.T) {
 		}
 		// The test itself: what is hashed without a key is found.
 		planted := sha256.Sum256([]byte("planted"))
-		if !windows(append(bytes.Clone(files), planted[:]...)).has(string(planted[:])) {
-			t.Error("the search finds nothing")
+		named := sha1.Sum([]byte("planted"))
+		for what, form := range map[string]string{
+			"raw": string(planted[:]), "hex": hex.EncodeToString(planted[:]),
+			"base64": base64.StdEncoding.EncodeToString(planted[:]), "uuid": uuidOf(string(named[:])),
+		} {
+			hay := windows(append(bytes.Clone(files), " "+form...))
+			if !hay.has(string(planted[:])) && !hay.has(string(named[:])) {
+				t.Errorf("the search finds no hash that is written as %s", what)
+			}
 		}
 	}
 	found := newHaystack(t, needles).hits(t, "the copied database", files)
@@ -204,6 +217,44 @@ func copyOf(t *testing.T, w *world) (all []byte) {
 			t.Fatal(err)
 		}
 		all = append(all, content...)
+	}
+	return all
+}
+
+// beside gives what stands beside the database: a backup and an export of the audit, as the commands make them, and the
+// log, which has the audit's checkpoints.
+func beside(t *testing.T, w *world) (all []byte) {
+	t.Helper()
+	to := w.path("backup.db")
+	for _, args := range [][]string{{"backup", "--to", to}, {"audit", "export"}} {
+		command := exec.CommandContext(t.Context(), gatewayPath, append(args, "--config", w.path("kontor.yaml"))...)
+		command.Dir = w.dir
+		out, err := command.Output()
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		all = append(all, out...)
+	}
+	for _, name := range []string{to, w.path("gateway.log")} {
+		content := must(os.ReadFile(name))(t)
+		if len(content) == 0 {
+			t.Fatalf("%s is empty", name)
+		}
+		all = append(all, content...)
+	}
+	for _, part := range []string{`"checkpoint":"default:`, `"method":"CreateConsent"`} {
+		if !bytes.Contains(all, []byte(part)) {
+			t.Errorf("what stands beside the database has no %s", part)
+		}
+	}
+	return all
+}
+
+// spellings are the ways to write a national id: as it is, and a Swedish one with and without century and hyphen.
+func spellings(id string) []string {
+	all := []string{id}
+	if bare := strings.NewReplacer("-", "", "+", "").Replace(id); len(bare) == 12 {
+		all = append(all, bare, bare[2:], bare[:8]+"-"+bare[8:], bare[2:8]+"-"+bare[8:])
 	}
 	return all
 }
@@ -277,7 +328,8 @@ func hashesOf(w *world, text string) func(func(string) bool) {
 	}
 }
 
-// windowed tells whether a hash stands somewhere, by its first bytes: raw, in hex or in base32, as far as names had it.
+// windowed tells whether a hash stands somewhere, by its first bytes: raw, in hex, base32, base64, or as a UUID that
+// was made of it, of which six bytes are the hash's.
 type windowed map[string]struct{}
 
 // window is how many bytes of a hash are looked for: enough that none stands there by chance.
@@ -288,7 +340,22 @@ func windows(content []byte) windowed {
 	for i := 0; i+window <= len(content); i++ {
 		all[string(content[i:i+window])] = struct{}{}
 	}
+	for _, id := range uuids.FindAll(content, -1) {
+		all[string(id[:uuidWindow])] = struct{}{}
+	}
 	return all
+}
+
+var uuids = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+
+// uuidWindow is how much of a UUID is looked for: up to where its version stands.
+const uuidWindow = 13
+
+// uuidOf writes the beginning of a hash as a UUID does.
+func uuidOf(sum string) string {
+	id := uuid.Must(uuid.FromBytes([]byte(sum[:16])))
+	id[6], id[8] = id[6]&0x0f|0x50, id[8]&0x3f|0x80
+	return id.String()
 }
 
 var base32Names = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -296,12 +363,15 @@ var base32Names = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 func (w windowed) has(sum string) bool {
 	for _, form := range []string{
 		sum, fmt.Sprintf("%x", sum[:window]), fmt.Sprintf("%X", sum[:window]), base32Names.EncodeToString([]byte(sum)),
+		base64.StdEncoding.EncodeToString([]byte(sum[:window])),
+		base64.URLEncoding.EncodeToString([]byte(sum[:window])),
 	} {
 		if _, ok := w[form[:window]]; ok {
 			return true
 		}
 	}
-	return false
+	_, ok := w[uuidOf(sum)[:uuidWindow]]
+	return ok
 }
 
 // wantReadable opens the copy as the gateway does: with the store key what was kept is there, and nothing is left of

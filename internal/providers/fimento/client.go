@@ -60,25 +60,26 @@ func (a *adapter) do(ctx context.Context, r request, out answer) error {
 		return err
 	}
 	response, err := a.client.Do(ctx, r, out)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case response.Empty:
-		err = errNoBody
-	default:
-		if err = out.check(); err != nil {
-			break
-		}
-		if shown, ok := out.(interface{ page() string }); ok {
-			err = a.cfg.BaseURL.MayShow(shown.page())
+	}
+	var why error
+	if response.Empty {
+		why = errNoBody
+	} else {
+		why = out.check()
+	}
+	if shown, ok := out.(interface {
+		page() (field, address string)
+	}); ok && why == nil {
+		if field, address := shown.page(); a.cfg.BaseURL.MayShow(address) != nil {
+			why = providers.NoPage(field)
 		}
 	}
-	if err == nil {
-		return nil
+	if why != nil {
+		return a.client.Refuse(ctx, r.Operation, response, why)
 	}
-	problem := a.failure(r.Operation, providers.KindInvalidResponse, err)
-	problem.MayHaveHappened = a.table[r.Operation].Effect == providers.Creating
-	return problem
+	return nil
 }
 
 func ofProcess(id string) map[string]string { return map[string]string{paramProcess: id} }

@@ -2,22 +2,23 @@ package fimento
 
 import (
 	"encoding/json"
-	"errors"
 	"regexp"
 
 	"kontor.dev/kontor/internal/providers"
 )
 
-// What is wrong with an answer. The texts are ours: they never quote the answer.
+// What is wrong with an answer.
 var (
-	errShape     = errors.New("the answer does not have the documented shape")
-	errNoBody    = errors.New("the answer has no body")
-	errNoID      = errors.New("the answer lacks an id")
-	errNoLink    = errors.New("the answer has no consent link")
-	errNoAddress = errors.New("the visualisation link is no address of a page")
-	errNoAmount  = errors.New("a transaction has no amount")
-	errEndless   = errors.New("the transactions do not end")
+	errScalar  = &providers.ShapeError{Field: "a value", Want: "must be a text, a number, true or false"}
+	errNoBody  = missing("the body")
+	errNoLink  = missing("consent-link")
+	errEndless = &providers.ShapeError{Field: "transactions", Want: "must come to an end"}
 )
+
+// missing says that an answer lacks a field.
+func missing(field string) *providers.ShapeError {
+	return &providers.ShapeError{Field: field, Want: "must be there"}
+}
 
 var codePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z_.-]{0,63}$`)
 
@@ -30,11 +31,6 @@ func errorCode(_ int, body []byte) string {
 		return ""
 	}
 	return string(e.Error)
-}
-
-// failure is an error that the adapter finds itself.
-func (a *adapter) failure(operation string, kind providers.ErrorKind, cause error) *providers.Error {
-	return &providers.Error{Kind: kind, Provider: a.id, Operation: operation, Err: cause}
 }
 
 // invalidField says that nothing was sent, since a field of the caller's request is missing or bad.

@@ -25,7 +25,7 @@ func (a *adapter) GetInsights(ctx context.Context, ref providers.ConsentRef,
 	accounts := accountsOf(evaluated.AccountsInfo, market)
 	insights, err := insightsOf(evaluated, accounts, market)
 	if err != nil {
-		return nil, nil, a.failure(opInsights, providers.KindInvalidResponse, err)
+		return nil, nil, a.client.Refuse(ctx, opInsights, nil, err)
 	}
 	return insights, accounts, nil
 }

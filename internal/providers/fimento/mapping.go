@@ -431,15 +431,17 @@ func insightsOf(i wireInsights, found []providers.Account, market providers.Mark
 	}
 	insights.Categories = categoriesOf(insights.GetMovements(), market)
 	for _, open := range []struct {
-		raw json.RawMessage
-		to  **structpb.Struct
+		field string
+		raw   json.RawMessage
+		to    **structpb.Struct
 	}{
-		{i.TotalBalance, &insights.TotalBalance}, {i.Categorisation, &insights.Categorisation},
-		{i.ComputationAutomation, &insights.ComputationAutomation},
+		{"totalBalance", i.TotalBalance, &insights.TotalBalance},
+		{"categorisation", i.Categorisation, &insights.Categorisation},
+		{"computationAutomation", i.ComputationAutomation, &insights.ComputationAutomation},
 	} {
 		object, err := providers.OpenObject(open.raw)
 		if err != nil {
-			return nil, errShape
+			return nil, &providers.ShapeError{Field: open.field, Want: "must be an object"}
 		}
 		*open.to = object
 	}

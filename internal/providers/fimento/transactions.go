@@ -42,7 +42,7 @@ func (a *adapter) Transactions(
 				return
 			}
 		}
-		yield(providers.Transaction{}, a.failure(opTransactions, providers.KindInvalidResponse, errEndless))
+		yield(providers.Transaction{}, a.client.Refuse(ctx, opTransactions, nil, errEndless))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/apd/v3"
 
 	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/providers"
 )
 
 // The structs of this file are Fimento's JSON, for both directions. They are tolerant: unknown fields are ignored, null
@@ -25,7 +26,7 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	case string(data) == "null":
 		return nil
 	case data[0] == '{' || data[0] == '[':
-		return errShape
+		return errScalar
 	case data[0] == '"':
 		return json.Unmarshal(data, (*string)(t))
 	}
@@ -120,7 +121,7 @@ type wirePartnerBank struct {
 
 func (b *wirePartnerBank) check() error {
 	if b.ID == "" {
-		return errNoID
+		return missing("_id")
 	}
 	return nil
 }
@@ -130,7 +131,7 @@ type wirePartnerBanks []wirePartnerBank
 
 func (banks *wirePartnerBanks) check() error {
 	if *banks == nil {
-		return errShape
+		return errNoBody
 	}
 	for _, bank := range *banks {
 		if err := bank.check(); err != nil {
@@ -172,7 +173,7 @@ type wireProcess struct {
 
 func (p *wireProcess) check() error {
 	if p.ID == "" {
-		return errNoID
+		return missing("_id")
 	}
 	return nil
 }
@@ -199,7 +200,7 @@ func (p *wireCreatedProcess) check() error {
 	return nil
 }
 
-func (p *wireCreatedProcess) page() string { return p.Link }
+func (p *wireCreatedProcess) page() (field, address string) { return errNoLink.Field, p.Link }
 
 // wireLink is the answer to new_consent_link and new_consent_flow.
 type wireLink struct{ URI string }
@@ -219,7 +220,7 @@ func (l *wireLink) check() error {
 	return nil
 }
 
-func (l *wireLink) page() string { return l.URI }
+func (l *wireLink) page() (field, address string) { return errNoLink.Field, l.URI }
 
 // The names under which a consent link may stand: the prose's first, then what its samples' spelling of other fields
 // suggests.
@@ -459,12 +460,12 @@ type wireVisualisation struct {
 
 func (v *wireVisualisation) check() error {
 	if !isWebAddress(string(v.URL)) {
-		return errNoAddress
+		return &providers.ShapeError{Field: "visualisationUrl", Want: "must be the address of a page"}
 	}
 	return nil
 }
 
-func (v *wireVisualisation) page() string { return string(v.URL) }
+func (v *wireVisualisation) page() (field, address string) { return "visualisationUrl", string(v.URL) }
 
 // wireAccounts is the part of the insights that tells the accounts.
 type wireAccounts struct {
@@ -474,7 +475,7 @@ type wireAccounts struct {
 // check wants the list, which may be empty: an answer without it is not one that says "no accounts".
 func (a *wireAccounts) check() error {
 	if a.AccountsInfo == nil {
-		return errShape
+		return missing("accountsInfo")
 	}
 	return nil
 }
@@ -525,14 +526,14 @@ type wireTransactions struct {
 // told from its repetition.
 func (t *wireTransactions) check() error {
 	if t.Transactions == nil {
-		return errShape
+		return missing("transactions")
 	}
 	for _, transaction := range t.Transactions {
 		switch {
 		case transaction.ID == "":
-			return errNoID
+			return missing("transactions._id")
 		case transaction.Amount == nil:
-			return errNoAmount
+			return missing("transactions.amount")
 		}
 	}
 	return nil

@@ -76,23 +76,15 @@ func (a *adapter) do(ctx context.Context, r request, out answer) error {
 	if err != nil {
 		return err
 	}
-	cause := out.check()
-	if shown, ok := out.(interface{ page() string }); ok && cause == nil && shown.page() != "" {
-		cause = a.cfg.BaseURL.MayShow(shown.page())
+	why := out.check()
+	if shown, ok := out.(interface{ page() string }); ok && why == nil && shown.page() != "" &&
+		a.cfg.BaseURL.MayShow(shown.page()) != nil {
+		why = providers.NoPage(linkField)
 	}
-	if cause != nil {
-		return a.invalidResponse(r.Operation, response, cause)
+	if why != nil {
+		return a.client.Refuse(ctx, r.Operation, response, why)
 	}
 	return nil
-}
-
-// invalidResponse is an answer that arrived whole and is not what finoOS documents.
-func (a *adapter) invalidResponse(operation string, response *upstream.Response, cause error) *providers.Error {
-	return &providers.Error{
-		Kind: providers.KindInvalidResponse, Provider: a.id, Operation: operation, Status: response.Status,
-		RequestID:       response.RequestID,
-		MayHaveHappened: a.table[operation].Effect == providers.Creating, Err: cause,
-	}
 }
 
 func ofUser(id string) map[string]string { return map[string]string{paramUser: id} }

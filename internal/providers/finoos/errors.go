@@ -8,13 +8,20 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// What is wrong with an answer. The texts are ours: they never quote the answer.
+// What is wrong with an answer.
 var (
-	errShape = errors.New("the answer does not have the documented shape")
-	errIDs   = errors.New("ids are missing or not unique")
-	errMoved = errors.New("bank logins changed while they were read")
-	errLink  = errors.New("the session has no address of a page")
+	errScalar   = &providers.ShapeError{Field: "a value", Want: "must be a text, a number, true or false"}
+	errNumber   = &providers.ShapeError{Field: "a value", Want: "must be a number within bounds"}
+	errList     = &providers.ShapeError{Field: "a value", Want: "must be a list or an object as documented"}
+	errLogins   = &providers.ShapeError{Field: "logins.id", Want: "must be there, and no two equal"}
+	errAccounts = &providers.ShapeError{Field: "logins.accounts.id", Want: "must be there, and no two equal"}
+	errMoved    = &providers.ShapeError{Field: "logins", Want: "must not change while they are read"}
 )
+
+// missing says that an answer lacks a field.
+func missing(field string) *providers.ShapeError {
+	return &providers.ShapeError{Field: field, Want: "must be there"}
+}
 
 // What is wrong with a call.
 var (

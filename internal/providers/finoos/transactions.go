@@ -46,7 +46,7 @@ func (a *adapter) Transactions(
 			return nil // the rest of the body is not wanted
 		})
 		if err == nil && response.Empty {
-			err = a.invalidResponse(opGetLogins, response, errShape)
+			err = a.client.Refuse(ctx, opGetLogins, response, missing("logins"))
 		}
 		if err != nil && !stopped {
 			yield(providers.Transaction{}, err)
@@ -144,7 +144,7 @@ func (r *transactionReader) read() error {
 		})
 	})
 	if err == nil && !found {
-		return errShape
+		return missing("logins")
 	}
 	return err
 }
@@ -168,7 +168,7 @@ func (l *loginReader) read() error {
 		return err
 	}
 	if l.id == "" {
-		return errIDs
+		return errLogins
 	}
 	if l.guessed != "" && l.guessed != l.id {
 		return errMoved
@@ -205,7 +205,7 @@ func (a *accountReader) read() error {
 		return err
 	}
 	if a.told.account == "" {
-		return errIDs
+		return errAccounts
 	}
 	if a.guessed != "" && a.guessed != a.told.account {
 		return errMoved
@@ -216,7 +216,7 @@ func (a *accountReader) read() error {
 // pass passes a transaction on, or has it wait for the ids that come later in the body.
 func (a *accountReader) pass(wire wireTransaction) error {
 	if wire.Amount == nil {
-		return errShape
+		return missing("logins.accounts.transactions.amount")
 	}
 	told := a.told
 	told.login = a.login.id
@@ -278,7 +278,7 @@ func (t tokens) within(opening json.Delim, each func(position int) error) error 
 		return err
 	}
 	if token != opening {
-		return errShape
+		return errList
 	}
 	for position := 0; t.dec.More(); position++ {
 		if err := each(position); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/apd/v3"
 
 	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/providers"
 )
 
 // The structs of this file are finoOS's JSON, for both directions. They are tolerant: unknown fields are ignored, null
@@ -25,7 +26,7 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	case string(data) == "null":
 		return nil
 	case data[0] == '{' || data[0] == '[':
-		return errShape
+		return errScalar
 	case data[0] == '"':
 		return json.Unmarshal(data, (*string)(t))
 	}
@@ -45,11 +46,11 @@ const (
 
 func parseNumber(number string) (*apd.Decimal, error) {
 	if len(number) > maxMeasureText {
-		return nil, errShape
+		return nil, errNumber
 	}
 	d, _, err := apd.NewFromString(number)
 	if err != nil || d.Form != apd.Finite || d.Exponent > maxMeasureExponent || d.Exponent < -maxMeasureExponent {
-		return nil, errShape // apd's own error would quote the number
+		return nil, errNumber // apd's own error would quote the number
 	}
 	return d, nil
 }
@@ -91,7 +92,7 @@ func (i *integer) UnmarshalJSON(data []byte) error {
 	}
 	n, err := d.Int64()
 	if err != nil {
-		return errShape
+		return errNumber
 	}
 	*i = integer(n)
 	return nil
@@ -114,9 +115,13 @@ func (r *required[T]) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &r.value)
 }
 
-func (r *required[T]) check() error {
+// check looks at a whole body.
+func (r *required[T]) check() error { return r.checkAs("the body") }
+
+// checkAs looks at the value of a field.
+func (r *required[T]) checkAs(field string) error {
 	if !r.given {
-		return errShape
+		return missing(field)
 	}
 	return nil
 }
@@ -143,7 +148,7 @@ type wireTokens struct {
 
 func (w *wireTokens) check() error {
 	if w.AccessToken == "" {
-		return errShape
+		return missing("accessToken")
 	}
 	return nil
 }
@@ -159,7 +164,7 @@ type wireID struct {
 
 func (w *wireID) check() error {
 	if w.ID == "" {
-		return errShape
+		return missing("id")
 	}
 	return nil
 }
@@ -172,7 +177,7 @@ type wireUsers struct {
 	Users required[[]wireUser] `json:"users"`
 }
 
-func (w *wireUsers) check() error { return w.Users.check() }
+func (w *wireUsers) check() error { return w.Users.checkAs("users") }
 
 type wireUser struct {
 	ID        text       `json:"id"`
@@ -238,12 +243,15 @@ func (l *wireLink) UnmarshalJSON(data []byte) error {
 func (l *wireLink) check() error {
 	address, err := url.Parse(string(l.URL))
 	if err != nil || address.Host == "" || address.Scheme != "https" && address.Scheme != "http" {
-		return errLink
+		return providers.NoPage(linkField)
 	}
 	return nil
 }
 
 func (l *wireLink) page() string { return string(l.URL) }
+
+// linkField is where a link stands.
+const linkField = "redirectURL"
 
 // wireOptionalLink is the answer to synchronize, which needs no session when no authentication is needed.
 type wireOptionalLink struct{ wireLink }
@@ -265,18 +273,18 @@ func (w *wireLogins) check() error {
 	logins := map[text]bool{"": true}
 	for _, login := range w.Logins.value {
 		if logins[login.ID] {
-			return errIDs
+			return errLogins
 		}
 		logins[login.ID] = true
 		accounts := map[text]bool{"": true}
 		for _, account := range login.Accounts {
 			if accounts[account.ID] {
-				return errIDs
+				return errAccounts
 			}
 			accounts[account.ID] = true
 		}
 	}
-	return w.Logins.check()
+	return w.Logins.checkAs("logins")
 }
 
 type wireLogin struct {
@@ -393,7 +401,7 @@ type wireStatuses struct {
 	Statuses required[[]wireStatus] `json:"loginsStatuses"`
 }
 
-func (w *wireStatuses) check() error { return w.Statuses.check() }
+func (w *wireStatuses) check() error { return w.Statuses.checkAs("loginsStatuses") }
 
 type wireStatus struct {
 	ID                  text  `json:"id"`
@@ -419,7 +427,7 @@ type wireLogoResults struct {
 	Results required[[]wireLogoResult] `json:"results"`
 }
 
-func (w *wireLogoResults) check() error { return w.Results.check() }
+func (w *wireLogoResults) check() error { return w.Results.checkAs("results") }
 
 type wireLogoResult struct {
 	QueryID text `json:"queryID"`

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/slot"
 )
 
 // attempt sends a request once and takes in the answer.
@@ -17,6 +18,7 @@ func (c *Client) attempt(ctx context.Context, x *exchange, number int, take cons
 	if wait, open := c.breaker.open(); open {
 		return nil, c.breakerFailure(x, wait)
 	}
+	slot.Wait(ctx)
 	var l *lease
 	if !x.login {
 		if c.inside.Add(1) > int64(c.cfg.Policy.MaxCallers) {
@@ -240,8 +242,9 @@ func (e *exchanged) fail(kind providers.ErrorKind, why error) *failure {
 		Kind: kind, Provider: e.client.cfg.Provider, Operation: e.x.op.Name, Status: e.status, RequestID: e.requestID,
 		Err: why,
 	}}
-	if e.x.op.Effect == providers.Creating {
-		f.err.MayHaveHappened = e.written || (e.status > 0 && e.status < 400) || e.status >= 500
+	if e.x.op.Effect != providers.Read {
+		f.acted = e.written || (e.status > 0 && e.status < 400) || e.status >= 500
+		f.err.MayHaveHappened = f.acted && e.x.op.Effect == providers.Creating
 	}
 	return f
 }

@@ -89,7 +89,7 @@ func (c *Config) setDefaults() {
 	orDefault(&p.MinBackoff, 100*time.Millisecond)
 	orDefault(&p.MaxBackoff, 2*time.Second)
 	orDefault(&p.MaxConcurrent, 256)
-	orDefault(&p.MaxCallers, 1024)
+	orDefault(&p.MaxCallers, 2048)
 	orDefault(&p.BreakerWindow, 10*time.Second)
 	orDefault(&p.BreakerCalls, 100)
 	orDefault(&p.BreakerRate, 0.8)

@@ -49,6 +49,7 @@ const (
 	errEncoding     cause = "the body has an unknown encoding"
 	errTrailing     cause = "something follows the JSON value"
 	errMalformed    cause = "the body is not the JSON that is documented"
+	errUndocumented cause = "the answer is not what is documented"
 	errBreakerOpen  cause = "circuit breaker open"
 	errCrowded      cause = "too many callers wait for the provider"
 	errClosed       cause = "the client is closed"
@@ -62,6 +63,8 @@ type failure struct {
 	err *providers.Error
 	// retryable says that a read may be sent again.
 	retryable bool
+	// acted says of a request that is no read that the provider may have done what it asked for.
+	acted bool
 	// told says that the provider sent a Retry-After.
 	told bool
 	// lease is the token of the attempt.
@@ -212,9 +215,12 @@ func bodyFailure(ctx, attempt context.Context, b *body, err error) (providers.Er
 func jsonCause(err error) error {
 	var c cause
 	var wrong *json.UnmarshalTypeError
+	var shape *providers.ShapeError
 	switch {
 	case errors.As(err, &c):
 		return c
+	case errors.As(err, &shape):
+		return cause(shape.Error())
 	case errors.As(err, &wrong) && wrong.Field != "":
 		return cause("the body has the wrong type at " + wrong.Field)
 	default:

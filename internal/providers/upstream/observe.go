@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -25,7 +26,7 @@ func (c *Client) observe(ctx context.Context, x *exchange,
 	return ctx, func(failed *failure, status int, requestID string, bytes int64) {
 		o := providers.CallOutcome{
 			OK: failed == nil, Status: status, Duration: time.Since(started), Bytes: bytes, RequestID: requestID,
-			Acted: x.op.Effect != providers.Read && !x.login && (failed == nil || failed.err.MayHaveHappened),
+			Acted: x.op.Effect != providers.Read && !x.login && (failed == nil || failed.acted),
 		}
 		if failed == nil {
 			end(o)
@@ -47,6 +48,34 @@ func (c *Client) observe(ctx context.Context, x *exchange,
 			slog.String("cause", failed.cause()),
 		)
 	}
+}
+
+// Refuse is for an answer that arrived whole and is not what the provider documents: it gives the error, and tells the
+// log what was expected of which field. Only a *providers.ShapeError is told in detail, since any other error may quote
+// the answer. A write that leaves something behind has done so even when its answer is of no use.
+func (c *Client) Refuse(ctx context.Context, operation string, answer *Response, why error) *providers.Error {
+	failed := &providers.Error{
+		Kind: providers.KindInvalidResponse, Provider: c.cfg.Provider, Operation: operation, Err: errUndocumented,
+		MayHaveHappened: c.cfg.Operations[operation].Effect == providers.Creating,
+	}
+	if answer != nil {
+		failed.Status, failed.RequestID = answer.Status, answer.RequestID
+	}
+	field := ""
+	if shape, ok := errors.AsType[*providers.ShapeError](why); ok {
+		field, failed.Err = shape.Field, shape
+	}
+	c.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "provider answer refused",
+		slog.String("provider", c.cfg.Provider),
+		slog.String("operation", operation),
+		slog.Int("status", failed.Status),
+		slog.String("kind", failed.Kind.String()),
+		slog.String("provider_request_id", failed.RequestID),
+		slog.String("request_id", providers.CallOf(ctx).RequestID),
+		slog.String("field", field),
+		slog.String("cause", failed.Err.Error()),
+	)
+	return failed
 }
 
 func (c *Client) breakerChanged(from, to providers.BreakerState) {

@@ -87,6 +87,8 @@ func TestObserverSeesWhatMayHaveChanged(t *testing.T) {
 		"login":                 {login, status(200), false},
 		"write":                 {put("1"), status(200), true},
 		"write of no answer":    {create(), status(500), true},
+		"idempotent, no answer": {put("1"), status(500), true},
+		"idempotent, refused":   {put("1"), status(404), false},
 		"write that is refused": {create(), status(404), false},
 	} {
 		r := &recorder{}

@@ -2,12 +2,14 @@ package upstream
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"kontor.dev/kontor/internal/coalesce"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/slot"
 )
 
 // TestSharedCallEndsForItsLastCallersReason: a provider that hangs until callers run out of time is slow, whoever they
@@ -41,5 +43,24 @@ func TestSharedCallEndsForItsLastCallersReason(t *testing.T) {
 				t.Errorf("the call ended as %s, its caller with %v; want %s", got, err, test.want)
 			}
 		})
+	}
+}
+
+// TestAskingIsWaiting: a call that asks a provider is no work for the gateway until the answer is there.
+func TestAskingIsWaiting(t *testing.T) {
+	waits := false
+	c := newTestClient(t, "http://localhost", func(cfg *Config) {
+		cfg.Transport = transport(func(*http.Request) (*http.Response, error) {
+			if !waits {
+				t.Error("the call counts as worked on while the provider answers")
+			}
+			return reply(200, `{}`), nil
+		})
+	})
+	place := slot.New(func() {})
+	place.OnWait(func() { waits = true })
+	var out any
+	if _, err := c.Do(slot.With(t.Context(), place), get("1"), &out); err != nil {
+		t.Error(err)
 	}
 }

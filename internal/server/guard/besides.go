@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/tap"
@@ -128,6 +129,12 @@ const maxStrangers = 2000
 
 type strangerKey struct{}
 
+// arrival is a call of gRPC as it came.
+type arrival struct {
+	known  func()
+	header metadata.MD
+}
+
 // Tap counts a call of gRPC until its caller is known, and refuses it when there are too many. It is for
 // grpc.InTapHandle.
 func (g *Guard) Tap(ctx context.Context, info *tap.Info) (context.Context, error) {
@@ -138,12 +145,22 @@ func (g *Guard) Tap(ctx context.Context, info *tap.Info) (context.Context, error
 		g.unknown.Add(-1)
 		return nil, finished(errBusy("calls"))
 	}
-	return context.WithValue(ctx, strangerKey{}, sync.OnceFunc(func() { g.unknown.Add(-1) })), nil
+	return context.WithValue(ctx, strangerKey{}, &arrival{
+		sync.OnceFunc(func() { g.unknown.Add(-1) }), info.Header,
+	}), nil
 }
 
 // known ends what Tap began.
 func known(ctx context.Context) {
-	if done, ok := ctx.Value(strangerKey{}).(func()); ok {
-		done()
+	if a, ok := ctx.Value(strangerKey{}).(*arrival); ok {
+		a.known()
+	}
+}
+
+// forget empties the headers of a stranger's call. The library keeps them until its answer is written, which may be as
+// late as the caller likes; nobody else has them, since nothing was begun for the call.
+func forget(ctx context.Context) {
+	if a, ok := ctx.Value(strangerKey{}).(*arrival); ok {
+		clear(a.header)
 	}
 }

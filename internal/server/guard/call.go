@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -133,6 +134,9 @@ func (c *call) enter() error {
 		return refuse(err)
 	}
 	c.client = client
+	if c.guard.vouch != nil {
+		c.guard.vouch(c.ctx)
+	}
 	c.trace()
 	// The quota goes first: a refusal leaves an entry in the audit.
 	if err := c.guard.quotas.take(quotaOf(client)); err != nil {
@@ -228,6 +232,30 @@ func (c *call) hold(bytes int64) error {
 	return nil
 }
 
+// HoldCallback makes room for so many bytes of a callback, until release is called. All callbacks together have the
+// share of a client: they are no client's.
+func (g *Guard) HoldCallback(bytes int64) (release func(), err error) {
+	release, ok := g.bodies.take(identity.Identity{ClientID: "callbacks"}, bytes)
+	if !ok {
+		return nil, errBusy("bytes of callbacks")
+	}
+	return release, nil
+}
+
+// turn waits for the call's turn. It ends when the call is over, or waits for somebody else.
+func (c *call) turn() error {
+	done, ok := c.guard.calls.turnsOf(c.client).take(c.ctx)
+	if !ok {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		return errBusy("calls")
+	}
+	c.slot.OnWait(done)
+	c.room.keep(done)
+	return nil
+}
+
 // leave gives up the call's place.
 func (c *call) leave() {
 	if c.slot != nil {
@@ -235,10 +263,16 @@ func (c *call) leave() {
 	}
 }
 
-// read reads a request, refuses one that does not fit, and remembers what it is about.
+// read reads a request, refuses one that does not fit, and remembers what it is about. A call that answers once then
+// waits for its turn to be worked on.
 func (c *call) read(request any, decode func(any) error) error {
 	if err := c.guard.read(request, decode); err != nil {
 		return err
+	}
+	if !c.rule.stream {
+		if err := c.turn(); err != nil {
+			return err
+		}
 	}
 	if message, ok := request.(proto.Message); ok {
 		c.resource = resourceOf(message.ProtoReflect())
@@ -283,6 +317,23 @@ func (c *call) record(failure error) error {
 	return failure
 }
 
+// naming has a failure of unknown outcome name the resource that the request is about, so that the caller knows where
+// to look: under "consent", "connection" and so on.
+func (c *call) naming(failure error) error {
+	if kerr.Reason(failure) != errorv1.Error_OUTCOME_UNKNOWN {
+		return failure
+	}
+	segments := strings.Split(c.resource, "/")
+	if len(segments) < 2 {
+		return failure
+	}
+	kind := strings.TrimSuffix(segments[len(segments)-2], "s")
+	if kerr.Metadata(failure)[kind] != "" {
+		return failure
+	}
+	return kerr.With(failure, kind, c.resource)
+}
+
 // end logs, counts and finishes a call. Panicked is what recover gave.
 func (c *call) end(panicked any, err error) error {
 	if panicked != nil {
@@ -292,11 +343,11 @@ func (c *call) end(panicked any, err error) error {
 		err = kerr.New(errorv1.Error_INTERNAL, "internal error")
 	}
 	c.trace()
-	finished, cause := kerr.Finish(err, c.requestID)
+	finished, cause := kerr.Finish(c.inTime(err), c.requestID)
 	if cause == nil {
 		cause = Refused(err)
 	}
-	finished = c.record(finished)
+	finished = c.record(c.naming(finished))
 	code, reason := status.Code(finished), ""
 	if finished != nil {
 		reason = kerr.Reason(finished).String()
@@ -312,7 +363,27 @@ func (c *call) end(panicked any, err error) error {
 		}
 	}
 	c.span.End()
+	if c.client.ClientID == "" {
+		forget(c.ctx)
+	}
 	return finished
+}
+
+// deadlineAhead is how long before a caller's deadline a call that is cancelled counts as one whose time was over. The
+// caller's clock began before the gateway's, and its library cancels what it gives up.
+const deadlineAhead = 50 * time.Millisecond
+
+// inTime tells a call whose deadline passed from one whose caller left: both end the context, and which comes first is
+// chance.
+func (c *call) inTime(err error) error {
+	deadline, ok := c.ctx.Deadline()
+	if !ok || time.Until(deadline) > deadlineAhead {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || kerr.Reason(err) == errorv1.Error_CANCELLED {
+		return context.DeadlineExceeded
+	}
+	return err
 }
 
 // log writes the access log's line: names, codes, times and where the call came from, no field of a message.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
@@ -31,6 +32,8 @@ type Options struct {
 	Limits config.Limits
 	// Proxies are whose word on where a gRPC call came from is taken. HTTP's is in the context that Admit gets.
 	Proxies origin.Proxies
+	// Vouch is told of each call whose sender is known, with the context that it came with. May be nil.
+	Vouch func(ctx context.Context)
 	// BodyTimeout is how long the request of a call of gRPC may take to arrive.
 	BodyTimeout time.Duration
 	// Telemetry records what happens.
@@ -58,6 +61,7 @@ type Guard struct {
 	telemetry              *telemetry.Telemetry
 	clock                  func() time.Time
 	proxies                origin.Proxies
+	vouch                  func(context.Context)
 	strangers              *Sampler
 	audit                  func(ctx context.Context, method, resource string, failure error) error
 	// running counts calls under way, so that a stop can wait for them.
@@ -82,7 +86,7 @@ func New(o Options) (*Guard, error) {
 		telemetry: o.Telemetry, clock: time.Now, timeout: o.Limits.Timeout, bodyTimeout: o.BodyTimeout, audit: o.Audit,
 		calls: shares{max: int64(o.Limits.MaxInFlight)}, streams: shares{max: int64(o.Limits.MaxStreams)},
 		bodies: shares{max: int64(o.Limits.MaxBodyBytes)}, reflections: shares{max: maxReflections},
-		proxies: o.Proxies, strangers: newSampler(o.Telemetry.Logger),
+		proxies: o.Proxies, vouch: o.Vouch, strangers: newSampler(o.Telemetry.Logger),
 	}
 	g.quotas = quotas{
 		perSecond: rate.Limit(o.Limits.RequestsPerSecond), burst: o.Limits.Burst,
@@ -176,19 +180,23 @@ func (g *Guard) single(r rule, method grpc.MethodHandler) grpc.StreamHandler {
 		defer g.running.add()()
 		c := g.begin(stream.Context(), r, g.senderOf(stream.Context()))
 		defer func() { c.leave() }()
-		var reply any
+		var packed mem.BufferSlice
 		err := func() (err error) {
 			defer func() { err = c.end(recover(), err) }()
 			c.sendRequestID(stream)
-			if err = c.enter(); err == nil {
-				reply, err = c.answer(service, method, func(request any) error { return c.receive(stream, request) })
+			if err = c.enter(); err != nil {
+				return err
+			}
+			reply, err := c.answer(service, method, func(request any) error { return c.receive(stream, request) })
+			if err == nil {
+				packed, err = c.pack(reply)
 			}
 			return err
 		}()
 		if err != nil {
 			return err
 		}
-		return stream.SendMsg(reply)
+		return stream.SendMsg(packed)
 	}
 }
 

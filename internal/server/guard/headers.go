@@ -70,10 +70,16 @@ func checkHeaders(md metadata.MD) error {
 			return kerr.InvalidField(h.key, "must be there only once")
 		}
 		value := values[0]
-		if h.key == keyAuthorization || h.key == keyIfMatch {
+		switch h.key {
+		case keyIdempotencyKey:
+			if key := keyWithin(value); len(key) > h.longest || key == "" || !printable(withoutBlanks(key)) {
+				return kerr.InvalidField(h.key, fmt.Sprintf("must be 1 to %d printable characters (ASCII)", h.longest))
+			}
+			continue
+		case keyAuthorization, keyIfMatch:
 			value = withoutBlanks(value)
 		}
-		if len(values[0]) > h.longest || !printable(value) || h.key == keyIdempotencyKey && value == "" {
+		if len(values[0]) > h.longest || !printable(value) {
 			return kerr.InvalidField(h.key, fmt.Sprintf(
 				"must be printable ASCII without blanks, of at most %d characters",
 				h.longest))
@@ -81,6 +87,10 @@ func checkHeaders(md metadata.MD) error {
 	}
 	return nil
 }
+
+// keyWithin gives the idempotency key in a header's value. HTTP drops the blanks around a value, so they are no part of
+// the key over gRPC either; those within are.
+func keyWithin(value string) string { return strings.Trim(value, " ") }
 
 // withoutBlanks leaves blanks out: there are headers that may hold some.
 func withoutBlanks(value string) string {
@@ -111,7 +121,8 @@ type companions struct {
 // companionsOf takes over what travels beside a request, from headers that were checked.
 func companionsOf(md metadata.MD) (companions, error) {
 	c := companions{
-		psuIP: only(md, keyPSUIP), idempotencyKey: only(md, keyIdempotencyKey), lastEventID: only(md, keyLastEventID),
+		psuIP: only(md, keyPSUIP), idempotencyKey: keyWithin(only(md, keyIdempotencyKey)),
+		lastEventID: only(md, keyLastEventID),
 	}
 	if c.psuIP != "" {
 		addr, err := netip.ParseAddr(c.psuIP)

@@ -42,7 +42,7 @@ func TestHeadersThatCannotBeTaken(t *testing.T) {
 		}
 	}
 	for key, value := range map[string]string{
-		"idempotency-key": "", "x-request-id": "a b", "psu-ip-address": "1.2.3.4 ",
+		"idempotency-key": "  ", "x-request-id": "a b", "psu-ip-address": "1.2.3.4 ",
 	} {
 		if err := checkHeaders(metadata.MD{key: {value}}); kerr.Reason(err) != errorv1.Error_INVALID_FIELD {
 			t.Errorf("%s %q: %v", key, value, err)
@@ -55,5 +55,8 @@ func TestHeadersThatCannotBeTaken(t *testing.T) {
 		if err := checkHeaders(metadata.MD{key: {value}}); err != nil {
 			t.Errorf("%s %q: %v", key, value, err)
 		}
+	}
+	if err := checkHeaders(metadata.MD{"idempotency-key": {""}}); kerr.Reason(err) != errorv1.Error_INVALID_FIELD {
+		t.Errorf("an empty key: %v", err)
 	}
 }

@@ -30,7 +30,13 @@ type shares struct {
 
 type tenantShare struct {
 	used    atomic.Int64
-	clients sync.Map // *atomic.Int64 by client
+	clients sync.Map // *clientShare by client
+}
+
+// clientShare is what a client holds, and the turns of its calls.
+type clientShare struct {
+	used  atomic.Int64
+	turns turns
 }
 
 // forgetAfter is how many new entries there may be until those that hold nothing are forgotten.
@@ -49,31 +55,37 @@ func (s *shares) takeUpTo(id identity.Identity, n, most int64) (release func(), 
 	tenant, client := s.entries(id)
 	all, ofTenant := s.used.Load(), tenant.used.Load()
 	forTenant := share(s.max - (all - ofTenant))
-	ofClient := client.Add(n)
+	ofClient := client.used.Add(n)
 	if ofClient > min(share(forTenant-(ofTenant-(ofClient-n))), most) {
-		client.Add(-n)
+		client.used.Add(-n)
 		return nil, false
 	}
 	if tenant.used.Add(n) > forTenant {
 		tenant.used.Add(-n)
-		client.Add(-n)
+		client.used.Add(-n)
 		return nil, false
 	}
 	if s.used.Add(n) > s.max {
 		s.used.Add(-n)
 		tenant.used.Add(-n)
-		client.Add(-n)
+		client.used.Add(-n)
 		return nil, false
 	}
 	return sync.OnceFunc(func() {
 		s.used.Add(-n)
 		tenant.used.Add(-n)
-		client.Add(-n)
+		client.used.Add(-n)
 	}), true
 }
 
+// turnsOf gives the turns of a client that holds something.
+func (s *shares) turnsOf(id identity.Identity) turns {
+	_, client := s.entries(id)
+	return client.turns
+}
+
 // entries gives what a client and its tenant hold.
-func (s *shares) entries(id identity.Identity) (*tenantShare, *atomic.Int64) {
+func (s *shares) entries(id identity.Identity) (*tenantShare, *clientShare) {
 	found, ok := s.tenants.Load(id.Tenant)
 	if !ok {
 		s.forget()
@@ -82,9 +94,9 @@ func (s *shares) entries(id identity.Identity) (*tenantShare, *atomic.Int64) {
 	tenant := found.(*tenantShare) //nolint:forcetypeassert // only such are stored
 	if found, ok = tenant.clients.Load(id.ClientID); !ok {
 		s.forget()
-		found, _ = tenant.clients.LoadOrStore(id.ClientID, new(atomic.Int64))
+		found, _ = tenant.clients.LoadOrStore(id.ClientID, &clientShare{turns: newTurns()})
 	}
-	return tenant, found.(*atomic.Int64) //nolint:forcetypeassert // only such are stored
+	return tenant, found.(*clientShare) //nolint:forcetypeassert // only such are stored
 }
 
 // forget forgets, now and then, who holds nothing. Who begins to hold something in that instant is counted anew, and
@@ -98,7 +110,7 @@ func (s *shares) forget() {
 	s.tenants.Range(func(id, found any) bool {
 		tenant := found.(*tenantShare) //nolint:forcetypeassert // only such are stored
 		tenant.clients.Range(func(id, used any) bool {
-			if used.(*atomic.Int64).Load() == 0 { //nolint:forcetypeassert // only such are stored
+			if used.(*clientShare).used.Load() == 0 { //nolint:forcetypeassert // only such are stored
 				tenant.clients.Delete(id)
 			}
 			return true

@@ -38,6 +38,14 @@ const (
 	fullReport    = 64 << 10 // bytes of a request up to which all violations are found
 )
 
+// checkKey refuses an idempotency key in the request that the header could not carry: it would be another one there.
+func checkKey(request proto.Message) error {
+	if r, ok := request.(interface{ GetRequestId() string }); ok && keyWithin(r.GetRequestId()) != r.GetRequestId() {
+		return kerr.InvalidField("requestId", "must not begin or end with a blank")
+	}
+	return nil
+}
+
 // check refuses unknown fields and values that break a rule, with INVALID_FIELD and the fields' JSON paths.
 func (v *validation) check(request proto.Message) error {
 	if bytes.Equal(request.ProtoReflect().GetUnknown(), unreadable) {
@@ -46,6 +54,9 @@ func (v *validation) check(request proto.Message) error {
 	}
 	if path, ok := unknownField(request.ProtoReflect(), ""); ok {
 		return kerr.InvalidField(path, "is not a field of the request")
+	}
+	if err := checkKey(request); err != nil {
+		return err
 	}
 	var options []protovalidate.ValidationOption
 	if proto.Size(request) > fullReport {

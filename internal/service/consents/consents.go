@@ -2,6 +2,7 @@ package consents
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -145,6 +146,7 @@ func (s *Server) end(
 			return nil, service.CallError(err)
 		}
 	}
+	erased := 0
 	err := s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
 		fresh, err := tx.Consent(row.ID)
 		if err != nil {
@@ -158,15 +160,27 @@ func (s *Server) end(
 			return err
 		}
 		if remove {
-			if err := tx.DeleteConsent(fresh.ID); err != nil {
+			if erased, err = tx.DeleteConsent(fresh.ID, erasureStep); err != nil {
 				return err
 			}
 		}
 		row = fresh
 		return s.Audit.Note(ctx, tx, method, fresh.Resource.GetName())
 	})
+	for err == nil && erased == erasureStep {
+		err = s.Store.Update(ctx, row.Tenant, func(tx store.Tx) (err error) {
+			erased, err = tx.DeleteConsent(row.ID, erasureStep)
+			return err
+		})
+		if errors.Is(err, store.ErrNotFound) { // A sweep has finished it.
+			return row, nil
+		}
+	}
 	return row, err
 }
+
+// erasureStep bounds how many rows one transaction of a deletion erases, so that others write in between.
+const erasureStep = 100
 
 // SimulateDecision implements consentv1.ConsentServiceServer.
 func (s *Server) SimulateDecision(

@@ -42,6 +42,9 @@ func (s *Server) CreateConsent(ctx context.Context, req *consentv1.CreateConsent
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
 			return s.createConsent(ctx, attempt, p, market, req)
 		})
+	if name := wanted.GetCustomer(); name != "" && kerr.Reason(err) == errorv1.Error_OUTCOME_UNKNOWN {
+		err = kerr.With(err, "customer", name) // Their consents tell what became of it.
+	}
 	return s.withLiveLink(ctx, answer), err
 }
 

@@ -12,6 +12,7 @@ import (
 	"kontor.dev/kontor/internal/assembly/assemblytest"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/optional"
+	"kontor.dev/kontor/internal/providers"
 )
 
 // The address of a link is a key to act as the customer: who may only read consents never sees it, whichever way they
@@ -107,6 +108,68 @@ func TestRememberedAnswersHaveLiveLinksOnly(t *testing.T) {
 			t.Errorf("the same request got %v, then %v", made, again)
 		}
 	})
+}
+
+// A stream that is resumed sends what happened while it was away, as it then stood, but for addresses of links that are
+// over by now: completed, replaced, past their time, or of a consent that cannot be looked up.
+func TestResumedStreamsHaveLiveLinksOnly(t *testing.T) {
+	for what, end := range map[string]func(t *testing.T, p *assemblytest.Gateway, name string){
+		"live": nil,
+		"replaced": func(t *testing.T, p *assemblytest.Gateway, name string) {
+			t.Helper()
+			if _, err := p.Servers.Consent.RenewConsentLink(p.Ctx,
+				&consentv1.RenewConsentLinkRequest{Name: name}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"completed": func(t *testing.T, p *assemblytest.Gateway, _ string) {
+			t.Helper()
+			p.Report(providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{
+				{ID: "bank", Active: true},
+			}}, nil)
+			assemblytest.Pass(time.Minute)
+		},
+		"past its time": func(*testing.T, *assemblytest.Gateway, string) { assemblytest.Pass(25 * time.Hour) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := assemblytest.New(t)
+				watch := func(topic, token string) []*consentv1.WatchConsentsResponse {
+					ctx, cancel := context.WithTimeout(p.Ctx, time.Second)
+					defer cancel()
+					r := &received{ctx: ctx}
+					_ = p.Servers.Consent.WatchConsents(
+						&consentv1.WatchConsentsRequest{Consent: topic, ResumeToken: token}, r)
+					return r.messages
+				}
+				empty := watch("", "")
+				name := p.Create(t).Resource.GetName()
+				if end != nil {
+					end(t, p, name)
+				}
+				now, err := p.Servers.Consent.GetConsent(p.Ctx, &consentv1.GetConsentRequest{Name: name})
+				if err != nil {
+					t.Fatal(err)
+				}
+				events, addresses := 0, 0
+				for _, m := range watch("", empty[len(empty)-1].GetResumeToken()) {
+					uri := m.GetConsent().GetLink().GetUri()
+					if m.GetEvent() != nil {
+						events++
+					}
+					if uri != "" {
+						addresses++
+					}
+					if uri != "" && uri != now.GetLink().GetUri() {
+						t.Errorf("%s: event %s shows the address of a link that is over", what, m.GetEvent().GetType())
+					}
+				}
+				if events < 2 || (addresses > 0) != (now.GetLink().GetUri() != "") {
+					t.Errorf("%d events with %d addresses, and now the link is %v", events, addresses, now.GetLink())
+				}
+			})
+		})
+	}
 }
 
 // wantLink sees that a consent shows its link's address to writers alone, and its state to all.

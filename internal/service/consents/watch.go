@@ -3,6 +3,7 @@ package consents
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -20,8 +21,8 @@ import (
 // Feed is the consent log as streams follow it.
 type Feed = watch.Feed[*consentv1.WatchConsentsResponse]
 
-// NewFeed makes the feed of the consent log.
-func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Logger) *Feed {
+// NewFeed makes the feed of the consent log. It looks into the store whether links are over.
+func NewFeed(tails store.Tails, db store.Store, k *keys.Keys, clock service.Clock, log *slog.Logger) *Feed {
 	return watch.NewFeed(watch.Source[store.ConsentEntry, *consentv1.WatchConsentsResponse]{
 		Log: store.ConsentLog, Tokens: service.Tokens{Keys: k}, Tails: tails, Tail: tails.TailConsents, Logger: log,
 		Read: func(r store.Reader, topic watch.Topic, after store.Cursor, limit int) ([]store.ConsentEntry, error) {
@@ -33,12 +34,39 @@ func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Log
 		},
 		Message: func(e store.ConsentEntry, token string) *consentv1.WatchConsentsResponse {
 			return &consentv1.WatchConsentsResponse{
-				Kind: consentv1.WatchConsentsResponse_EVENT, Consent: e.After,
+				Kind: consentv1.WatchConsentsResponse_EVENT, Consent: withLinkOfNow(db, clock, e),
 				Event:       history.EventResource(service.Names{Keys: k}, e.Tenant, e.ConsentID, e.Event),
 				ResumeToken: optional.Of(token), SendTime: timestamppb.New(clock.Now()),
 			}
 		},
 	})
+}
+
+// linkTimeout bounds how long it may take to look whether a link is over.
+const linkTimeout = 5 * time.Second
+
+// withLinkOfNow gives the consent as it stood after an entry of the log, which may be old: without the address of a
+// link that is over, or was replaced, since. So it does when nobody can tell.
+func withLinkOfNow(db store.Store, clock service.Clock, e store.ConsentEntry) *consentv1.Consent {
+	link := e.After.GetLink()
+	if link.GetUri() == "" {
+		return e.After
+	}
+	live := false
+	if clock.Now().Before(link.GetExpireTime().AsTime()) {
+		ctx, cancel := context.WithTimeout(context.Background(), linkTimeout)
+		defer cancel()
+		err := db.View(ctx, e.Tenant, func(r store.Reader) error {
+			row, err := r.Consent(e.ConsentID)
+			live = err == nil && row.Resource.GetLink().GetUri() == link.GetUri()
+			return err
+		})
+		live = live && err == nil
+	}
+	if live {
+		return e.After
+	}
+	return withoutAddress(e.After)
 }
 
 // WatchConsents implements consentv1.ConsentServiceServer.

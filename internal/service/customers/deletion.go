@@ -125,8 +125,8 @@ func (r *Registry) deleteThere(ctx context.Context, row *store.Customer, gone ma
 	return nil
 }
 
-// deletionStep bounds how many rows one transaction of a deletion takes.
-const deletionStep = 50
+// deletionStep bounds how many rows one transaction of a deletion takes, so that others write in between.
+const deletionStep = 100
 
 // deleteHere deletes a customer from the store, a part in each transaction, unless something of theirs is not gone at
 // the providers: that may have been made a moment ago. It gives the receipt when all is gone. When the process dies on
@@ -189,20 +189,26 @@ func (r *Registry) deleteStep(tx store.Tx, id, etag string, gone map[string]plac
 	if err != nil {
 		return step{}, err
 	}
+	left := deletionStep
 	for _, c := range live {
+		if left <= 0 {
+			break
+		}
 		if _, err := r.History.Extend(tx, c, consent.Deleted(c.Flow, r.Clock.Now())); err != nil {
 			return step{}, err
 		}
-		if err := tx.DeleteConsent(c.ID); err != nil {
+		erased, err := tx.DeleteConsent(c.ID, left)
+		if err != nil {
 			return step{}, err
 		}
 		r.note(receipt.Resource, gone[c.Resource.GetName()], "consent", 1)
+		r.note(receipt.Resource, here, "consent", 1)
+		left -= 1 + erased
 	}
-	removed, err := tx.DeleteCustomer(id, deletionStep)
+	removed, err := tx.DeleteCustomer(id, max(left, 1))
 	if err != nil {
 		return step{}, err
 	}
-	r.note(receipt.Resource, here, "consent", len(live))
 	r.note(receipt.Resource, here, "shipment", removed.Shipments)
 	if removed.Done {
 		for _, provider := range slices.Sorted(maps.Keys(row.Users)) {

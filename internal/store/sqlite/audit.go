@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -113,6 +114,35 @@ func (r *reader) AuditCheckpointBefore(before time.Time) (*store.AuditSeal, erro
 		return nil, err
 	}
 	return &s, nil
+}
+
+func scanRoll(row row) (r store.AuditRoll, err error) {
+	var tenants string
+	if err := row.Scan(&tenants, &r.MAC); err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal([]byte(tenants), &r.Tenants)
+}
+
+func (r *reader) AuditRoll() (*store.AuditRoll, error) {
+	roll, err := one(r, scanRoll, "SELECT tenants, mac FROM audit_roll WHERE id = 1")
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil //nolint:nilnil // somebody may have taken it out
+	}
+	return &roll, err
+}
+
+func (t *tx) KeepAuditRoll(before, now *store.AuditRoll) error {
+	tenants, err := list(now.Tenants)
+	if err != nil {
+		return t.fail(err)
+	}
+	changed, err := t.exec("UPDATE audit_roll SET tenants = ?, mac = ? WHERE id = 1 AND mac = ?", tenants, now.MAC,
+		before.MAC)
+	if err == nil && changed == 0 {
+		return store.ErrConflict
+	}
+	return err
 }
 
 func (t *tx) AppendAudit(a *store.Audit) error {

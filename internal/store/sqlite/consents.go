@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
@@ -96,35 +98,67 @@ func (r *reader) Consent(id string) (*store.Consent, error) {
 	return one(r, r.scanConsent, selectConsents+"WHERE tenant = ? AND id = ? AND deleted = 0", r.tenant, id)
 }
 
+// Consents reads a page by an index of what is asked for, so that it costs as much as the page, however many others
+// there are. Those of one customer, or with one reference, are few: of them a page is picked.
 func (r *reader) Consents(filter store.ConsentFilter, page store.Page) ([]*store.Consent, error) {
-	where := "WHERE tenant = ? AND deleted = 0 AND id > ?"
-	args := []any{r.tenant, page.After}
-	if filter.CustomerID != "" {
-		where += " AND customer_id = ?"
-		args = append(args, filter.CustomerID)
+	statuses := slices.Compact(slices.Sorted(slices.Values(filter.Statuses)))
+	if filter.CustomerID == "" && len(filter.Reference) == 0 && len(statuses) > 1 {
+		return r.consentsByStatus(filter.Provider, statuses, page)
 	}
-	if len(filter.Reference) > 0 {
-		where += " AND reference = ?"
-		args = append(args, lookup(filter.Reference))
+	from := selectConsents
+	where, args := "WHERE tenant = ? AND deleted = 0 AND id > ?", []any{r.tenant, page.After}
+	also := func(condition string, arg any) {
+		where += " AND " + condition
+		args = append(args, arg)
 	}
-	// A plus keeps SQLite from using a column's index, where it would have to sort or there is a better one.
-	if filter.Provider != "" {
-		where += " AND +provider = ?"
-		args = append(args, filter.Provider)
-	}
-	switch statuses := filter.Statuses; {
-	case len(statuses) == 1 && filter.CustomerID == "" && len(filter.Reference) == 0:
-		where += " AND status = ?"
-		args = append(args, int32(statuses[0]))
-	case len(statuses) > 0:
-		values, err := list(statuses)
-		if err != nil {
-			return nil, r.fail(err)
+	// A plus keeps SQLite from using a column's index, where there is a better one.
+	switch {
+	case filter.CustomerID != "" || len(filter.Reference) > 0:
+		if filter.CustomerID != "" {
+			also("customer_id = ?", filter.CustomerID)
 		}
-		where += " AND +status IN (SELECT value FROM json_each(?))"
-		args = append(args, values)
+		if len(filter.Reference) > 0 {
+			also("reference = ?", lookup(filter.Reference))
+		}
+		if filter.Provider != "" {
+			also("+provider = ?", filter.Provider)
+		}
+		if len(statuses) > 0 {
+			values, err := list(statuses)
+			if err != nil {
+				return nil, r.fail(err)
+			}
+			also("+status IN (SELECT value FROM json_each(?))", values)
+		}
+	case filter.Provider == "" && len(statuses) == 0:
+		from += "INDEXED BY consents_present "
+	default:
+		if filter.Provider != "" {
+			also("provider = ?", filter.Provider)
+		}
+		if len(statuses) > 0 {
+			also("status = ?", int32(statuses[0]))
+		}
 	}
-	return all(r, r.scanConsent, selectConsents+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
+	return all(r, r.scanConsent, from+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
+}
+
+// consentsByStatus merges what there is of several statuses, each in order.
+func (r *reader) consentsByStatus(
+	provider string, statuses []consentv1.Consent_Status, page store.Page,
+) ([]*store.Consent, error) {
+	one, from := "SELECT id FROM consents WHERE tenant = ?1 AND deleted = 0 AND id > ?2 AND status = ?", 5
+	if provider != "" {
+		one = "SELECT id FROM consents WHERE tenant = ?1 AND deleted = 0 AND id > ?2 AND provider = ?4 AND status = ?"
+	}
+	args := []any{r.tenant, page.After, max(page.Size, 0), provider}
+	parts := make([]string, len(statuses))
+	for i, status := range statuses {
+		parts[i] = one + strconv.Itoa(from+i)
+		args = append(args, int32(status))
+	}
+	return all(r, r.scanConsent, selectConsents+"WHERE tenant = ?1 AND id IN (SELECT id FROM ("+
+		strings.Join(parts, " UNION ALL ")+" ORDER BY id LIMIT ?3)) ORDER BY id", args...)
 }
 
 func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store.Consent, error) {
@@ -219,33 +253,31 @@ func (t *tx) missingOrConflict(query string, args ...any) error {
 }
 
 // DeleteConsent leaves of the row whose it was and that it is deleted.
-func (t *tx) DeleteConsent(id string) error {
+func (t *tx) DeleteConsent(id string, limit int) (int, error) {
 	changed, err := t.exec(`
 		UPDATE consents SET
-			deleted = 1, next_poll = 0, last_read = 0, state = NULL, asked = NULL, redirects = NULL, reference = NULL,
+			deleted = 2, next_poll = 0, last_read = 0, state = NULL, asked = NULL, redirects = NULL, reference = NULL,
 			resource = x'', provider_ref = '', user_id = '', partner_bank = '', withdrawals = '{}', valid_until = 0,
 			claim_owner = '', claim_until = 0, version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0`, t.tenant, id)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if changed == 0 {
-		return store.ErrNotFound
-	}
-	t.purge = true
-	if err := t.stripLog(id); err != nil {
-		return err
-	}
-	for _, query := range []string{
-		deleteCallbacks,
-		"UPDATE idempotency SET erased = 1, response = NULL, failure = NULL WHERE tenant = ? AND consent_id = ? AND " +
-			"consent_id <> ''",
-	} {
-		if _, err := t.exec(query, t.tenant, id); err != nil {
-			return err
+	switch {
+	case changed > 0:
+		if err := t.stripDeletion(id); err != nil {
+			return 0, err
+		}
+	default: // It may have been deleted before, and not be erased yet.
+		found, err := t.exists("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 2", t.tenant, id)
+		if err != nil {
+			return 0, err
+		}
+		if !found {
+			return 0, store.ErrNotFound
 		}
 	}
-	return nil
+	return t.erase(id, max(limit, 1))
 }
 
 func (t *tx) PauseProvider(provider string, until time.Time) error {

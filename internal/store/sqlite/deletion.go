@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"encoding/json"
+	"strings"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/consent"
@@ -17,8 +18,12 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 	if !found {
 		return removed, store.ErrNotFound
 	}
-	t.purge = true
+	// Emptying the write-ahead log waits for the disk, and has others wait: it is for the last step.
+	defer func() { t.purge = removed.Done }()
 	left := max(limit, 1)
+	if left, err = t.finishErasures(id, left); err != nil || left == 0 {
+		return removed, err // There may be more.
+	}
 	for _, kind := range []struct {
 		list   string
 		delete func(id string) error
@@ -95,16 +100,62 @@ func (t *tx) eraseConsent(id string) error {
 // deletedEvent is the one that stays.
 const deletedEvent = consentv1.ConsentEvent_DELETED
 
-// stripLog removes a consent's entries from the log, but for that of its deletion, of which it leaves name, count and
-// times, in clear text: no key is left to open it with.
-func (t *tx) stripLog(consentID string) error {
-	const deleted = int32(deletedEvent)
-	if _, err := t.exec("DELETE FROM consent_log WHERE tenant = ? AND consent_id = ? AND type <> ?", t.tenant,
-		consentID, deleted); err != nil {
-		return err
+// finishErasures erases what DeleteConsent left of a customer's consents, and tells how much of the limit is left.
+func (t *tx) finishErasures(customerID string, limit int) (left int, err error) {
+	unfinished, err := all(&t.reader, column[string],
+		"SELECT id FROM consents WHERE tenant = ? AND customer_id = ? AND deleted = 2 ORDER BY id LIMIT ?",
+		t.tenant, customerID, limit)
+	if err != nil {
+		return 0, err
 	}
-	left, err := all(&t.reader, t.scanConsentEntry, selectConsentLog+"WHERE tenant = ? AND consent_id = ?", t.tenant,
-		consentID)
+	for _, id := range unfinished {
+		erased, err := t.erase(id, limit)
+		if err != nil {
+			return 0, err
+		}
+		if limit -= erased; limit <= 0 {
+			return 0, nil
+		}
+	}
+	return limit, nil
+}
+
+// erasures take what hangs on a deleted consent, some at a time: the answers that hold it, its callback tokens, and its
+// entries in the log but for that of its deletion.
+var erasures = []string{
+	`UPDATE idempotency SET erased = 1, response = NULL, failure = NULL WHERE rowid IN (
+		SELECT rowid FROM idempotency WHERE tenant = ?1 AND consent_id = ?2 AND consent_id <> '' AND erased = 0 LIMIT ?3
+	)`,
+	"DELETE FROM callbacks WHERE hash IN (SELECT hash FROM callbacks WHERE tenant = ?1 AND resource = ?2 LIMIT ?3)",
+	`DELETE FROM consent_log WHERE position IN (
+		SELECT position FROM consent_log WHERE tenant = ?1 AND consent_id = ?2 AND type <> ?4 ORDER BY sequence LIMIT ?3
+	)`,
+}
+
+// erase erases at most limit rows of a deleted consent, and tells how many. When it was fewer there are none left, and
+// that is noted.
+func (t *tx) erase(consentID string, limit int) (erased int, err error) {
+	for _, statement := range erasures {
+		args := []any{t.tenant, consentID, limit - erased, int32(deletedEvent)}
+		n, err := t.exec(statement, args[:strings.Count(statement, "?")]...)
+		if err != nil {
+			return 0, err
+		}
+		if erased += n; erased >= limit {
+			return erased, nil // There may be more.
+		}
+	}
+	_, err = t.exec("UPDATE consents SET deleted = 1 WHERE tenant = ? AND id = ?", t.tenant, consentID)
+	t.purge = true // It may have been the last that is to be erased.
+	return erased, err
+}
+
+// stripDeletion leaves of the entry of a consent's deletion name, count and times, in clear text: no key is left to
+// open it with.
+func (t *tx) stripDeletion(consentID string) error {
+	const deleted = int32(deletedEvent)
+	left, err := all(&t.reader, t.scanConsentEntry, selectConsentLog+
+		"WHERE tenant = ? AND consent_id = ? AND type = ? ORDER BY sequence DESC LIMIT 1", t.tenant, consentID, deleted)
 	if err != nil {
 		return err
 	}
@@ -120,7 +171,7 @@ func (t *tx) stripLog(consentID string) error {
 		if err != nil {
 			return t.fail(err)
 		}
-		const strip = "UPDATE consent_log SET owner = '', event = ?, resource = ? WHERE tenant = ? AND " +
+		const strip = "UPDATE consent_log SET owner = '', event = ?, resource = ?, key = NULL WHERE tenant = ? AND " +
 			"consent_id = ? AND sequence = ?"
 		if _, err := t.exec(strip, event, resource, t.tenant, consentID, e.Event.Sequence); err != nil {
 			return err

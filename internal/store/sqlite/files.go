@@ -35,8 +35,10 @@ type files struct {
 	// database and log are nil until they are known. SQLite makes a new log only when no connection is open, and the
 	// store always has one.
 	database, log os.FileInfo
-	// size is the least that the database has: nothing here makes it shorter. page is the size of its pages.
+	// size is the least that the database has, while it is not being made smaller; page is the size of its pages.
 	size, page int64
+	// shrinking is how small the database may become when SQLite next moves the log there, 0 for no smaller.
+	shrinking int64
 }
 
 // check tells whether the names still lead to the files.
@@ -47,7 +49,7 @@ func (f *files) check() error {
 	if err != nil {
 		return err
 	}
-	if size < f.size {
+	if size < f.size && (f.shrinking == 0 || size < f.shrinking) {
 		return errTruncated
 	}
 	f.size = size
@@ -63,6 +65,28 @@ func (f *files) adopt() error {
 	defer f.mu.Unlock()
 	_, err := same(f.path+"-wal", &f.log)
 	return err
+}
+
+// shrink lets the database become as small as some pages, once what was written of that is moved there.
+func (f *files) shrink(pages int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if size := pages * f.page; f.shrinking == 0 || size < f.shrinking {
+		f.shrinking = size
+	}
+}
+
+// settle takes the database for as large as it is, and lets it become no smaller. It is for who has the writer and has
+// emptied the log: all is in the database.
+func (f *files) settle() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.shrinking == 0 {
+		return
+	}
+	if size, err := same(f.path, &f.database); err == nil {
+		f.size, f.shrinking = size, 0
+	}
 }
 
 // same compares the file that has a name with the one that had it, which it notes when none did.

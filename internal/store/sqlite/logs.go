@@ -1,12 +1,17 @@
 package sqlite
 
 import (
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -97,26 +102,61 @@ func (r *reader) scanEvent(consentID string) func(row) (consent.Event, error) {
 const selectEvents = `
 		SELECT sequence, owner, event,
 			(SELECT wrapped FROM data_keys k WHERE k.tenant = consent_log.tenant AND k.owner = consent_log.owner)
-		FROM consent_log
+		FROM consent_log INDEXED BY %s
 		WHERE tenant = ?1 AND consent_id = ?2
 			AND EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0) `
 
+// Without being told, SQLite takes the index of all events for those that are unsettled, too.
+var (
+	everyEvent      = fmt.Sprintf(selectEvents, "consent_log_by_sequence")
+	unsettledEvents = fmt.Sprintf(selectEvents, "consent_log_unsettled")
+)
+
 func (r *reader) Events(consentID string, after int64, limit int) ([]consent.Event, error) {
-	return all(r, r.scanEvent(consentID), selectEvents+"AND sequence > ?3 ORDER BY sequence LIMIT ?4",
+	return all(r, r.scanEvent(consentID), everyEvent+"AND sequence > ?3 ORDER BY sequence LIMIT ?4",
 		r.tenant, consentID, after, max(limit, 0))
 }
 
 func (r *reader) UnsettledEvents(consentID string) ([]consent.Event, error) {
-	return all(r, r.scanEvent(consentID), selectEvents+"AND settled = 0 ORDER BY sequence", r.tenant, consentID)
+	return all(r, r.scanEvent(consentID), unsettledEvents+"AND settled = 0 ORDER BY sequence", r.tenant, consentID)
 }
 
+// keyOf is how an event's key stands in the log: it may name what only its owner's data key opens.
+func (r *reader) keyOf(consentID, key string) []byte {
+	return r.keys.MAC(keys.References, r.tenant, []byte("event"), []byte(consentID), []byte(key))
+}
+
+func (r *reader) KnownEvents(consentID string, wanted []string) (map[string]bool, error) {
+	asked := make(map[string]string, len(wanted))
+	for _, key := range wanted {
+		asked[hex.EncodeToString(r.keyOf(consentID, key))] = key
+	}
+	values, err := list(slices.Collect(maps.Keys(asked)))
+	if err != nil {
+		return nil, r.fail(err)
+	}
+	found, err := all(r, column[string], `
+		SELECT value FROM json_each(?3) WHERE EXISTS (
+			SELECT 1 FROM consent_log INDEXED BY consent_log_by_key
+			WHERE tenant = ?1 AND consent_id = ?2 AND key IS NOT NULL AND key = unhex(value)
+		) AND EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0)`,
+		r.tenant, consentID, values)
+	known := make(map[string]bool, len(found))
+	for _, value := range found {
+		known[asked[value]] = true
+	}
+	return known, err
+}
+
+// SettleEvents leaves out entries without a key: nothing else would tell that the consent has such an event.
 func (t *tx) SettleEvents(consentID string, sequences []int64) error {
 	values, err := list(sequences)
 	if err != nil {
 		return t.fail(err)
 	}
-	_, err = t.exec("UPDATE consent_log SET settled = 1 WHERE tenant = ? AND consent_id = ? AND sequence IN (SELECT "+
-		"value FROM json_each(?))", t.tenant, consentID, values)
+	_, err = t.exec("UPDATE consent_log INDEXED BY consent_log_by_sequence SET settled = 1 WHERE tenant = ? AND "+
+		"consent_id = ? AND key IS NOT NULL AND sequence IN (SELECT value FROM json_each(?))",
+		t.tenant, consentID, values)
 	return err
 }
 
@@ -237,10 +277,11 @@ func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1
 		return t.fail(err)
 	}
 	appended, err := t.exec(`
-		INSERT INTO consent_log (tenant, consent_id, sequence, type, owner, event, resource)
-		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+		INSERT INTO consent_log (tenant, consent_id, sequence, type, owner, event, resource, key)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
 		WHERE ?3 = 1 + (SELECT coalesce(max(sequence), 0) FROM consent_log WHERE tenant = ?1 AND consent_id = ?2)`,
-		t.tenant, consentID, event.Sequence, int32(event.Type), owner.id, sealed, resource)
+		t.tenant, consentID, event.Sequence, int32(event.Type), owner.id, sealed, resource,
+		t.keyOf(consentID, event.Key))
 	if err != nil {
 		return err
 	}

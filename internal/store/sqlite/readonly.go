@@ -96,6 +96,8 @@ type trails struct{ *reader }
 
 func (t trails) Tenants() ([]string, error) { return t.auditTenants() }
 
+func (t trails) Roll() (*store.AuditRoll, error) { return t.AuditRoll() }
+
 func (t trails) Trail(after int64, limit int) ([]store.Audit, error) {
 	return t.everyAudit(after, limit)
 }

@@ -66,7 +66,38 @@ func (t *tx) opened(box *keys.Box, err error) (*keys.Box, error) {
 	return box, nil
 }
 
-// ring is where the working keys stand.
+// unlock opens the working keys in one transaction. With the first ones it makes the audit's roll: a file that has keys
+// and no roll had one.
+func unlock(ctx context.Context, c *conn, key *keys.StoreKey) (_ *keys.Keys, err error) {
+	if err := c.begin(ctx); err != nil {
+		return nil, err
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			c.rollback()
+		}
+	}()
+	before, err := ring{c}.WorkingKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := key.Unlock(ctx, ring{c})
+	if err != nil {
+		return nil, err
+	}
+	if len(before) == 0 {
+		const insert = "INSERT INTO audit_roll (id, tenants, mac) VALUES (1, '[]', ?)"
+		if _, err := c.exec(context.Background(), insert, store.NewAuditRoll(opened, nil).MAC); err != nil {
+			return nil, err
+		}
+	}
+	_, err = c.exec(context.Background(), "COMMIT")
+	committed = err == nil
+	return opened, err
+}
+
+// ring is where the working keys stand. Whoever uses it has a transaction, in which it reads and writes.
 type ring struct{ c *conn }
 
 var _ keys.Ring = ring{}
@@ -93,37 +124,18 @@ func (r ring) WorkingKeys(ctx context.Context) (_ map[keys.Purpose][]byte, err e
 // AddWorkingKeys implements keys.Ring.
 func (r ring) AddWorkingKeys(ctx context.Context, wrapped map[keys.Purpose][]byte) error {
 	const insert = "INSERT INTO working_keys (purpose, wrapped) VALUES (?, ?) ON CONFLICT (purpose) DO NOTHING"
-	return r.change(ctx, func() error {
-		for purpose, key := range wrapped {
-			if _, err := r.c.exec(context.Background(), insert, string(purpose), key); err != nil {
-				return err
-			}
+	for purpose, key := range wrapped {
+		if _, err := r.c.exec(context.WithoutCancel(ctx), insert, string(purpose), key); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // RewrapWorkingKey implements keys.Ring.
 func (r ring) RewrapWorkingKey(ctx context.Context, purpose keys.Purpose, before, now []byte) error {
 	const update = "UPDATE working_keys SET wrapped = ? WHERE purpose = ? AND wrapped = ?"
-	return r.change(ctx, func() error {
-		_, err := r.c.exec(context.Background(), update, now, string(purpose), before)
-		return err
-	})
-}
-
-// change runs do in a transaction.
-func (r ring) change(ctx context.Context, do func() error) error {
-	if err := r.c.begin(ctx); err != nil {
-		return err
-	}
-	err := do()
-	if err == nil {
-		_, err = r.c.exec(context.Background(), "COMMIT")
-	}
-	if err != nil {
-		r.c.rollback()
-	}
+	_, err := r.c.exec(context.WithoutCancel(ctx), update, now, string(purpose), before)
 	return err
 }
 

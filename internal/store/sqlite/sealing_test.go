@@ -95,7 +95,7 @@ func TestErasedConsentsLeaveTheFiles(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(tx.AppendEvent("gone", after, c.Resource), tx.DeleteConsent("gone"))
+		return errors.Join(tx.AppendEvent("gone", after, c.Resource), deleteConsent(tx, "gone"))
 	})
 	files := filesOf(t, path)
 	for i, blob := range gone {

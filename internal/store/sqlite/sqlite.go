@@ -23,7 +23,8 @@
 // # Deletion
 //
 // secure_delete overwrites what is deleted with zeros. After a customer or a consent was deleted, the write-ahead log,
-// which still holds the former pages, is emptied as soon as no reader needs it.
+// which still holds the former pages, is emptied as soon as no reader needs it. Pages that hold nothing any more are
+// cut off the file, some at a time: see room.go.
 //
 // # Representation
 //
@@ -71,6 +72,8 @@ const logLimit = 16 << 20
 type Options struct {
 	// Readers is how many Views can run at the same time; 0 stands for one per processor, at least 4.
 	Readers int
+	// Alone says that nobody else writes the file: its user has the Lock. Only then it is ever made smaller.
+	Alone bool
 }
 
 // Store is a store.Database in a file.
@@ -92,14 +95,16 @@ type Store struct {
 	// logLimit is the size, in bytes, that the write-ahead log should not exceed by much, truncateAt that at which it
 	// is emptied. Whoever has the writer may use them.
 	logLimit, truncateAt int64
-	close                func() error
+	// alone says that nobody else writes the file.
+	alone bool
+	close func() error
 }
 
 var _ store.Database = (*Store)(nil)
 
 // Open opens the store in the file at path, makes it (mode 0600) and its folder (mode 0700) when they do not exist,
-// checks its integrity, brings its tables up to date, and opens its working keys with the store key. It reads the whole
-// file.
+// checks its integrity, brings its tables up to date, refuses others beside them, and opens its working keys with the
+// store key. It reads the whole file.
 func Open(ctx context.Context, path string, key *keys.StoreKey, opts Options) (*Store, error) {
 	return open(ctx, path, key, opts, nil)
 }
@@ -118,7 +123,7 @@ func open(
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %s: %w", path, err)
 	}
-	s := &Store{files: files{path: file}, logLimit: logLimit, truncateAt: logLimit}
+	s := &Store{files: files{path: file}, logLimit: logLimit, truncateAt: logLimit, alone: opts.Alone}
 	s.close = sync.OnceValue(s.release)
 	s.hub.heads = s.heads
 	defer func() {
@@ -149,10 +154,16 @@ func open(
 	if err := c.check(ctx); err != nil {
 		return nil, asCorrupt(err)
 	}
+	if err := c.canShrink(ctx); err != nil {
+		return nil, err
+	}
 	if err := migrate(ctx, c, migrationFiles); err != nil {
 		return nil, err
 	}
-	if s.keys, err = key.Unlock(ctx, ring{c}); err != nil {
+	if err := onlyOurs(ctx, c); err != nil {
+		return nil, err
+	}
+	if s.keys, err = unlock(ctx, c, key); err != nil {
 		return nil, err
 	}
 	if s.anchor, err = newConn(ctx, db, nil); err != nil {
@@ -253,6 +264,7 @@ func (s *Store) purge() {
 	}
 	defer t.pass()
 	if c, err := t.connect(context.Background()); err == nil && c.truncateLog(0) {
+		s.files.settle()
 		s.purgeDue.Store(false)
 	}
 }
@@ -268,7 +280,9 @@ func (s *Store) boundLog(c *conn) {
 	s.truncateAt = s.logLimit
 	if !c.truncateLog(100 * time.Millisecond) {
 		s.truncateAt += info.Size()
+		return
 	}
+	s.files.settle()
 }
 
 // EndLeases ends all leases and claims, so that what their owners left behind is settled and polled at once. It is for
@@ -281,8 +295,8 @@ func (s *Store) EndLeases(ctx context.Context) error {
 			"DELETE FROM user_claims",
 			"DELETE FROM flow_claims",
 			// A claimed consent was due when it was claimed, and is again.
-			"UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE next_poll <> 0 AND " +
-				"claim_until <> 0",
+			"UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE claim_until > 0 AND " +
+				"claim_until <> 0 AND next_poll <> 0", // the one for the order, the other for the index
 		} {
 			if _, err := t.exec(statement); err != nil {
 				return err

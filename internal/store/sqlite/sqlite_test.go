@@ -590,10 +590,16 @@ func TestDeletionReachesTheFile(t *testing.T) {
 	}
 }
 
+// deleteConsent deletes a consent with all that there is of it.
+func deleteConsent(tx store.Tx, id string) error {
+	_, err := tx.DeleteConsent(id, 1000)
+	return err
+}
+
 // deleteCustomer deletes a customer who has one consent, of the same id, in pieces.
 func deleteCustomer(t *testing.T, s *Store, id string) {
 	t.Helper()
-	inUpdate(t, s, func(tx store.Tx) error { return tx.DeleteConsent(id) })
+	inUpdate(t, s, func(tx store.Tx) error { return deleteConsent(tx, id) })
 	for done := false; !done; {
 		inUpdate(t, s, func(tx store.Tx) error {
 			removed, err := tx.DeleteCustomer(id, 1)

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -149,11 +150,34 @@ func (y system) DeleteIntentsBefore(ctx context.Context, updated time.Time, limi
 		)`, updated, limit)
 }
 
+// FinishErasures implements store.Sweeps.
+func (y system) FinishErasures(ctx context.Context, limit int) (erased int, err error) {
+	err = y.s.write(ctx, "", func(t *tx) error {
+		erased = 0
+		of, err := one(&t.reader, scanPair, "SELECT tenant, id FROM consents WHERE deleted = 2 AND "+
+			"tenant > '' ORDER BY tenant LIMIT 1")
+		if err != nil {
+			if errors.Is(err, store.ErrNotFound) {
+				err = nil
+			}
+			return err
+		}
+		t.tenant = of[0]
+		if erased, err = t.erase(of[1], max(limit, 1)); erased < limit {
+			erased = limit // There may be another one.
+		}
+		t.tenant = ""
+		return err
+	})
+	return erased, err
+}
+
+// scanPair scans two columns.
+func scanPair(row row) (pair [2]string, err error) { return pair, row.Scan(&pair[0], &pair[1]) }
+
 func (y system) DeleteShipmentsBefore(ctx context.Context, created time.Time, limit int) (deleted int, err error) {
 	err = y.s.write(ctx, "", func(t *tx) error {
-		old, err := all(&t.reader, func(row row) (of [2]string, err error) {
-			return of, row.Scan(&of[0], &of[1])
-		}, `
+		old, err := all(&t.reader, scanPair, `
 			SELECT tenant, id FROM shipments WHERE customer_id IS NULL AND id < ? ORDER BY id LIMIT ?`,
 			firstID(created), max(limit, 0))
 		if err != nil {

@@ -102,6 +102,35 @@ func testAudit(t *testing.T, s *spread) {
 	}), store.ErrNotFound)
 }
 
+// testAuditRoll changes the roll, which is there from the beginning.
+func testAuditRoll(t *testing.T, s *spread) {
+	first := read(t, s, store.Reader.AuditRoll)
+	if first == nil || len(first.Tenants) != 0 || !first.Genuine(s.Keys()) {
+		t.Fatalf("the first roll is %+v", first)
+	}
+	one := first.With(s.Keys(), stranger)
+	two := one.With(s.Keys(), hansa)
+	keep := func(before, now *store.AuditRoll) (err error) {
+		update(t, s, func(tx store.Tx) error {
+			err = tx.KeepAuditRoll(before, now)
+			return nil // Whatever it answers, what it did is committed.
+		})
+		return err
+	}
+	wantError(t, "one", keep(first, one), nil)
+	wantError(t, "two", keep(one, two), nil)
+	wantError(t, "in the place of one that is gone", keep(one, first), store.ErrConflict)
+	got := readOf(t, s, stranger, store.Reader.AuditRoll)
+	wantEqual(t, "the roll", got, two)
+	if !got.Genuine(s.Keys()) || !got.Has(hansa) || !got.Has(stranger) || got.Has("nobody") {
+		t.Errorf("the roll is %+v", got)
+	}
+	got.Tenants = got.Tenants[:1]
+	if got.Genuine(s.Keys()) {
+		t.Error("a roll of which a name was taken off is genuine")
+	}
+}
+
 // testAuditSeals seals entries, and refuses to seal one twice or one that is not there.
 func testAuditSeals(t *testing.T, s *spread) {
 	chain := func(tenant string) store.AuditChain {

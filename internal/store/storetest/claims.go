@@ -81,7 +81,7 @@ func testClaimDue(t *testing.T, s *spread) {
 		map[int]time.Time{
 			10: minute(3), 11: minute(1), 12: {}, 13: minute(1).Add(time.Second), 14: minute(4), 15: minute(0),
 		})
-	updateOf(t, s, stranger, func(tx store.Tx) error { return tx.DeleteConsent(id(15)) })
+	updateOf(t, s, stranger, func(tx store.Tx) error { return deleteConsent(tx, id(15)) })
 	wantEqual(t, "due before the first", idsOf(claimDue(t, s, minute(1).Add(-time.Microsecond), "owner-1", 9)), nil)
 	wantEqual(t, "due, none asked for", idsOf(claimDue(t, s, minute(9), "owner-1", 0)), nil)
 
@@ -175,7 +175,7 @@ func testOthersRead(t *testing.T, s *spread) {
 			t.Errorf("%s: %t, want %t", what, c.got, c.want)
 		}
 	}
-	update(t, s, func(tx store.Tx) error { return tx.DeleteConsent(id(12)) })
+	update(t, s, func(tx store.Tx) error { return deleteConsent(tx, id(12)) })
 	if others(fimento, id(10), minute(1)) {
 		t.Error("a deleted consent counts as read")
 	}
@@ -302,7 +302,7 @@ func testClaimsEnd(t *testing.T, s *spread) {
 	wantError(t, "an owner's former claim", plan(t, s, first, minute(99)), store.ErrClaimLost)
 	wantError(t, "its newer one", plan(t, s, second, minute(99)), nil)
 
-	update(t, s, func(tx store.Tx) error { return tx.DeleteConsent(id(12)) })
+	update(t, s, func(tx store.Tx) error { return deleteConsent(tx, id(12)) })
 	late.Claim = store.Claim{Lease: store.Lease{Owner: "owner-1"}, Number: 1}
 	late.Version = 3
 	wantError(t, "the claim of a deleted consent",

@@ -120,7 +120,7 @@ func testConsentLists(t *testing.T, s *spread) {
 				}
 			}
 			if random.IntN(8) == 0 {
-				if err := tx.DeleteConsent(c.ID); err != nil {
+				if err := deleteConsent(tx, c.ID); err != nil {
 					return err
 				}
 				continue
@@ -192,7 +192,7 @@ func testConsentsByProviderRef(t *testing.T, s *spread) {
 				return err
 			}
 		}
-		return tx.DeleteConsent(id(16))
+		return deleteConsent(tx, id(16))
 	})
 	for _, test := range []struct {
 		refs []string
@@ -220,7 +220,7 @@ func testDeletedConsents(t *testing.T, s *spread) {
 		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(c),
 			tx.AppendEvent(c.ID, newEvent(1, consentv1.ConsentEvent_CREATED), consentAfter(c, 1)),
 			tx.AppendEvent(c.ID, newEvent(2, consentv1.ConsentEvent_DELETED), consentAfter(c, 2)),
-			tx.DeleteConsent(c.ID))
+			deleteConsent(tx, c.ID))
 	})
 	view(t, s, func(r store.Reader) error {
 		_, err := r.Consent(c.ID)
@@ -256,7 +256,7 @@ func testDeletedConsents(t *testing.T, s *spread) {
 	// Nothing follows the deletion.
 	for what, change := range map[string]func(store.Tx) error{
 		"UpdateConsent": func(tx store.Tx) error { return tx.UpdateConsent(c) },
-		"DeleteConsent": func(tx store.Tx) error { return tx.DeleteConsent(c.ID) },
+		"DeleteConsent": func(tx store.Tx) error { return deleteConsent(tx, c.ID) },
 		"AppendEvent": func(tx store.Tx) error {
 			return tx.AppendEvent(c.ID, newEvent(3, consentv1.ConsentEvent_APPROVED), consentAfter(c, 3))
 		},

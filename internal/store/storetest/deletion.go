@@ -54,7 +54,7 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 			}
 		}
 		err := errors.Join(tx.AppendEvent(gone.ID, newEvent(3, consentv1.ConsentEvent_DELETED), consentAfter(gone, 3)),
-			tx.DeleteConsent(gone.ID))
+			deleteConsent(tx, gone.ID))
 		for _, p := range []*store.Shipment{shipment, other} {
 			err = errors.Join(err, tx.InsertShipment(p), tx.AppendShipment(p.ID, p.Resource),
 				tx.InsertCallback(newCallback(hansa, store.CallbackShipment, "shipment "+p.ID, p.ID)))
@@ -104,7 +104,7 @@ func testDeleteCustomer(t *testing.T, s *spread) {
 	// As the service does it: the live consents are deleted, then the customer.
 	update(t, s, func(tx store.Tx) error {
 		err := errors.Join(tx.AppendEvent(live.ID, newEvent(3, consentv1.ConsentEvent_DELETED), consentAfter(live, 3)),
-			tx.DeleteConsent(live.ID))
+			deleteConsent(tx, live.ID))
 		if err != nil {
 			return err
 		}
@@ -299,7 +299,7 @@ func testDeleteCustomerInPieces(t *testing.T, s *spread) {
 				}
 				last := newEvent(int64(len(events))+1, consentv1.ConsentEvent_DELETED)
 				if err := errors.Join(tx.AppendEvent(c.ID, last, consentAfter(c, last.Sequence)),
-					tx.DeleteConsent(c.ID)); err != nil {
+					deleteConsent(tx, c.ID)); err != nil {
 					return err
 				}
 			}

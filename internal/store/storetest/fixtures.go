@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -175,7 +176,7 @@ func seed(tx store.Tx, tenant string) error {
 		func() error {
 			return tx.AppendEvent(deleted.ID, newEvent(2, consentv1.ConsentEvent_DELETED), consentAfter(deleted, 2))
 		},
-		func() error { return tx.DeleteConsent(deleted.ID) },
+		func() error { return deleteConsent(tx, deleted.ID) },
 		func() error { return tx.InsertShipment(shipment) },
 		func() error { return tx.AppendShipment(shipment.ID, shipment.Resource) },
 		func() error {
@@ -314,4 +315,13 @@ func dumpAll(t *testing.T, s store.Database, tenant string) *state {
 		}
 	}
 	return all
+}
+
+// deleteConsent deletes a consent with all that there is of it.
+func deleteConsent(tx store.Tx, id string) error {
+	erased, err := tx.DeleteConsent(id, many)
+	if err == nil && erased >= many {
+		err = errors.New("there may be more to erase")
+	}
+	return err
 }

@@ -41,8 +41,160 @@ func testSettledEvents(t *testing.T, s *spread) {
 		return tx.AppendEvent(c.ID, newEvent(6, consentv1.ConsentEvent_SYNC_COMPLETED), consentAfter(c, 6))
 	})
 	wantEqual(t, "the unsettled, in the end", read(t, s, unsettled), []int64{1, 3, 5, 6})
-	update(t, s, func(tx store.Tx) error { return tx.DeleteConsent(c.ID) })
+	known := func(r store.Reader) (map[string]bool, error) {
+		return r.KnownEvents(c.ID, []string{"key-1", "key-2", "key-6", "key-7", ""})
+	}
+	all := map[string]bool{"key-1": true, "key-2": true, "key-6": true}
+	wantEqual(t, "the known, settled or not", read(t, s, known), all)
+	update(t, s, func(tx store.Tx) error { return deleteConsent(tx, c.ID) })
 	wantEqual(t, "the unsettled of a deleted consent", read(t, s, unsettled), nil)
+	wantEqual(t, "the known of a deleted consent", read(t, s, known), map[string]bool{})
+}
+
+// testErasureInPieces deletes consents of which there is much, a few rows in each transaction. They are gone with the
+// first; the rest is erased by whoever goes on: the caller, a sweep, or the deletion of the customer.
+func testErasureInPieces(t *testing.T, s *spread) {
+	const events, tokens, answers, limit = 7, 4, 2, 3
+	const rows = events + tokens + answers
+	update(t, s, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(hansa, 1, "")) })
+	token := func(id string, n int) string { return fmt.Sprint("redirect ", id, n) }
+	for n := range 3 {
+		c := newConsent(hansa, 10+n, id(1))
+		update(t, s, func(tx store.Tx) error {
+			err := tx.InsertConsent(c)
+			for n := range int64(events) {
+				event := newEvent(n+1, consentv1.ConsentEvent_SYNC_COMPLETED)
+				err = errors.Join(err, tx.AppendEvent(c.ID, event, consentAfter(c, n+1)))
+			}
+			for n := range tokens {
+				err = errors.Join(err,
+					tx.InsertCallback(newCallback(hansa, store.CallbackRedirect, token(c.ID, n), c.ID)))
+			}
+			for n := range answers {
+				i := newIdempotency(hansa, c.ID, fmt.Sprint("key-", n))
+				i.Done, i.ConsentID, i.CustomerID, i.Response = true, c.ID, id(1), []byte("answer")
+				err = errors.Join(err, tx.InsertIdempotency(i))
+			}
+			return err
+		})
+	}
+	// left counts what is there of a consent, beside the entry of its deletion.
+	left := func(consentID string) (n int) {
+		view(t, s, func(r store.Reader) error {
+			entries, err := r.ConsentEntries(consentID, "", many)
+			for _, e := range entries {
+				if e.Event.Type != consentv1.ConsentEvent_DELETED {
+					n++
+				}
+			}
+			for i := range answers {
+				record, e := r.Idempotency(consentID, fmt.Sprint("key-", i))
+				if e == nil && !record.Erased {
+					n++
+				}
+				if !errors.Is(e, store.ErrNotFound) { // It may have gone with the customer.
+					err = errors.Join(err, e)
+				}
+			}
+			return err
+		})
+		for i := range tokens {
+			kept := hash(token(consentID, i))
+			if _, err := s.System().Callback(t.Context(), store.CallbackRedirect, kept); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	begin := func(c string) {
+		update(t, s, func(tx store.Tx) error {
+			last := newEvent(events+1, consentv1.ConsentEvent_DELETED)
+			after := &consentv1.Consent{Name: "consents/" + c, EventCount: events + 1}
+			erased, err := 0, tx.AppendEvent(c, last, after)
+			if err == nil {
+				erased, err = tx.DeleteConsent(c, limit)
+			}
+			if erased != limit {
+				t.Errorf("%d rows were erased with the consent, want %d", erased, limit)
+			}
+			return err
+		})
+		wantError(t, "a consent that is being erased",
+			readError(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(c) }), store.ErrNotFound)
+		if n := left(c); n != rows-limit {
+			t.Errorf("%d rows are left, want %d", n, rows-limit)
+		}
+	}
+
+	caller := id(10)
+	begin(caller)
+	for before := left(caller); ; {
+		var erased int
+		update(t, s, func(tx store.Tx) (err error) {
+			erased, err = tx.DeleteConsent(caller, limit)
+			return err
+		})
+		now := left(caller)
+		if before-now != erased || erased > limit {
+			t.Errorf("of %d rows %d are left, when %d were erased", before, now, erased)
+		}
+		if before = now; erased < limit {
+			break
+		}
+	}
+	if n := left(caller); n != 0 {
+		t.Errorf("%d rows are left", n)
+	}
+	wantError(t, "again", s.Update(t.Context(), hansa, func(tx store.Tx) error {
+		_, err := tx.DeleteConsent(caller, limit)
+		return err
+	}), store.ErrNotFound)
+
+	swept := id(11)
+	begin(swept)
+	steps := 0
+	for erased := limit; erased == limit; steps++ {
+		before := left(swept)
+		var err error
+		if erased, err = s.System().FinishErasures(t.Context(), limit); err != nil {
+			t.Fatal(err)
+		}
+		if n := before - left(swept); n > limit {
+			t.Errorf("one step of the sweep erased %d rows, want at most %d", n, limit)
+		}
+	}
+	if n := left(swept); n != 0 || steps < (rows-limit)/limit {
+		t.Errorf("%d rows are left after %d steps of the sweep", n, steps)
+	}
+
+	begin(id(12))
+	for done := false; !done; {
+		before := left(id(12))
+		update(t, s, func(tx store.Tx) error {
+			removed, err := tx.DeleteCustomer(id(1), limit)
+			done = removed.Done
+			return err
+		})
+		if n := before - left(id(12)); n > limit && !done {
+			t.Errorf("one step of the customer's deletion erased %d rows, want at most %d", n, limit)
+		}
+	}
+	entries := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", "", many) })
+	if len(entries) != 3 {
+		t.Errorf("the log has %d entries, want the three deletions", len(entries))
+	}
+}
+
+// testRoomGivenBack: a store may be unable to give room back, or have none to give; it does not go on for ever.
+func testRoomGivenBack(t *testing.T, s *spread) {
+	for range many {
+		if given, err := s.System().GiveRoomBack(t.Context(), 10); err != nil || given < 0 {
+			t.Fatalf("%d, %v", given, err)
+		} else if given < 10 {
+			return
+		}
+	}
+	t.Error("room is given back without end")
 }
 
 // testTrimmedLogs trims both logs, in pieces: cursors from before expire, those from after go on, and the history of a
@@ -103,7 +255,7 @@ func testTrimmedLogs(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error { // which leaves the entry that says so
 		last := newEvent(2*each+1, consentv1.ConsentEvent_DELETED)
 		return errors.Join(tx.AppendEvent(deleted.ID, last, consentAfter(deleted, 2*each+1)),
-			tx.DeleteConsent(deleted.ID))
+			deleteConsent(tx, deleted.ID))
 	})
 	if n := trim(noon.Add(2*time.Hour), noon, 5); n != 2*each {
 		t.Errorf("%d entries were trimmed, want the %d that were there at noon", n, 2*each)
@@ -168,7 +320,7 @@ func testTrimmedLogs(t *testing.T, s *spread) {
 		t.Errorf("behind the end there are %d entries, %v", n, err)
 	}
 	update(t, s, func(tx store.Tx) error {
-		err := tx.DeleteConsent(kept.ID)
+		err := deleteConsent(tx, kept.ID)
 		if err != nil {
 			return err
 		}

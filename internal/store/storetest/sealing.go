@@ -132,7 +132,7 @@ func testDeleteConsentErases(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error {
 		return errors.Join(
 			tx.AppendEvent(gone.ID, newEvent(2, consentv1.ConsentEvent_DELETED), consentAfter(gone, 2)),
-			tx.DeleteConsent(gone.ID))
+			deleteConsent(tx, gone.ID))
 	})
 	view(t, s, func(r store.Reader) error {
 		for key, c := range map[string]*store.Consent{"gone": gone, "kept": kept} {

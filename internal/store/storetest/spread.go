@@ -110,6 +110,14 @@ func (s spreadSystem) AuditTenants(ctx context.Context) ([]string, error) {
 	return s.next().AuditTenants(ctx)
 }
 
+func (s spreadSystem) FinishErasures(ctx context.Context, limit int) (int, error) {
+	return s.next().FinishErasures(ctx, limit)
+}
+
+func (s spreadSystem) GiveRoomBack(ctx context.Context, limit int) (int, error) {
+	return s.next().GiveRoomBack(ctx, limit)
+}
+
 func (s spreadSystem) TrimLog(
 	ctx context.Context, log store.Log, now, before time.Time, limit int,
 ) (int, error) {

@@ -146,9 +146,6 @@ func (s *Server) decide(c *consent, decision string, bank int) string {
 	switch decision {
 	case approve:
 		validFor := time.Duration(c.asked.ValidDays) * 24 * time.Hour
-		if s.cfg.ValidFor > 0 {
-			validFor = min(validFor, s.cfg.ValidFor)
-		}
 		c.status, c.login, c.validUntil = statusValid, &c.person.Logins[bank], s.now().Add(validFor)
 		if c.replaces != nil {
 			c.replaces.status = statusTerminated

@@ -3,6 +3,7 @@ package played
 import (
 	"fmt"
 	"net/url"
+	"time"
 
 	"kontor.dev/kontor/internal/sandbox"
 )
@@ -46,6 +47,11 @@ func (s *Server) end(id, status string) error {
 // SetExceeded makes the bank refuse all reads of a consent's data as too many, or lets it answer again.
 func (s *Server) SetExceeded(id string, exceeded bool) error {
 	return s.change(id, func(c *consent) { c.exceeded = exceeded })
+}
+
+// Shorten has a consent that the customer approved end after so long.
+func (s *Server) Shorten(id string, validFor time.Duration) error {
+	return s.change(id, func(c *consent) { c.validUntil = s.now().Add(validFor) })
 }
 
 // Replaced gives the id of the consent that a consent's renewal made, "" for none.

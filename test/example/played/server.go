@@ -63,8 +63,6 @@ const (
 type Config struct {
 	// BaseURL is where browsers reach this server, without a slash at the end; default: as the request did.
 	BaseURL string
-	// ValidFor shortens all consents to less than the days that were asked for.
-	ValidFor time.Duration
 	// ReadsPerDay is how often each read may be done in a day without the customer's address; 4 when zero.
 	ReadsPerDay int
 }

@@ -80,8 +80,8 @@ func (a *adapter) do(ctx context.Context, r request, out answer) error {
 	if err != nil {
 		return err
 	}
-	if cause := out.check(); cause != nil {
-		return a.invalidResponse(r.Operation, response, cause)
+	if why := out.check(); why != nil {
+		return a.client.Refuse(ctx, r.Operation, response, why)
 	}
 	return nil
 }

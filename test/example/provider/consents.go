@@ -21,7 +21,7 @@ func (a *adapter) CreateConsent(
 		return nil, err
 	}
 	ref := providers.ConsentRef{ID: made.ID, Market: norway.Code}
-	link, err := a.linkOf(opCreateConsent, made)
+	link, err := a.linkOf(ctx, opCreateConsent, made)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (a *adapter) RenewLink(
 	if err := a.do(ctx, r, &made); err != nil {
 		return nil, err
 	}
-	link, err := a.linkOf(opRenewConsent, made)
+	link, err := a.linkOf(ctx, opRenewConsent, made)
 	if err != nil {
 		return nil, err
 	}
@@ -74,10 +74,10 @@ func (a *adapter) consentBody(flow providers.Flow) wireNewConsent {
 }
 
 // linkOf gives the link to a consent that was just made. One without a link was made all the same.
-func (a *adapter) linkOf(operation string, made wireConsent) (providers.Link, error) {
+func (a *adapter) linkOf(ctx context.Context, operation string, made wireConsent) (providers.Link, error) {
 	uri := made.Links.Redirect.Href
 	if a.cfg.BaseURL.MayShow(uri) != nil {
-		problem := a.failure(operation, providers.KindInvalidResponse, errNoLink)
+		problem := a.client.Refuse(ctx, operation, nil, providers.NoPage("_links.scaRedirect.href"))
 		problem.MayHaveHappened = true
 		return providers.Link{}, problem
 	}

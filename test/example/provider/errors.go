@@ -8,13 +8,15 @@ import (
 	"strings"
 
 	"kontor.dev/kontor/internal/providers"
-	"kontor.dev/kontor/internal/providers/upstream"
 )
 
-// What is wrong with an answer, or with a call. The texts are ours: they never quote what Skarvholm sent.
+// missing says that an answer lacks a field.
+func missing(field string) *providers.ShapeError {
+	return &providers.ShapeError{Field: field, Want: "must be there"}
+}
+
+// What is wrong with a call.
 var (
-	errShape   = errors.New("the answer does not have the documented shape")
-	errNoLink  = errors.New("the consent has no link that a customer may be sent to")
 	errNoToken = errors.New("the consent has no token: its customer has not come back")
 	errNotKept = errors.New("the consent's new token could not be kept")
 )
@@ -62,13 +64,4 @@ func (a *adapter) left(ctx context.Context, operation string) *providers.Error {
 		return a.failure(operation, providers.KindDeadline, context.DeadlineExceeded)
 	}
 	return a.failure(operation, providers.KindCanceled, context.Canceled)
-}
-
-// invalidResponse is an answer that arrived whole and is not what Skarvholm documents. What it was about may have
-// happened all the same.
-func (a *adapter) invalidResponse(operation string, response *upstream.Response, cause error) *providers.Error {
-	return &providers.Error{
-		Kind: providers.KindInvalidResponse, Provider: a.id, Operation: operation, Status: response.Status,
-		RequestID: response.RequestID, Err: cause, MayHaveHappened: a.table[operation].Effect == providers.Creating,
-	}
 }

@@ -28,7 +28,7 @@ type wireToken struct {
 
 func (t *wireToken) check() error {
 	if t.AccessToken == "" || t.ExpiresIn <= 0 {
-		return errShape
+		return missing("access_token, expires_in")
 	}
 	return nil
 }
@@ -62,7 +62,7 @@ type wireBank struct {
 
 func (c *wireConsent) check() error {
 	if c.ID == "" || c.Status == "" {
-		return errShape
+		return missing("consentId, consentStatus")
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ type wireBalance struct {
 func (a *wireAccounts) check() error {
 	for _, account := range a.Accounts {
 		if account.ID == "" {
-			return errShape
+			return missing("accounts.resourceId")
 		}
 	}
 	return nil
@@ -128,7 +128,7 @@ func (t *wireTransactions) check() error {
 	for _, list := range [][]wireTransaction{t.Transactions.Booked, t.Transactions.Pending} {
 		for _, transaction := range list {
 			if transaction.ID == "" {
-				return errShape
+				return missing("transactions.transactionId")
 			}
 		}
 	}
