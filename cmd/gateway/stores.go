@@ -24,6 +24,14 @@ var stores = []store.Driver{
 		OpenArchive: func(ctx context.Context, path string) (store.Archive, error) {
 			return sqlite.OpenReadOnly(ctx, filepath.FromSlash(path))
 		},
+		Restore: func(
+			ctx context.Context, path string, key *keys.StoreKey, copyPath, keysPath string,
+		) (store.Restored, error) {
+			return sqlite.Restore(ctx, filepath.FromSlash(path), key, copyPath, keysPath)
+		},
+		Migrate: func(ctx context.Context, path string) (from, to int, err error) {
+			return sqlite.Migrate(ctx, filepath.FromSlash(path))
+		},
 	},
 }
 

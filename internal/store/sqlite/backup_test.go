@@ -49,39 +49,54 @@ func TestBackupReachesTheDisk(t *testing.T) {
 	r.disk = disk{
 		copied: func(string) { step("copied", false) },
 		sync: func(file *os.File) error {
-			step("file", false)
+			name := "file"
+			if _, err := os.Lstat(to + ".keys"); err != nil {
+				name = "keys"
+			}
+			step(name, false)
 			if info, err := file.Stat(); err != nil || info.Size() == 0 {
 				t.Errorf("what is synchronised has %d bytes, %v", info.Size(), err)
 			}
-			if failing == "file" {
+			if failing == name {
 				return failed
 			}
 			return file.Sync()
 		},
 		syncFolder: func(path string) error {
-			step("folder", true)
-			if failing == "folder" {
+			name := "folder"
+			if !there() {
+				name = "keys' folder"
+			}
+			step(name, name == "folder")
+			if failing == name {
 				return failed
 			}
 			return syncFolder(path)
 		},
 	}
-	for _, failing = range []string{"file", "folder"} {
-		if err := r.Backup(t.Context(), to); !errors.Is(err, failed) {
+	for _, failing = range []string{"keys", "keys' folder", "file", "folder"} {
+		if err := os.Remove(to + ".keys"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := r.Backup(t.Context(), to, to+".keys"); !errors.Is(err, failed) {
 			t.Errorf("a backup whose %s is not on the disk: %v", failing, err)
 		}
-		if left := listed(t, folder); len(left) > 0 {
-			t.Errorf("it left %v", left)
+		left := listed(t, folder)
+		if failing == "keys" && len(left) > 0 || len(left) > 1 || len(left) == 1 && left[0] != "backup.db.keys" {
+			t.Errorf("%s: it left %v", failing, left)
 		}
 	}
-	failing, steps = "", nil
-	if err := r.Backup(t.Context(), to); err != nil {
+	if err := os.Remove(to + ".keys"); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(steps, []string{"copied", "file", "folder"}) {
+	failing, steps = "", nil
+	if err := r.Backup(t.Context(), to, to+".keys"); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(steps, []string{"copied", "keys", "keys' folder", "file", "folder"}) {
 		t.Errorf("the steps are %v", steps)
 	}
-	if left := listed(t, folder); !slices.Equal(left, []string{"backup.db"}) {
+	if left := listed(t, folder); !slices.Equal(left, []string{"backup.db", "backup.db.keys"}) {
 		t.Errorf("the folder has %v", left)
 	}
 }
@@ -130,7 +145,7 @@ func TestDamagedBackups(t *testing.T) {
 	} {
 		folder := t.TempDir()
 		r.disk.copied = damage
-		err := r.Backup(t.Context(), filepath.Join(folder, "backup.db"))
+		err := r.Backup(t.Context(), filepath.Join(folder, "backup.db"), filepath.Join(folder, "keys"))
 		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrSchema) {
 			t.Errorf("%s: %v, want %v or %v", name, err, ErrCorrupt, ErrSchema)
 		}
@@ -172,17 +187,17 @@ func TestBackupsOfOneFolder(t *testing.T) {
 	}
 	second := openReadOnly(t, s.files.path)
 	r.disk.copied = func(path string) {
-		if err := second.Backup(t.Context(), filepath.Join(folder, "second.db")); !errors.Is(err, ErrLocked) {
+		if err := second.Backup(t.Context(), filepath.Join(folder, "second.db"), filepath.Join(folder, "keys")); !errors.Is(err, ErrLocked) {
 			t.Errorf("a second one: %v, want %v", err, ErrLocked)
 		}
 		if _, err := os.Lstat(path); err != nil {
 			t.Errorf("the second one removed what the first one writes: %v", err)
 		}
 	}
-	if err := r.Backup(t.Context(), filepath.Join(folder, "first.db")); err != nil {
+	if err := r.Backup(t.Context(), filepath.Join(folder, "first.db"), filepath.Join(folder, "keys")); err != nil {
 		t.Fatal(err)
 	}
-	if left := listed(t, folder); !slices.Equal(left, []string{".kontor-backup", "first.db", "kept.db"}) {
+	if left := listed(t, folder); !slices.Equal(left, []string{".kontor-backup", "first.db", "kept.db", "keys"}) {
 		t.Errorf("the folder has %v", left)
 	}
 	// A file that appeared meanwhile stays.
@@ -191,7 +206,7 @@ func TestBackupsOfOneFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Backup(t.Context(), filepath.Join(folder, "third.db")); !errors.Is(err, fs.ErrExist) {
+	if err := r.Backup(t.Context(), filepath.Join(folder, "third.db"), filepath.Join(folder, "keys")); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a file that appeared meanwhile: %v", err)
 	}
 	if content, err := os.ReadFile(filepath.Join(folder, "third.db")); string(content) != "another's" {

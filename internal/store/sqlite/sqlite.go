@@ -154,6 +154,9 @@ func open(
 	if err := c.check(ctx); err != nil {
 		return nil, asCorrupt(err)
 	}
+	if err := c.hasKeys(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.canShrink(ctx); err != nil {
 		return nil, err
 	}

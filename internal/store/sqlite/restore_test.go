@@ -1,0 +1,451 @@
+package sqlite
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
+	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/store"
+)
+
+// mark stands in clear text in what belongs to someone or something.
+func mark(of string) string { return "mark-of-" + of }
+
+// person makes a customer with consents and a shipment, and all that goes with them.
+func person(t *testing.T, s *Store, id string, consents ...string) {
+	t.Helper()
+	now := time.Now()
+	inUpdate(t, s, func(tx store.Tx) error {
+		err := tx.InsertCustomer(&store.Customer{
+			Tenant: tenant, ID: id, Resource: &customerv1.Customer{Name: "customers/" + id},
+			Users: map[string]string{"finoos": mark(id)},
+		})
+		for _, consentID := range consents {
+			c := newConsent(consentID)
+			c.CustomerID, c.ProviderRef, c.State = id, mark(consentID), []byte("state of "+consentID)
+			c.Resource.EventCount = 1
+			err = errors.Join(err, tx.InsertConsent(c),
+				tx.AppendEvent(consentID, consent.Event{Sequence: 1, Key: "k", ReceiveTime: now}, c.Resource),
+				tx.InsertCallback(&store.Callback{
+					Hash: hashed(consentID), Kind: store.CallbackRedirect, Tenant: tenant, Resource: consentID,
+					Provider: mark(consentID),
+				}),
+				tx.InsertIdempotency(&store.Idempotency{
+					Tenant: tenant, Method: mark(consentID), Key: consentID, CustomerID: id, ConsentID: consentID,
+					Response: []byte("answer"), Done: true, CreateTime: now,
+				}))
+		}
+		return errors.Join(err,
+			tx.InsertIntent(&store.Intent{
+				Tenant: tenant, ID: "intent-" + id, CustomerID: id, Resource: mark(id), State: store.IntentOpen,
+				Lease: store.Lease{Owner: "o", Until: now}, CreateTime: now, UpdateTime: now,
+			}),
+			tx.AppendAudit(&store.Audit{Time: now, Tenant: tenant, Method: "m", Outcome: "OK"}))
+	})
+	parcel(t, s, "of-"+id, id)
+}
+
+func hashed(text string) (hash [32]byte) {
+	copy(hash[:], text)
+	return hash
+}
+
+// parcel makes a shipment.
+func parcel(t *testing.T, s *Store, id, customerID string) {
+	t.Helper()
+	inUpdate(t, s, func(tx store.Tx) error {
+		letter := &documentsv1.Shipment{Name: "shipments/" + id, Recipient: "Toni"}
+		return errors.Join(
+			tx.InsertShipment(&store.Shipment{
+				Tenant: tenant, ID: id, CustomerID: customerID, Provider: mark(id), Resource: letter,
+			}),
+			tx.AppendShipment(id, letter),
+			tx.AppendAudit(&store.Audit{Time: time.Now(), Tenant: tenant, Method: "m", Outcome: "OK"}))
+	})
+}
+
+// backedUp makes a backup, and gives the paths of copy and keys.
+func backedUp(t *testing.T, s *Store, name string) (copyPath, keysPath string) {
+	t.Helper()
+	folder := t.TempDir()
+	copyPath, keysPath = filepath.Join(folder, name), filepath.Join(folder, name+".keys")
+	if err := openReadOnly(t, s.files.path).Backup(t.Context(), copyPath, keysPath); err != nil {
+		t.Fatal(err)
+	}
+	return copyPath, keysPath
+}
+
+// restore makes a store of a backup.
+func restore(t *testing.T, copyPath, keysPath string) (*Store, store.Restored) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "restored.db")
+	done, err := Restore(t.Context(), path, keystest.StoreKey(), copyPath, keysPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := listed(t, filepath.Dir(path)); !slices.Equal(left, []string{"restored.db", "restored.db.lock"}) {
+		t.Errorf("beside the store there is %v", left)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("its mode is %v, %v", info.Mode(), err)
+	}
+	return openAt(t, path), done
+}
+
+// TestRestoreWithNewerKeys erases between the backup of which the copy is and that of which the keys are.
+func TestRestoreWithNewerKeys(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	person(t, s, "stays", "kept", "gone")
+	person(t, s, "goner", "theirs")
+	person(t, s, "half-gone", "left")
+	parcel(t, s, "nobodys", "")
+	parcel(t, s, "old", "")
+	old, _ := backedUp(t, s, "old.db")
+
+	deleteCustomer(t, s, "goner", "theirs")
+	inUpdate(t, s, func(tx store.Tx) error {
+		// A deletion that was under way leaves the customer with what is left.
+		removed, err := tx.DeleteCustomer("half-gone", 1)
+		if removed.Done {
+			t.Error("all is gone at once")
+		}
+		return errors.Join(err, deleteConsent(tx, "gone"), tx.DeleteShipment("old"))
+	})
+	person(t, s, "later", "latest")
+	_, newest := backedUp(t, s, "new.db")
+
+	restored, done := restore(t, old, newest)
+	want := store.Restored{KeysTime: done.KeysTime, Customers: 1, Consents: 2, Shipments: 3, Unknown: 1}
+	if done != want || time.Since(done.KeysTime).Abs() > time.Minute {
+		t.Errorf("it did %+v, want %+v", done, want)
+	}
+	if err := restored.View(t.Context(), tenant, func(r store.Reader) error {
+		if customers, err := r.Customers(store.Page{Size: 10}); err != nil || len(customers) != 2 {
+			t.Errorf("customers: %v, %v", customers, err)
+		}
+		found, err := r.Consents(store.ConsentFilter{}, store.Page{Size: 10})
+		if err != nil || len(found) != 2 || found[0].ID != "kept" || found[1].ID != "left" ||
+			string(found[0].State) != "state of kept" {
+			t.Errorf("consents: %v, %v", found, err)
+		}
+		shipments, err := r.Shipments(store.ShipmentFilter{}, store.Page{Size: 10})
+		if err != nil || len(shipments) != 2 || shipments[0].ID != "nobodys" || shipments[1].ID != "of-stays" ||
+			shipments[0].Resource.GetRecipient() != "Toni" {
+			t.Errorf("shipments: %v, %v", shipments, err)
+		}
+		if _, err := r.Callback(store.CallbackRedirect, hashed("kept")); err != nil {
+			t.Errorf("a token of what stays: %v", err)
+		}
+		for _, id := range []string{"gone", "theirs"} {
+			if _, err := r.Callback(store.CallbackRedirect, hashed(id)); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("a token of %s: %v", id, err)
+			}
+		}
+		kept, err := r.Idempotency(mark("kept"), "kept")
+		if err != nil || string(kept.Response) != "answer" {
+			t.Errorf("the answer that stays: %v, %v", kept, err)
+		}
+		if record, err := r.Idempotency(mark("gone"), "gone"); err != nil || !record.Erased || record.Response != nil {
+			t.Errorf("the answer about what is gone: %v, %v", record, err)
+		}
+		if _, err := r.Idempotency(mark("theirs"), "theirs"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the answer to who is gone: %v", err)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := restored.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text := filesOf(t, restored.files.path)
+	for _, id := range []string{"goner", "theirs", "of-goner", "old", "of-half-gone"} {
+		if bytes.Contains(text, []byte(mark(id))) {
+			t.Errorf("the store still has something of %s", id)
+		}
+	}
+	// Its record stays, without what it was asked for at the provider.
+	if n := bytes.Count(text, []byte(mark("gone"))); n != 2 {
+		t.Errorf("of the deleted consent %d places are left, want the record and its index", n)
+	}
+	for _, id := range []string{"stays", "kept", "half-gone", "nobodys"} {
+		if !bytes.Contains(text, []byte(mark(id))) {
+			t.Errorf("the store has nothing of %s", id)
+		}
+	}
+}
+
+// TestCopyHasNoKeys looks for each key in the copy, and for what may be read in it with the keys of then.
+func TestCopyHasNoKeys(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	person(t, s, "someone", "c")
+	parcel(t, s, "nobodys", "")
+	wrapped := blobs(t, s.files.path, "SELECT wrapped FROM data_keys")
+	copied, keysPath := backedUp(t, s, "backup.db")
+	text, err := os.ReadFile(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range wrapped {
+		if bytes.Contains(text, key[:16]) {
+			t.Error("the copy has a key")
+		}
+	}
+	if info, err := os.Stat(keysPath); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the keys: %v, %v", info, err)
+	}
+	if _, err := Open(t.Context(), copied, keystest.StoreKey(), Options{}); !errors.Is(err, store.ErrBackup) ||
+		!strings.Contains(err.Error(), "gateway restore") {
+		t.Errorf("a copy as a store: %v", err)
+	}
+	r := openReadOnly(t, copied)
+	if err := r.Backup(t.Context(), copied+"2", keysPath+"2"); !errors.Is(err, store.ErrBackup) {
+		t.Errorf("a copy of a copy: %v", err)
+	}
+	if left := listed(t, filepath.Dir(copied)); slices.Contains(left, "backup.db2") {
+		t.Errorf("it left %v", left)
+	}
+}
+
+// TestPositionsAfterARestore: nobody who followed the store that is lost is taken for one who follows this one.
+func TestPositionsAfterARestore(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	person(t, s, "stays", "kept")
+	copied, keysPath := backedUp(t, s, "backup.db")
+	before, err := s.System().Head(t.Context(), store.ConsentLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, err := s.System().AuditTrail(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored, _ := restore(t, copied, keysPath)
+	for _, log := range []store.Log{store.ConsentLog, store.ShipmentLog} {
+		head, err := restored.System().Head(t.Context(), log)
+		if position, _ := head.Position(log, restored.epoch); err != nil || position < positionsLost {
+			t.Errorf("%s goes on at %s, %v", log, head, err)
+		}
+	}
+	if _, err := restored.System().TailConsents(t.Context(), before, 1); !errors.Is(err, store.ErrCursorExpired) {
+		t.Errorf("a cursor of before: %v, want %v", err, store.ErrCursorExpired)
+	}
+	here, err := restored.System().Head(t.Context(), store.ConsentLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := appendNext(t.Context(), restored, "kept", "later"); err != nil {
+		t.Fatal(err)
+	}
+	if news, err := restored.System().TailConsents(t.Context(), here, 9); err != nil || len(news) != 1 {
+		t.Errorf("a cursor of after: %v, %v", news, err)
+	}
+	appendAudit(t, restored, "after")
+	found, err := restored.System().AuditTrail(t.Context(), 0, 100)
+	if err != nil || len(found) != len(lost)+1 || found[len(lost)].Position <= positionsLost {
+		t.Errorf("the audit goes on with %v, %v", found[len(found)-1:], err)
+	}
+	// The restored store has newer keys than the one that is lost.
+	_, newest := backedUp(t, restored, "next.db")
+	if _, err := Restore(t.Context(), filepath.Join(t.TempDir(), "s.db"), keystest.StoreKey(), copied, newest); err != nil {
+		t.Errorf("the copy with keys of the restored store: %v", err)
+	}
+	next, _ := backedUp(t, restored, "again.db")
+	if _, err := Restore(t.Context(), filepath.Join(t.TempDir(), "s.db"), keystest.StoreKey(), next,
+		keysPath); !errors.Is(err, store.ErrBackup) {
+		t.Errorf("keys of before the restore: %v", err)
+	}
+}
+
+// TestRefusedRestores: nothing is made of what does not belong together, and nothing is overwritten.
+func TestRefusedRestores(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	person(t, s, "stays", "kept")
+	older, olderKeys := backedUp(t, s, "older.db")
+	person(t, s, "next")
+	newer, newerKeys := backedUp(t, s, "newer.db")
+	other := openNew(t)
+	person(t, other, "stays", "kept")
+	person(t, other, "next", "more", "and", "more-yet")
+	_, otherKeys := backedUp(t, other, "other.db")
+
+	changed := func(change func([]byte) []byte) string {
+		text, err := os.ReadFile(newerKeys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "changed")
+		if err := os.WriteFile(path, change(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	half, err := os.ReadFile(newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	halfCopy := filepath.Join(t.TempDir(), "half.db")
+	if err := os.WriteFile(halfCopy, half[:len(half)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, of := range map[string]struct{ copied, keys, says string }{
+		"keys older than the copy": {newer, olderKeys, "older than the copy"},
+		"another store's keys":     {older, otherKeys, "another store's"},
+		"keys cut off": {older, changed(func(text []byte) []byte {
+			return text[:bytes.LastIndexByte(text[:len(text)-1], '\n')+1]
+		}), "damaged"},
+		"keys cut off within a line": {older, changed(func(text []byte) []byte { return text[:len(text)/2] }), "damaged"},
+		"a line less": {older, changed(func(text []byte) []byte {
+			lines := bytes.SplitAfter(text, []byte("\n"))
+			return bytes.Join(slices.Delete(lines, 2, 3), nil)
+		}), "damaged"},
+		"a byte of the keys changed": {older, changed(func(text []byte) []byte {
+			return bytes.Replace(text, []byte(`"kept"`), []byte(`"kepT"`), 1)
+		}), "damaged"},
+		"no keys":            {older, changed(func([]byte) []byte { return nil }), "damaged"},
+		"a copy as keys":     {older, older, "damaged"},
+		"half a copy":        {halfCopy, newerKeys, ""},
+		"no copy":            {older + "-none", newerKeys, ""},
+		"keys as a copy":     {newerKeys, newerKeys, ""},
+		"keys that are away": {older, newerKeys + "-none", ""},
+	} {
+		folder := t.TempDir()
+		_, err := Restore(t.Context(), filepath.Join(folder, "s.db"), keystest.StoreKey(), of.copied, of.keys)
+		if err == nil || !strings.Contains(err.Error(), of.says) || of.says != "" && !errors.Is(err, store.ErrBackup) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left := listed(t, folder); !slices.Equal(left, []string{"s.db.lock"}) {
+			t.Errorf("%s: it left %v", name, left)
+		}
+	}
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		path := filepath.Join(t.TempDir(), "s.db")
+		if err := os.WriteFile(path+suffix, []byte("another's"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Restore(t.Context(), path, keystest.StoreKey(), newer, newerKeys)
+		if !errors.Is(err, store.ErrBackup) {
+			t.Errorf("over a file s.db%s: %v", suffix, err)
+		}
+		if text, err := os.ReadFile(path + suffix); string(text) != "another's" {
+			t.Errorf("s.db%s has %q, %v", suffix, text, err)
+		}
+	}
+	if _, err := Restore(t.Context(), s.files.path, keystest.StoreKey(), newer, newerKeys); err == nil {
+		t.Error("a store in use was overwritten")
+	}
+	locked := filepath.Join(t.TempDir(), "s.db")
+	lock, err := lockFile(locked + ".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if _, err := Restore(t.Context(), locked, keystest.StoreKey(), newer, newerKeys); !errors.Is(err, ErrLocked) {
+		t.Errorf("while another process has it: %v", err)
+	}
+}
+
+// TestKeysAreNotLost: a backup writes its keys over older ones of the same store alone.
+func TestKeysAreNotLost(t *testing.T) {
+	t.Parallel()
+	s, other := openNew(t), openNew(t)
+	person(t, s, "stays", "kept")
+	person(t, other, "others")
+	folder := t.TempDir()
+	keysPath := filepath.Join(folder, "kontor.keys")
+	backup := func(s *Store, name string) error {
+		return openReadOnly(t, s.files.path).Backup(t.Context(), filepath.Join(folder, name), keysPath)
+	}
+	if err := errors.Join(backup(s, "1.db"), backup(s, "2.db")); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(keysPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := backup(other, "3.db"); !errors.Is(err, store.ErrBackup) {
+		t.Errorf("over another store's keys: %v", err)
+	}
+	person(t, s, "next")
+	if err := backup(s, "4.db"); err != nil {
+		t.Fatal(err)
+	}
+	newest, err := os.ReadFile(keysPath)
+	if err != nil || bytes.Equal(newest, before) {
+		t.Errorf("the keys are those of before, %v", err)
+	}
+	behind, _ := restore(t, filepath.Join(folder, "1.db"), keysPath)
+	// As when somebody puts an older file in the store's place.
+	if _, err := raw(t, behind.files.path).Exec("UPDATE sqlite_sequence SET seq = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := backup(behind, "5.db"); !errors.Is(err, store.ErrBackup) {
+		t.Errorf("over newer keys: %v", err)
+	}
+	if text, err := os.ReadFile(keysPath); !bytes.Equal(text, newest) {
+		t.Errorf("the newest keys are gone, %v", err)
+	}
+	for _, name := range []string{"3.db", "5.db"} {
+		if _, err := os.Lstat(filepath.Join(folder, name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is there: %v", name, err)
+		}
+	}
+	if err := os.WriteFile(keysPath, []byte("a shopping list\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := backup(s, "6.db"); !errors.Is(err, store.ErrBackup) {
+		t.Errorf("over something else: %v", err)
+	}
+	if err := openReadOnly(t, s.files.path).Backup(t.Context(), keysPath+"7", keysPath+"7"); err == nil {
+		t.Error("copy and keys went into one file")
+	}
+}
+
+// TestKilledRestore kills a restore when all of it is written and nothing of it is checked.
+func TestKilledRestore(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kontor.db")
+	from := openNew(t)
+	person(t, from, "stays", "kept")
+	if err := openReadOnly(t, from.files.path).Backup(t.Context(), path+".backup", path+".backup-keys"); err != nil {
+		t.Fatal(err)
+	}
+	cmd, out := startChild(t, roleRestore, path)
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "copied\n" {
+		t.Errorf("the restore said %q, %v", line, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // It was killed.
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the killed restore left a store: %v", err)
+	}
+	if _, err := Restore(t.Context(), path, keystest.StoreKey(), path+".backup", path+".backup-keys"); err != nil {
+		t.Fatal(err)
+	}
+	if left := listed(t, filepath.Dir(path)); !slices.Equal(left, []string{
+		"kontor.db", "kontor.db.backup", "kontor.db.backup-keys", "kontor.db.lock",
+	}) {
+		t.Errorf("after the next one there is %v", left)
+	}
+	if got := len(events(t, openAt(t, path), "kept")); got != 1 {
+		t.Errorf("the consent has %d events", got)
+	}
+}
+
