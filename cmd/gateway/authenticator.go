@@ -10,11 +10,13 @@ import (
 )
 
 // authenticator makes what finds out who calls: keys, then tokens.
-func authenticator(cfg *config.Config, keys *guard.Keys, log *slog.Logger) guard.Authenticator {
-	if len(cfg.OIDC) == 0 {
-		return keys
-	}
-	return guard.AnyOf{keys, guard.NewOIDC(guard.OIDCOptions{
+func authenticator(keys *guard.Keys, issuers *guard.OIDC) guard.Authenticator {
+	return guard.AnyOf{keys, issuers}
+}
+
+// issuers makes what knows tokens, of the issuers of a configuration, which may be none.
+func issuers(cfg *config.Config, log *slog.Logger) *guard.OIDC {
+	return guard.NewOIDC(guard.OIDCOptions{
 		Issuers: cfg.OIDC, Tenants: slices.Collect(maps.Keys(cfg.Tenants)), Logger: log,
-	})}
+	})
 }

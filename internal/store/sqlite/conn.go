@@ -180,6 +180,13 @@ func (c *conn) epoch(ctx context.Context) (epoch string, err error) {
 	return epoch, c.sql.QueryRowContext(ctx, "SELECT value FROM epoch").Scan(&epoch)
 }
 
+// made tells when the database was made.
+func (c *conn) made(ctx context.Context) (time.Time, error) {
+	var at int64
+	err := c.sql.QueryRowContext(ctx, "SELECT apply_time FROM schema_migrations WHERE version = 1").Scan(&at)
+	return instant(at), err
+}
+
 // frames tells how many pages SQLite believes to be in the write-ahead log. It moves none.
 func (c *conn) frames() (frames int64, err error) {
 	s, err := c.prepare(context.Background(), "PRAGMA wal_checkpoint(NOOP)")

@@ -131,6 +131,9 @@ func TestBackup(t *testing.T) {
 	if last := s.Stats().LastBackup; !last.IsZero() {
 		t.Errorf("the last backup was at %s before there was any", last)
 	}
+	if made := s.Stats().CreateTime; time.Since(made).Abs() > time.Minute {
+		t.Errorf("the store was made at %s", made)
+	}
 	if err := r.Backup(t.Context(), to, keysTo); err != nil {
 		t.Fatal(err)
 	}
@@ -155,6 +158,9 @@ func TestBackup(t *testing.T) {
 	}
 	restored := openAt(t, filepath.Join(dir, "restored.db"))
 	defer restored.Close()
+	if made := restored.Stats().CreateTime; made != s.Stats().CreateTime {
+		t.Errorf("the restored store was made at %s", made)
+	}
 	got := methods(t, func(fn func(store.Reader) error) error { return restored.View(t.Context(), tenant, fn) })
 	if len(got) != 1 || got[0] != "kept" {
 		t.Errorf("the backup has %v", got)
