@@ -15,9 +15,15 @@ type Driver struct {
 	Scheme string
 	// Form is how an address looks, for people, such as "sqlite:<path>".
 	Form string
-	// Check says what is wrong with an address, of which it gets what stands behind the colon. The error never quotes
-	// it: it may hold a password.
-	Check func(rest string) error
+	// Place says what is wrong with an address, of which it gets what stands behind the colon, and gives it with a path
+	// that is not absolute put into a folder; with folder "" it stays. The error never quotes the address: it may hold a
+	// password.
+	Place func(rest, folder string) (placed string, err error)
+	// Folder gives the folder on this machine in which the data lies; "" for none.
+	Folder func(rest string) string
+	// Usable tells what would keep Open from opening or making the database, as far as that can be seen without opening
+	// or making anything.
+	Usable func(rest string) error
 	// Open opens the database for this process, with the store key that opens its working keys. Where a database is not
 	// made for several, it refuses one that another process has.
 	Open func(ctx context.Context, rest string, key *keys.StoreKey) (Database, error)

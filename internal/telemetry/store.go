@@ -15,7 +15,7 @@ type storeMetrics struct {
 	backlog func(context.Context, time.Time) (store.Backlog, error)
 
 	commits, waiting, size, log, ok, failed, backup, missing *prometheus.Desc
-	due, lag, intents, oldest                       *prometheus.Desc
+	due, lag, intents, oldest                                *prometheus.Desc
 }
 
 // backlogTimeout bounds how long metrics wait for the store.

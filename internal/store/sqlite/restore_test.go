@@ -448,4 +448,3 @@ func TestKilledRestore(t *testing.T) {
 		t.Errorf("the consent has %d events", got)
 	}
 }
-
