@@ -28,6 +28,7 @@ func TestUsable(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "closed"), 0o500); err != nil { //nolint:gosec // a folder is entered
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "closed"), 0o700) }) //nolint:gosec // to be removed
 	mayAll := os.Geteuid() == 0
 	for path, want := range map[string]string{
 		"open/there.db": "", "open/new.db": "", "open/new/folder/new.db": "", "new.db": "",
