@@ -135,6 +135,15 @@ func TestDamagedBackups(t *testing.T) {
 				t.Fatal(changed, err)
 			}
 		},
+		"keys cut off": func(path string) {
+			write(t, keysBeside(t, path), func(file *os.File, size int64) error { return file.Truncate(size - 1) })
+		},
+		"a byte of the keys": func(path string) {
+			write(t, keysBeside(t, path), func(file *os.File, size int64) error {
+				_, err := file.WriteAt([]byte("x"), size/2)
+				return err
+			})
+		},
 		"another version's": func(path string) {
 			db := raw(t, path)
 			defer db.Close()
@@ -146,13 +155,24 @@ func TestDamagedBackups(t *testing.T) {
 		folder := t.TempDir()
 		r.disk.copied = damage
 		err := r.Backup(t.Context(), filepath.Join(folder, "backup.db"), filepath.Join(folder, "keys"))
-		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrSchema) {
-			t.Errorf("%s: %v, want %v or %v", name, err, ErrCorrupt, ErrSchema)
+		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrSchema) && !errors.Is(err, errKeysDamaged) {
+			t.Errorf("%s: %v, want %v, %v or %v", name, err, ErrCorrupt, ErrSchema, errKeysDamaged)
 		}
 		if left := listed(t, folder); len(left) > 0 {
 			t.Errorf("%s: it left %v", name, left)
 		}
 	}
+}
+
+// keysBeside gives the file of keys that is written beside a copy.
+func keysBeside(t *testing.T, copied string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(copied), partialPrefix+"*"+partialSuffix))
+	files = slices.DeleteFunc(files, func(name string) bool { return name == copied })
+	if err != nil || len(files) != 1 {
+		t.Fatalf("beside the copy there is %v, %v", files, err)
+	}
+	return files[0]
 }
 
 // write changes a file.

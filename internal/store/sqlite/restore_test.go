@@ -15,7 +15,9 @@ import (
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -446,5 +448,187 @@ func TestKilledRestore(t *testing.T) {
 	}
 	if got := len(events(t, openAt(t, path), "kept")); got != 1 {
 		t.Errorf("the consent has %d events", got)
+	}
+}
+
+// TestRestoreAfterRotation: a copy of before needs no former store key when the keys were written after the rotation.
+func TestRestoreAfterRotation(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kontor.db")
+	first := storeKeyText(t)
+	s, err := openWith(t, path, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	person(t, s, "stays", "kept")
+	old, oldKeys := backedUp(t, s, "old.db")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	both, err := keys.Rotate(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openWith(t, path, both); err != nil {
+		t.Fatal(err)
+	}
+	_, newKeys := backedUp(t, s, "new.db")
+	text, err := keys.Newest(both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest, err := keys.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "restored.db")
+	if _, err := Restore(t.Context(), to, newest, old, oldKeys); !errors.Is(err, keys.ErrOtherStoreKey) {
+		t.Errorf("keys of before with the new store key: %v, want %v", err, keys.ErrOtherStoreKey)
+	}
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a store was made: %v", err)
+	}
+	if _, err := Restore(t.Context(), to, newest, old, newKeys); err != nil {
+		t.Fatal(err)
+	}
+	restored, err := openWith(t, to, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(events(t, restored, "kept")); got != 1 {
+		t.Errorf("the consent has %d events", got)
+	}
+}
+
+// storeKeyText makes a store key.
+func storeKeyText(t *testing.T) secret.String {
+	t.Helper()
+	text, err := keys.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestForgedKeys writes files of keys that are whole and do not fit: none is taken.
+func TestForgedKeys(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	person(t, s, "one", "a")
+	person(t, s, "two", "b")
+	copied, keysPath := backedUp(t, s, "backup.db")
+	forged := func(change func(*keysLine)) string {
+		text, err := os.Open(keysPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer text.Close()
+		r, err := newKeysReader(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		w := newKeysWriter(&out)
+		err = errors.Join(w.write(r.head), r.each(func(line keysLine) error {
+			change(&line)
+			return w.write(line)
+		}), w.end())
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "forged")
+		if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, of := range map[string]struct {
+		change func(*keysLine)
+		taken  bool
+	}{
+		"as it was": {func(*keysLine) {}, true},
+		"owners exchanged": {func(line *keysLine) {
+			switch line.Owner {
+			case "one":
+				line.Owner = "two"
+			case "two":
+				line.Owner = "one"
+			}
+		}, false},
+		"another tenant's":     {func(line *keysLine) { line.Tenant += "x" }, false},
+		"a key of other bytes": {func(line *keysLine) { line.Key = bytes.Repeat([]byte("k"), len(line.Key)) }, false},
+		"a purpose of its own": {func(line *keysLine) { line.Purpose += "x" }, false},
+		"a list that is no list": {func(line *keysLine) {
+			if line.Owner == "one" {
+				line.Consents = []byte(`"a"`)
+			}
+		}, true}, // What is not listed is gone; who writes this could leave out the owner, too.
+	} {
+		_, err := Restore(t.Context(), filepath.Join(t.TempDir(), "s.db"), keystest.StoreKey(), copied, forged(of.change))
+		if (err == nil) != of.taken {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestRestoreSaysSoInTheAudit: what was erased again is on record, behind what the copy has.
+func TestRestoreSaysSoInTheAudit(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	person(t, s, "stays", "gone")
+	person(t, s, "goner", "theirs")
+	old, _ := backedUp(t, s, "old.db")
+	before, err := s.System().AuditTrail(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deleteCustomer(t, s, "goner", "theirs")
+	inUpdate(t, s, func(tx store.Tx) error { return tx.DeleteConsent("gone") })
+	_, newest := backedUp(t, s, "new.db")
+	restored, _ := restore(t, old, newest)
+	found, err := restored.System().AuditTrail(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, e := range found[len(before):] {
+		if e.Tenant != tenant || e.Actor != "kontor" || e.Outcome != "OK" || time.Since(e.Time).Abs() > time.Minute ||
+			e.Sequence != 0 {
+			t.Errorf("an entry is %+v", e)
+		}
+		said = append(said, e.Method+" "+e.Resource)
+	}
+	want := []string{
+		"DeleteCustomer customers/goner", "DeleteConsent consents/gone", "DeleteConsent consents/theirs",
+		"DeleteShipment shipments/of-goner",
+	}
+	if !slices.Equal(said, want) {
+		t.Errorf("the audit has %v, want %v", said, want)
+	}
+}
+
+// TestRestoreForgetsAnswers: answers that are too old by the time of the keys are not in the file.
+func TestRestoreForgetsAnswers(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	inUpdate(t, s, func(tx store.Tx) error {
+		var errs []error
+		for key, age := range map[string]time.Duration{"old": 49 * time.Hour, "young": 47 * time.Hour} {
+			errs = append(errs, tx.InsertIdempotency(&store.Idempotency{
+				Tenant: tenant, Method: "m", Key: key, Done: true, Response: []byte("answer"), CreateTime: time.Now().Add(-age),
+			}))
+		}
+		return errors.Join(errs...)
+	})
+	copied, keysPath := backedUp(t, s, "backup.db")
+	restored, _ := restore(t, copied, keysPath)
+	if err := restored.View(t.Context(), tenant, func(r store.Reader) error {
+		if _, err := r.Idempotency("m", "old"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the old answer: %v", err)
+		}
+		_, err := r.Idempotency("m", "young")
+		return err
+	}); err != nil {
+		t.Error(err)
 	}
 }
