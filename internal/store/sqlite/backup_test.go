@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -140,7 +141,7 @@ func TestDamagedBackups(t *testing.T) {
 		},
 		"a byte of the keys": func(path string) {
 			write(t, keysBeside(t, path), func(file *os.File, size int64) error {
-				_, err := file.WriteAt([]byte("x"), size/2)
+				_, err := file.WriteAt([]byte("\x00"), size/2)
 				return err
 			})
 		},
@@ -231,5 +232,46 @@ func TestBackupsOfOneFolder(t *testing.T) {
 	}
 	if content, err := os.ReadFile(filepath.Join(folder, "third.db")); string(content) != "another's" {
 		t.Errorf("it was overwritten with %d bytes, %v", len(content), err)
+	}
+}
+
+// TestCopiesAreLikeTheirSource: a copy is as its source was made, so that a restored store is.
+func TestCopiesAreLikeTheirSource(t *testing.T) {
+	t.Parallel()
+	from, to := filepath.Join(t.TempDir(), "from.db"), filepath.Join(t.TempDir(), "to.db")
+	for _, path := range []string{from, to} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings := map[string]int{"page_size": 8192, "auto_vacuum": 2, "user_version": 7, "application_id": 8}
+	db := raw(t, from)
+	db.SetMaxOpenConns(1)
+	for _, name := range []string{"page_size", "auto_vacuum", "user_version", "application_id"} { // the first ones first
+		value := settings[name]
+		if _, err := db.Exec(fmt.Sprintf("PRAGMA %s = %d", name, value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.Exec(`CREATE TABLE "a ""b" (x INTEGER PRIMARY KEY AUTOINCREMENT, y); CREATE INDEX i ON "a ""b" (y);
+		CREATE TABLE c (x); INSERT INTO c VALUES (1); INSERT INTO "a ""b" (x) VALUES (1), (5); DELETE FROM "a ""b" WHERE x = 5`,
+	); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyStore(t.Context(), from, "ro", to, []string{"c"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	copied := raw(t, to)
+	for name, want := range settings {
+		var got int
+		if err := copied.QueryRow("PRAGMA " + name).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %d, %v; want %d", name, got, err, want)
+		}
+	}
+	var last, rows, left, indexes int
+	if err := copied.QueryRow(`SELECT (SELECT seq FROM sqlite_sequence), (SELECT count(*) FROM "a ""b"),
+		(SELECT count(*) FROM c), (SELECT count(*) FROM sqlite_schema WHERE type = 'index')`,
+	).Scan(&last, &rows, &left, &indexes); err != nil || last != 5 || rows != 1 || left != 0 || indexes != 1 {
+		t.Errorf("position %d, %d rows, %d in the table left empty, %d indexes, %v", last, rows, left, indexes, err)
 	}
 }

@@ -23,7 +23,7 @@ import (
 // old the copy of the database is that it comes together with. So it stands for all receipts of deletions up to its
 // time.
 //
-// The first line is the head, the last one says how many lines there are and what they hash to.
+// The first line is the head, the last one has the hash of all before it.
 
 // keysFormat is the form of these files.
 const keysFormat = 1
@@ -57,15 +57,13 @@ type keysLine struct {
 
 // keysEnd tells whether a file is whole.
 type keysEnd struct {
-	Lines  int64  `json:"lines"` // before this one
 	SHA256 string `json:"sha256"`
 }
 
 // keysWriter writes such a file.
 type keysWriter struct {
-	to    *bufio.Writer
-	sum   hash.Hash
-	lines int64
+	to  *bufio.Writer
+	sum hash.Hash
 }
 
 func newKeysWriter(to io.Writer) *keysWriter {
@@ -78,14 +76,13 @@ func (w *keysWriter) write(line any) error {
 		return err
 	}
 	text = append(text, '\n')
-	w.lines++
 	w.sum.Write(text)
 	_, err = w.to.Write(text)
 	return err
 }
 
 func (w *keysWriter) end() error {
-	end := &keysEnd{Lines: w.lines, SHA256: hex.EncodeToString(w.sum.Sum(nil))}
+	end := &keysEnd{SHA256: hex.EncodeToString(w.sum.Sum(nil))}
 	return errors.Join(w.write(keysLine{End: end}), w.to.Flush())
 }
 
@@ -147,10 +144,9 @@ var errKeysDamaged = fmt.Errorf("%w: it is no file of keys that a backup wrote, 
 
 // keysReader reads such a file.
 type keysReader struct {
-	from  *bufio.Reader
-	sum   hash.Hash
-	lines int64
-	head  keysHead
+	from *bufio.Reader
+	sum  hash.Hash
+	head keysHead
 }
 
 // newKeysReader reads the head.
@@ -166,7 +162,6 @@ func newKeysReader(from io.Reader) (*keysReader, error) {
 	if r.head.Format != keysFormat {
 		return nil, fmt.Errorf("%w: the file of keys was written by a newer Kontor", store.ErrBackup)
 	}
-	r.lines++
 	r.sum.Write(text)
 	return r, nil
 }
@@ -186,13 +181,12 @@ func (r *keysReader) each(do func(keysLine) error) error {
 			return errKeysDamaged
 		}
 		if line.End != nil {
-			if _, err := r.from.ReadByte(); !errors.Is(err, io.EOF) || line.End.Lines != r.lines ||
+			if _, err := r.from.ReadByte(); !errors.Is(err, io.EOF) ||
 				line.End.SHA256 != hex.EncodeToString(r.sum.Sum(nil)) {
 				return errKeysDamaged
 			}
 			return nil
 		}
-		r.lines++
 		r.sum.Write(text)
 		if err := do(line); err != nil {
 			return err

@@ -3,6 +3,8 @@ package sqlite
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"database/sql"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
@@ -46,13 +49,18 @@ func person(t *testing.T, s *Store, id string, consents ...string) {
 				tx.InsertIdempotency(&store.Idempotency{
 					Tenant: tenant, Method: mark(consentID), Key: consentID, CustomerID: id, ConsentID: consentID,
 					Response: []byte("answer"), Done: true, CreateTime: now,
-				}))
+				}),
+				tx.ClaimFlow(consentID, now, store.Lease{Owner: "o", Until: now.Add(time.Hour)}))
 		}
 		return errors.Join(err,
 			tx.InsertIntent(&store.Intent{
 				Tenant: tenant, ID: "intent-" + id, CustomerID: id, Resource: mark(id), State: store.IntentOpen,
 				Lease: store.Lease{Owner: "o", Until: now}, CreateTime: now, UpdateTime: now,
+				IdempotencyMethod: "open", IdempotencyKey: id,
 			}),
+			// An open record does not say yet whom it is about.
+			tx.InsertIdempotency(&store.Idempotency{Tenant: tenant, Method: "open", Key: id, CreateTime: now}),
+			tx.ClaimUser(id, "finoos", now, store.Lease{Owner: "o", Until: now.Add(time.Hour)}),
 			tx.AppendAudit(&store.Audit{Time: now, Tenant: tenant, Method: "m", Outcome: "OK"}))
 	})
 	parcel(t, s, "of-"+id, id)
@@ -169,7 +177,28 @@ func TestRestoreWithNewerKeys(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := restored.Close(); err != nil {
+	db := raw(t, restored.files.path)
+	for _, of := range []string{
+		"consent_log WHERE consent_id", "shipment_log WHERE shipment_id", "callbacks WHERE resource",
+		"idempotency WHERE method = 'open' AND key", "intents WHERE customer_id", "flow_claims WHERE consent_id",
+		"user_claims WHERE customer_id", "customer_users WHERE customer_id", "consents WHERE customer_id",
+		"consents WHERE deleted = 0 AND id", "data_keys WHERE owner",
+	} {
+		var left, kept int
+		err := db.QueryRow("SELECT (SELECT count(*) FROM "+of+" IN ('goner', 'theirs', 'of-goner', 'old', 'of-half-gone')),"+
+			"(SELECT count(*) FROM "+of+" IN ('stays', 'kept', 'of-stays'))").Scan(&left, &kept)
+		if err != nil || left != 0 || kept == 0 {
+			t.Errorf("%s: %d rows of what is gone, %d of what stays, %v", of, left, kept, err)
+		}
+	}
+	for _, of := range []string{"consent_log WHERE consent_id", "flow_claims WHERE consent_id", "consents WHERE deleted = 0 AND id"} {
+		var left, kept int
+		if err := db.QueryRow("SELECT (SELECT count(*) FROM "+of+" = 'gone'), (SELECT count(*) FROM "+of+" = 'kept')").
+			Scan(&left, &kept); err != nil || left != 0 || kept != 1 {
+			t.Errorf("%s: %d rows of what is gone, %d of what stays, %v", of, left, kept, err)
+		}
+	}
+	if err := errors.Join(db.Close(), restored.Close()); err != nil {
 		t.Fatal(err)
 	}
 	text := filesOf(t, restored.files.path)
@@ -316,6 +345,7 @@ func TestRefusedRestores(t *testing.T) {
 			lines := bytes.SplitAfter(text, []byte("\n"))
 			return bytes.Join(slices.Delete(lines, 2, 3), nil)
 		}), "damaged"},
+		"more behind the end": {older, changed(func(text []byte) []byte { return append(text, '\n') }), "damaged"},
 		"a byte of the keys changed": {older, changed(func(text []byte) []byte {
 			return bytes.Replace(text, []byte(`"kept"`), []byte(`"kepT"`), 1)
 		}), "damaged"},
@@ -380,7 +410,7 @@ func TestKeysAreNotLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := backup(other, "3.db"); !errors.Is(err, store.ErrBackup) {
+	if err := backup(other, "3.db"); !errors.Is(err, store.ErrBackup) || !strings.Contains(err.Error(), "another store's") {
 		t.Errorf("over another store's keys: %v", err)
 	}
 	person(t, s, "next")
@@ -415,6 +445,9 @@ func TestKeysAreNotLost(t *testing.T) {
 	}
 	if err := openReadOnly(t, s.files.path).Backup(t.Context(), keysPath+"7", keysPath+"7"); err == nil {
 		t.Error("copy and keys went into one file")
+	}
+	if _, err := os.Lstat(keysPath + "7"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of copy and keys in one file something is left: %v", err)
 	}
 }
 
@@ -630,5 +663,149 @@ func TestRestoreForgetsAnswers(t *testing.T) {
 		return err
 	}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRestoreOfAWholeFile: a copy of the store's own file has the keys of its time; those of the file of keys count.
+func TestRestoreOfAWholeFile(t *testing.T) {
+	t.Parallel()
+	path, whole := filepath.Join(t.TempDir(), "kontor.db"), filepath.Join(t.TempDir(), "whole.db")
+	s := openAt(t, path)
+	person(t, s, "stays", "kept")
+	person(t, s, "goner", "theirs")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(whole, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = openAt(t, path)
+	deleteCustomer(t, s, "goner", "theirs")
+	_, newest := backedUp(t, s, "new.db")
+	restored, done := restore(t, whole, newest)
+	if done.Customers != 1 || len(blobs(t, restored.files.path, "SELECT wrapped FROM data_keys")) != 1 {
+		t.Errorf("it did %+v", done)
+	}
+}
+
+// TestRestoreOfAnOlderVersion: the tables of a copy are brought up to date.
+func TestRestoreOfAnOlderVersion(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	path, copied, keysPath := filepath.Join(folder, "old.db"), filepath.Join(folder, "copy.db"), filepath.Join(folder, "keys")
+	if err := migrateFile(t, path, firstSteps(t, 4)); err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPool(path, writerSettings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := p.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keystest.StoreKey().Unlock(t.Context(), ring{c}); err != nil {
+		t.Fatal(err)
+	}
+	p.put(c)
+	if err := p.close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(copied, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to, err := os.Create(keysPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	if err := copyStore(t.Context(), path, "rw", copied, []string{"data_keys"}, func(ctx context.Context, c *sql.Conn) error {
+		_, err := writeKeys(ctx, c, to)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	restored, _ := restore(t, copied, keysPath)
+	person(t, restored, "new", "newer")
+}
+
+// firstSteps are the files of the first migrations.
+func firstSteps(t *testing.T, count int) fstest.MapFS {
+	t.Helper()
+	steps, err := loadMigrations(migrationFiles)
+	if err != nil || len(steps) < count {
+		t.Fatalf("there are %d steps, %v", len(steps), err)
+	}
+	files := fstest.MapFS{}
+	for _, step := range steps[:count] {
+		files["migrations/"+step.name+".sql"] = &fstest.MapFile{Data: []byte(step.sql)}
+	}
+	return files
+}
+
+// TestDamagedRestores damages what a restore wrote, and the copy.
+func TestDamagedRestores(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	person(t, s, "stays", "kept")
+	copied, keysPath := backedUp(t, s, "backup.db")
+	folder := t.TempDir()
+	to := filepath.Join(folder, "s.db")
+	d := realDisk
+	d.copied = func(path string) {
+		write(t, path, func(file *os.File, size int64) error { return file.Truncate(size / 2) })
+	}
+	if _, err := d.restore(t.Context(), to, keystest.StoreKey(), copied, keysPath); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a store that was cut off: %v", err)
+	}
+	broken := errors.New("the disk is broken")
+	d = realDisk
+	d.sync = func(*os.File) error { return broken }
+	if _, err := d.restore(t.Context(), to, keystest.StoreKey(), copied, keysPath); !errors.Is(err, broken) {
+		t.Errorf("a store that is not on the disk: %v", err)
+	}
+	db := raw(t, copied)
+	if _, err := db.Exec("DELETE FROM customers"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(t.Context(), to, keystest.StoreKey(), copied, keysPath); !errors.Is(err, store.ErrBackup) {
+		t.Errorf("a copy with rows of nobody: %v", err)
+	}
+	if left := listed(t, folder); !slices.Equal(left, []string{"s.db.lock"}) {
+		t.Errorf("it left %v", left)
+	}
+}
+
+// TestMigrate brings tables to the newest version, once.
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kontor.db")
+	if err := migrateFile(t, path, firstSteps(t, 3)); err != nil {
+		t.Fatal(err)
+	}
+	steps, err := loadMigrations(migrationFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, before := range []int{3, len(steps)} {
+		if from, to, err := Migrate(t.Context(), path); from != before || to != len(steps) || err != nil {
+			t.Errorf("from %d to %d, %v; want from %d to %d", from, to, err, before, len(steps))
+		}
+	}
+	s := openAt(t, path)
+	person(t, s, "someone", "c")
+	copied, _ := backedUp(t, s, "backup.db")
+	if _, _, err := Migrate(t.Context(), copied); !errors.Is(err, store.ErrBackup) {
+		t.Errorf("a backup's copy: %v", err)
+	}
+	if err := os.WriteFile(path+"-other", []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Migrate(t.Context(), path+"-other"); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("no database: %v", err)
 	}
 }
