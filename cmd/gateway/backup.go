@@ -16,8 +16,8 @@ const keysName = "kontor.keys"
 
 // runBackup copies the store into a new file, beside a gateway that runs or not.
 func runBackup(ctx context.Context, args []string, out, errOut io.Writer) error {
-	flags := newFlags("backup", "Copies the store into a new file, and customers' keys into another one, in place of the "+
-		"keys of the backup before. Works beside a gateway that runs.",
+	flags := newFlags("backup", "Copies the store into a new file, and customers' keys into another one, in place of "+
+		"the keys of the backup before. Works beside a gateway that runs.",
 		"gateway backup --config kontor.yaml --to /backup/kontor-20260131.db --keys /backup/kontor.keys")
 	path := flags.String("config", "kontor.yaml", "the configuration")
 	to := flags.String("to", "", "the file to write; it must not exist")
@@ -46,13 +46,13 @@ func runBackup(ctx context.Context, args []string, out, errOut io.Writer) error 
 
 // runRestore makes a store of a backup.
 func runRestore(ctx context.Context, args []string, out, errOut io.Writer) error {
-	flags := newFlags("restore", "Makes a store of a backup's copy and the newest file of customers' keys, where there is "+
-		"none. What was deleted before the keys were written is not in it, however old the copy is.",
+	flags := newFlags("restore", "Makes a store of a backup's copy and the newest file of customers' keys, where there "+
+		"is none. What was deleted before the keys were written is not in it, however old the copy is.",
 		"gateway restore --config kontor.yaml --from /backup/kontor-20260131.db --keys /backup/kontor.keys")
 	path := flags.String("config", "kontor.yaml", "the configuration, of which store and store_key are read")
 	from := flags.String("from", "", "the copy that a backup wrote")
 	keysFrom := flags.String("keys", "", "the newest file of keys that a backup wrote")
-	to := flags.String("to", "", "where to make the store, such as sqlite:./trial.db; default: the configuration's store")
+	to := flags.String("to", "", "where to make the store, such as sqlite:./trial.db; default: as configured")
 	if err := flags.parse(args, out, errOut); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func runRestore(ctx context.Context, args []string, out, errOut io.Writer) error
 		what  string
 	}{
 		{done.Customers, "customers that were deleted after the copy are deleted again"},
-		{done.Consents, "consents that were deleted after the copy are deleted again, those of such customers included"},
+		{done.Consents, "consents that were deleted after the copy are deleted again, with those of such customers"},
 		{done.Shipments, "shipments that were deleted after the copy are deleted again, likewise"},
 		{done.Unknown, "customers, or shipments of nobody, came after the copy and are not known"},
 	} {

@@ -322,7 +322,8 @@ func TestReload(t *testing.T) {
 	}
 	issuer := guardtest.NewIssuer(t)
 	token := issuer.Sign(t, issuer.Good(time.Now()))
-	change("heartbeat: 100ms", "heartbeat: 200ms\noidc:\n  - {issuer: "+issuer.URL+", audience: kontor, tenant: default}")
+	change("heartbeat: 100ms",
+		"heartbeat: 200ms\noidc:\n  - {issuer: "+issuer.URL+", audience: kontor, tenant: default}")
 	p.hangUp(t, waits)
 	if log := p.log.String(); !strings.Contains(log, `"keys":["heartbeat"]`) {
 		t.Errorf("the log does not tell what waits\n%s", log)
@@ -425,7 +426,8 @@ func TestExpiringKeysAreNamed(t *testing.T) {
 	}
 	shown := metrics()
 	for client, want := range map[string]bool{"soon": true, "over": true, "late": true, "none": false} {
-		if got := strings.Contains(shown, `kontor_client_key_expiry_timestamp_seconds{client="`+client+`"}`); got != want {
+		metric := `kontor_client_key_expiry_timestamp_seconds{client="` + client + `"}`
+		if got := strings.Contains(shown, metric); got != want {
 			t.Errorf("the metrics have the end of %s: %t", client, got)
 		}
 	}

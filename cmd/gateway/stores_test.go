@@ -87,7 +87,8 @@ func TestRelativePaths(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KONTOR_TEST_STORE", "sqlite:data/kontor.db")
-			dir, elsewhere := furnish(t, strings.Replace(good, "store: \"sqlite:FOLDER/data/kontor.db\"\n", line, 1)), t.TempDir()
+			dir := furnish(t, strings.Replace(good, "store: \"sqlite:FOLDER/data/kontor.db\"\n", line, 1))
+			elsewhere := t.TempDir()
 			t.Chdir(elsewhere)
 			file := filepath.Join(dir, "kontor.yaml")
 			for _, args := range [][]string{
@@ -116,7 +117,7 @@ func TestRelativePaths(t *testing.T) {
 	}
 }
 
-// TestMigrate brings a store that an older Kontor made, as far as its tables go, to the newest version.
+// TestMigrate makes a store, finds it up to date, and leaves one alone that a gateway has.
 func TestMigrate(t *testing.T) {
 	dir := furnish(t, good)
 	file := filepath.Join(dir, "kontor.yaml")

@@ -47,8 +47,8 @@ func version() string {
 	return b.version + " " + b.commit
 }
 
-// print writes one line for each thing that is known.
-func (b built) print(out io.Writer) error {
+// describe writes one line for each thing that is known.
+func (b built) describe(out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	commit := b.commit
 	if commit != "" && b.modified {
@@ -75,5 +75,5 @@ func runVersion(args []string, out, errOut io.Writer) error {
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
-	return builtOf(info).print(out)
+	return builtOf(info).describe(out)
 }

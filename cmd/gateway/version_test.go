@@ -10,7 +10,7 @@ import (
 func TestVersion(t *testing.T) {
 	info := &debug.BuildInfo{GoVersion: "go1.26.0", Main: debug.Module{Version: "v1.2.3"}}
 	var out bytes.Buffer
-	if err := builtOf(info).print(&out); err != nil {
+	if err := builtOf(info).describe(&out); err != nil {
 		t.Fatal(err)
 	}
 	// A build outside of a checkout knows no commit.
@@ -23,7 +23,7 @@ func TestVersion(t *testing.T) {
 		{Key: "vcs.modified", Value: "true"},
 	}
 	out.Reset()
-	if err := builtOf(info).print(&out); err != nil {
+	if err := builtOf(info).describe(&out); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{

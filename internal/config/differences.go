@@ -8,8 +8,8 @@ import (
 	"kontor.dev/kontor/internal/secret"
 )
 
-// keysOf are the keys of the file by the fields of Config, but for tenants, which Differences looks at more closely, and
-// for those that are no setting or are taken over by a gateway that runs.
+// keysOf are the keys of the file by the fields of Config, but for tenants, which Differences looks at more closely,
+// and for those that are no setting or are taken over by a gateway that runs.
 var keysOf = map[string]string{
 	"Listen": "listen", "Insecure": "insecure", "TrustedProxies": "trusted_proxies", "PublicURL": "public_url",
 	"Store": "store", "StoreKey": "store_key", "TLS": "tls", "CORS": "cors", "Log": "log", "Limits": "limits",
@@ -17,8 +17,8 @@ var keysOf = map[string]string{
 	"Reflection": "reflection", "Audit": "audit", "Watch": "watch", "Shipments": "shipments", "Shutdown": "shutdown",
 }
 
-// Differences lists the keys by which another configuration differs from the one that a gateway runs with, in order, but
-// for those of clients and oidc. Of a provider, secrets count like all else: it is for who took over those before.
+// Differences lists the keys by which another configuration differs from the one that a gateway runs with, in order,
+// but for those of clients and oidc. Of a provider, secrets count like all else: it is for who took over those before.
 func (c *Config) Differences(other *Config) []string {
 	keys := []string{}
 	here, there := reflect.ValueOf(*c), reflect.ValueOf(*other)
@@ -67,8 +67,9 @@ func (t Tenant) differences(path string, other Tenant) (keys []string) {
 
 // alike tells whether two values of one type are equal. Secrets are by their texts.
 func alike(a, b reflect.Value) bool {
-	if text, ok := a.Interface().(secret.String); ok {
-		return text.Equal(b.Interface().(secret.String))
+	if here, ok := reflect.TypeAssert[secret.String](a); ok {
+		there, _ := reflect.TypeAssert[secret.String](b)
+		return here.Equal(there)
 	}
 	switch a.Kind() {
 	case reflect.Pointer, reflect.Interface:
@@ -77,37 +78,34 @@ func alike(a, b reflect.Value) bool {
 		}
 		return alike(a.Elem(), b.Elem())
 	case reflect.Struct:
-		for i := range a.NumField() {
-			if !a.Type().Field(i).IsExported() {
-				return reflect.DeepEqual(a.Interface(), b.Interface())
-			}
-		}
-		for i := range a.NumField() {
-			if !alike(a.Field(i), b.Field(i)) {
-				return false
-			}
-		}
-		return true
+		return alikeStructs(a, b)
 	case reflect.Slice:
-		if a.Len() != b.Len() {
-			return false
-		}
-		for i := range a.Len() {
-			if !alike(a.Index(i), b.Index(i)) {
-				return false
-			}
-		}
-		return true
+		return a.Len() == b.Len() && !slices.ContainsFunc(indexes(a.Len()), func(i int) bool {
+			return !alike(a.Index(i), b.Index(i))
+		})
 	case reflect.Map:
-		if a.Len() != b.Len() {
-			return false
-		}
-		for _, key := range a.MapKeys() {
-			if there := b.MapIndex(key); !there.IsValid() || !alike(a.MapIndex(key), there) {
-				return false
-			}
-		}
-		return true
+		return a.Len() == b.Len() && !slices.ContainsFunc(a.MapKeys(), func(key reflect.Value) bool {
+			there := b.MapIndex(key)
+			return !there.IsValid() || !alike(a.MapIndex(key), there)
+		})
 	}
 	return reflect.DeepEqual(a.Interface(), b.Interface())
+}
+
+// alikeStructs compares field by field, unless there are fields that only their package sees.
+func alikeStructs(a, b reflect.Value) bool {
+	fields := indexes(a.NumField())
+	if slices.ContainsFunc(fields, func(i int) bool { return !a.Type().Field(i).IsExported() }) {
+		return reflect.DeepEqual(a.Interface(), b.Interface())
+	}
+	return !slices.ContainsFunc(fields, func(i int) bool { return !alike(a.Field(i), b.Field(i)) })
+}
+
+// indexes are those of a list of a length.
+func indexes(length int) []int {
+	all := make([]int, length)
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }

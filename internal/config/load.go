@@ -33,9 +33,9 @@ func Load(path string, o Options) (*Config, error) {
 type Options struct {
 	// Kinds are the kinds of providers that there are.
 	Kinds []providers.Kind
-	// Store says what is wrong with the address of a store, without quoting it. It gives the address with a path that is
-	// not absolute put into a folder, and the folder on this machine in which the data lies, "" for none. Nil takes any
-	// address as it is.
+	// Store says what is wrong with the address of a store, without quoting it. It gives the address with a path that
+	// is not absolute put into a folder, and the folder on this machine in which the data lies, "" for none. Nil takes
+	// any address as it is.
 	Store func(address, folder string) (placed, dataFolder string, err error)
 	// Folder is where paths start that are not absolute; empty for the folder that the process runs in.
 	Folder string

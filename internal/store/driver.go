@@ -16,8 +16,8 @@ type Driver struct {
 	// Form is how an address looks, for people, such as "sqlite:<path>".
 	Form string
 	// Place says what is wrong with an address, of which it gets what stands behind the colon, and gives it with a path
-	// that is not absolute put into a folder; with folder "" it stays. The error never quotes the address: it may hold a
-	// password.
+	// that is not absolute put into a folder; with folder "" it stays. The error never quotes the address: it may hold
+	// a password.
 	Place func(rest, folder string) (placed string, err error)
 	// Folder gives the folder on this machine in which the data lies; "" for none.
 	Folder func(rest string) string
@@ -30,8 +30,8 @@ type Driver struct {
 	// OpenArchive opens it for reading alone, beside whatever processes have it.
 	OpenArchive func(ctx context.Context, rest string) (Archive, error)
 	// Restore makes a database of a backup's copy and of keys, which may be those of a later backup: what they do not
-	// have was erased after the copy was made, and is erased again. It refuses, with ErrBackup, where there is a database
-	// already, and keys that are older than the copy or another database's.
+	// have was erased after the copy was made, and is erased again. It refuses, with ErrBackup, where there is a
+	// database already, and keys that are older than the copy or another database's.
 	Restore func(ctx context.Context, rest string, key *keys.StoreKey, copyPath, keysPath string) (Restored, error)
 	// Migrate brings the tables of a database that nobody has to the newest version, and tells from which one to which;
 	// 0 stands for a database without tables.

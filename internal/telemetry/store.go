@@ -37,7 +37,7 @@ func (t *Telemetry) WatchStore(
 		ok:      desc("store_last_write_ok", "1 when the last write was well, 0 when it failed."),
 		failed:  desc("store_write_failures_total", "Writes that failed for a fault of the store, by kind.", "fault"),
 		backup:  desc("backup_timestamp_seconds", "When the last copy was made; missing while there is none."),
-		missing: desc("backup_missing_seconds", "For how long the database has been there without any copy; 0 with one."),
+		missing: desc("backup_missing_seconds", "For how long the database is there without any copy; 0 with one."),
 		due:     desc("consents_due", "Consents whose time to be read has come, 10000 at most."),
 		lag:     desc("poll_lag_seconds", "For how long the first of them has been due."),
 		intents: desc("intents_open", "Writes to providers whose outcome is not stored, 10000 at most."),

@@ -79,9 +79,9 @@ func NewOIDC(o OIDCOptions) *OIDC {
 	return a
 }
 
-// Replace takes the issuers of another configuration in place of those before. One that is the same stays as it is, with
-// its keys. The streams of tokens whose issuer is gone, or has other settings, end with UNAUTHENTICATED; calls under way
-// go on.
+// Replace takes the issuers of another configuration in place of those before. One that is the same stays as it is,
+// with its keys. The streams of tokens whose issuer is gone, or has other settings, end with UNAUTHENTICATED; calls
+// under way go on.
 func (a *OIDC) Replace(issuers []config.OIDC) {
 	before := map[string]*issuer{}
 	if all := a.issuers.Load(); all != nil {
