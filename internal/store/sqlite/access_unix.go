@@ -11,7 +11,8 @@ const (
 	mayReadIt  = 4
 )
 
-// mayUse tells whether this process's user may read and write a file, mayChange whether they may make files in a folder.
+// mayUse tells whether this process's user may read and write a file, mayChange whether they may make files in a
+// folder.
 func mayUse(file string) bool { return syscall.Access(file, mayReadIt|mayWriteIt) == nil }
 
 func mayChange(folder string) bool { return syscall.Access(folder, mayWriteIt|mayEnterIt) == nil }

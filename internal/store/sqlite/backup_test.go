@@ -208,7 +208,8 @@ func TestBackupsOfOneFolder(t *testing.T) {
 	}
 	second := openReadOnly(t, s.files.path)
 	r.disk.copied = func(path string) {
-		if err := second.Backup(t.Context(), filepath.Join(folder, "second.db"), filepath.Join(folder, "keys")); !errors.Is(err, ErrLocked) {
+		err := second.Backup(t.Context(), filepath.Join(folder, "second.db"), filepath.Join(folder, "keys"))
+		if !errors.Is(err, ErrLocked) {
 			t.Errorf("a second one: %v, want %v", err, ErrLocked)
 		}
 		if _, err := os.Lstat(path); err != nil {
@@ -227,7 +228,8 @@ func TestBackupsOfOneFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Backup(t.Context(), filepath.Join(folder, "third.db"), filepath.Join(folder, "keys")); !errors.Is(err, fs.ErrExist) {
+	err := r.Backup(t.Context(), filepath.Join(folder, "third.db"), filepath.Join(folder, "keys"))
+	if !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a file that appeared meanwhile: %v", err)
 	}
 	if content, err := os.ReadFile(filepath.Join(folder, "third.db")); string(content) != "another's" {
@@ -254,7 +256,8 @@ func TestCopiesAreLikeTheirSource(t *testing.T) {
 		}
 	}
 	if _, err := db.Exec(`CREATE TABLE "a ""b" (x INTEGER PRIMARY KEY AUTOINCREMENT, y); CREATE INDEX i ON "a ""b" (y);
-		CREATE TABLE c (x); INSERT INTO c VALUES (1); INSERT INTO "a ""b" (x) VALUES (1), (5); DELETE FROM "a ""b" WHERE x = 5`,
+		CREATE TABLE c (x); INSERT INTO c VALUES (1); INSERT INTO "a ""b" (x) VALUES (1), (5);
+		DELETE FROM "a ""b" WHERE x = 5`,
 	); err != nil {
 		t.Fatal(err)
 	}

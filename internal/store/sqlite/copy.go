@@ -84,7 +84,7 @@ func copyTables(ctx context.Context, c *sql.Conn, empty []string) error {
 			continue
 		}
 		name := `"` + strings.ReplaceAll(o.name, `"`, `""`) + `"`
-		if _, err := c.ExecContext(ctx, "INSERT INTO main."+name+" SELECT * FROM source."+name); err != nil {
+		if _, err := c.ExecContext(ctx, "INSERT INTO main."+name+" SELECT * FROM source."+name); err != nil { //nolint:gosec // quoted
 			return err
 		}
 	}

@@ -22,7 +22,8 @@ func TestUsable(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "open", "fixed.db"), nil, 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Join(dir, "closed", "there.db"), filepath.Join(dir, "open", "linked.db")); err != nil {
+	linked := filepath.Join(dir, "open", "linked.db")
+	if err := os.Symlink(filepath.Join(dir, "closed", "there.db"), linked); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(filepath.Join(dir, "closed"), 0o500); err != nil { //nolint:gosec // a folder is entered

@@ -103,10 +103,10 @@ func writeKeys(ctx context.Context, c *sql.Conn, to io.Writer) (head keysHead, e
 		return head, err
 	}
 	for _, query := range []string{
-		"SELECT '', '', NULL, NULL, purpose, wrapped FROM source.working_keys",
+		"SELECT '' AS tenant, '' AS owner, NULL AS consents, NULL AS shipments, purpose, wrapped FROM source.working_keys",
 		`SELECT tenant, owner,
-			(SELECT json_group_array(id) FROM source.consents c WHERE c.tenant = k.tenant AND c.customer_id = k.owner AND
-				c.deleted = 0),
+			(SELECT json_group_array(id) FROM source.consents c WHERE c.tenant = k.tenant AND
+				c.customer_id = k.owner AND c.deleted = 0),
 			(SELECT json_group_array(id) FROM source.shipments s WHERE s.tenant = k.tenant AND s.customer_id = k.owner),
 			'', wrapped FROM source.data_keys k`,
 	} {
@@ -228,8 +228,8 @@ func (h keysHead) replaceable(path string) (err error) {
 	case there.head.Store != h.Store:
 		return fmt.Errorf("%w: %s has another store's keys, and is not overwritten", store.ErrBackup, path)
 	case there.head.Changes > h.Changes:
-		return fmt.Errorf("%w: %s has the keys of a later state of this store, and is not overwritten: move it away if "+
-			"what came later is lost", store.ErrBackup, path)
+		return fmt.Errorf("%w: %s has the keys of a later state of this store, and is not overwritten: move it away "+
+			"if what came later is lost", store.ErrBackup, path)
 	}
 	return nil
 }

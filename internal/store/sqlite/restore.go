@@ -167,8 +167,8 @@ func (h keysHead) fits(ctx context.Context, c *conn) error {
 	case h.Store != epoch:
 		return fmt.Errorf("%w: the keys are another store's", store.ErrBackup)
 	case h.Changes < changes:
-		return fmt.Errorf("%w: the keys are older than the copy: what came between them would be lost; take newer keys "+
-			"or an older copy", store.ErrBackup)
+		return fmt.Errorf("%w: the keys are older than the copy: what came between them would be lost; take newer "+
+			"keys or an older copy", store.ErrBackup)
 	}
 	return nil
 }
@@ -221,26 +221,26 @@ var erased = []string{
 		ELSE NOT EXISTS (SELECT 1 FROM kept_shipments k WHERE k.tenant = s.tenant AND k.id = s.id) END`,
 }
 
-// erasuresAgain do for all that was erased what DeleteConsent, DeleteShipment and DeleteCustomer do for one. Nobody follows
-// the logs from before, so that there need be no entries that tell of it.
+// erasuresAgain do for all that was erased what DeleteConsent, DeleteShipment and DeleteCustomer do for one. Nobody
+// follows the logs from before, so that there need be no entries that tell of it.
 var erasuresAgain = []string{
-	"DELETE FROM callbacks WHERE (tenant, resource) IN (SELECT * FROM gone_consents UNION SELECT * FROM " +
-		"gone_shipments)",
-	"DELETE FROM consent_log WHERE (tenant, consent_id) IN (SELECT * FROM gone_consents)",
-	"DELETE FROM shipment_log WHERE (tenant, shipment_id) IN (SELECT * FROM gone_shipments)",
-	"DELETE FROM shipments WHERE (tenant, id) IN (SELECT * FROM gone_shipments)",
+	"DELETE FROM callbacks WHERE (tenant, resource) IN (SELECT tenant, id FROM gone_consents)",
+	"DELETE FROM callbacks WHERE (tenant, resource) IN (SELECT tenant, id FROM gone_shipments)",
+	"DELETE FROM consent_log WHERE (tenant, consent_id) IN (SELECT tenant, id FROM gone_consents)",
+	"DELETE FROM shipment_log WHERE (tenant, shipment_id) IN (SELECT tenant, id FROM gone_shipments)",
+	"DELETE FROM shipments WHERE (tenant, id) IN (SELECT tenant, id FROM gone_shipments)",
 	"DELETE FROM idempotency WHERE (tenant, method, key) IN (SELECT tenant, idempotency_method, idempotency_key " +
-		"FROM intents WHERE (tenant, customer_id) IN (SELECT * FROM gone_customers))",
-	"DELETE FROM idempotency WHERE (tenant, customer_id) IN (SELECT * FROM gone_customers)",
-	"DELETE FROM intents WHERE (tenant, customer_id) IN (SELECT * FROM gone_customers)",
-	"UPDATE idempotency SET erased = 1, response = NULL, failure = NULL WHERE (tenant, consent_id) IN (SELECT * FROM " +
-		"gone_consents)",
-	"DELETE FROM flow_claims WHERE (tenant, consent_id) IN (SELECT * FROM gone_consents)",
-	"UPDATE consents SET deleted = 1, " + erasedConsent + " WHERE (tenant, id) IN (SELECT * FROM gone_consents)",
-	"DELETE FROM consents WHERE (tenant, customer_id) IN (SELECT * FROM gone_customers)",
-	"DELETE FROM customer_users WHERE (tenant, customer_id) IN (SELECT * FROM gone_customers)",
-	"DELETE FROM user_claims WHERE (tenant, customer_id) IN (SELECT * FROM gone_customers)",
-	"DELETE FROM customers WHERE (tenant, id) IN (SELECT * FROM gone_customers)",
+		"FROM intents WHERE (tenant, customer_id) IN (SELECT tenant, id FROM gone_customers))",
+	"DELETE FROM idempotency WHERE (tenant, customer_id) IN (SELECT tenant, id FROM gone_customers)",
+	"DELETE FROM intents WHERE (tenant, customer_id) IN (SELECT tenant, id FROM gone_customers)",
+	"UPDATE idempotency SET erased = 1, response = NULL, failure = NULL WHERE (tenant, consent_id) IN (SELECT " +
+		"tenant, id FROM gone_consents)",
+	"DELETE FROM flow_claims WHERE (tenant, consent_id) IN (SELECT tenant, id FROM gone_consents)",
+	"UPDATE consents SET deleted = 1, " + erasedConsent + " WHERE (tenant, id) IN (SELECT tenant, id FROM gone_consents)",
+	"DELETE FROM consents WHERE (tenant, customer_id) IN (SELECT tenant, id FROM gone_customers)",
+	"DELETE FROM customer_users WHERE (tenant, customer_id) IN (SELECT tenant, id FROM gone_customers)",
+	"DELETE FROM user_claims WHERE (tenant, customer_id) IN (SELECT tenant, id FROM gone_customers)",
+	"DELETE FROM customers WHERE (tenant, id) IN (SELECT tenant, id FROM gone_customers)",
 }
 
 // unowned finds keys of those who came after the copy.
@@ -286,7 +286,8 @@ func eraseAgain(ctx context.Context, c *conn, done *store.Restored) error {
 		{"INSERT INTO sqlite_sequence (name, seq) SELECT name, 0 FROM sqlite_schema WHERE name IN ('consent_log', " +
 			"'shipment_log', 'audit') AND name NOT IN (SELECT name FROM sqlite_sequence)", nil},
 		{"UPDATE sqlite_sequence SET seq = seq + ?", []any{positionsLost}},
-		{"UPDATE log_floors SET floor = (SELECT seq FROM sqlite_sequence WHERE name = CASE log WHEN ? THEN ? ELSE ? END)",
+		{"UPDATE log_floors SET floor = (SELECT seq FROM sqlite_sequence WHERE name = CASE log WHEN ? THEN ? ELSE ? " +
+			"END)",
 			[]any{string(store.ConsentLog), logTables[store.ConsentLog], logTables[store.ShipmentLog]}},
 		{auditAgain("DeleteCustomer", "customers", "gone_customers"), []any{micros(now)}},
 		{auditAgain("DeleteConsent", "consents", "gone_consents"), []any{micros(now)}},
@@ -303,8 +304,8 @@ func eraseAgain(ctx context.Context, c *conn, done *store.Restored) error {
 
 // auditAgain records what was erased again.
 func auditAgain(method, collection, table string) string {
-	return fmt.Sprintf("INSERT INTO audit (time, tenant, actor, method, resource, peer, request_id, outcome) SELECT ?, "+
-		"tenant, 'kontor', '%s', '%s/' || id, '', '', 'OK' FROM %s ORDER BY tenant, id", method, collection, table)
+	return fmt.Sprintf("INSERT INTO audit (time, tenant, actor, method, resource, peer, request_id, outcome) SELECT "+
+		"?, tenant, 'kontor', '%s', '%s/' || id, '', '', 'OK' FROM %s ORDER BY tenant, id", method, collection, table)
 }
 
 // consistent tells whether all rows refer to rows that exist.

@@ -81,6 +81,9 @@ func parcel(t *testing.T, s *Store, id, customerID string) {
 				Tenant: tenant, ID: id, CustomerID: customerID, Provider: mark(id), Resource: letter,
 			}),
 			tx.AppendShipment(id, letter),
+			tx.InsertCallback(&store.Callback{
+				Hash: hashed(id), Kind: store.CallbackShipment, Tenant: tenant, Resource: id,
+			}),
 			tx.AppendAudit(&store.Audit{Time: time.Now(), Tenant: tenant, Method: "m", Outcome: "OK"}))
 	})
 }
@@ -191,7 +194,9 @@ func TestRestoreWithNewerKeys(t *testing.T) {
 			t.Errorf("%s: %d rows of what is gone, %d of what stays, %v", of, left, kept, err)
 		}
 	}
-	for _, of := range []string{"consent_log WHERE consent_id", "flow_claims WHERE consent_id", "consents WHERE deleted = 0 AND id"} {
+	for _, of := range []string{
+		"consent_log WHERE consent_id", "flow_claims WHERE consent_id", "consents WHERE deleted = 0 AND id",
+	} {
 		var left, kept int
 		if err := db.QueryRow("SELECT (SELECT count(*) FROM "+of+" = 'gone'), (SELECT count(*) FROM "+of+" = 'kept')").
 			Scan(&left, &kept); err != nil || left != 0 || kept != 1 {
@@ -292,7 +297,8 @@ func TestPositionsAfterARestore(t *testing.T) {
 	}
 	// The restored store has newer keys than the one that is lost.
 	_, newest := backedUp(t, restored, "next.db")
-	if _, err := Restore(t.Context(), filepath.Join(t.TempDir(), "s.db"), keystest.StoreKey(), copied, newest); err != nil {
+	to := filepath.Join(t.TempDir(), "s.db")
+	if _, err := Restore(t.Context(), to, keystest.StoreKey(), copied, newest); err != nil {
 		t.Errorf("the copy with keys of the restored store: %v", err)
 	}
 	next, _ := backedUp(t, restored, "again.db")
@@ -340,7 +346,9 @@ func TestRefusedRestores(t *testing.T) {
 		"keys cut off": {older, changed(func(text []byte) []byte {
 			return text[:bytes.LastIndexByte(text[:len(text)-1], '\n')+1]
 		}), "damaged"},
-		"keys cut off within a line": {older, changed(func(text []byte) []byte { return text[:len(text)/2] }), "damaged"},
+		"keys cut off within a line": {
+			older, changed(func(text []byte) []byte { return text[:len(text)/2] }), "damaged",
+		},
 		"a line less": {older, changed(func(text []byte) []byte {
 			lines := bytes.SplitAfter(text, []byte("\n"))
 			return bytes.Join(slices.Delete(lines, 2, 3), nil)
@@ -410,7 +418,8 @@ func TestKeysAreNotLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := backup(other, "3.db"); !errors.Is(err, store.ErrBackup) || !strings.Contains(err.Error(), "another store's") {
+	if err := backup(other, "3.db"); !errors.Is(err, store.ErrBackup) ||
+		!strings.Contains(err.Error(), "another store's") {
 		t.Errorf("over another store's keys: %v", err)
 	}
 	person(t, s, "next")
@@ -597,7 +606,8 @@ func TestForgedKeys(t *testing.T) {
 			}
 		}, true}, // What is not listed is gone; who writes this could leave out the owner, too.
 	} {
-		_, err := Restore(t.Context(), filepath.Join(t.TempDir(), "s.db"), keystest.StoreKey(), copied, forged(of.change))
+		to := filepath.Join(t.TempDir(), "s.db")
+		_, err := Restore(t.Context(), to, keystest.StoreKey(), copied, forged(of.change))
 		if (err == nil) != of.taken {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -648,7 +658,8 @@ func TestRestoreForgetsAnswers(t *testing.T) {
 		var errs []error
 		for key, age := range map[string]time.Duration{"old": 49 * time.Hour, "young": 47 * time.Hour} {
 			errs = append(errs, tx.InsertIdempotency(&store.Idempotency{
-				Tenant: tenant, Method: "m", Key: key, Done: true, Response: []byte("answer"), CreateTime: time.Now().Add(-age),
+				Tenant: tenant, Method: "m", Key: key, Done: true, Response: []byte("answer"),
+				CreateTime: time.Now().Add(-age),
 			}))
 		}
 		return errors.Join(errs...)
@@ -696,7 +707,8 @@ func TestRestoreOfAWholeFile(t *testing.T) {
 func TestRestoreOfAnOlderVersion(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	path, copied, keysPath := filepath.Join(folder, "old.db"), filepath.Join(folder, "copy.db"), filepath.Join(folder, "keys")
+	path := filepath.Join(folder, "old.db")
+	copied, keysPath := filepath.Join(folder, "copy.db"), filepath.Join(folder, "keys")
 	if err := migrateFile(t, path, firstSteps(t, 4)); err != nil {
 		t.Fatal(err)
 	}
@@ -723,10 +735,11 @@ func TestRestoreOfAnOlderVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer to.Close()
-	if err := copyStore(t.Context(), path, "rw", copied, []string{"data_keys"}, func(ctx context.Context, c *sql.Conn) error {
+	withKeys := func(ctx context.Context, c *sql.Conn) error {
 		_, err := writeKeys(ctx, c, to)
 		return err
-	}); err != nil {
+	}
+	if err := copyStore(t.Context(), path, "rw", copied, []string{"data_keys"}, withKeys); err != nil {
 		t.Fatal(err)
 	}
 	restored, _ := restore(t, copied, keysPath)
