@@ -46,8 +46,8 @@ func runBackup(ctx context.Context, args []string, out, errOut io.Writer) error 
 
 // runRestore makes a store of a backup.
 func runRestore(ctx context.Context, args []string, out, errOut io.Writer) error {
-	flags := newFlags("restore", "Makes a store of a backup's copy and the newest file of customers' keys, where there "+
-		"is none. What was deleted before the keys were written is not in it, however old the copy is.",
+	flags := newFlags("restore", "Makes a store of a backup's copy and the newest file of customers' keys, where "+
+		"there is none. What was deleted before the keys were written is not in it, however old the copy is.",
 		"gateway restore --config kontor.yaml --from /backup/kontor-20260131.db --keys /backup/kontor.keys")
 	path := flags.String("config", "kontor.yaml", "the configuration, of which store and store_key are read")
 	from := flags.String("from", "", "the copy that a backup wrote")

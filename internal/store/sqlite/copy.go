@@ -84,7 +84,7 @@ func copyTables(ctx context.Context, c *sql.Conn, empty []string) error {
 			continue
 		}
 		name := `"` + strings.ReplaceAll(o.name, `"`, `""`) + `"`
-		insert := "INSERT INTO main." + name + " SELECT * FROM source." + name //nolint:gosec // the name is quoted
+		insert := "INSERT INTO main." + name + " SELECT * FROM source." + name //nolint:gosec,unqueryvet // the name is quoted
 		if _, err := c.ExecContext(ctx, insert); err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ func writeKeys(ctx context.Context, c *sql.Conn, to io.Writer) (head keysHead, e
 		return head, err
 	}
 	for _, query := range []string{
-		"SELECT '' AS tenant, '' AS owner, NULL AS consents, NULL AS shipments, purpose, "+
+		"SELECT '' AS tenant, '' AS owner, NULL AS consents, NULL AS shipments, purpose, " +
 			"wrapped FROM source.working_keys",
 		`SELECT tenant, owner,
 			(SELECT json_group_array(id) FROM source.consents c WHERE c.tenant = k.tenant AND
