@@ -130,6 +130,9 @@ func rejoin(ctx context.Context, path string, key *keys.StoreKey, keysPath strin
 	if err := migrate(ctx, c, migrationFiles); err != nil {
 		return done, err
 	}
+	if err := onlyOurs(ctx, c); err != nil {
+		return done, err // A trigger would take part in what follows.
+	}
 	if err := from.head.fits(ctx, c); err != nil {
 		return done, err
 	}

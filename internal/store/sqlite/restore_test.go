@@ -782,7 +782,14 @@ func TestDamagedRestores(t *testing.T) {
 		t.Errorf("a store that is not on the disk: %v", err)
 	}
 	db := raw(t, copied)
-	if _, err := db.Exec("DELETE FROM customers"); err != nil {
+	const trigger = "CREATE TRIGGER planted AFTER DELETE ON data_keys BEGIN SELECT 1; END"
+	if _, err := db.Exec(trigger); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(t.Context(), to, keystest.StoreKey(), copied, keysPath); !errors.Is(err, ErrSchema) {
+		t.Errorf("a copy with a trigger: %v", err)
+	}
+	if _, err := db.Exec("DROP TRIGGER planted; DELETE FROM customers"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Restore(t.Context(), to, keystest.StoreKey(), copied, keysPath); !errors.Is(err, store.ErrBackup) {
