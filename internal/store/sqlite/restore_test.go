@@ -626,7 +626,7 @@ func TestRestoreSaysSoInTheAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	deleteCustomer(t, s, "goner", "theirs")
-	inUpdate(t, s, func(tx store.Tx) error { return tx.DeleteConsent("gone") })
+	inUpdate(t, s, func(tx store.Tx) error { return deleteConsent(tx, "gone") })
 	_, newest := backedUp(t, s, "new.db")
 	restored, _ := restore(t, old, newest)
 	found, err := restored.System().AuditTrail(t.Context(), 0, 100)
