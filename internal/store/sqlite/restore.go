@@ -239,7 +239,8 @@ var erasuresAgain = []string{
 	"UPDATE idempotency SET erased = 1, response = NULL, failure = NULL WHERE (tenant, consent_id) IN (SELECT " +
 		"tenant, id FROM gone_consents)",
 	"DELETE FROM flow_claims WHERE (tenant, consent_id) IN (SELECT tenant, id FROM gone_consents)",
-	"UPDATE consents SET deleted = 1, " + erasedConsent + " WHERE (tenant, id) IN (SELECT tenant, id FROM gone_consents)",
+	"UPDATE consents SET deleted = 1, " + erasedConsent + " WHERE (tenant, id) IN (SELECT tenant, id FROM " +
+		"gone_consents)",
 	"DELETE FROM consents WHERE (tenant, customer_id) IN (SELECT tenant, id FROM gone_customers)",
 	"DELETE FROM customer_users WHERE (tenant, customer_id) IN (SELECT tenant, id FROM gone_customers)",
 	"DELETE FROM user_claims WHERE (tenant, customer_id) IN (SELECT tenant, id FROM gone_customers)",
