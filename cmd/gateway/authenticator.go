@@ -11,14 +11,13 @@ import (
 )
 
 // authenticator makes what finds out who calls: keys, then tokens, then watch tickets.
-func authenticator(
-	cfg *config.Config, keys *guard.Keys, tickets service.Tickets, log *slog.Logger,
-) guard.Authenticator {
-	known := guard.AnyOf{keys}
-	if len(cfg.OIDC) > 0 {
-		known = append(known, guard.NewOIDC(guard.OIDCOptions{
-			Issuers: cfg.OIDC, Tenants: slices.Collect(maps.Keys(cfg.Tenants)), Logger: log,
-		}))
-	}
-	return append(known, guard.Tickets{Open: tickets.Open, Keys: keys})
+func authenticator(keys *guard.Keys, issuers *guard.OIDC, tickets service.Tickets) guard.Authenticator {
+	return guard.AnyOf{keys, issuers, guard.Tickets{Open: tickets.Open, Keys: keys}}
+}
+
+// issuers makes what knows tokens, of the issuers of a configuration, which may be none.
+func issuers(cfg *config.Config, log *slog.Logger) *guard.OIDC {
+	return guard.NewOIDC(guard.OIDCOptions{
+		Issuers: cfg.OIDC, Tenants: slices.Collect(maps.Keys(cfg.Tenants)), Logger: log,
+	})
 }

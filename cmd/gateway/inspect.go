@@ -12,9 +12,23 @@ import (
 // but that `check` refuses secrets that everybody on the machine can read. `serve` warns: the mode of a mounted secret
 // is no reason not to come back after a restart.
 var (
-	served  = config.Options{Kinds: known.Kinds, Store: known.Store, Check: inspect, WarnExposed: true}
-	checked = config.Options{Kinds: known.Kinds, Store: known.Store, Check: inspect}
+	served  = config.Options{Kinds: known.Kinds, Store: known.Store, Check: inspectStart, WarnExposed: true}
+	checked = config.Options{Kinds: known.Kinds, Store: known.Store, Check: inspectStart}
 )
+
+// inspectStart is inspect for a gateway that is to be started: it looks at where the store is to lie, too. SIGHUP does
+// not: a store that fails is no reason to keep a key that is to go.
+func inspectStart(cfg *config.Config) providers.Faults {
+	faults := inspect(cfg)
+	d, rest, err := driver(cfg.Store.Reveal())
+	if err == nil {
+		err = d.Usable(rest)
+	}
+	if err != nil {
+		faults = append(faults, providers.Fault{Key: "store", Message: err.Error()})
+	}
+	return faults
+}
 
 // warn logs what is risky about a configuration.
 func warn(cfg *config.Config, log *slog.Logger) {

@@ -30,8 +30,11 @@ usage: gateway <command> [flags]
   keys store   make the key that seals what the store must not show
   audit export print the audit trail as JSON lines; works beside a running gateway
   audit verify say whether the audit trail is as it was sealed; works beside a running gateway
-  backup       copy the store into a file; works beside a running gateway
+  backup       copy the store, and customers' keys apart; works beside a running gateway
+  restore      make a store of a backup, without what was deleted since
+  migrate      bring the store's tables to this version's, without serving
   healthcheck  ask a running gateway whether it is ready, for containers
+  version      say which version this is
 
 gateway <command> --help says what a command does, with an example and its flags.
 `
@@ -91,6 +94,12 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		return runAudit(ctx, args, out, errOut)
 	case "backup":
 		return runBackup(ctx, args, out, errOut)
+	case "restore":
+		return runRestore(ctx, args, out, errOut)
+	case "migrate":
+		return runMigrate(ctx, args, out, errOut)
+	case "version":
+		return runVersion(args, out, errOut)
 	case "healthcheck":
 		return runHealthcheck(ctx, args, out, errOut)
 	case "help", "-h", "-help", "--help":

@@ -30,7 +30,7 @@ import (
 // good is a configuration that is served, with a certificate, keys and secrets in files beside it.
 const good = `listen: {grpc: "127.0.0.1:0", http: "127.0.0.1:0", admin: "127.0.0.1:0"}
 public_url: https://kontor.example.com
-store: "sqlite:FOLDER/kontor.db"
+store: "sqlite:FOLDER/data/kontor.db"
 store_key: "${file:store.key}"
 tls: {cert_file: tls.crt, key_file: tls.key, client_ca_file: clients.pem}
 tenants:
@@ -244,6 +244,47 @@ func TestCheckRefusesWhatServeRefuses(t *testing.T) {
 			want: "6: trusted_proxies[0]: must not be everybody",
 		},
 
+		"a store below a file": {
+			old: "FOLDER/data", new: "FOLDER/tls.crt/data", want: "3: store: lies in a folder that cannot be",
+		},
+		"a store in a file": {
+			old: "FOLDER/data", new: "FOLDER/tls.crt", want: "3: store: lies in a folder that cannot be",
+		},
+		"a store that is a folder": {
+			files: func(t *testing.T, dir string) {
+				if err := os.MkdirAll(filepath.Join(dir, "data", "kontor.db"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: "3: store: is not a file",
+		},
+		"a store that leads nowhere": {
+			files: func(t *testing.T, dir string) {
+				if err := errors.Join(os.Mkdir(filepath.Join(dir, "data"), 0o700),
+					os.Symlink(filepath.Join(dir, "none"), filepath.Join(dir, "data", "kontor.db"))); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: "3: store: is a link that leads nowhere",
+		},
+		"everybody's folder": {
+			files: func(t *testing.T, dir string) {
+				if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil { //nolint:gosec // on purpose
+					t.Fatal(err)
+				}
+			},
+			want: "3: store: lies in a folder that can be read by everybody",
+		},
+		"everybody's default folder": {
+			old: `store: "sqlite:FOLDER/data/kontor.db"` + "\n",
+			files: func(t *testing.T, dir string) {
+				if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil { //nolint:gosec // on purpose
+					t.Fatal(err)
+				}
+			},
+			want: "1: store: lies in a folder that can be read by everybody",
+		},
+
 		"everybody's secret": {
 			files: mode("finoos.secret", 0o604),
 			want:  "13: tenants.default.providers.berlin.secret: comes from a file that can be read by everybody",
@@ -293,14 +334,21 @@ func TestCheckRefusesWhatServeRefuses(t *testing.T) {
 			if strings.Contains(checked, "canary") {
 				t.Errorf("a value is shown: %s", checked)
 			}
-			if _, err := os.Stat(filepath.Join(dir, "kontor.db")); err == nil {
-				t.Error("a store was made")
+			for _, name := range []string{"kontor.db", "data/kontor.db", "none"} {
+				if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() {
+					t.Errorf("a store was made: %s", name)
+				}
 			}
 		})
 	}
 	for name, c := range map[string]func(t *testing.T, dir string){
 		"a configuration without secrets": mode("kontor.yaml", 0o644),
 		"a group's secret":                mode("finoos.secret", 0o640),
+		"a store's folder for nobody else": func(t *testing.T, dir string) {
+			if err := os.Mkdir(filepath.Join(dir, "data"), 0o750); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"a folder for nobody else": func(t *testing.T, dir string) {
 			mode("finoos.secret", 0o644)(t, dir)
 			mode(".", 0o700)(t, dir)
@@ -325,7 +373,7 @@ func TestCommandsSayWhatTheyDo(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{
 		"sandbox", "serve", "check", "operations", "keys new", "keys store", "audit export", "audit verify", "backup",
-		"healthcheck",
+		"restore", "migrate", "version", "healthcheck",
 	} {
 		words := strings.Fields(command)
 		for _, help := range []string{"--help", "-h", "-help"} {
@@ -348,6 +396,7 @@ func TestCommandsSayWhatTheyDo(t *testing.T) {
 	}
 	for _, words := range [][]string{
 		{}, {"surprise"}, {"keys"}, {"audit"}, {"keys", "old"}, {"audit", "import"}, {"backup"},
+		{"restore"}, {"restore", "--from", "copy.db"},
 	} {
 		var out, errOut bytes.Buffer
 		if err := run(t.Context(), words, &out, &errOut); !errors.Is(err, errUsage) || out.Len() > 0 {

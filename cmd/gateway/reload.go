@@ -14,9 +14,9 @@ import (
 	"kontor.dev/kontor/internal/server/guard"
 )
 
-// reload reads the configuration anew and takes over clients, certificates and providers' secrets. No call is dropped:
-// what is under way goes on, but for the streams of clients that lost their key or a right. A configuration that
-// `serve` would not start with changes nothing.
+// reload reads the configuration anew and takes over clients, issuers of tokens, certificates and providers' secrets.
+// No call is dropped: what is under way goes on, but for the streams of clients that lost their key or a right. A
+// configuration that `serve` would not start with changes nothing. What else changed is named, and waits.
 func (g *gateway) reload(path string) {
 	log := g.telemetry.Logger
 	options := served
@@ -38,19 +38,31 @@ func (g *gateway) reload(path string) {
 	}
 	warn(fresh, log)
 	g.keys.Replace(fresh.Clients)
+	g.issuers.Replace(fresh.OIDC)
 	g.server.Reload()
-	log.Info("clients, certificates and secrets are read anew", "clients", len(fresh.Clients),
-		"secrets", g.renewSecrets(fresh))
+	log.Info("clients, issuers, certificates and secrets are read anew", "clients", len(fresh.Clients),
+		"issuers", len(fresh.OIDC), "secrets", g.renewSecrets(fresh))
+	if waiting := g.cfg.Differences(fresh); len(waiting) > 0 {
+		log.Warn("changed settings wait for the next start", "keys", waiting)
+	}
 	sayWhatEnds(g.keys, log)
 }
 
-// unknownTenants refuses clients of tenants that are not served yet: those come with the next start.
+// unknownTenants refuses clients and issuers of tenants that are not served yet: those come with the next start.
 func (g *gateway) unknownTenants(fresh *config.Config) (faults providers.Faults) {
-	for i, client := range fresh.Clients {
-		if _, ok := g.cfg.Tenants[client.Tenant]; !ok {
+	look := func(list string, i int, tenant string) {
+		if _, ok := g.cfg.Tenants[tenant]; !ok {
 			faults = append(faults, providers.Fault{
-				Key: "clients[" + strconv.Itoa(i) + "].tenant", Message: "is not served before the next start",
+				Key: list + "[" + strconv.Itoa(i) + "].tenant", Message: "is not served before the next start",
 			})
+		}
+	}
+	for i, client := range fresh.Clients {
+		look("clients", i, client.Tenant)
+	}
+	for i, issuer := range fresh.OIDC {
+		if issuer.TenantClaim == "" {
+			look("oidc", i, issuer.Tenant)
 		}
 	}
 	return faults

@@ -29,6 +29,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/server/guard/guardtest"
 )
 
 // patience bounds how long a test waits for what must come.
@@ -36,7 +37,7 @@ const patience = 30 * time.Second
 
 // process is a running `gateway serve`.
 type process struct {
-	dir, grpc, http string
+	dir, grpc, http, admin string
 
 	cmd *exec.Cmd
 	log *syncBuffer
@@ -79,11 +80,11 @@ func startProcess(t *testing.T, dir string) *process {
 	})
 	eventually(t, "the gateway to listen", func() bool {
 		text, err := os.ReadFile(ready)
-		var at struct{ GRPC, HTTP string }
+		var at struct{ GRPC, HTTP, Admin string }
 		if err != nil || json.Unmarshal(text, &at) != nil {
 			return false
 		}
-		p.grpc, p.http = at.GRPC, at.HTTP
+		p.grpc, p.http, p.admin = at.GRPC, at.HTTP, at.Admin
 		return true
 	})
 	return p
@@ -276,7 +277,7 @@ func TestReload(t *testing.T) {
 
 	write(t, dir, "finoos.secret", "secret-after")
 	configure(t, dir, provider.URL, stays, comes)
-	const taken = "clients, certificates and secrets are read anew"
+	const taken = "clients, issuers, certificates and secrets are read anew"
 	p.hangUp(t, taken)
 	select {
 	case err := <-leaving.ended:
@@ -305,6 +306,34 @@ func TestReload(t *testing.T) {
 		t.Errorf("the log does not tell which secret changed\n%s", log)
 	}
 
+	// What waits is named, and what was taken over is not.
+	const waits = "changed settings wait for the next start"
+	if log := p.log.String(); strings.Contains(log, waits) {
+		t.Errorf("something waits\n%s", log)
+	}
+	path := filepath.Join(dir, "kontor.yaml")
+	change := func(from, to string) {
+		t.Helper()
+		text, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(text), from) {
+			t.Fatalf("there is no %q: %v", from, err)
+		}
+		write(t, dir, "kontor.yaml", strings.Replace(string(text), from, to, 1))
+	}
+	issuer := guardtest.NewIssuer(t)
+	token := issuer.Sign(t, issuer.Good(time.Now()))
+	change("heartbeat: 100ms",
+		"heartbeat: 200ms\noidc:\n  - {issuer: "+issuer.URL+", audience: kontor, tenant: default}")
+	p.hangUp(t, waits)
+	if log := p.log.String(); !strings.Contains(log, `"keys":["heartbeat"]`) {
+		t.Errorf("the log does not tell what waits\n%s", log)
+	}
+	staying.goesOn(t)
+	bearer := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
+	if err := users(bearer); status.Code(err) != codes.PermissionDenied { // known, without the scope
+		t.Errorf("a token of an issuer that is new: %v", err)
+	}
+
 	// What serve would not start with changes nothing.
 	configure(t, dir, provider.URL, leaves, newListed("canary", ", expire: canary-value"))
 	const kept = "the configuration cannot be used; what was there stays"
@@ -312,7 +341,6 @@ func TestReload(t *testing.T) {
 	staying.goesOn(t)
 	// A tenant begins with the next start, and so do its clients.
 	configure(t, dir, provider.URL, leaves)
-	path := filepath.Join(dir, "kontor.yaml")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -321,6 +349,8 @@ func TestReload(t *testing.T) {
   later: {redirect_uris: ["https://app.example.com/*"], providers: {finoos: {name: n, secret: "${file:finoos.secret}"}}}
 `, 1)
 	write(t, dir, "kontor.yaml", strings.Replace(both, "tenant: default", "tenant: later", 1))
+	p.hangUp(t, kept)
+	write(t, dir, "kontor.yaml", both+"oidc:\n  - {issuer: "+issuer.URL+", audience: kontor, tenant: later}\n")
 	p.hangUp(t, kept)
 	staying.goesOn(t)
 	if err := os.Remove(path); err != nil {
@@ -335,6 +365,7 @@ func TestReload(t *testing.T) {
 	log := p.log.String()
 	for _, want := range []string{
 		`"line":13,"key":"clients[1].expire"`, "there is no such file", `"key":"clients[0].tenant"`,
+		`"key":"oidc[0].tenant"`,
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %s\n%s", want, log)
@@ -362,7 +393,7 @@ func TestExpiringKeysAreNamed(t *testing.T) {
 	soon := newListed("soon", ", expire: "+time.Now().UTC().AddDate(0, 0, 7).Format(time.DateOnly))
 	over := newListed("over", ", expire: "+time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly))
 	late := newListed("late", ", expire: "+time.Now().UTC().AddDate(1, 0, 0).Format(time.DateOnly))
-	configure(t, dir, provider.URL, soon, over, late)
+	configure(t, dir, provider.URL, soon, over, late, newListed("none", ""))
 	p := startProcess(t, dir)
 	for _, c := range []struct {
 		listed
@@ -379,6 +410,25 @@ func TestExpiringKeysAreNamed(t *testing.T) {
 		}
 		if err := errors.Join(answer.Body.Close()); err != nil || answer.StatusCode != c.want {
 			t.Errorf("%s: %s", c.id, answer.Status)
+		}
+	}
+	metrics := func() string {
+		answer, err := http.Get(p.admin + "/metrics") //nolint:noctx // the test's own process
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	shown := metrics()
+	for client, want := range map[string]bool{"soon": true, "over": true, "late": true, "none": false} {
+		metric := `kontor_client_key_expiry_timestamp_seconds{client="` + client + `"}`
+		if got := strings.Contains(shown, metric); got != want {
+			t.Errorf("the metrics have the end of %s: %t", client, got)
 		}
 	}
 	eventually(t, "the reason of the refusal", func() bool {

@@ -190,7 +190,9 @@ func sandboxConfig(f sandboxFlags, played *sandboxes.Running, hash string) (*con
 	if err != nil {
 		return nil, err
 	}
-	cfg, problems := config.Parse("sandbox", text, known)
+	options := known
+	options.WarnExposed = true
+	cfg, problems := config.Parse("sandbox", text, options)
 	if len(problems) > 0 {
 		return nil, problems
 	}

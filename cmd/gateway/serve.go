@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
@@ -27,7 +28,8 @@ import (
 // runServe serves until it is told to stop.
 func runServe(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := newFlags("serve",
-		"Serves until it is told to stop. SIGHUP has it read clients, certificates and secrets anew.",
+		"Serves until it is told to stop. SIGHUP has it read clients, issuers of tokens, certificates "+
+			"and secrets anew.",
 		"gateway serve --config kontor.yaml")
 	path := flags.String("config", "kontor.yaml", "the configuration")
 	ready := flags.String("ready-file", "", "write the addresses to this file, as JSON, once the gateway listens")
@@ -69,6 +71,7 @@ func runServe(ctx context.Context, args []string, out, errOut io.Writer) error {
 type gateway struct {
 	cfg       *config.Config
 	keys      *guard.Keys
+	issuers   *guard.OIDC
 	store     store.Database
 	admin     *server.Admin
 	server    *server.Server
@@ -145,12 +148,13 @@ func start(
 	if err := services.Once.Repair(ctx); err != nil {
 		return g, fmt.Errorf("settle what the last run left open: %w", err)
 	}
-	g.keys = guard.NewKeys(cfg.Clients)
+	g.keys, g.issuers = guard.NewKeys(cfg.Clients), issuers(cfg, log)
+	g.telemetry.WatchKeys(func() map[string]time.Time { return g.keys.Expiring(math.MaxInt64) })
 	srv, err := server.New(server.Options{
 		Listen: cfg.Listen, Limits: cfg.Limits, Shutdown: cfg.Shutdown, TLS: cfg.TLS, CORS: cfg.CORS,
 		Reflection: cfg.Reflection, Proxies: cfg.TrustedProxies, Admin: g.admin,
 		Services: services.Servers.Register, Callbacks: services.Callbacks,
-		Authenticator: authenticator(cfg, g.keys, services.Tickets, log),
+		Authenticator: authenticator(g.keys, g.issuers, services.Tickets),
 		Audit:         services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
 		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Tenants.Down,
 	})

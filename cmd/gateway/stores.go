@@ -20,26 +20,43 @@ import (
 // more entry.
 var stores = []store.Driver{
 	{
-		Scheme: "sqlite", Form: "sqlite:<path>", Check: checkSQLite, Open: openSQLite,
+		Scheme: "sqlite", Form: "sqlite:<path>", Place: placeSQLite, Open: openSQLite,
+		Folder: func(path string) string { return filepath.Dir(filepath.FromSlash(path)) },
+		Usable: func(path string) error { return sqlite.Usable(filepath.FromSlash(path)) },
 		OpenArchive: func(ctx context.Context, path string) (store.Archive, error) {
 			return sqlite.OpenReadOnly(ctx, filepath.FromSlash(path))
+		},
+		Restore: func(
+			ctx context.Context, path string, key *keys.StoreKey, copyPath, keysPath string,
+		) (store.Restored, error) {
+			return sqlite.Restore(ctx, filepath.FromSlash(path), key, copyPath, keysPath)
+		},
+		Migrate: func(ctx context.Context, path string) (from, to int, err error) {
+			return sqlite.Migrate(ctx, filepath.FromSlash(path))
 		},
 	},
 }
 
 // known is what configurations can name: the kinds of providers and of stores.
-var known = config.Options{Kinds: kinds, Store: func(address string) error {
-	_, _, err := driver(address)
-	return err
+var known = config.Options{Kinds: kinds, Store: func(address, folder string) (placed, dataFolder string, err error) {
+	d, rest, err := driverIn(address, folder)
+	if err != nil {
+		return "", "", err
+	}
+	return d.Scheme + ":" + rest, d.Folder(rest), nil
 }}
 
 // driver finds the kind of database that an address names, and gives what stands behind the scheme.
-func driver(address string) (store.Driver, string, error) {
+func driver(address string) (store.Driver, string, error) { return driverIn(address, "") }
+
+// driverIn is driver for an address whose path starts at a folder when it is not absolute.
+func driverIn(address, folder string) (store.Driver, string, error) {
 	scheme, rest, _ := strings.Cut(address, ":")
 	var forms []string
 	for _, d := range stores {
 		if d.Scheme == scheme {
-			return d, rest, d.Check(rest)
+			placed, err := d.Place(rest, folder)
+			return d, placed, err
 		}
 		forms = append(forms, d.Form)
 	}
@@ -84,11 +101,14 @@ func openArchive(ctx context.Context, path string, reads ...string) (*config.Con
 	return cfg, archive, nil
 }
 
-func checkSQLite(path string) error {
+func placeSQLite(path, folder string) (string, error) {
 	if path == "" || strings.HasPrefix(path, "//") {
-		return errors.New("must be sqlite:<path>")
+		return "", errors.New("must be sqlite:<path>")
 	}
-	return nil
+	if folder == "" || filepath.IsAbs(filepath.FromSlash(path)) {
+		return path, nil
+	}
+	return filepath.ToSlash(filepath.Join(folder, filepath.FromSlash(path))), nil
 }
 
 // alone is a SQLite file that this process has to itself.

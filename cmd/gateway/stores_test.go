@@ -77,3 +77,66 @@ func TestStoreAddresses(t *testing.T) {
 		}
 	}
 }
+
+// TestRelativePaths: whatever is not absolute in a configuration starts at its folder, the store like secrets, wherever
+// a command is run; what stands on the command line starts where the command is run.
+func TestRelativePaths(t *testing.T) {
+	for name, line := range map[string]string{
+		"named": "store: sqlite:./data/kontor.db\n", "from the environment": "store: \"${env:KONTOR_TEST_STORE}\"\n",
+		"default": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("KONTOR_TEST_STORE", "sqlite:data/kontor.db")
+			dir := furnish(t, strings.Replace(good, "store: \"sqlite:FOLDER/data/kontor.db\"\n", line, 1))
+			elsewhere := t.TempDir()
+			t.Chdir(elsewhere)
+			file := filepath.Join(dir, "kontor.yaml")
+			for _, args := range [][]string{
+				{"migrate"}, {"check"}, {"backup", "--to", "copy.db"},
+				{"restore", "--from", "copy.db", "--keys", "kontor.keys", "--to", "sqlite:trial/trial.db"},
+			} {
+				if _, err := called(t, append(args, "--config", file)...); err != nil {
+					t.Errorf("%v: %v", args, err)
+				}
+			}
+			if got := outcome(t, "serve", dir); got != "" {
+				t.Errorf("serve: %s", got)
+			}
+			for _, path := range []string{
+				filepath.Join(dir, "data", "kontor.db"), filepath.Join(elsewhere, "copy.db"),
+				filepath.Join(elsewhere, "kontor.keys"), filepath.Join(elsewhere, "trial", "trial.db"),
+			} {
+				if _, err := os.Stat(path); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(elsewhere, "data")); err == nil {
+				t.Error("the store is where the command was run")
+			}
+		})
+	}
+}
+
+// TestMigrate makes a store, finds it up to date, and leaves one alone that a gateway has.
+func TestMigrate(t *testing.T) {
+	dir := furnish(t, good)
+	file := filepath.Join(dir, "kontor.yaml")
+	if err := os.Remove(filepath.Join(dir, "finoos.secret")); err != nil { // It needs the store alone.
+		t.Fatal(err)
+	}
+	for _, want := range []string{"there was no store: one is made, with tables of version ", ", which is the newest"} {
+		if out, err := called(t, "migrate", "--config", file); err != nil || !strings.Contains(out, want) {
+			t.Errorf("%q, %v, want %q", out, err, want)
+		}
+	}
+	lock, err := sqlite.Lock(filepath.Join(dir, "data", "kontor.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := called(t, "migrate", "--config", file); !errors.Is(err, sqlite.ErrLocked) {
+		t.Errorf("beside a gateway: %v, want %v", err, sqlite.ErrLocked)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

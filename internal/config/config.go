@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"time"
 
 	"kontor.dev/kontor/internal/api"
@@ -136,6 +137,9 @@ type OIDC struct {
 	// Zero: DefaultMaxLifetime.
 	MaxLifetime time.Duration
 }
+
+// Equal tells whether both are one issuer with the same settings.
+func (o OIDC) Equal(other OIDC) bool { return alike(reflect.ValueOf(o), reflect.ValueOf(other)) }
 
 // TLS names files with PEM. They are read again when they change.
 type TLS struct {

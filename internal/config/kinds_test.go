@@ -102,11 +102,11 @@ var kinds = []providers.Kind{
 }
 
 // checkStore knows one form of address.
-func checkStore(address string) error {
+func checkStore(address, _ string) (placed, dataFolder string, err error) {
 	if !strings.HasPrefix(address, "sqlite:/var/") {
-		return errors.New("must be sqlite:/var/<path>")
+		return "", "", errors.New("must be sqlite:/var/<path>")
 	}
-	return nil
+	return address, "", nil
 }
 
 // parse parses with the test's kinds, environment and files.

@@ -33,8 +33,10 @@ func Load(path string, o Options) (*Config, error) {
 type Options struct {
 	// Kinds are the kinds of providers that there are.
 	Kinds []providers.Kind
-	// Store says what is wrong with the address of a store, without quoting it; nil takes any.
-	Store func(address string) error
+	// Store says what is wrong with the address of a store, without quoting it. It gives the address with a path that
+	// is not absolute put into a folder, and the folder on this machine in which the data lies, "" for none. Nil takes
+	// any address as it is.
+	Store func(address, folder string) (placed, dataFolder string, err error)
 	// Folder is where paths start that are not absolute; empty for the folder that the process runs in.
 	Folder string
 	// Reads are the keys, such as "store", in which ${env:...} and ${file:...} are resolved; nil for all. What stands

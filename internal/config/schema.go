@@ -90,6 +90,14 @@ func (p *parser) config(root value, c *Config) {
 			})
 		},
 	}, "public_url", "store_key", "tenants", "clients")
+	if !root.has("store") {
+		if placed, err := p.storeAddress(c.Store.Reveal()); err == nil {
+			c.Store = placed
+		}
+	}
+	if check := p.options.Exposed; check != nil && p.dataFolder != "" && check(p.dataFolder) {
+		root.find("store").exposed("lies in a folder that")
+	}
 	p.tenantsOf(root, c, "clients", func(i int) string { return c.Clients[i].Tenant })
 	p.tenantsOf(root, c, "oidc", func(i int) string { return c.OIDC[i].Tenant })
 	plainText(root, c)
@@ -354,12 +362,14 @@ func address(text string) (string, error) {
 	return text, nil
 }
 
-// storeAddress leaves it to who opens stores what an address may be.
+// storeAddress leaves it to who opens stores what an address may be, and what in it is a path.
 func (p *parser) storeAddress(text string) (secret.String, error) {
 	if p.options.Store != nil {
-		if err := p.options.Store(text); err != nil {
+		placed, folder, err := p.options.Store(text, p.options.Folder)
+		if err != nil {
 			return secret.String{}, err
 		}
+		text, p.dataFolder = placed, folder
 	}
 	return secret.New(text), nil
 }

@@ -22,6 +22,8 @@ type parser struct {
 	warnings Problems
 	// unread are the paths of the values that were not resolved: see Options.Reads.
 	unread []string
+	// dataFolder is where the store's data lies, as far as that is a folder on this machine.
+	dataFolder string
 }
 
 // value is one node with its place.
@@ -182,6 +184,12 @@ func (v value) at(key string, do func(value)) {
 			return
 		}
 	}
+}
+
+// has tells whether a mapping has a key.
+func (v value) has(key string) (found bool) {
+	v.at(key, func(value) { found = true })
+	return found
 }
 
 // text reads a scalar with ${env:...} and ${file:...} replaced. It is never empty: an empty scalar is a problem.

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"kontor.dev/kontor/internal/keys"
 )
@@ -13,14 +15,41 @@ type Driver struct {
 	Scheme string
 	// Form is how an address looks, for people, such as "sqlite:<path>".
 	Form string
-	// Check says what is wrong with an address, of which it gets what stands behind the colon. The error never quotes
-	// it: it may hold a password.
-	Check func(rest string) error
+	// Place says what is wrong with an address, of which it gets what stands behind the colon, and gives it with a path
+	// that is not absolute put into a folder; with folder "" it stays. The error never quotes the address: it may hold
+	// a password.
+	Place func(rest, folder string) (placed string, err error)
+	// Folder gives the folder on this machine in which the data lies; "" for none.
+	Folder func(rest string) string
+	// Usable tells what would keep Open from opening or making the database, as far as that can be seen without opening
+	// or making anything.
+	Usable func(rest string) error
 	// Open opens the database for this process, with the store key that opens its working keys. Where a database is not
 	// made for several, it refuses one that another process has.
 	Open func(ctx context.Context, rest string, key *keys.StoreKey) (Database, error)
 	// OpenArchive opens it for reading alone, beside whatever processes have it.
 	OpenArchive func(ctx context.Context, rest string) (Archive, error)
+	// Restore makes a database of a backup's copy and of keys, which may be those of a later backup: what they do not
+	// have was erased after the copy was made, and is erased again. It refuses, with ErrBackup, where there is a
+	// database already, and keys that are older than the copy or another database's.
+	Restore func(ctx context.Context, rest string, key *keys.StoreKey, copyPath, keysPath string) (Restored, error)
+	// Migrate brings the tables of a database that nobody has to the newest version, and tells from which one to which;
+	// 0 stands for a database without tables.
+	Migrate func(ctx context.Context, rest string) (from, to int, err error)
+}
+
+// ErrBackup says that a backup, its keys or the place for them are not what they are taken for. It comes wrapped, with
+// what is wrong.
+var ErrBackup = errors.New("refused")
+
+// Restored tells what a restore made.
+type Restored struct {
+	// KeysTime is when the keys were written: what was erased until then is erased.
+	KeysTime time.Time
+	// Customers, Consents and Shipments are what was erased again. What went with a customer counts, too.
+	Customers, Consents, Shipments int
+	// Unknown is how many customers, and shipments of nobody, the keys have and the copy has not: they came after it.
+	Unknown int
 }
 
 // Archive reads a database for exports and backups. It changes nothing, and keeps nobody from writing.
@@ -32,8 +61,10 @@ type Archive interface {
 	Foreign(ctx context.Context) ([]string, error)
 	// Keys opens the working keys, for who verifies what was hashed with them.
 	Keys(ctx context.Context, key *keys.StoreKey) (*keys.Keys, error)
-	// Backup writes the database as it stands at one moment into a new file.
-	Backup(ctx context.Context, path string) error
+	// Backup writes the database as it stands at one moment into a new file, without data keys, and these into another
+	// one, whose place the keys of the next backup take: see Driver.Restore. The latter must be missing or have older
+	// keys of the same database; else the error is ErrBackup.
+	Backup(ctx context.Context, copyPath, keysPath string) error
 	Close() error
 }
 

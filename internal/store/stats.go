@@ -15,6 +15,8 @@ type Stats struct {
 	LastWrite time.Time
 	// Failed counts the writes that failed, by kind.
 	Failed map[FaultKind]int64
+	// CreateTime is when the database was made. A copy has that of the database.
+	CreateTime time.Time
 	// LastBackup is when a copy was last made, zero for never.
 	LastBackup time.Time
 }

@@ -22,22 +22,25 @@ type plant struct {
 	stats   store.Stats
 	backlog store.Backlog
 	until   time.Time
+	keys    map[string]time.Time
 	scraped recording
 }
 
 func newPlant(t *testing.T) *plant {
 	t.Helper()
 	p := &plant{up: 1, until: time.Now().Add(365 * 24 * time.Hour)}
+	p.keys = map[string]time.Time{"lending": time.Now().Add(15 * 24 * time.Hour)}
 	p.lines = telemetry.NewLines(&reader{})
 	t.Cleanup(func() { p.lines.Close(time.Second) })
 	p.Telemetry, _ = setUp(t, telemetry.Options{Log: p.lines})
 	p.stats = store.Stats{
 		Commits: store.Histogram{Buckets: map[float64]uint64{.01: 0, 1: 0, 10: 0}}, Failed: map[store.FaultKind]int64{},
-		LastBackup: time.Now(),
+		LastBackup: time.Now(), CreateTime: time.Now().Add(-72 * time.Hour),
 	}
 	p.WatchStore(func() store.Stats { return p.stats },
 		func(context.Context, time.Time) (store.Backlog, error) { return p.backlog, nil })
 	p.WatchCertificate(func() time.Time { return p.until })
+	p.WatchKeys(func() map[string]time.Time { return p.keys })
 	p.RPC.Expect("kontor.consent.v1.ConsentService", "CreateConsent")
 	p.ExpectProvider("default", "fimento", []string{"login", "create_process"})
 	return p
@@ -132,6 +135,10 @@ var faults = map[string]fault{
 	}},
 	"KontorCertificateExpires": {once: func(p *plant) { p.until = time.Now().Add(10 * 24 * time.Hour) }},
 	"KontorBackupOld":          {once: func(p *plant) { p.stats.LastBackup = time.Now().Add(-49 * time.Hour) }},
+	"KontorBackupMissing":      {once: func(p *plant) { p.stats.LastBackup = time.Time{} }},
+	"KontorClientKeyExpires": {once: func(p *plant) {
+		p.keys["clerk"] = time.Now().Add(13 * 24 * time.Hour)
+	}},
 	"KontorProviderCredentialsRefused": {once: func(p *plant) {
 		p.attempt(providers.CallOutcome{Kind: providers.KindCredentials})
 	}},

@@ -14,8 +14,8 @@ type storeMetrics struct {
 	stats   func() store.Stats
 	backlog func(context.Context, time.Time) (store.Backlog, error)
 
-	commits, waiting, size, log, ok, failed, backup *prometheus.Desc
-	due, lag, intents, oldest                       *prometheus.Desc
+	commits, waiting, size, log, ok, failed, backup, missing *prometheus.Desc
+	due, lag, intents, oldest                                *prometheus.Desc
 }
 
 // backlogTimeout bounds how long metrics wait for the store.
@@ -37,6 +37,7 @@ func (t *Telemetry) WatchStore(
 		ok:      desc("store_last_write_ok", "1 when the last write was well, 0 when it failed."),
 		failed:  desc("store_write_failures_total", "Writes that failed for a fault of the store, by kind.", "fault"),
 		backup:  desc("backup_timestamp_seconds", "When the last copy was made; missing while there is none."),
+		missing: desc("backup_missing_seconds", "For how long the database is there without any copy; 0 with one."),
 		due:     desc("consents_due", "Consents whose time to be read has come, 10000 at most."),
 		lag:     desc("poll_lag_seconds", "For how long the first of them has been due."),
 		intents: desc("intents_open", "Writes to providers whose outcome is not stored, 10000 at most."),
@@ -47,7 +48,7 @@ func (t *Telemetry) WatchStore(
 // Describe implements prometheus.Collector.
 func (m *storeMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		m.commits, m.waiting, m.size, m.log, m.ok, m.failed, m.backup, m.due, m.lag, m.intents, m.oldest,
+		m.commits, m.waiting, m.size, m.log, m.ok, m.failed, m.backup, m.missing, m.due, m.lag, m.intents, m.oldest,
 	} {
 		to <- d
 	}
@@ -68,9 +69,13 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	gauge(m.size, float64(stats.Size))
 	gauge(m.log, float64(stats.LogSize))
 	gauge(m.ok, ok)
+	missing := 0.0
 	if !stats.LastBackup.IsZero() {
 		gauge(m.backup, float64(stats.LastBackup.Unix()))
+	} else {
+		missing = max(0, time.Since(stats.CreateTime).Seconds())
 	}
+	gauge(m.missing, missing)
 	for _, kind := range store.FaultKinds() { // all of them: see alerting
 		n := float64(stats.Failed[kind])
 		to <- prometheus.MustNewConstMetric(m.failed, prometheus.CounterValue, n, string(kind))

@@ -96,6 +96,30 @@ func (t *Telemetry) WatchCertificate(until func() time.Time) {
 	}, func() float64 { return float64(until().Unix()) }))
 }
 
+// WatchKeys shows until when the keys of clients are taken: by client, those that end. It is asked each time.
+func (t *Telemetry) WatchKeys(ends func() map[string]time.Time) {
+	t.Registry.MustRegister(&keyMetrics{ends: ends, expiry: prometheus.NewDesc(
+		"kontor_client_key_expiry_timestamp_seconds",
+		"Until when a client's key is taken; missing for one without an end.", []string{"client"}, nil,
+	)})
+}
+
+// keyMetrics show when clients' keys end.
+type keyMetrics struct {
+	ends   func() map[string]time.Time
+	expiry *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (m *keyMetrics) Describe(to chan<- *prometheus.Desc) { to <- m.expiry }
+
+// Collect implements prometheus.Collector.
+func (m *keyMetrics) Collect(to chan<- prometheus.Metric) {
+	for client, end := range m.ends() {
+		to <- prometheus.MustNewConstMetric(m.expiry, prometheus.GaugeValue, float64(end.Unix()), client)
+	}
+}
+
 // Shutdown sends the traces that are still waiting.
 func (t *Telemetry) Shutdown(ctx context.Context) error { return t.stopTracing(ctx) }
 

@@ -3,12 +3,15 @@ package crash
 import (
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/uuid"
 
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // TestBackup takes a backup while callers are at work, as docs/operations-backup.md has it, loses the database, and
@@ -41,7 +44,7 @@ func TestBackup(t *testing.T) {
 			}
 		})
 	}
-	w.run("backup", "--to", w.path("backup.db"))
+	w.run("backup", "--to", w.path("backup.db"), "--keys", w.path("kontor.keys"))
 	close(stop)
 	group.Wait()
 	if info, err := os.Stat(w.path("backup.db")); err != nil || info.Mode().Perm() != 0o600 {
@@ -51,15 +54,8 @@ func TestBackup(t *testing.T) {
 		t.Errorf("a file was overwritten: %s", out)
 	}
 
-	w.kill()
-	for _, name := range []string{"kontor.db", "kontor.db-wal", "kontor.db-shm"} {
-		if err := os.RemoveAll(w.path(name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Rename(w.path("backup.db"), w.path("kontor.db")); err != nil {
-		t.Fatal(err)
-	}
+	w.lose()
+	w.run("restore", "--from", w.path("backup.db"), "--keys", w.path("kontor.keys"))
 	w.verified()
 	w.restart()
 	for _, r := range before {
@@ -69,4 +65,77 @@ func TestBackup(t *testing.T) {
 	must(w.client.Customers.CreateCustomer(w.context(), &customerv1.CreateCustomerRequest{
 		Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON},
 	}))(t)
+}
+
+// lose kills the gateway and removes the database.
+func (w *world) lose() {
+	w.t.Helper()
+	w.kill()
+	for _, name := range []string{"kontor.db", "kontor.db-wal", "kontor.db-shm"} {
+		if err := os.RemoveAll(w.path(name)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// TestRestoreErasesAgain puts an old copy of the database together with the newest keys: what callers deleted between
+// them stays deleted, and nobody who can read the files and the store key finds it there.
+func TestRestoreErasesAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	random := rand.New(rand.NewPCG(uint64(*seed), 5))
+	var before []*request
+	for _, kind := range creatingKinds() {
+		r := &request{kind: kind, key: uuid.NewString()}
+		r.answer = must(r.send(w.context(), w.client))(t)
+		before = append(before, r)
+	}
+	consentOf := func(customer string) *consentv1.Consent {
+		provider := worldtest.Providers()[random.IntN(len(worldtest.Providers()))]
+		request := consentRequest(uuid.NewString(), provider, "", customer)
+		return must(w.client.Consents.CreateConsent(w.context(), request))(t)
+	}
+	stays, goes := newCustomer(t, w), newCustomer(t, w)
+	deleted, theirs := consentOf(stays), consentOf(goes)
+	w.run("backup", "--to", w.path("old.db"))
+	must(w.client.Consents.DeleteConsent(w.context(), &consentv1.DeleteConsentRequest{Name: deleted.GetName()}))(t)
+	must(w.client.Customers.DeleteCustomer(w.context(), &customerv1.DeleteCustomerRequest{Name: goes}))(t)
+	w.run("backup", "--to", w.path("new.db"))
+
+	if out, err := w.tryRun("restore", "--from", w.path("old.db"), "--keys", w.path("kontor.keys")); err == nil {
+		t.Errorf("over a store in use: %s", out)
+	}
+	w.lose()
+	said := w.run("restore", "--from", w.path("old.db"), "--keys", w.path("kontor.keys"))
+	for _, line := range []string{"1 customers that were deleted", "2 consents that were deleted"} {
+		if !strings.Contains(said, line) {
+			t.Errorf("the restore does not say %q: %s", line, said)
+		}
+	}
+	// Where a provider names a consent by its customer's user, that of the customer who stays is there.
+	if filesHold(t, w, theirs.GetProviderReference()) {
+		t.Errorf("the files have how the provider names %s", theirs.GetName())
+	}
+	w.verified()
+	w.restart()
+	for _, r := range before {
+		w.settle(t, r)
+		w.stands(t, r.answer, false)
+	}
+	w.stands(t, &customerv1.Customer{Name: stays}, false)
+	get := &customerv1.GetCustomerRequest{Name: goes}
+	if _, err := w.client.Customers.GetCustomer(w.context(), get); reason(err) != "CUSTOMER_NOT_FOUND" {
+		t.Errorf("the deleted customer: %v", err)
+	}
+	for _, of := range []*consentv1.Consent{deleted, theirs} {
+		get := &consentv1.GetConsentRequest{Name: of.GetName()}
+		if _, err := w.client.Consents.GetConsent(w.context(), get); reason(err) != "CONSENT_NOT_FOUND" {
+			t.Errorf("the deleted consent: %v", err)
+		}
+		list := &consentv1.ListConsentEventsRequest{Parent: of.GetName()}
+		if _, err := w.client.Consents.ListConsentEvents(w.context(), list); reason(err) != "CONSENT_NOT_FOUND" {
+			t.Errorf("its events: %v", err)
+		}
+	}
+	w.eventually("all is sealed", func() bool { return strings.Contains(w.verified(), " 0 not sealed yet") })
 }

@@ -40,7 +40,8 @@ type entry struct {
 	lease    *lease
 }
 
-// lease is what streams hang on: it ends when the key is taken from the configuration, or some of its rights.
+// lease is what streams hang on: it ends when their key, or the issuer of their tokens, is taken from the
+// configuration, or some of its rights.
 type lease struct {
 	ctx context.Context //nolint:containedctx // its end is the lease's, and costs no goroutine for each stream
 	end context.CancelFunc

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -52,8 +53,8 @@ var signatures = []string{
 // names one that is not among them, but not more often than every keysInterval: tokens that somebody makes up cost
 // the issuer nothing.
 type OIDC struct {
-	issuers map[string]*issuer
-	now     func() time.Time
+	options OIDCOptions
+	issuers atomic.Pointer[map[string]*issuer] // by their addresses
 }
 
 // OIDCOptions are what tokens are checked with.
@@ -73,14 +74,37 @@ func NewOIDC(o OIDCOptions) *OIDC {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &OIDC{issuers: map[string]*issuer{}, now: o.Now}
-	for _, c := range o.Issuers {
-		a.issuers[c.Issuer] = &issuer{
-			config: c, tenants: o.Tenants, log: o.Logger, now: o.Now,
-			keys: rate.NewLimiter(rate.Every(keysInterval), keysBurst),
+	a := &OIDC{options: o}
+	a.Replace(o.Issuers)
+	return a
+}
+
+// Replace takes the issuers of another configuration in place of those before. One that is the same stays as it is,
+// with its keys. The streams of tokens whose issuer is gone, or has other settings, end with UNAUTHENTICATED; calls
+// under way go on.
+func (a *OIDC) Replace(issuers []config.OIDC) {
+	before := map[string]*issuer{}
+	if all := a.issuers.Load(); all != nil {
+		before = *all
+	}
+	now := map[string]*issuer{}
+	for _, c := range issuers {
+		if i, ok := before[c.Issuer]; ok && i.config.Equal(c) {
+			now[c.Issuer] = i
+			continue
+		}
+		ctx, end := context.WithCancel(context.Background())
+		now[c.Issuer] = &issuer{
+			config: c, tenants: a.options.Tenants, log: a.options.Logger, now: a.options.Now,
+			keys: rate.NewLimiter(rate.Every(keysInterval), keysBurst), lease: &lease{ctx, end},
 		}
 	}
-	return a
+	a.issuers.Store(&now)
+	for address, i := range before {
+		if now[address] != i {
+			i.lease.end()
+		}
+	}
 }
 
 // The errors of tokens say nothing of what is in them.
@@ -99,7 +123,7 @@ func (a *OIDC) Authenticate(ctx context.Context, authorization []string) (identi
 	if err != nil {
 		return identity.Identity{}, err
 	}
-	i, ok := a.issuers[issuerOf(token)]
+	i, ok := (*a.issuers.Load())[issuerOf(token)]
 	if !ok {
 		return identity.Identity{}, errNoToken
 	}
@@ -198,6 +222,7 @@ type issuer struct {
 	log     *slog.Logger
 	now     func() time.Time
 	keys    *rate.Limiter
+	lease   *lease // of the streams of its tokens
 
 	mu       sync.Mutex
 	verifier *oidc.IDTokenVerifier
@@ -285,6 +310,7 @@ func (i *issuer) client(claims map[string]any, expires time.Time) (identity.Iden
 	_, address, _ := strings.Cut(i.config.Issuer, "://")
 	return identity.Identity{
 		ClientID: id + "@" + address, Tenant: tenant, Scopes: i.grants(scopes), Expires: expires,
+		OnEnd: func(do func()) (stop func() bool) { return context.AfterFunc(i.lease.ctx, do) },
 	}, nil
 }
 

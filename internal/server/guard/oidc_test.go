@@ -202,6 +202,56 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
+// TestIssuersAreReplaced: who stays the same is not looked for again, and the streams of all others' tokens end.
+func TestIssuersAreReplaced(t *testing.T) {
+	k := newTokens(t)
+	came, same := guardtest.NewIssuer(t), config.OIDC{
+		Issuer: k.URL, Audience: "kontor", Tenant: "one",
+		ScopesClaim: config.DefaultScopesClaim, ClientIDClaim: config.DefaultClientIDClaim,
+	}
+	other := same
+	other.Issuer = came.URL
+	id, err := k.try(t, k.Sign(t, k.Good(k.now())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	stop := id.OnEnd(func() { close(ended) })
+	defer stop()
+	k.Replace([]config.OIDC{other, same})
+	if _, err := k.try(t, k.Sign(t, k.Good(k.now()))); err != nil {
+		t.Errorf("who stayed: %v", err)
+	}
+	if _, err := k.try(t, came.Sign(t, came.Good(k.now()))); err != nil {
+		t.Errorf("who came: %v", err)
+	}
+	if n := k.Discovered(); n != 1 {
+		t.Errorf("who stayed was looked for %d times", n)
+	}
+	select {
+	case <-ended:
+		t.Error("a stream ended whose issuer stayed")
+	default:
+	}
+	same.Scopes = []string{"consents.read"}
+	k.Replace([]config.OIDC{same})
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("a stream goes on whose issuer may grant less")
+	}
+	if id, err := k.try(t, k.Sign(t, k.Good(k.now()))); err != nil || len(id.Scopes) > 1 {
+		t.Errorf("with a ceiling: %v, %v", id.Scopes, err)
+	}
+	if _, err := k.try(t, came.Sign(t, came.Good(k.now()))); err == nil {
+		t.Error("who went is known")
+	}
+	k.Replace(nil)
+	if _, err := k.try(t, k.Sign(t, k.Good(k.now()))); err == nil {
+		t.Error("nobody is left, and a token is taken")
+	}
+}
+
 // TestIssuerAway: without its issuer a token is not valid, the issuer is not asked by every call, and it is found
 // once it is back.
 func TestIssuerAway(t *testing.T) {

@@ -50,7 +50,16 @@ type connector struct {
 
 func newConnector(file string, settings []pragma, f *files) (*connector, error) {
 	// SQLite must not make a file where one was taken away.
-	query := url.Values{"mode": {"rw"}}
+	base, err := sqlite.NewConnector(fileURI(file, "rw", settings))
+	if err != nil {
+		return nil, err
+	}
+	return &connector{Connector: base, settings: settings, files: f}, nil
+}
+
+// fileURI names a file for SQLite. The mode is "rw", or "ro" for reading alone; the file must exist.
+func fileURI(file, mode string, settings []pragma) string {
+	query := url.Values{"mode": {mode}}
 	for _, p := range settings {
 		query.Add("_pragma", p.name+"("+p.set+")")
 	}
@@ -58,12 +67,7 @@ func newConnector(file string, settings []pragma, f *files) (*connector, error) 
 	if !strings.HasPrefix(path, "/") { // C:/...
 		path = "/" + path
 	}
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
-	base, err := sqlite.NewConnector(dsn.String())
-	if err != nil {
-		return nil, err
-	}
-	return &connector{Connector: base, settings: settings, files: f}, nil
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
 // Connect implements driver.Connector. While another process makes the file, or restores its log, it waits.
@@ -174,6 +178,13 @@ func (c *conn) rollback() {
 // epoch reads what the cursors of this database carry.
 func (c *conn) epoch(ctx context.Context) (epoch string, err error) {
 	return epoch, c.sql.QueryRowContext(ctx, "SELECT value FROM epoch").Scan(&epoch)
+}
+
+// made tells when the database was made.
+func (c *conn) made(ctx context.Context) (time.Time, error) {
+	var at int64
+	err := c.sql.QueryRowContext(ctx, "SELECT apply_time FROM schema_migrations WHERE version = 1").Scan(&at)
+	return instant(at), err
 }
 
 // frames tells how many pages SQLite believes to be in the write-ahead log. It moves none.

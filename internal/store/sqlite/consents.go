@@ -252,14 +252,16 @@ func (t *tx) missingOrConflict(query string, args ...any) error {
 	}
 }
 
+// erasedConsent is what becomes of the row of a deleted consent, beside deleted.
+const erasedConsent = `
+			next_poll = 0, last_read = 0, state = NULL, asked = NULL, redirects = NULL, reference = NULL,
+			resource = x'', provider_ref = '', user_id = '', partner_bank = '', withdrawals = '{}', valid_until = 0,
+			claim_owner = '', claim_until = 0, version = version + 1`
+
 // DeleteConsent leaves of the row whose it was and that it is deleted.
 func (t *tx) DeleteConsent(id string, limit int) (int, error) {
-	changed, err := t.exec(`
-		UPDATE consents SET
-			deleted = 2, next_poll = 0, last_read = 0, state = NULL, asked = NULL, redirects = NULL, reference = NULL,
-			resource = x'', provider_ref = '', user_id = '', partner_bank = '', withdrawals = '{}', valid_until = 0,
-			claim_owner = '', claim_until = 0, version = version + 1
-		WHERE tenant = ? AND id = ? AND deleted = 0`, t.tenant, id)
+	changed, err := t.exec("UPDATE consents SET deleted = 2, "+erasedConsent+
+		" WHERE tenant = ? AND id = ? AND deleted = 0", t.tenant, id)
 	if err != nil {
 		return 0, err
 	}

@@ -40,11 +40,12 @@ var expected = sync.OnceValues(func() (found map[string]object, err error) {
 	return objects(ctx, c)
 })
 
-// objects lists what a file has, but for the statistics that SQLite makes for itself.
+// objects lists what a file has, but for the statistics that SQLite makes for itself, and for the table that marks a
+// backup's copy, which is no store: see hasKeys.
 func objects(ctx context.Context, c *conn) (_ map[string]object, err error) {
 	rows, err := c.sql.QueryContext(ctx, `
 		SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema
-		WHERE NOT (type = 'table' AND name GLOB 'sqlite_stat[1-4]')`)
+		WHERE NOT (type = 'table' AND (name GLOB 'sqlite_stat[1-4]' OR name = '`+withoutKeys+`'))`)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,46 @@ func loadMigrations(files fs.FS) ([]migration, error) {
 	return steps, nil
 }
 
+// Migrate takes the file at path for this process, brings its tables up to date without opening anything that is
+// sealed, and tells their version before and after: 0 for a file without tables, or none, which is made.
+func Migrate(ctx context.Context, path string) (from, to int, err error) {
+	lock, err := Lock(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() {
+		if err = errors.Join(err, lock.Close()); err != nil {
+			err = fmt.Errorf("sqlite: %s: %w", path, err)
+		}
+	}()
+	file, err := prepareFile(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	p, err := newPool(file, append([]pragma{{"busy_timeout", busyTimeout, busyTimeout}}, settings...))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	c, err := p.get(ctx)
+	if err != nil {
+		return 0, 0, asCorrupt(err)
+	}
+	defer p.put(c)
+	if err := errors.Join(c.check(ctx), c.hasKeys(ctx)); err != nil {
+		return 0, 0, asCorrupt(err)
+	}
+	before, err := appliedChecksums(ctx, c)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := migrate(ctx, c, migrationFiles); err != nil {
+		return 0, 0, err
+	}
+	after, err := appliedChecksums(ctx, c)
+	return len(before), len(after), err
+}
+
 // migrate applies the steps that are missing, wholly or not at all, and refuses a file whose history differs. Of
 // several processes that open a file at the same time, one makes the tables and the others find them.
 func migrate(ctx context.Context, c *conn, files fs.FS) (err error) {

@@ -38,8 +38,10 @@ const (
 	roleLock  = "lock"
 	roleWrite = "write"
 	roleFill  = "fill"
-	// roleBackup writes a backup beside the file, says so when it is copied, and waits to be killed.
-	roleBackup = "backup"
+	// roleBackup writes a backup beside the file, says so when it is copied, and waits to be killed; roleRestore makes
+	// the file of such a backup likewise.
+	roleBackup  = "backup"
+	roleRestore = "restore"
 )
 
 // childConsents are those that a child writes to.
@@ -56,14 +58,22 @@ func runChild(role, path string) int {
 		_ = lock.Close()
 		return 0
 	}
+	copied := func(string) {
+		fmt.Println("copied")
+		select {}
+	}
+	if role == roleRestore {
+		disk := realDisk
+		disk.copied = copied
+		_, err := disk.restore(context.Background(), path, keystest.StoreKey(), path+".backup", path+".backup-keys")
+		fmt.Println(err)
+		return 1
+	}
 	if role == roleBackup {
 		r, err := OpenReadOnly(context.Background(), path)
 		if err == nil {
-			r.disk.copied = func(string) {
-				fmt.Println("copied")
-				select {}
-			}
-			err = r.Backup(context.Background(), path+".backup")
+			r.disk.copied = copied
+			err = r.Backup(context.Background(), path+".backup", path+".backup-keys")
 		}
 		fmt.Println(err)
 		return 1
@@ -164,13 +174,17 @@ func TestKilledBackup(t *testing.T) {
 		}
 		return found
 	}
-	if left := backups(); len(left) != 1 || !strings.HasPrefix(left[0], partialPrefix) {
-		t.Errorf("the killed backup left %v", left)
+	for _, left := range backups() {
+		if !strings.HasPrefix(left, partialPrefix) {
+			t.Errorf("the killed backup left %s", left)
+		}
 	}
-	if err := openReadOnly(t, path).Backup(t.Context(), path+".backup"); err != nil {
+	if err := openReadOnly(t, path).Backup(t.Context(), path+".backup", path+".backup-keys"); err != nil {
 		t.Fatal(err)
 	}
-	if left := backups(); !slices.Equal(left, []string{"kontor.db.backup", "kontor.db" + backupMark}) {
+	if left := backups(); !slices.Equal(left, []string{
+		"kontor.db.backup", "kontor.db.backup-keys", "kontor.db" + backupMark,
+	}) {
 		t.Errorf("after the next one there is %v", left)
 	}
 }

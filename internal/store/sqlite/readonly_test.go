@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -126,11 +127,14 @@ func TestBackup(t *testing.T) {
 	defer s.Close()
 	appendAudit(t, s, "kept")
 	r := openReadOnly(t, filepath.Join(dir, "kontor.db"))
-	to := filepath.Join(dir, "backup.db")
+	to, keysTo := filepath.Join(dir, "backup.db"), filepath.Join(dir, "backup.keys")
 	if last := s.Stats().LastBackup; !last.IsZero() {
 		t.Errorf("the last backup was at %s before there was any", last)
 	}
-	if err := r.Backup(t.Context(), to); err != nil {
+	if made := s.Stats().CreateTime; time.Since(made).Abs() > time.Minute {
+		t.Errorf("the store was made at %s", made)
+	}
+	if err := r.Backup(t.Context(), to, keysTo); err != nil {
 		t.Fatal(err)
 	}
 	if last := s.Stats().LastBackup; time.Since(last).Abs() > time.Minute {
@@ -140,24 +144,22 @@ func TestBackup(t *testing.T) {
 	if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the mode is %v, %v", info, err)
 	}
-	if err := r.Backup(t.Context(), to); !errors.Is(err, fs.ErrExist) {
+	if err := r.Backup(t.Context(), to, keysTo); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a file that exists: %v, want %v", err, fs.ErrExist)
 	}
-	if err := r.Backup(t.Context(), filepath.Join(dir, "nowhere", "backup.db")); err == nil {
+	if err := r.Backup(t.Context(), filepath.Join(dir, "nowhere", "backup.db"), keysTo); err == nil {
 		t.Error("a backup into a folder that does not exist was acknowledged")
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*partial*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	restored := openAt(t, to)
-	defer restored.Close()
-	// Cursors stay valid in the copy.
-	cursor, err := s.System().Head(t.Context(), store.ConsentLog)
-	if err != nil {
+	if _, err := Restore(t.Context(), filepath.Join(dir, "restored.db"), keystest.StoreKey(), to, keysTo); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := restored.System().TailConsents(t.Context(), cursor, 1); err != nil {
-		t.Errorf("a cursor in the backup: %v", err)
+	restored := openAt(t, filepath.Join(dir, "restored.db"))
+	defer restored.Close()
+	if made := restored.Stats().CreateTime; made != s.Stats().CreateTime {
+		t.Errorf("the restored store was made at %s", made)
 	}
 	got := methods(t, func(fn func(store.Reader) error) error { return restored.View(t.Context(), tenant, fn) })
 	if len(got) != 1 || got[0] != "kept" {

@@ -81,6 +81,7 @@ type Store struct {
 	files   files
 	health  health
 	epoch   string
+	made    time.Time
 	keys    *keys.Keys
 	writer  *writer
 	readers *pool
@@ -154,6 +155,9 @@ func open(
 	if err := c.check(ctx); err != nil {
 		return nil, asCorrupt(err)
 	}
+	if err := c.hasKeys(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.canShrink(ctx); err != nil {
 		return nil, err
 	}
@@ -170,6 +174,9 @@ func open(
 		return nil, err
 	}
 	if s.epoch, err = s.anchor.epoch(ctx); err != nil {
+		return nil, err
+	}
+	if s.made, err = s.anchor.made(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.anchor.sql.QueryRowContext(ctx, "PRAGMA page_size").Scan(&s.files.page); err != nil {

@@ -557,7 +557,7 @@ func TestDeletionReachesTheFile(t *testing.T) {
 		if _, err := r.Customer("goner"); err != nil {
 			return err
 		}
-		deleteCustomer(t, s, "goner")
+		deleteCustomer(t, s, "goner", "goner")
 		if len(holders()) == 0 {
 			t.Error("nothing of the customer is left while a reader can still see them")
 		}
@@ -575,7 +575,7 @@ func TestDeletionReachesTheFile(t *testing.T) {
 	if len(holders()) == 0 {
 		t.Fatal("the files do not hold the customer: the test proves nothing")
 	}
-	deleteCustomer(t, s, "goner")
+	deleteCustomer(t, s, "goner", "goner")
 	if left := holders(); len(left) != 0 {
 		t.Errorf("the deleted customer is still in %q", left)
 	}
@@ -596,10 +596,10 @@ func deleteConsent(tx store.Tx, id string) error {
 	return err
 }
 
-// deleteCustomer deletes a customer who has one consent, of the same id, in pieces.
-func deleteCustomer(t *testing.T, s *Store, id string) {
+// deleteCustomer deletes a customer who has one consent, in pieces.
+func deleteCustomer(t *testing.T, s *Store, id, consentID string) {
 	t.Helper()
-	inUpdate(t, s, func(tx store.Tx) error { return deleteConsent(tx, id) })
+	inUpdate(t, s, func(tx store.Tx) error { return deleteConsent(tx, consentID) })
 	for done := false; !done; {
 		inUpdate(t, s, func(tx store.Tx) error {
 			removed, err := tx.DeleteCustomer(id, 1)

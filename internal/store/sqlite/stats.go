@@ -66,7 +66,7 @@ func markBackup(file string) error {
 
 // Stats implements store.Database. It asks the file system, not the database.
 func (s *Store) Stats() store.Stats {
-	stats := store.Stats{Commits: s.writer.latencies.snapshot(), Waiting: s.writer.waiting()}
+	stats := store.Stats{Commits: s.writer.latencies.snapshot(), Waiting: s.writer.waiting(), CreateTime: s.made}
 	for name, size := range map[string]*int64{s.files.path: &stats.Size, s.files.path + "-wal": &stats.LogSize} {
 		if info, err := os.Stat(name); err == nil {
 			*size = info.Size()
