@@ -57,9 +57,6 @@ func (m *method) path() string { return "/" + m.name }
 
 func (m *method) streams() bool { return m.desc.IsStreamingServer() }
 
-// reads tells whether REST asks for it with GET.
-func (m *method) reads() bool { return m.rule.GetGet() != "" }
-
 func newMessage(desc protoreflect.MessageDescriptor) proto.Message {
 	kind, err := protoregistry.GlobalTypes.FindMessageByName(desc.FullName())
 	if err != nil {

@@ -187,7 +187,7 @@ func (w *world) deletion(rows int) (run func()) {
 	w.update(1, 1, func(tx store.Tx, _ int) error { return tx.InsertCustomer(row) })
 	consentOf := func(tx store.Tx, id string) (*store.Consent, error) {
 		c := &store.Consent{
-			Tenant: tenant, ID: id, CustomerID: customer, Provider: "fimento", Ended: true,
+			Tenant: tenant, ID: id, CustomerID: customer, Provider: "one", Ended: true,
 			Resource: &consentv1.Consent{Name: service.ConsentName(id)},
 		}
 		return c, tx.InsertConsent(c)
@@ -230,7 +230,7 @@ func (w *world) deletion(rows int) (run func()) {
 	})
 	w.update(rows/4/eachShipment, 500, func(tx store.Tx, i int) error {
 		s := &store.Shipment{
-			Tenant: tenant, ID: fmt.Sprintf("shipment-%08d", i), CustomerID: customer, Provider: "finoos",
+			Tenant: tenant, ID: fmt.Sprintf("shipment-%08d", i), CustomerID: customer, Provider: "other",
 			Resource: &documentsv1.Shipment{},
 		}
 		if err := tx.InsertShipment(s); err != nil {

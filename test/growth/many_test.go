@@ -30,12 +30,12 @@ func TestManyConsents(t *testing.T) {
 		})
 		w.update(n, 5000, func(tx store.Tx, i int) error {
 			c := &store.Consent{
-				Tenant: tenant, ID: fmt.Sprintf("consent-%08d", i), CustomerID: "customer", Provider: "fimento",
+				Tenant: tenant, ID: fmt.Sprintf("consent-%08d", i), CustomerID: "customer", Provider: "one",
 				NextPoll: w.clock().Add(time.Duration(i-100) * time.Second),
 				Resource: &consentv1.Consent{Status: consentv1.Consent_AUTHORIZED},
 			}
 			if i == n-1 { // The one that lists look for is the last.
-				c.Provider, c.Resource.Status = "finoos", consentv1.Consent_FAILED
+				c.Provider, c.Resource.Status = "other", consentv1.Consent_FAILED
 			}
 			return tx.InsertConsent(c)
 		})
@@ -57,12 +57,12 @@ func TestManyConsents(t *testing.T) {
 			list("a page of all", store.ConsentFilter{})
 			list("the one with a status", store.ConsentFilter{Statuses: rare[:1]})
 			list("the one with one of two statuses", store.ConsentFilter{Statuses: rare})
-			list("the one of a provider", store.ConsentFilter{Provider: "finoos"})
-			list("the one of a provider, of two statuses", store.ConsentFilter{Provider: "finoos", Statuses: rare})
+			list("the one of a provider", store.ConsentFilter{Provider: "other"})
+			list("the one of a provider, of two statuses", store.ConsentFilter{Provider: "other", Statuses: rare})
 		}
 		began := time.Now()
 		due, err := w.db.System().ClaimDue(w.ctx, w.clock(), "owner", time.Minute,
-			[]store.Share{{Tenant: tenant, Provider: "fimento", Limit: 16}})
+			[]store.Share{{Tenant: tenant, Provider: "one", Limit: 16}})
 		if err != nil || len(due) != 16 {
 			t.Fatalf("%d are due, %v", len(due), err)
 		}

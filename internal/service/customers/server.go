@@ -146,50 +146,53 @@ func (s *Server) UpdateCustomer(
 		if err := attempt.GoOn(ctx); err != nil {
 			return nil, err
 		}
-		// Products are changed one by one at the provider, and each change that happened is recorded, also
-		// when a later one fails.
-		products, failure := s.changeProducts(ctx, row, changed.GetProducts())
-		if failure == nil {
-			products = changed.GetProducts()
-		}
-		before := row.Resource.GetProducts()
-		err := s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
-			fresh, err := tx.Customer(row.ID)
-			if err != nil {
-				return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
-			}
-			// Another call may have changed the customer while the provider was asked: what it changed stays, but for
-			// what the mask names.
-			if failure == nil && slices.Contains(paths, "reference") {
-				fresh.Resource.Reference = optional.Of(changed.GetReference())
-				fresh.Reference = s.Customers.reference(fresh.Tenant, changed.GetReference())
-			}
-			if slices.Contains(paths, "products") {
-				fresh.Resource.Products = merged(before, products, fresh.Resource.GetProducts())
-			}
-			fresh.Resource.UpdateTime = timestamppb.New(s.Clock.Now())
-			fresh.Resource.Etag = nextEtag(fresh.Resource.GetEtag())
-			if err := tx.UpdateCustomer(fresh); err != nil {
-				return referenceTaken(err)
-			}
-			row = fresh
-			outcome := audit.OK
-			if failure != nil {
-				outcome = kerr.Reason(failure).String() // of the products, some changed
-			}
-			if err := s.Audit.NoteOutcome(ctx, tx, "UpdateCustomer", fresh.Resource.GetName(), outcome); err != nil {
-				return err
-			}
-			if failure != nil {
-				return nil
-			}
-			return attempt.Done(tx, fresh.Resource)
-		})
-		if err := errors.Join(failure, err); err != nil {
-			return nil, firstError(failure, err)
-		}
-		return row.Resource, nil
+		return s.update(ctx, attempt, row, changed, paths)
 	})
+}
+
+// update changes what paths name, at the providers and here. Products are changed one by one at the provider, and each
+// change that happened is recorded, also when a later one fails.
+func (s *Server) update(
+	ctx context.Context, attempt *once.Attempt, row *store.Customer, changed *customerv1.Customer, paths []string,
+) (*customerv1.Customer, error) {
+	products, failure := s.changeProducts(ctx, row, changed.GetProducts())
+	if failure == nil {
+		products = changed.GetProducts()
+	}
+	before := row.Resource.GetProducts()
+	err := s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+		fresh, err := tx.Customer(row.ID)
+		if err != nil {
+			return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
+		}
+		// Another call may have changed the customer while the provider was asked: what it changed stays, but for
+		// what the mask names.
+		if failure == nil && slices.Contains(paths, "reference") {
+			fresh.Resource.Reference = optional.Of(changed.GetReference())
+			fresh.Reference = s.Customers.reference(fresh.Tenant, changed.GetReference())
+		}
+		if slices.Contains(paths, "products") {
+			fresh.Resource.Products = merged(before, products, fresh.Resource.GetProducts())
+		}
+		fresh.Resource.UpdateTime = timestamppb.New(s.Clock.Now())
+		fresh.Resource.Etag = nextEtag(fresh.Resource.GetEtag())
+		if err := tx.UpdateCustomer(fresh); err != nil {
+			return referenceTaken(err)
+		}
+		row = fresh
+		if failure != nil { // of the products, some changed
+			outcome := kerr.Reason(failure).String()
+			return s.Audit.NoteOutcome(ctx, tx, "UpdateCustomer", fresh.Resource.GetName(), outcome)
+		}
+		if err := s.Audit.Note(ctx, tx, "UpdateCustomer", fresh.Resource.GetName()); err != nil {
+			return err
+		}
+		return attempt.Done(tx, fresh.Resource)
+	})
+	if err := errors.Join(failure, err); err != nil {
+		return nil, firstError(failure, err)
+	}
+	return row.Resource, nil
 }
 
 // populated names the fields of a customer that are set, for a request without a mask.
@@ -209,7 +212,7 @@ func populated(wanted *customerv1.Customer) []string {
 
 // nextEtag counts an etag up.
 func nextEtag(etag string) string {
-	n, _ := strconv.ParseInt(etag, 10, 64) // a row of the first version has none
+	n, _ := strconv.ParseInt(etag, 10, 64) // every customer has one, from 1 on
 	return strconv.FormatInt(n+1, 10)
 }
 
@@ -304,9 +307,11 @@ func (s *Server) DeleteCustomer(
 		func(ctx context.Context, attempt *once.Attempt) (*customerv1.DeletionReceipt, error) {
 			row, err := s.Load.Customer(ctx, req.GetName())
 			if kerr.Reason(err) == errorv1.Error_CUSTOMER_NOT_FOUND {
-				if receipt, err := s.Customers.Receipt(ctx, service.LastSegment(req.GetName())); err == nil {
-					return receipt, attempt.Update(ctx, func(tx store.Tx) error { return attempt.Done(tx, receipt) })
+				receipt, none := s.Customers.Receipt(ctx, service.LastSegment(req.GetName()))
+				if none != nil {
+					return nil, err
 				}
+				return receipt, attempt.Update(ctx, func(tx store.Tx) error { return attempt.Done(tx, receipt) })
 			}
 			if err != nil {
 				return nil, err

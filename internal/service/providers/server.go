@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
@@ -75,7 +74,7 @@ func healthResource(h providers.Health) *providerv1.Provider_Health {
 		Breaker: h.Breaker,
 	}
 	if h.RemainingQuota != nil {
-		resource.RemainingQuota = proto.Int32(int32(min(max(*h.RemainingQuota, 0), math.MaxInt32)))
+		resource.RemainingQuota = new(int32(min(max(*h.RemainingQuota, 0), math.MaxInt32)))
 	}
 	if h.LastError != nil {
 		resource.LastErrorReason = service.ReasonOf(*h.LastError).Enum()

@@ -503,12 +503,8 @@ func TestDeletionReachesTheFile(t *testing.T) {
 	insert := func(id, mark string) {
 		inUpdate(t, s, func(tx store.Tx) error {
 			c := newConsent(id)
-			c.CustomerID, c.Resource.Reference, c.ProviderRef, c.State, c.Reference = id, optional.Of(mark), mark, []byte(
-				mark,
-			),
-				store.Lookup(
-					mark,
-				)
+			c.CustomerID, c.Resource.Reference, c.ProviderRef = id, optional.Of(mark), mark
+			c.State, c.Reference = []byte(mark), store.Lookup(mark)
 			err := errors.Join(
 				tx.InsertCustomer(&store.Customer{
 					Tenant: tenant, ID: id, Resource: &customerv1.Customer{Reference: optional.Of(mark)},

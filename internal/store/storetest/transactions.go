@@ -461,7 +461,8 @@ func testCopies(t *testing.T, s *spread) {
 		}
 		first.Consents[0].State[0], first.Consents[0].Reference[0], first.Customers[0].Reference[0] = 'X', 0, 0
 		first.Customers[0].Resource.Reference, first.Customers[0].Users[finoos] = optional.Of("changed"), "changed"
-		first.Consents[0].Resource.Reference, first.Consents[0].Redirects.Success = optional.Of("changed"), optional.Of("changed")
+		first.Consents[0].Resource.Reference = optional.Of("changed")
+		first.Consents[0].Redirects.Success = optional.Of("changed")
 		first.Shipments[0].Resource.Address.City = "changed"
 		first.Events[0].Bank.DisplayName, first.ConsentEntries[0].After.Link.Uri = "changed", optional.Of("changed")
 		first.ConsentEntries[0].Event.Link.URI, first.Idempotency[0].Response[0] = "changed", 'X'
