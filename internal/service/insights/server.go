@@ -36,7 +36,7 @@ func (s *Server) GetInsights(ctx context.Context, req *insightsv1.GetInsightsReq
 		return nil, err
 	}
 	what := []string{"GetInsights", req.GetName(), req.GetReferenceId()}
-	return bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
+	result, err := bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
 		func(ctx context.Context) (result *insightsv1.Insights, err error) {
 			if p.Insights == nil {
 				result, err = s.deriveInsights(ctx, p, row)
@@ -47,8 +47,17 @@ func (s *Server) GetInsights(ctx context.Context, req *insightsv1.GetInsightsReq
 				return nil, err
 			}
 			result.Name = req.GetName()
+			result.StartTime, result.EndTime = insights.Span(result.GetMovements(), p.Market(row.Market).Location)
+			insights.Cover(result, row.Resource)
 			return result, nil
 		})
+	if err != nil {
+		return nil, err
+	}
+	if req.GetView() == insightsv1.InsightsView_SUMMARY {
+		insights.Summarise(result)
+	}
+	return result, nil
 }
 
 func (s *Server) readInsights(
@@ -84,10 +93,9 @@ func (s *Server) deriveInsights(
 		if err != nil {
 			return nil, s.Reads.Explain(ctx, row, err)
 		}
-		t.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID))
 		d.Add(t.Transaction)
 	}
-	return d.Result(p.Market(row.Market).Location), nil
+	return d.Result(), nil
 }
 
 // CreateVisualizationLink implements insightsv1.InsightsServiceServer.
@@ -174,21 +182,8 @@ func (s *Server) SearchCompanyLogos(
 		return nil, err
 	}
 	request := proto.CloneOf(req)
-	seen := make(map[string]bool)
-	for i, query := range request.GetQueries() {
-		path := "queries[" + strconv.Itoa(i) + "]"
-		bare := proto.CloneOf(query)
-		bare.QueryId = ""
-		if proto.Size(bare) == 0 {
-			return nil, kerr.InvalidField(path, "must say something about the company")
-		}
-		if query.GetQueryId() == "" {
-			query.QueryId = "kontor-" + strconv.Itoa(i)
-		}
-		if seen[query.GetQueryId()] {
-			return nil, kerr.InvalidField(path+".queryId", "must be unique")
-		}
-		seen[query.GetQueryId()] = true
+	if err := identify(request.GetQueries()); err != nil {
+		return nil, err
 	}
 	results, err := p.Logos.SearchLogos(ctx, request)
 	if err != nil {
@@ -199,13 +194,41 @@ func (s *Server) SearchCompanyLogos(
 		byQuery[result.GetQueryId()] = result
 	}
 	resp := &insightsv1.SearchCompanyLogosResponse{}
-	for i, query := range request.GetQueries() {
+	for _, query := range request.GetQueries() {
 		result := byQuery[query.GetQueryId()]
 		if result == nil {
-			result = &insightsv1.CompanyLogo{}
+			result = &insightsv1.CompanyLogo{QueryId: query.GetQueryId(), Status: insightsv1.CompanyLogo_NOT_FOUND}
 		}
-		result.QueryId = req.GetQueries()[i].GetQueryId()
 		resp.Results = append(resp.Results, result)
 	}
 	return resp, nil
+}
+
+// identify refuses queries that say nothing or cannot be told apart, and makes ids from the positions of those that
+// have none, such as "query-0", beside the caller's own.
+func identify(queries []*insightsv1.SearchCompanyLogosRequest_Query) error {
+	taken := make(map[string]bool)
+	for i, query := range queries {
+		path := "queries[" + strconv.Itoa(i) + "]"
+		bare := proto.CloneOf(query)
+		bare.QueryId = ""
+		if proto.Size(bare) == 0 {
+			return kerr.InvalidField(path, "must say something about the company")
+		}
+		if id := query.GetQueryId(); id != "" && taken[id] {
+			return kerr.InvalidField(path+".queryId", "must be unique")
+		}
+		taken[query.GetQueryId()] = true
+	}
+	for i, query := range queries {
+		if query.GetQueryId() != "" {
+			continue
+		}
+		id := "query-" + strconv.Itoa(i)
+		for taken[id] {
+			id += "-"
+		}
+		query.QueryId, taken[id] = id, true
+	}
+	return nil
 }
