@@ -180,10 +180,18 @@ func (g *Guard) single(r rule, method grpc.MethodHandler) grpc.StreamHandler {
 		err := func() (err error) {
 			defer func() { err = c.end(recover(), err) }()
 			c.sendRequestID(stream)
-			if err = c.enter(); err == nil {
-				reply, err = c.answer(service, method, func(request any) error { return c.receive(stream, request) })
+			if err := c.enter(); err != nil {
+				return err
 			}
-			return err
+			var request any
+			reply, err = c.answer(service, method, func(into any) error {
+				request = into
+				return c.receive(stream, into)
+			})
+			if err != nil {
+				return err
+			}
+			return fits(request, reply)
 		}()
 		if err != nil {
 			return err
