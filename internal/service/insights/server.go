@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
@@ -143,8 +144,9 @@ func (s *Server) GetPaymentPartnerAnalysis(
 		})
 }
 
-// nameAnalysed replaces the provider's ids of analysed accounts by names. The provider's id does not say
-// under which bank login the account is: one that fits no account, or several, is left out.
+// nameAnalysed replaces the provider's ids of analysed accounts by names, and says which currency the amounts are in:
+// that of the account, or else the market's. The provider's id does not say under which bank login the account is: one
+// that fits no account, or several, is left out.
 func (s *Server) nameAnalysed(
 	ctx context.Context, p *providers.Provider, row *store.Consent, analysis *insightsv1.PaymentPartnerAnalysis,
 ) error {
@@ -157,20 +159,52 @@ func (s *Server) nameAnalysed(
 		return s.Reads.Explain(ctx, row, err)
 	}
 	for _, a := range analysis.GetAccounts() {
-		id, name := a.GetAccount(), ""
-		for _, account := range accounts {
-			if id == "" || account.ID != id && !strings.HasSuffix(account.ID, "/"+id) {
-				continue
-			}
-			if name != "" {
-				name = ""
-				break
-			}
-			name = s.Reads.Names.Account(row.Tenant, row.ID, account.ID)
+		of := analysed(accounts, a.GetAccount())
+		a.Account = nil
+		if of == nil {
+			continue
 		}
-		a.Account = optional.Of(name)
+		a.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, of.ID))
+		if currency := of.GetCurrencyCode(); currency != "" {
+			setCurrency(a.ProtoReflect(), currency)
+		}
 	}
 	return nil
+}
+
+// analysed finds the one account that a provider's id fits, nil when there is none or several.
+func analysed(accounts []providers.Account, id string) *providers.Account {
+	var found *providers.Account
+	for i, account := range accounts {
+		if id == "" || account.ID != id && !strings.HasSuffix(account.ID, "/"+id) {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = &accounts[i]
+	}
+	return found
+}
+
+// setCurrency sets the currency of all amounts within a message.
+func setCurrency(m protoreflect.Message, currency string) {
+	if amount, ok := m.Interface().(*typev1.Money); ok {
+		amount.CurrencyCode = currency
+		return
+	}
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		switch {
+		case field.Message() == nil || field.IsMap():
+		case field.IsList():
+			for i := range value.List().Len() {
+				setCurrency(value.List().Get(i).Message(), currency)
+			}
+		default:
+			setCurrency(value.Message(), currency)
+		}
+		return true
+	})
 }
 
 // SearchCompanyLogos implements insightsv1.InsightsServiceServer.
