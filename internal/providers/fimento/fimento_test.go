@@ -72,7 +72,7 @@ func TestProviderSaysWhatItIs(t *testing.T) {
 		"SyncConnection", "DeleteConnection", "CreateManagementSession", "ImportConnections", "ListStandingOrders",
 		"ListSecurities",
 		"GetPaymentPartnerAnalysis", "SearchCompanyLogos", "CreateShipment", "GetShipment", "ListShipments",
-		"WatchShipments", "ListProviderUsers",
+		"WatchShipments", "ListProviderUsers", "DeleteProviderUser",
 	}
 	emulated := []providers.Capability{
 		"CreateCustomer", "UpdateCustomer", "DeleteCustomer", "ListConsentEvents", "WatchConsents", "GetPartnerBank",
