@@ -341,7 +341,8 @@ func TestWordsOfAProvider(t *testing.T) {
 		strings.Repeat("ö", 200):  strings.Repeat("ö", 200),
 		strings.Repeat("ö", 2000): strings.Repeat("ö", 199) + "…",
 	} {
-		unknown, known := status(1, consentv1.ConsentEvent_PROVIDER_STATUS, ""), status(2, consentv1.ConsentEvent_COMPLETED, "")
+		unknown := status(1, consentv1.ConsentEvent_PROVIDER_STATUS, "")
+		known := status(2, consentv1.ConsentEvent_COMPLETED, "")
 		unknown.Description, known.Description = said, said
 		history := grow(begun(), unknown, known)
 		if got := history[len(history)-2].Description; got != want {
@@ -370,7 +371,7 @@ func TestFailuresHaveAKind(t *testing.T) {
 		}
 	}
 	returned := consent.LinkErrored(1, consent.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED}, kontorStart)
-	state := consent.Derive(categorisation, consent.Add(begun(), returned))
+	state := consent.Derive(categorisation, append(begun(), consent.Add(begun(), returned)...))
 	if state.Error.GetFailureKind() != errorv1.FailureKind_OTHER {
 		t.Errorf("a return with an error is %v", state.Error)
 	}

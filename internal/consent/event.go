@@ -30,7 +30,8 @@ type Event struct {
 	Bank *Bank `json:"bank,omitempty"`
 	// ProviderCode is the provider's code, as it is.
 	ProviderCode string `json:"providerCode,omitempty"`
-	// Description is one sentence for people: Kontor's own, or the provider's for a code that its adapter does not know.
+	// Description is one sentence for people: Kontor's own, or the provider's for a code that its adapter does not
+	// know.
 	Description string `json:"description,omitempty"`
 	// EventTime is when it happened by the provider's clock, or Kontor's for its own events. Zero when a provider does
 	// not tell.

@@ -231,8 +231,8 @@ const maxWords = 200
 
 // words gives what a provider says in its own words as one line of bounded length.
 func words(said string) string {
-	line := strings.Join(strings.FieldsFunc(said, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }),
-		" ")
+	between := func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }
+	line := strings.Join(strings.FieldsFunc(said, between), " ")
 	if runes := []rune(line); len(runes) > maxWords {
 		return string(runes[:maxWords-1]) + "…"
 	}

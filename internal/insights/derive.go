@@ -117,8 +117,8 @@ func (d *Deriver) Result() *insightsv1.Insights {
 	}) {
 		sum := d.categories[key]
 		result.Categories = append(result.Categories, &insightsv1.Insights_CategorySum{
-			Category: optional.Of(key.category), Income: sum.income.Money(key.currency), Expense: sum.expense.Money(key.currency),
-			TransactionCount: sum.count,
+			Category: optional.Of(key.category), TransactionCount: sum.count,
+			Income: sum.income.Money(key.currency), Expense: sum.expense.Money(key.currency),
 		})
 	}
 	return result

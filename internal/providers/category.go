@@ -75,7 +75,8 @@ var labels = []labelled{
 	{category: bankingv1.Category_GROCERIES, labels: "grocery groceries food foodandgroceries supermarket"},
 	{
 		category: bankingv1.Category_DINING,
-		labels:   "dining restaurant restaurants restaurantsandcafes cafe cafes foodanddining eatingout takeaway bar bars",
+		labels: "dining restaurant restaurants restaurantsandcafes cafe cafes foodanddining eatingout " +
+			"takeaway bar bars",
 	},
 	{category: bankingv1.Category_TRANSPORT, labels: "" +
 		"transport transports transportation publictransport car carandtransport vehicle vehicles fuel parking taxi " +
@@ -130,7 +131,8 @@ var labels = []labelled{
 	},
 	{
 		category: bankingv1.Category_BUSINESS,
-		labels:   "business businessincome businessexpense businessexpenses sales revenue turnover supplier suppliers payroll",
+		labels: "business businessincome businessexpense businessexpenses sales revenue turnover supplier " +
+			"suppliers payroll",
 	},
 	{category: bankingv1.Category_OTHER, labels: "other others miscellaneous uncategorised uncategorized unknown"},
 
@@ -162,7 +164,10 @@ var labels = []labelled{
 		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_WAGE,
 		labels: "gehalt lohn lohngehalt gehaltlohn lohnundgehalt lohnandgehalt löhne gehälter",
 	},
-	{category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_PENSION, labels: "rente renten altersrente"},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_PENSION,
+		labels: "rente renten altersrente",
+	},
 	{
 		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_BENEFIT,
 		labels: "kindergeld elterngeld arbeitslosengeld alg alg1 alg2 algi algii bürgergeld wohngeld krankengeld " +

@@ -448,8 +448,8 @@ type Account struct {
 type Transaction struct {
 	// ID is the provider's id, unique in the account.
 	ID string
-	// AccountID is the provider's id of its account, as in Account.ID; empty where it cannot be told to be on one of the
-	// accounts that are listed.
+	// AccountID is the provider's id of its account, as in Account.ID; empty where it cannot be told to be on one of
+	// the accounts that are listed.
 	AccountID string
 	*bankingv1.Transaction
 }

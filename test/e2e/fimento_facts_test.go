@@ -45,8 +45,8 @@ func TestInsightsSayWhichBanksTheyCover(t *testing.T) {
 		t.Fatalf("the consent is %v", both)
 	}
 	coming := insights()
-	if of := coming.GetConnections(); coming.GetComplete() || len(of) != 2 || !of[0].GetComplete() || of[1].GetComplete() ||
-		of[1].GetBankName() == "" || len(coming.GetAccounts()) != len(one.GetAccounts()) {
+	if of := coming.GetConnections(); coming.GetComplete() || len(of) != 2 || !of[0].GetComplete() ||
+		of[1].GetComplete() || of[1].GetBankName() == "" || len(coming.GetAccounts()) != len(one.GetAccounts()) {
 		t.Errorf("while the second bank's data is coming: %v, complete is %t", of, coming.GetComplete())
 	}
 

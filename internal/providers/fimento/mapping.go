@@ -79,7 +79,9 @@ var failures = []struct {
 	},
 	{
 		errorv1.FailureKind_TIMED_OUT,
-		[]string{"timeout", "timedout", "tooktoolong", "sessionexpired", "expiredtransaction", "tidsgräns", "aikakatkais"},
+		[]string{
+			"timeout", "timedout", "tooktoolong", "sessionexpired", "expiredtransaction", "tidsgräns", "aikakatkais",
+		},
 		"The authentication at the bank took too long.",
 	},
 	{

@@ -186,9 +186,8 @@ func TestImportReadsBack(t *testing.T) {
 		}
 		transactions = append(transactions, transaction)
 	}
-	if err != nil || len(transactions) != 2 || transactions[0].ID != "T1" ||
-		transactions[0].AccountID != testLogin+"/A1" {
-		t.Fatalf("%v, %v", transactions, err)
+	if len(transactions) != 2 || transactions[0].ID != "T1" || transactions[0].AccountID != testLogin+"/A1" {
+		t.Fatalf("%v", transactions)
 	}
 	first := proto.CloneOf(a.GetTransactions()[0].GetTransaction())
 	first.Category = bankingv1.Category_INCOME.Enum()

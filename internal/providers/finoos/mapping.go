@@ -404,8 +404,8 @@ func logosOf(queries []*insightsv1.SearchCompanyLogosRequest_Query,
 	return logos
 }
 
-// logoStatus reads finoOS's word, in whatever case and with or without separators: the documentation shows none. A result
-// without a word speaks for itself.
+// logoStatus reads finoOS's word, in whatever case and with or without separators: the documentation shows none. A
+// result without a word speaks for itself.
 func logoStatus(result wireLogoResult) insightsv1.CompanyLogo_Status {
 	switch strings.ToLower(plainType.Replace(string(result.Status))) {
 	case "ok", "found", "success":

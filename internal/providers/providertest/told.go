@@ -16,35 +16,35 @@ import (
 
 // OnlyTold has each message looked through that an adapter gives from here on: what the provider does not tell must be
 // absent, never "", an unspecified enum or a message without content. It stands before the ports of p.
-func OnlyTold(t testing.TB, p *providers.Provider) {
+func OnlyTold(tb testing.TB, p *providers.Provider) {
 	if p.Consents != nil {
-		p.Consents = toldConsents{p.Consents, t}
+		p.Consents = toldConsents{p.Consents, tb}
 	}
 	if p.Accounts != nil {
-		p.Accounts = toldAccounts{p.Accounts, t}
+		p.Accounts = toldAccounts{p.Accounts, tb}
 	}
 	if p.Holdings != nil {
-		p.Holdings = toldHoldings{p.Holdings, t}
+		p.Holdings = toldHoldings{p.Holdings, tb}
 	}
 	if p.Insights != nil {
-		p.Insights = toldInsights{p.Insights, t}
+		p.Insights = toldInsights{p.Insights, tb}
 	}
 	if p.PaymentPartners != nil {
-		p.PaymentPartners = toldPartners{p.PaymentPartners, t}
+		p.PaymentPartners = toldPartners{p.PaymentPartners, tb}
 	}
 	if p.Logos != nil {
-		p.Logos = toldLogos{p.Logos, t}
+		p.Logos = toldLogos{p.Logos, tb}
 	}
 }
 
 // wantTold looks through a message of an adapter.
-func wantTold(t testing.TB, message proto.Message) {
-	t.Helper()
+func wantTold(tb testing.TB, message proto.Message) {
+	tb.Helper()
 	if message == nil || !message.ProtoReflect().IsValid() {
 		return
 	}
 	for _, path := range untold(message.ProtoReflect()) {
-		t.Errorf("%s is set, and says nothing", path)
+		tb.Errorf("%s is set, and says nothing", path)
 	}
 }
 

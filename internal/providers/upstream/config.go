@@ -33,8 +33,8 @@ type Config struct {
 	// TLS is the client certificate and the authorities to trust.
 	TLS providers.TLS
 	// ErrorCode finds the provider's own error code in an error body of at most Limits.ErrorBytes; "" for none.
-	// Anything but a short plain token is dropped. Nil means that there are no codes. Besides RefusedFields nothing else
-	// ever sees the body.
+	// Anything but a short plain token is dropped. Nil means that there are no codes. Besides RefusedFields nothing
+	// else ever sees the body.
 	ErrorCode func(status int, body []byte) string
 	// RefusedFields finds in an error body which of the request's fields the provider refused, and gives their paths in
 	// Kontor's own request; nothing of the body goes on. Nil: the provider names none.

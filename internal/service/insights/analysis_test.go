@@ -35,7 +35,9 @@ func TestAmountsOfAnAnalysisAreInTheAccountsCurrency(t *testing.T) {
 				AverageAmountsMonthly: []*insightsv1.PaymentPartner_Average{{Average: amount()}, {}},
 				TotalAmountYearly:     []*insightsv1.PaymentPartner_Total{{TotalAmount: amount()}},
 			}}},
-			Suppliers: &insightsv1.PaymentPartnerAnalysis_Partners{All: []*insightsv1.PaymentPartner{{TotalAmount: amount()}}},
+			Suppliers: &insightsv1.PaymentPartnerAnalysis_Partners{
+				All: []*insightsv1.PaymentPartner{{TotalAmount: amount()}},
+			},
 		}
 	}
 	got := in("EUR")
