@@ -108,3 +108,69 @@ func TestImplementations(t *testing.T) {
 		}
 	}
 }
+
+// eachDescriptor visits the messages and enums of the API.
+func eachDescriptor(message func(protoreflect.MessageDescriptor), enum func(protoreflect.EnumDescriptor)) {
+	var walk func(messages protoreflect.MessageDescriptors, enums protoreflect.EnumDescriptors)
+	walk = func(messages protoreflect.MessageDescriptors, enums protoreflect.EnumDescriptors) {
+		for i := range enums.Len() {
+			enum(enums.Get(i))
+		}
+		for i := range messages.Len() {
+			message(messages.Get(i))
+			walk(messages.Get(i).Messages(), messages.Get(i).Enums())
+		}
+	}
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		if strings.HasPrefix(string(file.Package()), "kontor.") {
+			walk(file.Messages(), file.Enums())
+		}
+		return true
+	})
+}
+
+// TestNumbersAreNumbers: JSON has 64-bit integers as text, which no caller expects of a number.
+func TestNumbersAreNumbers(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	eachDescriptor(func(message protoreflect.MessageDescriptor) {
+		for i := range message.Fields().Len() {
+			field := message.Fields().Get(i)
+			seen++
+			switch field.Kind() {
+			case protoreflect.Int64Kind, protoreflect.Uint64Kind, protoreflect.Sint64Kind, protoreflect.Fixed64Kind,
+				protoreflect.Sfixed64Kind:
+				t.Errorf("%s is %s, which JSON writes as text", field.FullName(), field.Kind())
+			}
+		}
+	}, func(protoreflect.EnumDescriptor) {})
+	if seen < 100 {
+		t.Errorf("only %d fields were looked at", seen)
+	}
+}
+
+// TestEnumsCanGrow: the values of an enum stand in the scope around it and carry no prefix, so two enums in one scope
+// would keep each other from getting a value of the same name.
+func TestEnumsCanGrow(t *testing.T) {
+	t.Parallel()
+	byScope := map[protoreflect.FullName][]string{}
+	eachDescriptor(func(protoreflect.MessageDescriptor) {}, func(enum protoreflect.EnumDescriptor) {
+		scope := enum.Parent().FullName()
+		byScope[scope] = append(byScope[scope], string(enum.Name()))
+		if _, inMessage := enum.Parent().(protoreflect.MessageDescriptor); !inMessage {
+			t.Errorf("%s stands in no message", enum.FullName())
+		}
+		first := enum.Values().ByNumber(0)
+		if first == nil || !strings.HasSuffix(string(first.Name()), "_UNSPECIFIED") {
+			t.Errorf("the zero of %s says something", enum.FullName())
+		}
+	})
+	for scope, enums := range byScope {
+		if len(enums) > 1 {
+			t.Errorf("%s has several enums: %v", scope, enums)
+		}
+	}
+	if len(byScope) < 10 {
+		t.Errorf("only %d enums were looked at", len(byScope))
+	}
+}

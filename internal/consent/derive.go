@@ -228,7 +228,7 @@ func (d *deriver) addConnection(e Event) {
 			c.AuthorizeTime = e.EventTime
 		}
 	case e.Type == consentv1.ConsentEvent_AUTHORIZATION_FAILED:
-		c.Status, c.Error = consentv1.Connection_ERROR, e.Error.proto()
+		c.Status, c.Error = consentv1.Connection_ERROR, e.Error.Proto()
 	case e.Type == consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED:
 		c.Status, c.Error = consentv1.Connection_REAUTHORIZATION_REQUIRED, nil
 	case e.Type == consentv1.ConsentEvent_CONNECTION_REMOVED:
@@ -253,9 +253,9 @@ func (d *deriver) addFailure(e Event) {
 	}
 	switch e.Type {
 	case consentv1.ConsentEvent_AUTHORIZATION_FAILED:
-		d.failure = e.Error.proto()
+		d.failure = e.Error.Proto()
 		if d.failure == nil {
-			d.failure = &errorv1.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED}
+			d.failure = (&Error{Reason: errorv1.Error_AUTHORIZATION_FAILED}).Proto()
 		}
 	default:
 		if bearsOnFailure(e.Type) {
@@ -385,10 +385,21 @@ func (d *deriver) linkState() *typev1.Link {
 	return link
 }
 
-// proto gives the failure as callers see it.
-func (e *Error) proto() *errorv1.Error {
+// kind is why a customer's way through the bank's pages failed: OTHER where nobody told.
+func (e *Error) kind() errorv1.FailureKind_Value {
+	if e.Reason != errorv1.Error_AUTHORIZATION_FAILED {
+		return e.Kind
+	}
+	return cmp.Or(e.Kind, errorv1.FailureKind_OTHER)
+}
+
+// Proto gives the failure as callers see it.
+func (e *Error) Proto() *errorv1.Error {
 	if e == nil {
 		return nil
 	}
-	return &errorv1.Error{Reason: e.Reason, Message: optional.Of(e.Message), ProviderCode: optional.Of(e.ProviderCode)}
+	return &errorv1.Error{
+		Reason: e.Reason, Message: optional.Of(e.Message), ProviderCode: optional.Of(e.ProviderCode),
+		FailureKind: optional.Of(e.kind()),
+	}
 }

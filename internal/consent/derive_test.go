@@ -2,6 +2,7 @@ package consent_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -329,6 +330,56 @@ func TestUnknownCodesAreKeptAndHarmless(t *testing.T) {
 }
 
 // Kontor's own order survives a clock that is set back.
+// What a provider says of a code in its own words is one line of bounded length, and shown for unknown codes alone.
+func TestWordsOfAProvider(t *testing.T) {
+	for said, want := range map[string]string{
+		"":                        "",
+		"The data is looked at":   "The data is looked at",
+		" two\nlines\t\x1b[31m  ": "two lines [31m",
+		strings.Repeat("ö", 200):  strings.Repeat("ö", 200),
+		strings.Repeat("ö", 2000): strings.Repeat("ö", 199) + "…",
+	} {
+		unknown := status(1, consentv1.ConsentEvent_PROVIDER_STATUS, "")
+		known := status(2, consentv1.ConsentEvent_COMPLETED, "")
+		unknown.Description, known.Description = said, said
+		history := grow(begun(), unknown, known)
+		if got := history[len(history)-2].Description; got != want {
+			t.Errorf("%q became %q", said, got)
+		}
+		if got := history[len(history)-1].Description; got != "The data is ready." {
+			t.Errorf("a known code is worded %q", got)
+		}
+	}
+}
+
+// Every failure of an authentication has a kind: OTHER where the provider does not tell.
+func TestFailuresHaveAKind(t *testing.T) {
+	for told, want := range map[errorv1.FailureKind_Value]errorv1.FailureKind_Value{
+		errorv1.FailureKind_VALUE_UNSPECIFIED: errorv1.FailureKind_OTHER,
+		errorv1.FailureKind_TIMED_OUT:         errorv1.FailureKind_TIMED_OUT,
+	} {
+		overall, ofBank := status(1, consentv1.ConsentEvent_AUTHORIZATION_FAILED, ""),
+			status(2, consentv1.ConsentEvent_AUTHORIZATION_FAILED, "b")
+		overall.Error.FailureKind, ofBank.Error.FailureKind = told.Enum(), told.Enum()
+		history := grow(begun(), overall, ofBank)
+		state := consent.Derive(categorisation, history)
+		if state.Error.GetFailureKind() != want || state.Connections[0].Error.GetFailureKind() != want ||
+			history[len(history)-1].Error.Proto().GetFailureKind() != want {
+			t.Errorf("%s became %v, %v", told, state.Error, state.Connections[0].Error)
+		}
+	}
+	returned := consent.LinkErrored(1, consent.Error{Reason: errorv1.Error_AUTHORIZATION_FAILED}, kontorStart)
+	state := consent.Derive(categorisation, append(begun(), consent.Add(begun(), returned)...))
+	if state.Error.GetFailureKind() != errorv1.FailureKind_OTHER {
+		t.Errorf("a return with an error is %v", state.Error)
+	}
+	if state := consent.Derive(categorisation, append(begun(), consent.Event{
+		Flow: 1, Key: "x", Sequence: 3, Type: consentv1.ConsentEvent_AUTHORIZATION_FAILED,
+	})); state.Error.GetFailureKind() != errorv1.FailureKind_OTHER {
+		t.Errorf("a failure of which nothing is known is %v", state.Error)
+	}
+}
+
 func TestClockSetBack(t *testing.T) {
 	history := connections(begun(), providers.ConnectionState{ID: "login", Active: true})
 	earlier := kontorStart.Add(-time.Hour)

@@ -30,7 +30,8 @@ type Event struct {
 	Bank *Bank `json:"bank,omitempty"`
 	// ProviderCode is the provider's code, as it is.
 	ProviderCode string `json:"providerCode,omitempty"`
-	// Description is one sentence for people, Kontor's own.
+	// Description is one sentence for people: Kontor's own, or the provider's for a code that its adapter does not
+	// know.
 	Description string `json:"description,omitempty"`
 	// EventTime is when it happened by the provider's clock, or Kontor's for its own events. Zero when a provider does
 	// not tell.
@@ -66,6 +67,8 @@ type Error struct {
 	Reason       errorv1.Error_Reason `json:"reason"`
 	Message      string               `json:"message,omitempty"`
 	ProviderCode string               `json:"providerCode,omitempty"`
+	// Kind tells why a customer's way through the bank's pages failed.
+	Kind errorv1.FailureKind_Value `json:"kind,omitempty"`
 }
 
 // Link is a hosted page for the customer.

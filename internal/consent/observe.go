@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/optional"
@@ -221,12 +222,29 @@ func observed(report providers.ConsentState, flow int, now time.Time) []Event {
 		if o.Error != nil {
 			e.Error = &Error{
 				Reason: o.Error.GetReason(), Message: o.Error.GetMessage(), ProviderCode: o.Error.GetProviderCode(),
+				Kind: o.Error.GetFailureKind(),
 			}
+		}
+		if o.Type == consentv1.ConsentEvent_PROVIDER_STATUS {
+			e.Description = words(o.Description)
 		}
 		events = append(events, e)
 	}
 	slices.SortStableFunc(events, compare)
 	return events
+}
+
+// maxWords bounds what a provider says of a code in its own words, in characters.
+const maxWords = 200
+
+// words gives what a provider says in its own words as one line of bounded length.
+func words(said string) string {
+	between := func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }
+	line := strings.Join(strings.FieldsFunc(said, between), " ")
+	if runes := []rune(line); len(runes) > maxWords {
+		return string(runes[:maxWords-1]) + "…"
+	}
+	return line
 }
 
 // transitions compares what a provider without a history says of its connections with what is known of them.

@@ -7,7 +7,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/service"
@@ -38,6 +37,7 @@ func (w *Writer) connectionResource(row *store.Consent, c consent.Connection) *c
 		Name: w.Names.Connection(row.Tenant, row.ID, c.ID), Bank: c.Bank.Proto(), Status: c.Status,
 		ProviderCode: optional.Of(c.ProviderCode), Error: c.Error,
 		AuthorizeTime: service.Timestamp(c.AuthorizeTime), SyncTime: service.Timestamp(c.SyncTime),
+		DataStage: max(c.Stage, consentv1.DataStage_NOT_STARTED),
 	}
 }
 
@@ -55,12 +55,6 @@ func EventResource(names service.Names, tenant, consentID string, e consent.Even
 	if e.ConnectionID != "" {
 		resource.Connection = optional.Of(names.Connection(tenant, consentID, e.ConnectionID))
 	}
-	if e.Error != nil {
-		resource.Error = &errorv1.Error{
-			Reason:       e.Error.Reason,
-			Message:      optional.Of(e.Error.Message),
-			ProviderCode: optional.Of(e.Error.ProviderCode),
-		}
-	}
+	resource.Error = e.Error.Proto()
 	return resource
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
@@ -20,7 +21,10 @@ type Refs struct{ Store *service.Store }
 // Of names a consent at its provider. Where the adapter remembers something of it, that is read anew: another call
 // may have changed it since the row was read.
 func (r *Refs) Of(ctx context.Context, row *store.Consent) (providers.ConsentRef, error) {
-	ref := providers.ConsentRef{ID: row.ProviderRef, PartnerBank: row.PartnerBank, Market: row.Market}
+	ref := providers.ConsentRef{
+		ID: row.ProviderRef, PartnerBank: row.PartnerBank, Market: row.Market,
+		Imported: row.Resource.GetOrigin() == consentv1.ConsentOrigin_IMPORTED,
+	}
 	if len(row.State) == 0 {
 		return ref, nil
 	}

@@ -84,8 +84,8 @@ func at[K comparable, V any](m map[K]*V, key K) *V {
 }
 
 // Result gives the evaluation, days in order. The balance of a day is reckoned back from the present balances; it is
-// given only where all accounts of the currency have one. Location is the zone in which the dates are meant.
-func (d *Deriver) Result(location *time.Location) *insightsv1.Insights {
+// given only where all accounts of the currency have one.
+func (d *Deriver) Result() *insightsv1.Insights {
 	result := &insightsv1.Insights{Origin: insightsv1.InsightsOrigin_DERIVED, Accounts: d.accounts}
 	balances := d.balances()
 	for _, currency := range slices.Sorted(maps.Keys(balances)) {
@@ -117,15 +117,40 @@ func (d *Deriver) Result(location *time.Location) *insightsv1.Insights {
 	}) {
 		sum := d.categories[key]
 		result.Categories = append(result.Categories, &insightsv1.Insights_CategorySum{
-			Category: key.category, Income: sum.income.Money(key.currency), Expense: sum.expense.Money(key.currency),
-			TransactionCount: sum.count,
+			Category: optional.Of(key.category), TransactionCount: sum.count,
+			Income: sum.income.Money(key.currency), Expense: sum.expense.Money(key.currency),
 		})
 	}
-	if len(keys) > 0 {
-		result.StartTime = startOf(keys[0].date, location, 0)
-		result.EndTime = startOf(keys[len(keys)-1].date, location, 1)
-	}
 	return result
+}
+
+// Span gives the start of the day of the earliest booking and the end of the day of the latest, among movements whose
+// dates are dates; nil where there is none. A point of a graph on which nothing moved is no booking. Location is the
+// zone in which the dates are meant.
+func Span(movements []*insightsv1.Insights_Movement, location *time.Location) (start, end *timestamppb.Timestamp) {
+	var dates []string
+	for _, m := range movements {
+		if _, err := time.Parse(time.DateOnly, m.GetDate()); err == nil && moved(m) {
+			dates = append(dates, m.GetDate())
+		}
+	}
+	if len(dates) == 0 {
+		return nil, nil
+	}
+	return startOf(slices.Min(dates), location, 0), startOf(slices.Max(dates), location, 1)
+}
+
+// moved tells whether anything moved.
+func moved(m *insightsv1.Insights_Movement) bool {
+	if len(m.GetEntries()) > 0 {
+		return true
+	}
+	for _, sum := range []string{m.GetIncome().GetValue(), m.GetExpense().GetValue()} {
+		if amount, err := money.Parse(sum); err == nil && amount.Sign() != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // balances adds up the accounts' balances by currency, nil where one is not known.

@@ -7,23 +7,38 @@ import (
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 )
 
-// CategoryOf maps a provider's label of what a transaction is for to Kontor's list. Case, spaces and punctuation do not
-// matter: "Debt collection", "debt_collection" and "debtCollection" are one label. No label gives CATEGORY_UNSPECIFIED,
-// one that is not in the table OTHER; the label itself always travels beside the category.
-func CategoryOf(label string) bankingv1.Category_Value {
-	if strings.TrimSpace(label) == "" {
-		return bankingv1.Category_VALUE_UNSPECIFIED
-	}
-	if category, ok := categories[plainLabel(label)]; ok {
-		return category
-	}
-	return bankingv1.Category_OTHER
+// Purpose is what a transaction is for, in Kontor's lists. Unspecified: the provider's words do not say.
+type Purpose struct {
+	Category    bankingv1.Category_Value
+	Subcategory bankingv1.Subcategory_Value
 }
 
-// labelled is one row of the table: a category and the labels that mean it.
+// PurposeOf maps a provider's label of what a transaction is for to Kontor's lists. Case, spaces and punctuation do not
+// matter: "Debt collection", "debt_collection" and "debtCollection" are one label. No label says nothing, one that is
+// not in the table is OTHER; the label itself always travels beside the category. Received says that the amount came
+// in: interest is income then and a fee else, and an income that goes out again is of no kind that lenders look for.
+func PurposeOf(label string, received bool) Purpose {
+	if strings.TrimSpace(label) == "" {
+		return Purpose{}
+	}
+	row, ok := categories[plainLabel(label)]
+	switch {
+	case !ok:
+		return Purpose{Category: bankingv1.Category_OTHER}
+	case !received && row.paid != bankingv1.Category_VALUE_UNSPECIFIED:
+		return Purpose{Category: row.paid}
+	case !received && row.category == bankingv1.Category_INCOME:
+		return Purpose{Category: row.category} // taken back, or paid by a business: nobody lives on it
+	}
+	return Purpose{Category: row.category, Subcategory: row.subcategory}
+}
+
+// labelled is one row of the table: what the labels mean.
 type labelled struct {
-	category bankingv1.Category_Value
-	labels   string // separated by spaces, as plainLabel gives them
+	category    bankingv1.Category_Value
+	labels      string // separated by spaces, as plainLabel gives them
+	subcategory bankingv1.Subcategory_Value
+	paid        bankingv1.Category_Value // what they mean for an amount that goes out, where that is something else
 }
 
 // The labels of both providers, in one table. Of Fimento's the documentation shows only "income", of finoOS's only
@@ -31,97 +46,180 @@ type labelled struct {
 // added here.
 var labels = []labelled{
 	// Fimento, and the words that both would use.
-	{bankingv1.Category_INCOME, "" +
-		"income incomes salary salaries wage wages pension pensions benefit benefits allowance childbenefit " +
-		"socialbenefit " +
-		"unemploymentbenefit parentalbenefit studentaid otherincome"},
-	{bankingv1.Category_HOUSING, "" +
+	{category: bankingv1.Category_INCOME, labels: "income incomes otherincome"},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_WAGE,
+		labels: "salary salaries wage wages salaryincome",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_PENSION,
+		labels: "pension pensions pensionincome retirement",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_BENEFIT,
+		labels: "benefit benefits allowance childbenefit childallowance socialbenefit socialbenefits socialsecurity " +
+			"unemploymentbenefit parentalbenefit sicknessbenefit housingbenefit housingallowance studentaid",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_CAPITAL_INCOME,
+		labels: "dividend dividends capitalincome interestincome interestreceived",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_CAPITAL_INCOME,
+		paid: bankingv1.Category_BANK_FEES, labels: "interest interests",
+	},
+	{category: bankingv1.Category_HOUSING, labels: "" +
 		"housing home household rent mortgage accommodation living utility utilities electricity energy water " +
 		"heating homerent " +
 		"homemaintenance"},
-	{bankingv1.Category_GROCERIES, "grocery groceries food foodandgroceries supermarket"},
+	{category: bankingv1.Category_GROCERIES, labels: "grocery groceries food foodandgroceries supermarket"},
 	{
-		bankingv1.Category_DINING,
-		"dining restaurant restaurants restaurantsandcafes cafe cafes foodanddining eatingout takeaway bar bars",
+		category: bankingv1.Category_DINING,
+		labels: "dining restaurant restaurants restaurantsandcafes cafe cafes foodanddining eatingout " +
+			"takeaway bar bars",
 	},
-	{bankingv1.Category_TRANSPORT, "" +
+	{category: bankingv1.Category_TRANSPORT, labels: "" +
 		"transport transports transportation publictransport car carandtransport vehicle vehicles fuel parking taxi " +
 		"commuting"},
-	{bankingv1.Category_SHOPPING, "shopping clothes clothing electronics retail furniture homeandgarden"},
-	{bankingv1.Category_SUBSCRIPTIONS, "" +
+	{
+		category: bankingv1.Category_SHOPPING,
+		labels:   "shopping clothes clothing electronics retail furniture homeandgarden",
+	},
+	{category: bankingv1.Category_SUBSCRIPTIONS, labels: "" +
 		"subscription subscriptions telecom telecommunication telecommunications telephone phone mobile internet " +
 		"broadband streaming " +
 		"media"},
-	{bankingv1.Category_INSURANCE, "insurance insurances insurancepremium"},
+	{category: bankingv1.Category_INSURANCE, labels: "insurance insurances insurancepremium"},
 	{
-		bankingv1.Category_HEALTH,
-		"health healthcare healthandcare healthandbeauty medical doctor pharmacy dentist care",
+		category: bankingv1.Category_HEALTH,
+		labels:   "health healthcare healthandcare healthandbeauty medical doctor pharmacy dentist care",
 	},
 	{
-		bankingv1.Category_LEISURE,
-		"leisure entertainment travel holiday holidays vacation sport sports hobby hobbies culture",
+		category: bankingv1.Category_LEISURE,
+		labels:   "leisure entertainment travel holiday holidays vacation sport sports hobby hobbies culture",
 	},
-	{bankingv1.Category_EDUCATION, "education school schools tuition course courses childcare"},
+	{category: bankingv1.Category_EDUCATION, labels: "education school schools tuition course courses childcare"},
 	{
-		bankingv1.Category_SAVINGS,
-		"saving savings investment investments savingsandinvestments securities funds stocks pensionsaving " +
+		category: bankingv1.Category_SAVINGS,
+		labels: "saving savings investment investments savingsandinvestments securities funds stocks pensionsaving " +
 			"pensionsavings",
 	},
-	{bankingv1.Category_LOANS, "" +
+	{category: bankingv1.Category_LOANS, labels: "" +
 		"loan loans loansandcredits loanpayment instalment instalments installment installments amortization " +
 		"amortisation payday " +
 		"paydayloan paydayloans"},
-	{bankingv1.Category_DEBT_COLLECTION, "debtcollection debtcollector reminderfee reminderfees enforcement"},
-	{bankingv1.Category_GAMBLING, "gambling gaming betting lottery casino"},
-	{bankingv1.Category_TAXES, "tax taxes taxesandfees publicfees"},
 	{
-		bankingv1.Category_BANK_FEES,
-		"bankfee bankfees fee fees bankcharges interest interests overdraft overdraftfee overdraftfees",
+		category: bankingv1.Category_DEBT_COLLECTION,
+		labels:   "debtcollection debtcollector reminderfee reminderfees enforcement",
 	},
-	{bankingv1.Category_CASH, "cash withdrawal withdrawals cashwithdrawal cashwithdrawals atm"},
-	{bankingv1.Category_TRANSFERS, "" +
-		"transfer transfers internaltransfer internaltransfers owntransfer owntransfers privatetransfer swish " +
-		"mobilepay cardbill " +
-		"creditcardbill creditcardpayment"},
+	{category: bankingv1.Category_GAMBLING, labels: "gambling gaming betting lottery casino"},
+	{category: bankingv1.Category_TAXES, labels: "tax taxes taxesandfees publicfees"},
 	{
-		bankingv1.Category_BUSINESS,
-		"business businessincome businessexpense businessexpenses sales revenue turnover supplier suppliers payroll",
+		category: bankingv1.Category_BANK_FEES,
+		labels:   "bankfee bankfees fee fees bankcharges interestpaid overdraft overdraftfee overdraftfees",
 	},
-	{bankingv1.Category_OTHER, "other others miscellaneous uncategorised uncategorized unknown"},
+	{category: bankingv1.Category_CASH, labels: "cash withdrawal withdrawals cashwithdrawal cashwithdrawals atm"},
+	{category: bankingv1.Category_TRANSFERS, labels: "" +
+		"transfer transfers swish mobilepay cardbill creditcard creditcardbill creditcardpayment"},
+	{
+		category: bankingv1.Category_TRANSFERS, subcategory: bankingv1.Subcategory_OWN_TRANSFER,
+		labels: "internaltransfer internaltransfers owntransfer owntransfers ownaccount ownaccounts",
+	},
+	{
+		category: bankingv1.Category_TRANSFERS, subcategory: bankingv1.Subcategory_PRIVATE_PERSON,
+		labels: "privatetransfer privatetransfers privateperson privatepersons friendsandfamily familyandfriends",
+	},
+	{
+		category: bankingv1.Category_BUSINESS,
+		labels: "business businessincome businessexpense businessexpenses sales revenue turnover supplier " +
+			"suppliers payroll",
+	},
+	{category: bankingv1.Category_OTHER, labels: "other others miscellaneous uncategorised uncategorized unknown"},
+
+	// Swedish and Finnish words, which Fimento's banks may put in.
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_WAGE,
+		labels: "lön löner palkka palkat",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_PENSION,
+		labels: "pensioner eläke eläkkeet",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_BENEFIT,
+		labels: "bidrag försäkringskassan barnbidrag föräldrapenning sjukpenning akassa csn kela lapsilisä",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_CAPITAL_INCOME,
+		labels: "utdelning osinko osingot",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_CAPITAL_INCOME,
+		paid: bankingv1.Category_BANK_FEES, labels: "ränta räntor korko korot",
+	},
 
 	// finoOS.
-	{bankingv1.Category_INCOME, "gehalt lohn rente kindergeld einkommen"},
-	{bankingv1.Category_HOUSING, "miete nebenkosten wohnen strom haushalt"},
-	{bankingv1.Category_GROCERIES, "lebensmittel supermarkt"},
-	{bankingv1.Category_DINING, "gastronomie"},
-	{bankingv1.Category_TRANSPORT, "mobilität tanken auto nahverkehr"},
-	{bankingv1.Category_SHOPPING, "einkaufen kleidung"},
-	{bankingv1.Category_SUBSCRIPTIONS, "abonnement abonnements mobilfunk telekommunikation telefon"},
-	{bankingv1.Category_INSURANCE, "versicherung versicherungen"},
-	{bankingv1.Category_HEALTH, "gesundheit apotheke"},
-	{bankingv1.Category_LEISURE, "freizeit reisen urlaub"},
-	{bankingv1.Category_EDUCATION, "bildung"},
-	{bankingv1.Category_SAVINGS, "sparen geldanlage wertpapiere"},
-	{bankingv1.Category_LOANS, "kredit kredite darlehen"},
-	{bankingv1.Category_DEBT_COLLECTION, "inkasso mahngebühr mahngebühren"},
-	{bankingv1.Category_GAMBLING, "glücksspiel lotto"},
-	{bankingv1.Category_TAXES, "steuer steuern"},
-	{bankingv1.Category_BANK_FEES, "gebühren bankgebühren kontoführung zinsen"},
-	{bankingv1.Category_CASH, "bargeld barauszahlung"},
-	{bankingv1.Category_TRANSFERS, "überweisung umbuchung umbuchungen"},
-	{bankingv1.Category_BUSINESS, "umsatz lieferant lieferanten"},
-	{bankingv1.Category_OTHER, "sonstiges"},
+	{category: bankingv1.Category_INCOME, labels: "einkommen"},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_WAGE,
+		labels: "gehalt lohn lohngehalt gehaltlohn lohnundgehalt lohnandgehalt löhne gehälter",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_PENSION,
+		labels: "rente renten altersrente",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_BENEFIT,
+		labels: "kindergeld elterngeld arbeitslosengeld alg alg1 alg2 algi algii bürgergeld wohngeld krankengeld " +
+			"sozialleistung sozialleistungen bafög",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_CAPITAL_INCOME,
+		labels: "dividende dividenden zinsertrag zinserträge kapitalertrag kapitalerträge",
+	},
+	{
+		category: bankingv1.Category_INCOME, subcategory: bankingv1.Subcategory_CAPITAL_INCOME,
+		paid: bankingv1.Category_BANK_FEES, labels: "zinsen zins",
+	},
+	{category: bankingv1.Category_HOUSING, labels: "miete nebenkosten wohnen strom haushalt"},
+	{category: bankingv1.Category_GROCERIES, labels: "lebensmittel supermarkt"},
+	{category: bankingv1.Category_DINING, labels: "gastronomie"},
+	{category: bankingv1.Category_TRANSPORT, labels: "mobilität tanken auto nahverkehr"},
+	{category: bankingv1.Category_SHOPPING, labels: "einkaufen kleidung"},
+	{category: bankingv1.Category_SUBSCRIPTIONS, labels: "abonnement abonnements mobilfunk telekommunikation telefon"},
+	{category: bankingv1.Category_INSURANCE, labels: "versicherung versicherungen"},
+	{category: bankingv1.Category_HEALTH, labels: "gesundheit apotheke"},
+	{category: bankingv1.Category_LEISURE, labels: "freizeit reisen urlaub"},
+	{category: bankingv1.Category_EDUCATION, labels: "bildung"},
+	{category: bankingv1.Category_SAVINGS, labels: "sparen geldanlage wertpapiere"},
+	{category: bankingv1.Category_LOANS, labels: "kredit kredite darlehen"},
+	{category: bankingv1.Category_DEBT_COLLECTION, labels: "inkasso mahngebühr mahngebühren"},
+	{category: bankingv1.Category_GAMBLING, labels: "glücksspiel lotto"},
+	{category: bankingv1.Category_TAXES, labels: "steuer steuern"},
+	{category: bankingv1.Category_BANK_FEES, labels: "gebühren bankgebühren kontoführung"},
+	{category: bankingv1.Category_CASH, labels: "bargeld barauszahlung"},
+	{category: bankingv1.Category_TRANSFERS, labels: "überweisung überweisungen"},
+	{
+		category: bankingv1.Category_TRANSFERS, subcategory: bankingv1.Subcategory_OWN_TRANSFER,
+		labels: "umbuchung umbuchungen eigenübertrag",
+	},
+	{
+		category: bankingv1.Category_TRANSFERS, subcategory: bankingv1.Subcategory_PRIVATE_PERSON,
+		labels: "privatperson privatpersonen",
+	},
+	{category: bankingv1.Category_BUSINESS, labels: "umsatz lieferant lieferanten"},
+	{category: bankingv1.Category_OTHER, labels: "sonstiges"},
 }
 
 var categories = index(labels)
 
 // index turns the table round. The first row that has a label wins; a test keeps labels from standing in two.
-func index(rows []labelled) map[string]bankingv1.Category_Value {
-	byLabel := map[string]bankingv1.Category_Value{}
+func index(rows []labelled) map[string]labelled {
+	byLabel := map[string]labelled{}
 	for _, row := range rows {
 		for label := range strings.FieldsSeq(row.labels) {
 			if _, taken := byLabel[label]; !taken {
-				byLabel[label] = row.category
+				byLabel[label] = row
 			}
 		}
 	}

@@ -32,7 +32,7 @@ const (
 	KindInvalidResponse
 	// KindPSUIPRequired: the provider demands the end user's address and there is none. Nothing was sent.
 	KindPSUIPRequired
-	// KindInvalidField: the provider needs Field, and it is missing or bad. Nothing was sent.
+	// KindInvalidField: the provider needs Fields, and they are missing or bad. Nothing was sent.
 	KindInvalidField
 	// KindDeadline: the caller's deadline passed.
 	KindDeadline
@@ -78,8 +78,9 @@ type Error struct {
 	RetryAfter time.Duration
 	// MayHaveHappened says that a write may have taken effect although it failed. Such a write is never sent again.
 	MayHaveHappened bool
-	// Field is the path of the offending request field, for KindInvalidField, such as `consent.redirect_uris.error`.
-	Field string
+	// Fields are the paths of the offending request fields, such as `consent.redirect_uris.error`: all that were found
+	// missing or bad for KindInvalidField, and for KindRejected those that the provider named, where it named any.
+	Fields []string
 	// Err is the cause, for logs. It must be free of provider text and addresses with secrets.
 	Err error
 }

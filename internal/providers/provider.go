@@ -223,6 +223,8 @@ type ConsentRef struct {
 	PartnerBank string
 	// Market is the market's code.
 	Market string
+	// Imported says that the data under it was handed over by the caller, so that its ids are the caller's.
+	Imported bool
 	// State is what the adapter wants to know again about this consent, as it gave it last: a token of the consent's
 	// own, say. Kontor does not look into it; it is sealed where it is stored, and nothing prints it. Empty for
 	// adapters that do not say KeepsState.
@@ -323,8 +325,13 @@ type Observation struct {
 	Bank *consentv1.Connection_Bank
 	// ProviderCode is the provider's code, as it is.
 	ProviderCode string
+	// Description is how the provider words a code that the adapter does not know, for PROVIDER_STATUS. It is shown to
+	// callers, cut to a bounded length, and logged by nobody.
+	Description string
 	// Time is when it happened by the provider's clock, zero when not told.
 	Time time.Time
+	// AuthorizeTime is when the customer authenticated at the bank, as the provider tells; zero when it does not.
+	AuthorizeTime time.Time
 	// Error is set for AUTHORIZATION_FAILED.
 	Error *errorv1.Error
 }
@@ -336,6 +343,8 @@ type ConnectionState struct {
 	Bank *consentv1.Connection_Bank
 	// Active is false when the customer must authenticate again before newer data can be had.
 	Active bool
+	// AuthorizeTime is when the customer authenticated at the bank, as the provider tells; zero when it does not.
+	AuthorizeTime time.Time
 	// SyncTime is when data was last fetched, zero when not told.
 	SyncTime time.Time
 	// Stage says how far this bank's data has come; unspecified when not told.
@@ -439,7 +448,8 @@ type Account struct {
 type Transaction struct {
 	// ID is the provider's id, unique in the account.
 	ID string
-	// AccountID is the provider's id of its account, as in Account.ID.
+	// AccountID is the provider's id of its account, as in Account.ID; empty where it cannot be told to be on one of
+	// the accounts that are listed.
 	AccountID string
 	*bankingv1.Transaction
 }

@@ -70,9 +70,17 @@ func CallError(err error) error {
 	}
 	switch e.Kind {
 	case providers.KindInvalidField:
-		path := jsonPath(e.Field)
-		message = "invalid field " + path
-		options = append(options, kerr.WithField(path, "the provider needs this field"))
+		for i, field := range e.Fields {
+			path := jsonPath(field)
+			if i == 0 {
+				message = "invalid field " + path
+			}
+			options = append(options, kerr.WithField(path, "the provider needs this field"))
+		}
+	case providers.KindRejected:
+		for _, field := range e.Fields {
+			options = append(options, kerr.WithField(jsonPath(field), "the provider refused what stands here"))
+		}
 	case providers.KindPSUIPRequired:
 		options = append(options, kerr.WithField("psu-ip-address", "the provider needs the end user's address"))
 	}

@@ -43,7 +43,7 @@ func runFimento(t *testing.T, market string, company bool, psu *consentv1.Psu) {
 			Market: market, Company: company, Psu: psu,
 			Has: &providertest.Has{
 				Login: []string{"login"}, ReadConsent: []string{"get_process"}, ReadAccounts: []string{"insights"},
-				ReadTransactions: []string{"transactions"}, Accounts: 3, Transactions: 100,
+				ReadTransactions: []string{"transactions", "insights"}, Accounts: 3, Transactions: 100,
 			},
 			Withdraw: map[string]func(testing.TB, providers.ConsentRef) func(){
 				"a status with a time": told(core, `"consentFlowStatus": {"current": %s, "history": [%[1]s]}`,

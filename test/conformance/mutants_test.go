@@ -142,6 +142,14 @@ var mutants = map[string]mutant{
 		test:  "Transactions",
 		after: onEach(func(t *providers.Transaction) { t.AccountID = "x" }),
 	},
+	"puts transactions nowhere": {
+		test:  "Transactions",
+		after: onEach(func(t *providers.Transaction) { t.AccountID = "" }),
+	},
+	"says nothing where nothing is told": {
+		test:  "Transactions",
+		after: onEach(func(t *providers.Transaction) { t.ValueDate = new(string) }),
+	},
 	"has one id for all": {
 		test:  "Transactions",
 		after: onEach(func(t *providers.Transaction) { t.ID = "x" }),

@@ -58,6 +58,8 @@ type wantError struct {
 	Code   string `yaml:"code"`
 	Reason string `yaml:"reason"`
 	Field  string `yaml:"field"`
+	// Fields are all that are named, in this order.
+	Fields []string `yaml:"fields"`
 }
 
 // listOrOne is a list that may be written as its only element.
@@ -271,7 +273,8 @@ func (r *caseRun) check(t *testing.T, c *testCase, transport string, got reply, 
 		}
 		f := got.failure
 		if strings.ToUpper(snake(f.code.String())) != c.Error.Code || f.reason != c.Error.Reason ||
-			c.Error.Field != "" && !slices.Contains(f.fields, c.Error.Field) {
+			c.Error.Field != "" && !slices.Contains(f.fields, c.Error.Field) ||
+			c.Error.Fields != nil && !slices.Equal(f.fields, c.Error.Fields) {
 			t.Errorf("%s: got %v, want %+v", transport, f, *c.Error)
 		}
 		return

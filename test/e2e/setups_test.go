@@ -253,7 +253,7 @@ func importRequest(customer string) *bankingv1.ImportConnectionsRequest {
 									"0.10",
 								),
 								BookingDate:           optional.Of("2026-03-30"),
-								RemittanceInformation: optional.Of("Interest"),
+								RemittanceInformation: optional.Of("Interest"), ProviderCategory: optional.Of("Zinsen"),
 							}},
 						},
 					},

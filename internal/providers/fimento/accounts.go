@@ -16,5 +16,5 @@ func (a *adapter) ListAccounts(ctx context.Context, ref providers.ConsentRef) ([
 	if err := a.do(ctx, r, &listed); err != nil {
 		return nil, err
 	}
-	return accountsOf(listed.AccountsInfo, marketOf(ref)), nil
+	return accountsOf(listed.AccountsInfo.list, marketOf(ref)), nil
 }

@@ -2,6 +2,7 @@ package fimento
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,7 +212,7 @@ func TestWhatIsMissingIsSaidWithoutACall(t *testing.T) {
 		}},
 	} {
 		got := errorOf(t, tc.call())
-		if got.Kind != providers.KindInvalidField || got.Field != tc.field || got.Provider != "fimento" ||
+		if got.Kind != providers.KindInvalidField || !slices.Equal(got.Fields, []string{tc.field}) || got.Provider != "fimento" ||
 			got.MayHaveHappened {
 			t.Errorf("%s: the error is %+v, want the field %s", name, got, tc.field)
 		}
@@ -236,7 +237,7 @@ func TestWhatIsMissingIsSaidWithoutACall(t *testing.T) {
 		"insights ": func() error { _, err := noBank.Accounts.ListAccounts(ctx, none); return err },
 	} {
 		if got := errorOf(t,
-			call()); got.Field != "consent.partner_bank" || got.Operation != strings.TrimSpace(operation) {
+			call()); !slices.Equal(got.Fields, []string{"consent.partner_bank"}) || got.Operation != strings.TrimSpace(operation) {
 			t.Errorf("%s without a partner bank is %+v", operation, got)
 		}
 	}
@@ -417,7 +418,7 @@ func TestInsights(t *testing.T) {
 	}
 	same(t, insights, &insightsv1.Insights{}, `{
 		"origin": "NATIVE",
-		"startTime": "2019-08-24T14:15:22Z", "endTime": "2019-08-25T14:15:22.5Z",
+		"fetchInterval": {"startTime": "2019-08-24T14:15:22Z", "endTime": "2019-08-25T14:15:22.5Z"},
 		"totalBalances": [{"value": "1234.50", "currencyCode": "SEK"}],
 		"movements": [{
 			"date": "2024-01-12", "balance": {"value": "100.5", "currencyCode": "SEK"},
@@ -462,7 +463,7 @@ func wantAccount(t *testing.T, got providers.Account) {
 		t.Errorf("the account is %q of %q", got.ID, got.ConnectionID)
 	}
 	same(t, got.Account, &bankingv1.Account{}, `{
-		"displayName": "Lönekonto", "accountNumber": "9300 123 456-7", "type": "CURRENT", "providerType": "Transaktionskonto",
+		"bankName": "Nordfjäll Bank", "displayName": "Lönekonto", "accountNumber": "9300 123 456-7", "type": "CURRENT", "providerType": "Transaktionskonto",
 		"currencyCode": "SEK", "balance": {"value": "1234.50", "currencyCode": "SEK"}
 	}`)
 }

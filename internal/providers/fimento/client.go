@@ -23,18 +23,19 @@ func newClient(
 	cfg Config, deps providers.Deps, table providers.Table, login upstream.LoginFunc,
 ) (*upstream.Client, error) {
 	return upstream.New(upstream.Config{
-		Provider:   deps.ID,
-		BaseURL:    string(cfg.BaseURL),
-		Operations: table,
-		Login:      login,
-		Authorize:  authorize,
-		ErrorCode:  errorCode,
-		Limits:     deps.Limits,
-		Policy:     deps.Policy,
-		Observer:   deps.Observer,
-		Logger:     deps.Logger,
-		Clock:      deps.Clock,
-		Transport:  deps.Transport,
+		Provider:      deps.ID,
+		BaseURL:       string(cfg.BaseURL),
+		Operations:    table,
+		Login:         login,
+		Authorize:     authorize,
+		ErrorCode:     errorCode,
+		RefusedFields: refusedFields,
+		Limits:        deps.Limits,
+		Policy:        deps.Policy,
+		Observer:      deps.Observer,
+		Logger:        deps.Logger,
+		Clock:         deps.Clock,
+		Transport:     deps.Transport,
 	})
 }
 

@@ -33,7 +33,48 @@ func errorCode(_ int, body []byte) string {
 	return string(e.Error)
 }
 
-// invalidField says that nothing was sent, since a field of the caller's request is missing or bad.
-func (a *adapter) invalidField(operation, field string) *providers.Error {
-	return &providers.Error{Kind: providers.KindInvalidField, Provider: a.id, Operation: operation, Field: field}
+// fieldNames are the request fields by which Fimento's are filled, for each operation whose body or headers come from a
+// caller. Its refusals begin with the name of a field: "name is required".
+var fieldNames = map[string]providers.FieldNames{
+	opCreateProcess: {
+		"market": "consent.market", "datacollectiontype": "consent.data_collection",
+		"socialsecuritynumber": "psu.national_id", "companyid": "psu.company_id", "firstname": "psu.first_name",
+		"lastname": "psu.last_name", "redirecturl": "consent.redirect_uris.success", "psutype": "psu.psu_type",
+		"brokerbanks": "consent.broker_banks", "partner-bank-id": "consent.partner_bank",
+		"idempotency-key": "request_id",
+	},
+	opCreatePartnerBank: partnerBankFields,
+	opUpdatePartnerBank: partnerBankFields,
+	opInsights:          {"reference-id": "reference_id"},
+	opVisualisationLink: {"reference-id": "reference_id"},
+}
+
+var partnerBankFields = providers.FieldNames{
+	"name": "partner_bank.display_name", "isbroker": "partner_bank.broker", "logourl": "partner_bank.logo_uri",
+}
+
+// refusedFields finds the fields that an error names.
+func refusedFields(operation string, body []byte) []string {
+	var e wireError
+	if json.Unmarshal(body, &e) != nil {
+		return nil
+	}
+	var messages []string
+	for _, element := range elements(e.Message) {
+		var message string
+		if json.Unmarshal(element, &message) == nil {
+			messages = append(messages, message)
+		}
+	}
+	return fieldNames[operation].In(messages...)
+}
+
+// failure is an error that the adapter finds itself.
+func (a *adapter) failure(operation string, kind providers.ErrorKind, cause error) *providers.Error {
+	return &providers.Error{Kind: kind, Provider: a.id, Operation: operation, Err: cause}
+}
+
+// invalidField says that nothing was sent, since fields of the caller's request are missing or bad.
+func (a *adapter) invalidField(operation string, fields ...string) *providers.Error {
+	return &providers.Error{Kind: providers.KindInvalidField, Provider: a.id, Operation: operation, Fields: fields}
 }

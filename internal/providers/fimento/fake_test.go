@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/providers/providertest"
 	"kontor.dev/kontor/internal/secret"
 )
 
@@ -362,6 +363,7 @@ func (f *fake) provider(changes ...func(*Config, *providers.Deps)) *providers.Pr
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(p.Session.(interface{ Close() }).Close)
+	providertest.OnlyTold(f.t, p)
 	return p
 }
 

@@ -15,7 +15,9 @@
 //     statuses repeat, come out of order, and carry codes that are not documented; times come in several forms
 //     (wire.go: wireStatuses; mapping.go: reportOf).
 //   - Failures at a bank stand on the process or on the bank; their messages are free text about a customer and go
-//     nowhere (mapping.go).
+//     nowhere: they become one of few kinds, OTHER in case of doubt (mapping.go: failures). desc words a code; it is
+//     told for codes that are not documented alone.
+//   - When a customer consented stands at each bank (consentGivenAt), and how long that holds nowhere.
 //   - The decision is null, "null", "revoked" or "approved", in two places, and has no time there; a withdrawal may be
 //     told there alone, or by a status without a time that can be read. Where the places differ the withdrawal stands
 //     (wire.go: wireDecision; mapping.go: withdrawnAt; what then counts: consent.Derive).
@@ -25,7 +27,10 @@
 //   - Whether a simulated decision goes into the path or the query is not told: the operation's path decides
 //     (simulator.go).
 //   - Accounts have no id: their number serves (mapping.go: accountsOf). They name their bank by its name alone.
-//   - Transactions come in pages whose first number, size and end are not told (transactions.go).
+//   - Transactions come in pages whose first number, size and end are not told (transactions.go). Neither is what their
+//     accountId means: a transaction is on the account whose number it is, and else on none (mapping.go: attribution).
+//   - fetchedAtInterval is when the data was fetched, and not what it covers: that follows from the bookings.
+//   - A list without entries may be null, wherever a list is documented (wire.go: required).
 //   - No currency is given: it is the market's. Numbers are decimals, and no float64 on their way (wire.go: amount).
 //   - totalBalance, categorisation and computationAutomation are open objects, and kept whole (mapping.go: insightsOf).
 //   - What a webhook sends is not documented: a call is a hint to read the process again (webhooks.go).

@@ -92,7 +92,7 @@ func FuzzPartnerBanks(f *testing.F) {
 		if json.Unmarshal(body, &banks) != nil || banks.check() != nil {
 			return
 		}
-		for _, bank := range banks {
+		for _, bank := range banks.list {
 			if partnerBankOf(bank).ID == "" {
 				t.Error("a partner bank has no id")
 			}
@@ -110,7 +110,7 @@ func FuzzInsights(f *testing.F) {
 			return
 		}
 		for _, market := range markets {
-			accounts := accountsOf(evaluated.AccountsInfo, market)
+			accounts := accountsOf(evaluated.AccountsInfo.list, market)
 			ids := map[string]bool{}
 			for _, account := range accounts {
 				if account.ID == "" || ids[account.ID] {
@@ -142,8 +142,8 @@ func FuzzTransactions(f *testing.F) {
 		if json.Unmarshal(body, &listed) != nil || listed.check() != nil {
 			return
 		}
-		for _, w := range listed.Transactions {
-			mapped := transactionOf(w, providers.MarketFI)
+		for _, w := range listed.Transactions.list {
+			mapped := transactionOf(w, "a", providers.MarketFI)
 			sendable(t, mapped.Transaction)
 			if _, err := money.Parse(mapped.Amount.GetValue()); err != nil || mapped.ID == "" {
 				t.Errorf("%+v is incomplete", mapped)

@@ -22,7 +22,7 @@ func (a *adapter) GetInsights(ctx context.Context, ref providers.ConsentRef,
 		return nil, nil, err
 	}
 	market := marketOf(ref)
-	accounts := accountsOf(evaluated.AccountsInfo, market)
+	accounts := accountsOf(evaluated.AccountsInfo.list, market)
 	insights, err := insightsOf(evaluated, accounts, market)
 	if err != nil {
 		return nil, nil, a.client.Refuse(ctx, opInsights, nil, err)

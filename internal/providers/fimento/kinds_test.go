@@ -129,7 +129,7 @@ func TestMalformedBodies(t *testing.T) {
 			`{"accountsInfo": [], "transactionGraph": [{"info": 1}]}`,
 		},
 		"transactions": {
-			`{}`, `[]`, `{"transactions": null}`, `{"transactions": {}}`, `{"transactions": [{"amount": 1}]}`,
+			`{}`, `[]`, `{"transactions": {}}`, `{"transactions": [{"amount": 1}]}`,
 			`{"transactions": [{"_id": "1"}]}`,
 			`{"transactions": [{"_id": "1", "amount": null}]}`, `{"transactions": [{"_id": "1", "amount": "NaN"}]}`,
 			`{"transactions": [null]}`,
@@ -143,6 +143,9 @@ func TestMalformedBodies(t *testing.T) {
 			for _, body := range slices.Concat(everywhere, particular[row.operation]) {
 				if body == `"text"` && strings.HasPrefix(row.operation, "new_consent") {
 					body = `"not a link"`
+				}
+				if body == "null" && row.operation == "list_partner_banks" {
+					continue // a list without entries may be written so
 				}
 				f.answer(row.operation, body)
 				err := operations[row.operation](t.Context(), f.provider())

@@ -61,6 +61,72 @@ const (
 		"words, which is not passed on."
 )
 
+// failures tell why a customer's way through a bank's pages failed, by what errorMessage holds in lower case and
+// without spaces and punctuation. Its values are not documented; the first row that fits wins, and what fits none is
+// OTHER. No row has a word that a sentence about something else may hold, such as "denied" alone.
+var failures = []struct {
+	kind    errorv1.FailureKind_Value
+	words   []string
+	message string
+}{
+	{
+		errorv1.FailureKind_NO_ACCOUNTS,
+		[]string{
+			"noaccount", "noeligibleaccount", "noavailableaccount", "noaccessibleaccount", "withoutaccounts",
+			"accountsnotfound", "ingakonton", "ingetkonto", "eitilejä",
+		},
+		"The customer has no account at the bank that can be read.",
+	},
+	{
+		errorv1.FailureKind_TIMED_OUT,
+		[]string{
+			"timeout", "timedout", "tooktoolong", "sessionexpired", "expiredtransaction", "tidsgräns", "aikakatkais",
+		},
+		"The authentication at the bank took too long.",
+	},
+	{
+		errorv1.FailureKind_BANK_UNAVAILABLE,
+		[]string{
+			"unavailable", "maintenance", "notavailable", "notreachable", "unreachable", "couldnotreachbank",
+			"bankisdown", "bankdown", "bankerror", "temporarilydown", "serviceerror", "otillgänglig", "huoltokatko",
+		},
+		"The bank could not be reached, or failed.",
+	},
+	{
+		errorv1.FailureKind_CUSTOMER_DENIED,
+		[]string{
+			"cancel", "abort", "userdenied", "customerdenied", "deniedbyuser", "deniedbycustomer", "deniedbytheuser",
+			"deniedbythecustomer", "userdeclined", "customerdeclined", "declinedby", "userrejected", "customerrejected",
+			"rejectedbyuser", "rejectedbycustomer", "userrefused", "customerrefused", "avbröt", "avbruten", "peruutti",
+			"keskeytti",
+		},
+		"The customer refused at the bank, or broke off.",
+	},
+}
+
+// accessDenied is OAuth's code for a customer who refused. It counts only where it is the whole message.
+const accessDenied = "accessdenied"
+
+// failureOf says what failed for one status, in our words.
+func failureOf(status wireStatus) *errorv1.Error {
+	failed := &errorv1.Error{
+		Reason: errorv1.Error_AUTHORIZATION_FAILED, ProviderCode: told(status.Code),
+		FailureKind: errorv1.FailureKind_OTHER.Enum(), Message: optional.Of(authFailed),
+	}
+	if status.explained() {
+		failed.Message = optional.Of(authFailedExplained)
+	}
+	message := status.message()
+	for _, row := range failures {
+		if slices.ContainsFunc(row.words, func(word string) bool { return strings.Contains(message, word) }) ||
+			row.kind == errorv1.FailureKind_CUSTOMER_DENIED && message == accessDenied {
+			failed.FailureKind, failed.Message = row.kind.Enum(), optional.Of(row.message)
+			break
+		}
+	}
+	return failed
+}
+
 // reportOf turns a process into what Kontor knows of it: its statuses, each once, and the decision that stands.
 //
 // customerBankConsent and consentFlowStatuses are the same list under two names, so only one is read.
@@ -77,6 +143,7 @@ func reportOf(process *wireProcess, received time.Time) providers.ConsentState {
 			Bank: &consentv1.Connection_Bank{
 				DisplayName: told(bank.CustomerBank.Name), CountryCode: told(bank.CustomerBank.Country),
 			},
+			AuthorizeTime: providers.Credible(bank.ConsentGivenAt.Time, received),
 		}, bank.Status, received)...)
 	}
 	for _, decision := range []wireDecision{process.Consent, process.ConsentFlowStatus.Consent} {
@@ -174,14 +241,10 @@ func statusesOf(
 			o.Key = fmt.Sprintf("%s#%d", o.Key, times[o.Key])
 		}
 		if o.Type == consentv1.ConsentEvent_AUTHORIZATION_FAILED {
-			o.Error = &errorv1.Error{
-				Reason:       errorv1.Error_AUTHORIZATION_FAILED,
-				Message:      optional.Of(authFailed),
-				ProviderCode: optional.Of(o.ProviderCode),
-			}
-			if status.explained() {
-				o.Error.Message = optional.Of(authFailedExplained)
-			}
+			o.Error = failureOf(status)
+		}
+		if o.Type == consentv1.ConsentEvent_PROVIDER_STATUS {
+			o.Description = string(status.Desc)
 		}
 		found = append(found, o)
 	}
@@ -259,17 +322,39 @@ func partnerBankOf(w wirePartnerBank) providers.PartnerBank {
 	}
 }
 
-// accountKey normalises an account number: letters and digits in upper case, and the asterisks of a masked card.
-// Accounts have no id of their own, and transactions name their account by a string that is equal when it is the
-// number.
+// accountKey normalises an account number: without the spaces, dashes, dots, commas and slashes that make it easier to
+// read, and in upper case. Everything else tells numbers apart, a leading zero and the asterisks of a masked card
+// included: a transaction on the wrong account is worse than one on none.
 func accountKey(number text) string {
 	return strings.Map(func(r rune) rune {
-		if r == '*' || unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return unicode.ToUpper(r)
+		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune(".,/", r) {
+			return -1
 		}
-		return -1
+		return unicode.ToUpper(r)
 	}, string(number))
 }
+
+// attribution finds the account that a transaction is on: by the normalised number, the account's id; "" where several
+// accounts have the number.
+type attribution map[string]string
+
+func attributionOf(accounts []providers.Account) attribution {
+	byNumber := attribution{}
+	for _, account := range accounts {
+		number := accountKey(text(cmp.Or(account.GetIban(), account.GetAccountNumber())))
+		if _, several := byNumber[number]; several {
+			byNumber[number] = ""
+		} else {
+			byNumber[number] = account.ID
+		}
+	}
+	delete(byNumber, "")
+	return byNumber
+}
+
+// of gives the id of the account whose number a transaction's accountId is, "" when it is no listed account's. What an
+// accountId is, the documentation does not say.
+func (byNumber attribution) of(accountID text) string { return byNumber[accountKey(accountID)] }
 
 // accountsOf maps accountsInfo. An account without a number, and a second one whose number is taken, is told by bank,
 // name and type as well; one that agrees in all of that is the same account listed twice.
@@ -286,6 +371,7 @@ func accountsOf(listed []wireAccount, market providers.Market) []providers.Accou
 		}
 		seen[whole] = true
 		account := &bankingv1.Account{
+			BankName:     told(w.Bank),
 			DisplayName:  told(w.Name),
 			Type:         accountTypeOf(string(w.Type)),
 			ProviderType: told(w.Type),
@@ -353,7 +439,7 @@ var accountWords = []struct {
 func accountTypeOf(written string) bankingv1.Account_Type {
 	lower := strings.ToLower(strings.TrimSpace(written))
 	if lower == "" {
-		return bankingv1.Account_TYPE_UNSPECIFIED
+		return bankingv1.Account_OTHER
 	}
 	for _, row := range accountWords {
 		if slices.ContainsFunc(row.words, func(word string) bool { return strings.Contains(lower, word) }) {
@@ -402,29 +488,38 @@ func dateOf(written text, market providers.Market) string {
 	return match[1]
 }
 
-// transactionOf maps one transaction. Its amount must be there.
-func transactionOf(t wireTransaction, market providers.Market) providers.Transaction {
+// transactionOf maps one transaction on an account. Its amount must be there.
+func transactionOf(t wireTransaction, account string, market providers.Market) providers.Transaction {
+	purpose := purposeOf(t.Category, t.Amount)
 	return providers.Transaction{
 		ID:        string(t.ID),
-		AccountID: accountKey(t.AccountID),
+		AccountID: account,
 		Transaction: &bankingv1.Transaction{
 			Status:                bankingv1.Transaction_BOOKED,
 			Amount:                t.Amount.money(market),
 			BookingDate:           optional.Of(dateOf(t.Date, market)),
 			RemittanceInformation: told(t.Description),
-			Category:              optional.Of(providers.CategoryOf(string(t.Category))),
+			Category:              optional.Of(purpose.Category),
+			Subcategory:           optional.Of(purpose.Subcategory),
 			ProviderCategory:      told(t.Category),
 		},
 	}
+}
+
+func purposeOf(label text, a *amount) providers.Purpose {
+	return providers.PurposeOf(string(label), a == nil || a.Sign() >= 0)
 }
 
 // insightsOf maps the insights, without the accounts, which stand beside them.
 func insightsOf(i wireInsights, found []providers.Account, market providers.Market) (*insightsv1.Insights, error) {
 	insights := &insightsv1.Insights{
 		Origin:        insightsv1.InsightsOrigin_NATIVE,
-		StartTime:     timestampOf(i.FetchedAtInterval.Min),
-		EndTime:       timestampOf(i.FetchedAtInterval.Max),
 		TotalBalances: totalBalancesOf(found, market),
+	}
+	if fetched := i.FetchedAtInterval; !fetched.Min.IsZero() || !fetched.Max.IsZero() {
+		insights.FetchInterval = &insightsv1.Insights_Interval{
+			StartTime: timestampOf(fetched.Min), EndTime: timestampOf(fetched.Max),
+		}
 	}
 	for _, m := range i.TransactionGraph {
 		insights.Movements = append(insights.Movements, movementOf(m, market))
@@ -477,26 +572,31 @@ func entryOf(e wireEntry, market providers.Market) *insightsv1.Insights_Entry {
 	return &insightsv1.Insights_Entry{
 		RemittanceInformation: told(e.Description),
 		Amount:                e.Amount.money(market),
-		Category:              optional.Of(providers.CategoryOf(string(e.Category))),
+		Category:              optional.Of(purposeOf(e.Category, e.Amount).Category),
 		ProviderCategory:      told(e.Category),
 	}
 }
 
-// categoriesOf sums the movements up, one row for each of the provider's labels, in the order of Kontor's list and then
-// of the labels.
+// categoriesOf sums the movements up, one row for each of the provider's labels and what it means, in the order of
+// Kontor's list and then of the labels.
 func categoriesOf(movements []*insightsv1.Insights_Movement,
 	market providers.Market) []*insightsv1.Insights_CategorySum {
 	type sum struct {
 		income, expense money.Decimal
 		count           int32
 	}
-	sums := map[string]*sum{}
+	type purpose struct {
+		label    string
+		category bankingv1.Category_Value
+	}
+	sums := map[purpose]*sum{}
 	for _, m := range movements {
 		for _, e := range m.GetEntries() {
-			s := sums[e.GetProviderCategory()]
+			key := purpose{e.GetProviderCategory(), e.GetCategory()}
+			s := sums[key]
 			if s == nil {
 				s = &sum{}
-				sums[e.GetProviderCategory()] = s
+				sums[key] = s
 			}
 			s.count++
 			if value := decimal(e.GetAmount()); value.Sign() < 0 {
@@ -507,9 +607,9 @@ func categoriesOf(movements []*insightsv1.Insights_Movement,
 		}
 	}
 	rows := make([]*insightsv1.Insights_CategorySum, 0, len(sums))
-	for label, s := range sums {
+	for key, s := range sums {
 		rows = append(rows, &insightsv1.Insights_CategorySum{
-			Category: providers.CategoryOf(label), ProviderCategory: optional.Of(label), TransactionCount: s.count,
+			Category: optional.Of(key.category), ProviderCategory: optional.Of(key.label), TransactionCount: s.count,
 			Income: s.income.Money(market.CurrencyCode), Expense: s.expense.Money(market.CurrencyCode),
 		})
 	}

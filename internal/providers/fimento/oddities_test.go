@@ -344,7 +344,7 @@ func TestOddity4ShapesOfAStatus(t *testing.T) {
 func TestOddity5Errors(t *testing.T) {
 	const at = "2024-01-12T12:00:00Z"
 	failure := func(code, rest string) string { return fmt.Sprintf(`{"code": %q, "timestamp": %q%s}`, code, at, rest) }
-	const secret = "199503096316 avbröt"
+	const secret = "199503096316 ville inte"
 	for members, code := range map[string]string{
 		`"consentFlowStatus": {"current": ` + failure("authError",
 			"") + `}`: "authError",
@@ -369,6 +369,7 @@ func TestOddity5Errors(t *testing.T) {
 			Reason:       errorv1.Error_AUTHORIZATION_FAILED,
 			Message:      optional.Of("The customer's authentication at the bank failed."),
 			ProviderCode: optional.Of(code),
+			FailureKind:  errorv1.FailureKind_OTHER.Enum(),
 		}
 		if got[0].Type != consentv1.ConsentEvent_AUTHORIZATION_FAILED || got[0].ProviderCode != code ||
 			!got[0].Time.Equal(noon) {
@@ -409,6 +410,73 @@ func TestOddity5Errors(t *testing.T) {
 		`"consentFlowStatus": [`+failure("completed",
 			`, "isError": false, "errorMessage": "x"`)+`]`)[0]; got.Error != nil {
 		t.Errorf("a success has the error %v", got.Error)
+	}
+}
+
+// What a failure's message holds is not documented. It becomes one of few kinds, and never a word of it goes on.
+func TestFailuresHaveAKind(t *testing.T) {
+	for message, want := range map[string]errorv1.FailureKind_Value{
+		"":                                       errorv1.FailureKind_OTHER,
+		"string":                                 errorv1.FailureKind_OTHER,
+		"Access denied: BankID is not activated": errorv1.FailureKind_OTHER,
+		"199503096316 is not a customer":         errorv1.FailureKind_OTHER,
+		"User cancelled the login":               errorv1.FailureKind_CUSTOMER_DENIED,
+		"userCancel":                             errorv1.FailureKind_CUSTOMER_DENIED,
+		"access_denied":                          errorv1.FailureKind_CUSTOMER_DENIED,
+		"The authentication was aborted":         errorv1.FailureKind_CUSTOMER_DENIED,
+		"Kunden avbröt":                          errorv1.FailureKind_CUSTOMER_DENIED,
+		"Timeout":                                errorv1.FailureKind_TIMED_OUT,
+		"The request to the bank timed out":      errorv1.FailureKind_TIMED_OUT,
+		"The bank is unavailable":                errorv1.FailureKind_BANK_UNAVAILABLE,
+		"Service is down for maintenance":        errorv1.FailureKind_BANK_UNAVAILABLE,
+		"No accounts found":                      errorv1.FailureKind_NO_ACCOUNTS,
+		"no available accounts at this bank":     errorv1.FailureKind_NO_ACCOUNTS,
+	} {
+		for _, place := range []string{
+			`"consentFlowStatus": [%s]`, `"customerBankConsent": [{"customerBank": {"name": "B"}, "status": [%s]}]`,
+		} {
+			got := stateOf(t, fmt.Sprintf(place, fmt.Sprintf(`{"code": "authError", "isError": true, "errorMessage": %q}`,
+				message)))
+			if len(got) != 1 || got[0].Error.GetFailureKind() != want ||
+				message != "" && strings.Contains(fmt.Sprintf("%+v", got), message) {
+				t.Errorf("%q became %+v", message, got)
+			}
+		}
+	}
+}
+
+// How a code is worded matters for one that nobody knows.
+func TestWordsOfUnknownCodes(t *testing.T) {
+	for status, want := range map[string]string{
+		`{"code": "quarantined", "desc": "The data is being looked at"}`: "The data is being looked at",
+		`{"code": "quarantined", "desc": {"sv": "x"}}`:                   "",
+		`{"code": "quarantined", "desc": null}`:                          "",
+		`{"code": "quarantined"}`:                                        "",
+		`"quarantined"`:                                                  "",
+		`{"code": "completed", "desc": "Insights are generated"}`:        "",
+		`{"code": "authError", "desc": "Auth error of 199503096316"}`:    "",
+		`{"code": "quarantined", "desc": "Failed", "isError": true}`:     "",
+	} {
+		got := stateOf(t, `"consentFlowStatus": [`+status+`]`)
+		if len(got) != 1 || got[0].Description != want {
+			t.Errorf("%s became %+v", status, got)
+		}
+	}
+}
+
+func TestConsentGivenAtIsOfEachBank(t *testing.T) {
+	got := stateOf(t, `"consentFlowStatus": ["created"], "customerBankConsent": [
+		{"customerBank": {"name": "A"}, "status": ["fetchingTransactionsDone"], "consentGivenAt": "2024-01-12T12:00:00Z"},
+		{"customerBank": {"name": "B"}, "status": ["fetchingTransactionsDone"], "consentGivenAt": null},
+		{"customerBank": {"name": "C"}, "status": ["fetchingTransactionsDone"], "consentGivenAt": "1995-01-01T00:00:00Z"},
+		{"customerBank": {"name": "D"}, "status": ["fetchingTransactionsDone"], "consentGivenAt": "yesterday"}]`)
+	times := map[string]time.Time{}
+	for _, o := range got {
+		times[o.ConnectionID] = o.AuthorizeTime
+	}
+	want := map[string]time.Time{"": {}, "|A": noon, "|B": {}, "|C": {}, "|D": {}}
+	if diff := cmp.Diff(want, times); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -780,7 +848,7 @@ func TestConsentLinkNames(t *testing.T) {
 
 func TestAccountTypes(t *testing.T) {
 	for written, want := range map[string]bankingv1.Account_Type{
-		"": bankingv1.Account_TYPE_UNSPECIFIED, " ": bankingv1.Account_TYPE_UNSPECIFIED,
+		"": bankingv1.Account_OTHER, " ": bankingv1.Account_OTHER,
 		"wallet": bankingv1.Account_OTHER, "risk": bankingv1.Account_OTHER,
 		"CURRENT": bankingv1.Account_CURRENT, "checking": bankingv1.Account_CURRENT,
 		"Lönekonto": bankingv1.Account_CURRENT, "Privatkonto": bankingv1.Account_CURRENT,
@@ -802,6 +870,70 @@ func TestAccountTypes(t *testing.T) {
 		if got := accountTypeOf(written); got != want {
 			t.Errorf("%q is %s, want %s", written, got, want)
 		}
+	}
+}
+
+// What a transaction's accountId is, the documentation does not say. It is on an account when it is the number of that
+// one account, and else on none.
+func TestTransactionsAreOnAccountsWhoseNumberTheyName(t *testing.T) {
+	f := newFake(t)
+	f.answer("insights", `{"accountsInfo": [
+		{"accountNumber": "8327-9, 123 456 789-0", "bank": "X"},
+		{"accountNumber": "se45 5000 0000 0583 9825 7466", "bank": "X"},
+		{"accountNumber": "**** 1234", "bank": "X"},
+		{"accountNumber": "4711", "bank": "X"},
+		{"accountNumber": "77 77", "bank": "X"}, {"accountNumber": "7777", "bank": "Y"},
+		{"name": "no number", "bank": "X"}, {"bank": "Z"}
+	]}`)
+	p := f.provider()
+	for accountID, want := range map[string]string{
+		`"8327-9, 123 456 789-0"`:         "832791234567890",
+		`"832791234567890"`:               "832791234567890",
+		`" 8327 9 123.456.789/0 "`:        "832791234567890",
+		"\"8327\u201391234567890\"":       "832791234567890",
+		`"SE4550000000058398257466"`:      "SE4550000000058398257466",
+		`"SE45 5000-0000-0583 9825 7466"`: "SE4550000000058398257466",
+		`"****1234"`:                      "****1234",
+		`4711`:                            "4711",
+		`"04711"`:                         "", // a leading zero is part of a number
+		`"1234"`:                          "", // the mask is part of one, too
+		`"5839 825 746-6"`:                "", // the number within an IBAN
+		`"123 456 789-0"`:                 "", // without its clearing number
+		`"6630da8590502faa7517e0fc"`:      "", // an id of another kind
+		`"7777"`:                          "", // two accounts have it
+		`"no number"`:                     "",
+		`"-"`:                             "",
+		`""`:                              "",
+		`null`:                            "",
+	} {
+		f.respond("transactions", pages([]string{`{"_id": "t", "amount": 1, "accountId": ` + accountID + `}`}))
+		got, err := transactions(t.Context(), p, refSE)
+		if err != nil || len(got) != 1 || got[0].AccountID != want {
+			t.Errorf("%s is on %+v, want %q (%v)", accountID, got, want, err)
+		}
+	}
+}
+
+// Accounts are read once, and only for transactions that name one. When they cannot be read, no transaction is told
+// without its account.
+func TestAccountsAreReadForTransactions(t *testing.T) {
+	f := newFake(t)
+	p := f.provider()
+	f.respond("transactions", pages(page("a", "b"), page("c")))
+	if got, err := transactions(t.Context(), p, refSE); err != nil || len(got) != 3 || len(f.seen("insights")) != 0 {
+		t.Errorf("%d transactions after %d reads of accounts, %v", len(got), len(f.seen("insights")), err)
+	}
+	named := func(id string) []string {
+		return []string{`{"_id": "` + id + `", "amount": 1, "accountId": "93001234567"}`}
+	}
+	f.respond("transactions", pages(named("a"), named("b")))
+	if got, err := transactions(t.Context(), p, refSE); err != nil || len(got) != 2 || len(f.seen("insights")) != 1 {
+		t.Errorf("%d transactions after %d reads of accounts, %v", len(got), len(f.seen("insights")), err)
+	}
+	f.fail("insights", 503)
+	if got, err := transactions(t.Context(), p, refSE); len(got) != 0 || errorOf(t,
+		err).Kind != providers.KindUnavailable {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 

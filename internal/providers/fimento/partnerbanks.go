@@ -31,8 +31,8 @@ func (a *adapter) ListPartnerBanks(ctx context.Context, page, size int) ([]provi
 	if err := a.do(ctx, request{Operation: opListPartnerBanks, Query: query}, &listed); err != nil {
 		return nil, err
 	}
-	banks := make([]providers.PartnerBank, len(listed))
-	for i, bank := range listed {
+	banks := make([]providers.PartnerBank, len(listed.list))
+	for i, bank := range listed.list {
 		banks[i] = partnerBankOf(bank)
 	}
 	return banks, nil

@@ -16,29 +16,42 @@ const maxPages = 10_000
 // first page has, how many transactions it holds and what follows the last one is not documented: pages count from 1,
 // and one that is empty, or holds only what came before, is taken for the end. A transaction that moves to the next
 // page in the meantime still comes once. Fimento cannot narrow the read.
+//
+// A transaction names its account by a string of which the documentation does not say what it is. So the accounts are
+// read too, once there is a transaction to attribute: one whose string is the number of a listed account is on that
+// account, any other on none.
 func (a *adapter) Transactions(
 	ctx context.Context, ref providers.ConsentRef, _ providers.Query,
 ) iter.Seq2[providers.Transaction, error] {
 	return func(yield func(providers.Transaction, error) bool) {
 		market := marketOf(ref)
 		seen := map[text]bool{}
+		var known attribution
 		for page := 1; page <= maxPages; page++ {
 			var listed wireTransactions
 			if err := a.do(ctx, transactionsRequest(ref, page), &listed); err != nil {
 				yield(providers.Transaction{}, err)
 				return
 			}
-			known := len(seen)
-			for _, t := range listed.Transactions {
+			before := len(seen)
+			for _, t := range listed.Transactions.list {
 				if seen[t.ID] {
 					continue
 				}
 				seen[t.ID] = true
-				if !yield(transactionOf(t, market), nil) {
+				if known == nil && t.AccountID != "" {
+					accounts, err := a.ListAccounts(ctx, ref)
+					if err != nil {
+						yield(providers.Transaction{}, err)
+						return
+					}
+					known = attributionOf(accounts)
+				}
+				if !yield(transactionOf(t, known.of(t.AccountID), market), nil) {
 					return
 				}
 			}
-			if len(seen) == known {
+			if len(seen) == before {
 				return
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cockroachdb/apd/v3"
 
@@ -87,7 +88,8 @@ func (a *amount) UnmarshalJSON(data []byte) error {
 
 // wireError is the body of every error.
 type wireError struct {
-	Error text `json:"error"`
+	Error   text            `json:"error"`
+	Message json.RawMessage `json:"message"` // a list of sentences, or one
 }
 
 type wireCredentials struct {
@@ -126,14 +128,35 @@ func (b *wirePartnerBank) check() error {
 	return nil
 }
 
+// required is a list that an answer must have. Its zero value says that the answer left it out; null is a list without
+// entries. An answer without its list must not be taken for an empty list: then everything would seem to be gone.
+type required[T any] struct {
+	given bool
+	list  []T
+}
+
+// UnmarshalJSON reads the list.
+func (r *required[T]) UnmarshalJSON(data []byte) error {
+	r.given = true
+	return json.Unmarshal(data, &r.list)
+}
+
+// checkAs wants the list, which is the field of an answer.
+func (r *required[T]) checkAs(field string) error {
+	if !r.given {
+		return missing(field)
+	}
+	return nil
+}
+
 // wirePartnerBanks is a page of the list, a bare array.
-type wirePartnerBanks []wirePartnerBank
+type wirePartnerBanks struct{ required[wirePartnerBank] }
 
 func (banks *wirePartnerBanks) check() error {
-	if *banks == nil {
-		return errNoBody
+	if err := banks.checkAs("the body"); err != nil {
+		return err
 	}
-	for _, bank := range *banks {
+	for _, bank := range banks.list {
 		if err := bank.check(); err != nil {
 			return err
 		}
@@ -287,6 +310,7 @@ func isWebAddress(address string) bool {
 type wireBankConsent struct {
 	CustomerBank        wireBank     `json:"customerBank"`
 	Status              wireStatuses `json:"status"`
+	ConsentGivenAt      instant      `json:"consentGivenAt"`
 	ConsentFlowStatusID text         `json:"consentFlowStatusId"`
 }
 
@@ -379,9 +403,10 @@ func elements(data []byte) []json.RawMessage {
 	return []json.RawMessage{data}
 }
 
-// wireStatus is one status. desc is left out: it only words the code.
+// wireStatus is one status. Desc words the code; it matters for a code that is not known.
 type wireStatus struct {
 	Code         text
+	Desc         text
 	Timestamp    instant
 	IsError      bool
 	ErrorMessage json.RawMessage
@@ -394,6 +419,7 @@ func (s *wireStatus) UnmarshalJSON(data []byte) error {
 	}
 	var object struct {
 		Code         text            `json:"code"`
+		Desc         json.RawMessage `json:"desc"`
 		Timestamp    instant         `json:"timestamp"`
 		IsError      text            `json:"isError"` // true, or "true"
 		ErrorMessage json.RawMessage `json:"errorMessage"`
@@ -403,6 +429,9 @@ func (s *wireStatus) UnmarshalJSON(data []byte) error {
 	}
 	s.Code, s.Timestamp, s.ErrorMessage = object.Code, object.Timestamp, object.ErrorMessage
 	s.IsError = strings.EqualFold(string(object.IsError), "true")
+	if len(object.Desc) > 0 && object.Desc[0] == '"' {
+		_ = json.Unmarshal(object.Desc, &s.Desc) // what is no text is none: it only words the code
+	}
 	return nil
 }
 
@@ -420,6 +449,18 @@ func (s *wireStatus) explained() bool {
 		return false
 	}
 	return true
+}
+
+// message is the text of an error's message as failures has its words: letters and digits in lower case.
+func (s *wireStatus) message() string {
+	var message string
+	_ = json.Unmarshal(s.ErrorMessage, &message) // what is no text says nothing
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, message)
 }
 
 // wireDecision is what the customer decided. null, "null" and what is no string are "", no decision.
@@ -469,16 +510,11 @@ func (v *wireVisualisation) page() (field, address string) { return "visualisati
 
 // wireAccounts is the part of the insights that tells the accounts.
 type wireAccounts struct {
-	AccountsInfo []wireAccount `json:"accountsInfo"`
+	AccountsInfo required[wireAccount] `json:"accountsInfo"`
 }
 
 // check wants the list, which may be empty: an answer without it is not one that says "no accounts".
-func (a *wireAccounts) check() error {
-	if a.AccountsInfo == nil {
-		return missing("accountsInfo")
-	}
-	return nil
-}
+func (a *wireAccounts) check() error { return a.AccountsInfo.checkAs("accountsInfo") }
 
 type wireAccount struct {
 	AccountNumber text    `json:"accountNumber"`
@@ -519,16 +555,16 @@ type wireEntry struct {
 }
 
 type wireTransactions struct {
-	Transactions []wireTransaction `json:"transactions"`
+	Transactions required[wireTransaction] `json:"transactions"`
 }
 
 // check wants the list, which is empty after the last page, and ids and amounts in it: without an id nothing could be
 // told from its repetition.
 func (t *wireTransactions) check() error {
-	if t.Transactions == nil {
-		return missing("transactions")
+	if err := t.Transactions.checkAs("transactions"); err != nil {
+		return err
 	}
-	for _, transaction := range t.Transactions {
+	for _, transaction := range t.Transactions.list {
 		switch {
 		case transaction.ID == "":
 			return missing("transactions._id")

@@ -17,7 +17,7 @@ func (a *adapter) ListAccounts(ctx context.Context, ref providers.ConsentRef) ([
 	var accounts []providers.Account
 	for _, login := range logins {
 		for _, account := range login.Accounts {
-			accounts = append(accounts, accountOf(login.ID, account))
+			accounts = append(accounts, accountOf(login, account, ref.Imported))
 		}
 	}
 	return accounts, nil

@@ -33,6 +33,7 @@ func newClient(
 		Login:           login,
 		Authorize:       authorizer(string(cfg.TokenPrefix)),
 		ErrorCode:       errorCode,
+		RefusedFields:   refusedFields,
 		RequestIDHeader: headerRequestID,
 		Header:          fixed,
 		Limits:          deps.Limits,

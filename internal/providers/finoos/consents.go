@@ -113,12 +113,16 @@ func (a *adapter) session(ctx context.Context, r request) (*providers.Link, erro
 // sessionBody needs all three addresses, as finoOS does.
 func (a *adapter) sessionBody(operation string, flow providers.Flow) (wireSession, error) {
 	to := flow.Redirects
+	var missing []string
 	for _, required := range []struct{ name, uri string }{
 		{"success", to.Success}, {"error", to.Error}, {"exit", to.Exit},
 	} {
 		if required.uri == "" {
-			return wireSession{}, a.invalidField(operation, "consent.redirect_uris."+required.name)
+			missing = append(missing, "consent.redirect_uris."+required.name)
 		}
+	}
+	if missing != nil {
+		return wireSession{}, a.invalidField(operation, missing...)
 	}
 	return wireSession{RedirectURL: to.Success, ErrorURL: to.Error, ExitURL: to.Exit}, nil
 }

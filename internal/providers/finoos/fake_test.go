@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/providers/providertest"
 	"kontor.dev/kontor/internal/secret"
 )
 
@@ -201,6 +202,7 @@ func (f *fake) provider(change ...func(*Config, *providers.Deps)) *providers.Pro
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(p.Session.(*adapter).Close)
+	providertest.OnlyTold(f.t, p)
 	return p
 }
 

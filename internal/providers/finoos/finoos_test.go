@@ -255,6 +255,7 @@ func wantAccount() providers.Account {
 	return providers.Account{
 		ID: testLogin + "/A38253.f837c3ab353", ConnectionID: testLogin,
 		Account: &bankingv1.Account{
+			BankName:             optional.Of("fino Bank"),
 			DisplayName:          optional.Of("Girokonto"),
 			OwnerName:            optional.Of("Torben Mais"),
 			Iban:                 optional.Of("DE64100200007791587578"),
@@ -477,9 +478,11 @@ func TestAllRedirectsAreDemandedWithoutACall(t *testing.T) {
 	p := f.provider()
 	ctx := testContext()
 	for missing, redirects := range map[string]providers.Redirects{
-		"success": {Error: "https://k.example/e", Exit: "https://k.example/x"},
-		"error":   {Success: "https://k.example/s", Exit: "https://k.example/x"},
-		"exit":    {Success: "https://k.example/s", Error: "https://k.example/e"},
+		"success error exit": {},
+		"success exit":       {Error: "https://k.example/e"},
+		"success":            {Error: "https://k.example/e", Exit: "https://k.example/x"},
+		"error":              {Success: "https://k.example/s", Exit: "https://k.example/x"},
+		"exit":               {Success: "https://k.example/s", Error: "https://k.example/e"},
 	} {
 		flow := providers.Flow{Redirects: redirects}
 		for name, do := range map[string]func() error{
@@ -503,7 +506,7 @@ func TestAllRedirectsAreDemandedWithoutACall(t *testing.T) {
 			var failed *providers.Error
 			if err := do(); !errors.As(err,
 				&failed) || failed.Kind != providers.KindInvalidField ||
-				failed.Field != "consent.redirect_uris."+missing {
+				strings.ReplaceAll(strings.Join(failed.Fields, " "), "consent.redirect_uris.", "") != missing {
 				t.Errorf("%s without %s: %v", name, missing, err)
 			}
 		}
@@ -646,7 +649,7 @@ func TestProductsAreScopes(t *testing.T) {
 		var failed *providers.Error
 		if !errors.As(err,
 			&failed) || failed.Kind != providers.KindInvalidField ||
-			failed.Field != "customer."+strings.TrimSpace(name) {
+			!slices.Equal(failed.Fields, []string{"customer." + strings.TrimSpace(name)}) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -679,7 +682,7 @@ func TestAShipmentNeedsAChannel(t *testing.T) {
 	s.Channel = documentsv1.Channel_VALUE_UNSPECIFIED
 	var failed *providers.Error
 	if err := f.provider().Shipments.SendShipment(testContext(),
-		s); !errors.As(err, &failed) || failed.Field != "shipment.channel" || len(f.asked("")) != 0 {
+		s); !errors.As(err, &failed) || !slices.Equal(failed.Fields, []string{"shipment.channel"}) || len(f.asked("")) != 0 {
 		t.Errorf("%v", err)
 	}
 }
@@ -688,11 +691,14 @@ func TestLogosAreJoinedByQueryID(t *testing.T) {
 	f := newFake(t)
 	f.answer("search_company_logos", 200, `{"results": [
 		{"queryID": "c", "company": "C", "status": "ok", "url": "https://l/c"}, {"queryID": "unasked", "company": "U"},
-		{"queryID": 1, "company": "A", "status": "weird", "url": ""}, {"queryID": "c", "company": "again"}]}`)
+		{"queryID": 1, "company": "A", "status": "weird", "url": ""}, {"queryID": "c", "company": "again"},
+		{"queryID": "d", "status": "NOT_FOUND", "company": null, "url": null}, {"queryID": "e"},
+		{"queryID": "f", "url": "https://l/f"}, {"queryID": "g", "status": "Ok"}]}`)
 	got, err := f.provider().Logos.SearchLogos(testContext(), &insightsv1.SearchCompanyLogosRequest{
 		ExactMatch: true,
 		Queries: []*insightsv1.SearchCompanyLogosRequest_Query{
 			{QueryId: "1", Name: "A"}, {QueryId: "b", Name: "B"}, {QueryId: "c", Name: "C"},
+			{QueryId: "d", Name: "D"}, {QueryId: "e", Name: "E"}, {QueryId: "f", Name: "F"}, {QueryId: "g", Name: "G"},
 		},
 	})
 	want := []*insightsv1.CompanyLogo{
@@ -709,6 +715,10 @@ func TestLogosAreJoinedByQueryID(t *testing.T) {
 			ProviderCode: optional.Of("ok"),
 			LogoUri:      optional.Of("https://l/c"),
 		},
+		{QueryId: "d", Status: insightsv1.CompanyLogo_NOT_FOUND, ProviderCode: optional.Of("NOT_FOUND")},
+		{QueryId: "e", Status: insightsv1.CompanyLogo_NOT_FOUND},
+		{QueryId: "f", Status: insightsv1.CompanyLogo_OK, LogoUri: optional.Of("https://l/f")},
+		{QueryId: "g", Status: insightsv1.CompanyLogo_OK, ProviderCode: optional.Of("Ok")},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)

@@ -40,7 +40,7 @@ func FuzzLogins(f *testing.F) {
 		ids := map[string]bool{}
 		for _, login := range wire.Logins.value {
 			for _, account := range login.Accounts {
-				got := accountOf(login.ID, account)
+				got := accountOf(login, account, false)
 				if ids[got.ID] || got.ConnectionID == "" || got.GetCurrencyCode() == "" {
 					t.Errorf("%q at %q", got.ID, got.ConnectionID)
 				}

@@ -2,6 +2,7 @@ package finoos
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -147,12 +148,19 @@ func TestImportReadsBack(t *testing.T) {
 	}
 	body := f.only("update_logins").body
 	f.logins(body, body)
-	accounts, err := p.Accounts.ListAccounts(testContext(), testRef)
+	imported := testRef
+	imported.Imported = true
+	accounts, err := p.Accounts.ListAccounts(testContext(), imported)
 	if err != nil || len(accounts) != 2 {
 		t.Fatalf("%v, %v", accounts, err)
 	}
+	if others, err := p.Accounts.ListAccounts(testContext(), testRef); err != nil || others[0].ImportId != nil {
+		t.Errorf("an account that nobody handed over is %v, %v", others[0], err)
+	}
 	a := brought()[0].GetAccounts()[0]
 	want := &bankingv1.Account{
+		BankName:             brought()[0].GetBank().DisplayName,
+		ImportId:             optional.Of("A1"),
 		DisplayName:          optional.Of(a.GetDisplayName()),
 		OwnerName:            optional.Of(a.GetOwnerName()),
 		Iban:                 optional.Of(a.GetIban()),
@@ -168,13 +176,22 @@ func TestImportReadsBack(t *testing.T) {
 		protocmp.Transform()); diff != "" || accounts[0].ID != testLogin+"/A1" {
 		t.Error(diff)
 	}
-	transactions, err := collect(p)
-	if err != nil || len(transactions) != 2 || transactions[0].ID != "T1" ||
-		transactions[0].AccountID != testLogin+"/A1" {
-		t.Fatalf("%v, %v", transactions, err)
+	if others, err := collect(p); err != nil || others[0].ImportId != nil {
+		t.Errorf("a transaction that nobody handed over is %v, %v", others[0], err)
+	}
+	var transactions []providers.Transaction
+	for transaction, err := range p.Accounts.Transactions(testContext(), imported, providers.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		transactions = append(transactions, transaction)
+	}
+	if len(transactions) != 2 || transactions[0].ID != "T1" || transactions[0].AccountID != testLogin+"/A1" {
+		t.Fatalf("%v", transactions)
 	}
 	first := proto.CloneOf(a.GetTransactions()[0].GetTransaction())
 	first.Category = bankingv1.Category_INCOME.Enum()
+	first.ImportId = optional.Of("T1")
 	first.BankTransactionCodes = append([]*bankingv1.Transaction_BankTransactionCode{
 		{Type: optional.Of("endToEndId"), Value: "E2E-1"},
 	}, first.BankTransactionCodes...)
@@ -294,7 +311,7 @@ func TestImportIsCheckedBeforeItIsSent(t *testing.T) {
 		var failed *providers.Error
 		err := p.Importer.ImportConnections(testContext(), testRef, true, c.change(brought()))
 		if !errors.As(err,
-			&failed) || failed.Kind != providers.KindInvalidField || failed.Field != c.field ||
+			&failed) || failed.Kind != providers.KindInvalidField || !slices.Equal(failed.Fields, []string{c.field}) ||
 			failed.Operation != "set_logins" {
 			t.Errorf("%s: %v", c.field, err)
 		}

@@ -106,12 +106,15 @@ func accountKey(login, account text) string {
 
 var loginEscaper = strings.NewReplacer("%", "%25", "/", "%2F")
 
-func accountOf(login text, w wireAccount) providers.Account {
+// accountOf maps an account of a bank login. Under a consent whose data the caller handed over, finoOS's id is the
+// caller's, as it was sent.
+func accountOf(login wireLogin, w wireAccount, imported bool) providers.Account {
 	currency := currencyOf(w.Currency)
-	return providers.Account{
-		ID:           accountKey(login, w.ID),
-		ConnectionID: string(login),
+	account := providers.Account{
+		ID:           accountKey(login.ID, w.ID),
+		ConnectionID: string(login.ID),
 		Account: &bankingv1.Account{
+			BankName:             told(login.Bank.Name),
 			DisplayName:          told(w.Name),
 			OwnerName:            told(w.Owner),
 			Iban:                 told(w.IBAN),
@@ -124,6 +127,10 @@ func accountOf(login text, w wireAccount) providers.Account {
 			MonthlySpendingLimit: moneyOf(w.MonthlySpendingLimit, currency),
 		},
 	}
+	if imported {
+		account.ImportId = told(w.ID)
+	}
+	return account
 }
 
 // accountTypes maps finoOS's words for kinds of accounts. The documentation shows GIRO alone; the others are the words
@@ -159,7 +166,7 @@ var plainType = strings.NewReplacer("_", "", "-", "", " ", "")
 
 func accountTypeOf(providerType text) bankingv1.Account_Type {
 	if strings.TrimSpace(string(providerType)) == "" {
-		return bankingv1.Account_TYPE_UNSPECIFIED
+		return bankingv1.Account_OTHER
 	}
 	if known, ok := accountTypes[strings.ToUpper(plainType.Replace(string(providerType)))]; ok {
 		return known
@@ -187,6 +194,9 @@ func transactionOf(w wireTransaction, accountCurrency text) *bankingv1.Transacti
 		}
 	}
 	for _, code := range w.Codes {
+		if code.Value == "" {
+			continue
+		}
 		t.BankTransactionCodes = append(t.BankTransactionCodes, &bankingv1.Transaction_BankTransactionCode{
 			Type: told(code.Type), Value: string(code.Value),
 		})
@@ -195,7 +205,9 @@ func transactionOf(w wireTransaction, accountCurrency text) *bankingv1.Transacti
 		}
 	}
 	if tags := tagsOf(w.Tags); len(tags) > 0 {
-		t.Tags, t.ProviderCategory, t.Category = tags, &tags[0].Name, categoryOf(tags).Enum()
+		purpose := purposeOf(tags, w.Amount == nil || w.Amount.Sign() >= 0)
+		t.Tags, t.ProviderCategory = tags, &tags[0].Name
+		t.Category, t.Subcategory = purpose.Category.Enum(), optional.Of(purpose.Subcategory)
 	}
 	return t
 }
@@ -212,15 +224,19 @@ func tagsOf(wire []wireTag) []*bankingv1.Transaction_Tag {
 	return tags
 }
 
-// categoryOf takes the first label that Kontor knows.
-func categoryOf(tags []*bankingv1.Transaction_Tag) bankingv1.Category_Value {
+// purposeOf takes the first label that Kontor knows, and what a further one says more exactly within its category.
+func purposeOf(tags []*bankingv1.Transaction_Tag, received bool) providers.Purpose {
+	found := providers.Purpose{Category: bankingv1.Category_OTHER}
 	for _, tag := range tags {
-		if c := providers.CategoryOf(tag.GetName()); c != bankingv1.Category_OTHER &&
-			c != bankingv1.Category_VALUE_UNSPECIFIED {
-			return c
+		purpose := providers.PurposeOf(tag.GetName(), received)
+		switch {
+		case purpose.Category == bankingv1.Category_OTHER || purpose.Category == bankingv1.Category_VALUE_UNSPECIFIED:
+		case found.Category == bankingv1.Category_OTHER, found.Category == purpose.Category &&
+			found.Subcategory == bankingv1.Subcategory_VALUE_UNSPECIFIED:
+			found = purpose
 		}
 	}
-	return bankingv1.Category_OTHER
+	return found
 }
 
 func standingOrderOf(w wireStandingOrder, accountCurrency text) *bankingv1.StandingOrder {
@@ -381,19 +397,26 @@ func logosOf(queries []*insightsv1.SearchCompanyLogosRequest_Query,
 		if result, ok := byID[query.GetQueryId()]; ok {
 			logos = append(logos, &insightsv1.CompanyLogo{
 				QueryId: query.GetQueryId(), Company: told(result.Company), LogoUri: told(result.URL),
-				Status: logoStatus(result.Status), ProviderCode: told(result.Status),
+				Status: logoStatus(result), ProviderCode: told(result.Status),
 			})
 		}
 	}
 	return logos
 }
 
-func logoStatus(status text) insightsv1.CompanyLogo_Status {
-	switch strings.ToLower(string(status)) {
-	case "ok":
+// logoStatus reads finoOS's word, in whatever case and with or without separators: the documentation shows none. A
+// result without a word speaks for itself.
+func logoStatus(result wireLogoResult) insightsv1.CompanyLogo_Status {
+	switch strings.ToLower(plainType.Replace(string(result.Status))) {
+	case "ok", "found", "success":
 		return insightsv1.CompanyLogo_OK
-	case "notfound", "not_found", "not found":
+	case "notfound", "nomatch", "none":
 		return insightsv1.CompanyLogo_NOT_FOUND
+	case "":
+		if result.Company == "" && result.URL == "" {
+			return insightsv1.CompanyLogo_NOT_FOUND
+		}
+		return insightsv1.CompanyLogo_OK
 	default:
 		return insightsv1.CompanyLogo_OTHER
 	}

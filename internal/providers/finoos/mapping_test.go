@@ -81,22 +81,28 @@ func TestTransactionMapping(t *testing.T) {
 }
 
 func TestCategoryIsOfTheFirstKnownTag(t *testing.T) {
-	for tags, want := range map[string]bankingv1.Category_Value{
-		"":                      bankingv1.Category_VALUE_UNSPECIFIED,
-		"salary":                bankingv1.Category_INCOME,
-		"no such tag":           bankingv1.Category_OTHER,
-		"no such tag,Miete":     bankingv1.Category_HOUSING,
-		"no such tag,other,7":   bankingv1.Category_OTHER,
-		"groceries,salary":      bankingv1.Category_GROCERIES,
-		"Versicherungen,salary": bankingv1.Category_INSURANCE,
+	const none = bankingv1.Subcategory_VALUE_UNSPECIFIED
+	for tags, want := range map[string]providers.Purpose{
+		"":                      {},
+		"salary":                {Category: bankingv1.Category_INCOME, Subcategory: bankingv1.Subcategory_WAGE},
+		"income,Kindergeld":     {Category: bankingv1.Category_INCOME, Subcategory: bankingv1.Subcategory_BENEFIT},
+		"Kindergeld,salary":     {Category: bankingv1.Category_INCOME, Subcategory: bankingv1.Subcategory_BENEFIT},
+		"Zinsen":                {Category: bankingv1.Category_INCOME, Subcategory: bankingv1.Subcategory_CAPITAL_INCOME},
+		"no such tag":           {Category: bankingv1.Category_OTHER},
+		"no such tag,Miete":     {Category: bankingv1.Category_HOUSING},
+		"no such tag,other,7":   {Category: bankingv1.Category_OTHER},
+		"groceries,salary":      {Category: bankingv1.Category_GROCERIES},
+		"Versicherungen,salary": {Category: bankingv1.Category_INSURANCE},
 	} {
 		var wire wireTransaction
 		for tag := range strings.SplitSeq(tags, ",") {
 			wire.Tags = append(wire.Tags, wireTag{Name: text(tag)})
 		}
-		if got := transactionOf(wire,
-			"EUR"); got.GetCategory() != want || got.GetProviderCategory() != strings.Split(tags, ",")[0] {
-			t.Errorf("%q is %s of %q", tags, got.GetCategory(), got.GetProviderCategory())
+		got := transactionOf(wire, "EUR")
+		if got.GetCategory() != want.Category || got.GetSubcategory() != want.Subcategory ||
+			got.GetProviderCategory() != strings.Split(tags, ",")[0] ||
+			(got.Category == nil) != (tags == "") || (got.Subcategory == nil) != (want.Subcategory == none) {
+			t.Errorf("%q is %s, %s of %q", tags, got.GetCategory(), got.GetSubcategory(), got.GetProviderCategory())
 		}
 	}
 }
@@ -106,10 +112,10 @@ func TestAmountsPassExactly(t *testing.T) {
 		"0.1": "0.1", "1e3": "1000", "12345678901234.56": "12345678901234.56", "-0.00": "-0.00", `"24.99"`: "24.99",
 		"0": "0", "24.990000000000002": "24.990000000000002",
 	} {
-		account := accountOf("L",
+		account := accountOf(wireLogin{ID: "L"},
 			decoded[wireAccount](t,
 				fmt.Sprintf(`{"balance": %[1]s, "creditLine": %[1]s, "monthlySpendingLimit": %[1]s, "currency": "CHF"}`,
-					written)))
+					written)), false)
 		for _, amount := range []*typev1.Money{
 			account.GetBalance(), account.GetCreditLine(), account.GetMonthlySpendingLimit(),
 		} {
@@ -126,7 +132,7 @@ func TestAmountsPassExactly(t *testing.T) {
 			t.Errorf("%s is %v", written, got)
 		}
 	}
-	account := accountOf("L", wireAccount{ID: "A"})
+	account := accountOf(wireLogin{ID: "L"}, wireAccount{ID: "A"}, false)
 	if account.GetBalance() != nil || account.GetCreditLine() != nil || account.GetCurrencyCode() != "EUR" {
 		t.Errorf("amounts are made up: %v", account)
 	}
@@ -134,7 +140,7 @@ func TestAmountsPassExactly(t *testing.T) {
 
 func TestAccountTypes(t *testing.T) {
 	for written, want := range map[string]bankingv1.Account_Type{
-		"": bankingv1.Account_TYPE_UNSPECIFIED, " ": bankingv1.Account_TYPE_UNSPECIFIED,
+		"": bankingv1.Account_OTHER, " ": bankingv1.Account_OTHER,
 		"GIRO": bankingv1.Account_CURRENT, "giro": bankingv1.Account_CURRENT,
 		"CHECKING": bankingv1.Account_CURRENT, "CURRENT": bankingv1.Account_CURRENT,
 		"SAVINGS": bankingv1.Account_SAVINGS, "TAGESGELD": bankingv1.Account_SAVINGS,
@@ -143,8 +149,8 @@ func TestAccountTypes(t *testing.T) {
 		"DEPOT": bankingv1.Account_SECURITIES, "SECURITIES": bankingv1.Account_SECURITIES,
 		"TIME_MACHINE": bankingv1.Account_OTHER,
 	} {
-		if got := accountOf("L",
-			wireAccount{Type: text(written)}); got.GetType() != want || got.GetProviderType() != written {
+		if got := accountOf(wireLogin{ID: "L"},
+			wireAccount{Type: text(written)}, false); got.GetType() != want || got.GetProviderType() != written {
 			t.Errorf("%q is %s, %q", written, got.GetType(), got.GetProviderType())
 		}
 	}

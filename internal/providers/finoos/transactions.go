@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strings"
 
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -33,7 +34,7 @@ func (a *adapter) Transactions(
 		}
 		stopped := false
 		response, err := a.client.Stream(ctx, loginsRequest(ref, true), func(dec *json.Decoder) error {
-			reader := transactionReader{json: tokens{dec}, known: outlineOf(logins),
+			reader := transactionReader{json: tokens{dec}, known: outlineOf(logins), imported: ref.Imported,
 				yield: func(t providers.Transaction) error {
 					if stopped = !yield(t, nil); stopped {
 						return errStopped
@@ -109,7 +110,9 @@ func (o outline) complete(told place, login, account int) (completed place, ok b
 type transactionReader struct {
 	json  tokens
 	known outline
-	yield func(providers.Transaction) error
+	// imported says that the ids are the caller's.
+	imported bool
+	yield    func(providers.Transaction) error
 }
 
 // loginReader reads one bank login.
@@ -230,6 +233,9 @@ func (a *accountReader) pass(wire wireTransaction) error {
 	}
 	a.login.guessed, a.guessed = at.login, at.account
 	transaction := transactionOf(wire, at.currency)
+	if a.login.body.imported {
+		transaction.ImportId = optional.Of(string(wire.ID))
+	}
 	return a.login.body.yield(providers.Transaction{
 		ID:          a.ids.ofTransaction(wire.ID, transaction),
 		AccountID:   accountKey(at.login, at.account),

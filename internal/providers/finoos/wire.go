@@ -128,7 +128,8 @@ func (r *required[T]) checkAs(field string) error {
 
 // wireError is the body of every error.
 type wireError struct {
-	Type string `json:"type"`
+	Type    string          `json:"type"`
+	Message json.RawMessage `json:"message"` // a sentence
 }
 
 // wireCredentials asks for tokens.

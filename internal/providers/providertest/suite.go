@@ -66,6 +66,7 @@ func (s *suite) open(id string, policy providers.Policy) *providers.Provider {
 	if err != nil {
 		s.Fatalf("open the adapter: %v", err)
 	}
+	OnlyTold(s, p)
 	return p
 }
 

@@ -155,7 +155,7 @@ func (e *exchanged) take(ctx, attempt context.Context, answer *http.Response, ta
 	var own *providers.Error
 	if b.err == nil && errors.As(err, &own) {
 		f := e.fail(own.Kind, own.Err)
-		f.err.Code, f.err.Field = own.Code, own.Field
+		f.err.Code, f.err.Fields = own.Code, own.Fields
 		return nil, f
 	}
 	if b.err == nil && over(ctx) {
@@ -185,7 +185,8 @@ func (e *exchanged) refused(answer *http.Response, cancel context.CancelCauseFun
 	if kind == providers.KindCredentials && !e.x.token.IsZero() {
 		kind = providers.KindConsentEnded
 	}
-	code := c.errorCode(e.status, b)
+	text := c.errorBody(b)
+	code := c.errorCode(e.status, text)
 	if c.cfg.Classify != nil && e.status >= 400 && !e.x.login {
 		if classified, ok := c.cfg.Classify(e.x.op.Name, e.status, code); ok {
 			kind = classified
@@ -193,6 +194,9 @@ func (e *exchanged) refused(answer *http.Response, cancel context.CancelCauseFun
 	}
 	f := e.fail(kind, errStatus)
 	f.err.Code = code
+	if kind == providers.KindRejected && c.cfg.RefusedFields != nil {
+		f.err.Fields = c.cfg.RefusedFields(e.x.op.Name, text)
+	}
 	e.bytes = b.wire.count
 	f.err.RetryAfter, f.told = retryAfter(answer.Header, c.cfg.Clock())
 	f.retryable = kind == providers.KindUnavailable && retryableStatus(e.status) ||

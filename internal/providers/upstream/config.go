@@ -33,8 +33,12 @@ type Config struct {
 	// TLS is the client certificate and the authorities to trust.
 	TLS providers.TLS
 	// ErrorCode finds the provider's own error code in an error body of at most Limits.ErrorBytes; "" for none.
-	// Anything but a short plain token is dropped. Nil means that there are no codes. Nothing else ever sees the body.
+	// Anything but a short plain token is dropped. Nil means that there are no codes. Besides RefusedFields nothing
+	// else ever sees the body.
 	ErrorCode func(status int, body []byte) string
+	// RefusedFields finds in an error body which of the request's fields the provider refused, and gives their paths in
+	// Kontor's own request; nothing of the body goes on. Nil: the provider names none.
+	RefusedFields func(operation string, body []byte) []string
 	// Classify has the last word on a status from 400 up that is not accepted, where it says ok: above all, that an
 	// answer is about one consent (KindConsentEnded, KindAccessExceeded) and not about the provider or our
 	// credentials. Code is ErrorCode's. Such an answer costs no token, marks neither health nor breaker, and is not

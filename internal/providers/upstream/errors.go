@@ -230,13 +230,21 @@ func jsonCause(err error) error {
 
 var plainCode = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// errorCode asks the adapter for the code in an error body.
-func (c *Client) errorCode(status int, r io.Reader) string {
-	if c.cfg.ErrorCode == nil {
-		return ""
+// errorBody reads an error's body, as far as somebody may look at it.
+func (c *Client) errorBody(r io.Reader) []byte {
+	if c.cfg.ErrorCode == nil && c.cfg.RefusedFields == nil {
+		return nil
 	}
 	text, err := io.ReadAll(io.LimitReader(r, c.cfg.Limits.ErrorBytes))
-	if err != nil || len(text) == 0 {
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// errorCode finds the provider's own code in an error body. What is not a short plain token is dropped.
+func (c *Client) errorCode(status int, text []byte) string {
+	if c.cfg.ErrorCode == nil || len(text) == 0 {
 		return ""
 	}
 	if code := c.cfg.ErrorCode(status, text); plainCode.MatchString(code) {

@@ -101,7 +101,7 @@ func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
 	})
 	if bad != "" {
 		return nil, &providers.Error{
-			Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Field: bad,
+			Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Fields: []string{bad},
 		}
 	}
 	target := *c.base
@@ -138,7 +138,8 @@ func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
 		for _, value := range values {
 			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 				return nil, &providers.Error{
-					Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Field: name,
+					Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name,
+					Fields: []string{name},
 				}
 			}
 		}

@@ -184,13 +184,21 @@ func (g *Guard) single(r rule, method grpc.MethodHandler) grpc.StreamHandler {
 		err := func() (err error) {
 			defer func() { err = c.end(recover(), err) }()
 			c.sendRequestID(stream)
-			if err = c.enter(); err != nil {
+			if err := c.enter(); err != nil {
 				return err
 			}
-			reply, err := c.answer(service, method, func(request any) error { return c.receive(stream, request) })
-			if err == nil {
-				packed, err = c.pack(reply)
+			var request any
+			reply, err := c.answer(service, method, func(into any) error {
+				request = into
+				return c.receive(stream, into)
+			})
+			if err != nil {
+				return err
 			}
+			if err := fits(request, reply); err != nil {
+				return err
+			}
+			packed, err = c.pack(reply)
 			return err
 		}()
 		if err != nil {

@@ -26,14 +26,19 @@ func NewRedirectLists(tenants service.Tenants) (RedirectLists, error) {
 	return lists, nil
 }
 
-// needRedirects refuses redirect URIs that are not complete.
+// needRedirects refuses redirect URIs that are not complete, and names all that are missing.
 func needRedirects(uris *consentv1.Consent_RedirectUris) error {
+	var missing []kerr.Option
 	for _, uri := range redirectFields(uris) {
 		if uri.value == "" {
-			return kerr.InvalidField(uri.path, "is needed: the provider returns the customer there")
+			missing = append(missing, kerr.WithField(uri.path, "is needed: the provider returns the customer there"))
 		}
 	}
-	return nil
+	if missing == nil {
+		return nil
+	}
+	return kerr.New(errorv1.Error_INVALID_FIELD, "the provider needs an address for success, error and exit each",
+		missing...)
 }
 
 type redirectField struct{ path, value string }
@@ -46,13 +51,16 @@ func redirectFields(uris *consentv1.Consent_RedirectUris) []redirectField {
 	}
 }
 
-// checkRedirects refuses redirect URIs that are not on the tenant's list.
+// checkRedirects refuses redirect URIs that are not on the tenant's list, and names all of them.
 func (s *Server) checkRedirects(tenant string, uris *consentv1.Consent_RedirectUris) error {
+	var refused []kerr.Option
 	for _, uri := range redirectFields(uris) {
 		if uri.value != "" && !s.Redirects[tenant].Allows(uri.value) {
-			return kerr.New(errorv1.Error_REDIRECT_URI_NOT_ALLOWED, "the redirect URI is not on the tenant's list",
-				kerr.WithField(uri.path, "is not on the tenant's list"))
+			refused = append(refused, kerr.WithField(uri.path, "is not on the tenant's list"))
 		}
 	}
-	return nil
+	if refused == nil {
+		return nil
+	}
+	return kerr.New(errorv1.Error_REDIRECT_URI_NOT_ALLOWED, "the redirect URI is not on the tenant's list", refused...)
 }

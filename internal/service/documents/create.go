@@ -1,6 +1,7 @@
 package documents
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
@@ -29,6 +30,9 @@ func (s *Server) CreateShipment(
 	if len(wanted.GetPdf()) == 0 {
 		return nil, kerr.InvalidField("shipment.pdf", "is needed")
 	}
+	if !isPDF(wanted.GetPdf()) {
+		return nil, kerr.InvalidField("shipment.pdf", "is not a PDF: it has no %PDF- at its beginning")
+	}
 	if wanted.GetCustomer() != "" {
 		if _, err := s.Load.Customer(ctx, wanted.GetCustomer()); err != nil {
 			return nil, err
@@ -42,6 +46,14 @@ func (s *Server) CreateShipment(
 		func(ctx context.Context, attempt *once.Attempt) (*documentsv1.Shipment, error) {
 			return s.createShipment(ctx, attempt, p, wanted)
 		})
+}
+
+// pdfHead is how far from its beginning a PDF may have its header: so far readers look for it.
+const pdfHead = 1024
+
+// isPDF tells by the header whether bytes are a PDF. What stands in it is the recipient's to read.
+func isPDF(document []byte) bool {
+	return bytes.Contains(document[:min(len(document), pdfHead)], []byte("%PDF-"))
 }
 
 func (s *Server) createShipment(

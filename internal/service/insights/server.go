@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
@@ -36,7 +37,7 @@ func (s *Server) GetInsights(ctx context.Context, req *insightsv1.GetInsightsReq
 		return nil, err
 	}
 	what := []string{"GetInsights", req.GetName(), req.GetReferenceId()}
-	return bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
+	result, err := bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
 		func(ctx context.Context) (result *insightsv1.Insights, err error) {
 			if p.Insights == nil {
 				result, err = s.deriveInsights(ctx, p, row)
@@ -47,8 +48,17 @@ func (s *Server) GetInsights(ctx context.Context, req *insightsv1.GetInsightsReq
 				return nil, err
 			}
 			result.Name = req.GetName()
+			result.StartTime, result.EndTime = insights.Span(result.GetMovements(), p.Market(row.Market).Location)
+			insights.Cover(result, row.Resource)
 			return result, nil
 		})
+	if err != nil {
+		return nil, err
+	}
+	if req.GetView() == insightsv1.InsightsView_SUMMARY {
+		insights.Summarise(result)
+	}
+	return result, nil
 }
 
 func (s *Server) readInsights(
@@ -84,10 +94,9 @@ func (s *Server) deriveInsights(
 		if err != nil {
 			return nil, s.Reads.Explain(ctx, row, err)
 		}
-		t.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID))
 		d.Add(t.Transaction)
 	}
-	return d.Result(p.Market(row.Market).Location), nil
+	return d.Result(), nil
 }
 
 // CreateVisualizationLink implements insightsv1.InsightsServiceServer.
@@ -135,8 +144,9 @@ func (s *Server) GetPaymentPartnerAnalysis(
 		})
 }
 
-// nameAnalysed replaces the provider's ids of analysed accounts by names. The provider's id does not say
-// under which bank login the account is: one that fits no account, or several, is left out.
+// nameAnalysed replaces the provider's ids of analysed accounts by names, and says which currency the amounts are in:
+// that of the account, or else the market's. The provider's id does not say under which bank login the account is: one
+// that fits no account, or several, is left out.
 func (s *Server) nameAnalysed(
 	ctx context.Context, p *providers.Provider, row *store.Consent, analysis *insightsv1.PaymentPartnerAnalysis,
 ) error {
@@ -149,20 +159,52 @@ func (s *Server) nameAnalysed(
 		return s.Reads.Explain(ctx, row, err)
 	}
 	for _, a := range analysis.GetAccounts() {
-		id, name := a.GetAccount(), ""
-		for _, account := range accounts {
-			if id == "" || account.ID != id && !strings.HasSuffix(account.ID, "/"+id) {
-				continue
-			}
-			if name != "" {
-				name = ""
-				break
-			}
-			name = s.Reads.Names.Account(row.Tenant, row.ID, account.ID)
+		of := analysed(accounts, a.GetAccount())
+		a.Account = nil
+		if of == nil {
+			continue
 		}
-		a.Account = optional.Of(name)
+		a.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, of.ID))
+		if currency := of.GetCurrencyCode(); currency != "" {
+			setCurrency(a.ProtoReflect(), currency)
+		}
 	}
 	return nil
+}
+
+// analysed finds the one account that a provider's id fits, nil when there is none or several.
+func analysed(accounts []providers.Account, id string) *providers.Account {
+	var found *providers.Account
+	for i, account := range accounts {
+		if id == "" || account.ID != id && !strings.HasSuffix(account.ID, "/"+id) {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = &accounts[i]
+	}
+	return found
+}
+
+// setCurrency sets the currency of all amounts within a message.
+func setCurrency(m protoreflect.Message, currency string) {
+	if amount, ok := m.Interface().(*typev1.Money); ok {
+		amount.CurrencyCode = currency
+		return
+	}
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		switch {
+		case field.Message() == nil || field.IsMap():
+		case field.IsList():
+			for i := range value.List().Len() {
+				setCurrency(value.List().Get(i).Message(), currency)
+			}
+		default:
+			setCurrency(value.Message(), currency)
+		}
+		return true
+	})
 }
 
 // SearchCompanyLogos implements insightsv1.InsightsServiceServer.
@@ -174,21 +216,8 @@ func (s *Server) SearchCompanyLogos(
 		return nil, err
 	}
 	request := proto.CloneOf(req)
-	seen := make(map[string]bool)
-	for i, query := range request.GetQueries() {
-		path := "queries[" + strconv.Itoa(i) + "]"
-		bare := proto.CloneOf(query)
-		bare.QueryId = ""
-		if proto.Size(bare) == 0 {
-			return nil, kerr.InvalidField(path, "must say something about the company")
-		}
-		if query.GetQueryId() == "" {
-			query.QueryId = "kontor-" + strconv.Itoa(i)
-		}
-		if seen[query.GetQueryId()] {
-			return nil, kerr.InvalidField(path+".queryId", "must be unique")
-		}
-		seen[query.GetQueryId()] = true
+	if err := identify(request.GetQueries()); err != nil {
+		return nil, err
 	}
 	results, err := p.Logos.SearchLogos(ctx, request)
 	if err != nil {
@@ -199,13 +228,41 @@ func (s *Server) SearchCompanyLogos(
 		byQuery[result.GetQueryId()] = result
 	}
 	resp := &insightsv1.SearchCompanyLogosResponse{}
-	for i, query := range request.GetQueries() {
+	for _, query := range request.GetQueries() {
 		result := byQuery[query.GetQueryId()]
 		if result == nil {
-			result = &insightsv1.CompanyLogo{}
+			result = &insightsv1.CompanyLogo{QueryId: query.GetQueryId(), Status: insightsv1.CompanyLogo_NOT_FOUND}
 		}
-		result.QueryId = req.GetQueries()[i].GetQueryId()
 		resp.Results = append(resp.Results, result)
 	}
 	return resp, nil
+}
+
+// identify refuses queries that say nothing or cannot be told apart, and makes ids from the positions of those that
+// have none, such as "query-0", beside the caller's own.
+func identify(queries []*insightsv1.SearchCompanyLogosRequest_Query) error {
+	taken := make(map[string]bool)
+	for i, query := range queries {
+		path := "queries[" + strconv.Itoa(i) + "]"
+		bare := proto.CloneOf(query)
+		bare.QueryId = ""
+		if proto.Size(bare) == 0 {
+			return kerr.InvalidField(path, "must say something about the company")
+		}
+		if id := query.GetQueryId(); id != "" && taken[id] {
+			return kerr.InvalidField(path+".queryId", "must be unique")
+		}
+		taken[query.GetQueryId()] = true
+	}
+	for i, query := range queries {
+		if query.GetQueryId() != "" {
+			continue
+		}
+		id := "query-" + strconv.Itoa(i)
+		for taken[id] {
+			id += "-"
+		}
+		query.QueryId, taken[id] = id, true
+	}
+	return nil
 }

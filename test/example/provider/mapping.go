@@ -89,6 +89,7 @@ func accountOf(consent string, w wireAccount) providers.Account {
 }
 
 func transactionOf(account string, w wireTransaction, status bankingv1.Transaction_Status) providers.Transaction {
+	purpose := providers.PurposeOf(w.Category, w.Amount.Amount.Sign() >= 0)
 	return providers.Transaction{ID: w.ID, AccountID: account, Transaction: &bankingv1.Transaction{
 		Status:                status,
 		Amount:                moneyOf(w.Amount),
@@ -97,13 +98,21 @@ func transactionOf(account string, w wireTransaction, status bankingv1.Transacti
 		RemittanceInformation: optional.Of(w.Remittance),
 		MandateId:             optional.Of(w.MandateID),
 		EndToEndId:            optional.Of(w.EndToEndID),
-		Counterparty: &bankingv1.Transaction_Counterparty{
-			Name: optional.Of(w.Counterparty.Name),
-			Iban: optional.Of(w.Counterparty.IBAN),
-		},
-		Category:         optional.Of(providers.CategoryOf(w.Category)),
-		ProviderCategory: optional.Of(w.Category),
+		Counterparty:          counterpartyOf(w),
+		Category:              optional.Of(purpose.Category),
+		Subcategory:           optional.Of(purpose.Subcategory),
+		ProviderCategory:      optional.Of(w.Category),
 	}}
+}
+
+// counterpartyOf gives the other side, nil where nothing is told of it.
+func counterpartyOf(w wireTransaction) *bankingv1.Transaction_Counterparty {
+	if w.Counterparty.Name == "" && w.Counterparty.IBAN == "" {
+		return nil
+	}
+	return &bankingv1.Transaction_Counterparty{
+		Name: optional.Of(w.Counterparty.Name), Iban: optional.Of(w.Counterparty.IBAN),
+	}
 }
 
 // currency is the market's unless told.

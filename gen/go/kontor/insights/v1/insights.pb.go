@@ -931,8 +931,8 @@ func (x *Insights_Coverage) GetComplete() bool {
 // What came in and went out for one purpose.
 type Insights_CategorySum struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The purpose, in Kontor's list.
-	Category v1.Category_Value `protobuf:"varint,1,opt,name=category,proto3,enum=kontor.banking.v1.Category_Value" json:"category,omitempty"`
+	// The purpose, in Kontor's list. Absent for transactions that the provider gave no label.
+	Category *v1.Category_Value `protobuf:"varint,1,opt,name=category,proto3,enum=kontor.banking.v1.Category_Value,oneof" json:"category,omitempty"`
 	// The purpose, in the provider's words. Absent when several labels were put together.
 	ProviderCategory *string `protobuf:"bytes,2,opt,name=provider_category,json=providerCategory,proto3,oneof" json:"provider_category,omitempty"`
 	// Sum of what came in; zero or more.
@@ -976,8 +976,8 @@ func (*Insights_CategorySum) Descriptor() ([]byte, []int) {
 }
 
 func (x *Insights_CategorySum) GetCategory() v1.Category_Value {
-	if x != nil {
-		return x.Category
+	if x != nil && x.Category != nil {
+		return *x.Category
 	}
 	return v1.Category_Value(0)
 }
@@ -1552,7 +1552,7 @@ var File_kontor_insights_v1_insights_proto protoreflect.FileDescriptor
 
 const file_kontor_insights_v1_insights_proto_rawDesc = "" +
 	"\n" +
-	"!kontor/insights/v1/insights.proto\x12\x12kontor.insights.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkontor/banking/v1/banking.proto\x1a\x1akontor/type/v1/money.proto\"\xef\x0f\n" +
+	"!kontor/insights/v1/insights.proto\x12\x12kontor.insights.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkontor/banking/v1/banking.proto\x1a\x1akontor/type/v1/money.proto\"\x81\x10\n" +
 	"\bInsights\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12@\n" +
 	"\x06origin\x18\x02 \x01(\x0e2(.kontor.insights.v1.InsightsOrigin.ValueR\x06origin\x126\n" +
@@ -1583,13 +1583,14 @@ const file_kontor_insights_v1_insights_proto_rawDesc = "" +
 	"\tbank_name\x18\x02 \x01(\tH\x00R\bbankName\x88\x01\x01\x12\x1a\n" +
 	"\bcomplete\x18\x03 \x01(\bR\bcompleteB\f\n" +
 	"\n" +
-	"_bank_name\x1a\xa1\x02\n" +
-	"\vCategorySum\x12=\n" +
-	"\bcategory\x18\x01 \x01(\x0e2!.kontor.banking.v1.Category.ValueR\bcategory\x120\n" +
-	"\x11provider_category\x18\x02 \x01(\tH\x00R\x10providerCategory\x88\x01\x01\x12-\n" +
+	"_bank_name\x1a\xb3\x02\n" +
+	"\vCategorySum\x12B\n" +
+	"\bcategory\x18\x01 \x01(\x0e2!.kontor.banking.v1.Category.ValueH\x00R\bcategory\x88\x01\x01\x120\n" +
+	"\x11provider_category\x18\x02 \x01(\tH\x01R\x10providerCategory\x88\x01\x01\x12-\n" +
 	"\x06income\x18\x03 \x01(\v2\x15.kontor.type.v1.MoneyR\x06income\x12/\n" +
 	"\aexpense\x18\x04 \x01(\v2\x15.kontor.type.v1.MoneyR\aexpense\x12+\n" +
-	"\x11transaction_count\x18\x05 \x01(\x05R\x10transactionCountB\x14\n" +
+	"\x11transaction_count\x18\x05 \x01(\x05R\x10transactionCountB\v\n" +
+	"\t_categoryB\x14\n" +
 	"\x12_provider_category\x1a\xab\x02\n" +
 	"\x05Entry\x12?\n" +
 	"\x16remittance_information\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x15remittanceInformation\x88\x01\x01\x12-\n" +
