@@ -84,7 +84,6 @@ func (s *Server) deriveInsights(
 		if err != nil {
 			return nil, s.Reads.Explain(ctx, row, err)
 		}
-		t.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID))
 		d.Add(t.Transaction)
 	}
 	return d.Result(p.Market(row.Market).Location), nil
