@@ -112,10 +112,11 @@ func (h *Held) add(l *listing) {
 	h.byID[l.id] = h.share(l.Tenant).listings.PushBack(l)
 	h.newest[l.Key] = l.id
 	l.until = time.Now().Add(longest * h.hold)
+	id := l.id // alone: a timer that was stopped keeps what its function refers to for a while
 	l.expiry = time.AfterFunc(h.hold, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.drop(l.id)
+		h.drop(id)
 	})
 }
 
