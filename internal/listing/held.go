@@ -52,8 +52,8 @@ func (h *Held) Bytes() int64 {
 	return h.bytes
 }
 
-// Page gives the page behind a place, from the listing that the place is in or from one that was read after it. ok is
-// false when there is none.
+// Page gives the page behind a place: from the listing that the place is of or, where another process read that, from the
+// newest one of here that has the place, too. ok is false when there is none.
 func (h *Held) Page(key Key, at Place, size int) (page Page, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -61,7 +61,7 @@ func (h *Held) Page(key Key, at Place, size int) (page Page, ok bool) {
 		return l.page(at, int(at.Index), size), true
 	}
 	l := h.use(h.newest[key])
-	if l == nil || l.read.UnixMicro() < at.Read {
+	if l == nil || at == (Place{}) {
 		return Page{}, false
 	}
 	index, ok := l.behind(at)

@@ -92,9 +92,7 @@ func (l *listing) cut(items []item, at Place, index, size int) Page {
 		page.Items = append(page.Items, i.data)
 	}
 	if len(items) > size {
-		page.Next = &Place{
-			Listing: l.id, Index: uint32(index + size), Read: l.read.UnixMicro(), Rank: rank, Seen: running,
-		}
+		page.Next = &Place{Listing: l.id, Index: uint32(index + size), Rank: rank, Seen: running}
 	}
 	return page
 }

@@ -10,24 +10,21 @@ type Place struct {
 	// Listing is the listing that the page is from, and Index how many of its items came up to here.
 	Listing uint64
 	Index   uint32
-	// Read is when that listing was read, in microseconds.
-	Read int64
 	// Rank is the rank of the last item, and Seen a running hash of the names of all items of that rank up to it. By
-	// these the place is found in a listing that was read anew: an item of that rank that came, went or moved before
+	// these the place is found in another listing: an item of that rank that came, went or moved before
 	// it changes the hash.
 	Rank int64
 	Seen uint64
 }
 
 // placeSize is the length of a place in bytes.
-const placeSize = 8 + 4 + 8 + 8 + 8
+const placeSize = 8 + 4 + 8 + 8
 
 // Bytes writes the place, for a token.
 func (p Place) Bytes() []byte {
 	out := make([]byte, 0, placeSize)
 	out = binary.BigEndian.AppendUint64(out, p.Listing)
 	out = binary.BigEndian.AppendUint32(out, p.Index)
-	out = binary.BigEndian.AppendUint64(out, uint64(p.Read))
 	out = binary.BigEndian.AppendUint64(out, uint64(p.Rank))
 	return binary.BigEndian.AppendUint64(out, p.Seen)
 }
@@ -40,9 +37,8 @@ func ParsePlace(raw []byte) (p Place, ok bool) {
 	return Place{
 		Listing: binary.BigEndian.Uint64(raw),
 		Index:   binary.BigEndian.Uint32(raw[8:]),
-		Read:    int64(binary.BigEndian.Uint64(raw[12:])),
-		Rank:    int64(binary.BigEndian.Uint64(raw[20:])),
-		Seen:    binary.BigEndian.Uint64(raw[28:]),
+		Rank:    int64(binary.BigEndian.Uint64(raw[12:])),
+		Seen:    binary.BigEndian.Uint64(raw[20:]),
 	}, true
 }
 
