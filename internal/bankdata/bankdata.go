@@ -1,7 +1,7 @@
 // Package bankdata reads bank data under a consent: only what the customer agreed to, while the consent can be read, on
 // the record, and in one provider call for all who ask for the same at one time. A read that begins after another ended
-// asks the provider anew; only the further pages of a listing come from what was read for the first one, see Of. Streams
-// of transactions and visualisation links are never shared.
+// asks the provider anew; only the further pages of a listing come from what was read for the first one, see Of.
+// Streams of transactions and visualisation links are never shared.
 package bankdata
 
 import (
@@ -57,7 +57,7 @@ func (r *Reader) Open(
 	}
 	if !consent.Covers(row.Resource, string(capability)) {
 		return nil, nil, kerr.New(errorv1.Error_NOT_COVERED_BY_CONSENT,
-			"the customer agreed to a verification of accounts: accounts can be read, without amounts, and nothing else")
+			"the customer agreed to a verification of accounts: they can be read, without amounts, and nothing else")
 	}
 	if row, err = r.Follower.Readable(ctx, row); err != nil {
 		return nil, nil, err

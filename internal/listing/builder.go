@@ -9,8 +9,8 @@ const (
 	spare = 4
 )
 
-// Builder takes the items of a listing while it is read, and makes one page of it. As long as there is room it keeps all
-// of them, so that the listing can be held; else only what the page needs. It is for one goroutine.
+// Builder takes the items of a listing while it is read, and makes one page of it. As long as there is room it keeps
+// all of them, so that the listing can be held; else only what the page needs. It is for one goroutine.
 type Builder struct {
 	Key
 

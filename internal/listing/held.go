@@ -2,7 +2,8 @@ package listing
 
 import (
 	"container/list"
-	"math/rand/v2"
+	"crypto/rand"
+	"encoding/binary"
 	"sync"
 	"time"
 )
@@ -52,8 +53,8 @@ func (h *Held) Bytes() int64 {
 	return h.bytes
 }
 
-// Page gives the page behind a place: from the listing that the place is of or, where another process read that, from the
-// newest one of here that has the place, too. ok is false when there is none.
+// Page gives the page behind a place: from the listing that the place is of or, where another process read that, from
+// the newest one of here that has the place, too. ok is false when there is none.
 func (h *Held) Page(key Key, at Place, size int) (page Page, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -107,7 +108,9 @@ func (h *Held) Keep(tenant, consent, standing string) {
 // add holds a listing whose bytes are taken.
 func (h *Held) add(l *listing) {
 	for l.id == 0 || h.byID[l.id] != nil {
-		l.id = rand.Uint64()
+		var id [8]byte
+		_, _ = rand.Read(id[:]) // never fails
+		l.id = binary.BigEndian.Uint64(id[:])
 	}
 	h.byID[l.id] = h.share(l.Tenant).listings.PushBack(l)
 	h.newest[l.Key] = l.id

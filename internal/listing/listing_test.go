@@ -259,7 +259,7 @@ func TestListingsGo(t *testing.T) {
 	})
 }
 
-// No more is held than may be, as counted and as the process sees it; one tenant takes nothing from those who hold less.
+// No more is held than may be, as counted and as the process sees it; one tenant takes nothing from who holds less.
 func TestMemoryIsBounded(t *testing.T) {
 	const bound = 16 << 20
 	h := listing.New(hold, bound)

@@ -98,8 +98,8 @@ func (t Tokens) Number(req Paged, first int, scope []string) (int, error) {
 	return number, nil
 }
 
-// SlicePage cuts a page out of a list that is held whole, with the token of the next one. It goes on behind the last one
-// of the page before, by its name; when that is gone, the token has expired.
+// SlicePage cuts a page out of a list that is held whole, with the token of the next one. It goes on behind the last
+// one of the page before, by its name; when that is gone, the token has expired.
 func SlicePage[T interface{ GetName() string }](
 	tokens Tokens, all []T, req Paged, scope []string,
 ) (page []T, next *string, err error) {

@@ -115,7 +115,9 @@ func TestVerificationCoversAccountsAlone(t *testing.T) {
 		if asked < 9 {
 			t.Errorf("only %d methods read bank data", asked)
 		}
-		listed, err := p.Servers.Banking.ListAccounts(p.Ctx, &bankingv1.ListAccountsRequest{Parent: row.Resource.GetName()})
+		listed, err := p.Servers.Banking.ListAccounts(p.Ctx, &bankingv1.ListAccountsRequest{
+			Parent: row.Resource.GetName(),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -252,7 +252,7 @@ func TestPagesGoOnBehindTheLastSeen(t *testing.T) {
 
 // A held listing is read under the consent as it stands, and goes with it.
 func TestListingsGoWithTheConsent(t *testing.T) {
-	for what, end := range map[string]func(*testing.T, *assemblytest.Gateway, *store.Consent) (want errorv1.Error_Reason){
+	for what, end := range map[string]func(*testing.T, *assemblytest.Gateway, *store.Consent) errorv1.Error_Reason{
 		"withdrawn at the bank": func(t *testing.T, p *assemblytest.Gateway, row *store.Consent) errorv1.Error_Reason {
 			state := approved()
 			state.Observations = append(state.Observations,
@@ -267,14 +267,18 @@ func TestListingsGoWithTheConsent(t *testing.T) {
 			return errorv1.Error_CONSENT_REVOKED
 		},
 		"revoked": func(t *testing.T, p *assemblytest.Gateway, row *store.Consent) errorv1.Error_Reason {
-			_, err := p.Servers.Consent.RevokeConsent(p.Ctx, &consentv1.RevokeConsentRequest{Name: row.Resource.GetName()})
+			_, err := p.Servers.Consent.RevokeConsent(p.Ctx, &consentv1.RevokeConsentRequest{
+				Name: row.Resource.GetName(),
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return errorv1.Error_CONSENT_REVOKED
 		},
 		"deleted": func(t *testing.T, p *assemblytest.Gateway, row *store.Consent) errorv1.Error_Reason {
-			_, err := p.Servers.Consent.DeleteConsent(p.Ctx, &consentv1.DeleteConsentRequest{Name: row.Resource.GetName()})
+			_, err := p.Servers.Consent.DeleteConsent(p.Ctx, &consentv1.DeleteConsentRequest{
+				Name: row.Resource.GetName(),
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
