@@ -297,11 +297,30 @@ func TestMemoryIsBounded(t *testing.T) {
 	if grown := memory() - before; grown > bound*5/4 {
 		t.Errorf("%d bytes of memory are in use for %d", grown, bound)
 	}
-	fill("medium", "c", 20_000)
-	if page := fill("large", "too large", 100_000); len(page.Items) != 1 || page.Next == nil {
+	runtime.KeepAlive(h)
+
+	// One that takes more than half is not held, and takes the place of none.
+	h = listing.New(hold, bound)
+	beside := fill("large", "c", 5000)
+	if page := fill("large", "too large", 30_000); len(page.Items) != 1 || page.Next == nil {
 		t.Error("a listing that is too large gives no page")
 	}
-	runtime.KeepAlive(h)
+	if _, ok := h.Page(listing.Key{Tenant: "large", Consent: "c"}, *beside.Next, 1); !ok || h.Bytes() > bound/2 {
+		t.Errorf("%d bytes are held of what is too large", h.Bytes())
+	}
+	// While it is read, no more of it is kept than its page needs.
+	before = memory()
+	b := h.Build(listing.Key{Tenant: "large", Consent: "too large"}, listing.Place{}, 10)
+	defer b.Close()
+	for i := range 200_000 {
+		b.Add(int64(i%1000), fmt.Sprint(i), []byte(text))
+	}
+	if grown := memory() - before; grown > bound/4 {
+		t.Errorf("%d bytes of memory are kept for a page of 10", grown)
+	}
+	if page, ok := b.Page(time.Now(), true); !ok || len(page.Items) != 10 {
+		t.Error("it gives no page")
+	}
 }
 
 // Nobody makes the package fail by a place.
