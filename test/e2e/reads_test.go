@@ -26,6 +26,14 @@ func (w *world) asked(provider string, consent *consentv1.Consent) (calls int) {
 	return calls
 }
 
+// newestFirst is the order of pages.
+func newestFirst(a, b *bankingv1.Transaction) int {
+	if a.GetStatus() != b.GetStatus() {
+		return int(b.GetStatus() - a.GetStatus()) // pending first
+	}
+	return strings.Compare(b.GetBookingDate(), a.GetBookingDate())
+}
+
 // pages goes through all transactions under a consent.
 func pages(t *testing.T, c *client, parent string, size int32) (all []*bankingv1.Transaction, count int) {
 	t.Helper()
@@ -66,12 +74,7 @@ func TestListings(t *testing.T) {
 			if !slices.Equal(names(all), names(whole)) {
 				t.Error("the pages are not the whole")
 			}
-			if !slices.IsSortedFunc(all, func(a, b *bankingv1.Transaction) int {
-				if a.GetStatus() != b.GetStatus() {
-					return int(b.GetStatus() - a.GetStatus()) // pending first
-				}
-				return strings.Compare(b.GetBookingDate(), a.GetBookingDate())
-			}) {
+			if !slices.IsSortedFunc(all, newestFirst) {
 				t.Error("they are not newest first")
 			}
 			streamed := names(streamAll(t, c, consent.GetName()))
