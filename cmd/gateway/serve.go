@@ -132,7 +132,7 @@ func start(
 	services, err := assembly.New(assembly.Options{
 		Store: g.store, Tenants: wired.tenants, Refs: refs, PublicURL: cfg.PublicURL, Logger: log,
 		Stopping:  stopping,
-		Heartbeat: cfg.Heartbeat,
+		Heartbeat: cfg.Heartbeat, Hold: cfg.Reads.Hold, HoldBytes: int64(cfg.Reads.HoldBytes),
 		Polling: follow.Polling{
 			MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval,
 			IdleInterval: cfg.Polling.IdleInterval,

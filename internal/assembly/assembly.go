@@ -23,6 +23,7 @@ import (
 	"kontor.dev/kontor/internal/callbacks"
 	"kontor.dev/kontor/internal/follow"
 	"kontor.dev/kontor/internal/history"
+	"kontor.dev/kontor/internal/listing"
 	"kontor.dev/kontor/internal/once"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/service/banking"
@@ -51,6 +52,10 @@ type Options struct {
 	Stopping <-chan struct{}
 	// Heartbeat is the longest silence of a stream; 15 s when zero.
 	Heartbeat time.Duration
+	// Hold is how long a listing of bank data is held in memory for its further pages, and HoldBytes how much memory all
+	// of them take. Nothing is held when either is zero.
+	Hold      time.Duration
+	HoldBytes int64
 	// Polling tells how often providers are asked for news.
 	Polling follow.Polling
 	// Webhooks registers Kontor's address at providers that call one.
@@ -147,7 +152,11 @@ func New(o Options) (*Services, error) {
 	// What lasts longer than a call.
 	crowd := service.NewCrowd(o.CallersPerProvider)
 	plan := follow.NewPlan(o.Polling, tenants, clock)
-	writer := &history.Writer{Store: db, Refs: o.Refs, Names: names, Clock: clock, NextPoll: plan.Next}
+	held := listing.New(o.Hold, o.HoldBytes)
+	writer := &history.Writer{
+		Store: db, Refs: o.Refs, Names: names, Clock: clock, NextPoll: plan.Next,
+		Changed: func(row *store.Consent) { bankdata.Settle(held, row) },
+	}
 	follower := follow.New(follow.Deps{
 		Store: db, Claims: system, Tenants: tenants, Clock: clock, Log: log, History: writer, Plan: plan,
 		Crowd: crowd, Process: process,
@@ -161,7 +170,9 @@ func New(o Options) (*Services, error) {
 		PublicURL: o.PublicURL,
 	}
 	streams := &watch.Streams{Store: db, Stopping: o.Stopping, Heartbeat: o.Heartbeat}
-	reads := &bankdata.Reader{Load: load, Follower: follower, Audit: trail, Names: names, Crowd: crowd}
+	reads := &bankdata.Reader{
+		Load: load, Follower: follower, Audit: trail, Names: names, Tokens: tokens, Crowd: crowd, Held: held,
+	}
 	registry := &customers.Registry{
 		Store: db, Tenants: tenants, Clock: clock, Load: load, Keys: keys, Audit: trail, History: writer,
 	}
@@ -189,7 +200,7 @@ func New(o Options) (*Services, error) {
 			Banking: &banking.Server{
 				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Load: load, Audit: trail, History: writer,
 				Follower: follower, Once: runner,
-				Sessions: sessions, Customers: registry, Reads: reads,
+				Sessions: sessions, Customers: registry, Reads: reads, Heartbeat: o.Heartbeat,
 			},
 			Insights: &insights.Server{Tenants: tenants, Reads: reads},
 			Documents: &documents.Server{

@@ -23,16 +23,24 @@ func Share[T any](
 	ctx context.Context, r *Reader, p *providers.Provider, row *store.Consent, what []string, clone func(T) T,
 	read func(context.Context) (T, error),
 ) (T, error) {
-	key := strings.Join(slices.Concat([]string{
-		row.Tenant, row.ID, row.Resource.GetEtag(), providers.CallOf(ctx).PSUIP,
-		strconv.FormatUint(r.writes.Load(), 10),
-	}, what), "\x00")
 	leave, err := r.Crowd.Enter(row.Tenant, p.ID)
 	if err != nil {
 		var none T
 		return none, err
 	}
 	defer leave()
+	return join(ctx, r, p, row, what, clone, read)
+}
+
+// join is Share for a caller who waits for the provider already.
+func join[T any](
+	ctx context.Context, r *Reader, p *providers.Provider, row *store.Consent, what []string, clone func(T) T,
+	read func(context.Context) (T, error),
+) (T, error) {
+	key := strings.Join(slices.Concat([]string{
+		row.Tenant, row.ID, row.Resource.GetEtag(), providers.CallOf(ctx).PSUIP,
+		strconv.FormatUint(r.writes.Load(), 10),
+	}, what), "\x00")
 	shared, err := r.group.Do(ctx, key, func(ctx context.Context) (any, error) { return read(ctx) })
 	if err != nil {
 		var none T
@@ -51,6 +59,19 @@ func left(ctx context.Context, p *providers.Provider, operation string) error {
 		kind = providers.KindDeadline
 	}
 	return &providers.Error{Kind: kind, Provider: p.ID, Operation: operation, Err: ctx.Err()}
+}
+
+// Each gives each of what was read at once.
+func Each[M any](read []M, err error, each func(M) error) error {
+	if err != nil {
+		return err
+	}
+	for _, m := range read {
+		if err := each(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CloneEach copies messages.

@@ -51,6 +51,8 @@ type Config struct {
 	Telemetry Telemetry
 	// Heartbeat is the longest silence of a stream.
 	Heartbeat time.Duration
+	// Reads tells how bank data is held for further pages.
+	Reads Reads
 	// Polling tells how often providers are asked for news.
 	Polling Polling
 	// Webhooks tells whether Kontor's address is registered at providers that call one.
@@ -204,6 +206,14 @@ type Telemetry struct {
 	OTLPEndpoint string
 }
 
+// Reads tells how a listing of bank data is held in memory, so that all its pages are one read at the provider.
+type Reads struct {
+	// Hold is how long after it was last used. Zero: every page is read anew.
+	Hold time.Duration
+	// HoldBytes is how much memory all listings take, those of all tenants.
+	HoldBytes int
+}
+
 // Polling tells how often a consent is read from its provider.
 type Polling struct {
 	// MinInterval is the shortest time between two reads of a consent that nobody authenticated asked for.
@@ -267,6 +277,7 @@ func Defaults() Config {
 			Timeout: time.Minute, ConnectionAge: time.Hour, ConnectionAgeGrace: 5 * time.Minute,
 		},
 		Heartbeat: 15 * time.Second,
+		Reads:     Reads{Hold: 5 * time.Minute, HoldBytes: 128 << 20},
 		Polling:   Polling{MinInterval: 5 * time.Second, MaxInterval: 5 * time.Minute},
 		Webhooks:  true,
 		Audit:     Audit{Retention: 8760 * time.Hour},

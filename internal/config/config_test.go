@@ -165,6 +165,9 @@ func TestEverythingSet(t *testing.T) {
 		c.Shipments.Retention != 24*time.Hour {
 		t.Errorf("audit: %v, watch: %v, shipments: %v", c.Audit, c.Watch, c.Shipments)
 	}
+	if c.Reads != (config.Reads{Hold: 90 * time.Second, HoldBytes: 32 << 20}) {
+		t.Errorf("reads: %+v", c.Reads)
+	}
 	if c.Telemetry.OTLPEndpoint != "http://collector:4317" || c.Heartbeat != 5*time.Second || c.Webhooks ||
 		!c.Reflection ||
 		c.Polling != (config.Polling{
@@ -217,7 +220,7 @@ func TestDefaults(t *testing.T) {
 	if c.Store.Reveal() != "sqlite:./data/kontor.db" || c.Listen.GRPC != "127.0.0.1:9090" ||
 		c.Listen.HTTP != "127.0.0.1:8080" ||
 		c.Listen.Admin != "127.0.0.1:8081" || c.Heartbeat != 15*time.Second || !c.Webhooks || c.Reflection ||
-		c.TLS != nil ||
+		c.TLS != nil || c.Reads != (config.Reads{Hold: 5 * time.Minute, HoldBytes: 128 << 20}) ||
 		c.Audit.Retention != 365*24*time.Hour || c.Watch.Retention != 30*24*time.Hour {
 		t.Errorf("defaults differ from the design: %+v", c)
 	}

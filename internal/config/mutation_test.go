@@ -223,6 +223,10 @@ func badValues(text string) (all []mutation) {
 	for _, bad := range []string{"5", "5 s", "-5s", "1h", "soon"} {
 		add("heartbeat: 5s", "heartbeat: "+bad, "heartbeat")
 	}
+	for _, bad := range []string{"90", "-5s", "2h", "soon"} {
+		add("hold: 90s", "hold: "+bad, "reads.hold")
+	}
+	add("hold_bytes: 33554432", "hold_bytes: 10", "reads.hold_bytes")
 	add("timeout: 30s", "timeout: 0s", "limits.timeout")
 	add("connection_age: 10m", "connection_age: -1s", "limits.connection_age")
 	add("min_interval: 1s", "min_interval: 5", "polling.min_interval")

@@ -61,6 +61,12 @@ func (p *parser) config(root value, c *Config) {
 			v.object(fields{"otlp_endpoint": scalar(&c.Telemetry.OTLPEndpoint, endpoint)})
 		},
 		"heartbeat": scalar(&c.Heartbeat, duration(100*time.Millisecond, 10*time.Minute)),
+		"reads": func(v value) {
+			v.object(fields{
+				"hold":       scalar(&c.Reads.Hold, duration(0, time.Hour)),
+				"hold_bytes": scalar(&c.Reads.HoldBytes, number(1<<20, 1<<30)),
+			})
+		},
 		"polling": func(v value) {
 			v.object(fields{
 				"min_interval": scalar(&c.Polling.MinInterval, duration(10*time.Millisecond, time.Hour)),

@@ -25,6 +25,8 @@ type Writer struct {
 	Clock service.Clock
 	// NextPoll tells when a consent with news should be read at its provider again, zero for not by itself.
 	NextPoll func(*store.Consent) time.Time
+	// Changed is told of a consent that has news, as it then stands, once they are durable. May be nil.
+	Changed func(*store.Consent)
 }
 
 // Observe adds what a provider reports to a consent's history.
@@ -184,6 +186,10 @@ func (w *Writer) grow(tx store.Tx, row *store.Consent, history, added []consent.
 	}
 	row.NextPoll = w.NextPoll(row)
 	forget(row)
+	if w.Changed != nil {
+		now := *row
+		service.Durable(tx, func() { w.Changed(&now) })
+	}
 	return len(added), tx.UpdateConsent(row)
 }
 

@@ -2,7 +2,9 @@ package service
 
 import (
 	"encoding/base32"
+	"regexp"
 	"strings"
+	"unicode"
 
 	"kontor.dev/kontor/internal/keys"
 )
@@ -42,6 +44,38 @@ func (n Names) Account(tenant, consentID, providerID string) string {
 // Child names something on an account.
 func (n Names) Child(tenant, account, collection, providerID string) string {
 	return account + "/" + collection + "/" + n.segment(tenant, account, collection, providerID)
+}
+
+// Fingerprint recognises an account under every consent of a tenant: a keyed hash of its IBAN or, without one, of bank
+// and account number, however they are spaced and written. It is empty where neither is known.
+func (n Names) Fingerprint(tenant, iban, bank, number string) string {
+	iban, number, bank = alphanumeric(iban), alphanumeric(number), alphanumeric(bank)
+	if iban == "" && ibanForm.MatchString(number) {
+		iban = number
+	}
+	var sum []byte
+	switch {
+	case iban != "":
+		sum = n.Keys.MAC(keys.Fingerprints, tenant, []byte("iban"), []byte(iban))
+	case number != "" && bank != "":
+		sum = n.Keys.MAC(keys.Fingerprints, tenant, []byte("number"), []byte(bank), []byte(number))
+	default:
+		return ""
+	}
+	return segmentEncoding.EncodeToString(sum[:15])
+}
+
+// ibanForm tells an IBAN by its form: some providers give it as an account number.
+var ibanForm = regexp.MustCompile("^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$")
+
+// alphanumeric gives the letters and digits of a text, in capitals.
+func alphanumeric(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToUpper(r)
+		}
+		return -1
+	}, text)
 }
 
 var segmentEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)

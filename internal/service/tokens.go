@@ -1,11 +1,16 @@
 package service
 
 import (
+	"context"
 	"encoding/base64"
+	"slices"
 	"strconv"
 
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/optional"
 )
 
 // Sizes of pages.
@@ -48,53 +53,76 @@ func (t Tokens) Decode(token, field string, scope ...string) (string, error) {
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
-		return "", notOfThisQuery(field)
+		return "", NotOfThisQuery(field)
 	}
 	cursor, err := t.Keys.OpenSame(keys.Tokens, "", raw, scope...)
 	if err != nil {
-		return "", notOfThisQuery(field)
+		return "", NotOfThisQuery(field)
 	}
 	return string(cursor), nil
 }
 
-func notOfThisQuery(field string) error {
+// NotOfThisQuery refuses a token that was made for something else, or by somebody else.
+func NotOfThisQuery(field string) error {
 	return kerr.InvalidField(field, "is not a token of this query")
 }
 
-// paged is a request for a page.
-type paged interface {
+// Paged is a request for a page.
+type Paged interface {
 	GetPageSize() int32
 	GetPageToken() string
 }
 
-// SlicePage cuts a page out of a list that is held whole, with the token of the next one.
-func SlicePage[T any](tokens Tokens, all []T, req paged, scope ...string) (page []T, next string, err error) {
-	offset, err := tokens.OffsetOf(req, scope...)
+// PageScope is what the page tokens of a list belong to: the tenant and the client that calls, the list, and whatever
+// else the request asks for.
+func PageScope(ctx context.Context, list string, query ...string) []string {
+	caller := identity.From(ctx)
+	return append([]string{caller.Tenant, caller.ClientID, "page", list}, query...)
+}
+
+// Cursor gives the cursor of the request's page token, "" for the first page.
+func (t Tokens) Cursor(req Paged, scope []string) (string, error) {
+	return t.Decode(req.GetPageToken(), "pageToken", scope...)
+}
+
+// Number gives the number that the request's page token stands for, first for the first page.
+func (t Tokens) Number(req Paged, first int, scope []string) (int, error) {
+	cursor, err := t.Cursor(req, scope)
+	if cursor == "" || err != nil {
+		return first, err
+	}
+	number, err := strconv.Atoi(cursor)
+	if err != nil || number < first {
+		return 0, NotOfThisQuery("pageToken")
+	}
+	return number, nil
+}
+
+// SlicePage cuts a page out of a list that is held whole, with the token of the next one. It goes on behind the last
+// one of the page before, by its name; when that is gone, the token has expired.
+func SlicePage[T interface{ GetName() string }](
+	tokens Tokens, all []T, req Paged, scope []string,
+) (page []T, next *string, err error) {
+	last, err := tokens.Cursor(req, scope)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
+	}
+	if last != "" {
+		at := slices.IndexFunc(all, func(one T) bool { return one.GetName() == last })
+		if at < 0 {
+			return nil, nil, PageExpired()
+		}
+		all = all[at+1:]
 	}
 	size := PageSize(req.GetPageSize())
-	all = all[min(offset, len(all)):]
 	if len(all) > size {
-		return all[:size], tokens.OffsetToken(offset+size, scope...), nil
+		return all[:size], optional.Of(tokens.Encode(all[size-1].GetName(), scope...)), nil
 	}
-	return all, "", nil
+	return all, nil, nil
 }
 
-// OffsetOf gives the offset that a page token stands for.
-func (t Tokens) OffsetOf(req paged, scope ...string) (int, error) {
-	cursor, err := t.Decode(req.GetPageToken(), "pageToken", scope...)
-	if cursor == "" || err != nil {
-		return 0, err
-	}
-	offset, err := strconv.Atoi(cursor)
-	if err != nil || offset < 0 {
-		return 0, notOfThisQuery("pageToken")
-	}
-	return offset, nil
-}
-
-// OffsetToken makes the page token that stands for an offset.
-func (t Tokens) OffsetToken(offset int, scope ...string) string {
-	return t.Encode(strconv.Itoa(offset), scope...)
+// PageExpired tells that the place where a page begins cannot be found again.
+func PageExpired() error {
+	return kerr.New(errorv1.Error_PAGE_TOKEN_EXPIRED,
+		"the list has changed since, and the place of the token is not in it any more: begin anew, without a token")
 }

@@ -415,6 +415,10 @@ func withoutMoments(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
 		delete(v, "sendTime")
+		delete(v, "readTime")
+		if !empty(v["nextPageToken"]) {
+			v["nextPageToken"] = "of the listing that this call read"
+		}
 		delete(v, "health")
 		for name, inner := range v {
 			v[name] = withoutMoments(inner)

@@ -103,7 +103,13 @@ var setups = map[string]setup{
 	"authorized": func(t *testing.T, w *world, c *client, provider string) vars {
 		return withAccount(t, c, w.authorized(t, c, provider))
 	},
-	// the same, of a company with the product PAYMENT_PARTNER_ANALYSIS
+	// a consent to verify accounts, and no more
+	"verifying": func(t *testing.T, w *world, c *client, provider string) vars {
+		return withAccount(t, c, w.authorized(t, c, provider, func(request *consentv1.CreateConsentRequest) {
+			request.Consent.DataCollection = consentv1.DataCollection_BANK_ACCOUNT_VERIFICATION
+		}))
+	},
+	// the first, of a company with the product PAYMENT_PARTNER_ANALYSIS
 	"company": func(t *testing.T, w *world, c *client, provider string) vars {
 		company := w.createCustomer(
 			t, c, customerv1.Customer_COMPANY, customerv1.Product_BANKING,

@@ -123,7 +123,7 @@ func New(t *testing.T, changes ...func(*assembly.Options, *providers.Provider)) 
 		},
 	}
 	p.options = assembly.Options{
-		PublicURL: "https://kontor.example.com",
+		PublicURL: "https://kontor.example.com", Hold: 5 * time.Minute, HoldBytes: 128 << 20,
 		Tenants: service.Tenants{"default": {
 			Providers: []*providers.Provider{provider}, RedirectURIs: []string{"https://app.example.com/*"},
 		}},

@@ -53,7 +53,8 @@
 //     stays bankAddedNotCompletedAuthFlow*.
 //   - Both kinds of data collection behave alike.
 //   - A decision by the test operation adds the market's first bank when the customer has authenticated nowhere.
-//   - Insights and the visualisation link are 400 until completed, and 404 after a denial. Transactions likewise.
+//   - Insights and the visualisation link are 400 until completed, and 404 after a denial. Transactions likewise. A
+//     verification of accounts has no stages after the approval: its data is there once it is fetched.
 //   - Transactions are those booked, the newest first, 50 to a page, with an empty page after the end*. accountId is
 //     the account number of accountsInfo*, and cBankId the same for all transactions of a bank. A date is midnight
 //     UTC of the bank's calendar day.

@@ -49,6 +49,9 @@ const (
 	revoked  = "revoked"
 )
 
+// verification is the dataCollectionType of which no more than the accounts is collected.
+const verification = "bank-account-verification"
+
 const authFailure = "The customer could not be authenticated at the bank"
 
 // process is one data collection. Everything here runs under the server's lock.
@@ -223,11 +226,22 @@ func (s *Server) decide(p *process, decision string) {
 }
 
 // proceed begins the stages once the flow is approved and none of its banks is still delivering. Both become true
-// only once, since no bank is added after the decision.
+// only once, since no bank is added after the decision. A verification of accounts has none: its accounts are there.
 func (s *Server) proceed(p *process, f *flow) {
 	fetching := slices.ContainsFunc(p.of(f), func(b *bankConsent) bool { return b.code() == codeFetching })
-	if f.decision == approved && !fetching {
+	switch {
+	case f.decision != approved || fetching:
+	case p.dataCollection == verification:
+		f.deliver(p)
+	default:
 		s.later(p, func() { s.stage(p, f, 0) })
+	}
+}
+
+// deliver lets the data of the flow's banks be read.
+func (f *flow) deliver(p *process) {
+	for _, b := range p.of(f) {
+		b.ready = b.code() == codeFetched
 	}
 }
 
@@ -236,9 +250,7 @@ func (s *Server) stage(p *process, f *flow, n int) {
 		return
 	}
 	if stages[n] == codeCompleted {
-		for _, b := range p.of(f) {
-			b.ready = b.code() == codeFetched
-		}
+		f.deliver(p)
 	} else {
 		s.later(p, func() { s.stage(p, f, n+1) })
 	}

@@ -54,8 +54,8 @@ func (s *Server) createProcess(r *http.Request) reply {
 		brokerBanks:    b.brokerBanks(),
 	}
 	b.oneOf("market", p.market, "SE", "FI")
-	b.oneOf("dataCollectionType", p.dataCollection, "transaction-categorisation", "bank-account-verification")
-	b.oneOf("psuType", p.psuType, "transaction-categorisation", "bank-account-verification")
+	b.oneOf("dataCollectionType", p.dataCollection, "transaction-categorisation", verification)
+	b.oneOf("psuType", p.psuType, "transaction-categorisation", verification)
 	if faults := b.done(); faults != nil {
 		return invalid(faults...)
 	}

@@ -5,7 +5,6 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
-	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -19,12 +18,13 @@ func (s *Server) ListAccounts(
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := s.Reads.Accounts(ctx, p, row)
+	page, err := s.Reads.ListAccounts(ctx, p, row, req)
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := service.SlicePage(s.Tokens, accounts, req, row.Tenant, "accounts", row.ID)
-	return &bankingv1.ListAccountsResponse{Accounts: page, NextPageToken: optional.Of(next)}, err
+	return &bankingv1.ListAccountsResponse{
+		Accounts: page.Items, NextPageToken: page.Next, Complete: page.Complete, ReadTime: page.Read,
+	}, nil
 }
 
 // GetAccount implements bankingv1.BankingServiceServer.
@@ -43,6 +43,11 @@ func (s *Server) account(
 	if err != nil {
 		return nil, err
 	}
+	return named(accounts, name)
+}
+
+// named finds an account by its name.
+func named(accounts []*bankingv1.Account, name string) (*bankingv1.Account, error) {
 	for _, a := range accounts {
 		if a.GetName() == name {
 			return a, nil
@@ -57,15 +62,4 @@ func oneAccount(parent string) string {
 		return ""
 	}
 	return parent
-}
-
-// checkAccount tells an account that has nothing from one that is not there.
-func (s *Server) checkAccount(
-	ctx context.Context, p *providers.Provider, row *store.Consent, parent string, count int,
-) error {
-	if count > 0 || oneAccount(parent) == "" {
-		return nil
-	}
-	_, err := s.account(ctx, p, row, parent)
-	return err
 }

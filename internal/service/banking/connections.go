@@ -33,8 +33,8 @@ func (s *Server) ListConnections(
 		return nil, err
 	}
 	all := row.Resource.GetConnections()
-	page, next, err := service.SlicePage(s.Tokens, all, req, row.Tenant, "connections", row.ID)
-	return &bankingv1.ListConnectionsResponse{Connections: page, NextPageToken: optional.Of(next)}, err
+	page, next, err := service.SlicePage(s.Tokens, all, req, service.PageScope(ctx, "connections", row.ID))
+	return &bankingv1.ListConnectionsResponse{Connections: page, NextPageToken: next}, err
 }
 
 // GetConnection implements bankingv1.BankingServiceServer.

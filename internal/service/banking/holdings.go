@@ -2,7 +2,6 @@ package banking
 
 import (
 	"context"
-	"slices"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	"kontor.dev/kontor/internal/bankdata"
@@ -16,90 +15,118 @@ import (
 func (s *Server) ListStandingOrders(
 	ctx context.Context, req *bankingv1.ListStandingOrdersRequest,
 ) (*bankingv1.ListStandingOrdersResponse, error) {
-	row, p, err := s.Reads.Open(ctx, req.GetParent(), "ListStandingOrders")
+	page, err := listHoldings(ctx, s, req, "ListStandingOrders", s.standingOrders)
 	if err != nil {
 		return nil, err
 	}
-	named, err := s.standingOrders(ctx, p, row)
-	if err != nil {
-		return nil, err
-	}
-	if account := oneAccount(req.GetParent()); account != "" {
-		named = slices.DeleteFunc(named, func(o *bankingv1.StandingOrder) bool { return o.GetAccount() != account })
-	}
-	if err := s.checkAccount(ctx, p, row, req.GetParent(), len(named)); err != nil {
-		return nil, err
-	}
-	page, next, err := service.SlicePage(s.Tokens, named, req, row.Tenant, "standingOrders", req.GetParent())
-	return &bankingv1.ListStandingOrdersResponse{StandingOrders: page, NextPageToken: optional.Of(next)}, err
-}
-
-// standingOrders reads the standing orders under a consent and names them.
-func (s *Server) standingOrders(
-	ctx context.Context, p *providers.Provider, row *store.Consent,
-) ([]*bankingv1.StandingOrder, error) {
-	return bankdata.Share(ctx, s.Reads, p, row, []string{"ListStandingOrders"}, bankdata.CloneEach,
-		func(ctx context.Context) ([]*bankingv1.StandingOrder, error) {
-			ref, err := s.Reads.Ref(ctx, row)
-			if err != nil {
-				return nil, err
-			}
-			orders, err := p.Holdings.ListStandingOrders(ctx, ref)
-			if err != nil {
-				return nil, s.Reads.Explain(ctx, row, err)
-			}
-			named := make([]*bankingv1.StandingOrder, 0, len(orders))
-			for _, o := range orders {
-				o.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, o.AccountID))
-				o.Name = s.Reads.Names.Child(row.Tenant, o.GetAccount(), "standingOrders", o.ID)
-				named = append(named, o.StandingOrder)
-			}
-			return named, nil
-		})
+	return &bankingv1.ListStandingOrdersResponse{
+		StandingOrders: page.Items, NextPageToken: page.Next, Complete: page.Complete, ReadTime: page.Read,
+	}, nil
 }
 
 // ListSecurities implements bankingv1.BankingServiceServer.
 func (s *Server) ListSecurities(
 	ctx context.Context, req *bankingv1.ListSecuritiesRequest,
 ) (*bankingv1.ListSecuritiesResponse, error) {
-	row, p, err := s.Reads.Open(ctx, req.GetParent(), "ListSecurities")
+	page, err := listHoldings(ctx, s, req, "ListSecurities", s.securities)
 	if err != nil {
 		return nil, err
 	}
-	named, err := s.securities(ctx, p, row)
+	return &bankingv1.ListSecuritiesResponse{
+		Securities: page.Items, NextPageToken: page.Next, Complete: page.Complete, ReadTime: page.Read,
+	}, nil
+}
+
+// held is something on an account.
+type held interface {
+	bankdata.Listed
+	GetAccount() string
+}
+
+// ofAccount is a request for a page of what is on one account, or on all.
+type ofAccount interface {
+	service.Paged
+	GetParent() string
+}
+
+// listHoldings gives a page of what a read gives, of the account that the request names.
+func listHoldings[M held](
+	ctx context.Context, s *Server, req ofAccount, method providers.Capability,
+	read func(context.Context, *providers.Provider, *store.Consent) ([]M, error),
+) (*bankdata.Page[M], error) {
+	row, p, err := s.Reads.Open(ctx, req.GetParent(), method)
 	if err != nil {
 		return nil, err
 	}
-	if account := oneAccount(req.GetParent()); account != "" {
-		named = slices.DeleteFunc(named, func(h *bankingv1.Security) bool { return h.GetAccount() != account })
-	}
-	if err := s.checkAccount(ctx, p, row, req.GetParent(), len(named)); err != nil {
+	account := oneAccount(req.GetParent())
+	page, err := bankdata.Of(ctx, s.Reads, bankdata.List[M]{
+		Row: row, Provider: p, Request: req, Query: []string{string(method), req.GetParent()},
+		Read: func(ctx context.Context, each func(M) error) error {
+			all, err := read(ctx, p, row)
+			if err != nil {
+				return err
+			}
+			for _, one := range all {
+				if account != "" && one.GetAccount() != account {
+					continue
+				}
+				if err := each(one); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	})
+	if err != nil {
 		return nil, err
 	}
-	page, next, err := service.SlicePage(s.Tokens, named, req, row.Tenant, "securities", req.GetParent())
-	return &bankingv1.ListSecuritiesResponse{Securities: page, NextPageToken: optional.Of(next)}, err
+	if len(page.Items) == 0 && account != "" {
+		// None at all: tell an account that has none from one that is not there.
+		if _, err := s.account(ctx, p, row, account); err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// standingOrders reads the standing orders under a consent and names them.
+func (s *Server) standingOrders(
+	ctx context.Context, p *providers.Provider, row *store.Consent,
+) ([]*bankingv1.StandingOrder, error) {
+	ref, err := s.Reads.Ref(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	orders, err := p.Holdings.ListStandingOrders(ctx, ref)
+	if err != nil {
+		return nil, s.Reads.Explain(ctx, row, err)
+	}
+	named := make([]*bankingv1.StandingOrder, 0, len(orders))
+	for _, o := range orders {
+		o.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, o.AccountID))
+		o.Name = s.Reads.Names.Child(row.Tenant, o.GetAccount(), "standingOrders", o.ID)
+		named = append(named, o.StandingOrder)
+	}
+	return named, nil
 }
 
 // securities reads the securities under a consent and names them.
 func (s *Server) securities(
 	ctx context.Context, p *providers.Provider, row *store.Consent,
 ) ([]*bankingv1.Security, error) {
-	return bankdata.Share(ctx, s.Reads, p, row, []string{"ListSecurities"}, bankdata.CloneEach,
-		func(ctx context.Context) ([]*bankingv1.Security, error) {
-			ref, err := s.Reads.Ref(ctx, row)
-			if err != nil {
-				return nil, err
-			}
-			securities, err := p.Holdings.ListSecurities(ctx, ref)
-			if err != nil {
-				return nil, s.Reads.Explain(ctx, row, err)
-			}
-			named := make([]*bankingv1.Security, 0, len(securities))
-			for _, h := range securities {
-				h.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, h.AccountID))
-				h.Name = s.Reads.Names.Child(row.Tenant, h.GetAccount(), "securities", h.ID)
-				named = append(named, h.Security)
-			}
-			return named, nil
-		})
+	ref, err := s.Reads.Ref(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	securities, err := p.Holdings.ListSecurities(ctx, ref)
+	if err != nil {
+		return nil, s.Reads.Explain(ctx, row, err)
+	}
+	named := make([]*bankingv1.Security, 0, len(securities))
+	for _, h := range securities {
+		h.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, h.AccountID))
+		h.Name = s.Reads.Names.Child(row.Tenant, h.GetAccount(), "securities", h.ID)
+		named = append(named, h.Security)
+	}
+	return named, nil
 }

@@ -3,6 +3,8 @@
 package banking
 
 import (
+	"time"
+
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	"kontor.dev/kontor/internal/audit"
 	"kontor.dev/kontor/internal/bankdata"
@@ -31,6 +33,8 @@ type Server struct {
 	Sessions  *callbacks.Sessions
 	Customers *customers.Registry
 	Reads     *bankdata.Reader
+	// Heartbeat is the longest silence of a stream.
+	Heartbeat time.Duration
 
 	syncs coalesce.Recent[synced]
 }

@@ -1,9 +1,16 @@
 package banking
 
 import (
+	"cmp"
 	"context"
+	"strconv"
+	"strings"
+	"time"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/bankdata"
+	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
@@ -17,89 +24,87 @@ type transactionFilter struct {
 	status           bankingv1.Transaction_Status
 }
 
-func (f transactionFilter) takes(t *bankingv1.Transaction) bool {
-	return (f.account == "" || t.GetAccount() == f.account) &&
-		(f.dateFrom == "" || t.GetBookingDate() >= f.dateFrom) &&
-		(f.dateTo == "" || t.GetBookingDate() != "" && t.GetBookingDate() <= f.dateTo) &&
-		(f.status == bankingv1.Transaction_STATUS_UNSPECIFIED || t.GetStatus() == f.status)
+// narrowed is a request that narrows transactions.
+type narrowed interface {
+	GetDateFrom() string
+	GetDateTo() string
+	GetStatus() bankingv1.Transaction_Status
 }
 
-// ListTransactions implements bankingv1.BankingServiceServer. Nothing is kept between pages: each is read
-// from the provider anew, as far as needed.
+// filterOf gives what a request for transactions narrows them to.
+func filterOf(req narrowed) (transactionFilter, error) {
+	f := transactionFilter{dateFrom: req.GetDateFrom(), dateTo: req.GetDateTo(), status: req.GetStatus()}
+	for field, date := range map[string]string{"dateFrom": f.dateFrom, "dateTo": f.dateTo} {
+		if _, err := time.Parse(time.DateOnly, date); date != "" && err != nil {
+			return f, kerr.InvalidField(field, "is not a day of the calendar")
+		}
+	}
+	if f.dateFrom != "" && f.dateTo != "" && f.dateFrom > f.dateTo {
+		return f, kerr.InvalidField("dateFrom", "must not be after dateTo")
+	}
+	return f, nil
+}
+
+func (f transactionFilter) takes(t *bankingv1.Transaction) bool {
+	return (f.account == "" || t.GetAccount() == f.account) &&
+		(f.status == bankingv1.Transaction_STATUS_UNSPECIFIED || t.GetStatus() == f.status) && f.takesDate(t)
+}
+
+// takesDate tells whether a transaction is in the time asked for. One that the bank has not booked counts by its value
+// date; one without any date may be in any time.
+func (f transactionFilter) takesDate(t *bankingv1.Transaction) bool {
+	date := cmp.Or(t.GetBookingDate(), t.GetValueDate())
+	return date == "" || (f.dateFrom == "" || date >= f.dateFrom) && (f.dateTo == "" || date <= f.dateTo)
+}
+
+// newestFirst ranks transactions: pending before booked, then by booking date, those without one last.
+func newestFirst(t *bankingv1.Transaction) int64 {
+	const booked = 1_0000_00_00
+	date, _ := strconv.ParseInt(strings.ReplaceAll(t.GetBookingDate(), "-", ""), 10, 64)
+	if t.GetStatus() == bankingv1.Transaction_PENDING {
+		return -date
+	}
+	return booked - date
+}
+
+// ListTransactions implements bankingv1.BankingServiceServer.
 func (s *Server) ListTransactions(
 	ctx context.Context, req *bankingv1.ListTransactionsRequest,
 ) (*bankingv1.ListTransactionsResponse, error) {
+	filter, err := filterOf(req)
+	if err != nil {
+		return nil, err
+	}
 	row, p, err := s.Reads.Open(ctx, req.GetParent(), "ListTransactions")
 	if err != nil {
 		return nil, err
 	}
-	filter := transactionFilter{
-		account: oneAccount(req.GetParent()), dateFrom: req.GetDateFrom(), dateTo: req.GetDateTo(),
-		status: req.GetStatus(),
-	}
-	scope := []string{
-		row.Tenant, "transactions", req.GetParent(), filter.dateFrom, filter.dateTo, filter.status.String(),
-	}
-	offset, err := s.Tokens.OffsetOf(req, scope...)
-	if err != nil {
-		return nil, err
-	}
-	size := service.PageSize(req.GetPageSize())
-	resp := &bankingv1.ListTransactionsResponse{}
-	seen := 0
-	err = s.transactions(ctx, p, row, filter, func(t *bankingv1.Transaction) (bool, error) {
-		seen++
-		switch {
-		case seen <= offset:
-			return true, nil
-		case seen > offset+size:
-			resp.NextPageToken = optional.Of(s.Tokens.OffsetToken(offset+size, scope...))
-			return false, nil
-		}
-		resp.Transactions = append(resp.Transactions, t)
-		return true, nil
+	filter.account = oneAccount(req.GetParent())
+	page, err := bankdata.Of(ctx, s.Reads, bankdata.List[*bankingv1.Transaction]{
+		Row: row, Provider: p, Request: req, Rank: newestFirst,
+		Query: []string{"transactions", req.GetParent(), filter.dateFrom, filter.dateTo, filter.status.String()},
+		Read: func(ctx context.Context, each func(*bankingv1.Transaction) error) error {
+			return s.transactions(ctx, p, row, filter, each)
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if seen == 0 && filter.account != "" {
+	if len(page.Items) == 0 && filter.account != "" {
 		// None at all: tell an account without transactions from one that is not there.
 		if _, err := s.account(ctx, p, row, filter.account); err != nil {
 			return nil, err
 		}
 	}
-	return resp, nil
+	return &bankingv1.ListTransactionsResponse{
+		Transactions: page.Items, NextPageToken: page.Next, Complete: page.Complete, ReadTime: page.Read,
+	}, nil
 }
 
-// StreamTransactions implements bankingv1.BankingServiceServer.
-func (s *Server) StreamTransactions(
-	req *bankingv1.StreamTransactionsRequest, stream bankingv1.BankingService_StreamTransactionsServer,
-) error {
-	ctx := stream.Context()
-	row, p, err := s.Reads.Open(ctx, req.GetParent(), "StreamTransactions")
-	if err != nil {
-		return err
-	}
-	filter := transactionFilter{dateFrom: req.GetDateFrom(), dateTo: req.GetDateTo(), status: req.GetStatus()}
-	count := int32(0)
-	err = s.transactions(ctx, p, row, filter, func(t *bankingv1.Transaction) (bool, error) {
-		count++
-		return true, stream.Send(&bankingv1.StreamTransactionsResponse{
-			Kind: bankingv1.StreamTransactionsResponse_TRANSACTION, Transaction: t,
-		})
-	})
-	if err != nil {
-		return err
-	}
-	return stream.Send(&bankingv1.StreamTransactionsResponse{
-		Kind: bankingv1.StreamTransactionsResponse_END, Count: &count,
-	})
-}
-
-// transactions reads transactions under a consent one by one, named and filtered, until each says to stop.
+// transactions reads transactions under a consent one by one, named and filtered, until each fails.
 func (s *Server) transactions(
 	ctx context.Context, p *providers.Provider, row *store.Consent, filter transactionFilter,
-	each func(*bankingv1.Transaction) (more bool, err error),
+	each func(*bankingv1.Transaction) error,
 ) error {
 	query := providers.Query{From: filter.dateFrom, To: filter.dateTo}
 	if filter.account != "" && p.ReadsOneAccount {
@@ -117,14 +122,44 @@ func (s *Server) transactions(
 		if err != nil {
 			return s.Reads.Explain(ctx, row, err)
 		}
-		t.Account = optional.Of(s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID))
-		t.Name = s.Reads.Names.Child(row.Tenant, t.GetAccount(), "transactions", t.ID)
+		if t.AccountID == "" && filter.account != "" {
+			return s.notAttributable(ctx, p, row, filter.account)
+		}
+		s.nameTransaction(row, t)
 		if !filter.takes(t.Transaction) {
 			continue
 		}
-		if more, err := each(t.Transaction); !more || err != nil {
+		if err := each(t.Transaction); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// nameTransaction sets the names of a transaction and of its account. One that cannot be told to belong to an account
+// is named under all of them.
+func (s *Server) nameTransaction(row *store.Consent, t providers.Transaction) {
+	parent := service.ConsentName(row.ID) + "/accounts/-"
+	if t.AccountID != "" {
+		parent = s.Reads.Names.Account(row.Tenant, row.ID, t.AccountID)
+		t.Account = optional.Of(parent)
+	}
+	t.Name = s.Reads.Names.Child(row.Tenant, parent, "transactions", t.ID)
+}
+
+// notAttributable is the error of whoever asks for one account where there are transactions that may be on any: nobody
+// can tell what is missing in its list.
+func (s *Server) notAttributable(
+	ctx context.Context, p *providers.Provider, row *store.Consent, account string,
+) error {
+	accounts, err := s.Reads.Part(ctx, p, row)
+	if err != nil {
+		return err
+	}
+	if _, err := named(accounts, account); err != nil {
+		return err
+	}
+	return kerr.New(errorv1.Error_TRANSACTIONS_NOT_ATTRIBUTABLE,
+		"the provider does not tell which account each transaction is on: read accounts/-",
+		kerr.WithMetadata(kerr.KeyProvider, p.ID))
 }

@@ -45,11 +45,11 @@ func (s *Server) ListConsents(
 	if req.GetCustomer() != "" {
 		filter.CustomerID = service.LastSegment(req.GetCustomer())
 	}
-	scope := []string{tenant, "consents", filter.CustomerID, req.GetReference()}
+	scope := service.PageScope(ctx, "consents", filter.CustomerID, req.GetReference())
 	for _, status := range filter.Statuses {
 		scope = append(scope, status.String())
 	}
-	after, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
+	after, err := s.Tokens.Cursor(req, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +79,8 @@ func (s *Server) ListConsentEvents(
 	if err != nil {
 		return nil, err
 	}
-	scope := []string{row.Tenant, "events", row.ID}
-	cursor, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
+	scope := service.PageScope(ctx, "events", row.ID)
+	cursor, err := s.Tokens.Cursor(req, scope)
 	if err != nil {
 		return nil, err
 	}

@@ -130,8 +130,8 @@ func (s *Server) ListPartnerBanks(
 	}
 	size := min(service.PageSize(req.GetPageSize()), partnerBankPage)
 	// Providers page by number, so a token goes with its page size.
-	scope := []string{service.TenantOf(ctx), "partnerBanks", req.GetProvider(), strconv.Itoa(size)}
-	token, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
+	scope := service.PageScope(ctx, "partnerBanks", req.GetProvider(), strconv.Itoa(size))
+	token, err := s.Tokens.Cursor(req, scope)
 	if err != nil {
 		return nil, err
 	}

@@ -75,8 +75,8 @@ func (s *Server) ListCustomers(
 	ctx context.Context, req *customerv1.ListCustomersRequest,
 ) (*customerv1.ListCustomersResponse, error) {
 	tenant, size := service.TenantOf(ctx), service.PageSize(req.GetPageSize())
-	scope := []string{tenant, "customers", req.GetReference()}
-	after, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
+	scope := service.PageScope(ctx, "customers", req.GetReference())
+	after, err := s.Tokens.Cursor(req, scope)
 	if err != nil {
 		return nil, err
 	}

@@ -59,8 +59,8 @@ func (s *Server) ListShipments(
 	filter := store.ShipmentFilter{
 		CustomerID: strings.TrimPrefix(req.GetCustomer(), "customers/"), Status: req.GetStatus(),
 	}
-	scope := []string{tenant, "shipments", filter.CustomerID, filter.Status.String()}
-	after, err := s.Tokens.Decode(req.GetPageToken(), "pageToken", scope...)
+	scope := service.PageScope(ctx, "shipments", filter.CustomerID, filter.Status.String())
+	after, err := s.Tokens.Cursor(req, scope)
 	if err != nil {
 		return nil, err
 	}

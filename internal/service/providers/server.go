@@ -42,8 +42,8 @@ func (s *Server) ListProviders(
 	for _, p := range s.Tenants[tenant].Providers {
 		all = append(all, providerResource(p))
 	}
-	page, next, err := service.SlicePage(s.Tokens, all, req, tenant, "providers")
-	return &providerv1.ListProvidersResponse{Providers: page, NextPageToken: optional.Of(next)}, err
+	page, next, err := service.SlicePage(s.Tokens, all, req, service.PageScope(ctx, "providers"))
+	return &providerv1.ListProvidersResponse{Providers: page, NextPageToken: next}, err
 }
 
 func providerResource(p *providers.Provider) *providerv1.Provider {
@@ -96,8 +96,8 @@ func (s *Server) ListProviderUsers(
 		return nil, err
 	}
 	size := min(service.PageSize(req.GetPageSize()), p.Users.MaxUserPage())
-	scope := []string{tenant, "users", p.ID, strconv.Itoa(size)}
-	page, err := s.Tokens.OffsetOf(req, scope...)
+	scope := service.PageScope(ctx, "users", p.ID, strconv.Itoa(size))
+	page, err := s.Tokens.Number(req, 0, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (s *Server) ListProviderUsers(
 		})
 	}
 	if len(users) == size {
-		resp.NextPageToken = optional.Of(s.Tokens.OffsetToken(page+1, scope...))
+		resp.NextPageToken = optional.Of(s.Tokens.Encode(strconv.Itoa(page+1), scope...))
 	}
 	var customers map[string]string
 	err = s.Store.View(ctx, service.TenantOf(ctx), func(r store.Reader) (err error) {

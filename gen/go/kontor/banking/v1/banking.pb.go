@@ -366,7 +366,8 @@ type Account struct {
 	ProviderType *string `protobuf:"bytes,8,opt,name=provider_type,json=providerType,proto3,oneof" json:"provider_type,omitempty"`
 	// ISO 4217 code. Where the provider gives none, that of the market.
 	CurrencyCode *string `protobuf:"bytes,9,opt,name=currency_code,json=currencyCode,proto3,oneof" json:"currency_code,omitempty"`
-	// Balance, as the provider gives it: neither provider says whether it is booked or available, or of when it is. Absent when it does not tell.
+	// Balance, as the provider gives it: neither provider says whether it is booked or available, or of when it is. Absent when it does not tell,
+	// and under BANK_ACCOUNT_VERIFICATION, as credit line and limit are.
 	Balance *v1.Money `protobuf:"bytes,10,opt,name=balance,proto3" json:"balance,omitempty"`
 	// Agreed overdraft. Absent when the provider does not tell.
 	CreditLine *v1.Money `protobuf:"bytes,11,opt,name=credit_line,json=creditLine,proto3" json:"credit_line,omitempty"`
@@ -523,7 +524,8 @@ type Transaction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resource name, `consents/{consent}/accounts/{account}/transactions/{transaction}`. It is made from the provider's id and stays the same.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The account, `consents/{consent}/accounts/{account}`. Absent where the provider's transactions cannot be told to belong to an account.
+	// The account, `consents/{consent}/accounts/{account}`. Absent where the transaction cannot be told to belong to an account that is listed; its
+	// name then is `consents/{consent}/accounts/-/transactions/{transaction}`.
 	Account *string `protobuf:"bytes,2,opt,name=account,proto3,oneof" json:"account,omitempty"`
 	// Booked or pending.
 	Status Transaction_Status `protobuf:"varint,3,opt,name=status,proto3,enum=kontor.banking.v1.Transaction_Status" json:"status,omitempty"`

@@ -1115,9 +1115,11 @@ type ListTransactionsRequest struct {
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The `next_page_token` of the page before; the rest of the request must be the same.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only those booked on this ISO 8601 date or later.
+	// Only those of this ISO 8601 date or later, not after `date_to`. The booking date counts; where there is none, as with pending ones, the
+	// value date. A transaction without either is always listed.
 	DateFrom string `protobuf:"bytes,4,opt,name=date_from,json=dateFrom,proto3" json:"date_from,omitempty"`
-	// Only those booked on this ISO 8601 date or earlier.
+	// Only those of this ISO 8601 date or earlier. The booking date counts; where there is none, as with pending ones, the value date. A
+	// transaction without either is always listed.
 	DateTo string `protobuf:"bytes,5,opt,name=date_to,json=dateTo,proto3" json:"date_to,omitempty"`
 	// Only those with this status.
 	Status        Transaction_Status `protobuf:"varint,6,opt,name=status,proto3,enum=kontor.banking.v1.Transaction_Status" json:"status,omitempty"`
@@ -1275,9 +1277,11 @@ type StreamTransactionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// Only those booked on this ISO 8601 date or later.
+	// Only those of this ISO 8601 date or later, not after `date_to`. The booking date counts; where there is none, as with pending ones, the
+	// value date. A transaction without either is always listed.
 	DateFrom string `protobuf:"bytes,2,opt,name=date_from,json=dateFrom,proto3" json:"date_from,omitempty"`
-	// Only those booked on this ISO 8601 date or earlier.
+	// Only those of this ISO 8601 date or earlier. The booking date counts; where there is none, as with pending ones, the value date. A
+	// transaction without either is always listed.
 	DateTo string `protobuf:"bytes,3,opt,name=date_to,json=dateTo,proto3" json:"date_to,omitempty"`
 	// Only those with this status.
 	Status        Transaction_Status `protobuf:"varint,4,opt,name=status,proto3,enum=kontor.banking.v1.Transaction_Status" json:"status,omitempty"`

@@ -40,7 +40,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider each time and never kept.
+// Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider and never stored; a listing is
+// held in memory for some minutes, for its further pages. Under BANK_ACCOUNT_VERIFICATION accounts can be read, without amounts, and nothing
+// else: whatever else reads bank data is NOT_COVERED_BY_CONSENT.
 type BankingServiceClient interface {
 	// Lists the banks under a consent.
 	ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (*ListConnectionsResponse, error)
@@ -59,7 +61,9 @@ type BankingServiceClient interface {
 	// Returns one account.
 	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*Account, error)
 	// Lists transactions of one account, or of all (`accounts/-`), newest first: pending before booked, then by booking date. The pages of one
-	// listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes.
+	// listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes; after that, it is read anew, and
+	// the page goes on behind the last transaction seen, or is PAGE_TOKEN_EXPIRED. Where a transaction cannot be told to belong to an account,
+	// reading one account is TRANSACTIONS_NOT_ATTRIBUTABLE.
 	ListTransactions(ctx context.Context, in *ListTransactionsRequest, opts ...grpc.CallOption) (*ListTransactionsResponse, error)
 	// Streams all transactions under a consent, in the provider's order, without holding them all. A stream without END is not whole: the rest was
 	// not read.
@@ -211,7 +215,9 @@ func (c *bankingServiceClient) ListSecurities(ctx context.Context, in *ListSecur
 // All implementations must embed UnimplementedBankingServiceServer
 // for forward compatibility.
 //
-// Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider each time and never kept.
+// Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider and never stored; a listing is
+// held in memory for some minutes, for its further pages. Under BANK_ACCOUNT_VERIFICATION accounts can be read, without amounts, and nothing
+// else: whatever else reads bank data is NOT_COVERED_BY_CONSENT.
 type BankingServiceServer interface {
 	// Lists the banks under a consent.
 	ListConnections(context.Context, *ListConnectionsRequest) (*ListConnectionsResponse, error)
@@ -230,7 +236,9 @@ type BankingServiceServer interface {
 	// Returns one account.
 	GetAccount(context.Context, *GetAccountRequest) (*Account, error)
 	// Lists transactions of one account, or of all (`accounts/-`), newest first: pending before booked, then by booking date. The pages of one
-	// listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes.
+	// listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes; after that, it is read anew, and
+	// the page goes on behind the last transaction seen, or is PAGE_TOKEN_EXPIRED. Where a transaction cannot be told to belong to an account,
+	// reading one account is TRANSACTIONS_NOT_ATTRIBUTABLE.
 	ListTransactions(context.Context, *ListTransactionsRequest) (*ListTransactionsResponse, error)
 	// Streams all transactions under a consent, in the provider's order, without holding them all. A stream without END is not whole: the rest was
 	// not read.

@@ -30,7 +30,9 @@ if _version_not_supported:
 
 
 class BankingServiceStub:
-    """Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider each time and never kept.
+    """Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider and never stored; a listing is
+    held in memory for some minutes, for its further pages. Under BANK_ACCOUNT_VERIFICATION accounts can be read, without amounts, and nothing
+    else: whatever else reads bank data is NOT_COVERED_BY_CONSENT.
     """
 
     def __init__(self, channel):
@@ -102,7 +104,9 @@ class BankingServiceStub:
 
 
 class BankingServiceServicer:
-    """Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider each time and never kept.
+    """Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider and never stored; a listing is
+    held in memory for some minutes, for its further pages. Under BANK_ACCOUNT_VERIFICATION accounts can be read, without amounts, and nothing
+    else: whatever else reads bank data is NOT_COVERED_BY_CONSENT.
     """
 
     def ListConnections(self, request, context):
@@ -163,7 +167,9 @@ class BankingServiceServicer:
 
     def ListTransactions(self, request, context):
         """Lists transactions of one account, or of all (`accounts/-`), newest first: pending before booked, then by booking date. The pages of one
-        listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes.
+        listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes; after that, it is read anew, and
+        the page goes on behind the last transaction seen, or is PAGE_TOKEN_EXPIRED. Where a transaction cannot be told to belong to an account,
+        reading one account is TRANSACTIONS_NOT_ATTRIBUTABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -263,7 +269,9 @@ def add_BankingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BankingService:
-    """Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider each time and never kept.
+    """Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider and never stored; a listing is
+    held in memory for some minutes, for its further pages. Under BANK_ACCOUNT_VERIFICATION accounts can be read, without amounts, and nothing
+    else: whatever else reads bank data is NOT_COVERED_BY_CONSENT.
     """
 
     @staticmethod

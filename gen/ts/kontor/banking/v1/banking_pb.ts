@@ -86,7 +86,8 @@ export type Account = Message<"kontor.banking.v1.Account"> & {
   currencyCode?: string | undefined;
 
   /**
-   * Balance, as the provider gives it: neither provider says whether it is booked or available, or of when it is. Absent when it does not tell.
+   * Balance, as the provider gives it: neither provider says whether it is booked or available, or of when it is. Absent when it does not tell,
+   * and under BANK_ACCOUNT_VERIFICATION, as credit line and limit are.
    *
    * @generated from field: kontor.type.v1.Money balance = 10;
    */
@@ -212,7 +213,8 @@ export type Transaction = Message<"kontor.banking.v1.Transaction"> & {
   name: string;
 
   /**
-   * The account, `consents/{consent}/accounts/{account}`. Absent where the provider's transactions cannot be told to belong to an account.
+   * The account, `consents/{consent}/accounts/{account}`. Absent where the transaction cannot be told to belong to an account that is listed; its
+   * name then is `consents/{consent}/accounts/-/transactions/{transaction}`.
    *
    * @generated from field: optional string account = 2;
    */

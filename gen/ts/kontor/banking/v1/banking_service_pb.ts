@@ -616,14 +616,16 @@ export type ListTransactionsRequest = Message<"kontor.banking.v1.ListTransaction
   pageToken: string;
 
   /**
-   * Only those booked on this ISO 8601 date or later.
+   * Only those of this ISO 8601 date or later, not after `date_to`. The booking date counts; where there is none, as with pending ones, the
+   * value date. A transaction without either is always listed.
    *
    * @generated from field: string date_from = 4;
    */
   dateFrom: string;
 
   /**
-   * Only those booked on this ISO 8601 date or earlier.
+   * Only those of this ISO 8601 date or earlier. The booking date counts; where there is none, as with pending ones, the value date. A
+   * transaction without either is always listed.
    *
    * @generated from field: string date_to = 5;
    */
@@ -700,14 +702,16 @@ export type StreamTransactionsRequest = Message<"kontor.banking.v1.StreamTransac
   parent: string;
 
   /**
-   * Only those booked on this ISO 8601 date or later.
+   * Only those of this ISO 8601 date or later, not after `date_to`. The booking date counts; where there is none, as with pending ones, the
+   * value date. A transaction without either is always listed.
    *
    * @generated from field: string date_from = 2;
    */
   dateFrom: string;
 
   /**
-   * Only those booked on this ISO 8601 date or earlier.
+   * Only those of this ISO 8601 date or earlier. The booking date counts; where there is none, as with pending ones, the value date. A
+   * transaction without either is always listed.
    *
    * @generated from field: string date_to = 3;
    */
@@ -973,7 +977,9 @@ export const ListSecuritiesResponseSchema: GenMessage<ListSecuritiesResponse> = 
   messageDesc(file_kontor_banking_v1_banking_service, 22);
 
 /**
- * Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider each time and never kept.
+ * Reads bank data under a consent and looks after the connections to banks. Bank data is read from the provider and never stored; a listing is
+ * held in memory for some minutes, for its further pages. Under BANK_ACCOUNT_VERIFICATION accounts can be read, without amounts, and nothing
+ * else: whatever else reads bank data is NOT_COVERED_BY_CONSENT.
  *
  * @generated from service kontor.banking.v1.BankingService
  */
@@ -1060,7 +1066,9 @@ export const BankingService: GenService<{
   },
   /**
    * Lists transactions of one account, or of all (`accounts/-`), newest first: pending before booked, then by booking date. The pages of one
-   * listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes.
+   * listing neither skip nor repeat a transaction. They are one read at the provider, held for some minutes; after that, it is read anew, and
+   * the page goes on behind the last transaction seen, or is PAGE_TOKEN_EXPIRED. Where a transaction cannot be told to belong to an account,
+   * reading one account is TRANSACTIONS_NOT_ATTRIBUTABLE.
    *
    * @generated from rpc kontor.banking.v1.BankingService.ListTransactions
    */

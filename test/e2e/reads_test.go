@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/sandbox/fimento"
+	"kontor.dev/kontor/internal/sandbox/finoos"
+)
+
+// asked counts what a provider was asked about a consent, beyond how it stands.
+func (w *world) asked(provider string, consent *consentv1.Consent) (calls int) {
+	for _, call := range w.Played[provider].Core.Calls.All() {
+		data := call.Operation == "transactions" || call.Operation == "get_logins"
+		if data && strings.Contains(call.Path, consent.GetProviderReference()) {
+			calls++
+		}
+	}
+	return calls
+}
+
+// newestFirst is the order of pages.
+func newestFirst(a, b *bankingv1.Transaction) int {
+	if a.GetStatus() != b.GetStatus() {
+		return int(b.GetStatus() - a.GetStatus()) // pending first
+	}
+	return strings.Compare(b.GetBookingDate(), a.GetBookingDate())
+}
+
+// pages goes through all transactions under a consent.
+func pages(t *testing.T, c *client, parent string, size int32) (all []*bankingv1.Transaction, count int) {
+	t.Helper()
+	for token := ""; ; {
+		page := must(c.Banking.ListTransactions(t.Context(), &bankingv1.ListTransactionsRequest{
+			Parent: parent, PageSize: size, PageToken: token,
+		}))(t)
+		count++
+		all = append(all, page.GetTransactions()...)
+		if token = page.GetNextPageToken(); token == "" {
+			return all, count
+		}
+	}
+}
+
+// TestListings: the pages of a listing are one read at the provider, newest first, and hold what a stream sends.
+func TestListings(t *testing.T) {
+	t.Parallel()
+	w := live.get(t)
+	for _, provider := range []string{fimento.ID, finoos.ID} {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			c := w.client(t, lending)
+			consent := w.authorized(t, c, provider)
+			before := w.asked(provider, consent)
+			whole, _ := pages(t, c, consent.GetName()+"/accounts/-", 1000)
+			once := w.asked(provider, consent) - before
+			all, count := pages(t, c, consent.GetName()+"/accounts/-", 7)
+			if calls := w.asked(provider, consent) - before - once; calls != once || count < 10 {
+				t.Errorf("%d pages are %d calls, one is %d", count, calls, once)
+			}
+			names := func(list []*bankingv1.Transaction) (names []string) {
+				for _, one := range list {
+					names = append(names, one.GetName())
+				}
+				return names
+			}
+			if !slices.Equal(names(all), names(whole)) {
+				t.Error("the pages are not the whole")
+			}
+			if !slices.IsSortedFunc(all, newestFirst) {
+				t.Error("they are not newest first")
+			}
+			streamed := names(streamAll(t, c, consent.GetName()))
+			paged := names(all)
+			slices.Sort(streamed)
+			slices.Sort(paged)
+			if !slices.Equal(streamed, paged) {
+				t.Errorf("%d transactions in pages, %d in a stream", len(paged), len(streamed))
+			}
+		})
+	}
+}
+
+// TestFingerprints: under another consent of the same person an account has another name and the same fingerprint.
+func TestFingerprints(t *testing.T) {
+	t.Parallel()
+	w := live.get(t)
+	for _, provider := range []string{fimento.ID, finoos.ID} {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			c := w.client(t, lending)
+			prints := func() (names, prints []string) {
+				accounts := must(c.Banking.ListAccounts(t.Context(), &bankingv1.ListAccountsRequest{
+					Parent: w.authorized(t, c, provider).GetName(),
+				}))(t)
+				for _, a := range accounts.GetAccounts() {
+					names, prints = append(names, a.GetName()), append(prints, a.GetFingerprint())
+				}
+				return names, prints
+			}
+			names, fingerprints := prints()
+			others, again := prints()
+			distinct := slices.Clone(fingerprints)
+			slices.Sort(distinct)
+			if slices.Contains(fingerprints, "") || len(slices.Compact(distinct)) != len(fingerprints) ||
+				names[0] == others[0] {
+				t.Errorf("the accounts %v have %v", names, fingerprints)
+			}
+			// finoOS plays another person for each user.
+			if provider == fimento.ID && !slices.Equal(fingerprints, again) {
+				t.Errorf("the fingerprints are %v and %v", fingerprints, again)
+			}
+		})
+	}
+}
+
+// TestStreamedLines: over REST a stream of transactions ends with its END, as lines and as events.
+func TestStreamedLines(t *testing.T) {
+	t.Parallel()
+	w := live.get(t)
+	c := w.client(t, lending)
+	consent := w.authorized(t, c, finoos.ID)
+	for accept, unwrap := range map[string]func(string) (json.RawMessage, bool){
+		"application/x-ndjson": func(line string) (json.RawMessage, bool) {
+			var wrapped struct{ Result json.RawMessage }
+			err := json.Unmarshal([]byte(line), &wrapped)
+			return wrapped.Result, err == nil
+		},
+		"text/event-stream": func(line string) (json.RawMessage, bool) {
+			data, ok := strings.CutPrefix(line, "data: ")
+			return json.RawMessage(data), ok || line == "" || strings.HasPrefix(line, "event: heartbeat")
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		resp, err := c.send(ctx, http.MethodGet, "/v1/"+consent.GetName()+"/transactions:stream", nil,
+			headers{"accept": accept})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if got := resp.Header.Get("Content-Type"); got != accept {
+			t.Errorf("%s is asked for, %s comes", accept, got)
+		}
+		var last struct {
+			Kind     string
+			Count    int
+			Complete bool
+			ReadTime string
+		}
+		count := 0
+		lines := bufio.NewScanner(resp.Body)
+		for lines.Scan() {
+			message, ok := unwrap(lines.Text())
+			if !ok {
+				t.Fatalf("%s: %q", accept, lines.Text())
+			}
+			if len(message) == 0 {
+				continue
+			}
+			last.Kind = ""
+			if err := json.Unmarshal(message, &last); err != nil {
+				t.Fatal(err)
+			}
+			if last.Kind == "TRANSACTION" {
+				count++
+			}
+		}
+		if err := lines.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if last.Kind != "END" || count == 0 || last.Count != count || !last.Complete || last.ReadTime == "" {
+			t.Errorf("%s: %d transactions, the last message is %+v", accept, count, last)
+		}
+	}
+}
