@@ -325,6 +325,8 @@ type Observation struct {
 	ProviderCode string
 	// Time is when it happened by the provider's clock, zero when not told.
 	Time time.Time
+	// AuthorizeTime is when the customer authenticated at the bank, as the provider tells; zero when it does not.
+	AuthorizeTime time.Time
 	// Error is set for AUTHORIZATION_FAILED.
 	Error *errorv1.Error
 }
@@ -336,6 +338,8 @@ type ConnectionState struct {
 	Bank *consentv1.Connection_Bank
 	// Active is false when the customer must authenticate again before newer data can be had.
 	Active bool
+	// AuthorizeTime is when the customer authenticated at the bank, as the provider tells; zero when it does not.
+	AuthorizeTime time.Time
 	// SyncTime is when data was last fetched, zero when not told.
 	SyncTime time.Time
 	// Stage says how far this bank's data has come; unspecified when not told.
