@@ -46,7 +46,8 @@ func Settled(history []Event) (settled []int64) {
 // told tells whether a later event says all that an earlier one of its kind says.
 func told(e, last Event) bool {
 	return (e.Bank == nil || last.Bank != nil) && (e.ProviderCode == "" || last.ProviderCode != "") &&
-		!e.SyncTime.After(last.SyncTime) && e.Stage <= last.Stage && e.Error == nil && !e.Lapsed && !e.Final
+		!e.SyncTime.After(last.SyncTime) && e.Stage <= last.Stage && e.Error == nil && len(e.Authorized) == 0 &&
+		e.Asked == last.Asked && !e.Lapsed && !e.Final
 }
 
 // newestOf gives the highest sequence of a history, 0 for none.

@@ -38,6 +38,7 @@ func (w *Writer) connectionResource(row *store.Consent, c consent.Connection) *c
 		Name: w.Names.Connection(row.Tenant, row.ID, c.ID), Bank: c.Bank.Proto(), Status: c.Status,
 		ProviderCode: optional.Of(c.ProviderCode), Error: c.Error,
 		AuthorizeTime: service.Timestamp(c.AuthorizeTime), SyncTime: service.Timestamp(c.SyncTime),
+		DataStage: c.DataStage,
 	}
 }
 

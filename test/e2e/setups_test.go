@@ -103,6 +103,12 @@ var setups = map[string]setup{
 	"authorized": func(t *testing.T, w *world, c *client, provider string) vars {
 		return withAccount(t, c, w.authorized(t, c, provider))
 	},
+	// the same, for one collection
+	"once": func(t *testing.T, w *world, c *client, provider string) vars {
+		return withAccount(t, c, w.authorized(t, c, provider, func(request *consentv1.CreateConsentRequest) {
+			request.Consent.Access = consentv1.Access_ONE_OFF
+		}))
+	},
 	// the same, of a company with the product PAYMENT_PARTNER_ANALYSIS
 	"company": func(t *testing.T, w *world, c *client, provider string) vars {
 		company := w.createCustomer(
@@ -287,7 +293,7 @@ func consentVars(consent *consentv1.Consent) vars {
 	v := vars{
 		"consent": consent.GetName(), "customer": consent.GetCustomer(),
 		"providerReference": consent.GetProviderReference(),
-		"reference":         consent.GetReference(), "link": consent.GetLink().GetUri(),
+		"reference":         consent.GetReference(), "link": consent.GetLink().GetUri(), "etag": consent.GetEtag(),
 	}
 	if len(consent.GetConnections()) > 0 {
 		v["connection"] = consent.GetConnections()[0].GetName()

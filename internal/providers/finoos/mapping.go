@@ -104,7 +104,16 @@ func accountKey(login, account text) string {
 	return loginEscaper.Replace(string(login)) + "/" + string(account)
 }
 
-var loginEscaper = strings.NewReplacer("%", "%25", "/", "%2F")
+var (
+	loginEscaper   = strings.NewReplacer("%", "%25", "/", "%2F")
+	loginUnescaper = strings.NewReplacer("%25", "%", "%2F", "/")
+)
+
+// loginOf gives the login of an account by its key.
+func loginOf(accountKey string) string {
+	login, _, _ := strings.Cut(accountKey, "/")
+	return loginUnescaper.Replace(login)
+}
 
 func accountOf(login text, w wireAccount) providers.Account {
 	currency := currencyOf(w.Currency)

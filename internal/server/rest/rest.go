@@ -67,6 +67,7 @@ func (everybody) Done()                      {}
 var forwarded = map[string]string{
 	"Psu-Ip-Address":  "psu-ip-address",
 	"Idempotency-Key": "idempotency-key",
+	"If-Match":        "if-match",
 	"X-Request-Id":    "x-request-id",
 	"Last-Event-Id":   "last-event-id",
 	"Traceparent":     "traceparent",

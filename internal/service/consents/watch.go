@@ -2,12 +2,15 @@ package consents
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/callbacks"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/keys"
@@ -25,7 +28,11 @@ func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Log
 	return watch.NewFeed(watch.Source[store.ConsentEntry, *consentv1.WatchConsentsResponse]{
 		Log: store.ConsentLog, Tokens: service.Tokens{Keys: k}, Tails: tails, Tail: tails.TailConsents, Logger: log,
 		Read: func(r store.Reader, topic watch.Topic, after store.Cursor, limit int) ([]store.ConsentEntry, error) {
-			return r.ConsentEntries(topic.ID, after, limit)
+			entries, err := r.ConsentEntries(topic.ID, after, limit)
+			if err != nil {
+				return nil, err
+			}
+			return entries, withoutOldLinks(r, entries, clock.Now())
 		},
 		Of: func(e store.ConsentEntry) (watch.Topic, store.Cursor, bool) {
 			about := watch.Topic{Tenant: e.Tenant, ID: e.ConsentID}
@@ -41,13 +48,39 @@ func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Log
 	})
 }
 
+// withoutOldLinks takes out of entries that are read late the addresses of links that are over, or were replaced,
+// since: an entry has the consent as it stood then.
+func withoutOldLinks(r store.Reader, entries []store.ConsentEntry, now time.Time) error {
+	live := make(map[string]string) // addresses by consents' ids
+	for i, e := range entries {
+		if e.After.GetLink().GetUri() == "" {
+			continue
+		}
+		address, known := live[e.ConsentID]
+		if !known {
+			row, err := r.Consent(e.ConsentID)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			if err == nil {
+				address = callbacks.LiveLink(row.Resource.GetLink(), now).GetUri()
+			}
+			live[e.ConsentID] = address
+		}
+		if e.After.GetLink().GetUri() != address {
+			entries[i].After = withoutAddress(e.After)
+		}
+	}
+	return nil
+}
+
 // WatchConsents implements consentv1.ConsentServiceServer.
 func (s *Server) WatchConsents(
 	req *consentv1.WatchConsentsRequest, stream consentv1.ConsentService_WatchConsentsServer,
 ) error {
 	ctx := stream.Context()
 	send := func(message *consentv1.WatchConsentsResponse) error {
-		return stream.Send(visibleMessage(ctx, message))
+		return stream.Send(s.visibleMessage(ctx, message))
 	}
 	if ticket := identity.From(ctx).Ticket; ticket != nil {
 		if req.GetConsent() != service.ConsentName(ticket.ConsentID) {
