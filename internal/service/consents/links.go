@@ -158,7 +158,7 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 	answer, err := once.Do(ctx, s.Once, "AddBank", req,
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
 			attempt.CustomerID, attempt.ConsentID = row.CustomerID, row.ID
-			if err := addable(p, row); err != nil {
+			if err := addable(row); err != nil {
 				return nil, err
 			}
 			if err := s.claimFlow(ctx, attempt, row); err != nil {
@@ -176,8 +176,12 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 					return nil, err
 				}
 			}
-			if err := addable(p, row); err != nil {
+			if err := addable(row); err != nil {
 				return nil, err
+			}
+			if p.OneConsentPerUser && row.Resource.GetStatus() == consentv1.Consent_AWAITING_REAUTHORIZATION {
+				// The customer could choose the same bank once more, and have it there twice.
+				return nil, errAuthenticateAgain(withStatus(row, consentv1.Connection_REAUTHORIZATION_REQUIRED))
 			}
 			if flowOpen(row) || furtherOpen(p, row) {
 				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
@@ -209,19 +213,12 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 	return s.withLiveLink(ctx, answer), err
 }
 
-// addable refuses another bank under a consent that has ended or that does not cover another visit. Where the customer
-// could choose the same bank once more, one that waits for them is authenticated at first.
-func addable(p *providers.Provider, row *store.Consent) error {
+// addable refuses another bank under a consent that has ended or that does not cover another visit.
+func addable(row *store.Consent) error {
 	if row.Ended {
 		return service.Closed(row)
 	}
-	if err := service.NeedRecurring(row); err != nil {
-		return err
-	}
-	if p.OneConsentPerUser && row.Resource.GetStatus() == consentv1.Consent_AWAITING_REAUTHORIZATION {
-		return errAuthenticateAgain(withStatus(row, consentv1.Connection_REAUTHORIZATION_REQUIRED))
-	}
-	return nil
+	return service.NeedRecurring(row)
 }
 
 // claimFlow claims the right to open a flow. Somebody else who has it, or who opened one since the consent was read,
