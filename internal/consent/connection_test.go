@@ -217,3 +217,19 @@ func TestSupersededConsentsAreOver(t *testing.T) {
 		t.Errorf("it is %+v", state)
 	}
 }
+
+// A bank that asks for the customer as soon as it is connected is no approval. It is one once it has what it asked for.
+func TestApprovalComesFromAnActiveBank(t *testing.T) {
+	connected := func(active bool) providers.ConsentState {
+		return providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{{ID: "a", Active: active}}}
+	}
+	g := beginning()
+	g.report(connected(false))
+	if state := g.state(); state.Decision != consentv1.Decision_UNDECIDED || state.DataStage == consentv1.DataStage_READY {
+		t.Errorf("with a bank that is not active the consent is %+v", state)
+	}
+	g.report(connected(true))
+	if state := g.state(); state.Status != consentv1.Consent_AUTHORIZED || state.DataStage != consentv1.DataStage_READY {
+		t.Errorf("once it is active the consent is %+v", state)
+	}
+}

@@ -353,8 +353,12 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 			c.Stage = consentv1.DataStage_READY // a provider that does not tell has the data with the bank
 		}
 		if !ok || have.Status == consentv1.Connection_DISCONNECTED {
-			have, gained = Connection{Status: consentv1.Connection_DISCONNECTED}, true
+			have = Connection{Status: consentv1.Connection_DISCONNECTED}
+			gained = gained || c.Active
 		}
+		// A bank that was connected, and at which the customer had to authenticate once more before it counted.
+		gained = gained || c.Active && state.Decision == consentv1.Decision_UNDECIDED &&
+			have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED
 		progressed := progress(have, c, note)
 		events = append(events, progressed...)
 		// The bank for which the link was asked again, and has what it asked for.

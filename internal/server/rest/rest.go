@@ -67,7 +67,6 @@ func (everybody) Done()                      {}
 var forwarded = map[string]string{
 	"Psu-Ip-Address":  "psu-ip-address",
 	"Idempotency-Key": "idempotency-key",
-	"If-Match":        "if-match",
 	"X-Request-Id":    "x-request-id",
 	"Last-Event-Id":   "last-event-id",
 	"Traceparent":     "traceparent",

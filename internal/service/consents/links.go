@@ -260,12 +260,19 @@ func flowOpen(row *store.Consent) bool {
 	return false
 }
 
-// furtherOpen tells whether the customer has a link to a further flow, of a consent that stands, to decide in. Where
-// the provider keeps the consents it takes no other flow meanwhile.
+// furtherOpen tells whether the customer has yet to decide in a further flow. Where the provider keeps the consents it
+// takes no other flow before. Of a consent that stands the link can be renewed, whatever became of it; of any other one
+// that is over is not waited for.
 func furtherOpen(p *providers.Provider, row *store.Consent) bool {
-	status := row.Resource.GetLink().GetStatus()
-	return p.ConsentOrigin == consentv1.ConsentOrigin_NATIVE &&
-		(status == typev1.Link_PENDING || status == typev1.Link_OPENED)
+	link := row.Resource.GetLink()
+	if p.ConsentOrigin != consentv1.ConsentOrigin_NATIVE || link == nil {
+		return false
+	}
+	switch link.GetStatus() {
+	case typev1.Link_PENDING, typev1.Link_OPENED:
+		return true
+	}
+	return follow.Stands(row) && link.GetStatus() != typev1.Link_COMPLETED
 }
 
 // openFlow has the provider issue a link, and notes it, with whatever else must become durable with it.
