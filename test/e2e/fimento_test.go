@@ -114,6 +114,14 @@ func fimentoCreations(*world) []*creation {
 			callers: 20, request: object{"name": "${consent}"}, change: func(r object) { r["etag"] = "*" },
 			upstream: upstreamCalls{"delete_process": 1},
 		}, {
+			what: "a change of a partner bank", rpc: "kontor.consent.v1.ConsentService/UpdatePartnerBank",
+			setup: "partnerBank", callers: 20,
+			request: object{
+				"partnerBank": object{"name": "${partnerBank}", "displayName": "Sparbanken Syd"},
+				"updateMask":  "displayName",
+			},
+			upstream: upstreamCalls{"list_partner_banks": 1, "update_partner_bank": 1},
+		}, {
 			what: "partner bank", rpc: "kontor.consent.v1.ConsentService/CreatePartnerBank", setup: "none", callers: 20,
 			request:  object{"partnerBank": object{"provider": "providers/" + fimento.ID, "displayName": "Sparbanken"}},
 			change:   func(r object) { r["partnerBank"] = object{"displayName": "Andelsbanken"} },

@@ -54,7 +54,7 @@ func TestIdempotency(t *testing.T) {
 	t.Run("every RPC that takes a key", func(t *testing.T) {
 		for name, method := range methods() {
 			shown := slices.ContainsFunc(creations, func(c *creation) bool { return c.rpc == name })
-			if method.Input().Fields().ByName("request_id") != nil && !shown && shownElsewhere[name] == "" {
+			if method.desc.Input().Fields().ByName("request_id") != nil && !shown && shownElsewhere[name] == "" {
 				t.Errorf("no creation shows %s", name)
 			}
 		}
