@@ -225,11 +225,12 @@ func TestApprovalComesFromAnActiveBank(t *testing.T) {
 	}
 	g := beginning()
 	g.report(connected(false))
-	if state := g.state(); state.Decision != consentv1.Decision_UNDECIDED || state.DataStage == consentv1.DataStage_READY {
+	const ready = consentv1.DataStage_READY
+	if state := g.state(); state.Decision != consentv1.Decision_UNDECIDED || state.DataStage == ready {
 		t.Errorf("with a bank that is not active the consent is %+v", state)
 	}
 	g.report(connected(true))
-	if state := g.state(); state.Status != consentv1.Consent_AUTHORIZED || state.DataStage != consentv1.DataStage_READY {
+	if state := g.state(); state.Status != consentv1.Consent_AUTHORIZED || state.DataStage != ready {
 		t.Errorf("once it is active the consent is %+v", state)
 	}
 }

@@ -36,8 +36,8 @@ func LinkIssued(flow int, uri string, expires, now time.Time) Event {
 	}
 }
 
-// LinkFor opens the flow with the given number, in which the customer authenticates anew at one bank, and notes that the
-// bank asks for it, unless that is known.
+// LinkFor opens the flow with the given number, in which the customer authenticates anew at one bank, and notes that
+// the bank asks for it, unless that is known.
 func LinkFor(history []Event, connectionID string, flow int, uri string, expires, now time.Time) []Event {
 	issued := LinkIssued(flow, uri, expires, now)
 	issued.ConnectionID = connectionID
@@ -161,8 +161,8 @@ func RevokedByCaller(flow int, now time.Time) Event {
 	}
 }
 
-// Superseded notes that another consent of the customer's took the place of one that was never approved. Nothing follows
-// but its deletion.
+// Superseded notes that another consent of the customer's took the place of one that was never approved. Nothing
+// follows but its deletion.
 func Superseded(flow int, now time.Time) Event {
 	return Event{
 		Flow: flow, Key: keyReplace, Type: consentv1.ConsentEvent_SUPERSEDED, EventTime: now, ReceiveTime: now,
@@ -381,11 +381,12 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 			events = append(events, note(t, providers.ConnectionState{}))
 		}
 	}
-	if gained {
+	switch {
+	case gained:
 		events = append(events, Approved(flow, "The customer connected a bank.", now))
-	} else if prolonged(history, report, flow, now) && active {
+	case prolonged(history, report, flow, now) && active:
 		events = append(events, Approved(flow, "The customer prolonged the permission.", now))
-	} else if returned {
+	case returned:
 		events = append(events, Approved(flow, again, now))
 	}
 	if ready && len(report.Connections) > 0 && (gained || state.Decision == consentv1.Decision_APPROVED) {

@@ -52,7 +52,7 @@ func replaceable(
 		case neverApproved(have) && linkOver(have, now):
 			replaced = append(replaced, have)
 		default:
-			return nil, ErrExists(have, "the customer has a consent at this provider: add a bank, or renew the link there")
+			return nil, ErrExists(have, "the customer has a consent there: add a bank to it, or renew its link")
 		}
 	}
 	return replaced, nil

@@ -66,8 +66,8 @@ func issued(link *providers.Link, err error) (*providers.Issued, error) {
 	return &providers.Issued{Link: *link}, nil
 }
 
-// RevokeConsent disconnects the user from the Banking service; finoOS deletes the banking data and keeps the user. Where
-// the user has another consent beside this one, the logins of this one alone are deleted.
+// RevokeConsent disconnects the user from the Banking service; finoOS deletes the banking data and keeps the user.
+// Where the user has another consent beside this one, the logins of this one alone are deleted.
 func (a *adapter) RevokeConsent(ctx context.Context, ref providers.ConsentRef) error {
 	if ref.Share != nil {
 		if _, err := a.withUserIP(ctx, opDeleteLogin); err != nil {

@@ -142,7 +142,7 @@ func (s *Server) stored(tx store.Tx, p *providers.Provider, row *store.Consent) 
 	}
 	for _, other := range live {
 		if other.Resource.GetOrigin() == consentv1.ConsentOrigin_IMPORTED { // made a moment ago
-			return nil, service.ErrExists(other, "the customer has imported data at this provider: try again to add to it")
+			return nil, service.ErrExists(other, "the customer has imported data there: try again to add to it")
 		}
 	}
 	fresh := *row

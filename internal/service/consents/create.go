@@ -54,8 +54,8 @@ func (s *Server) createConsent(
 	if err != nil {
 		return nil, err
 	}
-	if saved && p.OneConsentPerUser {
-		if err := s.mayReplace(ctx, attempt.Tenant, customer.ID, p.ID); err != nil {
+	if saved {
+		if err := s.mayReplace(ctx, p, attempt.Tenant, customer.ID); err != nil {
 			return nil, err
 		}
 	}
@@ -72,10 +72,8 @@ func (s *Server) createConsent(
 		if request.UserID, err = s.Customers.EnsureUser(ctx, attempt, p, customer, saved); err != nil {
 			return nil, err
 		}
-		if saved && p.OneConsentPerUser {
-			if err := s.leaveNoLogin(ctx, attempt, p, row, request.UserID); err != nil {
-				return nil, err
-			}
+		if err := s.leaveNoLogin(ctx, attempt, p, row, request.UserID, saved); err != nil {
+			return nil, err
 		}
 		saved = true
 	}
@@ -128,9 +126,12 @@ func (s *Server) createConsent(
 
 // mayReplace refuses a second consent of a customer where the provider knows one for each user. Before the place of one
 // that was never approved is taken, the provider is asked: the customer may have come to the pages late.
-func (s *Server) mayReplace(ctx context.Context, tenant, customerID, provider string) error {
+func (s *Server) mayReplace(ctx context.Context, p *providers.Provider, tenant, customerID string) error {
+	if !p.OneConsentPerUser {
+		return nil
+	}
 	for look := range 2 {
-		replaced, err := s.Load.MayReplace(ctx, tenant, customerID, provider, s.Clock.Now())
+		replaced, err := s.Load.MayReplace(ctx, tenant, customerID, p.ID, s.Clock.Now())
 		if err != nil || look > 0 {
 			return err
 		}
@@ -146,12 +147,15 @@ func (s *Server) mayReplace(ctx context.Context, tenant, customerID, provider st
 	return nil
 }
 
-// leaveNoLogin sees to it that a user has no bank connected when they are sent to connect one: it would be there twice,
-// and a permission that nobody gave would follow from it. What no consent of the customer's stands for is left over from
-// one that ended, and goes.
+// leaveNoLogin sees to it that a user has no bank connected when they are sent to connect one: it would be there
+// twice, and a permission that nobody gave would follow from it. What no consent of the customer's stands for is left
+// over from one that ended, and goes. A user who was not known before has nothing.
 func (s *Server) leaveNoLogin(
-	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Consent, user string,
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Consent, user string, known bool,
 ) error {
+	if !known || !p.OneConsentPerUser {
+		return nil
+	}
 	left := *row
 	left.ProviderRef = user
 	ref, err := s.History.Ref(ctx, &left)

@@ -132,8 +132,8 @@ func renewable(row *store.Consent) error {
 	return nil
 }
 
-// waiting refuses a new link for a consent that stands and waits for nothing. One that ends by itself at a time that its
-// provider told can be prolonged before.
+// waiting refuses a new link for a consent that stands and waits for nothing. One that ends by itself at a time that
+// its provider told can be prolonged before.
 func waiting(p *providers.Provider, row *store.Consent) error {
 	if row.Resource.GetStatus() != consentv1.Consent_AUTHORIZED {
 		return nil
@@ -176,16 +176,8 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 					return nil, err
 				}
 			}
-			if err := addable(row); err != nil {
+			if err := mayAdd(p, row); err != nil {
 				return nil, err
-			}
-			if p.OneConsentPerUser && row.Resource.GetStatus() == consentv1.Consent_AWAITING_REAUTHORIZATION {
-				// The customer could choose the same bank once more, and have it there twice.
-				return nil, errAuthenticateAgain(withStatus(row, consentv1.Connection_REAUTHORIZATION_REQUIRED))
-			}
-			if flowOpen(row) || furtherOpen(p, row) {
-				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
-					"the customer has not decided yet: RenewConsentLink makes a new link")
 			}
 			if err := attempt.GoOn(ctx); err != nil {
 				return nil, err
@@ -219,6 +211,22 @@ func addable(row *store.Consent) error {
 		return service.Closed(row)
 	}
 	return service.NeedRecurring(row)
+}
+
+// mayAdd refuses another bank while the customer has something else to do before.
+func mayAdd(p *providers.Provider, row *store.Consent) error {
+	if err := addable(row); err != nil {
+		return err
+	}
+	if p.OneConsentPerUser && row.Resource.GetStatus() == consentv1.Consent_AWAITING_REAUTHORIZATION {
+		// The customer could choose the same bank once more, and have it there twice.
+		return errAuthenticateAgain(withStatus(row, consentv1.Connection_REAUTHORIZATION_REQUIRED))
+	}
+	if flowOpen(row) || furtherOpen(p, row) {
+		return kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
+			"the customer has not decided yet: RenewConsentLink makes a new link")
+	}
+	return nil
 }
 
 // claimFlow claims the right to open a flow. Somebody else who has it, or who opened one since the consent was read,
