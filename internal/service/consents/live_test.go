@@ -162,8 +162,9 @@ func TestUnusedConsentsMakeRoom(t *testing.T) {
 			&consentv1.RevokeConsentRequest{Name: first.GetName()}); err != nil || len(at.ended) > 0 {
 			t.Errorf("ending the old one: %v, %v", err, at.ended)
 		}
-		if now := get(t, p, first.GetName()); now.GetStatus() != consentv1.Consent_EXPIRED {
-			t.Errorf("ended, the old one is %s", now.GetStatus())
+		if now := get(t, p, first.GetName()); now.GetStatus() != consentv1.Consent_EXPIRED ||
+			now.GetEventCount() != old.GetEventCount() {
+			t.Errorf("ended, the old one is %v", now)
 		}
 	})
 }
