@@ -194,7 +194,7 @@ func New(o Options) (*Services, error) {
 			Consent: &consents.Server{
 				Store: db, Tenants: tenants, Clock: clock, Tokens: tokens, Log: log, Load: load, Keys: keys,
 				Audit: trail, History: writer, Follower: follower, Once: runner, Sessions: sessions,
-				Customers: registry, Streams: streams, Feed: consents.NewFeed(system, db, keys, clock, log),
+				Customers: registry, Streams: streams, Feed: consents.NewFeed(system, keys, clock, log),
 				Redirects: redirects, Tickets: tickets,
 			},
 			Banking: &banking.Server{

@@ -55,7 +55,7 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 	if err != nil {
 		return "", errors.Join(err, c.note(ctx, cb, func(cb *store.Callback) { *cb = before })) // nobody came back
 	}
-	if err := c.returned(ctx, cb, p, row, how, back, read); err != nil {
+	if err := c.returned(ctx, cb, row, how, back, read); err != nil {
 		// The customer must not suffer from it; polling makes up for it.
 		c.Log.WarnContext(ctx, "a redirect could not be noted", "consent", row.Resource.GetName(), "error", err.Error())
 	}
@@ -157,11 +157,10 @@ func (c *Callbacks) readReturn(
 // returned notes how a visit ended. What the customer did is read from the provider. The visit is settled last, and
 // only if what came back could be read: until then the same outcome is taken again.
 func (c *Callbacks) returned(
-	ctx context.Context, cb *store.Callback, p *providers.Provider, row *store.Consent, how providers.Outcome,
-	back providers.Return, read bool,
+	ctx context.Context, cb *store.Callback, row *store.Consent, how providers.Outcome, back providers.Return, read bool,
 ) error {
 	if !row.Ended {
-		if err := c.takeIn(ctx, cb, p, row, how, back); err != nil {
+		if err := c.takeIn(ctx, cb, row, how, back); err != nil {
 			return err
 		}
 	}
@@ -173,8 +172,7 @@ func (c *Callbacks) returned(
 
 // takeIn takes over what a customer came back with, and adds to the history how their visit ended.
 func (c *Callbacks) takeIn(
-	ctx context.Context, cb *store.Callback, p *providers.Provider, row *store.Consent, how providers.Outcome,
-	back providers.Return,
+	ctx context.Context, cb *store.Callback, row *store.Consent, how providers.Outcome, back providers.Return,
 ) error {
 	if back.Ref != nil {
 		fresh, err := c.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
@@ -189,23 +187,28 @@ func (c *Callbacks) takeIn(
 	if cb.Flow == NoFlow {
 		return nil
 	}
-	if how == providers.OutcomeSuccess && !confirms(p, row) {
-		c.Follower.Hint(ctx, row)
-		return nil
+	if how == providers.OutcomeSuccess {
+		c.Follower.Hint(ctx, row) // what it means is the provider's to tell
 	}
 	_, err := c.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
 		now := c.Clock.Now()
-		event := consent.LinkExited(cb.Flow, now)
+		var events []consent.Event
 		switch how {
 		case providers.OutcomeSuccess:
-			event = consent.Approved(cb.Flow, "The customer returned from the bank.", now)
+			history, err := c.History.Events(tx, fresh)
+			if err != nil {
+				return err
+			}
+			events = consent.Returned(history, cb.Flow, now)
 		case providers.OutcomeError:
-			event = consent.LinkErrored(cb.Flow, consent.Error{
+			events = append(events, consent.LinkErrored(cb.Flow, consent.Error{
 				Reason:  errorv1.Error_AUTHORIZATION_FAILED,
 				Message: "The provider returned the customer with an error.",
-			}, now)
+			}, now))
+		default:
+			events = append(events, consent.LinkExited(cb.Flow, now))
 		}
-		added, err := c.History.Extend(tx, fresh, event)
+		added, err := c.History.Extend(tx, fresh, events...)
 		if err != nil || added == 0 {
 			return err
 		}
@@ -226,10 +229,4 @@ func (c *Callbacks) read(ctx context.Context, row *store.Consent, back providers
 	}
 	c.Follower.Hint(ctx, row)
 	return row
-}
-
-// confirms tells whether a successful return stands for the customer's approval: where the provider keeps no
-// record of decisions and a bank is connected. Elsewhere the provider itself reports the decision.
-func confirms(p *providers.Provider, row *store.Consent) bool {
-	return p.OneConsentPerUser && len(row.Resource.GetConnections()) > 0
 }

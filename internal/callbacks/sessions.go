@@ -4,7 +4,10 @@ import (
 	"context"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/audit"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/follow"
@@ -40,6 +43,8 @@ type Session struct {
 	hash      [32]byte
 	flow      int
 	Redirects providers.Redirects
+	// connection is the provider's id of the one bank that the visit is to; empty for any.
+	connection string
 }
 
 // New prepares a visit: an address on Kontor for each address that the caller gave.
@@ -79,8 +84,60 @@ func (s *Sessions) Issue(tx store.Tx, row *store.Consent, link providers.Link, v
 		return err
 	}
 	now := s.Clock.Now()
-	_, err := s.History.Extend(tx, row, consent.LinkIssued(v.flow, link.URI, now.Add(link.TTL), now))
+	issued := []consent.Event{consent.LinkIssued(v.flow, link.URI, now.Add(link.TTL), now)}
+	if v.connection != "" {
+		history, err := s.History.Events(tx, row)
+		if err != nil {
+			return err
+		}
+		issued = consent.LinkFor(history, v.connection, v.flow, link.URI, now.Add(link.TTL), now)
+	}
+	_, err := s.History.Extend(tx, row, issued...)
 	return err
+}
+
+// Synchronize has a provider fetch newer data of one bank. When the customer must authenticate for that, it notes the
+// link, and that the bank asks for it; linked says so. also is stored with what came of it.
+func (s *Sessions) Synchronize(
+	ctx context.Context, method string, p *providers.Provider, row *store.Consent, connection consent.Connection,
+	also func(tx store.Tx, row *store.Consent, linked bool) error,
+) (fresh *store.Consent, linked bool, err error) {
+	ref, err := s.History.Ref(ctx, row)
+	if err != nil {
+		return nil, false, err
+	}
+	visit := s.New(row, row.Flow+1)
+	link, err := p.Connections.SyncConnection(ctx, ref, connection.ID, providers.Flow{
+		Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
+	})
+	if err != nil {
+		return nil, false, s.Follower.Explain(ctx, row, err)
+	}
+	if link != nil {
+		visit.connection = connection.ID
+		fresh, err = s.LinkIssued(ctx, method, row, providers.Issued{Link: *link}, visit,
+			func(tx store.Tx, row *store.Consent) error { return also(tx, row, true) })
+		return fresh, true, err
+	}
+	name := s.History.Names.Connection(row.Tenant, row.ID, connection.ID)
+	if err := s.Audit.NoteAlone(ctx, method, name); err != nil {
+		return nil, false, err
+	}
+	if fresh, err = s.Follower.Refresh(ctx, row); err != nil {
+		return nil, false, err
+	}
+	fresh, err = s.History.Change(ctx, fresh, func(tx store.Tx, fresh *store.Consent) error {
+		history, err := s.History.Events(tx, fresh)
+		if err != nil {
+			return err
+		}
+		done := consent.Synchronized(history, connection.ID, fresh.Flow, s.Clock.Now())
+		if _, err := s.History.Extend(tx, fresh, done...); err != nil {
+			return err
+		}
+		return also(tx, fresh, false)
+	})
+	return fresh, false, err
 }
 
 // LinkIssued notes a link on a consent that exists already.
@@ -115,4 +172,15 @@ func (s *Sessions) LinkIssued(
 		s.Follower.Attend(row)
 	}
 	return row, err
+}
+
+// LiveLink gives a link as it is at a time: without its address, once its time is over. It does not change what it is
+// given.
+func LiveLink(link *typev1.Link, now time.Time) *typev1.Link {
+	if link.GetUri() == "" || now.Before(link.GetExpireTime().AsTime()) {
+		return link
+	}
+	over := proto.CloneOf(link)
+	over.Uri = nil
+	return over
 }

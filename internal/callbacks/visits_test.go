@@ -3,6 +3,7 @@ package callbacks_test
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,15 +31,14 @@ func visiting(
 	visits := &flows{}
 	p = assemblytest.New(t, append([]func(*assembly.Options, *providers.Provider){
 		func(_ *assembly.Options, p *providers.Provider) {
-			p.OneConsentPerUser, p.Links = true, visits
+			p.OneConsentPerUser, p.Banks = true, visits
+			p.Capabilities["AddBank"] = providers.Support{Level: providers.Native}
 		},
 	}, changes...)...)
 	row = p.Create(t)
 	p.Report(connected, nil)
 	assemblytest.Pass(time.Minute)
-	renewed, err := p.Servers.Consent.RenewConsentLink(p.Ctx, &consentv1.RenewConsentLinkRequest{
-		Name: row.Resource.GetName(),
-	})
+	renewed, err := p.Servers.Consent.AddBank(p.Ctx, &consentv1.AddBankRequest{Name: row.Resource.GetName()})
 	if err != nil || renewed.GetStatus() != consentv1.Consent_AUTHORIZED {
 		t.Fatalf("the consent is %s, %v", renewed.GetStatus(), err)
 	}
@@ -50,7 +50,7 @@ func visiting(
 // flows remembers where the last flow returns the customer to.
 type flows struct{ last providers.Redirects }
 
-func (f *flows) RenewLink(_ context.Context, _ providers.ConsentRef, flow providers.Flow) (*providers.Issued, error) {
+func (f *flows) AddBank(_ context.Context, _ providers.ConsentRef, flow providers.Flow) (*providers.Issued, error) {
 	f.last = flow.Redirects
 	return &providers.Issued{Link: providers.Link{URI: "https://bank.example.com/again", TTL: time.Hour}}, nil
 }
@@ -83,14 +83,14 @@ func redirect(t *testing.T, p *assemblytest.Gateway, token, outcome, want string
 }
 
 // The first outcome of a visit counts. Later ones lead on by their own address and change nothing, in another process
-// neither, which has only the database.
+// neither, which has only the database. A successful one is no approval: the provider tells of those.
 func TestVisitsHaveOneOutcome(t *testing.T) {
 	locations := map[string]string{"success": "done", "error": "failed", "exit": "left"}
-	counts := map[string]consentv1.ConsentEvent_Type{
-		"success": consentv1.ConsentEvent_APPROVED, "error": consentv1.ConsentEvent_AUTHORIZATION_FAILED,
-		"exit": consentv1.ConsentEvent_LINK_EXITED,
+	counts := map[string][]consentv1.ConsentEvent_Type{
+		"success": {}, "error": {consentv1.ConsentEvent_AUTHORIZATION_FAILED},
+		"exit": {consentv1.ConsentEvent_LINK_EXITED},
 	}
-	for first, event := range counts {
+	for first, want := range counts {
 		t.Run(first, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, row, token := visiting(t)
@@ -103,8 +103,8 @@ func TestVisitsHaveOneOutcome(t *testing.T) {
 						assemblytest.Pass(10 * time.Second)
 					}
 				}
-				if got := outcomes(t, p, row); len(got) != 1 || got[0] != event {
-					t.Errorf("noted are %v, want %s alone", got, event)
+				if got := outcomes(t, p, row); !slices.Equal(got, want) {
+					t.Errorf("noted are %v, want %v", got, want)
 				}
 			})
 		})
@@ -126,8 +126,8 @@ func TestVisitsAtOnceHaveOneOutcome(t *testing.T) {
 		}
 		browsers.Wait()
 		assemblytest.Pass(time.Minute)
-		if got := outcomes(t, p, row); len(got) != 1 {
-			t.Errorf("noted are %v, want one", got)
+		if got := outcomes(t, p, row); len(got) > 1 {
+			t.Errorf("noted are %v, want one at most", got)
 		}
 	})
 }
@@ -178,8 +178,8 @@ func TestForeignReturnsSpendNoVisit(t *testing.T) {
 			t.Error("it is taken")
 		}
 		foreign = false
-		redirect(t, p, token, "success", "done")
-		if got := outcomes(t, p, row); len(got) != 1 || got[0] != consentv1.ConsentEvent_APPROVED {
+		redirect(t, p, token, "exit", "left")
+		if got := outcomes(t, p, row); len(got) != 1 || got[0] != consentv1.ConsentEvent_LINK_EXITED {
 			t.Errorf("noted are %v", got)
 		}
 	})

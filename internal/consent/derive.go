@@ -21,7 +21,10 @@ type State struct {
 	Link        *typev1.Link
 	Connections []Connection
 	Error       *errorv1.Error
-	// Ended says that the consent no longer exists at the provider.
+	// LinkFor is the provider's id of the bank at which the newest link is to authenticate anew; empty for any other
+	// link.
+	LinkFor string
+	// Ended says that the consent no longer exists at the provider, or that another one took its place there.
 	Ended bool
 }
 
@@ -37,8 +40,13 @@ type Connection struct {
 	SyncTime      time.Time
 	// Stage is how far this bank's data has come: NOT_STARTED, FETCHING, or READY.
 	Stage consentv1.DataStage_Value
+	// DataStage is how far callers can read it: READY only once the provider has evaluated it, too.
+	DataStage consentv1.DataStage_Value
 
-	fetching bool
+	fetching  bool
+	held      bool                      // the provider said itself that its data is ready
+	evaluated consentv1.DataStage_Value // by what the provider told since its data was fetched
+	asked     bool                      // REAUTHORIZATION_REQUIRED since newer data was asked for, not by its status
 }
 
 // rank orders events that the provider dates to the same moment: as they follow each other in a consent that goes well.
@@ -64,7 +72,8 @@ var rank = map[consentv1.ConsentEvent_Type]int{
 	consentv1.ConsentEvent_LINK_EXPIRED:             18,
 	consentv1.ConsentEvent_REVOKED:                  19,
 	consentv1.ConsentEvent_PROVIDER_STATUS:          20,
-	consentv1.ConsentEvent_DELETED:                  21,
+	consentv1.ConsentEvent_SUPERSEDED:               21,
+	consentv1.ConsentEvent_DELETED:                  22,
 }
 
 // compare is the canonical order of events. It does not look at the sequence: that depends on when Kontor learnt of an
@@ -110,6 +119,9 @@ type deriver struct {
 	lapsed       bool                     // the permission ended by itself
 	reopened     bool                     // and the customer was asked anew since
 	ended        bool
+	superseded   bool // by a later consent of the customer's
+	authorized   map[string]time.Time
+	untimedEnd   bool // the end of the evaluation was told without a time
 	approvedEver bool
 	completed    bool
 	stage        consentv1.DataStage_Value
@@ -117,6 +129,7 @@ type deriver struct {
 	connections  []Connection
 
 	link       *Link
+	linkFor    string
 	linkIssued time.Time
 	linkStatus typev1.Link_Status
 	linkDone   bool
@@ -130,7 +143,38 @@ func (d *deriver) add(e Event) {
 	if e.ConnectionID != "" {
 		d.addConnection(e)
 	}
+	d.addEvaluation(e)
 	d.addFailure(e)
+	for id, at := range e.Authorized {
+		if at.After(d.authorized[id]) {
+			if d.authorized == nil {
+				d.authorized = make(map[string]time.Time)
+			}
+			d.authorized[id] = at
+		}
+	}
+}
+
+// addEvaluation notes of each bank how far the provider has come with what was fetched from it.
+func (d *deriver) addEvaluation(e Event) {
+	stage := evaluated[e.Type]
+	if stage == consentv1.DataStage_VALUE_UNSPECIFIED {
+		return
+	}
+	d.untimedEnd = d.untimedEnd || stage == consentv1.DataStage_READY && e.EventTime.IsZero()
+	for i := range d.connections {
+		if c := &d.connections[i]; c.Stage == consentv1.DataStage_READY && !c.fetching {
+			c.evaluated = max(c.evaluated, stage)
+		}
+	}
+}
+
+// evaluated are the stages that events about the data as a whole tell of.
+var evaluated = map[consentv1.ConsentEvent_Type]consentv1.DataStage_Value{
+	consentv1.ConsentEvent_CATEGORISATION_STARTED:   consentv1.DataStage_CATEGORISING,
+	consentv1.ConsentEvent_CATEGORISATION_COMPLETED: consentv1.DataStage_CATEGORISING,
+	consentv1.ConsentEvent_INSIGHTS_STARTED:         consentv1.DataStage_GENERATING_INSIGHTS,
+	consentv1.ConsentEvent_COMPLETED:                consentv1.DataStage_READY,
 }
 
 // addStage raises the stage of the data. It never falls, except by the end of the consent: what could be read once can
@@ -161,6 +205,8 @@ func (d *deriver) addDecision(e Event) {
 		d.approvedEver = true
 	case consentv1.ConsentEvent_REVOKED:
 		d.ended = d.ended || e.Final
+	case consentv1.ConsentEvent_SUPERSEDED:
+		d.ended, d.superseded = true, true
 	case consentv1.ConsentEvent_DELETED:
 		d.ended = true
 	}
@@ -173,7 +219,7 @@ func (d *deriver) addLink(e Event) {
 	}
 	switch e.Type {
 	case consentv1.ConsentEvent_LINK_ISSUED:
-		d.link, d.linkIssued = e.Link, e.ReceiveTime
+		d.link, d.linkIssued, d.linkFor = e.Link, e.ReceiveTime, e.ConnectionID
 	case consentv1.ConsentEvent_LINK_OPENED, consentv1.ConsentEvent_BANK_SELECTED,
 		consentv1.ConsentEvent_BANK_AUTHORIZED:
 		d.linkStatus = typev1.Link_OPENED
@@ -181,7 +227,7 @@ func (d *deriver) addLink(e Event) {
 		d.linkStatus = typev1.Link_EXITED
 	case consentv1.ConsentEvent_AUTHORIZATION_FAILED:
 		d.linkStatus = typev1.Link_ERRORED
-	case consentv1.ConsentEvent_LINK_EXPIRED:
+	case consentv1.ConsentEvent_LINK_EXPIRED, consentv1.ConsentEvent_SUPERSEDED:
 		d.linkOver = true
 	case consentv1.ConsentEvent_APPROVED, consentv1.ConsentEvent_REVOKED:
 		d.linkDone = true
@@ -204,6 +250,7 @@ func (d *deriver) addConnection(e Event) {
 	}
 	c := &d.connections[i]
 	c.Stage = max(c.Stage, stages[e.Type], e.Stage)
+	c.held = c.held || e.Stage == consentv1.DataStage_READY
 	if e.Bank != nil {
 		c.Bank = e.Bank
 	}
@@ -219,6 +266,7 @@ func (d *deriver) addConnection(e Event) {
 	case consentv1.ConsentEvent_FETCH_COMPLETED, consentv1.ConsentEvent_AUTHORIZATION_FAILED:
 		c.fetching = false
 	}
+	before := c.Status
 	switch {
 	case e.Type == consentv1.ConsentEvent_BANK_SELECTED:
 		c.Status, c.Error = consentv1.Connection_PENDING_AUTHORIZATION, nil
@@ -231,9 +279,12 @@ func (d *deriver) addConnection(e Event) {
 		c.Status, c.Error = consentv1.Connection_ERROR, e.Error.Proto()
 	case e.Type == consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED:
 		c.Status, c.Error = consentv1.Connection_REAUTHORIZATION_REQUIRED, nil
+		c.asked, before = e.Asked, c.Status
 	case e.Type == consentv1.ConsentEvent_CONNECTION_REMOVED:
 		c.Status, c.Error, c.Stage = consentv1.Connection_DISCONNECTED, nil, consentv1.DataStage_NOT_STARTED
+		c.held, c.evaluated = false, consentv1.DataStage_VALUE_UNSPECIFIED
 	}
+	c.asked = c.asked && c.Status == before
 }
 
 // isActive tells whether an event says that a bank's data can be fetched.
@@ -290,7 +341,7 @@ func (d *deriver) state() State {
 	}
 	s := State{
 		Decision: decision, DataStage: max(d.stage, consentv1.DataStage_NOT_STARTED), Connections: d.connections,
-		Ended: d.ended,
+		Ended: d.ended, LinkFor: d.linkFor,
 	}
 	s.Link = d.linkState()
 	s.Status = d.status(decision, s.Link)
@@ -306,6 +357,13 @@ func (d *deriver) state() State {
 	case d.verified(decision):
 		s.DataStage = consentv1.DataStage_READY
 	}
+	for i := range s.Connections {
+		c := &s.Connections[i]
+		c.DataStage = d.readable(*c, s.DataStage)
+		if at, ok := d.authorized[c.ID]; ok {
+			c.AuthorizeTime = at
+		}
+	}
 	if s.Status == consentv1.Consent_FAILED {
 		s.Error = d.failure
 	} else {
@@ -316,6 +374,22 @@ func (d *deriver) state() State {
 		}
 	}
 	return s
+}
+
+// readable tells how far the data of one bank can be read, under a consent whose data as a whole is at a stage. While
+// nothing can be read at all, no bank is READY. Once a bank's data can be read, a further bank's comes on by itself.
+func (d *deriver) readable(c Connection, whole consentv1.DataStage_Value) consentv1.DataStage_Value {
+	switch {
+	case whole == consentv1.DataStage_NOT_STARTED, c.Status == consentv1.Connection_DISCONNECTED:
+		return consentv1.DataStage_NOT_STARTED
+	case c.Stage < consentv1.DataStage_READY:
+		return max(c.Stage, consentv1.DataStage_NOT_STARTED)
+	case whole < consentv1.DataStage_READY:
+		return max(whole, consentv1.DataStage_FETCHING)
+	case c.held, d.untimedEnd, d.collection == consentv1.DataCollection_BANK_ACCOUNT_VERIFICATION:
+		return consentv1.DataStage_READY
+	}
+	return max(c.evaluated, consentv1.DataStage_FETCHING)
 }
 
 // verified tells whether a verification of accounts has all it needs: nothing is categorised there, so nothing reports
@@ -340,6 +414,8 @@ func (d *deriver) fetching() bool {
 
 func (d *deriver) status(decision consentv1.Decision_Value, link *typev1.Link) consentv1.Consent_Status {
 	switch {
+	case d.superseded:
+		return consentv1.Consent_EXPIRED
 	case d.ended:
 		return consentv1.Consent_REVOKED
 	case d.lapsed && !d.reopened:

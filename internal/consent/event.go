@@ -47,6 +47,12 @@ type Event struct {
 	// Stage is how far the data of the connection had come when the provider told of it; unspecified where the type
 	// of the event says it all.
 	Stage consentv1.DataStage_Value `json:"stage,omitempty"`
+	// Authorized is when customers authenticated at banks, by the banks' ids, as far as the provider told when Kontor
+	// learnt of the event, and had not told the same before.
+	Authorized map[string]time.Time `json:"authorized,omitempty"`
+	// Asked says that the bank asked for a new authentication when newer data was wanted, whatever the provider's
+	// status of the connection says.
+	Asked bool `json:"asked,omitempty"`
 	// Lapsed says that the permission ended by itself, at a time that the provider had told.
 	Lapsed bool `json:"lapsed,omitempty"`
 	// Final says that the consent no longer exists at the provider: the caller ended it.

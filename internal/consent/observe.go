@@ -19,6 +19,7 @@ const (
 	keyDeleted = "deleted"
 
 	keyCompleted = "completed"
+	keyReplace   = "superseded"
 )
 
 // flowPrefix begins the keys of events that happen once in a flow.
@@ -41,6 +42,71 @@ func LinkIssued(flow int, uri string, expires, now time.Time) Event {
 		Description: "A link was issued.", Link: &Link{URI: uri, ExpireTime: expires},
 	}
 }
+
+// LinkFor opens the flow with the given number, in which the customer authenticates anew at one bank, and notes that
+// the bank asks for it, unless that is known.
+func LinkFor(history []Event, connectionID string, flow int, uri string, expires, now time.Time) []Event {
+	issued := LinkIssued(flow, uri, expires, now)
+	issued.ConnectionID = connectionID
+	for _, c := range Derive(consentv1.DataCollection_VALUE_UNSPECIFIED, history).Connections {
+		if c.ID == connectionID && c.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED {
+			return []Event{issued}
+		}
+	}
+	return []Event{{
+		Flow: flow, Key: fmt.Sprintf("flow/%d/asked/%s", flow, connectionID),
+		Type: consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, ConnectionID: connectionID, Asked: true,
+		EventTime: now, ReceiveTime: now,
+		Description: "The bank asks for a new authentication before it gives newer data.",
+	}, issued}
+}
+
+// BroughtAlong notes that the caller is about to bring along the data of a bank that is not known yet.
+func BroughtAlong(history []Event, connectionID string, now time.Time) []Event {
+	for _, c := range Derive(consentv1.DataCollection_VALUE_UNSPECIFIED, history).Connections {
+		if c.ID == connectionID {
+			return nil
+		}
+	}
+	return []Event{{
+		Key: "brought/" + connectionID, Type: consentv1.ConsentEvent_BANK_SELECTED, ConnectionID: connectionID,
+		EventTime: now, ReceiveTime: now, Description: "The caller brings the bank's data along.",
+	}}
+}
+
+// Synchronized notes that a bank gave newer data without a new authentication, if it was last known to ask for one.
+func Synchronized(history []Event, connectionID string, flow int, now time.Time) []Event {
+	for _, c := range Derive(consentv1.DataCollection_VALUE_UNSPECIFIED, history).Connections {
+		if c.ID != connectionID || c.Status != consentv1.Connection_REAUTHORIZATION_REQUIRED {
+			continue
+		}
+		const t = consentv1.ConsentEvent_SYNC_COMPLETED
+		return []Event{{
+			Flow: flow, Key: fmt.Sprintf("state/%d/synchronized/%s", newestOf(history), connectionID), Type: t,
+			ConnectionID: connectionID, EventTime: now, ReceiveTime: now, Description: descriptions[t],
+		}}
+	}
+	return nil
+}
+
+// Returned gives what a successful return from a flow means: nothing by itself. Only where the flow was to authenticate
+// anew at one bank that had asked, while the provider said all along that the connection stands, does the return tell
+// that the bank has what it asked for.
+func Returned(history []Event, flow int, now time.Time) []Event {
+	state := Derive(consentv1.DataCollection_VALUE_UNSPECIFIED, history)
+	if currentFlow(history) != flow || state.LinkFor == "" {
+		return nil
+	}
+	for _, c := range state.Connections {
+		if c.ID == state.LinkFor && c.asked {
+			return append(Synchronized(history, c.ID, flow, now), Approved(flow, again, now))
+		}
+	}
+	return nil
+}
+
+// again says that a customer authenticated at a bank once more.
+const again = "The customer authenticated at the bank again."
 
 // LinkExpired notes that the time of a flow's link ran out.
 func LinkExpired(flow int, now time.Time) Event {
@@ -104,6 +170,15 @@ func RevokedByCaller(flow int, now time.Time) Event {
 	}
 }
 
+// Superseded notes that another consent of the customer's took the place of one that was never approved. Nothing
+// follows but its deletion.
+func Superseded(flow int, now time.Time) Event {
+	return Event{
+		Flow: flow, Key: keyReplace, Type: consentv1.ConsentEvent_SUPERSEDED, EventTime: now, ReceiveTime: now,
+		Description: "A new consent took its place.",
+	}
+}
+
 // Deleted is the last event of a consent.
 func Deleted(flow int, now time.Time) Event {
 	return Event{
@@ -157,7 +232,7 @@ func Follow(
 	history []Event, stated Withdrawals, report providers.ConsentState, now time.Time,
 ) ([]Event, Withdrawals) {
 	for _, e := range history {
-		if e.Final || e.Type == consentv1.ConsentEvent_DELETED {
+		if e.Final || e.Type == consentv1.ConsentEvent_DELETED || e.Type == consentv1.ConsentEvent_SUPERSEDED {
 			return nil, stated
 		}
 	}
@@ -175,7 +250,37 @@ func Follow(
 	if counted > 0 {
 		stated[onlyCounted] = counted
 	}
-	return append(added, Add(known, decided...)...), stated
+	if added = append(added, Add(known, decided...)...); len(added) > 0 {
+		added[0].Authorized = authorized(history, report, now)
+	}
+	return added, stated
+}
+
+// authorized gives the times of authentication at banks that a report tells and the history does not know.
+func authorized(history []Event, report providers.ConsentState, now time.Time) map[string]time.Time {
+	told := make(map[string]time.Time)
+	note := func(connectionID string, at time.Time) {
+		if at = providers.Credible(at, now); connectionID != "" && at.After(told[connectionID]) {
+			told[connectionID] = at
+		}
+	}
+	for _, o := range report.Observations {
+		note(o.ConnectionID, o.AuthorizeTime)
+	}
+	for _, c := range report.Connections {
+		note(c.ID, c.AuthorizeTime)
+	}
+	for _, e := range history {
+		for id, at := range e.Authorized {
+			if !told[id].After(at) {
+				delete(told, id)
+			}
+		}
+	}
+	if len(told) == 0 {
+		return nil
+	}
+	return told
 }
 
 // openingsNoted is how many openings of one link become events. A page that is reloaded all day must not make a history
@@ -266,7 +371,7 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 		}
 	}
 	var events []Event
-	gained, active, ready := false, false, false
+	gained, active, ready, returned := false, false, false, false
 	for _, c := range report.Connections {
 		have, ok := known[c.ID]
 		delete(known, c.ID)
@@ -274,9 +379,19 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 			c.Stage = consentv1.DataStage_READY // a provider that does not tell has the data with the bank
 		}
 		if !ok || have.Status == consentv1.Connection_DISCONNECTED {
-			have, gained = Connection{Status: consentv1.Connection_DISCONNECTED}, true
+			have = Connection{Status: consentv1.Connection_DISCONNECTED}
+			gained = gained || c.Active
 		}
-		events = append(events, progress(have, c, note)...)
+		// A bank that was connected, and at which the customer had to authenticate once more before it counted.
+		gained = gained || c.Active && state.Decision == consentv1.Decision_UNDECIDED &&
+			have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED
+		progressed := progress(have, c, note)
+		events = append(events, progressed...)
+		// The bank for which the link was asked again, and has what it asked for.
+		returned = returned || c.ID == state.LinkFor && have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED &&
+			slices.ContainsFunc(progressed, func(e Event) bool {
+				return e.Type == consentv1.ConsentEvent_SYNC_COMPLETED
+			})
 		active = active || c.Active
 		ready = ready || c.Stage == consentv1.DataStage_READY
 	}
@@ -292,10 +407,13 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 			events = append(events, note(t, providers.ConnectionState{}))
 		}
 	}
-	if gained {
+	switch {
+	case gained:
 		events = append(events, Approved(flow, "The customer connected a bank.", now))
-	} else if prolonged(history, report, flow, now) && active {
+	case prolonged(history, report, flow, now) && active:
 		events = append(events, Approved(flow, "The customer prolonged the permission.", now))
+	case returned:
+		events = append(events, Approved(flow, again, now))
 	}
 	if ready && len(report.Connections) > 0 && (gained || state.Decision == consentv1.Decision_APPROVED) {
 		events = append(events, Completed(flow, now))
@@ -310,7 +428,8 @@ func progress(
 ) (events []Event) {
 	waiting := have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED
 	switch {
-	case have.Status == consentv1.Connection_DISCONNECTED:
+	case have.Status == consentv1.Connection_DISCONNECTED,
+		have.Status == consentv1.Connection_PENDING_AUTHORIZATION:
 		events = append(events, note(consentv1.ConsentEvent_BANK_AUTHORIZED, c))
 		if !c.Active {
 			events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
@@ -318,8 +437,10 @@ func progress(
 		if c.Stage == consentv1.DataStage_READY {
 			return events // nothing came in between that could be told
 		}
-	case !c.Active && !waiting:
+	case !c.Active && (!waiting || have.asked):
 		events = append(events, note(consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, c))
+	case c.Active && have.asked && !c.SyncTime.IsZero() && !c.SyncTime.After(have.SyncTime):
+		// The provider's status does not show what the bank said when newer data was asked for.
 	case c.Active && (waiting || c.SyncTime.After(have.SyncTime)):
 		events = append(events, note(consentv1.ConsentEvent_SYNC_COMPLETED, c))
 	}

@@ -62,12 +62,11 @@ func (b *bearing) tells(e Event, t thing) {
 
 // last takes events, the latest first, and has those stay of which the last one counts, or any.
 func (b *bearing) last(e Event) {
-	if e.Final || e.Type == consentv1.ConsentEvent_DELETED || b.mayRecur(e) {
+	if e.Final || e.Type == consentv1.ConsentEvent_DELETED || e.Type == consentv1.ConsentEvent_SUPERSEDED ||
+		b.mayRecur(e) || bearsOnEvaluation(e) {
 		b.stays[e.Sequence] = true
 	}
 	switch e.Type {
-	case consentv1.ConsentEvent_COMPLETED:
-		b.tells(e, thing{what: "completed"})
 	case consentv1.ConsentEvent_APPROVED:
 		b.tells(e, thing{what: "approved"})
 	}
@@ -77,6 +76,18 @@ func (b *bearing) last(e Event) {
 	if e.ConnectionID != "" {
 		b.lastOfConnection(e)
 	}
+}
+
+// bearsOnEvaluation tells whether it counts of an event where it stands among the others: a bank's data is evaluated by
+// what the provider tells of all data while that bank's was fetched. There are a few such events for each bank that was
+// added, none for those that are synchronised.
+func bearsOnEvaluation(e Event) bool {
+	switch e.Type {
+	case consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED,
+		consentv1.ConsentEvent_AUTHORIZATION_FAILED, consentv1.ConsentEvent_CONNECTION_REMOVED:
+		return e.ConnectionID != ""
+	}
+	return evaluated[e.Type] != consentv1.DataStage_VALUE_UNSPECIFIED
 }
 
 // mayRecur tells whether Follow may give an event with the same key, which there is once in a flow, or in the consent.
@@ -94,7 +105,7 @@ func (b *bearing) lastOfFlow(e Event) {
 	case consentv1.ConsentEvent_BANK_SELECTED, consentv1.ConsentEvent_BANK_AUTHORIZED,
 		consentv1.ConsentEvent_LINK_EXITED, consentv1.ConsentEvent_AUTHORIZATION_FAILED:
 		b.tells(e, thing{what: "how the link stands", flow: e.Flow})
-	case consentv1.ConsentEvent_LINK_EXPIRED:
+	case consentv1.ConsentEvent_LINK_EXPIRED, consentv1.ConsentEvent_SUPERSEDED:
 		b.tells(e, thing{what: "the link is over", flow: e.Flow})
 	case consentv1.ConsentEvent_APPROVED, consentv1.ConsentEvent_REVOKED:
 		b.tells(e, thing{what: "the link is done with", flow: e.Flow})
@@ -124,6 +135,9 @@ func (b *bearing) lastOfConnection(e Event) {
 		b.tells(e, thing{what: "status", connection: id})
 		b.tells(e, thing{what: "removed", connection: id}) // What came before tells nothing of the stage.
 		return
+	}
+	if e.Stage == consentv1.DataStage_READY && !b.told[thing{what: "removed", connection: id}] {
+		b.tells(e, thing{what: "held", connection: id})
 	}
 	if stage := max(stages[e.Type], e.Stage); stage > b.stages[id] && !b.told[thing{what: "removed", connection: id}] {
 		if b.stages == nil {
@@ -178,6 +192,17 @@ func (b *bearing) extremes(ordered []Event) {
 		}
 	}
 	for _, e := range synced {
+		b.stays[e.Sequence] = true
+	}
+	authorized := map[string]Event{}
+	for _, e := range ordered {
+		for id, at := range e.Authorized {
+			if at.After(authorized[id].Authorized[id]) {
+				authorized[id] = e
+			}
+		}
+	}
+	for _, e := range authorized {
 		b.stays[e.Sequence] = true
 	}
 }

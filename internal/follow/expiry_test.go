@@ -42,7 +42,7 @@ func TestLinkRunsOutAndComesBack(t *testing.T) {
 			t.Errorf("%d events became %d while nothing happened", got.GetEventCount(), again.GetEventCount())
 		}
 		_, err := p.Servers.Banking.ListAccounts(p.Ctx, &bankingv1.ListAccountsRequest{Parent: name})
-		if reason := kerr.Reason(err); reason != errorv1.Error_CONSENT_EXPIRED {
+		if reason := kerr.Reason(err); reason != errorv1.Error_LINK_EXPIRED {
 			t.Errorf("reading data gives %s", reason)
 		}
 		renewed, err := p.Servers.Consent.RenewConsentLink(p.Ctx, &consentv1.RenewConsentLinkRequest{Name: name})

@@ -249,6 +249,9 @@ func refusal(row *store.Consent) error {
 	if row.Missing.Count > 0 {
 		return errMissing(row)
 	}
+	if err := service.Closed(row); err != nil {
+		return err
+	}
 	switch row.Resource.GetStatus() {
 	case consentv1.Consent_AUTHORIZED, consentv1.Consent_AWAITING_REAUTHORIZATION:
 		if row.Resource.GetDataStage() != consentv1.DataStage_READY {
@@ -256,13 +259,12 @@ func refusal(row *store.Consent) error {
 				kerr.WithMetadata("dataStage", row.Resource.GetDataStage().String()))
 		}
 		return nil
-	case consentv1.Consent_REVOKED:
-		return kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
 	case consentv1.Consent_EXPIRED:
 		if row.Resource.GetDecision() == consentv1.Decision_APPROVED {
 			return kerr.New(errorv1.Error_CONSENT_EXPIRED, "the permission's time ran out")
 		}
-		return kerr.New(errorv1.Error_CONSENT_EXPIRED, "the link ran out before the customer decided")
+		return kerr.New(errorv1.Error_LINK_EXPIRED,
+			"the link ran out before the customer decided: RenewConsentLink makes a new one")
 	default:
 		return kerr.New(errorv1.Error_CONSENT_NOT_AUTHORIZED, "the customer has not approved the consent")
 	}

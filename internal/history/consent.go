@@ -41,6 +41,9 @@ func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.Conse
 	if ends {
 		row.ValidUntil = end
 	}
+	if row.Resource.GetAccess() == consentv1.Access_ONE_OFF {
+		report = collectedOnce(report)
+	}
 	identified := w.identify(row, report.Identity)
 	history, err := w.Events(tx, row)
 	if err != nil {
@@ -60,6 +63,16 @@ func (w *Writer) Observe(tx store.Tx, row *store.Consent, report providers.Conse
 		row.NextPoll = w.NextPoll(row)
 	}
 	return tx.UpdateConsent(row)
+}
+
+// collectedOnce leaves out of a report that banks ask for a new authentication: under a consent for one collection
+// nothing newer is fetched, so nobody waits for one.
+func collectedOnce(report providers.ConsentState) providers.ConsentState {
+	report.Connections = slices.Clone(report.Connections)
+	for i := range report.Connections {
+		report.Connections[i].Active = true
+	}
+	return report
 }
 
 // Lapse notes that a permission ended by itself: the newest one that the customer gave by the flow that was open when

@@ -37,7 +37,7 @@ func (w *Writer) connectionResource(row *store.Consent, c consent.Connection) *c
 		Name: w.Names.Connection(row.Tenant, row.ID, c.ID), Bank: c.Bank.Proto(), Status: c.Status,
 		ProviderCode: optional.Of(c.ProviderCode), Error: c.Error,
 		AuthorizeTime: service.Timestamp(c.AuthorizeTime), SyncTime: service.Timestamp(c.SyncTime),
-		DataStage: max(c.Stage, consentv1.DataStage_NOT_STARTED),
+		DataStage: c.DataStage,
 	}
 }
 

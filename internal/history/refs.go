@@ -8,6 +8,7 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/secret"
@@ -25,6 +26,11 @@ func (r *Refs) Of(ctx context.Context, row *store.Consent) (providers.ConsentRef
 		ID: row.ProviderRef, PartnerBank: row.PartnerBank, Market: row.Market,
 		Imported: row.Resource.GetOrigin() == consentv1.ConsentOrigin_IMPORTED,
 	}
+	if row.Resource.GetOrigin() != consentv1.ConsentOrigin_NATIVE && row.ProviderRef != "" {
+		if err := r.share(ctx, row, &ref); err != nil {
+			return ref, err
+		}
+	}
 	if len(row.State) == 0 {
 		return ref, nil
 	}
@@ -37,6 +43,37 @@ func (r *Refs) Of(ctx context.Context, row *store.Consent) (providers.ConsentRef
 		return nil
 	})
 	return ref, err
+}
+
+// share looks whether the user has two consents, one of them for data that the caller brought along, and tells which
+// banks are whose. Whatever was once brought along under an id stays the imported consent's.
+func (r *Refs) share(ctx context.Context, row *store.Consent, ref *providers.ConsentRef) error {
+	return r.Store.View(ctx, row.Tenant, func(tx store.Reader) error {
+		rows, err := tx.ConsentsByProviderRef(row.Provider, []string{row.ProviderRef})
+		if err != nil {
+			return err
+		}
+		own := row.Resource.GetOrigin() == consentv1.ConsentOrigin_IMPORTED
+		for _, other := range rows {
+			imported := other.Resource.GetOrigin() == consentv1.ConsentOrigin_IMPORTED
+			if other.ID == row.ID || other.Ended || imported == own {
+				continue
+			}
+			if own {
+				other = row
+			}
+			events, err := tx.UnsettledEvents(other.ID)
+			if err != nil {
+				return err
+			}
+			ref.Share = &providers.Share{OfImported: own}
+			for _, c := range consent.Derive(consentv1.DataCollection_VALUE_UNSPECIFIED, events).Connections {
+				ref.Share.Imported = append(ref.Share.Imported, c.ID)
+			}
+			return nil
+		}
+		return nil
+	})
 }
 
 // put writes into a row how a provider names its consent.

@@ -51,7 +51,8 @@ func (b *tokenBank) CreateConsent(context.Context, providers.NewConsent) (*provi
 func (b *tokenBank) GetConsent(_ context.Context, ref providers.ConsentRef) (*providers.ConsentState, error) {
 	b.came(ref)
 	ref.State = secret.New("canary-read")
-	return &providers.ConsentState{Ref: &ref, Observations: []providers.Observation{
+	end := time.Date(2001, time.January, 1, 0, 0, 0, 0, time.UTC) // so that it can be prolonged
+	return &providers.ConsentState{Ref: &ref, ValidUntil: end, Observations: []providers.Observation{
 		{Key: "a", Type: consentv1.ConsentEvent_APPROVED}, {Key: "c", Type: consentv1.ConsentEvent_COMPLETED},
 	}}, nil
 }

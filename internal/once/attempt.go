@@ -191,6 +191,14 @@ func (a *Attempt) Done(tx store.Tx, resp proto.Message) error {
 	})
 }
 
+// Answer stores the answer by itself, for work whose result is stored already.
+func (a *Attempt) Answer(ctx context.Context, resp proto.Message) error {
+	if a.key == "" {
+		return nil
+	}
+	return a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error { return a.Done(tx, resp) })
+}
+
 // failed settles the record of a request that failed. What may have happened stays on record as the answer,
 // unless the provider recognises a repetition. Where the store failed beside a provider that did what it was asked to,
 // or recognises a repetition, the record is left as that of a process that died: the repetition finds what stands and

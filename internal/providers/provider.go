@@ -11,6 +11,7 @@ package providers
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
@@ -229,6 +230,22 @@ type ConsentRef struct {
 	// own, say. Kontor does not look into it; it is sealed where it is stored, and nothing prints it. Empty for
 	// adapters that do not say KeepsState.
 	State secret.String
+	// Share is set while the user of the consent has another one beside it: one for data that the caller brought along,
+	// and one for banks that the customer connected. Nil: all of the user's banks are the consent's.
+	Share *Share
+}
+
+// Share tells which of a user's banks belong to one of two consents. An adapter reads, and ends, no others under it.
+type Share struct {
+	// Imported are the provider's ids of those whose data the caller brought along.
+	Imported []string
+	// OfImported says that these are the consent's; else all others are.
+	OfImported bool
+}
+
+// Covers tells whether a bank belongs to the consent.
+func (s *Share) Covers(connectionID string) bool {
+	return s == nil || slices.Contains(s.Imported, connectionID) == s.OfImported
 }
 
 // StateKeeper keeps what an adapter must remember of a consent when it changes during a call whose result has no

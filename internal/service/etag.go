@@ -24,7 +24,7 @@ func WantedEtag(ctx context.Context, field, path string) (string, error) {
 // Fresh tells whether a resource still has the etag that its caller wants; any will do for an empty one. It must be
 // asked in the transaction that then changes the resource.
 func Fresh(wanted, have string) error {
-	if wanted == "" || wanted == have {
+	if wanted == "" || wanted == "*" || wanted == have {
 		return nil
 	}
 	return kerr.New(errorv1.Error_ETAG_MISMATCH, "the resource has changed since its etag was read")

@@ -84,6 +84,11 @@ var fimentosOperations = []creating{
 		steps: []step{{opLogin, false}, {opPartnerBank, false}},
 	},
 	{
+		name:    "RevokeConsent/Fimento",
+		prepare: revoke(fimento.ID),
+		steps:   []step{{opLogin, true}, {opDeleteProcess, true}},
+	},
+	{
 		name: "AddBank/Fimento", effects: flows,
 		prepare: addBank(fimento.ID),
 		steps:   []step{{opLogin, true}, {opNewFlow, true}},

@@ -27,6 +27,7 @@ const (
 	opCreateUser   = "POST /users"
 	opConnect      = "POST /users/*/banking/connect"
 	opOverview     = "POST /users/*/banking/overview"
+	opDisconnect   = "DELETE /users/*/banking/connect"
 	opSetLogins    = "POST /users/*/banking/logins"
 	opFax          = "POST /documentshipment/fax"
 	opLetter       = "POST /documentshipment/letter"
@@ -140,6 +141,16 @@ var finoOSsOperations = []creating{
 			}
 		},
 		steps: []step{{opAuthenticate, false}, {opCreateUser, false}, {opSetLogins, true}},
+	},
+	{
+		name:    "RenewConsentLink/finoOS",
+		prepare: renewLink(finoos.ID),
+		steps:   []step{{opAuthenticate, true}, {opConnect, true}},
+	},
+	{
+		name:    "RevokeConsent/finoOS",
+		prepare: revoke(finoos.ID),
+		steps:   []step{{opAuthenticate, true}, {opDisconnect, true}},
 	},
 	{
 		name:    "AddBank/finoOS",

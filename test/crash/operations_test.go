@@ -74,6 +74,35 @@ func addBank(provider string) prepared {
 	}
 }
 
+// revoke ends a consent that the customer has approved.
+func revoke(provider string) prepared {
+	return func(t *testing.T, w *world, key string) func(context.Context, *worldtest.Stubs) (proto.Message, error) {
+		request := consentRequest(uuid.NewString(), provider, "", "")
+		consent := must(w.client.Consents.CreateConsent(w.context(), request))(t)
+		w.approve(consent)
+		w.restart()
+		return func(ctx context.Context, c *worldtest.Stubs) (proto.Message, error) {
+			return call(c.Consents.RevokeConsent(ctx, &consentv1.RevokeConsentRequest{
+				Name: consent.GetName(), RequestId: key,
+			}))
+		}
+	}
+}
+
+// renewLink asks for another link for a consent that waits for the customer.
+func renewLink(provider string) prepared {
+	return func(t *testing.T, w *world, key string) func(context.Context, *worldtest.Stubs) (proto.Message, error) {
+		request := consentRequest(uuid.NewString(), provider, "", "")
+		consent := must(w.client.Consents.CreateConsent(w.context(), request))(t)
+		w.restart()
+		return func(ctx context.Context, c *worldtest.Stubs) (proto.Message, error) {
+			return call(c.Consents.RenewConsentLink(ctx, &consentv1.RenewConsentLinkRequest{
+				Name: consent.GetName(), RequestId: key,
+			}))
+		}
+	}
+}
+
 // approve lets the customer approve.
 func (w *world) approve(consent *consentv1.Consent) {
 	w.t.Helper()

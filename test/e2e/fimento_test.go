@@ -102,6 +102,26 @@ func fimentoCreations(*world) []*creation {
 			request:  object{"name": "${consent}"},
 			upstream: upstreamCalls{"get_process": 1, "new_consent_flow": 1},
 		}, {
+			what: "a new link at Fimento", rpc: "kontor.consent.v1.ConsentService/RenewConsentLink", setup: "pending",
+			callers: 20, request: object{"name": "${consent}"}, upstream: upstreamCalls{"new_consent_link": 1},
+		}, {
+			what: "a decision", rpc: "kontor.consent.v1.ConsentService/SimulateDecision", setup: "pending",
+			callers: 20, request: object{"name": "${consent}", "decision": "APPROVED"},
+			change:   func(r object) { r["decision"] = "REVOKED" },
+			upstream: upstreamCalls{"test_decision": 1, "get_process": 1},
+		}, {
+			what: "an end at Fimento", rpc: "kontor.consent.v1.ConsentService/RevokeConsent", setup: "authorized",
+			callers: 20, request: object{"name": "${consent}"}, change: func(r object) { r["etag"] = "*" },
+			upstream: upstreamCalls{"delete_process": 1},
+		}, {
+			what: "a change of a partner bank", rpc: "kontor.consent.v1.ConsentService/UpdatePartnerBank",
+			setup: "partnerBank", callers: 20,
+			request: object{
+				"partnerBank": object{"name": "${partnerBank}", "displayName": "Sparbanken Syd"},
+				"updateMask":  "displayName",
+			},
+			upstream: upstreamCalls{"list_partner_banks": 1, "update_partner_bank": 1},
+		}, {
 			what: "partner bank", rpc: "kontor.consent.v1.ConsentService/CreatePartnerBank", setup: "none", callers: 20,
 			request:  object{"partnerBank": object{"provider": "providers/" + fimento.ID, "displayName": "Sparbanken"}},
 			change:   func(r object) { r["partnerBank"] = object{"displayName": "Andelsbanken"} },

@@ -30,6 +30,19 @@ var _ = providers.Add(finoos.ID, provider{
 			const users = "providers/" + finoos.ID + "/users/"
 			return vars{"user": users + w.finoOS().AddUser(time.Hour), "newUser": users + w.finoOS().AddUser(0)}
 		},
+		// the same, of which Kontor does not know yet
+		"lapsedUnseen": func(t *testing.T, w *world, c *client, provider string) vars {
+			consent := w.authorized(t, c, provider)
+			w.finoOS().ExpireLogins(consent.GetProviderReference())
+			return consentVars(consent)
+		},
+		// a consent two of whose banks ask for a new authentication
+		"lapsedTwice": func(t *testing.T, w *world, c *client, provider string) vars {
+			consent := w.authorized(t, c, provider)
+			w.approve(t, c, must(c.Consents.AddBank(asPSU(t), &consentv1.AddBankRequest{Name: consent.GetName()}))(t))
+			w.finoOS().ExpireLogins(consent.GetProviderReference())
+			return consentVars(refresh(t, c, consent.GetName()))
+		},
 		// a fax that was delivered
 		"shipment": func(t *testing.T, w *world, c *client, _ string) vars {
 			shipment := must(c.Documents.CreateShipment(t.Context(), newShipment(
@@ -106,6 +119,32 @@ func finoosCreations(w *world) []*creation {
 			callers:  20,
 			request:  object{"name": "${consent}"},
 			upstream: upstreamCalls{"get_logins": 1, "synchronization_status": 1, "banking_overview": 1},
+		}, {
+			what: "a new link at finoOS", rpc: "kontor.consent.v1.ConsentService/RenewConsentLink", setup: "pending",
+			callers: 20, request: object{"name": "${consent}"},
+			upstream: upstreamCalls{"get_logins": 1, "connect": 1},
+		}, {
+			what: "a new authentication", rpc: "kontor.consent.v1.ConsentService/RenewConsentLink", setup: "lapsed",
+			callers: 20, request: object{"name": "${consent}"},
+			upstream: upstreamCalls{"get_logins": 1, "synchronization_status": 1, "synchronize": 1},
+		}, {
+			what: "newer data", rpc: "kontor.banking.v1.BankingService/SyncConnection", setup: "authorized",
+			callers: 20, request: object{"name": "${connection}"},
+			upstream: upstreamCalls{"get_logins": 1, "synchronization_status": 1, "synchronize": 1},
+		}, {
+			what: "newer data after a new authentication", rpc: "kontor.banking.v1.BankingService/SyncConnection",
+			setup: "lapsed", callers: 20, request: object{"name": "${connection}"},
+			upstream: upstreamCalls{"synchronize": 1},
+		}, {
+			what: "management", rpc: "kontor.banking.v1.BankingService/CreateManagementSession", setup: "authorized",
+			callers: 20, request: object{"name": "${consent}"}, upstream: upstreamCalls{"banking_overview": 1},
+		}, {
+			what: "a removal", rpc: "kontor.banking.v1.BankingService/DeleteConnection", setup: "authorized",
+			callers: 20, request: object{"name": "${connection}"}, upstream: upstreamCalls{"delete_login": 1},
+		}, {
+			what: "an end at finoOS", rpc: "kontor.consent.v1.ConsentService/RevokeConsent", setup: "authorized",
+			callers: 20, request: object{"name": "${consent}"}, change: func(r object) { r["etag"] = "*" },
+			upstream: upstreamCalls{"disconnect": 1},
 		}, {
 			what: "import", rpc: "kontor.banking.v1.BankingService/ImportConnections", setup: "importer", callers: 20,
 			request: object{"name": "${customer}", "connections": []any{object{

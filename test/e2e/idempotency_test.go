@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -49,6 +51,15 @@ func TestIdempotency(t *testing.T) {
 	for _, c := range creations {
 		t.Run(c.what, func(t *testing.T) { c.many(t, w) })
 	}
+	t.Run("every RPC that takes a key", func(t *testing.T) {
+		for name, method := range methods() {
+			shown := slices.ContainsFunc(creations, func(c *creation) bool { return c.rpc == name })
+			if method.desc.Input().Fields().ByName("request_id") != nil && !shown && shownElsewhere[name] == "" {
+				t.Errorf("no creation shows %s", name)
+			}
+		}
+	})
+	t.Run("a deletion", func(t *testing.T) { deletedOnce(t, w) })
 	t.Run("another tenant", func(t *testing.T) {
 		got, err := w.client(t, acme).call(
 			t.Context(), overGRPC, methods()[creations[0].rpc], creations[0].keyed(), nil, 0,
@@ -77,6 +88,34 @@ func TestIdempotency(t *testing.T) {
 	}
 	if made := w.callsSince(before); len(made) > 0 {
 		t.Errorf("after the restart the providers were asked again: %v", made)
+	}
+}
+
+// shownElsewhere are RPCs that take a key and are no creations, with the tests that show their keys.
+var shownElsewhere = map[string]string{
+	"kontor.consent.v1.ConsentService/DeleteConsent":        "deletedOnce",
+	"kontor.customer.v1.CustomerService/UpdateCustomer":     "test/cases/customers.yaml",
+	"kontor.customer.v1.CustomerService/DeleteCustomer":     "test/cases/customers.yaml",
+	"kontor.provider.v1.ProviderService/DeleteProviderUser": "test/cases/providers.yaml",
+}
+
+// deletedOnce: of a deletion's key the request alone is remembered. Its repetition does not find what it deleted, and
+// another request with the key is refused.
+func deletedOnce(t *testing.T, w *world) {
+	c := w.client(t, lending)
+	for _, provider := range worldtest.Providers() {
+		first, other := w.createConsent(t, c, provider), w.createConsent(t, c, provider)
+		request := &consentv1.DeleteConsentRequest{Name: first.GetName(), RequestId: uuid.NewString()}
+		must(c.Consents.DeleteConsent(asPSU(t), request))(t)
+		before := w.calls()
+		_, err := c.Consents.DeleteConsent(asPSU(t), request)
+		wantReason(t, err, "CONSENT_NOT_FOUND")
+		request.Name = other.GetName()
+		_, err = c.Consents.DeleteConsent(asPSU(t), request)
+		wantReason(t, err, "IDEMPOTENCY_KEY_REUSED")
+		if made := w.callsSince(before); len(made) > 0 {
+			t.Errorf("%s was asked again: %v", provider, made)
+		}
 	}
 }
 

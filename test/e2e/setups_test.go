@@ -109,6 +109,12 @@ var setups = map[string]setup{
 			request.Consent.DataCollection = consentv1.DataCollection_BANK_ACCOUNT_VERIFICATION
 		}))
 	},
+	// the same, for one collection
+	"once": func(t *testing.T, w *world, c *client, provider string) vars {
+		return withAccount(t, c, w.authorized(t, c, provider, func(request *consentv1.CreateConsentRequest) {
+			request.Consent.Access = consentv1.Access_ONE_OFF
+		}))
+	},
 	// the first, of a company with the product PAYMENT_PARTNER_ANALYSIS
 	"company": func(t *testing.T, w *world, c *client, provider string) vars {
 		company := w.createCustomer(
@@ -293,7 +299,7 @@ func consentVars(consent *consentv1.Consent) vars {
 	v := vars{
 		"consent": consent.GetName(), "customer": consent.GetCustomer(),
 		"providerReference": consent.GetProviderReference(),
-		"reference":         consent.GetReference(), "link": consent.GetLink().GetUri(),
+		"reference":         consent.GetReference(), "link": consent.GetLink().GetUri(), "etag": consent.GetEtag(),
 	}
 	if len(consent.GetConnections()) > 0 {
 		v["connection"] = consent.GetConnections()[0].GetName()

@@ -3,6 +3,7 @@ package finoos
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"kontor.dev/kontor/internal/providers"
@@ -23,8 +24,14 @@ func (a *adapter) ListAccounts(ctx context.Context, ref providers.ConsentRef) ([
 	return accounts, nil
 }
 
-// logins reads the bank logins without transactions.
+// logins reads the bank logins of a consent without transactions.
 func (a *adapter) logins(ctx context.Context, ref providers.ConsentRef) ([]wireLogin, error) {
+	logins, err := a.allLogins(ctx, ref)
+	return slices.DeleteFunc(logins, func(l wireLogin) bool { return !ref.Share.Covers(string(l.ID)) }), err
+}
+
+// allLogins reads the bank logins of a user without transactions.
+func (a *adapter) allLogins(ctx context.Context, ref providers.ConsentRef) ([]wireLogin, error) {
 	var wire wireLogins
 	if err := a.do(ctx, loginsRequest(ref, false), &wire); err != nil {
 		return nil, err

@@ -67,7 +67,23 @@ func issued(link *providers.Link, err error) (*providers.Issued, error) {
 }
 
 // RevokeConsent disconnects the user from the Banking service; finoOS deletes the banking data and keeps the user.
+// Where the user has another consent beside this one, the logins of this one alone are deleted.
 func (a *adapter) RevokeConsent(ctx context.Context, ref providers.ConsentRef) error {
+	if ref.Share != nil {
+		if _, err := a.withUserIP(ctx, opDeleteLogin); err != nil {
+			return err
+		}
+		logins, err := a.logins(ctx, ref)
+		if err != nil {
+			return providers.Ignore(err, opGetLogins, providers.KindNotFound)
+		}
+		for _, login := range logins {
+			if err := a.DeleteConnection(ctx, ref, string(login.ID)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	header, err := a.withUserIP(ctx, opDisconnect)
 	if err != nil {
 		return err

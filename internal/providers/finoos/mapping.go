@@ -104,7 +104,16 @@ func accountKey(login, account text) string {
 	return loginEscaper.Replace(string(login)) + "/" + string(account)
 }
 
-var loginEscaper = strings.NewReplacer("%", "%25", "/", "%2F")
+var (
+	loginEscaper   = strings.NewReplacer("%", "%25", "/", "%2F")
+	loginUnescaper = strings.NewReplacer("%25", "%", "%2F", "/")
+)
+
+// loginOf gives the login of an account by its key.
+func loginOf(accountKey string) string {
+	login, _, _ := strings.Cut(accountKey, "/")
+	return loginUnescaper.Replace(login)
+}
 
 // accountOf maps an account of a bank login. Under a consent whose data the caller handed over, finoOS's id is the
 // caller's, as it was sent.

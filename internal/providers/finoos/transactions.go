@@ -24,7 +24,7 @@ func (a *adapter) Transactions(
 	ctx context.Context, ref providers.ConsentRef, _ providers.Query,
 ) iter.Seq2[providers.Transaction, error] {
 	return func(yield func(providers.Transaction, error) bool) {
-		logins, err := a.logins(ctx, ref)
+		logins, err := a.allLogins(ctx, ref)
 		if err != nil {
 			yield(providers.Transaction{}, err)
 			return
@@ -36,6 +36,9 @@ func (a *adapter) Transactions(
 		response, err := a.client.Stream(ctx, loginsRequest(ref, true), func(dec *json.Decoder) error {
 			reader := transactionReader{json: tokens{dec}, known: outlineOf(logins), imported: ref.Imported,
 				yield: func(t providers.Transaction) error {
+					if !ref.Share.Covers(loginOf(t.AccountID)) {
+						return nil
+					}
 					if stopped = !yield(t, nil); stopped {
 						return errStopped
 					}

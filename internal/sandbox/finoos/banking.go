@@ -51,19 +51,11 @@ func (u *user) login(id string) *login {
 	return u.logins[at]
 }
 
-// external reports whether the user's logins were set through the API.
-func (u *user) external() bool {
-	return slices.ContainsFunc(u.logins, func(l *login) bool { return l.external })
-}
-
 // connect opens a session of the Banking UI and thereby connects the user to the Banking service.
 func (s *Server) connect(r *http.Request, u *user) (any, *apiError) {
 	var body connectRequest
 	if err := decode(r, &body); err != nil {
 		return nil, err
-	}
-	if u.external() {
-		return nil, errExternal
 	}
 	u.connected = true
 	u.recurring = body.Recurring == nil || *body.Recurring
@@ -71,10 +63,7 @@ func (s *Server) connect(r *http.Request, u *user) (any, *apiError) {
 	return s.openSession(r, &session{kind: kindConnect, step: stepBank, user: u, urls: urls}), nil
 }
 
-var (
-	errExternal  = conflict("the user's bank logins were set through the API")
-	errBankingUI = conflict("the user's bank logins were connected with the Banking UI")
-)
+var errExternal = conflict("the bank login was set through the API")
 
 // disconnect deletes all banking data and keeps the user.
 func (s *Server) disconnect(_ *http.Request, u *user) (any, *apiError) {
@@ -153,9 +142,6 @@ func (s *Server) bankingOverview(r *http.Request, u *user) (any, *apiError) {
 	var urls sessionURLs
 	if err := decode(r, &urls); err != nil {
 		return nil, err
-	}
-	if u.external() {
-		return nil, errExternal
 	}
 	u.connected = true
 	step := stepOverview

@@ -575,18 +575,23 @@ func TestUpdateLoginsMerges(t *testing.T) {
 	}
 }
 
-func TestBankingUIAndExternalLoginsExcludeEachOther(t *testing.T) {
+// Logins that were set and such as the customer connected live side by side; to set logins replaces both.
+func TestBankingUIAndExternalLogins(t *testing.T) {
 	h := setup(t, finoos.Config{})
-	ui, external := h.connected("person"), h.user("person")
-	h.call("POST", "/users/"+external+"/banking/logins", raw(sample)).done()
-	h.call("POST", "/users/"+ui+"/banking/logins", raw(sample)).refused(409, "conflict")
-	h.call("PATCH", "/users/"+ui+"/banking/logins", raw(sample)).refused(409, "conflict")
-	h.call("POST", "/users/"+external+"/banking/connect", urls()).refused(409, "conflict")
-	h.call("POST", "/users/"+external+"/banking/overview?addBankLogin=true", urls()).refused(409, "conflict")
-	h.call("POST", "/users/"+external+"/banking/synchronize",
+	userID := h.connected("person")
+	connected := h.logins(userID)
+	h.call("PATCH", "/users/"+userID+"/banking/logins", raw(sample)).done()
+	if both := h.logins(userID); len(both) != len(connected)+1 {
+		t.Errorf("beside %d logins that were connected one was set: there are %d", len(connected), len(both))
+	}
+	h.call("POST", "/users/"+userID+"/banking/synchronize",
 		urls("bankLoginId", "5d7267d1b747aa683d88668f")).refused(409, "conflict")
-	h.call("DELETE", "/users/"+external+"/banking/connect", nil).done()
-	h.connect(external)
+	var session link
+	h.call("POST", "/users/"+userID+"/banking/overview?addBankLogin=true", urls()).into(&session)
+	h.call("POST", "/users/"+userID+"/banking/logins", raw(sample)).done()
+	if left := h.logins(userID); len(left) != 1 {
+		t.Errorf("after all were replaced there are %d", len(left))
+	}
 }
 
 func TestOverviewDemandsAddBankLogin(t *testing.T) {

@@ -50,8 +50,9 @@
 //   - One booking in four carries an instant shortly after midnight in Berlin, which is the day before in UTC.
 //   - Account types other than GIRO, tags other than "salary" (the population's categories) and the transaction codes
 //     (those of German banks) are made up.
-//   - Banking UI and logins set through the API exclude each other, as the documentation says: the other one's
-//     operations are refused with 409.
+//   - The documentation has logins set through the API only where the Banking UI is not used. That is read as advice:
+//     a user can have both, and to set logins replaces both. Only to synchronize a login that was set is refused, with
+//     409.
 //   - Setting logins demands an id on every login, account, transaction and security, unique among its kind. What comes
 //     back has lost what the documentation's example loses: logos, sources of tags, ids of standing orders. Merging
 //     matches transactions and securities by id too, replaces standing orders, and ignores empty members. Such logins

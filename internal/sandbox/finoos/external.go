@@ -34,11 +34,20 @@ func (s *Server) updateLogins(r *http.Request, u *user) (any, *apiError) {
 	return nil, nil
 }
 
+// setExternal gives a user these logins. Those that the Banking UI connected stay what they are.
 func (u *user) setExternal(logins []bankLogin) {
 	u.connected = true
+	before := u.logins
 	u.logins = nil
 	for _, wire := range logins {
-		u.logins = append(u.logins, &login{bankLogin: wire, external: true})
+		next := login{bankLogin: wire, external: true}
+		for _, have := range before {
+			if have.ID == wire.ID && !have.external {
+				next = *have
+				next.bankLogin = wire
+			}
+		}
+		u.logins = append(u.logins, &next)
 	}
 }
 
@@ -49,9 +58,6 @@ func (s *Server) givenLogins(r *http.Request, u *user) ([]bankLogin, *apiError) 
 	var body loginsBody
 	if err := decode(r, &body); err != nil {
 		return nil, err
-	}
-	if len(u.logins) > 0 && !u.external() {
-		return nil, errBankingUI
 	}
 	given := *body.Logins
 	if err := uniqueIDs(given); err != nil {

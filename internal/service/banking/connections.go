@@ -58,14 +58,6 @@ func connectionNamed(row *store.Consent, name string) (*consentv1.Connection, er
 	return nil, service.NotFound(errorv1.Error_CONNECTION_NOT_FOUND, "connection")
 }
 
-// standing refuses what needs a consent that stands, without asking the provider.
-func standing(row *store.Consent) error {
-	if row.Ended || row.Resource.GetStatus() == consentv1.Consent_REVOKED {
-		return kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
-	}
-	return nil
-}
-
 // loadConnection loads what an RPC on one connection needs.
 func (s *Server) loadConnection(
 	ctx context.Context, name string, capability providers.Capability,
@@ -81,7 +73,7 @@ func (s *Server) loadConnection(
 	if err != nil {
 		return nil, nil, consent.Connection{}, err
 	}
-	return row, p, connection, standing(row)
+	return row, p, connection, nil
 }
 
 // syncKept is how long a synchronization answers who asks for it anew: the provider is not asked again, and a customer
@@ -96,27 +88,66 @@ func (s *Server) SyncConnection(
 	if err != nil {
 		return nil, err
 	}
-	if p.NeedsRedirects && !complete(row.Redirects) {
-		return nil, kerr.New(errorv1.Error_CONSENT_NOT_AUTHORIZED,
-			"the consent has no redirect URIs: the customer cannot authenticate anew")
-	}
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*bankingv1.SyncConnectionResponse, error) {
-		key := strings.Join([]string{row.Tenant, req.GetName(), providers.CallOf(ctx).PSUIP}, "\x00")
-		done, shared, err := s.syncs.Do(ctx, key, syncKept,
-			func(done synced) bool { return done.etag == row.Resource.GetEtag() },
-			func(ctx context.Context) (synced, error) {
-				return s.syncConnection(ctx, p, row, connection, req.GetName())
-			})
-		if err != nil {
-			return nil, err
-		}
-		if shared {
-			if err := s.Audit.NoteAlone(ctx, "SyncConnection", req.GetName()); err != nil {
+	answer, err := once.Do(ctx, s.Once, "SyncConnection", req,
+		func(ctx context.Context, attempt *once.Attempt) (*bankingv1.SyncConnectionResponse, error) {
+			// Newer data can be fetched again, and a second link is as good as the first.
+			attempt.CustomerID, attempt.ConsentID, attempt.Repeatable = row.CustomerID, row.ID, true
+			if err := syncable(p, row); err != nil {
 				return nil, err
 			}
-		}
-		return proto.CloneOf(done.resp), nil
-	})
+			if err := attempt.GoOn(ctx); err != nil {
+				return nil, err
+			}
+			key := strings.Join([]string{row.Tenant, req.GetName(), providers.CallOf(ctx).PSUIP}, "\x00")
+			own := false
+			done, _, err := s.syncs.Do(ctx, key, syncKept,
+				func(done synced) bool { return done.etag == row.Resource.GetEtag() },
+				func(ctx context.Context) (synced, error) {
+					own = true
+					return s.syncConnection(ctx, p, row, connection, req.GetName(), attempt)
+				})
+			if err != nil || own {
+				return proto.CloneOf(done.resp), err
+			}
+			err = s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+				if err := s.Audit.Note(ctx, tx, "SyncConnection", req.GetName()); err != nil {
+					return err
+				}
+				return attempt.Done(tx, done.resp)
+			})
+			return proto.CloneOf(done.resp), err
+		})
+	return s.withLiveLink(ctx, req.GetName(), answer), err
+}
+
+// syncable refuses newer data under a consent that has ended, that covers one collection, or whose customer could not
+// be sent back from the bank's pages.
+func syncable(p *providers.Provider, row *store.Consent) error {
+	if err := service.Closed(row); err != nil {
+		return err
+	}
+	if p.NeedsRedirects && !complete(row.Redirects) {
+		return kerr.New(errorv1.Error_CONSENT_NOT_AUTHORIZED,
+			"the consent has no redirect URIs: the customer cannot authenticate anew")
+	}
+	return service.NeedRecurring(row)
+}
+
+// withLiveLink gives an answer, which may be a remembered one, without the address of a link that is over, or was
+// replaced, since.
+func (s *Server) withLiveLink(
+	ctx context.Context, name string, answer *bankingv1.SyncConnectionResponse,
+) *bankingv1.SyncConnectionResponse {
+	if answer.GetLink().GetUri() == "" {
+		return answer
+	}
+	row, _, err := s.Load.Consent(ctx, name)
+	if err == nil && callbacks.LiveLink(row.Resource.GetLink(), s.Clock.Now()).GetUri() == answer.GetLink().GetUri() {
+		return answer
+	}
+	answer = proto.CloneOf(answer)
+	answer.Link.Uri = nil
+	return answer
 }
 
 // synced is the answer to a synchronization, and the consent's etag after it: when that changes, the answer is old.
@@ -127,37 +158,25 @@ type synced struct {
 
 func (s *Server) syncConnection(
 	ctx context.Context, p *providers.Provider, row *store.Consent, connection consent.Connection, name string,
+	attempt *once.Attempt,
 ) (done synced, err error) {
-	ref, err := s.History.Ref(ctx, row)
-	if err != nil {
-		return done, err
-	}
-	visit := s.Sessions.New(row, row.Flow+1)
 	defer s.Reads.Changed()
-	link, err := p.Connections.SyncConnection(ctx, ref, connection.ID, providers.Flow{
-		Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
-	})
+	row, _, err = s.Sessions.Synchronize(ctx, "SyncConnection", p, row, connection,
+		func(tx store.Tx, row *store.Consent, linked bool) (err error) {
+			done.resp = &bankingv1.SyncConnectionResponse{}
+			if linked {
+				done.resp.Link = row.Resource.GetLink()
+			}
+			if done.resp.Connection, err = connectionNamed(row, name); err != nil {
+				return err
+			}
+			return attempt.Done(tx, done.resp)
+		})
 	if err != nil {
-		return done, s.Follower.Explain(ctx, row, err)
-	}
-	done.resp = &bankingv1.SyncConnectionResponse{}
-	if link != nil {
-		issued := providers.Issued{Link: *link}
-		if row, err = s.Sessions.LinkIssued(ctx, "SyncConnection", row, issued, visit, nil); err != nil {
-			return done, err
-		}
-		done.resp.Link = row.Resource.GetLink()
-	} else {
-		if err := s.Audit.NoteAlone(ctx, "SyncConnection", name); err != nil {
-			return done, err
-		}
-		if row, err = s.Follower.Refresh(ctx, row); err != nil {
-			return done, err
-		}
+		return synced{}, err
 	}
 	done.etag = row.Resource.GetEtag()
-	done.resp.Connection, err = connectionNamed(row, name)
-	return done, err
+	return done, nil
 }
 
 // DeleteConnection implements bankingv1.BankingServiceServer.
@@ -166,27 +185,40 @@ func (s *Server) DeleteConnection(ctx context.Context, req *bankingv1.DeleteConn
 	if err != nil {
 		return nil, err
 	}
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*emptypb.Empty, error) {
-		ref, err := s.History.Ref(ctx, row)
-		if err != nil {
-			return nil, err
-		}
-		defer s.Reads.Changed()
-		if err := p.Connections.DeleteConnection(ctx, ref, connection.ID); err != nil {
-			return nil, s.Follower.Explain(ctx, row, err)
-		}
-		_, err = s.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
-			removed := consent.Removed(connection.ID, fresh.Flow, int64(fresh.Resource.GetEventCount()), s.Clock.Now())
-			if _, err := s.History.Extend(tx, fresh, removed); err != nil {
-				return err
+	return once.Do(ctx, s.Once, "DeleteConnection", req,
+		func(ctx context.Context, attempt *once.Attempt) (*emptypb.Empty, error) {
+			// One that is gone already is no error.
+			attempt.CustomerID, attempt.ConsentID, attempt.Repeatable = row.CustomerID, row.ID, true
+			if err := service.Closed(row); err != nil {
+				return nil, err
 			}
-			return s.Audit.Note(ctx, tx, "DeleteConnection", req.GetName())
+			ref, err := s.History.Ref(ctx, row)
+			if err != nil {
+				return nil, err
+			}
+			if err := attempt.GoOn(ctx); err != nil {
+				return nil, err
+			}
+			defer s.Reads.Changed()
+			if err := p.Connections.DeleteConnection(ctx, ref, connection.ID); err != nil {
+				return nil, s.Follower.Explain(ctx, row, err)
+			}
+			_, err = s.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
+				removed := consent.Removed(connection.ID, fresh.Flow, int64(fresh.Resource.GetEventCount()),
+					s.Clock.Now())
+				if _, err := s.History.Extend(tx, fresh, removed); err != nil {
+					return err
+				}
+				if err := s.Audit.Note(ctx, tx, "DeleteConnection", req.GetName()); err != nil {
+					return err
+				}
+				return attempt.Done(tx, &emptypb.Empty{})
+			})
+			if err != nil {
+				return nil, err
+			}
+			return &emptypb.Empty{}, nil
 		})
-		if err != nil {
-			return nil, err
-		}
-		return &emptypb.Empty{}, nil
-	})
 }
 
 // CreateManagementSession implements bankingv1.BankingServiceServer.
@@ -200,36 +232,49 @@ func (s *Server) CreateManagementSession(
 	if err := service.Need(p, "CreateManagementSession"); err != nil {
 		return nil, err
 	}
-	if err := standing(row); err != nil {
+	answer, err := once.Do(ctx, s.Once, "CreateManagementSession", req,
+		func(ctx context.Context, attempt *once.Attempt) (*typev1.Link, error) {
+			attempt.CustomerID, attempt.ConsentID, attempt.Repeatable = row.CustomerID, row.ID, true
+			if err := service.Closed(row); err != nil {
+				return nil, err
+			}
+			ref, err := s.History.Ref(ctx, row)
+			if err != nil {
+				return nil, err
+			}
+			if err := attempt.GoOn(ctx); err != nil {
+				return nil, err
+			}
+			visit := s.Sessions.New(row, callbacks.NoFlow)
+			link, err := p.Connections.ManagementSession(ctx, ref, providers.Flow{
+				Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
+			})
+			if err != nil {
+				return nil, s.Follower.Explain(ctx, row, err)
+			}
+			now := s.Clock.Now()
+			made := &typev1.Link{
+				Uri: optional.Of(link.URI), Status: typev1.Link_PENDING,
+				CreateTime: timestamppb.New(now), ExpireTime: timestamppb.New(now.Add(link.TTL)),
+			}
+			err = s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+				if err := s.Sessions.Keep(tx, row, visit, link.TTL); err != nil {
+					return err
+				}
+				if err := s.Audit.Note(ctx, tx, "CreateManagementSession", row.Resource.GetName()); err != nil {
+					return err
+				}
+				return attempt.Done(tx, made)
+			})
+			return made, err
+		})
+	if err != nil {
 		return nil, err
 	}
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*typev1.Link, error) {
-		ref, err := s.History.Ref(ctx, row)
-		if err != nil {
-			return nil, err
-		}
-		visit := s.Sessions.New(row, callbacks.NoFlow)
-		link, err := p.Connections.ManagementSession(ctx, ref, providers.Flow{
-			Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
-		})
-		if err != nil {
-			return nil, s.Follower.Explain(ctx, row, err)
-		}
-		err = s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
-			if err := s.Sessions.Keep(tx, row, visit, link.TTL); err != nil {
-				return err
-			}
-			return s.Audit.Note(ctx, tx, "CreateManagementSession", row.Resource.GetName())
-		})
-		if err != nil {
-			return nil, err
-		}
-		now := s.Clock.Now()
-		return &typev1.Link{
-			Uri: optional.Of(link.URI), Status: typev1.Link_PENDING,
-			CreateTime: timestamppb.New(now), ExpireTime: timestamppb.New(now.Add(link.TTL)),
-		}, nil
-	})
+	if row.Ended {
+		answer.Uri = nil
+	}
+	return callbacks.LiveLink(answer, s.Clock.Now()), nil
 }
 
 // complete tells whether a customer can be sent back however the visit ends.

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"strconv"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/history"
-	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/once"
 	"kontor.dev/kontor/internal/optional"
@@ -31,7 +31,7 @@ func (s *Server) GetConsent(ctx context.Context, req *consentv1.GetConsentReques
 			return nil, err
 		}
 	}
-	return visible(ctx, row.Resource), nil
+	return s.visible(ctx, row.Resource), nil
 }
 
 // ListConsents implements consentv1.ConsentServiceServer.
@@ -64,7 +64,7 @@ func (s *Server) ListConsents(
 			resp.NextPageToken = optional.Of(s.Tokens.Encode(rows[size-1].ID, scope...))
 		}
 		for _, row := range rows {
-			resp.Consents = append(resp.Consents, visible(ctx, row.Resource))
+			resp.Consents = append(resp.Consents, s.visible(ctx, row.Resource))
 		}
 		return nil
 	})
@@ -110,73 +110,132 @@ func (s *Server) RevokeConsent(ctx context.Context, req *consentv1.RevokeConsent
 	if err != nil {
 		return nil, err
 	}
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.Consent, error) {
-		row, err := s.end(ctx, "RevokeConsent", p, row, false)
-		if err != nil {
-			return nil, err
-		}
-		return row.Resource, nil
-	})
+	etag, err := service.WantedEtag(ctx, req.GetEtag(), "etag")
+	if err != nil {
+		return nil, err
+	}
+	req = proto.CloneOf(req)
+	req.Etag = etag // a header's is part of the request, too
+	return once.Do(ctx, s.Once, "RevokeConsent", req,
+		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
+			row, err := s.end(ctx, attempt, p, row, etag, false, func(tx store.Tx, row *store.Consent) error {
+				return attempt.Done(tx, row.Resource)
+			})
+			if err != nil {
+				return nil, err
+			}
+			return row.Resource, nil
+		})
 }
 
-// DeleteConsent implements consentv1.ConsentServiceServer.
+// DeleteConsent implements consentv1.ConsentServiceServer. Of its key only the hash of the request is left: what it
+// deleted is not there for a repetition either.
 func (s *Server) DeleteConsent(ctx context.Context, req *consentv1.DeleteConsentRequest) (*emptypb.Empty, error) {
 	row, p, err := s.Load.Consent(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*emptypb.Empty, error) {
-		if _, err := s.end(ctx, "DeleteConsent", p, row, true); err != nil {
-			return nil, err
-		}
-		return &emptypb.Empty{}, nil
-	})
+	etag, err := service.WantedEtag(ctx, req.GetEtag(), "etag")
+	if err != nil {
+		return nil, err
+	}
+	req = proto.CloneOf(req)
+	req.Etag = etag
+	return once.Do(ctx, s.Once, "DeleteConsent", req,
+		func(ctx context.Context, attempt *once.Attempt) (*emptypb.Empty, error) {
+			erased := 0
+			_, err := s.end(ctx, attempt, p, row, etag, true, func(tx store.Tx, row *store.Consent) (err error) {
+				// The answer goes with the consent, so it is stored before.
+				if err := attempt.Done(tx, &emptypb.Empty{}); err != nil {
+					return err
+				}
+				erased, err = tx.DeleteConsent(row.ID, erasureStep)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			return &emptypb.Empty{}, s.erase(ctx, row, erased)
+		})
 }
 
-// end ends a consent at its provider and notes it here, or removes it here too.
+// end ends a consent at its provider and notes it here, with whatever else must become durable with it. Whether it may
+// is decided by the etag of the consent as it is stored when the provider is about to be asked, or, where there is
+// nothing to ask for, when the end is noted.
 func (s *Server) end(
-	ctx context.Context, method string, p *providers.Provider, row *store.Consent, remove bool,
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Consent, etag string, remove bool,
+	also func(store.Tx, *store.Consent) error,
 ) (*store.Consent, error) {
-	if !row.Ended {
+	method := "RevokeConsent"
+	if remove {
+		method = "DeleteConsent"
+	}
+	attempt.CustomerID, attempt.ConsentID, attempt.Repeatable = row.CustomerID, row.ID, true
+	fresh := func(tx store.Reader) (*store.Consent, error) {
+		fresh, err := tx.Consent(row.ID)
+		if err != nil {
+			return nil, service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
+		}
+		return fresh, service.Fresh(etag, fresh.Resource.GetEtag())
+	}
+	err := s.Store.View(ctx, row.Tenant, func(r store.Reader) (err error) {
+		row, err = fresh(r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	asked := !row.Ended
+	if asked {
 		ref, err := s.History.Ref(ctx, row)
 		if err != nil {
+			return nil, err
+		}
+		if err := attempt.GoOn(ctx); err != nil {
 			return nil, err
 		}
 		if err := p.Consents.RevokeConsent(ctx, ref); !service.Over(err) {
 			return nil, service.CallError(err)
 		}
 	}
-	erased := 0
-	err := s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
-		fresh, err := tx.Consent(row.ID)
-		if err != nil {
-			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
-		}
-		event := consent.RevokedByCaller(fresh.Flow, s.Clock.Now())
-		if remove {
-			event = consent.Deleted(fresh.Flow, s.Clock.Now())
-		}
-		if _, err := s.History.Extend(tx, fresh, event); err != nil {
+	err = s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+		ended, err := fresh(tx)
+		if ended == nil || err != nil && !asked { // what happened at the provider is noted, whatever was noted since
 			return err
 		}
+		event := consent.RevokedByCaller(ended.Flow, s.Clock.Now())
 		if remove {
-			if erased, err = tx.DeleteConsent(fresh.ID, erasureStep); err != nil {
+			event = consent.Deleted(ended.Flow, s.Clock.Now())
+		}
+		if remove || !ended.Ended {
+			if _, err := s.History.Extend(tx, ended, event); err != nil {
 				return err
 			}
 		}
-		row = fresh
-		return s.Audit.Note(ctx, tx, method, fresh.Resource.GetName())
+		row = ended
+		if err := s.Audit.Note(ctx, tx, method, ended.Resource.GetName()); err != nil {
+			return err
+		}
+		return also(tx, ended)
 	})
-	for err == nil && erased == erasureStep {
-		err = s.Store.Update(ctx, row.Tenant, func(tx store.Tx) (err error) {
+	return row, err
+}
+
+// erase erases what is left of a deleted consent, a part in each transaction.
+func (s *Server) erase(ctx context.Context, row *store.Consent, erased int) error {
+	for erased == erasureStep {
+		err := s.Store.Update(ctx, row.Tenant, func(tx store.Tx) (err error) {
 			erased, err = tx.DeleteConsent(row.ID, erasureStep)
 			return err
 		})
 		if errors.Is(err, store.ErrNotFound) { // A sweep has finished it.
-			return row, nil
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return row, err
+	return nil
 }
 
 // erasureStep bounds how many rows one transaction of a deletion erases, so that others write in between.
@@ -193,25 +252,31 @@ func (s *Server) SimulateDecision(
 	if err := service.Need(p, "SimulateDecision"); err != nil {
 		return nil, err
 	}
-	if row.Ended {
-		return nil, kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
-	}
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.Consent, error) {
-		ref, err := s.History.Ref(ctx, row)
-		if err != nil {
-			return nil, err
-		}
-		approve := req.GetDecision() == consentv1.Decision_APPROVED
-		if err := p.Simulator.SimulateDecision(ctx, ref, approve); err != nil {
-			return nil, s.Follower.Explain(ctx, row, err)
-		}
-		if err := s.Audit.NoteAlone(ctx, "SimulateDecision", row.Resource.GetName()); err != nil {
-			return nil, err
-		}
-		row, err := s.Follower.Refresh(ctx, row)
-		if err != nil {
-			return nil, err
-		}
-		return row.Resource, nil
-	})
+	answer, err := once.Do(ctx, s.Once, "SimulateDecision", req,
+		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
+			attempt.CustomerID, attempt.ConsentID, attempt.Repeatable = row.CustomerID, row.ID, true
+			if err := service.Closed(row); row.Ended {
+				return nil, err
+			}
+			ref, err := s.History.Ref(ctx, row)
+			if err != nil {
+				return nil, err
+			}
+			if err := attempt.GoOn(ctx); err != nil {
+				return nil, err
+			}
+			approve := req.GetDecision() == consentv1.Decision_APPROVED
+			if err := p.Simulator.SimulateDecision(ctx, ref, approve); err != nil {
+				return nil, s.Follower.Explain(ctx, row, err)
+			}
+			if err := s.Audit.NoteAlone(ctx, "SimulateDecision", row.Resource.GetName()); err != nil {
+				return nil, err
+			}
+			row, err := s.Follower.Refresh(ctx, row)
+			if err != nil {
+				return nil, err
+			}
+			return row.Resource, attempt.Answer(ctx, row.Resource)
+		})
+	return s.withLiveLink(ctx, answer), err
 }

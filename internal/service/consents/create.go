@@ -57,8 +57,8 @@ func (s *Server) createConsent(
 	if err != nil {
 		return nil, err
 	}
-	if saved && p.OneConsentPerUser {
-		if err := s.Load.CheckNoLiveConsent(ctx, attempt.Tenant, customer.ID, p.ID); err != nil {
+	if saved {
+		if err := s.mayReplace(ctx, p, attempt.Tenant, customer.ID); err != nil {
 			return nil, err
 		}
 	}
@@ -73,6 +73,9 @@ func (s *Server) createConsent(
 	request.Redirects = session.Redirects
 	if p.Users != nil {
 		if request.UserID, err = s.Customers.EnsureUser(ctx, attempt, p, customer, saved); err != nil {
+			return nil, err
+		}
+		if err := s.leaveNoLogin(ctx, attempt, p, row, request.UserID, saved); err != nil {
 			return nil, err
 		}
 		saved = true
@@ -93,7 +96,7 @@ func (s *Server) createConsent(
 	attempt.ConsentID = row.ID
 	var stored *store.Consent
 	err = s.Store.Update(ctx, attempt.Tenant, func(tx store.Tx) error {
-		if err := mayStore(tx, attempt, p, row); err != nil {
+		if err := s.takePlace(tx, attempt, p, row); err != nil {
 			return err
 		}
 		if !saved {
@@ -114,7 +117,7 @@ func (s *Server) createConsent(
 		stored = &fresh
 		return nil
 	})
-	if kerr.Reason(err) == errorv1.Error_CONSENT_FLOW_ALREADY_OPEN {
+	if kerr.Reason(err) == errorv1.Error_CONSENT_EXISTS {
 		return nil, attempt.Abandon(ctx, err, nil)
 	}
 	if err != nil {
@@ -124,13 +127,80 @@ func (s *Server) createConsent(
 	return stored.Resource, nil
 }
 
-// mayStore tells, in the transaction that stores a new consent, whether it is this attempt's to store. Whoever took the
-// request over has made the same customer's consent: that comes first, since it is no reason to refuse this one.
-func mayStore(tx store.Tx, attempt *once.Attempt, p *providers.Provider, row *store.Consent) error {
+// mayReplace refuses a second consent of a customer where the provider knows one for each user. Before the place of one
+// that was never approved is taken, the provider is asked: the customer may have come to the pages late.
+func (s *Server) mayReplace(ctx context.Context, p *providers.Provider, tenant, customerID string) error {
+	if !p.OneConsentPerUser {
+		return nil
+	}
+	for look := range 2 {
+		replaced, err := s.Load.MayReplace(ctx, tenant, customerID, p.ID, s.Clock.Now())
+		if err != nil || look > 0 {
+			return err
+		}
+		for _, old := range replaced {
+			if _, err := s.Follower.Current(ctx, old); err != nil {
+				return err
+			}
+		}
+		if len(replaced) == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// leaveNoLogin sees to it that a user has no bank connected when they are sent to connect one: it would be there
+// twice, and a permission that nobody gave would follow from it. What no consent of the customer's stands for is left
+// over from one that ended, and goes. A user who was not known before has nothing.
+func (s *Server) leaveNoLogin(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Consent, user string, known bool,
+) error {
+	if !known || !p.OneConsentPerUser {
+		return nil
+	}
+	left := *row
+	left.ProviderRef = user
+	ref, err := s.History.Ref(ctx, &left)
+	if err != nil {
+		return err
+	}
+	state, err := p.Consents.GetConsent(ctx, ref)
+	switch {
+	case providers.KindOf(err) == providers.KindNotFound: // nothing was ever connected
+		return nil
+	case err != nil:
+		return service.CallError(err)
+	case len(state.Connections) == 0:
+		return nil
+	}
+	if err := attempt.GoOn(ctx); err != nil {
+		return err
+	}
+	if err := p.Consents.RevokeConsent(ctx, ref); !service.Over(err) {
+		return service.CallError(err)
+	}
+	return nil
+}
+
+// takePlace tells, in the transaction that stores a new consent, whether it is this attempt's to store, and ends those
+// whose place it takes. Whoever took the request over has made the same customer's consent: that comes first, since it
+// is no reason to refuse this one.
+func (s *Server) takePlace(tx store.Tx, attempt *once.Attempt, p *providers.Provider, row *store.Consent) error {
 	if err := attempt.Own(tx); err != nil {
 		return err
 	}
-	return service.NoLiveConsent(tx, p, row)
+	now := s.Clock.Now()
+	replaced, err := service.Replaced(tx, p, row, now)
+	if err != nil {
+		return err
+	}
+	for _, old := range replaced {
+		if _, err := s.History.Extend(tx, old, consent.Superseded(old.Flow, now)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newConsent makes the row of a consent to ask for.

@@ -3,6 +3,8 @@ package consents
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
@@ -26,10 +28,25 @@ func (s *Server) RenewConsentLink(
 	if err := service.Need(p, "RenewConsentLink"); err != nil {
 		return nil, err
 	}
+	answer, err := once.Do(ctx, s.Once, "RenewConsentLink", req,
+		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
+			// A second link in place of the first is as good: what may have happened can be tried again.
+			attempt.CustomerID, attempt.ConsentID, attempt.Repeatable = row.CustomerID, row.ID, true
+			return s.renewLink(ctx, attempt, p, row)
+		})
+	return s.withLiveLink(ctx, answer), err
+}
+
+// renewLink issues the link that brings a consent on, whatever it waits for. Where the provider keeps one consent for
+// each user, a customer who has connected a bank is never sent to connect one again, which would have it there twice.
+func (s *Server) renewLink(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Consent,
+) (*consentv1.Consent, error) {
 	if err := renewable(row); err != nil {
 		return nil, err
 	}
-	if follow.Stands(row) { // so far: the customer may have withdrawn since
+	if follow.Stands(row) || p.OneConsentPerUser { // the customer may have approved, or withdrawn, since
+		var err error
 		if row, err = s.Follower.Current(ctx, row); err != nil {
 			return nil, err
 		}
@@ -37,18 +54,96 @@ func (s *Server) RenewConsentLink(
 			return nil, err
 		}
 	}
-	return s.openFlow(ctx, "RenewConsentLink", p, row, p.Links.RenewLink, nil)
+	if err := waiting(p, row); err != nil {
+		return nil, err
+	}
+	if err := attempt.GoOn(ctx); err != nil {
+		return nil, err
+	}
+	done := func(tx store.Tx, row *store.Consent) error { return attempt.Done(tx, row.Resource) }
+	issue := p.Links.RenewLink
+	if p.OneConsentPerUser {
+		switch connected := withStatus(row, consentv1.Connection_REAUTHORIZATION_REQUIRED,
+			consentv1.Connection_ACTIVE); {
+		case row.Resource.GetStatus() == consentv1.Consent_AWAITING_REAUTHORIZATION:
+			return s.authenticateAgain(ctx, p, row,
+				withStatus(row, consentv1.Connection_REAUTHORIZATION_REQUIRED), done)
+		case row.Resource.GetStatus() == consentv1.Consent_AUTHORIZED:
+			issue = p.Banks.AddBank // the link to a further bank is what it waits for
+		case len(connected) > 0: // the permission is over, and the banks are there still
+			return s.authenticateAgain(ctx, p, row, connected, done)
+		}
+	}
+	return s.openFlow(ctx, "RenewConsentLink", p, row, issue, done)
 }
 
-// renewable refuses a new link for a consent that has ended.
+// authenticateAgain has the customer authenticate at the one bank that waits for it. Where several do, the caller has
+// to choose.
+func (s *Server) authenticateAgain(
+	ctx context.Context, p *providers.Provider, row *store.Consent, banks []string,
+	done func(store.Tx, *store.Consent) error,
+) (*consentv1.Consent, error) {
+	if len(banks) != 1 {
+		return nil, errAuthenticateAgain(banks)
+	}
+	if err := service.Need(p, "SyncConnection"); err != nil {
+		return nil, err
+	}
+	connection, err := s.History.Connection(ctx, row, banks[0])
+	if err != nil {
+		return nil, err
+	}
+	row, _, err = s.Sessions.Synchronize(ctx, "RenewConsentLink", p, row, connection,
+		func(tx store.Tx, row *store.Consent, _ bool) error { return done(tx, row) })
+	if err != nil {
+		return nil, err
+	}
+	return row.Resource, nil
+}
+
+// errAuthenticateAgain names the connections at whose banks the customer has to authenticate again.
+func errAuthenticateAgain(connections []string) error {
+	return kerr.New(errorv1.Error_REAUTHORIZATION_REQUIRED,
+		"the customer has to authenticate at a bank again: SyncConnection gives the link for it",
+		kerr.WithMetadata("connections", strings.Join(connections, ",")))
+}
+
+// withStatus gives the names of the connections that have one of the statuses.
+func withStatus(row *store.Consent, statuses ...consentv1.Connection_Status) (names []string) {
+	for _, c := range row.Resource.GetConnections() {
+		if slices.Contains(statuses, c.GetStatus()) {
+			names = append(names, c.GetName())
+		}
+	}
+	return names
+}
+
+// renewable refuses a new link for a consent that has ended, or that does not cover another visit.
 func renewable(row *store.Consent) error {
-	switch {
-	case row.Ended, row.Resource.GetStatus() == consentv1.Consent_REVOKED:
-		return kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
-	case row.Resource.GetStatus() == consentv1.Consent_REJECTED:
+	if err := service.Closed(row); err != nil {
+		return err
+	}
+	if err := service.NeedRecurring(row); err != nil {
+		return err
+	}
+	if row.Resource.GetStatus() == consentv1.Consent_REJECTED {
 		return kerr.New(errorv1.Error_CONSENT_NOT_AUTHORIZED, "the customer refused: AddBank asks again")
 	}
 	return nil
+}
+
+// waiting refuses a new link for a consent that stands and waits for nothing. One that ends by itself at a time that
+// its provider told can be prolonged before.
+func waiting(p *providers.Provider, row *store.Consent) error {
+	if row.Resource.GetStatus() != consentv1.Consent_AUTHORIZED {
+		return nil
+	}
+	link := row.Resource.GetLink()
+	waits := link != nil && link.GetStatus() != typev1.Link_COMPLETED
+	if waits && (!p.OneConsentPerUser || p.Banks != nil) || !row.ValidUntil.IsZero() {
+		return nil
+	}
+	return service.ErrExists(row, "the customer has approved, and the consent waits for nothing: AddBank adds a bank")
 }
 
 // AddBank implements consentv1.ConsentServiceServer.
@@ -63,6 +158,9 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 	answer, err := once.Do(ctx, s.Once, "AddBank", req,
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
 			attempt.CustomerID, attempt.ConsentID = row.CustomerID, row.ID
+			if err := addable(row); err != nil {
+				return nil, err
+			}
 			if err := s.claimFlow(ctx, attempt, row); err != nil {
 				return nil, err
 			}
@@ -78,12 +176,8 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 					return nil, err
 				}
 			}
-			switch {
-			case row.Ended:
-				return nil, kerr.New(errorv1.Error_CONSENT_REVOKED, "the consent was revoked")
-			case flowOpen(row), furtherOpen(p, row):
-				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
-					"the customer has not decided yet: RenewConsentLink makes a new link")
+			if err := mayAdd(p, row); err != nil {
+				return nil, err
 			}
 			if err := attempt.GoOn(ctx); err != nil {
 				return nil, err
@@ -109,6 +203,30 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 			return resource, err
 		})
 	return s.withLiveLink(ctx, answer), err
+}
+
+// addable refuses another bank under a consent that has ended or that does not cover another visit.
+func addable(row *store.Consent) error {
+	if row.Ended {
+		return service.Closed(row)
+	}
+	return service.NeedRecurring(row)
+}
+
+// mayAdd refuses another bank while the customer has something else to do before.
+func mayAdd(p *providers.Provider, row *store.Consent) error {
+	if err := addable(row); err != nil {
+		return err
+	}
+	if p.OneConsentPerUser && row.Resource.GetStatus() == consentv1.Consent_AWAITING_REAUTHORIZATION {
+		// The customer could choose the same bank once more, and have it there twice.
+		return errAuthenticateAgain(withStatus(row, consentv1.Connection_REAUTHORIZATION_REQUIRED))
+	}
+	if flowOpen(row) || furtherOpen(p, row) {
+		return kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN,
+			"the customer has not decided yet: RenewConsentLink makes a new link")
+	}
+	return nil
 }
 
 // claimFlow claims the right to open a flow. Somebody else who has it, or who opened one since the consent was read,
@@ -150,12 +268,19 @@ func flowOpen(row *store.Consent) bool {
 	return false
 }
 
-// furtherOpen tells whether the customer has a link to a further flow, of a consent that stands, to decide in. Where
-// the provider keeps the consents it takes no other flow meanwhile.
+// furtherOpen tells whether the customer has yet to decide in a further flow. Where the provider keeps the consents it
+// takes no other flow before. Of a consent that stands the link can be renewed, whatever became of it; of any other one
+// that is over is not waited for.
 func furtherOpen(p *providers.Provider, row *store.Consent) bool {
-	status := row.Resource.GetLink().GetStatus()
-	return p.ConsentOrigin == consentv1.ConsentOrigin_NATIVE &&
-		(status == typev1.Link_PENDING || status == typev1.Link_OPENED)
+	link := row.Resource.GetLink()
+	if p.ConsentOrigin != consentv1.ConsentOrigin_NATIVE || link == nil {
+		return false
+	}
+	switch link.GetStatus() {
+	case typev1.Link_PENDING, typev1.Link_OPENED:
+		return true
+	}
+	return follow.Stands(row) && link.GetStatus() != typev1.Link_COMPLETED
 }
 
 // openFlow has the provider issue a link, and notes it, with whatever else must become durable with it.
@@ -163,26 +288,24 @@ func (s *Server) openFlow(ctx context.Context, method string, p *providers.Provi
 	issue func(context.Context, providers.ConsentRef, providers.Flow) (*providers.Issued, error),
 	also func(store.Tx, *store.Consent) error,
 ) (*consentv1.Consent, error) {
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.Consent, error) {
-		visit := s.Sessions.New(row, row.Flow+1)
-		ref, err := s.History.Ref(ctx, row)
-		if err != nil {
-			return nil, err
-		}
-		issued, err := issue(ctx, ref, providers.Flow{
-			Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
-		})
-		if err != nil {
-			if method == "AddBank" && providers.KindOf(err) == providers.KindConflict {
-				return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN, "the provider still has a flow open",
-					kerr.WithMetadata(kerr.KeyProvider, p.ID))
-			}
-			return nil, s.Follower.Explain(ctx, row, err)
-		}
-		row, err := s.Sessions.LinkIssued(ctx, method, row, *issued, visit, also)
-		if err != nil {
-			return nil, err
-		}
-		return row.Resource, nil
+	visit := s.Sessions.New(row, row.Flow+1)
+	ref, err := s.History.Ref(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	issued, err := issue(ctx, ref, providers.Flow{
+		Access: row.Resource.GetAccess(), Redirects: visit.Redirects,
 	})
+	if err != nil {
+		if method == "AddBank" && providers.KindOf(err) == providers.KindConflict {
+			return nil, kerr.New(errorv1.Error_CONSENT_FLOW_ALREADY_OPEN, "the provider still has a flow open",
+				kerr.WithMetadata(kerr.KeyProvider, p.ID))
+		}
+		return nil, s.Follower.Explain(ctx, row, err)
+	}
+	row, err = s.Sessions.LinkIssued(ctx, method, row, *issued, visit, also)
+	if err != nil {
+		return nil, err
+	}
+	return row.Resource, nil
 }

@@ -174,43 +174,57 @@ func (s *Server) UpdatePartnerBank(
 	if err != nil {
 		return nil, err
 	}
-	return once.Detached(ctx, s.Once, func(ctx context.Context) (*consentv1.PartnerBank, error) {
-		p, bank, err := findPartnerBank(ctx, everywhere, service.LastSegment(wanted.GetName()), "partnerBank.provider")
-		if err != nil {
-			return nil, err
-		}
-		paths := req.GetUpdateMask().GetPaths()
-		if len(paths) == 0 {
-			paths = []string{"display_name", "broker", "logo_uri"}
-		}
-		for _, path := range paths {
-			switch path {
-			case "display_name":
-				bank.DisplayName = wanted.GetDisplayName()
-			case "broker":
-				bank.Broker = wanted.GetBroker()
-			case "logo_uri":
-				bank.LogoURI = wanted.GetLogoUri()
-			case "name", "provider":
-			default:
-				return nil, kerr.InvalidField("updateMask", "may hold displayName, broker and logoUri")
+	return once.Do(ctx, s.Once, "UpdatePartnerBank", req,
+		func(ctx context.Context, attempt *once.Attempt) (*consentv1.PartnerBank, error) {
+			attempt.Repeatable = true // all fields are set: to set them again changes nothing more
+			p, bank, err := findPartnerBank(ctx, everywhere, service.LastSegment(wanted.GetName()),
+				"partnerBank.provider")
+			if err != nil {
+				return nil, err
 			}
-		}
-		if bank.DisplayName == "" {
-			return nil, kerr.InvalidField("partnerBank.displayName", "is needed")
-		}
-		updated, err := p.PartnerBanks.UpdatePartnerBank(ctx, *bank)
-		if err != nil {
-			if providers.KindOf(err) == providers.KindNotFound {
-				return nil, service.NotFound(errorv1.Error_PARTNER_BANK_NOT_FOUND, "partner bank")
+			if err := changePartnerBank(bank, wanted, req.GetUpdateMask().GetPaths()); err != nil {
+				return nil, err
 			}
-			return nil, service.CallError(err)
+			if err := attempt.GoOn(ctx); err != nil {
+				return nil, err
+			}
+			updated, err := p.PartnerBanks.UpdatePartnerBank(ctx, *bank)
+			if err != nil {
+				if providers.KindOf(err) == providers.KindNotFound {
+					return nil, service.NotFound(errorv1.Error_PARTNER_BANK_NOT_FOUND, "partner bank")
+				}
+				return nil, service.CallError(err)
+			}
+			if err := s.Audit.NoteAlone(ctx, "UpdatePartnerBank", wanted.GetName()); err != nil {
+				return nil, err
+			}
+			resource := partnerBankResource(p, *updated)
+			return resource, attempt.Answer(ctx, resource)
+		})
+}
+
+// changePartnerBank sets the fields of a partner bank that a mask names.
+func changePartnerBank(bank *providers.PartnerBank, wanted *consentv1.PartnerBank, paths []string) error {
+	if len(paths) == 0 {
+		paths = []string{"display_name", "broker", "logo_uri"}
+	}
+	for _, path := range paths {
+		switch path {
+		case "display_name":
+			bank.DisplayName = wanted.GetDisplayName()
+		case "broker":
+			bank.Broker = wanted.GetBroker()
+		case "logo_uri":
+			bank.LogoURI = wanted.GetLogoUri()
+		case "name", "provider":
+		default:
+			return kerr.InvalidField("updateMask", "may hold displayName, broker and logoUri")
 		}
-		if err := s.Audit.NoteAlone(ctx, "UpdatePartnerBank", wanted.GetName()); err != nil {
-			return nil, err
-		}
-		return partnerBankResource(p, *updated), nil
-	})
+	}
+	if bank.DisplayName == "" {
+		return kerr.InvalidField("partnerBank.displayName", "is needed")
+	}
+	return nil
 }
 
 func partnerBankResource(p *providers.Provider, bank providers.PartnerBank) *consentv1.PartnerBank {

@@ -8,6 +8,7 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/callbacks"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/optional"
 )
@@ -23,15 +24,18 @@ func (s *Server) withLiveLink(ctx context.Context, answer *consentv1.Consent) *c
 		return answer
 	}
 	row, _, err := s.Load.Consent(ctx, answer.GetName())
-	if err == nil && row.Resource.GetLink().GetUri() == answer.GetLink().GetUri() {
+	if err == nil &&
+		callbacks.LiveLink(row.Resource.GetLink(), s.Clock.Now()).GetUri() == answer.GetLink().GetUri() {
 		return answer
 	}
 	return withoutAddress(answer)
 }
 
-// visible gives a consent as its caller may see it. The one that is handed in stays as it is: others may have it, too.
-func visible(ctx context.Context, consent *consentv1.Consent) *consentv1.Consent {
-	if consent.GetLink().GetUri() == "" || seesLinks(ctx) {
+// visible gives a consent as its caller may see it: no address of a link whose time is over, though nobody noted that
+// yet. The one that is handed in stays as it is: others may have it, too.
+func (s *Server) visible(ctx context.Context, consent *consentv1.Consent) *consentv1.Consent {
+	link := consent.GetLink()
+	if link.GetUri() == "" || seesLinks(ctx) && callbacks.LiveLink(link, s.Clock.Now()).GetUri() != "" {
 		return consent
 	}
 	return withoutAddress(consent)
@@ -46,8 +50,10 @@ func withoutAddress(consent *consentv1.Consent) *consentv1.Consent {
 }
 
 // visibleMessage is visible for a message of a stream.
-func visibleMessage(ctx context.Context, message *consentv1.WatchConsentsResponse) *consentv1.WatchConsentsResponse {
-	consent := visible(ctx, message.GetConsent())
+func (s *Server) visibleMessage(
+	ctx context.Context, message *consentv1.WatchConsentsResponse,
+) *consentv1.WatchConsentsResponse {
+	consent := s.visible(ctx, message.GetConsent())
 	if consent == message.GetConsent() {
 		return message
 	}

@@ -2,6 +2,7 @@ package consents
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/callbacks"
 	"kontor.dev/kontor/internal/history"
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/keys"
@@ -21,12 +23,16 @@ import (
 // Feed is the consent log as streams follow it.
 type Feed = watch.Feed[*consentv1.WatchConsentsResponse]
 
-// NewFeed makes the feed of the consent log. It looks into the store whether links are over.
-func NewFeed(tails store.Tails, db store.Store, k *keys.Keys, clock service.Clock, log *slog.Logger) *Feed {
+// NewFeed makes the feed of the consent log.
+func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Logger) *Feed {
 	return watch.NewFeed(watch.Source[store.ConsentEntry, *consentv1.WatchConsentsResponse]{
 		Log: store.ConsentLog, Tokens: service.Tokens{Keys: k}, Tails: tails, Tail: tails.TailConsents, Logger: log,
 		Read: func(r store.Reader, topic watch.Topic, after store.Cursor, limit int) ([]store.ConsentEntry, error) {
-			return r.ConsentEntries(topic.ID, after, limit)
+			entries, err := r.ConsentEntries(topic.ID, after, limit)
+			if err != nil {
+				return nil, err
+			}
+			return entries, withoutOldLinks(r, entries, clock.Now())
 		},
 		Of: func(e store.ConsentEntry) (watch.Topic, store.Cursor, bool) {
 			about := watch.Topic{Tenant: e.Tenant, ID: e.ConsentID}
@@ -34,7 +40,7 @@ func NewFeed(tails store.Tails, db store.Store, k *keys.Keys, clock service.Cloc
 		},
 		Message: func(e store.ConsentEntry, token string) *consentv1.WatchConsentsResponse {
 			return &consentv1.WatchConsentsResponse{
-				Kind: consentv1.WatchConsentsResponse_EVENT, Consent: withLinkOfNow(db, clock, e),
+				Kind: consentv1.WatchConsentsResponse_EVENT, Consent: e.After,
 				Event:       history.EventResource(service.Names{Keys: k}, e.Tenant, e.ConsentID, e.Event),
 				ResumeToken: optional.Of(token), SendTime: timestamppb.New(clock.Now()),
 			}
@@ -42,31 +48,30 @@ func NewFeed(tails store.Tails, db store.Store, k *keys.Keys, clock service.Cloc
 	})
 }
 
-// linkTimeout bounds how long it may take to look whether a link is over.
-const linkTimeout = 5 * time.Second
-
-// withLinkOfNow gives the consent as it stood after an entry of the log, which may be old: without the address of a
-// link that is over, or was replaced, since. So it does when nobody can tell.
-func withLinkOfNow(db store.Store, clock service.Clock, e store.ConsentEntry) *consentv1.Consent {
-	link := e.After.GetLink()
-	if link.GetUri() == "" {
-		return e.After
-	}
-	live := false
-	if clock.Now().Before(link.GetExpireTime().AsTime()) {
-		ctx, cancel := context.WithTimeout(context.Background(), linkTimeout)
-		defer cancel()
-		err := db.View(ctx, e.Tenant, func(r store.Reader) error {
+// withoutOldLinks takes out of entries that are read late the addresses of links that are over, or were replaced,
+// since: an entry has the consent as it stood then.
+func withoutOldLinks(r store.Reader, entries []store.ConsentEntry, now time.Time) error {
+	live := make(map[string]string) // addresses by consents' ids
+	for i, e := range entries {
+		if e.After.GetLink().GetUri() == "" {
+			continue
+		}
+		address, known := live[e.ConsentID]
+		if !known {
 			row, err := r.Consent(e.ConsentID)
-			live = err == nil && row.Resource.GetLink().GetUri() == link.GetUri()
-			return err
-		})
-		live = live && err == nil
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			if err == nil {
+				address = callbacks.LiveLink(row.Resource.GetLink(), now).GetUri()
+			}
+			live[e.ConsentID] = address
+		}
+		if e.After.GetLink().GetUri() != address {
+			entries[i].After = withoutAddress(e.After)
+		}
 	}
-	if live {
-		return e.After
-	}
-	return withoutAddress(e.After)
+	return nil
 }
 
 // WatchConsents implements consentv1.ConsentServiceServer.
@@ -75,7 +80,7 @@ func (s *Server) WatchConsents(
 ) error {
 	ctx := stream.Context()
 	send := func(message *consentv1.WatchConsentsResponse) error {
-		return stream.Send(visibleMessage(ctx, message))
+		return stream.Send(s.visibleMessage(ctx, message))
 	}
 	if ticket := identity.From(ctx).Ticket; ticket != nil {
 		if req.GetConsent() != service.ConsentName(ticket.ConsentID) {

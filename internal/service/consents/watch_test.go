@@ -78,3 +78,39 @@ func TestStreamsOfADeletedConsentAreNotResumed(t *testing.T) {
 		}
 	})
 }
+
+// Whoever resumes a stream late is sent what happened, but for the addresses of links that are over or were replaced.
+func TestResumedStreamsHaveLiveLinksOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := assemblytest.New(t, seldom)
+		watch := func(token string) []*consentv1.WatchConsentsResponse {
+			ctx, cancel := context.WithTimeout(p.Ctx, time.Second)
+			defer cancel()
+			r := &received{ctx: ctx}
+			_ = p.Servers.Consent.WatchConsents(&consentv1.WatchConsentsRequest{ResumeToken: token}, r)
+			return r.messages
+		}
+		token := watch("")[0].GetResumeToken()
+		name := p.Create(t).Resource.GetName()
+		_, err := p.Servers.Consent.RenewConsentLink(p.Ctx, &consentv1.RenewConsentLinkRequest{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses := func(messages []*consentv1.WatchConsentsResponse) (n int) {
+			for _, m := range messages {
+				if m.GetConsent().GetLink().GetUri() != "" {
+					n++
+				}
+			}
+			return n
+		}
+		// Created, issued, issued again: the last one holds.
+		if got := watch(token); len(got) < 3 || addresses(got) != 1 {
+			t.Errorf("while the second link holds %d of %d messages have an address", addresses(got), len(got))
+		}
+		assemblytest.Pass(25 * time.Hour)
+		if got := watch(token); len(got) < 4 || addresses(got) != 0 {
+			t.Errorf("when it is over %d of %d messages have an address", addresses(got), len(got))
+		}
+	})
+}

@@ -55,9 +55,9 @@ const (
 	Error_CONSENT_NOT_AUTHORIZED Error_Reason = 20
 	// The consent was revoked [FAILED_PRECONDITION].
 	Error_CONSENT_REVOKED Error_Reason = 21
-	// The consent ran out before the customer approved it [FAILED_PRECONDITION].
+	// The permission is over by itself, or another consent of the customer's took this one's place [FAILED_PRECONDITION].
 	Error_CONSENT_EXPIRED Error_Reason = 22
-	// The link ran out; RenewConsentLink makes a new one [FAILED_PRECONDITION].
+	// The link ran out before the customer decided; RenewConsentLink makes a new one [FAILED_PRECONDITION].
 	Error_LINK_EXPIRED Error_Reason = 23
 	// The consent has a flow open that must end first [FAILED_PRECONDITION].
 	Error_CONSENT_FLOW_ALREADY_OPEN Error_Reason = 24

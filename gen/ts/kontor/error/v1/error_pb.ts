@@ -162,14 +162,14 @@ export enum Error_Reason {
   CONSENT_REVOKED = 21,
 
   /**
-   * The consent ran out before the customer approved it [FAILED_PRECONDITION].
+   * The permission is over by itself, or another consent of the customer's took this one's place [FAILED_PRECONDITION].
    *
    * @generated from enum value: CONSENT_EXPIRED = 22;
    */
   CONSENT_EXPIRED = 22,
 
   /**
-   * The link ran out; RenewConsentLink makes a new one [FAILED_PRECONDITION].
+   * The link ran out before the customer decided; RenewConsentLink makes a new one [FAILED_PRECONDITION].
    *
    * @generated from enum value: LINK_EXPIRED = 23;
    */
