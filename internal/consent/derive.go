@@ -163,7 +163,7 @@ func (d *deriver) addEvaluation(e Event) {
 	}
 	d.untimedEnd = d.untimedEnd || stage == consentv1.DataStage_READY && e.EventTime.IsZero()
 	for i := range d.connections {
-		if c := &d.connections[i]; c.Stage == consentv1.DataStage_READY && !c.fetching {
+		if c := &d.connections[i]; c.Stage == consentv1.DataStage_READY {
 			c.evaluated = max(c.evaluated, stage)
 		}
 	}
@@ -251,6 +251,9 @@ func (d *deriver) addConnection(e Event) {
 	c := &d.connections[i]
 	c.Stage = max(c.Stage, stages[e.Type], e.Stage)
 	c.held = c.held || e.Stage == consentv1.DataStage_READY
+	if max(stages[e.Type], e.Stage) == consentv1.DataStage_READY {
+		c.evaluated = consentv1.DataStage_VALUE_UNSPECIFIED // What was fetched now is still to be evaluated.
+	}
 	if e.Bank != nil {
 		c.Bank = e.Bank
 	}

@@ -62,13 +62,22 @@ func (b *bearing) tells(e Event, t thing) {
 
 // last takes events, the latest first, and has those stay of which the last one counts, or any.
 func (b *bearing) last(e Event) {
-	if e.Final || e.Type == consentv1.ConsentEvent_DELETED || e.Type == consentv1.ConsentEvent_SUPERSEDED ||
-		b.mayRecur(e) || bearsOnEvaluation(e) {
+	if e.Final || e.Type == consentv1.ConsentEvent_DELETED || b.mayRecur(e) {
 		b.stays[e.Sequence] = true
 	}
 	switch e.Type {
+	case consentv1.ConsentEvent_COMPLETED:
+		b.tells(e, thing{what: "completed"})
+		if e.EventTime.IsZero() {
+			b.tells(e, thing{what: "completed without a time"})
+		}
 	case consentv1.ConsentEvent_APPROVED:
 		b.tells(e, thing{what: "approved"})
+	case consentv1.ConsentEvent_SUPERSEDED:
+		b.tells(e, thing{what: "superseded"})
+	}
+	if stage := evaluated[e.Type]; stage != consentv1.DataStage_VALUE_UNSPECIFIED {
+		b.tells(e, thing{what: "evaluated: " + stage.String()})
 	}
 	if e.Flow >= b.flow {
 		b.lastOfFlow(e)
@@ -76,18 +85,6 @@ func (b *bearing) last(e Event) {
 	if e.ConnectionID != "" {
 		b.lastOfConnection(e)
 	}
-}
-
-// bearsOnEvaluation tells whether it counts of an event where it stands among the others: a bank's data is evaluated by
-// what the provider tells of all data while that bank's was fetched. There are a few such events for each bank that was
-// added, none for those that are synchronised.
-func bearsOnEvaluation(e Event) bool {
-	switch e.Type {
-	case consentv1.ConsentEvent_FETCH_STARTED, consentv1.ConsentEvent_FETCH_COMPLETED,
-		consentv1.ConsentEvent_AUTHORIZATION_FAILED, consentv1.ConsentEvent_CONNECTION_REMOVED:
-		return e.ConnectionID != ""
-	}
-	return evaluated[e.Type] != consentv1.DataStage_VALUE_UNSPECIFIED
 }
 
 // mayRecur tells whether Follow may give an event with the same key, which there is once in a flow, or in the consent.

@@ -80,7 +80,7 @@ func TestStreamsOfADeletedConsentAreNotResumed(t *testing.T) {
 }
 
 // Whoever resumes a stream late is sent what happened, but for the addresses of links that are over or were replaced.
-func TestResumedStreamsHaveLiveLinksOnly(t *testing.T) {
+func TestAddressesOfLateReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := assemblytest.New(t, seldom)
 		watch := func(token string) []*consentv1.WatchConsentsResponse {
