@@ -417,7 +417,8 @@ func denied(t *testing.T, name string, durable bool, step int) (acted int) {
 	return acted
 }
 
-// standing gives a consent that stands, with a connection, and its customer; for an import, a customer alone.
+// standing gives a consent that stands, with a connection, and its customer; for an import, a customer alone, and for a
+// new link a consent that waits for a decision.
 func standing(t *testing.T, p *assemblytest.Gateway, name string) at {
 	t.Helper()
 	if name == "ImportConnections" {
@@ -430,6 +431,9 @@ func standing(t *testing.T, p *assemblytest.Gateway, name string) at {
 		return at{customer: made.GetName()}
 	}
 	row := p.Create(t)
+	if name == "RenewConsentLink" {
+		return at{consent: row.Resource.GetName(), customer: row.Resource.GetCustomer()}
+	}
 	p.Report(providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{
 		{ID: "bank", Active: true},
 	}}, nil)

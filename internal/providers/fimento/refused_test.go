@@ -16,7 +16,6 @@ func TestRefusedAnswersAreLogged(t *testing.T) {
 	const canary = "CANARY199503096316"
 	for _, test := range []struct{ operation, body, field string }{
 		{"create_partner_bank", `{"name": "CANARY199503096316"}`, "_id"},
-		{"list_partner_banks", `null`, "the body"},
 		{"list_partner_banks", `[{"name": "CANARY199503096316"}]`, "_id"},
 		{"update_partner_bank", `{"_id": "", "logoUrl": "CANARY199503096316"}`, "_id"},
 		{"create_process", `{"companyId": "CANARY199503096316"}`, "_id"},
