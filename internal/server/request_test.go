@@ -761,7 +761,7 @@ func TestOversize(t *testing.T) {
 	big := `{"consent": {"reference": "` + strings.Repeat("x", 65<<10) + `"}}`
 	r := h.do(t, "POST", "/v1/consents", allKey, big)
 	if err := r.err(t); r.status != http.StatusRequestEntityTooLarge || status.Code(err) != codes.ResourceExhausted ||
-		kerr.Reason(err) != errorv1.Error_GATEWAY_RATE_LIMITED {
+		kerr.Reason(err) != errorv1.Error_TOO_LARGE || r.header.Get("Retry-After") != "" {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	// Without a length in the header.
@@ -781,7 +781,7 @@ func TestOversize(t *testing.T) {
 			Customer: &customerv1.Customer{Reference: optional.Of(strings.Repeat("x", 65<<10))},
 		},
 	)
-	if status.Code(err) != codes.ResourceExhausted {
+	if status.Code(err) != codes.ResourceExhausted || kerr.Reason(err) != errorv1.Error_TOO_LARGE {
 		t.Errorf("grpc: %v", err)
 	}
 	if h.consents.count() != 0 {

@@ -337,7 +337,7 @@ func readFailure(resp *http.Response) (*failure, error) {
 	}
 	f := failureOf(status.FromProto(&st))
 	want := httpStatus[f.code]
-	if f.metadata["limit"] == "body" {
+	if f.reason == "TOO_LARGE" {
 		want = http.StatusRequestEntityTooLarge
 	}
 	if resp.StatusCode != want {
