@@ -151,7 +151,8 @@ func start(
 		Reflection: cfg.Reflection, Proxies: cfg.TrustedProxies, Admin: g.admin,
 		Services: services.Servers.Register, Callbacks: services.Callbacks,
 		Authenticator: authenticator(cfg, g.keys, services.Tickets, log),
-		Audit:         services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI, Stopping: stopping,
+		Audit:         services.Audit.Failure, Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI,
+		Sandbox: cfg.Sandbox, Stopping: stopping,
 		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Tenants.Down,
 	})
 	if err != nil {

@@ -13,10 +13,17 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/kerr"
+	"kontor.dev/kontor/internal/server/rest"
 )
 
 //go:embed docs.html
 var docsPage string
+
+//go:embed home.html
+var homePage string
 
 // style is the page's own; the policy names its hash, so that nothing else is let in.
 const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;` +
@@ -67,28 +74,57 @@ type openAPIOperation struct {
 	Parameters  []docsParameter `json:"parameters"`
 }
 
-// docs serves the API's description: the document itself, and a page that lists its operations. The page has no
-// script and loads nothing.
-func docs(mux *http.ServeMux, document []byte) error {
+// pages serves what is for people, and the API's description: a page that says what answers here, the document itself,
+// and a page that lists its operations. The pages have no script and load nothing.
+func pages(mux *http.ServeMux, document []byte, sandbox bool) error {
 	page, err := renderDocs(document)
 	if err != nil {
 		return err
 	}
+	home, err := renderHome(sandbox)
+	if err != nil {
+		return err
+	}
+	serve(mux, "/{$}", "text/html; charset=utf-8", home)
+	serve(mux, "/openapi.json", "application/json", document)
+	serve(mux, "/docs", "text/html; charset=utf-8", page)
+	return nil
+}
+
+// serve answers a path with one content, whoever asks.
+func serve(mux *http.ServeMux, path, mediaType string, content []byte) {
 	sum := sha256.Sum256([]byte(style))
 	policy := "default-src 'none'; frame-ancestors 'none'; style-src 'sha256-" +
 		base64.StdEncoding.EncodeToString(sum[:]) + "'"
-	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
+	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			rest.WriteError(w, r, kerr.New(errorv1.Error_METHOD_NOT_FOUND, "the path does not take this method"))
+			return
+		}
+		if strings.HasPrefix(mediaType, "text/html") {
+			w.Header().Set("Content-Security-Policy", policy)
+		}
+		w.Header().Set("Content-Type", mediaType)
 		w.Header().Set("Cache-Control", "public, max-age=300")
-		_, _ = w.Write(document) // who asked has gone away
+		_, _ = w.Write(content) // who asked has gone away
 	})
-	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", policy)
-		w.Header().Set("Cache-Control", "public, max-age=300")
-		_, _ = w.Write(page) // who asked has gone away
+}
+
+// renderHome makes the page at the root.
+func renderHome(sandbox bool) ([]byte, error) {
+	page, err := template.New("home").Parse(homePage)
+	if err != nil {
+		return nil, fmt.Errorf("server: parse the home page: %w", err)
+	}
+	var out bytes.Buffer
+	err = page.Execute(&out, map[string]any{
+		"Sandbox": sandbox, "Style": template.CSS(style), //nolint:gosec // a constant
 	})
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("server: write the home page: %w", err)
+	}
+	return out.Bytes(), nil
 }
 
 func renderDocs(document []byte) ([]byte, error) {

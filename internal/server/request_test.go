@@ -811,7 +811,10 @@ func TestUnknownMethods(t *testing.T) {
 		{"GET", "/v1/nowhere", 404, codes.NotFound, ""},
 		{"GET", "/v1/consents/1/nowhere", 404, codes.NotFound, ""},
 		{"GET", "/v1", 404, codes.NotFound, ""},
-		{"GET", "/", 404, codes.NotFound, ""},
+		{"POST", "/", 405, codes.Unimplemented, "GET, HEAD"},
+		{"POST", "/docs", 405, codes.Unimplemented, "GET, HEAD"},
+		{"DELETE", "/openapi.json", 405, codes.Unimplemented, "GET, HEAD"},
+		{"OPTIONS", "/v1/consents", 405, codes.Unimplemented, "GET, POST"},
 		{"GET", "/nowhere", 404, codes.NotFound, ""},
 		{"PUT", "/v1/consents/1", 405, codes.Unimplemented, "GET, DELETE"},
 		{"PUT", "/v1/customers/1", 405, codes.Unimplemented, "GET, PATCH, DELETE"},
@@ -826,6 +829,19 @@ func TestUnknownMethods(t *testing.T) {
 		}
 		if got := r.header.Get("Allow"); got != c.allow {
 			t.Errorf("%s %s allows %q, want %q", c.verb, c.path, got, c.allow)
+		}
+	}
+	// An answer to HEAD has no body.
+	for path, want := range map[string]struct {
+		status int
+		allow  string
+	}{
+		"/": {200, ""}, "/docs": {200, ""}, "/openapi.json": {200, ""}, "/nowhere": {404, ""},
+		"/v1/consents": {405, "GET, POST"}, "/v1/consents/1": {405, "GET, DELETE"},
+	} {
+		r := h.do(t, "HEAD", path, allKey, "")
+		if r.status != want.status || len(r.body) != 0 || r.header.Get("Allow") != want.allow {
+			t.Errorf("HEAD %s: %d %v %s", path, r.status, r.header, r.body)
 		}
 	}
 	// POST is POST, whatever a header or a form says.
