@@ -80,6 +80,9 @@ func run(in, image, out string) error {
 	if err := enc.Encode(doc); err != nil {
 		return err
 	}
+	if err := verifyStandard(text.Bytes()); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return err
 	}
