@@ -86,6 +86,10 @@ generate: ## Make gen/ from proto/
 verify-generate: ## Fail when gen/ is not what proto/ makes
 	scripts/generate.sh --verify
 
+.PHONY: contract-freeze
+contract-freeze: ## Make what proto/ says now the contract that nothing may break: for releases alone
+	scripts/freeze.sh
+
 .PHONY: quotes
 quotes: ## Take anew the code that documents quote
 	go -C tools run ./quotes -write ..

@@ -37,7 +37,7 @@ var reasons = map[string]string{
 
 	"CreateConsent": atProvider + "REDIRECT_URI_NOT_ALLOWED CONSENT_EXISTS CONSENT_FLOW_ALREADY_OPEN " +
 		"CUSTOMER_NOT_FOUND PROVIDER_NOT_FOUND PARTNER_BANK_NOT_FOUND",
-	"GetConsent": atProvider, "ListConsents": "", "ListConsentEvents": "", "WatchConsents": "",
+	"GetConsent": atProvider, "ListConsents": "CUSTOMER_NOT_FOUND", "ListConsentEvents": "", "WatchConsents": "",
 	"CreateWatchTicket": "", "RenewConsentLink": flow + "CONSENT_EXISTS", "AddBank": flow,
 	"RevokeConsent": flow, "DeleteConsent": atProvider, "SimulateDecision": flow,
 	"CreatePartnerBank": atProvider + "PROVIDER_NOT_FOUND", "GetPartnerBank": atProvider + "PROVIDER_NOT_FOUND",
@@ -55,8 +55,8 @@ var reasons = map[string]string{
 	"GetInsights": readable, "CreateVisualizationLink": readable, "GetPaymentPartnerAnalysis": readable,
 	"SearchCompanyLogos": atProvider + "PROVIDER_NOT_FOUND",
 
-	"CreateShipment": atProvider + "CUSTOMER_NOT_FOUND PROVIDER_NOT_FOUND", "GetShipment": "", "ListShipments": "",
-	"WatchShipments": "",
+	"CreateShipment": atProvider + "CUSTOMER_NOT_FOUND PROVIDER_NOT_FOUND", "GetShipment": "CAPABILITY_UNSUPPORTED",
+	"ListShipments": "CAPABILITY_UNSUPPORTED CUSTOMER_NOT_FOUND", "WatchShipments": "CAPABILITY_UNSUPPORTED",
 
 	"ListProviders": "", "ListProviderUsers": atProvider, "DeleteProviderUser": atProvider,
 }
