@@ -1,6 +1,7 @@
 package described
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -102,12 +103,23 @@ var letters = []rune("abcXYZ 0123-_./:%&?=+'\"\\<>{}\täöß漢😀\u200b\u0000"
 // Text makes a text of a schema.
 func (m *Maker) Text(schema map[string]any) string {
 	least, most := number(schema, "minLength", 0), number(schema, "maxLength", 300)
+	if schema["contentEncoding"] == "base64" {
+		document := make([]byte, m.Rand.IntN(200))
+		for i := range document {
+			document[i] = byte(m.Rand.IntN(256))
+		}
+		return base64.StdEncoding.EncodeToString(append([]byte("%PDF-1.7\n"), document...))
+	}
 	if pattern, ok := schema["pattern"].(string); ok {
 		return m.matching(pattern, least, most)
 	}
-	switch format := fmt.Sprint(schema["format"]); {
-	case m.Format != nil && m.Format(format) != "":
-		return m.Format(format)
+	format := fmt.Sprint(schema["format"])
+	if m.Format != nil {
+		if text := m.Format(format); text != "" {
+			return text
+		}
+	}
+	switch {
 	case format == "date-time":
 		return time.Unix(m.Rand.Int64N(2e9), 0).UTC().Format(time.RFC3339)
 	case format == "uri":

@@ -58,7 +58,7 @@ var reasons = map[string]string{
 	"CreateShipment": atProvider + "CUSTOMER_NOT_FOUND PROVIDER_NOT_FOUND", "GetShipment": "CAPABILITY_UNSUPPORTED",
 	"ListShipments": "CAPABILITY_UNSUPPORTED CUSTOMER_NOT_FOUND", "WatchShipments": "CAPABILITY_UNSUPPORTED",
 
-	"ListProviders": "", "ListProviderUsers": atProvider, "DeleteProviderUser": atProvider,
+	"ListProviders": "", "ListProviderUsers": atProvider, "DeleteProviderUser": atProvider + "PROVIDER_USER_IN_USE",
 }
 
 // named are the reasons for resources that are not there, by the variables of paths.
@@ -80,6 +80,11 @@ func (a *api) reasonsOf(method protoreflect.MethodDescriptor, variables []string
 		names = append(names, named[variable])
 	}
 	request := method.Input().Fields()
+	for _, name := range []string{"consent", "shipment"} {
+		if field := request.ByName(protoreflect.Name(name)); field != nil && field.Message() == nil {
+			names = append(names, named[name])
+		}
+	}
 	if request.ByName("request_id") != nil {
 		names = append(names, "IDEMPOTENCY_KEY_REUSED", "OUTCOME_UNKNOWN")
 	}

@@ -33,7 +33,7 @@ var standIns = strings.NewReplacer(
 	"${partnerBank}", "partnerBanks/64f1c0de5ba1b2c3d4e5f607",
 	"${shipment}", "shipments/c2e85a17-904b-4d6f-b3a8-51f7e06d9c32",
 	"${receipt}", "deletionReceipts/9a3e7c51-28d4-4b0f-a6e9-7f1c5d8b3042",
-	"${orphan}", "providers/finoos/users/d41f6a93-c85e-4027-b19d-e63a70f8c524",
+	"${user}", "providers/finoos/users/d41f6a93-c85e-4027-b19d-e63a70f8c524",
 	"${uuid}", "b7f20c64-1e9d-4a58-83c7-f5a60d2e914b",
 	"${app}", "https://app.example.com",
 )

@@ -336,7 +336,7 @@ func (a *api) pathParameters(operation object, names map[string]string) []any {
 		parameter["name"] = name
 		// The generator describes the whole name, of which this is one part.
 		parameter["description"] = fmt.Sprintf("`{%s}` in: %s", name, parameter["description"])
-		parameter["schema"] = object{"type": "string", "pattern": "^[A-Za-z0-9._~-]+$", "maxLength": 100}
+		parameter["schema"] = object{"type": "string", "pattern": "^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$", "maxLength": 100}
 		parameters = append(parameters, parameter)
 	}
 	return parameters

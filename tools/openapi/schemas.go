@@ -90,7 +90,34 @@ func (s *schemas) object(message protoreflect.MessageDescriptor, as use, without
 	if as != answer {
 		schema["additionalProperties"] = false
 	}
+	if as == change {
+		schema["minProperties"] = 1
+		schema["description"] = fmt.Sprintf("What is to change: %s. A field that the mask names "+
+			"and the body lacks is emptied; one that a new resource must have cannot be.", changeable(message, ", "))
+	}
 	return schema
+}
+
+// changeable lists the fields of a resource that an update may name.
+func changeable(message protoreflect.MessageDescriptor, between string) string {
+	var names []string
+	for i := range message.Fields().Len() {
+		if field := message.Fields().Get(i); takes(field, change) && field.Name() != "etag" {
+			names = append(names, field.JSONName())
+		}
+	}
+	return strings.Join(names, between)
+}
+
+// mask describes the mask of an update: which fields of its resource there are to name.
+func (s *schemas) mask(request protoreflect.MessageDescriptor) object {
+	for i := range request.Fields().Len() {
+		if field := request.Fields().Get(i); field.Message() != nil && wellKnown(field.Message()) == nil {
+			one := "(" + changeable(field.Message(), "|") + ")"
+			return object{"type": "string", "pattern": "^" + one + "(," + one + ")*$"}
+		}
+	}
+	return nil
 }
 
 // takes tells whether a field has a place there.
@@ -115,8 +142,22 @@ func isRequired(field protoreflect.FieldDescriptor, as use) bool {
 	case change:
 		return false
 	default:
-		return behaves(field, annotations.FieldBehavior_REQUIRED) || rulesOf(field).GetRequired()
+		return behaves(field, annotations.FieldBehavior_REQUIRED) || rulesOf(field).GetRequired() || refusesNothing(field)
 	}
+}
+
+// refusesNothing tells whether a field's rules refuse it when it is left out: without presence that is the same as to
+// leave it empty.
+func refusesNothing(field protoreflect.FieldDescriptor) bool {
+	rules := rulesOf(field)
+	if field.HasPresence() || rules == nil || rules.GetIgnore() == validate.Ignore_IGNORE_IF_ZERO_VALUE {
+		return false
+	}
+	text, enum := rules.GetString(), rules.GetEnum()
+	return text.GetMinLen() > 0 || text.GetUri() || rules.GetBytes().GetMinLen() > 0 ||
+		text.HasPattern() && !regexp.MustCompile(text.GetPattern()).MatchString("") ||
+		rules.GetRepeated().GetMinItems() > 0 || slices.Contains(enum.GetNotIn(), 0) ||
+		len(enum.GetIn()) > 0 && !slices.Contains(enum.GetIn(), 0)
 }
 
 func behaves(field protoreflect.FieldDescriptor, any ...annotations.FieldBehavior) bool {
@@ -141,6 +182,8 @@ func (s *schemas) field(field protoreflect.FieldDescriptor, as use) object {
 	}
 	var schema object
 	switch {
+	case field.Message() != nil && field.Message().FullName() == "google.protobuf.FieldMask":
+		schema = s.mask(field.ContainingMessage())
 	case field.Message() != nil:
 		if as == change {
 			as = input // what is within is replaced as a whole
@@ -150,6 +193,9 @@ func (s *schemas) field(field protoreflect.FieldDescriptor, as use) object {
 		schema = s.enum(field.Enum(), element)
 	default:
 		schema = scalar(field, element)
+	}
+	if as != answer && field.Kind() == protoreflect.StringKind && behaves(field, annotations.FieldBehavior_REQUIRED) {
+		schema["minLength"] = max(1, rules.GetString().GetMinLen()) // an empty text is none
 	}
 	if field.IsList() {
 		schema = object{"type": "array", "items": schema}
@@ -205,7 +251,11 @@ func scalar(field protoreflect.FieldDescriptor, rules *validate.FieldRules) obje
 	case protoreflect.BoolKind:
 		return object{"type": "boolean"}
 	case protoreflect.BytesKind:
-		return limitedBytes(rules.GetBytes())
+		schema := limitedBytes(rules.GetBytes())
+		if field.Name() == "pdf" && rules != nil {
+			schema["pattern"] = "^JVBERi[0-3][A-Za-z0-9+/]*={0,2}$" // "%PDF-"
+		}
+		return schema
 	case protoreflect.StringKind:
 		return limitedText(rules.GetString())
 	case protoreflect.Int32Kind:
@@ -264,9 +314,7 @@ func wellKnown(message protoreflect.MessageDescriptor) object {
 	case "google.protobuf.Timestamp":
 		return object{"type": "string", "format": "date-time"}
 	case "google.protobuf.FieldMask":
-		return object{
-			"type": "string", "pattern": "^[a-zA-Z]+([.][a-zA-Z]+)*(,[a-zA-Z]+([.][a-zA-Z]+)*)*$",
-		}
+		return object{"type": "string"}
 	case "google.protobuf.Struct":
 		return object{"type": "object"}
 	case "google.protobuf.Empty":

@@ -25,7 +25,7 @@ const noSentence = "does not have the form that its description tells"
 func ruleSentence(rule protoreflect.FieldDescriptor, value protoreflect.Value, field protoreflect.FieldDescriptor) string {
 	switch name := rule.Name(); name {
 	case "required":
-		return "must be there"
+		return "is needed"
 	case "defined_only", "in", "not_in":
 		return oneOf(rule, value, field)
 	case "min_len", "min_items", "min_bytes":

@@ -90,7 +90,7 @@ func TestViolationsAreSentences(t *testing.T) {
 		field   string
 		want    string
 	}{
-		{&consentv1.CreateConsentRequest{}, "consent", "must be there"},
+		{&consentv1.CreateConsentRequest{}, "consent", "is needed"},
 		{&consentv1.SimulateDecisionRequest{Name: "consents/1"}, "decision", "must be one of APPROVED, REVOKED"},
 		{
 			&consentv1.GetConsentRequest{Name: "accounts/1"}, "name", "must be a name of the form consents/{consent}",
