@@ -168,9 +168,9 @@ type fuzzer struct {
 func (f *fuzzer) populate(t *testing.T) {
 	f.maker.Known = nil
 	for _, provider := range worldtest.Providers() {
-		for _, name := range []string{"authorized", "pending", "importer", "partnerBank", "shipment"} {
+		for _, name := range []string{"authorized", "company", "pending", "importer", "partnerBank", "shipment"} {
 			begin := setupOf(provider, name)
-			if begin == nil || name == "importer" && provider != "finoos" {
+			if begin == nil || (name == "importer" || name == "company") && provider != "finoos" {
 				continue
 			}
 			for key, value := range begin(t, f.world, f.client, provider) {
@@ -370,6 +370,9 @@ var saidOf = map[string]string{
 	"queries":     "At least one of the fields besides",
 	"queryId":     "Unique in the request",
 	"requestId":   "Where both are there, they must be the same",
+	"referenceId": "Printable ASCII; it must not be personal",
+	"amount":      "Each needs an amount", "transactions": "Each needs an amount",
+	"currencyCode": "where given, have its currency", "quantity": "are decimal numbers", "price": "are decimal numbers",
 	"displayName": "one that a new resource must have cannot be",
 	"success":     "finoOS needs all three", "error": "finoOS needs all three", "exit": "finoOS needs all three",
 	"market":     "of the country whose banks are asked",
