@@ -179,7 +179,7 @@ func (f *fuzzer) populate(t *testing.T) {
 				}
 			}
 		}
-		f.maker.Known = append(f.maker.Known, "providers/"+provider, provider)
+		f.maker.Known = append(f.maker.Known, "providers/"+provider, provider, worldtest.Of(provider).Market)
 	}
 }
 
