@@ -827,6 +827,13 @@ func TestUnknownMethods(t *testing.T) {
 			kerr.Code(kerr.Reason(err)) != c.code {
 			t.Errorf("%s %s: %d %s", c.verb, c.path, r.status, r.body)
 		}
+		want := errorv1.Error_ROUTE_NOT_FOUND
+		if c.allow != "" {
+			want = errorv1.Error_METHOD_NOT_FOUND
+		}
+		if reason := kerr.Reason(r.err(t)); reason != want {
+			t.Errorf("%s %s: %s, want %s", c.verb, c.path, reason, want)
+		}
 		if got := r.header.Get("Allow"); got != c.allow {
 			t.Errorf("%s %s allows %q, want %q", c.verb, c.path, got, c.allow)
 		}
