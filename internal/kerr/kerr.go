@@ -184,7 +184,8 @@ func statusOf(err error) (*status.Status, bool) {
 
 // TooLarge refuses a request of more bytes than its method takes. It has no RetryInfo: to repeat it is of no use.
 func TooLarge(limit int64) error {
-	return New(errorv1.Error_TOO_LARGE, fmt.Sprintf("the request is too large: this method takes at most %d bytes", limit),
+	return New(errorv1.Error_TOO_LARGE,
+		fmt.Sprintf("the request is too large: this method takes at most %d bytes", limit),
 		WithMetadata("limit", strconv.FormatInt(limit, 10)))
 }
 

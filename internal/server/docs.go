@@ -70,14 +70,14 @@ type docsParameter struct {
 type docsExample struct {
 	Summary string          `json:"summary"`
 	Value   json.RawMessage `json:"value"`
-	Text    string          `json:"-"`
+	Text    string          `json:"-"` // the value, for people
 }
 
 // docsAnswer is what an operation answers with one HTTP status.
 type docsAnswer struct {
-	Status      string
+	Status      string `json:"-"`
 	Description string `json:"description"`
-	Message     string // the name of its schema
+	Message     string `json:"-"` // the name of its schema
 	Content     map[string]struct {
 		Schema docsSchema `json:"schema"`
 	} `json:"content"`

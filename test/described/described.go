@@ -107,7 +107,8 @@ func (o *Operation) compile(compiler *jsonschema.Compiler) error {
 		content, _ := raw["content"].(object)
 		for media := range content {
 			at := "document#/" + strings.Join([]string{
-				"paths", escape(o.Path), strings.ToLower(o.Verb), "responses", status, "content", escape(media), "schema",
+				"paths", escape(o.Path), strings.ToLower(o.Verb), "responses", status, "content", escape(media),
+				"schema",
 			}, "/")
 			schema, err := compiler.Compile(at)
 			if err != nil {

@@ -24,8 +24,8 @@ type Maker struct {
 // Value makes a value of a schema.
 func (m *Maker) Value(schema map[string]any, depth int) any {
 	schema = Resolve(schema)
-	if any, ok := schema["anyOf"].([]any); ok {
-		return m.Value(Resolve(any[m.Rand.IntN(len(any))]), depth)
+	if forms, ok := schema["anyOf"].([]any); ok {
+		return m.Value(Resolve(forms[m.Rand.IntN(len(forms))]), depth)
 	}
 	if values, ok := schema["enum"].([]any); ok {
 		return values[m.Rand.IntN(len(values))]
@@ -98,7 +98,7 @@ func number(schema object, key string, otherwise int) int {
 }
 
 // letters are what texts are made of: plain ones, and such as trip programs up.
-var letters = []rune("abcXYZ 0123-_./:%&?=+'\"\\<>{}\täöß漢😀\u200b\u0000")
+var letters = []rune("abcXYZ 0123-_./:%&?=+'\"\\<>{}\täöß\u6f22\U0001F600\u200b\u0000")
 
 // Text makes a text of a schema.
 func (m *Maker) Text(schema map[string]any) string {
@@ -119,14 +119,14 @@ func (m *Maker) Text(schema map[string]any) string {
 			return text
 		}
 	}
-	switch {
-	case format == "date-time":
+	switch format {
+	case "date-time":
 		return time.Unix(m.Rand.Int64N(2e9), 0).UTC().Format(time.RFC3339)
-	case format == "uri":
+	case "uri":
 		return "https://app.example.com/" + fmt.Sprint(m.Rand.IntN(1000))
-	case format == "ipv4":
+	case "ipv4":
 		return fmt.Sprintf("192.0.2.%d", m.Rand.IntN(256))
-	case format == "ipv6":
+	case "ipv6":
 		return fmt.Sprintf("2001:db8::%x", m.Rand.IntN(65536))
 	}
 	n := least + m.Rand.IntN(max(1, min(most-least, 20)+1))

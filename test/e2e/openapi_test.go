@@ -129,7 +129,8 @@ func TestRequestsAsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fuzzer{
-		world: w, client: w.client(t, lending), found: map[string]bool{}, sent: map[string]int{}, fine: map[string]int{},
+		world: w, client: w.client(t, lending), found: map[string]bool{}, sent: map[string]int{},
+		fine:  map[string]int{},
 		maker: described.Maker{Rand: rand.New(rand.NewPCG(uint64(*seed), 1))},
 	}
 	f.maker.Format = func(format string) string {
@@ -378,7 +379,8 @@ var saidOf = map[string]string{
 	"market":     "of the country whose banks are asked",
 	"updateMask": "What is to change: ",
 	"if-match":   "One etag, as it is or in quotes",
-	"etag":       "Another place for `etag`",
+	"dateFrom":   "Only those booked on this", "dateTo": "Only those booked on this",
+	"etag": "Another place for `etag`",
 }
 
 // said tells whether the document says of a field why it may be refused.

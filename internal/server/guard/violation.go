@@ -22,7 +22,9 @@ func sentence(v *protovalidate.Violation, field protoreflect.FieldDescriptor) st
 const noSentence = "does not have the form that its description tells"
 
 // ruleSentence says what one rule of a field asks for.
-func ruleSentence(rule protoreflect.FieldDescriptor, value protoreflect.Value, field protoreflect.FieldDescriptor) string {
+func ruleSentence(
+	rule protoreflect.FieldDescriptor, value protoreflect.Value, field protoreflect.FieldDescriptor,
+) string {
 	switch name := rule.Name(); name {
 	case "required":
 		return "is needed"
