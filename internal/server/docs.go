@@ -254,11 +254,10 @@ func serve(mux *http.ServeMux, path, mediaType string, content []byte) {
 	policy := "default-src 'none'; frame-ancestors 'none'; style-src 'sha256-" +
 		base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			rest.WriteError(w, r, kerr.New(errorv1.Error_METHOD_NOT_FOUND, "the path does not take this method"))
-			return
-		}
+		w.Header().Set("Allow", "GET, HEAD")
+		rest.WriteError(w, r, kerr.New(errorv1.Error_METHOD_NOT_FOUND, "the path does not take this method"))
+	})
+	mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
 		if strings.HasPrefix(mediaType, "text/html") {
 			w.Header().Set("Content-Security-Policy", policy)
 		}
