@@ -28,7 +28,7 @@ func main() {
 		os.Exit(1)
 	}
 	for _, m := range missing {
-		fmt.Println(m)
+		fmt.Fprintln(os.Stderr, m)
 	}
 	if len(missing) > 0 {
 		os.Exit(1)

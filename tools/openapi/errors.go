@@ -70,7 +70,9 @@ var named = map[string]string{
 }
 
 // reasonsOf lists what an operation may fail with, in the order of the enum.
-func (a *api) reasonsOf(method protoreflect.MethodDescriptor, variables []string) ([]protoreflect.EnumValueDescriptor, error) {
+func (a *api) reasonsOf(
+	method protoreflect.MethodDescriptor, variables []string,
+) ([]protoreflect.EnumValueDescriptor, error) {
 	own, ok := reasons[string(method.Name())]
 	if !ok {
 		return nil, fmt.Errorf("errors.go does not say what %s fails with", method.Name())
@@ -115,7 +117,8 @@ func hasEtag(method protoreflect.MethodDescriptor) bool {
 	}
 	for i := range request.Len() {
 		field := request.Get(i)
-		if field.Message() != nil && request.ByName("update_mask") != nil && field.Message().Fields().ByName("etag") != nil {
+		if field.Message() != nil && request.ByName("update_mask") != nil &&
+			field.Message().Fields().ByName("etag") != nil {
 			return true
 		}
 	}

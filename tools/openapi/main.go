@@ -258,7 +258,7 @@ func (a *api) complete(verb, path string, operation object, names map[string]str
 	if binding.body != "*" {
 		parameters = append(parameters, a.queryParameters(method, binding)...)
 	}
-	for _, header := range headers(method, path) {
+	for _, header := range headers(method) {
 		parameters = append(parameters, reference("parameters", header))
 	}
 	operation["parameters"] = parameters
@@ -371,7 +371,7 @@ var local = []string{
 }
 
 // headers lists the headers that mean something to an operation.
-func headers(method protoreflect.MethodDescriptor, path string) []string {
+func headers(method protoreflect.MethodDescriptor) []string {
 	var names []string
 	request := method.Input().Fields()
 	if request.ByName("request_id") != nil {
@@ -437,8 +437,9 @@ func (a *api) success(method protoreflect.MethodDescriptor) object {
 			},
 		}},
 		"text/event-stream": object{"schema": object{
-			"description": "The data of one event, as JSON. The event `error` holds a google.rpc.Status and is the last.",
-			"oneOf":       []any{message, reference("schemas", "google.rpc.Status")},
+			"description": "The data of one event, as JSON. The event `error` holds a google.rpc.Status, and is " +
+				"the last.",
+			"oneOf": []any{message, reference("schemas", "google.rpc.Status")},
 		}},
 	}
 	return ok

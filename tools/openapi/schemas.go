@@ -142,7 +142,8 @@ func isRequired(field protoreflect.FieldDescriptor, as use) bool {
 	case change:
 		return false
 	default:
-		return behaves(field, annotations.FieldBehavior_REQUIRED) || rulesOf(field).GetRequired() || refusesNothing(field)
+		return behaves(field, annotations.FieldBehavior_REQUIRED) || rulesOf(field).GetRequired() ||
+			refusesNothing(field)
 	}
 }
 
@@ -160,9 +161,9 @@ func refusesNothing(field protoreflect.FieldDescriptor) bool {
 		len(enum.GetIn()) > 0 && !slices.Contains(enum.GetIn(), 0)
 }
 
-func behaves(field protoreflect.FieldDescriptor, any ...annotations.FieldBehavior) bool {
+func behaves(field protoreflect.FieldDescriptor, one ...annotations.FieldBehavior) bool {
 	behaviors, _ := proto.GetExtension(field.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
-	return slices.ContainsFunc(behaviors, func(b annotations.FieldBehavior) bool { return slices.Contains(any, b) })
+	return slices.ContainsFunc(behaviors, func(b annotations.FieldBehavior) bool { return slices.Contains(one, b) })
 }
 
 func rulesOf(field protoreflect.FieldDescriptor) *validate.FieldRules {
@@ -221,7 +222,9 @@ func (s *schemas) field(field protoreflect.FieldDescriptor, as use) object {
 func (s *schemas) enum(enum protoreflect.EnumDescriptor, rules *validate.FieldRules) object {
 	in := rules.GetEnum().GetIn()
 	if len(in) > 0 {
-		return values(enum, func(v protoreflect.EnumValueDescriptor) bool { return slices.Contains(in, int32(v.Number())) })
+		return values(enum, func(v protoreflect.EnumValueDescriptor) bool {
+			return slices.Contains(in, int32(v.Number()))
+		})
 	}
 	name := string(enum.FullName())
 	if s.components[name] == nil {
