@@ -371,6 +371,7 @@ var saidOf = map[string]string{
 	"queries":     "At least one of the fields besides",
 	"queryId":     "Unique in the request",
 	"requestId":   "Where both are there, they must be the same",
+	"ticket":      "instead of the header Authorization",
 	"referenceId": "Printable ASCII; it must not be personal",
 	"amount":      "Each needs an amount", "transactions": "Each needs an amount",
 	"currencyCode": "where given, have its currency", "quantity": "are decimal numbers", "price": "are decimal numbers",

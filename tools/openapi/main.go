@@ -258,6 +258,10 @@ func (a *api) complete(verb, path string, operation object, names map[string]str
 	if binding.body != "*" {
 		parameters = append(parameters, a.queryParameters(method, binding)...)
 	}
+	if path == ticketed {
+		parameters = append(parameters, reference("parameters", "Ticket"))
+		operation["security"] = []any{object{"key": []any{}}, object{}}
+	}
 	for _, header := range headers(method) {
 		parameters = append(parameters, reference("parameters", header))
 	}
@@ -276,6 +280,10 @@ func (a *api) complete(verb, path string, operation object, names map[string]str
 	operation["responses"] = responses
 	return a.addExamples(method, binding, path, operation)
 }
+
+// ticketed is the path that a browser may call with a ticket instead of a key. The front takes it from the query, so
+// that it is in no request.
+const ticketed = "/v1/consents/{consent}:watch"
 
 // binding is one HTTP mapping of a method.
 type binding struct {

@@ -101,7 +101,7 @@ func TestHeaders(t *testing.T) {
 	paths := document(t, string(committed(t)))["paths"].(object)
 	for at, want := range map[string]string{
 		"post /v1/consents":                           "IdempotencyKey PsuIpAddress RequestId",
-		"get /v1/consents/{consent}:watch":            "consent resumeToken ticket LastEventId RequestId",
+		"get /v1/consents/{consent}:watch":            "consent resumeToken Ticket LastEventId RequestId",
 		"delete /v1/customers/{customer}":             "customer etag requestId IdempotencyKey IfMatch PsuIpAddress RequestId",
 		"patch /v1/customers/{customer}":              "customer updateMask requestId IdempotencyKey IfMatch PsuIpAddress RequestId",
 		"get /v1/consents/{consent}/connections":      "consent pageSize pageToken PsuIpAddress RequestId",
