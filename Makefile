@@ -52,6 +52,10 @@ crash: ## Kill the gateway at every step, and 200 times at random
 chaos: ## Let one provider hang, then faults come and go at both, for MINUTES (3) each; SEED repeats a run
 	go test ./test/chaos -run '^(TestHangStaysWithItsProvider|TestMix)$$' -count 1 -v -timeout 60m -args -minutes $(or $(MINUTES),3) $(if $(SEED),-seed $(SEED))
 
+.PHONY: test-openapi
+test-openapi: ## Send requests made up from the OpenAPI document for MINUTES (5)
+	go test ./test/e2e -run '^(TestExamples|TestRequestsAsDescribed)$$' -count 1 -v -timeout 60m -args -openapi $(or $(MINUTES),5)m
+
 .PHONY: attack
 attack: ## Flood the gateway and measure its memory
 	go test ./test/overload -run 'TestAttacks|TestUnreadWatches' -count 1 -v -timeout 20m -args -full
@@ -93,6 +97,10 @@ generate: ## Make gen/ from proto/
 .PHONY: verify-generate
 verify-generate: ## Fail when gen/ is not what proto/ makes
 	scripts/generate.sh --verify
+
+.PHONY: contract-freeze
+contract-freeze: ## Make what proto/ says now the contract that nothing may break: for releases alone
+	scripts/freeze.sh
 
 .PHONY: quotes
 quotes: ## Take anew the code that documents quote

@@ -133,6 +133,7 @@ func runPlayedGateway(
 	if err != nil {
 		return err
 	}
+	cfg.Sandbox = true
 	cfg.Reflection = true // for clients: the printed key will do
 	cfg.Log = config.Log{Level: level, Format: "text"}
 	g, err := start(ctx, cfg, openEmptyStore, errOut)

@@ -59,6 +59,8 @@ type Config struct {
 	Webhooks bool
 	// Reflection tells whether gRPC clients may ask for the API's description.
 	Reflection bool
+	// Sandbox says that the providers are played. No key of the file sets it: `gateway sandbox` does.
+	Sandbox bool
 	// Audit tells how long the audit trail is kept.
 	Audit Audit
 	// Watch tells for how long streams can be resumed.

@@ -7,7 +7,9 @@ package kerr
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -180,6 +182,13 @@ func statusOf(err error) (*status.Status, bool) {
 	return st, st != nil
 }
 
+// TooLarge refuses a request of more bytes than its method takes. It has no RetryInfo: to repeat it is of no use.
+func TooLarge(limit int64) error {
+	return New(errorv1.Error_TOO_LARGE,
+		fmt.Sprintf("the request is too large: this method takes at most %d bytes", limit),
+		WithMetadata("limit", strconv.FormatInt(limit, 10)))
+}
+
 // info finds Kontor's ErrorInfo among the details of an error.
 func info(err error) *errdetails.ErrorInfo {
 	st, ok := statusOf(err)
@@ -233,7 +242,7 @@ func replace(err error) (hidden bool, replacement error) {
 	case isStatus && st.Code() == codes.Unimplemented:
 		return true, New(errorv1.Error_METHOD_NOT_FOUND, "there is no such method")
 	case isStatus && st.Code() == codes.ResourceExhausted:
-		return true, New(errorv1.Error_GATEWAY_RATE_LIMITED, "the request is too large or there are too many")
+		return true, New(errorv1.Error_TOO_LARGE, "the request or the answer is larger than the method allows")
 	}
 	return true, New(errorv1.Error_INTERNAL, "internal error")
 }

@@ -37,15 +37,16 @@ func TestEveryReasonHasACode(t *testing.T) {
 func TestCodesMatchTheContract(t *testing.T) {
 	for code, reasons := range map[codes.Code]string{
 		codes.NotFound: "CUSTOMER_NOT_FOUND CONSENT_NOT_FOUND CONNECTION_NOT_FOUND ACCOUNT_NOT_FOUND SHIPMENT_NOT_FOUND " +
-			"PARTNER_BANK_NOT_FOUND PROVIDER_NOT_FOUND ROUTE_NOT_FOUND",
+			"PARTNER_BANK_NOT_FOUND PROVIDER_NOT_FOUND ROUTE_NOT_FOUND DELETION_RECEIPT_NOT_FOUND PROVIDER_USER_NOT_FOUND",
 		codes.FailedPrecondition: "CONSENT_NOT_AUTHORIZED CONSENT_REVOKED CONSENT_EXPIRED LINK_EXPIRED CONSENT_FLOW_ALREADY_OPEN " +
-			"DATA_NOT_READY REAUTHORIZATION_REQUIRED RESUME_TOKEN_EXPIRED PROVIDER_CREDENTIALS_INVALID PROVIDER_REJECTED",
+			"DATA_NOT_READY REAUTHORIZATION_REQUIRED RESUME_TOKEN_EXPIRED PROVIDER_CREDENTIALS_INVALID PROVIDER_REJECTED " +
+			"CONSENT_EXISTS NOT_COVERED_BY_CONSENT TRANSACTIONS_NOT_ATTRIBUTABLE PAGE_TOKEN_EXPIRED",
 		codes.InvalidArgument:   "INVALID_FIELD PSU_IP_REQUIRED REDIRECT_URI_NOT_ALLOWED",
 		codes.AlreadyExists:     "IDEMPOTENCY_KEY_REUSED CUSTOMER_REFERENCE_TAKEN",
 		codes.Unauthenticated:   "UNAUTHENTICATED",
 		codes.PermissionDenied:  "SCOPE_MISSING CAPABILITY_NOT_ENABLED",
-		codes.Unimplemented:     "CAPABILITY_UNSUPPORTED",
-		codes.ResourceExhausted: "GATEWAY_RATE_LIMITED",
+		codes.Unimplemented:     "CAPABILITY_UNSUPPORTED METHOD_NOT_FOUND",
+		codes.ResourceExhausted: "GATEWAY_RATE_LIMITED TOO_LARGE",
 		codes.Unavailable: "PROVIDER_RATE_LIMITED PROVIDER_UNAVAILABLE PROVIDER_RESPONSE_INVALID GATEWAY_STOPPING " +
 			"STORE_UNAVAILABLE",
 		codes.Aborted:          "OUTCOME_UNKNOWN ETAG_MISMATCH",
@@ -163,8 +164,7 @@ func TestFinish(t *testing.T) {
 			status.Error(codes.Unimplemented, canary), errorv1.Error_METHOD_NOT_FOUND, codes.Unimplemented, true,
 		},
 		"exhausted": {
-			status.Error(codes.ResourceExhausted, canary), errorv1.Error_GATEWAY_RATE_LIMITED, codes.ResourceExhausted,
-			true,
+			status.Error(codes.ResourceExhausted, canary), errorv1.Error_TOO_LARGE, codes.ResourceExhausted, true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

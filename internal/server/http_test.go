@@ -176,6 +176,18 @@ func TestDocs(t *testing.T) {
 	}
 }
 
+func TestHome(t *testing.T) {
+	for _, sandbox := range []bool{false, true} {
+		h := start(t, func(o *server.Options) { o.Sandbox = sandbox })
+		r := h.do(t, "GET", "/", "", "")
+		if r.status != 200 || !strings.HasPrefix(r.header.Get("Content-Type"), "text/html") ||
+			!strings.Contains(r.body, `href="/docs"`) || !strings.Contains(r.body, `href="/openapi.json"`) ||
+			strings.Contains(r.body, "made up") != sandbox {
+			t.Errorf("sandbox %t: %d %s", sandbox, r.status, r.body)
+		}
+	}
+}
+
 func TestWhatStopsTheStart(t *testing.T) {
 	for _, document := range []string{"", "{", `{"paths": {"/a": {"get": 1}}}`} {
 		_, options := prepare(t)
@@ -207,7 +219,7 @@ func (w without) RegisterService(desc *grpc.ServiceDesc, service any) {
 
 func TestSecurityHeaders(t *testing.T) {
 	h := start(t)
-	for _, path := range []string{"/v1/consents/1", "/v1/nowhere", "/nowhere", "/docs", "/openapi.json",
+	for _, path := range []string{"/v1/consents/1", "/v1/nowhere", "/nowhere", "/", "/docs", "/openapi.json",
 		"/callbacks/redirects/t/success"} {
 		r := h.do(t, "GET", path, allKey, "", "Origin", "https://evil.example")
 		for name, want := range map[string]string{

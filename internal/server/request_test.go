@@ -760,7 +760,7 @@ func TestOversize(t *testing.T) {
 	big := `{"consent": {"reference": "` + strings.Repeat("x", 65<<10) + `"}}`
 	r := h.do(t, "POST", "/v1/consents", allKey, big)
 	if err := r.err(t); r.status != http.StatusRequestEntityTooLarge || status.Code(err) != codes.ResourceExhausted ||
-		kerr.Reason(err) != errorv1.Error_GATEWAY_RATE_LIMITED {
+		kerr.Reason(err) != errorv1.Error_TOO_LARGE || r.header.Get("Retry-After") != "" {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	// Without a length in the header.
@@ -780,7 +780,7 @@ func TestOversize(t *testing.T) {
 			Customer: &customerv1.Customer{Reference: optional.Of(strings.Repeat("x", 65<<10))},
 		},
 	)
-	if status.Code(err) != codes.ResourceExhausted {
+	if status.Code(err) != codes.ResourceExhausted || kerr.Reason(err) != errorv1.Error_TOO_LARGE {
 		t.Errorf("grpc: %v", err)
 	}
 	if h.consents.count() != 0 {
@@ -810,7 +810,10 @@ func TestUnknownMethods(t *testing.T) {
 		{"GET", "/v1/nowhere", 404, codes.NotFound, ""},
 		{"GET", "/v1/consents/1/nowhere", 404, codes.NotFound, ""},
 		{"GET", "/v1", 404, codes.NotFound, ""},
-		{"GET", "/", 404, codes.NotFound, ""},
+		{"POST", "/", 405, codes.Unimplemented, "GET, HEAD"},
+		{"POST", "/docs", 405, codes.Unimplemented, "GET, HEAD"},
+		{"DELETE", "/openapi.json", 405, codes.Unimplemented, "GET, HEAD"},
+		{"OPTIONS", "/v1/consents", 405, codes.Unimplemented, "GET, POST"},
 		{"GET", "/nowhere", 404, codes.NotFound, ""},
 		{"PUT", "/v1/consents/1", 405, codes.Unimplemented, "GET, DELETE"},
 		{"PUT", "/v1/customers/1", 405, codes.Unimplemented, "GET, PATCH, DELETE"},
@@ -823,8 +826,28 @@ func TestUnknownMethods(t *testing.T) {
 			kerr.Code(kerr.Reason(err)) != c.code {
 			t.Errorf("%s %s: %d %s", c.verb, c.path, r.status, r.body)
 		}
+		want := errorv1.Error_ROUTE_NOT_FOUND
+		if c.allow != "" {
+			want = errorv1.Error_METHOD_NOT_FOUND
+		}
+		if reason := kerr.Reason(r.err(t)); reason != want {
+			t.Errorf("%s %s: %s, want %s", c.verb, c.path, reason, want)
+		}
 		if got := r.header.Get("Allow"); got != c.allow {
 			t.Errorf("%s %s allows %q, want %q", c.verb, c.path, got, c.allow)
+		}
+	}
+	// An answer to HEAD has no body.
+	for path, want := range map[string]struct {
+		status int
+		allow  string
+	}{
+		"/": {200, ""}, "/docs": {200, ""}, "/openapi.json": {200, ""}, "/nowhere": {404, ""},
+		"/v1/consents": {405, "GET, POST"}, "/v1/consents/1": {405, "GET, DELETE"},
+	} {
+		r := h.do(t, "HEAD", path, allKey, "")
+		if r.status != want.status || len(r.body) != 0 || r.header.Get("Allow") != want.allow {
+			t.Errorf("HEAD %s: %d %v %s", path, r.status, r.header, r.body)
 		}
 	}
 	// POST is POST, whatever a header or a form says.

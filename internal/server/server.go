@@ -51,6 +51,8 @@ type Options struct {
 	Telemetry *telemetry.Telemetry
 	// OpenAPI is the document served as /openapi.json.
 	OpenAPI []byte
+	// Sandbox says on the page at / that the providers are played.
+	Sandbox bool
 	// Ready has the checks of /readyz by what they check.
 	Ready map[string]func(context.Context) error
 	// Degraded names what does not work although the gateway does, such as one provider, with a reason. It keeps
@@ -133,7 +135,7 @@ func (s *Server) newHTTP() error {
 	mux.HandleFunc("/", notFound)
 	mux.HandleFunc("/v1", notFound) // or it would be sent on to /v1/
 	callbacks(mux, s.options.Callbacks, s.guard, s.options.Telemetry)
-	if err := docs(mux, s.options.OpenAPI); err != nil {
+	if err := pages(mux, s.options.OpenAPI, s.options.Sandbox); err != nil {
 		return err
 	}
 	public := cors(exactPaths(mux), s.options.CORS.AllowedOrigins)

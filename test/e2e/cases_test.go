@@ -499,7 +499,7 @@ func (c *client) probe(t *testing.T, m *method) map[string]*failure {
 		at := overREST + " " + b.method + " " + b.template
 		found[at] = nil
 		if resp.StatusCode != 200 {
-			if found[at], err = readFailure(resp); err != nil {
+			if found[at], _, err = readFailure(resp); err != nil {
 				t.Errorf("%s: %v", at, err)
 			}
 		}

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"kontor.dev/kontor/test/described"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -222,9 +223,16 @@ func (c *client) callREST(ctx context.Context, m *method, request map[string]any
 		(!m.streams() || !strings.HasPrefix(got, "application/x-ndjson")) {
 		return reply{}, fmt.Errorf("Content-Type is %q", got)
 	}
+	operation, err := described.Find(httpMethod, target)
+	if err != nil {
+		return reply{}, err
+	}
 	if resp.StatusCode != http.StatusOK {
-		f, err := readFailure(resp)
+		f, text, err := readFailure(resp)
 		if err != nil {
+			return reply{}, err
+		}
+		if err := operation.Check(resp.StatusCode, resp.Header.Get("Content-Type"), text); err != nil {
 			return reply{}, err
 		}
 		return reply{failure: f}, sameRequestID([]string{h["x-request-id"]}, resp.Header["X-Request-Id"], f)
@@ -232,6 +240,9 @@ func (c *client) callREST(ctx context.Context, m *method, request map[string]any
 	if !m.streams() {
 		text, err := io.ReadAll(resp.Body)
 		if err != nil {
+			return reply{}, err
+		}
+		if err := operation.Check(resp.StatusCode, resp.Header.Get("Content-Type"), text); err != nil {
 			return reply{}, err
 		}
 		out := m.response()
@@ -251,6 +262,9 @@ func (c *client) callREST(ctx context.Context, m *method, request map[string]any
 			return r, nil
 		}
 		if err != nil {
+			return reply{}, err
+		}
+		if err := operation.Check(resp.StatusCode, resp.Header.Get("Content-Type"), line); err != nil {
 			return reply{}, err
 		}
 		result, failure, err := unwrap(line)
@@ -326,24 +340,24 @@ func (c *client) rest(t *testing.T, method, target string, body any, h headers) 
 }
 
 // readFailure reads an error's body and holds the HTTP status against the code in it.
-func readFailure(resp *http.Response) (*failure, error) {
+func readFailure(resp *http.Response) (*failure, []byte, error) {
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var st statuspb.Status
 	if err := protojson.Unmarshal(text, &st); err != nil {
-		return nil, fmt.Errorf("the error's body is not a google.rpc.Status: %w", err)
+		return nil, nil, fmt.Errorf("the error's body is not a google.rpc.Status: %w", err)
 	}
 	f := failureOf(status.FromProto(&st))
 	want := httpStatus[f.code]
-	if f.metadata["limit"] == "body" {
+	if f.reason == "TOO_LARGE" {
 		want = http.StatusRequestEntityTooLarge
 	}
 	if resp.StatusCode != want {
-		return nil, fmt.Errorf("%s came with HTTP status %d, want %d", f.code, resp.StatusCode, want)
+		return nil, nil, fmt.Errorf("%s came with HTTP status %d, want %d", f.code, resp.StatusCode, want)
 	}
-	return f, nil
+	return f, text, nil
 }
 
 // httpStatus is google.rpc's mapping, with FAILED_PRECONDITION as 400.

@@ -504,7 +504,7 @@ func TestSpoofedAddress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f, err := readFailure(resp); err != nil || f.reason != "PSU_IP_REQUIRED" {
+		if f, _, err := readFailure(resp); err != nil || f.reason != "PSU_IP_REQUIRED" {
 			t.Errorf("%s: got %v %v, want PSU_IP_REQUIRED", name, f, err)
 		}
 		resp.Body.Close()

@@ -288,7 +288,7 @@ func TestBadBodies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := readFailure(resp)
+		f, _, err := readFailure(resp)
 		resp.Body.Close()
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)

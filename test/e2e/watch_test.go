@@ -135,7 +135,7 @@ func open[M update](
 		t.Fatal(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		f, err := readFailure(resp)
+		f, _, err := readFailure(resp)
 		t.Fatalf("%s: %v %v", path, f, err)
 	}
 	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, h["accept"]) {

@@ -67,6 +67,9 @@ func run(in, image, out string) error {
 	if err != nil {
 		return err
 	}
+	if unused := api.unused(); len(unused) > 0 {
+		return fmt.Errorf("examples.json has methods that there are not: %q", unused)
+	}
 	if err := verify(doc); err != nil {
 		return err
 	}
@@ -75,6 +78,9 @@ func run(in, image, out string) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(doc); err != nil {
+		return err
+	}
+	if err := verifyStandard(text.Bytes()); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
@@ -90,6 +96,11 @@ type api struct {
 	// variables by collection, from the patterns of google.api.resource:
 	// "consents" is "consent".
 	variables map[string]string
+	// reasons is kontor.error.v1.Error.Reason.
+	reasons protoreflect.EnumDescriptor
+	schemas *schemas
+	// examples by method.
+	examples map[string][]example
 }
 
 func readImage(path string) (*api, error) {
@@ -105,13 +116,25 @@ func readImage(path string) (*api, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	a := &api{methods: map[string]protoreflect.MethodDescriptor{}, variables: map[string]string{}}
+	a := &api{
+		methods: map[string]protoreflect.MethodDescriptor{}, variables: map[string]string{},
+		schemas: &schemas{components: object{}, answered: map[protoreflect.FullName]bool{}},
+	}
+	if a.examples, err = readExamples(); err != nil {
+		return nil, err
+	}
+	reasons, err := files.FindDescriptorByName("kontor.error.v1.Error.Reason")
+	if err != nil {
+		return nil, err
+	}
+	a.reasons = reasons.(protoreflect.EnumDescriptor)
 	files.RangeFiles(func(file protoreflect.FileDescriptor) bool {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i)
 			for j := range service.Methods().Len() {
 				method := service.Methods().Get(j)
 				a.methods[fmt.Sprintf("%s_%s", service.Name(), method.Name())] = method
+				a.schemas.answers(method.Output())
 			}
 		}
 		for i := range file.Messages().Len() {
@@ -163,7 +186,7 @@ func readDocuments(dir string) ([]object, error) {
 // join makes one document of all. Services come in the order of their files, paths
 // and schemas in that of their names.
 func join(a *api, services []object) (object, error) {
-	paths, schemas, tags := object{}, object{}, []any{}
+	paths, tags := object{}, []any{}
 	for _, service := range services {
 		for path, item := range service["paths"].(object) {
 			renamed, names := a.renamePath(path)
@@ -180,7 +203,6 @@ func join(a *api, services []object) (object, error) {
 				paths[renamed].(object)[verb] = operation
 			}
 		}
-		maps.Copy(schemas, service["components"].(object)["schemas"].(object))
 		tags = append(tags, service["tags"].([]any)...)
 	}
 	var doc object
@@ -188,7 +210,8 @@ func join(a *api, services []object) (object, error) {
 		return nil, fmt.Errorf("frame.json: %w", err)
 	}
 	doc["tags"], doc["paths"] = tags, paths
-	doc["components"].(object)["schemas"] = schemas
+	maps.Copy(doc["components"].(object)["schemas"].(object), a.schemas.components)
+	jsonNames(doc)
 	return doc, nil
 }
 
@@ -220,53 +243,195 @@ func (a *api) renamePath(path string) (renamed string, names map[string]string) 
 	return strings.Join(segments, "/"), names
 }
 
-// complete renames an operation's path parameters and adds headers and streams.
+// complete describes an operation as HTTP callers see it: its parameters, body, answers, failures and examples.
 func (a *api) complete(verb, path string, operation object, names map[string]string) error {
 	id, _ := operation["operationId"].(string)
 	method := a.methods[furtherBinding.ReplaceAllString(id, "")]
 	if method == nil {
 		return fmt.Errorf("no method for operation %q", id)
 	}
+	binding, ok := bindingOf(method, verb, path)
+	if !ok {
+		return fmt.Errorf("%s has no mapping to %s %s", method.Name(), verb, path)
+	}
+	parameters := a.pathParameters(operation, names)
+	if binding.body != "*" {
+		parameters = append(parameters, a.queryParameters(method, binding)...)
+	}
+	if path == ticketed {
+		parameters = append(parameters, reference("parameters", "Ticket"))
+		operation["security"] = []any{object{"key": []any{}}, object{}}
+	}
+	for _, header := range headers(method) {
+		parameters = append(parameters, reference("parameters", header))
+	}
+	operation["parameters"] = parameters
+	a.describeBody(method, binding, operation)
 
-	parameters, _ := operation["parameters"].([]any)
-	bound := map[string]bool{}
-	for _, p := range parameters {
+	found, err := a.reasonsOf(method, variablesOf(path))
+	if err != nil {
+		return err
+	}
+	responses, err := failures(found)
+	if err != nil {
+		return err
+	}
+	responses["200"] = a.success(method)
+	operation["responses"] = responses
+	return a.addExamples(method, binding, path, operation)
+}
+
+// ticketed is the path that a browser may call with a ticket instead of a key. The front takes it from the query, so
+// that it is in no request.
+const ticketed = "/v1/consents/{consent}:watch"
+
+// binding is one HTTP mapping of a method.
+type binding struct {
+	verb, template, body string
+	// bound are the fields that the path holds, such as "customer.name".
+	bound map[string]bool
+}
+
+// pathField matches {name=consents/*} in a template.
+var pathField = regexp.MustCompile(`\{([a-z_.]+)=([^}]+)\}`)
+
+// bindingOf finds the mapping of a method that leads to a path of the document.
+func bindingOf(method protoreflect.MethodDescriptor, verb, path string) (binding, bool) {
+	rule, _ := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
+	for _, r := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
+		b := binding{body: r.GetBody(), bound: map[string]bool{}}
+		switch r.GetPattern().(type) {
+		case *annotations.HttpRule_Get:
+			b.verb, b.template = "get", r.GetGet()
+		case *annotations.HttpRule_Post:
+			b.verb, b.template = "post", r.GetPost()
+		case *annotations.HttpRule_Patch:
+			b.verb, b.template = "patch", r.GetPatch()
+		case *annotations.HttpRule_Delete:
+			b.verb, b.template = "delete", r.GetDelete()
+		}
+		plain := pathField.ReplaceAllString(b.template, "$2")
+		if b.verb != verb || strings.ReplaceAll(plain, "*", "{}") != variable.ReplaceAllString(path, "{}") {
+			continue
+		}
+		for _, match := range pathField.FindAllStringSubmatch(b.template, -1) {
+			b.bound[match[1]] = true
+		}
+		return b, true
+	}
+	return binding{}, false
+}
+
+// variablesOf lists the variables of a path.
+func variablesOf(path string) []string {
+	var names []string
+	for _, match := range variable.FindAllStringSubmatch(path, -1) {
+		names = append(names, match[1])
+	}
+	return names
+}
+
+// pathParameters calls the generator's path parameters by what they stand for.
+func (a *api) pathParameters(operation object, names map[string]string) []any {
+	parameters := []any{}
+	list, _ := operation["parameters"].([]any)
+	for _, p := range list {
 		parameter := p.(object)
 		if parameter["in"] != "path" {
 			continue
 		}
 		name := names[parameter["name"].(string)]
-		bound[name] = true
 		parameter["name"] = name
 		// The generator describes the whole name, of which this is one part.
 		parameter["description"] = fmt.Sprintf("`{%s}` in: %s", name, parameter["description"])
+		parameter["schema"] = object{"type": "string", "pattern": "^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$", "maxLength": 100}
+		parameters = append(parameters, parameter)
 	}
-	// A field that one binding has in the path is no query parameter there.
-	parameters = slices.DeleteFunc(parameters, func(p any) bool {
-		return p.(object)["in"] == "query" && bound[p.(object)["name"].(string)]
-	})
-	if method.Input().Fields().ByName("request_id") != nil {
-		parameters = append(parameters, reference("parameters", "IdempotencyKey"))
-	}
-	if verb != "get" && strings.HasPrefix(path, "/v1/consents") {
-		parameters = append(parameters, reference("parameters", "PsuIpAddress"))
-	}
-	if method.IsStreamingServer() {
-		if method.Input().Fields().ByName("resume_token") != nil {
-			parameters = append(parameters, reference("parameters", "LastEventId"))
-		}
-		streamed(operation)
-	}
-	if len(parameters) > 0 {
-		operation["parameters"] = parameters
-	}
-	return nil
+	return parameters
 }
 
-// streamed turns the answer of a server stream into what is on the wire.
-func streamed(operation object) {
-	ok := operation["responses"].(object)["200"].(object)
-	message := ok["content"].(object)["application/json"].(object)["schema"]
+// queryParameters describes what of a request is neither in the path nor in the body.
+func (a *api) queryParameters(method protoreflect.MethodDescriptor, b binding) []any {
+	var parameters []any
+	for i := range method.Input().Fields().Len() {
+		field := method.Input().Fields().Get(i)
+		name := string(field.Name())
+		if b.bound[name] || name == b.body {
+			continue
+		}
+		schema := maps.Clone(a.schemas.field(field, input))
+		parameter := object{
+			"name": field.JSONName(), "in": "query", "description": schema["description"], "schema": schema,
+		}
+		delete(schema, "description")
+		if isRequired(field, input) {
+			parameter["required"] = true
+		}
+		parameters = append(parameters, parameter)
+	}
+	return parameters
+}
+
+// local are methods that answer from what Kontor keeps: no provider wants to know who asks.
+var local = []string{
+	"ListProviders", "GetDeletionReceipt", "WatchConsents", "WatchShipments", "ListConsents", "ListConsentEvents",
+	"ListCustomers", "GetCustomer", "CreateCustomer", "ListShipments", "GetShipment", "CreateWatchTicket",
+}
+
+// headers lists the headers that mean something to an operation.
+func headers(method protoreflect.MethodDescriptor) []string {
+	var names []string
+	request := method.Input().Fields()
+	if request.ByName("request_id") != nil {
+		names = append(names, "IdempotencyKey")
+	}
+	if hasEtag(method) {
+		names = append(names, "IfMatch")
+	}
+	if !slices.Contains(local, string(method.Name())) {
+		names = append(names, "PsuIpAddress")
+	}
+	if request.ByName("resume_token") != nil {
+		names = append(names, "LastEventId")
+	}
+	return append(names, "RequestId")
+}
+
+// describeBody describes the body of a request.
+func (a *api) describeBody(method protoreflect.MethodDescriptor, b binding, operation object) {
+	if b.body == "" {
+		delete(operation, "requestBody")
+		return
+	}
+	var schema object
+	needed := true
+	if b.body == "*" {
+		whole := a.schemas.object(method.Input(), input, b.bound)
+		required, _ := whole["required"].([]string)
+		needed = len(required) > 0
+		name := string(method.Input().FullName())
+		a.schemas.components[name] = whole
+		schema = reference("schemas", name)
+	} else {
+		field := method.Input().Fields().ByName(protoreflect.Name(b.body))
+		schema = a.schemas.message(field.Message(), change)
+	}
+	operation["requestBody"] = object{
+		"required": needed, "content": object{"application/json": object{"schema": schema}},
+	}
+}
+
+// success describes the answer of an operation that does not fail.
+func (a *api) success(method protoreflect.MethodDescriptor) object {
+	message := a.schemas.message(method.Output(), answer)
+	ok := object{
+		"description": orNothing(comment(method.Output())),
+		"headers":     object{"X-Request-Id": reference("headers", "RequestId")},
+		"content":     object{"application/json": object{"schema": message}},
+	}
+	if !method.IsStreamingServer() {
+		return ok
+	}
 	ok["description"] = "A stream; one message per line, or per event."
 	ok["content"] = object{
 		"application/x-ndjson": object{"schema": object{
@@ -280,9 +445,37 @@ func streamed(operation object) {
 			},
 		}},
 		"text/event-stream": object{"schema": object{
-			"description": "The data of one event, as JSON.",
-			"oneOf":       []any{message},
+			"description": "The data of one event, as JSON. The event `error` holds a google.rpc.Status, and is " +
+				"the last.",
+			"oneOf": []any{message, reference("schemas", "google.rpc.Status")},
 		}},
+	}
+	return ok
+}
+
+func orNothing(text string) string {
+	if strings.HasPrefix(text, "A generic empty message") || text == "" {
+		return "Done."
+	}
+	return text
+}
+
+// jsonNames writes the names in descriptions as JSON has them.
+func jsonNames(value any) {
+	switch value := value.(type) {
+	case object:
+		for key, inner := range value {
+			text, ok := inner.(string)
+			if ok && (key == "description" || key == "summary") {
+				value[key] = camel(text)
+				continue
+			}
+			jsonNames(inner)
+		}
+	case []any:
+		for _, inner := range value {
+			jsonNames(inner)
+		}
 	}
 }
 

@@ -2,57 +2,20 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
-
-	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// testAPI is a service with a stream, a method that makes something, and resources.
-func testAPI(t *testing.T) *api {
+// committed is the document that was made of the API, as it is committed. `make verify-generate` holds it against what
+// this program makes.
+func committed(t *testing.T) []byte {
 	t.Helper()
-	text := descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum()
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name:    new("a.proto"),
-		Package: new("a"),
-		Syntax:  new("proto3"),
-		MessageType: []*descriptorpb.DescriptorProto{
-			{
-				Name: new("CreateRequest"),
-				Field: []*descriptorpb.FieldDescriptorProto{
-					{Name: new("request_id"), Number: new(int32(1)), Type: text},
-				},
-			},
-			{
-				Name: new("WatchRequest"),
-				Field: []*descriptorpb.FieldDescriptorProto{
-					{Name: new("resume_token"), Number: new(int32(1)), Type: text},
-				},
-			},
-		},
-		Service: []*descriptorpb.ServiceDescriptorProto{{
-			Name: new("Service"),
-			Method: []*descriptorpb.MethodDescriptorProto{
-				{Name: new("Create"), InputType: new(".a.CreateRequest"), OutputType: new(".a.CreateRequest")},
-				{
-					Name: new("Watch"), InputType: new(".a.WatchRequest"), OutputType: new(".a.WatchRequest"),
-					ServerStreaming: new(true),
-				},
-			},
-		}},
-	}, nil)
+	text, err := os.ReadFile("../../gen/openapi/kontor.openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	methods := file.Services().Get(0).Methods()
-	return &api{
-		methods: map[string]protoreflect.MethodDescriptor{
-			"Service_Create": methods.Get(0), "Service_Watch": methods.Get(1),
-		},
-		variables: map[string]string{"consents": "consent", "connections": "connection"},
-	}
+	return text
 }
 
 func document(t *testing.T, text string) object {
@@ -64,76 +27,132 @@ func document(t *testing.T, text string) object {
 	return doc
 }
 
-const (
-	created = `{"tags": [{"name": "A"}], "components": {"schemas": {"google.rpc.Status": {}, "a.Request": {}}}, "paths": {
-		"/v1/consents/{name}/connections/{name_1}:sync": {"post": {"operationId": "Service_Create",
-			"parameters": [{"name": "name", "in": "path", "description": "d"}, {"name": "name_1", "in": "path", "description": "d"}],
-			"responses": {"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/a.Request"}}}}}}}}}`
-	watched = `{"tags": [{"name": "B"}], "components": {"schemas": {"google.rpc.Status": {}}}, "paths": {
-		"/v1/consents/{consent}:watch": {"get": {"operationId": "Service_Watch_1",
-			"parameters": [{"name": "consent", "in": "path", "description": "d"}, {"name": "consent", "in": "query"}],
-			"responses": {"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/a.Request"}}}}}}}}}`
-)
-
-func TestJoin(t *testing.T) {
-	doc, err := join(testAPI(t), []object{document(t, created), document(t, watched)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := verify(doc); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string][]string{
-		"/v1/consents/{consent}/connections/{connection}:sync": {
-			"consent", "connection", "IdempotencyKey", "PsuIpAddress",
-		},
-		"/v1/consents/{consent}:watch": {"consent", "LastEventId"},
-	} {
-		item, ok := doc["paths"].(object)[path].(object)
-		if !ok {
-			t.Fatalf("no %s", path)
-		}
-		for _, operation := range item {
-			if got := parameterNames(operation.(object)); strings.Join(got, " ") != strings.Join(want, " ") {
-				t.Errorf("%s has parameters %q, want %q", path, got, want)
+// TestOperations holds each operation to having what a caller needs.
+func TestOperations(t *testing.T) {
+	doc := document(t, string(committed(t)))
+	count := 0
+	for path, item := range doc["paths"].(object) {
+		for verb, operation := range item.(object) {
+			count++
+			o := operation.(object)
+			at := strings.ToUpper(verb) + " " + path
+			responses := o["responses"].(object)
+			for _, status := range []string{"200", "400", "401", "403", "429", "500", "503", "504"} {
+				if responses[status] == nil {
+					t.Errorf("%s has no status %s", at, status)
+				}
+			}
+			for status, r := range responses {
+				response := r.(object)
+				headers, _ := response["headers"].(object)
+				if headers["X-Request-Id"] == nil || (status == "429" || status == "503") != (headers["Retry-After"] != nil) {
+					t.Errorf("%s: status %s has the headers %v", at, status, headers)
+				}
+				if status != "200" && len(response["x-reasons"].([]any)) == 0 || response["description"] == "" {
+					t.Errorf("%s: status %s does not say why", at, status)
+				}
+			}
+			if body, ok := o["requestBody"].(object); ok &&
+				body["content"].(object)["application/json"].(object)["examples"] == nil {
+				t.Errorf("%s: the body has no example", at)
+			}
+			for _, p := range o["parameters"].([]any) {
+				parameter := p.(object)
+				if parameter["$ref"] == nil && parameter["description"] == nil {
+					t.Errorf("%s: %v is not described", at, parameter["name"])
+				}
+				if parameter["in"] == "path" && parameter["example"] == nil {
+					t.Errorf("%s: %v has no example", at, parameter["name"])
+				}
+			}
+			content := responses["200"].(object)["content"].(object)
+			streams := strings.HasSuffix(path, ":watch") || strings.HasSuffix(path, ":stream")
+			if streams != (content["application/x-ndjson"] != nil && content["text/event-stream"] != nil) {
+				t.Errorf("%s answers with %v", at, content)
 			}
 		}
 	}
-	watch := doc["paths"].(object)["/v1/consents/{consent}:watch"].(object)["get"].(object)
-	content := watch["responses"].(object)["200"].(object)["content"].(object)
-	if len(content) != 2 || content["application/x-ndjson"] == nil || content["text/event-stream"] == nil {
-		t.Errorf("a stream answers with %v", content)
-	}
-	if got := len(doc["tags"].([]any)); got != 2 {
-		t.Errorf("%d tags, want 2", got)
+	if count < 46 {
+		t.Errorf("only %d operations", count)
 	}
 }
 
-// parameterNames returns the names of parameters, and of those that are references
-// that of the component.
-func parameterNames(operation object) []string {
-	var names []string
-	for _, p := range operation["parameters"].([]any) {
-		name, ok := p.(object)["name"].(string)
-		if !ok {
-			ref := p.(object)["$ref"].(string)
-			name = ref[strings.LastIndex(ref, "/")+1:]
+// TestEnumValuesHaveMeanings holds enums to values that mean something, each with its meaning.
+func TestEnumValuesHaveMeanings(t *testing.T) {
+	text := string(committed(t))
+	if strings.Contains(text, "_UNSPECIFIED\"") {
+		t.Error("a value that means nothing is offered")
+	}
+	for name, s := range document(t, text)["components"].(object)["schemas"].(object) {
+		schema := s.(object)
+		values, _ := schema["enum"].([]any)
+		description, _ := schema["description"].(string)
+		for _, value := range values {
+			_, meaning, found := strings.Cut(description, "`"+value.(string)+"`: ")
+			if line, _, _ := strings.Cut(meaning, "\n"); !found || line == "" {
+				t.Errorf("%s does not say what %v means", name, value)
+			}
 		}
-		names = append(names, name)
 	}
-	return names
 }
 
-func TestJoinRefuses(t *testing.T) {
-	for name, service := range map[string]string{
-		"a path twice":      created,
-		"an unknown method": strings.ReplaceAll(watched, "Service_Watch", "Service_Other"),
+// TestHeaders shows which headers belong to which operations.
+func TestHeaders(t *testing.T) {
+	paths := document(t, string(committed(t)))["paths"].(object)
+	for at, want := range map[string]string{
+		"post /v1/consents":                           "IdempotencyKey PsuIpAddress RequestId",
+		"get /v1/consents/{consent}:watch":            "consent resumeToken Ticket LastEventId RequestId",
+		"delete /v1/customers/{customer}":             "customer etag requestId IdempotencyKey IfMatch PsuIpAddress RequestId",
+		"patch /v1/customers/{customer}":              "customer updateMask requestId IdempotencyKey IfMatch PsuIpAddress RequestId",
+		"get /v1/consents/{consent}/connections":      "consent pageSize pageToken PsuIpAddress RequestId",
+		"get /v1/deletionReceipts/{deletion_receipt}": "deletion_receipt RequestId",
+	} {
+		verb, path, _ := strings.Cut(at, " ")
+		var names []string
+		for _, p := range paths[path].(object)[verb].(object)["parameters"].([]any) {
+			name, ok := p.(object)["name"].(string)
+			if !ok {
+				ref := p.(object)["$ref"].(string)
+				name = ref[strings.LastIndex(ref, "/")+1:]
+			}
+			names = append(names, name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%s has the parameters %s, want %s", at, got, want)
+		}
+	}
+}
+
+// TestStandard breaks the document in ways that must be found.
+func TestStandard(t *testing.T) {
+	text := string(committed(t))
+	if err := verifyStandard([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string][2]string{
+		"no OpenAPI":                            {`"openapi": "3.1.0"`, `"openapi": "2.0"`},
+		"a parameter that is nowhere":           {`"in": "query"`, `"in": "somewhere"`},
+		"a schema of no type":                   {`"type": "array"`, `"type": "list"`},
+		"an example that its schema refuses":    {`"decision": "APPROVED"`, `"decision": "MAYBE"`},
+		"an example of a query that is refused": {`"example": "2026-03-01"`, `"example": "yesterday"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := join(testAPI(t), []object{document(t, created), document(t, service)}); err == nil {
-				t.Error("no error")
+			changed := strings.Replace(text, change[0], change[1], 1)
+			if changed == text {
+				t.Fatal("nothing changed")
+			}
+			if verifyStandard([]byte(changed)) == nil {
+				t.Error("nothing is found")
 			}
 		})
+	}
+}
+
+// TestExamplesOfNothing: an example of a method that there is not would never be sent.
+func TestExamplesOfNothing(t *testing.T) {
+	a := &api{examples: map[string][]example{"Nothing": {{}}}}
+	if got := a.unused(); len(got) != 1 {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -308,7 +308,7 @@ func (c *call) record(failure error) error {
 	service := strings.Split(c.rule.scope, ".")
 	switch {
 	case c.guard.audit == nil || failure == nil || c.client.ClientID == "" || len(service) != 2 ||
-		reason == errorv1.Error_GATEWAY_RATE_LIMITED:
+		reason == errorv1.Error_GATEWAY_RATE_LIMITED, reason == errorv1.Error_TOO_LARGE:
 	case service[1] == "write", service[0] == "banking", service[0] == "insights",
 		reason == errorv1.Error_SCOPE_MISSING:
 		told, _ := kerr.Finish(c.guard.audit(c.ctx, c.rule.method, c.resource, failure), c.requestID)

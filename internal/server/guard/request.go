@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
@@ -108,7 +107,7 @@ func (r receiver) read(from wire) (mem.BufferSlice, error) {
 	}
 	length := binary.BigEndian.Uint32(header[1:])
 	if int64(length) > int64(r.most) {
-		return nil, errTooLarge(r.most)
+		return nil, kerr.TooLarge(int64(r.most))
 	}
 	if err := r.hold(int64(length)); err != nil {
 		return nil, err
@@ -122,10 +121,3 @@ func (r receiver) read(from wire) (mem.BufferSlice, error) {
 }
 
 var errBrokenOff = kerr.InvalidField("request", "is missing, or breaks off")
-
-// errTooLarge refuses a request of more bytes than its method takes. It has no RetryInfo: to repeat it is of no use.
-func errTooLarge(most int) error {
-	return kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED,
-		fmt.Sprintf("the request is too large: this method takes at most %d bytes", most),
-		kerr.WithMetadata("limit", "body"))
-}

@@ -75,26 +75,30 @@ func (v *validation) check(request proto.Message) error {
 	opts := make([]kerr.Option, len(told))
 	var first string
 	for i, violation := range told {
-		path := fieldPath(descriptor, violation.Proto.GetField())
+		path, field := fieldPath(descriptor, violation.Proto.GetField())
 		if i == 0 {
 			first = path
 		}
-		// The messages of the standard rules tell the rule and never the value.
-		opts[i] = kerr.WithField(path, violation.Proto.GetMessage())
+		opts[i] = kerr.WithField(path, sentence(violation, field))
 	}
 	return kerr.New(errorv1.Error_INVALID_FIELD, "invalid field "+first, opts...)
 }
 
-// fieldPath writes a violation's field in JSON names, such as `consent.redirectUris.error` or `connections[2].id`.
-func fieldPath(message protoreflect.MessageDescriptor, path *validate.FieldPath) string {
+// fieldPath writes a violation's field in JSON names, such as `consent.redirectUris.error` or `connections[2].id`. It
+// gives the field, too, nil when the whole request is meant.
+func fieldPath(
+	message protoreflect.MessageDescriptor, path *validate.FieldPath,
+) (string, protoreflect.FieldDescriptor) {
 	var out strings.Builder
+	var field protoreflect.FieldDescriptor
 	for _, element := range path.GetElements() {
 		name := element.GetFieldName()
+		field = nil
 		if message != nil {
-			if field := message.Fields().ByNumber(protoreflect.FieldNumber(element.GetFieldNumber())); field != nil {
-				name = field.JSONName()
-				message = field.Message()
-			}
+			field = message.Fields().ByNumber(protoreflect.FieldNumber(element.GetFieldNumber()))
+		}
+		if field != nil {
+			name, message = field.JSONName(), field.Message()
 		}
 		if out.Len() > 0 {
 			out.WriteByte('.')
@@ -105,9 +109,9 @@ func fieldPath(message protoreflect.MessageDescriptor, path *validate.FieldPath)
 		}
 	}
 	if out.Len() == 0 {
-		return "request"
+		return "request", nil
 	}
-	return out.String()
+	return out.String(), field
 }
 
 // unknownField finds the first field that the API does not have, such as `consent.#999`.

@@ -3,13 +3,11 @@ package rest
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
 	"google.golang.org/protobuf/proto"
 
-	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/kerr"
 )
 
@@ -54,7 +52,7 @@ func readAll(w http.ResponseWriter, r *http.Request, admission Admission) ([]byt
 	limit := admission.MaxBody()
 	switch {
 	case r.ContentLength > limit:
-		return nil, tooLarge(limit)
+		return nil, kerr.TooLarge(limit)
 	case r.ContentLength < 0:
 		return readUntold(http.MaxBytesReader(w, r.Body, limit), limit, admission)
 	}
@@ -83,7 +81,7 @@ func readUntold(from io.Reader, limit int64, admission Admission) ([]byte, error
 				return text, nil
 			}
 			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-				return nil, tooLarge(limit)
+				return nil, kerr.TooLarge(limit)
 			}
 			if err != nil {
 				return nil, errUnreadable
@@ -108,11 +106,4 @@ func (b *body) decode(v any) error {
 		return b.creation.decode(b.text, message)
 	}
 	return decode(b.text, v)
-}
-
-// tooLarge refuses a body. It has no RetryInfo: to send it again is of no use.
-func tooLarge(limit int64) error {
-	return kerr.New(errorv1.Error_GATEWAY_RATE_LIMITED,
-		fmt.Sprintf("the request body is too large: this method takes at most %d bytes", limit),
-		kerr.WithMetadata("limit", "body"))
 }

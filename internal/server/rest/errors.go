@@ -79,7 +79,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 // httpStatus is grpc-gateway's mapping, but where HTTP has a word of its own.
 func httpStatus(code codes.Code, err error) int {
 	switch {
-	case kerr.Metadata(err)["limit"] == "body":
+	case kerr.Reason(err) == errorv1.Error_TOO_LARGE:
 		return http.StatusRequestEntityTooLarge
 	case kerr.Reason(err) == errorv1.Error_METHOD_NOT_FOUND:
 		return http.StatusMethodNotAllowed

@@ -20,8 +20,8 @@ const (
 	lines       = "application/x-ndjson"
 )
 
-// plainJSON writes protojson with all fields that have a default, so that an empty list is a list, and reads it
-// strictly.
+// plainJSON writes protojson with all fields that have a default but empty strings, so that an empty list is a list and
+// what is not known is not there, and reads it strictly.
 type plainJSON struct{ runtime.JSONPb }
 
 func newJSON() *plainJSON {
@@ -66,7 +66,7 @@ func (j *plainJSON) message(message proto.Message) ([]byte, error) {
 	if err := json.Compact(&compact, text); err != nil {
 		return nil, err
 	}
-	return withoutInputs(compact.Bytes(), message.ProtoReflect().Descriptor()), nil
+	return withoutEmpty(withoutInputs(compact.Bytes(), message.ProtoReflect().Descriptor())), nil
 }
 
 // NewDecoder implements runtime.Marshaler.

@@ -253,7 +253,7 @@ func (s *Server) importedConsent(
 			Customer: customer.Resource.GetName(),
 			Provider: service.ProviderName(p.ID), Market: market,
 			Access: consentv1.Access_RECURRING, DataCollection: consentv1.DataCollection_TRANSACTION_CATEGORISATION,
-			Origin: consentv1.ConsentOrigin_IMPORTED,
+			Origin: consentv1.ConsentOrigin_IMPORTED, IdentityMatch: consentv1.IdentityMatch_UNKNOWN,
 		},
 	}, beside, nil
 }

@@ -603,17 +603,17 @@ type ImportedAccount struct {
 	Type Account_Type `protobuf:"varint,6,opt,name=type,proto3,enum=kontor.banking.v1.Account_Type" json:"type,omitempty"`
 	// The provider's own word for the kind, passed on as it is.
 	ProviderType *string `protobuf:"bytes,7,opt,name=provider_type,json=providerType,proto3,oneof" json:"provider_type,omitempty"`
-	// Booked balance.
+	// Booked balance. Credit line and limit, where given, have its currency.
 	Balance *v11.Money `protobuf:"bytes,8,opt,name=balance,proto3" json:"balance,omitempty"`
 	// Agreed overdraft.
 	CreditLine *v11.Money `protobuf:"bytes,9,opt,name=credit_line,json=creditLine,proto3" json:"credit_line,omitempty"`
 	// Limit of spending per month.
 	MonthlySpendingLimit *v11.Money `protobuf:"bytes,10,opt,name=monthly_spending_limit,json=monthlySpendingLimit,proto3" json:"monthly_spending_limit,omitempty"`
-	// Transactions.
+	// Transactions. Each needs an amount.
 	Transactions []*ImportedTransaction `protobuf:"bytes,11,rep,name=transactions,proto3" json:"transactions,omitempty"`
-	// Standing orders.
+	// Standing orders. Each needs an amount.
 	StandingOrders []*StandingOrder `protobuf:"bytes,12,rep,name=standing_orders,json=standingOrders,proto3" json:"standing_orders,omitempty"`
-	// Securities.
+	// Securities. Quantities and prices are decimal numbers.
 	Securities    []*Security `protobuf:"bytes,13,rep,name=securities,proto3" json:"securities,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

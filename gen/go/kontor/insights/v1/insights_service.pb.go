@@ -82,7 +82,7 @@ type GetInsightsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}/insights`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Id of the clerk or system that asks. The provider needs it for its AI features. It must not be personal.
+	// Id of the clerk or system that asks. The provider needs it for its AI features. Printable ASCII; it must not be personal.
 	ReferenceId string `protobuf:"bytes,2,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
 	// How much of it; FULL when not set.
 	View          InsightsView_Value `protobuf:"varint,3,opt,name=view,proto3,enum=kontor.insights.v1.InsightsView_Value" json:"view,omitempty"`
@@ -146,7 +146,7 @@ type CreateVisualizationLinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `consents/{consent}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Id of the clerk or system that asks. The provider needs it for its AI features. It must not be personal.
+	// Id of the clerk or system that asks. The provider needs it for its AI features. Printable ASCII; it must not be personal.
 	ReferenceId   string `protobuf:"bytes,2,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -309,7 +309,7 @@ export type ImportedAccount = Message<"kontor.banking.v1.ImportedAccount"> & {
   providerType?: string | undefined;
 
   /**
-   * Booked balance.
+   * Booked balance. Credit line and limit, where given, have its currency.
    *
    * @generated from field: kontor.type.v1.Money balance = 8;
    */
@@ -330,21 +330,21 @@ export type ImportedAccount = Message<"kontor.banking.v1.ImportedAccount"> & {
   monthlySpendingLimit?: Money | undefined;
 
   /**
-   * Transactions.
+   * Transactions. Each needs an amount.
    *
    * @generated from field: repeated kontor.banking.v1.ImportedTransaction transactions = 11;
    */
   transactions: ImportedTransaction[];
 
   /**
-   * Standing orders.
+   * Standing orders. Each needs an amount.
    *
    * @generated from field: repeated kontor.banking.v1.StandingOrder standing_orders = 12;
    */
   standingOrders: StandingOrder[];
 
   /**
-   * Securities.
+   * Securities. Quantities and prices are decimal numbers.
    *
    * @generated from field: repeated kontor.banking.v1.Security securities = 13;
    */

@@ -30,7 +30,7 @@ export type GetInsightsRequest = Message<"kontor.insights.v1.GetInsightsRequest"
   name: string;
 
   /**
-   * Id of the clerk or system that asks. The provider needs it for its AI features. It must not be personal.
+   * Id of the clerk or system that asks. The provider needs it for its AI features. Printable ASCII; it must not be personal.
    *
    * @generated from field: string reference_id = 2;
    */
@@ -65,7 +65,7 @@ export type CreateVisualizationLinkRequest = Message<"kontor.insights.v1.CreateV
   name: string;
 
   /**
-   * Id of the clerk or system that asks. The provider needs it for its AI features. It must not be personal.
+   * Id of the clerk or system that asks. The provider needs it for its AI features. Printable ASCII; it must not be personal.
    *
    * @generated from field: string reference_id = 2;
    */
