@@ -27,6 +27,7 @@ TIMEOUT = 60
 
 Consent = consent_pb2.Consent
 ConsentEvent = consent_pb2.ConsentEvent
+StreamTransactionsResponse = banking_service_pb2.StreamTransactionsResponse
 
 # Enough digits for any sum of amounts, and an error in place of rounding.
 EXACT = decimal.Context(prec=100, traps=[decimal.Inexact, decimal.InvalidOperation])
@@ -149,7 +150,7 @@ class Story:
                         self.approve(name)
                     if event.type == ConsentEvent.FETCH_STARTED:
                         break
-                    if consent.data_stage == Consent.READY:
+                    if consent.data_stage == consent_pb2.DataStage.READY:
                         return consent, events
             self.say("     hung up; resuming")
 
@@ -203,19 +204,30 @@ class Story:
             request.page_token = page.next_page_token
 
     def stream(self, consent: str) -> Tally:
-        """Reads the same transactions in one go, for a caller that wants all of them."""
+        """Reads the same transactions in one go, for a caller that wants all of them.
+
+        A stream that ends without END is not whole, and nor is one whose END counts more
+        than came.
+        """
         tally = Tally()
         request = banking_service_pb2.StreamTransactionsRequest(parent=consent)
-        for transaction in self.banking.StreamTransactions(request, **self.options):
-            tally.add(transaction.amount)
-        return tally
+        for message in self.banking.StreamTransactions(request, **self.options):
+            if message.kind == StreamTransactionsResponse.TRANSACTION:
+                tally.add(message.transaction.amount)
+            elif message.kind == StreamTransactionsResponse.END:
+                if message.count != tally.count:
+                    raise RuntimeError(f"{tally.count} transactions came, of {message.count}")
+                return tally
+            # Anything else is a heartbeat, or what a later version sends.
+        raise RuntimeError("the stream of transactions ended before END")
 
 
 def describe(event: ConsentEvent, consent: Consent) -> str:
     sequence = event.name.rpartition("/")[2]
     kind = ConsentEvent.Type.Name(event.type)
     status = Consent.Status.Name(consent.status)
-    return f"{sequence:>3}  {kind:24} {status} / {Consent.DataStage.Name(consent.data_stage)}"
+    stage = consent_pb2.DataStage.Value.Name(consent.data_stage)
+    return f"{sequence:>3}  {kind:24} {status} / {stage}"
 
 
 def reason(err: grpc.RpcError) -> str:

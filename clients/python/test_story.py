@@ -77,7 +77,7 @@ def check_events(outcome: story.Outcome) -> None:
     assert kinds[7:] == ["CATEGORISATION_STARTED", "CATEGORISATION_COMPLETED", "INSIGHTS_STARTED", "COMPLETED"]
     assert consent.event_count == len(events)
     assert consent.status == consent_pb2.Consent.AUTHORIZED
-    assert consent.data_stage == consent_pb2.Consent.READY
+    assert consent.data_stage == consent_pb2.DataStage.READY
 
 
 def over_rest(sandbox: types.SimpleNamespace, consent: str) -> tuple[int, decimal.Decimal]:

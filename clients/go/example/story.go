@@ -11,10 +11,10 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	"kontor.dev/kontor/internal/optional"
 )
 
 // pageSize is small, so that there are several pages of transactions. Leave it out, and a page holds 100.
@@ -93,7 +93,7 @@ func (c *client) createConsent(ctx context.Context) (*consentv1.Consent, error) 
 		Consent: &consentv1.Consent{
 			Provider:  "fimento",
 			Market:    "SE",
-			Reference: optional.Of("loan-application-1"),
+			Reference: proto.String("loan-application-1"),
 		},
 		Psu: &consentv1.Psu{NationalId: "199503096316"},
 		// Kept with the application, it makes a repeated call harmless: the answer is the same consent.
@@ -210,6 +210,9 @@ func (c *client) stream(ctx context.Context, o *outcome) error {
 				return err
 			}
 		case bankingv1.StreamTransactionsResponse_END:
+			if came := o.streamed.count; came != int(message.GetCount()) {
+				return fmt.Errorf("%d transactions came, of %d", came, message.GetCount())
+			}
 			return nil
 		default: // a heartbeat, or what a later version sends
 		}

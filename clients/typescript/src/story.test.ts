@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Code, ConnectError } from "@connectrpc/connect";
 
-import { Consent_DataStage, Consent_Status, ConsentEvent_Type } from "../../../gen/ts/kontor/consent/v1/consent_pb.js";
+import { Consent_Status, ConsentEvent_Type, DataStage_Value } from "../../../gen/ts/kontor/consent/v1/consent_pb.js";
 import { type Sandbox, startSandbox } from "./sandbox.js";
 import { connect, type Outcome, reason, tell } from "./story.js";
 
@@ -42,7 +42,7 @@ function checkEvents({ consent, events }: Outcome): void {
   assert.deepEqual(types, [...order, ...(late ? ["FETCH_COMPLETED", "APPROVED"] : ["APPROVED", "FETCH_COMPLETED"]), ...end]);
   assert.equal(consent.eventCount, events.length);
   assert.equal(consent.status, Consent_Status.AUTHORIZED);
-  assert.equal(consent.dataStage, Consent_DataStage.READY);
+  assert.equal(consent.dataStage, DataStage_Value.READY);
 }
 
 /** Reads the transactions by the other way, REST, in one page, and adds them up in hundredths. */

@@ -7,13 +7,13 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 
 import { ErrorInfoSchema } from "../../../gen/ts/google/rpc/error_details_pb.js";
 import type { Account } from "../../../gen/ts/kontor/banking/v1/banking_pb.js";
-import { BankingService } from "../../../gen/ts/kontor/banking/v1/banking_service_pb.js";
+import { BankingService, StreamTransactionsResponse_Kind } from "../../../gen/ts/kontor/banking/v1/banking_service_pb.js";
 import {
   type Consent,
-  Consent_DataStage,
   Consent_Status,
   type ConsentEvent,
   ConsentEvent_Type,
+  DataStage_Value,
   Decision_Value,
 } from "../../../gen/ts/kontor/consent/v1/consent_pb.js";
 import { ConsentService, type WatchConsentsResponse } from "../../../gen/ts/kontor/consent/v1/consent_service_pb.js";
@@ -104,7 +104,7 @@ class Story {
    */
   private async present(): Promise<string> {
     for await (const message of this.watch("")) {
-      if (message.resumeToken !== "") {
+      if (message.resumeToken !== undefined) {
         return message.resumeToken;
       }
     }
@@ -131,13 +131,13 @@ class Story {
     const events: ConsentEvent[] = [];
     for (;;) {
       for await (const { event, consent, resumeToken } of this.watch(token)) {
-        token = resumeToken;
+        token = resumeToken ?? token;
         if (event === undefined || consent?.name !== name) {
           continue; // a heartbeat, or another consent
         }
         const sequence = event.name.slice(event.name.lastIndexOf("/") + 1).padStart(3);
         const type = ConsentEvent_Type[event.type].padEnd(24);
-        this.print(`${sequence}  ${type} ${Consent_Status[consent.status]} / ${Consent_DataStage[consent.dataStage]}`);
+        this.print(`${sequence}  ${type} ${Consent_Status[consent.status]} / ${DataStage_Value[consent.dataStage]}`);
         events.push(event);
         if (event.type === ConsentEvent_Type.LINK_ISSUED) {
           await this.approve(name);
@@ -145,7 +145,7 @@ class Story {
         if (event.type === ConsentEvent_Type.FETCH_STARTED) {
           break;
         }
-        if (consent.dataStage === Consent_DataStage.READY) {
+        if (consent.dataStage === DataStage_Value.READY) {
           return { consent, events };
         }
       }
@@ -181,23 +181,33 @@ class Story {
   private async list(consent: string): Promise<{ tally: Tally; pages: number }> {
     const tally = new Tally();
     let pages = 0;
-    let pageToken = "";
+    let pageToken: string | undefined;
     do {
       const page = await this.banking.listTransactions({ parent: `${consent}/accounts/-`, pageSize, pageToken }, this.options);
       page.transactions.forEach(({ amount }) => tally.add(amount));
       pages++;
       pageToken = page.nextPageToken;
-    } while (pageToken !== "");
+    } while (pageToken !== undefined);
     return { tally, pages };
   }
 
-  /** Reads the same transactions in one go, for a caller that wants all of them. */
+  /**
+   * Reads the same transactions in one go, for a caller that wants all of them. A stream that ends without END is not whole, and nor is one
+   * whose END counts more than came.
+   */
   private async stream(parent: string): Promise<Tally> {
     const tally = new Tally();
-    for await (const { amount } of this.banking.streamTransactions({ parent }, this.options)) {
-      tally.add(amount);
+    for await (const { kind, transaction, count } of this.banking.streamTransactions({ parent }, this.options)) {
+      if (kind === StreamTransactionsResponse_Kind.TRANSACTION) {
+        tally.add(transaction?.amount);
+      } else if (kind === StreamTransactionsResponse_Kind.END) {
+        if (count !== tally.count) {
+          throw new Error(`${tally.count} transactions came, of ${count}`);
+        }
+        return tally;
+      } // anything else is a heartbeat, or what a later version sends
     }
-    return tally;
+    throw new Error("the stream of transactions ended before END");
   }
 }
 
