@@ -181,13 +181,13 @@ class Story {
   private async list(consent: string): Promise<{ tally: Tally; pages: number }> {
     const tally = new Tally();
     let pages = 0;
-    let pageToken: string | undefined;
+    let pageToken = "";
     do {
       const page = await this.banking.listTransactions({ parent: `${consent}/accounts/-`, pageSize, pageToken }, this.options);
       page.transactions.forEach(({ amount }) => tally.add(amount));
       pages++;
-      pageToken = page.nextPageToken;
-    } while (pageToken !== undefined);
+      pageToken = page.nextPageToken ?? "";
+    } while (pageToken !== "");
     return { tally, pages };
   }
 
