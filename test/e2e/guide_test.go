@@ -136,7 +136,8 @@ func TestGuideHasEveryMethod(t *testing.T) {
 	t.Parallel()
 	c := live.get(t).client(t, lending)
 	levels := map[string]map[string]string{}
-	for _, p := range must(c.Providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{}))(t).GetProviders() {
+	list := must(c.Providers.ListProviders(t.Context(), &providerv1.ListProvidersRequest{}))(t)
+	for _, p := range list.GetProviders() {
 		of := map[string]string{}
 		for _, capability := range p.GetCapabilities() {
 			of[capability.GetMethod()] = map[providerv1.Provider_Capability_Level]string{

@@ -11,7 +11,6 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
@@ -93,7 +92,7 @@ func (c *client) createConsent(ctx context.Context) (*consentv1.Consent, error) 
 		Consent: &consentv1.Consent{
 			Provider:  "fimento",
 			Market:    "SE",
-			Reference: proto.String("loan-application-1"),
+			Reference: new("loan-application-1"),
 		},
 		Psu: &consentv1.Psu{NationalId: "199503096316"},
 		// Kept with the application, it makes a repeated call harmless: the answer is the same consent.
