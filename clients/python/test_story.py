@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
+from kontor.banking.v1 import banking_service_pb2
 from kontor.consent.v1 import consent_pb2
 from kontor.type.v1 import money_pb2
 
@@ -93,6 +94,26 @@ def over_rest(sandbox: types.SimpleNamespace, consent: str) -> tuple[int, decima
     values = [transaction["amount"]["value"] for transaction in body["transactions"]]
     assert all(value[-3] == "." for value in values)
     return len(values), decimal.Decimal(sum(int(value.replace(".", "")) for value in values)).scaleb(-2)
+
+
+@pytest.mark.parametrize(("count", "whole"), [(1, True), (2, False), (None, False)])
+def test_stream_must_be_whole(count: int | None, whole: bool) -> None:
+    """A stream that was cut off must not pass for all transactions."""
+    response = banking_service_pb2.StreamTransactionsResponse
+    messages = [
+        response(kind=response.TRANSACTION, transaction={"amount": {"value": "-24.99", "currency_code": "SEK"}}),
+        response(kind=response.HEARTBEAT),
+    ]
+    if count is not None:
+        messages.append(response(kind=response.END, count=count))
+    with grpc.insecure_channel("127.0.0.1:1") as channel:
+        teller = story.Story(channel, "kontor_none", print)
+        teller.banking = types.SimpleNamespace(StreamTransactions=lambda request, **options: iter(messages))
+        if whole:
+            assert teller.stream("consents/c").count == count
+        else:
+            with pytest.raises(RuntimeError):
+                teller.stream("consents/c")
 
 
 def test_sums_are_exact() -> None:

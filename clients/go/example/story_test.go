@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/sandbox"
@@ -131,6 +135,56 @@ func TestTallyIsExact(t *testing.T) {
 	}
 	if err := sum.add(&typev1.Money{Value: "12,50", CurrencyCode: "SEK"}); err == nil {
 		t.Error("12,50 was taken for a decimal")
+	}
+}
+
+// played answers StreamTransactions with messages, and then with the stream's end.
+type played struct {
+	bankingv1.BankingServiceClient
+	grpc.ClientStream
+
+	messages []*bankingv1.StreamTransactionsResponse
+}
+
+func (p *played) StreamTransactions(
+	context.Context, *bankingv1.StreamTransactionsRequest, ...grpc.CallOption,
+) (grpc.ServerStreamingClient[bankingv1.StreamTransactionsResponse], error) {
+	return p, nil
+}
+
+func (p *played) Recv() (*bankingv1.StreamTransactionsResponse, error) {
+	if len(p.messages) == 0 {
+		return nil, io.EOF
+	}
+	next := p.messages[0]
+	p.messages = p.messages[1:]
+	return next, nil
+}
+
+// TestStreamMustBeWhole: a stream that was cut off must not pass for all transactions.
+func TestStreamMustBeWhole(t *testing.T) {
+	heartbeat := &bankingv1.StreamTransactionsResponse{Kind: bankingv1.StreamTransactionsResponse_HEARTBEAT}
+	transaction := &bankingv1.StreamTransactionsResponse{
+		Kind:        bankingv1.StreamTransactionsResponse_TRANSACTION,
+		Transaction: &bankingv1.Transaction{Amount: &typev1.Money{Value: "-24.99", CurrencyCode: "SEK"}},
+	}
+	end := func(count int32) *bankingv1.StreamTransactionsResponse {
+		return &bankingv1.StreamTransactionsResponse{Kind: bankingv1.StreamTransactionsResponse_END, Count: &count}
+	}
+	for name, test := range map[string]struct {
+		messages []*bankingv1.StreamTransactionsResponse
+		whole    bool
+	}{
+		"whole":          {[]*bankingv1.StreamTransactionsResponse{transaction, heartbeat, transaction, end(2)}, true},
+		"empty":          {[]*bankingv1.StreamTransactionsResponse{end(0)}, true},
+		"without END":    {[]*bankingv1.StreamTransactionsResponse{transaction, transaction}, false},
+		"fewer than END": {[]*bankingv1.StreamTransactionsResponse{transaction, end(2)}, false},
+	} {
+		c := &client{banking: &played{messages: test.messages}, out: io.Discard}
+		o := &outcome{consent: &consentv1.Consent{Name: "consents/c"}}
+		if err := c.stream(t.Context(), o); (err == nil) != test.whole {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
