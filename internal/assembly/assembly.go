@@ -52,8 +52,8 @@ type Options struct {
 	Stopping <-chan struct{}
 	// Heartbeat is the longest silence of a stream; 15 s when zero.
 	Heartbeat time.Duration
-	// Hold is how long a listing of bank data is held in memory for its further pages, and HoldBytes how much memory all
-	// of them take. Nothing is held when either is zero.
+	// Hold is how long a listing of bank data is held in memory for its further pages, and HoldBytes how much memory
+	// all of them take. Nothing is held when either is zero.
 	Hold      time.Duration
 	HoldBytes int64
 	// Polling tells how often providers are asked for news.

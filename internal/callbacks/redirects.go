@@ -157,7 +157,8 @@ func (c *Callbacks) readReturn(
 // returned notes how a visit ended. What the customer did is read from the provider. The visit is settled last, and
 // only if what came back could be read: until then the same outcome is taken again.
 func (c *Callbacks) returned(
-	ctx context.Context, cb *store.Callback, row *store.Consent, how providers.Outcome, back providers.Return, read bool,
+	ctx context.Context, cb *store.Callback, row *store.Consent, how providers.Outcome, back providers.Return,
+	read bool,
 ) error {
 	if !row.Ended {
 		if err := c.takeIn(ctx, cb, row, how, back); err != nil {

@@ -15,6 +15,7 @@ var keysOf = map[string]string{
 	"Store": "store", "StoreKey": "store_key", "TLS": "tls", "CORS": "cors", "Log": "log", "Limits": "limits",
 	"Telemetry": "telemetry", "Heartbeat": "heartbeat", "Polling": "polling", "Webhooks": "webhooks",
 	"Reflection": "reflection", "Audit": "audit", "Watch": "watch", "Shipments": "shipments", "Shutdown": "shutdown",
+	"Reads": "reads",
 }
 
 // Differences lists the keys by which another configuration differs from the one that a gateway runs with, in order,

@@ -26,5 +26,6 @@ var _ = Register(Provider{
 		return err
 	},
 	Login: "authenticate", Refresh: "refresh",
-	Read: "get_logins",
+	Read:     "get_logins",
+	HasUsers: true,
 })

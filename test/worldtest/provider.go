@@ -19,6 +19,8 @@ type Provider struct {
 	Market string
 	// TakesPsu says that the provider is told who the customer is.
 	TakesPsu bool
+	// HasUsers says that customers are users at the provider.
+	HasUsers bool
 	// Approve lets the customer of a consent go through the pages, to the end that they approve.
 	Approve func(ctx context.Context, at Scene, consent *consentv1.Consent) error
 	// Probe makes the gateway ask the provider for something that needs no consent.

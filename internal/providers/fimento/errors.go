@@ -69,11 +69,6 @@ func refusedFields(operation string, body []byte) []string {
 	return fieldNames[operation].In(messages...)
 }
 
-// failure is an error that the adapter finds itself.
-func (a *adapter) failure(operation string, kind providers.ErrorKind, cause error) *providers.Error {
-	return &providers.Error{Kind: kind, Provider: a.id, Operation: operation, Err: cause}
-}
-
 // invalidField says that nothing was sent, since fields of the caller's request are missing or bad.
 func (a *adapter) invalidField(operation string, fields ...string) *providers.Error {
 	return &providers.Error{Kind: providers.KindInvalidField, Provider: a.id, Operation: operation, Fields: fields}

@@ -8,7 +8,7 @@ import (
 
 // setLogins replaces the user's logins by those of the request.
 func (s *Server) setLogins(r *http.Request, u *user) (any, *apiError) {
-	given, err := s.givenLogins(r, u)
+	given, err := s.givenLogins(r)
 	if err != nil {
 		return nil, err
 	}
@@ -18,7 +18,7 @@ func (s *Server) setLogins(r *http.Request, u *user) (any, *apiError) {
 
 // updateLogins merges the request into the user's logins; logins and accounts are matched by their ids.
 func (s *Server) updateLogins(r *http.Request, u *user) (any, *apiError) {
-	given, err := s.givenLogins(r, u)
+	given, err := s.givenLogins(r)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (u *user) setExternal(logins []bankLogin) {
 // givenLogins reads and checks the logins of a request. It keeps of them what the documentation's quickstart shows to
 // come back: no logo, no source of a tag, no id of a standing order, and the account's own id in what belongs to it
 // except in standing orders, which keep the accountID they came with.
-func (s *Server) givenLogins(r *http.Request, u *user) ([]bankLogin, *apiError) {
+func (s *Server) givenLogins(r *http.Request) ([]bankLogin, *apiError) {
 	var body loginsBody
 	if err := decode(r, &body); err != nil {
 		return nil, err
