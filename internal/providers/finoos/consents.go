@@ -69,6 +69,10 @@ func issued(link *providers.Link, err error) (*providers.Issued, error) {
 // RevokeConsent disconnects the user from the Banking service; finoOS deletes the banking data and keeps the user.
 // Where the user has another consent beside this one, the logins of this one alone are deleted.
 func (a *adapter) RevokeConsent(ctx context.Context, ref providers.ConsentRef) error {
+	if call := providers.CallOf(ctx); call.PSUIP == "" {
+		call.PSUIP = string(a.cfg.UnattendedUserIP)
+		ctx = providers.WithCall(ctx, call)
+	}
 	if ref.Share != nil {
 		if _, err := a.withUserIP(ctx, opDeleteLogin); err != nil {
 			return err

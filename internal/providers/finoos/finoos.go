@@ -33,6 +33,7 @@ package finoos
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"regexp"
 	"time"
 
@@ -65,8 +66,21 @@ type Config struct {
 	TokenPrefix tokenPrefix `config:"token_prefix"`
 	// APIVersion is sent as API-Version, such as "2020-06-16"; empty for the version that the account is set to.
 	APIVersion apiVersion `config:"api_version"`
+	// UnattendedUserIP is the operator's own address, sent in place of the end user's when a consent is revoked and none
+	// came with the call: revoking must not fail for want of one. Empty: then it is refused.
+	UnattendedUserIP userAddress `config:"unattended_user_ip"`
 	// Operations replaces methods and paths.
 	Operations providers.Overrides `config:"operations"`
+}
+
+type userAddress string
+
+// Check demands an address.
+func (a userAddress) Check() error {
+	if addr, err := netip.ParseAddr(string(a)); err != nil || addr.Zone() != "" {
+		return errors.New("must be an IPv4 or IPv6 address")
+	}
+	return nil
 }
 
 type tokenPrefix string

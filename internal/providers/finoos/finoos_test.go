@@ -473,6 +473,28 @@ func TestUserIPIsDemandedWithoutACall(t *testing.T) {
 	}
 }
 
+// A consent can be revoked without the end user's address where the operator gave one of their own. Nothing else can be
+// done with that, and an address that came with the call goes before it.
+func TestRevokingUnattended(t *testing.T) {
+	const own, users = "192.0.2.99", "203.0.113.7"
+	f := newFake(t)
+	p := f.provider(func(cfg *Config, _ *providers.Deps) { cfg.UnattendedUserIP = own })
+	for ip, want := range map[string]string{"": own, users: users} {
+		ctx := providers.WithCall(t.Context(), providers.Call{PSUIP: ip})
+		if err := p.Consents.RevokeConsent(ctx, testRef); err != nil {
+			t.Fatal(err)
+		}
+		calls := f.asked("disconnect")
+		if got := calls[len(calls)-1].header.Get("User-IP"); got != want {
+			t.Errorf("revoked with %q, the provider is told %q, want %q", ip, got, want)
+		}
+	}
+	err := p.Connections.DeleteConnection(t.Context(), testRef, testLogin)
+	if providers.KindOf(err) != providers.KindPSUIPRequired {
+		t.Errorf("a bank is removed without the end user's address: %v", err)
+	}
+}
+
 func TestAllRedirectsAreDemandedWithoutACall(t *testing.T) {
 	f := newFake(t)
 	p := f.provider()
