@@ -184,7 +184,7 @@ func (c *Callbacks) takeIn(
 		}
 		row = fresh
 	}
-	row = c.read(ctx, row, back)
+	row, seen := c.read(ctx, row, back)
 	if cb.Flow == NoFlow {
 		return nil
 	}
@@ -200,7 +200,9 @@ func (c *Callbacks) takeIn(
 			if err != nil {
 				return err
 			}
-			events = consent.Returned(history, cb.Flow, now)
+			if seen {
+				events = consent.Returned(history, cb.Flow, now)
+			}
 		case providers.OutcomeError:
 			events = append(events, consent.LinkErrored(cb.Flow, consent.Error{
 				Reason:  errorv1.Error_AUTHORIZATION_FAILED,
@@ -218,16 +220,18 @@ func (c *Callbacks) takeIn(
 	return err
 }
 
-// read reads the consent of a visit, as far as that can be done at once. Whoever has the address can open it as often
+// read reads the consent of a visit, as far as that can be done at once, and tells whether the provider was seen. Whoever has the address can open it as often
 // as they like, so where the provider counts reads and no news is awaited, a visit is only a hint.
-func (c *Callbacks) read(ctx context.Context, row *store.Consent, back providers.Return) *store.Consent {
+func (c *Callbacks) read(
+	ctx context.Context, row *store.Consent, back providers.Return,
+) (read *store.Consent, seen bool) {
 	if back.Ref != nil || !c.Follower.Counted(row) {
 		ctx, cancel := context.WithTimeout(ctx, redirectRefresh)
 		defer cancel()
 		if fresh, err := c.Follower.Refresh(ctx, row); err == nil {
-			return fresh
+			return fresh, fresh.Missing.Count == 0
 		}
 	}
 	c.Follower.Hint(ctx, row)
-	return row
+	return row, false
 }

@@ -218,6 +218,52 @@ func TestSupersededConsentsAreOver(t *testing.T) {
 	}
 }
 
+// A permission that ended does not come back by a link that was asked for at the bank: neither by a status that was
+// active all along, nor by data that the provider fetched by itself, nor by a browser that returns. It takes a return
+// together with data that is newer than the link. After a withdrawal a return says nothing.
+func TestEndedPermissionsTakeMoreThanAReturn(t *testing.T) {
+	connected := func(active bool, synced time.Time) providers.ConsentState {
+		return providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{
+			{ID: "a", Active: active, SyncTime: synced},
+		}}
+	}
+	for what, end := range map[string]func(flow int, now time.Time) consent.Event{
+		"vanished": consent.Vanished, "expired": consent.Expired,
+	} {
+		t.Run(what, func(t *testing.T) {
+			g := beginning()
+			g.report(connected(true, morning))
+			g.add(end(1, g.now))
+			g.add(consent.LinkFor(g.events, "a", 2, "https://bank.example.com/2", g.now.Add(time.Hour), g.now)...)
+			wantEnded := func(after string) {
+				t.Helper()
+				if state := g.state(); state.Status == consentv1.Consent_AUTHORIZED ||
+					state.Status == consentv1.Consent_AWAITING_REAUTHORIZATION ||
+					state.Decision == consentv1.Decision_APPROVED {
+					t.Errorf("%s the consent is %+v", after, state)
+				}
+			}
+			wantEnded("asked anew")
+			g.report(connected(true, morning))
+			wantEnded("seen active as before")
+			g.add(consent.Returned(g.events, 2, g.now)...)
+			wantEnded("when a browser has returned")
+			g.now = g.now.Add(time.Minute)
+			g.report(connected(true, g.now))
+			wantEnded("when the provider has fetched by itself")
+		})
+	}
+	g := beginning()
+	g.report(connected(true, morning))
+	g.add(consent.LinkFor(g.events, "a", 2, "https://bank.example.com/2", g.now.Add(time.Hour), g.now)...)
+	g.add(consent.Event{
+		Flow: 2, Key: "withdrawn", Type: consentv1.ConsentEvent_REVOKED, EventTime: g.now, ReceiveTime: g.now,
+	})
+	if added := consent.Returned(g.events, 2, g.now); len(added) > 0 {
+		t.Errorf("a return after a withdrawal says %v", added)
+	}
+}
+
 // A bank that asks for the customer as soon as it is connected is no approval. It is one once it has what it asked for.
 func TestApprovalComesFromAnActiveBank(t *testing.T) {
 	connected := func(active bool) providers.ConsentState {

@@ -91,14 +91,16 @@ func Synchronized(history []Event, connectionID string, flow int, now time.Time)
 
 // Returned gives what a successful return from a flow means: nothing by itself. Only where the flow was to authenticate
 // anew at one bank that had asked, while the provider said all along that the connection stands, does the return tell
-// that the bank has what it asked for.
+// that the bank has what it asked for. So it must only be asked when the provider has just said that. Where the
+// permission had ended, the return gives it back only with data that is newer than the link: a browser proves nothing.
 func Returned(history []Event, flow int, now time.Time) []Event {
 	state := Derive(consentv1.DataCollection_VALUE_UNSPECIFIED, history)
-	if currentFlow(history) != flow || state.LinkFor == "" {
+	if currentFlow(history) != flow || state.LinkFor == "" || state.Decision == consentv1.Decision_REVOKED {
 		return nil
 	}
 	for _, c := range state.Connections {
-		if c.ID == state.LinkFor && c.asked {
+		newer := state.Link != nil && c.SyncTime.After(state.Link.GetCreateTime().AsTime())
+		if c.ID == state.LinkFor && c.asked && (newer || state.Decision == consentv1.Decision_APPROVED) {
 			return append(Synchronized(history, c.ID, flow, now), Approved(flow, again, now))
 		}
 	}
@@ -382,9 +384,10 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 			have = Connection{Status: consentv1.Connection_DISCONNECTED}
 			gained = gained || c.Active
 		}
-		// A bank that was connected, and at which the customer had to authenticate once more before it counted.
+		// A bank that was connected, and at which the customer had to authenticate once more before it counted. One that
+		// was asked, while the provider said all along that it is active, shows no authentication by being so still.
 		gained = gained || c.Active && state.Decision == consentv1.Decision_UNDECIDED &&
-			have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED
+			have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED && !have.asked
 		progressed := progress(have, c, note)
 		events = append(events, progressed...)
 		// The bank for which the link was asked again, and has what it asked for.
@@ -412,7 +415,7 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 		events = append(events, Approved(flow, "The customer connected a bank.", now))
 	case prolonged(history, report, flow, now) && active:
 		events = append(events, Approved(flow, "The customer prolonged the permission.", now))
-	case returned:
+	case returned && state.Decision == consentv1.Decision_APPROVED: // a provider may sync by itself
 		events = append(events, Approved(flow, again, now))
 	}
 	if ready && len(report.Connections) > 0 && (gained || state.Decision == consentv1.Decision_APPROVED) {
