@@ -142,6 +142,9 @@ func (c *call) enter() error {
 	if err := c.guard.quotas.take(quotaOf(client)); err != nil {
 		return err
 	}
+	if client.Ticket != nil && !c.allowed() {
+		return refuse(errOtherMethod) // Nothing that the client did, so nothing for its audit.
+	}
 	if !c.allowed() {
 		return kerr.New(errorv1.Error_SCOPE_MISSING, "the client lacks the scope "+c.rule.scope,
 			kerr.WithMetadata(kerr.KeyScope, c.rule.scope))

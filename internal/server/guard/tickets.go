@@ -30,7 +30,10 @@ type Tickets struct {
 
 // Why a ticket is refused.
 var (
-	errNoTicket   = errors.New("the ticket is none, or its time is over")
+	errNoTicket = errors.New("the ticket is none, or its time is over")
+	// errOtherMethod is why a ticket is refused that was given out for something else.
+	errOtherMethod = errors.New("a ticket is good for watching one consent")
+
 	errTicketsKey = errors.New("the key that the ticket was made with is no longer taken")
 )
 

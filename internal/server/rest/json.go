@@ -12,6 +12,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 )
 
 // Media types of streams, as the API's description has them.
@@ -58,7 +60,11 @@ func (j *plainJSON) wrapped(name string, message proto.Message) ([]byte, error) 
 
 // message writes one message. protojson puts in blanks at random; what a caller reads, and a stream sends, has none.
 func (j *plainJSON) message(message proto.Message) ([]byte, error) {
-	text, err := j.MarshalOptions.Marshal(message)
+	options := j.MarshalOptions
+	if deleted(message) {
+		options.EmitDefaultValues = false
+	}
+	text, err := options.Marshal(message)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +73,13 @@ func (j *plainJSON) message(message proto.Message) ([]byte, error) {
 		return nil, err
 	}
 	return withoutEmpty(withoutInputs(compact.Bytes(), message.ProtoReflect().Descriptor())), nil
+}
+
+// deleted tells of a message of a stream that it is about something that was deleted: nothing but what is left of it is
+// shown.
+func deleted(message proto.Message) bool {
+	watched, ok := message.(*consentv1.WatchConsentsResponse)
+	return ok && watched.GetEvent().GetType() == consentv1.ConsentEvent_DELETED
 }
 
 // NewDecoder implements runtime.Marshaler.

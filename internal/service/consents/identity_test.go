@@ -77,7 +77,7 @@ func TestIdentityMatch(t *testing.T) {
 // A link that runs out takes with it whom it was for.
 func TestUnusedLinksLeaveNothingToCompare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := assemblytest.New(t)
+		p := assemblytest.New(t, seldom)
 		row := p.Create(t)
 		assemblytest.Pass(25 * time.Hour)
 		row, _, err := p.Load.Consent(p.Ctx, row.Resource.GetName())

@@ -118,8 +118,18 @@ func withStatus(row *store.Consent, statuses ...consentv1.Connection_Status) (na
 	return names
 }
 
+// askedAgain tells whether the customer was asked once more in a further flow, and has yet to decide: also one who
+// refused or withdrew before may approve then.
+func askedAgain(row *store.Consent) bool {
+	link := row.Resource.GetLink()
+	return !row.Ended && row.Flow > 1 && link != nil && link.GetStatus() != typev1.Link_COMPLETED
+}
+
 // renewable refuses a new link for a consent that has ended, or that does not cover another visit.
 func renewable(row *store.Consent) error {
+	if askedAgain(row) {
+		return service.NeedRecurring(row)
+	}
 	if err := service.Closed(row); err != nil {
 		return err
 	}
@@ -280,7 +290,7 @@ func furtherOpen(p *providers.Provider, row *store.Consent) bool {
 	case typev1.Link_PENDING, typev1.Link_OPENED:
 		return true
 	}
-	return follow.Stands(row) && link.GetStatus() != typev1.Link_COMPLETED
+	return askedAgain(row) || follow.Stands(row) && link.GetStatus() != typev1.Link_COMPLETED
 }
 
 // openFlow has the provider issue a link, and notes it, with whatever else must become durable with it.

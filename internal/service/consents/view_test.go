@@ -133,7 +133,7 @@ func TestResumedStreamsHaveLiveLinksOnly(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := assemblytest.New(t)
+				p := assemblytest.New(t, seldom)
 				watch := func(topic, token string) []*consentv1.WatchConsentsResponse {
 					ctx, cancel := context.WithTimeout(p.Ctx, time.Second)
 					defer cancel()

@@ -133,6 +133,8 @@ func (s *Server) UpdateCustomer(
 	if err != nil {
 		return nil, err
 	}
+	req = proto.CloneOf(req)
+	req.Customer.Etag = etag // a header's is part of the request, too
 	return once.Do(ctx, s.Once, "UpdateCustomer", req, func(
 		ctx context.Context, attempt *once.Attempt,
 	) (*customerv1.Customer, error) {
@@ -146,7 +148,7 @@ func (s *Server) UpdateCustomer(
 		if err := attempt.GoOn(ctx); err != nil {
 			return nil, err
 		}
-		return s.update(ctx, attempt, row, changed, paths)
+		return s.update(ctx, attempt, row, changed, paths, etag)
 	})
 }
 
@@ -154,7 +156,11 @@ func (s *Server) UpdateCustomer(
 // change that happened is recorded, also when a later one fails.
 func (s *Server) update(
 	ctx context.Context, attempt *once.Attempt, row *store.Customer, changed *customerv1.Customer, paths []string,
+	etag string,
 ) (*customerv1.Customer, error) {
+	if len(row.Users) > 0 && slices.Contains(paths, "products") {
+		etag = "" // What was changed at the provider is noted, whatever was changed here since.
+	}
 	products, failure := s.changeProducts(ctx, row, changed.GetProducts())
 	if failure == nil {
 		products = changed.GetProducts()
@@ -164,6 +170,9 @@ func (s *Server) update(
 		fresh, err := tx.Customer(row.ID)
 		if err != nil {
 			return service.Found(err, errorv1.Error_CUSTOMER_NOT_FOUND, "customer")
+		}
+		if err := service.Fresh(etag, fresh.Resource.GetEtag()); err != nil {
+			return err
 		}
 		// Another call may have changed the customer while the provider was asked: what it changed stays, but for
 		// what the mask names.
@@ -303,6 +312,8 @@ func (s *Server) DeleteCustomer(
 	if err != nil {
 		return nil, err
 	}
+	req = proto.CloneOf(req)
+	req.Etag = etag
 	return once.Do(ctx, s.Once, "DeleteCustomer", req,
 		func(ctx context.Context, attempt *once.Attempt) (*customerv1.DeletionReceipt, error) {
 			row, err := s.Load.Customer(ctx, req.GetName())
