@@ -220,3 +220,27 @@ func TestConsentReplyLostThenCredentialsChange(t *testing.T) {
 		t.Errorf("Fimento was asked %d times, and could not tell that it was the same", len(calls))
 	}
 }
+
+// TestAskedAgainAfterARefusal: a customer who refused is asked again with AddBank. Until they decide the link can be
+// renewed, and no further flow can be opened.
+func TestAskedAgainAfterARefusal(t *testing.T) {
+	t.Parallel()
+	w := live.get(t)
+	c := w.client(t, lending)
+	name := w.createConsent(t, c, fimento.ID).GetName()
+	refused := must(c.Consents.SimulateDecision(t.Context(), &consentv1.SimulateDecisionRequest{
+		Name: name, Decision: consentv1.Decision_REVOKED,
+	}))(t)
+	if refused.GetStatus() != consentv1.Consent_REJECTED {
+		t.Fatalf("the customer refused: %v", refused)
+	}
+	_, err := c.Consents.RenewConsentLink(t.Context(), &consentv1.RenewConsentLinkRequest{Name: name})
+	wantReason(t, err, "CONSENT_NOT_AUTHORIZED")
+	asked := must(c.Consents.AddBank(t.Context(), &consentv1.AddBankRequest{Name: name}))(t)
+	_, err = c.Consents.AddBank(t.Context(), &consentv1.AddBankRequest{Name: name})
+	wantReason(t, err, "CONSENT_FLOW_ALREADY_OPEN")
+	renewed := must(c.Consents.RenewConsentLink(t.Context(), &consentv1.RenewConsentLinkRequest{Name: name}))(t)
+	if renewed.GetLink().GetUri() == "" || renewed.GetLink().GetUri() == asked.GetLink().GetUri() {
+		t.Errorf("the renewed link is %v, the one before %v", renewed.GetLink(), asked.GetLink())
+	}
+}

@@ -75,7 +75,7 @@ func TestWatchTicket(t *testing.T) {
 	} {
 		if status, _ := browser.rest(t, method, path, nil, headers{
 			"authorization": "Ticket " + made.GetTicket(),
-		}); status != http.StatusForbidden {
+		}); status != http.StatusUnauthorized {
 			t.Errorf("%s %s with a ticket as the authorization is %d", method, path, status)
 		}
 	}
