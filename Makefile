@@ -7,7 +7,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 # Long enough for two slow cores with the race detector, short enough to find a hang.
-TEST_TIMEOUT ?= 10m
+TEST_TIMEOUT ?= 20m
 # Packages, or flags, for go test: make test-go TEST=./internal/money
 TEST ?= ./...
 
