@@ -241,7 +241,8 @@ func TestWorkEndsWithItsCaller(t *testing.T) {
 		})
 		<-ended
 		p.running.Wait()
-		if err == nil || (result == nil) != goesOn {
+		// A caller who leaves while the work ends may still get its answer.
+		if !goesOn && err == nil || (result == nil) != goesOn {
 			t.Errorf("goes on %t: the caller got %v, the work %v", goesOn, err, result)
 		}
 		if _, err := p.call("r", nil); err != nil {

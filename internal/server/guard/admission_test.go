@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,12 +31,15 @@ const bearerKey = "Bearer key"
 // consents keeps the context of the last call.
 type consents struct {
 	consentv1.UnimplementedConsentServiceServer
+	mu     sync.Mutex
 	last   context.Context
 	during func(context.Context) // what a call does, nil for nothing
 }
 
 func (c *consents) GetConsent(ctx context.Context, _ *consentv1.GetConsentRequest) (*consentv1.Consent, error) {
+	c.mu.Lock()
 	c.last = ctx
+	c.mu.Unlock()
 	if c.during != nil {
 		c.during(ctx)
 	}
@@ -45,11 +50,11 @@ func (c *consents) GetConsent(ctx context.Context, _ *consentv1.GetConsentReques
 type counted struct {
 	Authenticator
 	expires time.Time
-	asked   int
+	asked   atomic.Int64
 }
 
 func (c *counted) Authenticate(ctx context.Context, authorization []string) (identity.Identity, error) {
-	c.asked++
+	c.asked.Add(1)
 	id, err := c.Authenticator.Authenticate(ctx, authorization)
 	id.Expires = c.expires
 	return id, err
@@ -129,8 +134,8 @@ func TestAdmissionIsBelieved(t *testing.T) {
 	if err := g.get(a.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if g.authenticator.asked != 1 {
-		t.Errorf("the caller was authenticated %d times", g.authenticator.asked)
+	if g.authenticator.asked.Load() != 1 {
+		t.Errorf("the caller was authenticated %d times", g.authenticator.asked.Load())
 	}
 	if id := identity.From(g.consents.last); id.ClientID != "reader" || id.Tenant != "one" ||
 		identity.Peer(g.consents.last) != "192.0.2.1" {
@@ -243,7 +248,7 @@ func TestNothingPassesTheGuard(t *testing.T) {
 			}
 		}
 	}
-	if count < 30 || g.authenticator.asked != count {
-		t.Errorf("%d methods, %d authentications", count, g.authenticator.asked)
+	if count < 30 || g.authenticator.asked.Load() != int64(count) {
+		t.Errorf("%d methods, %d authentications", count, g.authenticator.asked.Load())
 	}
 }
