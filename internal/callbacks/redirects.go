@@ -220,8 +220,9 @@ func (c *Callbacks) takeIn(
 	return err
 }
 
-// read reads the consent of a visit, as far as that can be done at once, and tells whether the provider was seen. Whoever has the address can open it as often
-// as they like, so where the provider counts reads and no news is awaited, a visit is only a hint.
+// read reads the consent of a visit, as far as that can be done at once, and tells whether the provider was seen.
+// Whoever has the address can open it as often as they like, so where the provider counts reads and no news is awaited,
+// a visit is only a hint.
 func (c *Callbacks) read(
 	ctx context.Context, row *store.Consent, back providers.Return,
 ) (read *store.Consent, seen bool) {

@@ -384,8 +384,8 @@ func transitions(history []Event, report providers.ConsentState, flow int, now t
 			have = Connection{Status: consentv1.Connection_DISCONNECTED}
 			gained = gained || c.Active
 		}
-		// A bank that was connected, and at which the customer had to authenticate once more before it counted. One that
-		// was asked, while the provider said all along that it is active, shows no authentication by being so still.
+		// A bank that was connected, and at which the customer had to authenticate once more before it counted. One
+		// that was asked, while the provider said all along that it is active, shows nothing by being so still.
 		gained = gained || c.Active && state.Decision == consentv1.Decision_UNDECIDED &&
 			have.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED && !have.asked
 		progressed := progress(have, c, note)

@@ -9,8 +9,8 @@ import (
 // What web pages may send and read, beyond what browsers allow anyway.
 const (
 	corsMethods = "GET, POST, PATCH, DELETE"
-	corsHeaders = "authorization, content-type, idempotency-key, if-match, last-event-id, psu-ip-address, traceparent, " +
-		"x-request-id"
+	corsHeaders = "authorization, content-type, idempotency-key, if-match, last-event-id, psu-ip-address, " +
+		"traceparent, x-request-id"
 	corsExposed = "x-request-id, retry-after"
 	corsMaxAge  = "600" // seconds
 )

@@ -66,8 +66,8 @@ type Config struct {
 	TokenPrefix tokenPrefix `config:"token_prefix"`
 	// APIVersion is sent as API-Version, such as "2020-06-16"; empty for the version that the account is set to.
 	APIVersion apiVersion `config:"api_version"`
-	// UnattendedUserIP is the operator's own address, sent in place of the end user's when a consent is revoked and none
-	// came with the call: revoking must not fail for want of one. Empty: then it is refused.
+	// UnattendedUserIP is the operator's own address, sent in place of the end user's when a consent is revoked and
+	// none came with the call: revoking must not fail for want of one. Empty: then it is refused.
 	UnattendedUserIP userAddress `config:"unattended_user_ip"`
 	// Operations replaces methods and paths.
 	Operations providers.Overrides `config:"operations"`
