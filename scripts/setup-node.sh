@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the pinned npm tools (buf, protoc-gen-es) into tools/node/node_modules.
+# Installs the pinned npm tools (buf, protoc-gen-es, the schema of OpenAPI) into tools/node/node_modules.
 # Does nothing when they are there already.
 source "$(dirname "$0")/lib.sh"
 need npm "install Node.js 20 or later"

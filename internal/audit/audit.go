@@ -70,23 +70,22 @@ func (t *Trail) Note(ctx context.Context, tx store.Tx, method, resource string) 
 
 // NoteWhole is Note for a resource with a provider's own id in its name that was found there: it is recorded whole.
 func (t *Trail) NoteWhole(ctx context.Context, tx store.Tx, method, resource string) error {
-	service.Durable(tx, func() {
-		identity.TrailOf(ctx).Note(OK)
-		t.tell()
-	})
 	e := t.entry(ctx, method, resource, OK)
 	e.Resource = resource
-	return tx.AppendAudit(&e)
+	return t.write(ctx, tx, e)
 }
 
 // NoteOutcome notes what a transaction stores about a change that did not go well.
 func (t *Trail) NoteOutcome(ctx context.Context, tx store.Tx, method, resource, outcome string) error {
-	// An entry whose transaction fails is missing: then the call's failure is still to be noted.
+	return t.write(ctx, tx, t.entry(ctx, method, resource, outcome))
+}
+
+// write adds an entry. One whose transaction fails is missing: then the call's failure is still to be noted.
+func (t *Trail) write(ctx context.Context, tx store.Tx, e store.Audit) error {
 	service.Durable(tx, func() {
-		identity.TrailOf(ctx).Note(outcome)
+		identity.TrailOf(ctx).Note(e.Outcome)
 		t.tell()
 	})
-	e := t.entry(ctx, method, resource, outcome)
 	return tx.AppendAudit(&e)
 }
 

@@ -80,7 +80,7 @@ func run(in, image, out string) error {
 	if err := enc.Encode(doc); err != nil {
 		return err
 	}
-	if err := verifyStandard(text.Bytes()); err != nil {
+	if err := verifyStandard(standard, text.Bytes()); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {

@@ -126,7 +126,7 @@ func TestHeaders(t *testing.T) {
 // TestStandard breaks the document in ways that must be found.
 func TestStandard(t *testing.T) {
 	text := string(committed(t))
-	if err := verifyStandard([]byte(text)); err != nil {
+	if err := verifyStandard("../"+standard, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string][2]string{
@@ -141,7 +141,7 @@ func TestStandard(t *testing.T) {
 			if changed == text {
 				t.Fatal("nothing changed")
 			}
-			if verifyStandard([]byte(changed)) == nil {
+			if verifyStandard("../"+standard, []byte(changed)) == nil {
 				t.Error("nothing is found")
 			}
 		})

