@@ -25,7 +25,7 @@ const (
 	// A call waits for its turn for three quarters of the time that it has left, since the work takes time, too; and
 	// no longer than longestWait.
 	waitOf, waitIn = 3, 4
-	longestWait    = 5 * time.Second
+	longestWait    = 15 * time.Second
 	// longTurn is how long a turn lasts. A call that takes longer waits for something.
 	longTurn = 250 * time.Millisecond
 )
