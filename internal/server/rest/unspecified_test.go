@@ -20,8 +20,8 @@ func TestUnspecifiedIsNoValue(t *testing.T) {
 		message proto.Message
 		field   string
 	}{
-		`{"consent": {"access": "VALUE_UNSPECIFIED"}}`:                 {&consentv1.CreateConsentRequest{}, "consent.access"},
-		`{"customer_type": "TYPE_UNSPECIFIED"}`:                        {&consentv1.CreateConsentRequest{}, "customerType"},
+		`{"consent": {"access": "VALUE_UNSPECIFIED"}}`: {&consentv1.CreateConsentRequest{}, "consent.access"},
+		`{"customer_type": "TYPE_UNSPECIFIED"}`:        {&consentv1.CreateConsentRequest{}, "customerType"},
 		`{"customer": {"products": ["BANKING", "VALUE_UNSPECIFIED"]}}`: {
 			&customerv1.CreateCustomerRequest{}, "customer.products[1]",
 		},
