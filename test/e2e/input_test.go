@@ -89,6 +89,7 @@ func TestBadInput(t *testing.T) {
 		},
 		{"no PDF", documents + "CreateShipment", shipment(func(s object) { delete(s, "pdf") }), "shipment.pdf", false},
 		{"no queries", insights + "SearchCompanyLogos", object{}, "queries", false},
+		{"no connections", banking + "ImportConnections", object{"name": somebody, "mode": "REPLACE"}, "connections", false},
 		{
 			"no balance", banking + "ImportConnections", importing(object{"id": "a", "ownerName": canary}),
 			"connections[0].accounts[0].balance", false,
@@ -110,6 +111,19 @@ func TestBadInput(t *testing.T) {
 			"a product that is none", customers + "CreateCustomer",
 			object{"customer": object{"type": "PERSON", "products": []any{"BANKING", canary}}},
 			"customer.products[1]", json,
+		},
+		{
+			"a word for no product", customers + "CreateCustomer",
+			object{"customer": object{"type": "PERSON", "products": []any{"VALUE_UNSPECIFIED"}}},
+			"customer.products[0]", false,
+		},
+		{
+			"a word for no access", consents + "CreateConsent",
+			object{"consent": object{"market": "SE", "access": "VALUE_UNSPECIFIED"}}, "consent.access", json,
+		},
+		{
+			"a word for no view", insights + "GetInsights",
+			object{"name": some + "/insights", "view": "VALUE_UNSPECIFIED"}, "view", json,
 		},
 		{"a status that is none", consents + "ListConsents", object{"statuses": []any{canary}}, "statuses", json},
 		{
@@ -328,6 +342,17 @@ func TestUnknownFieldOverGRPC(t *testing.T) {
 	))
 	_, err := c.Customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{Customer: customer})
 	wantInvalid(t, "an unknown field", failed(err), "customer.#999")
+}
+
+// TestUnspecifiedInAListOverGRPC: an element of a list is said, so one that says nothing is refused. A field alone
+// cannot be told from one that is not set.
+func TestUnspecifiedInAListOverGRPC(t *testing.T) {
+	t.Parallel()
+	c := live.get(t).client(t, lending)
+	_, err := c.Consents.ListConsents(t.Context(), &consentv1.ListConsentsRequest{
+		Statuses: []consentv1.Consent_Status{consentv1.Consent_AUTHORIZED, consentv1.Consent_STATUS_UNSPECIFIED},
+	})
+	wantInvalid(t, "no status", failed(err), "statuses[1]")
 }
 
 // TestUpdateMasks: only what can change may be named.
