@@ -14,8 +14,13 @@ const maxPages = 10_000
 
 // Transactions reads all transactions, a page at a time and only when the iteration comes to it. Which number the
 // first page has, how many transactions it holds and what follows the last one is not documented: pages count from 1,
-// and one that is empty, or holds only what came before, is taken for the end. A transaction that moves to the next
-// page in the meantime still comes once. Fimento cannot narrow the read.
+// and one that is empty is the end. A transaction that moves to the next page in the meantime still comes once. Fimento
+// cannot narrow the read.
+//
+// A page with nothing new is no end by itself. Fimento may give the last page again beyond the end, or may not have
+// turned the page: then there is more that nobody has read, and a caller who took the rest for all would lend on half an
+// account. The one cannot be told from the other, so a second such page in a row fails the read, unless the operator
+// knows and says so (Config.TransactionsEnd). One alone is what is left where transactions moved down by a page.
 //
 // A transaction names its account by a string of which the documentation does not say what it is. So the accounts are
 // read too, once there is a transaction to attribute: one whose string is the number of a listed account is on that
@@ -27,10 +32,14 @@ func (a *adapter) Transactions(
 		market := marketOf(ref)
 		seen := map[text]bool{}
 		var known attribution
+		stale := 0 // pages in a row with nothing new
 		for page := 1; page <= maxPages; page++ {
 			var listed wireTransactions
 			if err := a.do(ctx, transactionsRequest(ref, page), &listed); err != nil {
 				yield(providers.Transaction{}, err)
+				return
+			}
+			if len(listed.Transactions.list) == 0 {
 				return
 			}
 			before := len(seen)
@@ -51,7 +60,16 @@ func (a *adapter) Transactions(
 					return
 				}
 			}
-			if len(seen) == before {
+			switch {
+			case len(seen) > before:
+				stale = 0
+			case a.cfg.TransactionsEnd == RepeatedPage:
+				return
+			default:
+				stale++
+			}
+			if stale == 2 {
+				yield(providers.Transaction{}, a.client.Refuse(ctx, opTransactions, nil, errRepeated))
 				return
 			}
 		}
