@@ -17,6 +17,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/optional"
+	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -353,6 +354,57 @@ func TestUnspecifiedInAListOverGRPC(t *testing.T) {
 		Statuses: []consentv1.Consent_Status{consentv1.Consent_AUTHORIZED, consentv1.Consent_STATUS_UNSPECIFIED},
 	})
 	wantInvalid(t, "no status", failed(err), "statuses[1]")
+}
+
+// TestFieldsThatProvidersRefuse: where a provider's refusal names the field that it does not take, the caller is told
+// which of their own it is, in Kontor's words, over both transports.
+func TestFieldsThatProvidersRefuse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{step: 5 * time.Millisecond, still: true})
+	c := w.client(t, lending)
+	for _, refusal := range []struct {
+		provider, operation, body, rpc, field string
+		request                               object
+	}{
+		{
+			"fimento", "create_partner_bank",
+			`{"statusCode": 400, "message": ["name must not be ` + canary + `"], "error": "Bad Request"}`,
+			"kontor.consent.v1.ConsentService/CreatePartnerBank", "partnerBank.displayName",
+			object{"partnerBank": object{"displayName": "Bank"}},
+		},
+		{
+			"fimento", "create_process",
+			`{"statusCode": 422, "message": ["socialSecurityNumber ` + canary + ` is wrong"], "error": "Unprocessable"}`,
+			"kontor.consent.v1.ConsentService/CreateConsent", "psu.nationalId",
+			object{"consent": object{"market": "SE"}, "psu": object{"nationalId": "199503096316"}},
+		},
+		{
+			"finoos", "send_fax",
+			`{"type": "invalid_input", "message": "recipient ` + canary + ` is unknown"}`,
+			"kontor.documents.v1.DocumentService/CreateShipment", "shipment.recipient",
+			object{"shipment": object{
+				"channel": "FAX", "recipient": "Notariat Nord", "subject": "Contract",
+				"pdf":     base64.StdEncoding.EncodeToString(pdf),
+				"address": object{"city": "Hamburg", "countryCode": "DE"},
+			}},
+		},
+	} {
+		for _, transport := range transports {
+			core := w.core(refusal.provider)
+			core.Faults.Add(sandbox.Fault{Operation: refusal.operation, Status: 400, Body: refusal.body, Times: 1})
+			got, err := c.call(t.Context(), transport, methods()[refusal.rpc], refusal.request, nil, 0)
+			core.Faults.Clear()
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := got.failure
+			if f == nil || f.reason != "PROVIDER_REJECTED" || !slices.Contains(f.fields, refusal.field) ||
+				strings.Contains(f.text, canary) {
+				t.Errorf("%s, %s: %v, want PROVIDER_REJECTED and the field %s", refusal.operation, transport, f,
+					refusal.field)
+			}
+		}
+	}
 }
 
 // TestUpdateMasks: only what can change may be named.
