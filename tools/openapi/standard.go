@@ -83,14 +83,23 @@ func verifyExample(operation object, at string, compiler *jsonschema.Compiler) e
 			return err
 		}
 	}
-	body, _ := operation["requestBody"].(object)
-	if body == nil {
-		return nil
+	bodies := object{}
+	if body, ok := operation["requestBody"].(object); ok {
+		bodies["/requestBody"] = body
 	}
-	content := body["content"].(object)["application/json"].(object)
-	for _, e := range content["examples"].(object) {
-		if err := fits(e.(object)["value"], at+"/requestBody/content/application~1json/schema"); err != nil {
-			return err
+	for status, response := range operation["responses"].(object) {
+		bodies["/responses/"+status] = response
+	}
+	for place, body := range bodies {
+		content, _ := body.(object)["content"].(object)
+		for media, described := range content {
+			examples, _ := described.(object)["examples"].(object)
+			for _, e := range examples {
+				schema := at + place + "/content/" + strings.ReplaceAll(media, "/", "~1") + "/schema"
+				if err := fits(e.(object)["value"], schema); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
