@@ -104,8 +104,8 @@ func TestImportedBesideConnected(t *testing.T) {
 	}
 }
 
-// TestAnalysesOfOneUser: finoOS analyses all accounts of its user. Where the user has data that the caller brought along
-// beside banks that the customer connected, each consent shows the analyses of its own accounts.
+// TestAnalysesOfOneUser: finoOS analyses all accounts of its user. Where the user has data that the caller brought
+// along beside banks that the customer connected, each consent shows the analyses of its own accounts.
 func TestAnalysesOfOneUser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{step: 20 * time.Millisecond, still: true})

@@ -242,13 +242,15 @@ func TestHeartbeatsOfTransactions(t *testing.T) {
 	}
 }
 
-// TestInsightsTooLargeForGRPC: an answer that a client's library would refuse is TOO_LARGE, and says what to do; without
-// single transactions, or over REST, it is there.
+// TestInsightsTooLargeForGRPC: an answer that a client's library would refuse is TOO_LARGE, and says what to do;
+// without single transactions, or over REST, it is there.
 func TestInsightsTooLargeForGRPC(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{step: 5 * time.Millisecond, still: true})
 	c := w.client(t, lending)
-	customer := w.createCustomer(t, c, customerv1.Customer_PERSON, customerv1.Product_BANKING, customerv1.Product_IMPORT)
+	customer := w.createCustomer(
+		t, c, customerv1.Customer_PERSON, customerv1.Product_BANKING, customerv1.Product_IMPORT,
+	)
 	request := importRequest(customer.GetName())
 	account := request.GetConnections()[0].GetAccounts()[0]
 	one := account.GetTransactions()[0]

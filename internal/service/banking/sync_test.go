@@ -164,8 +164,9 @@ func TestABankIsRemovedOnce(t *testing.T) {
 		}
 		callers.Wait()
 		asked := at.deleted.Load()
-		if now().GetEventCount() != before+1 || now().GetConnections()[0].GetStatus() != consentv1.Connection_DISCONNECTED {
-			t.Errorf("two at a time: %d events more, %v", now().GetEventCount()-before, now().GetConnections())
+		if after := now(); after.GetEventCount() != before+1 ||
+			after.GetConnections()[0].GetStatus() != consentv1.Connection_DISCONNECTED {
+			t.Errorf("two at a time: %d events more, %v", after.GetEventCount()-before, after.GetConnections())
 		}
 		remove("")
 		remove("a")
