@@ -59,6 +59,10 @@ chaos: ## Let one provider hang, then faults come and go at both, for MINUTES (3
 test-openapi: ## Send requests made up from the OpenAPI document for MINUTES (5)
 	go test ./test/e2e -run '^(TestExamples|TestRequestsAsDescribed)$$' -count 1 -v -timeout 60m -args -openapi $(or $(MINUTES),5)m
 
+.PHONY: record-answers
+record-answers: ## Record the answers that the OpenAPI document shows; `make generate` takes them over
+	go test ./test/e2e -run '^TestExamples$$' -count 1 -timeout 10m -args -record -seed 1
+
 .PHONY: attack
 attack: ## Flood the gateway and measure its memory
 	go test ./test/overload -run 'TestAttacks|TestUnreadWatches' -count 1 -v -timeout 20m -args -full

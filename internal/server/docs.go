@@ -75,11 +75,13 @@ type docsExample struct {
 
 // docsAnswer is what an operation answers with one HTTP status.
 type docsAnswer struct {
-	Status      string `json:"-"`
-	Description string `json:"description"`
-	Message     string `json:"-"` // the name of its schema
+	Status      string        `json:"-"`
+	Description string        `json:"description"`
+	Message     string        `json:"-"` // the name of its schema
+	Examples    []docsExample `json:"-"`
 	Content     map[string]struct {
-		Schema docsSchema `json:"schema"`
+		Schema   docsSchema             `json:"schema"`
+		Examples map[string]docsExample `json:"examples"`
 	} `json:"content"`
 }
 
@@ -213,22 +215,32 @@ func (o openAPIOperation) describe(api openAPI, verb, path string) docsOperation
 		described.Parameters = append(described.Parameters, p)
 	}
 	for _, content := range o.RequestBody.Content {
-		described.Body = content.Schema.target()
-		for _, key := range slices.Sorted(maps.Keys(content.Examples)) {
-			example := content.Examples[key]
-			var text bytes.Buffer
-			if json.Indent(&text, example.Value, "", "  ") == nil {
-				example.Text = text.String()
-			}
-			described.Examples = append(described.Examples, example)
-		}
+		described.Body, described.Examples = content.Schema.target(), legible(content.Examples)
 	}
 	for _, status := range slices.Sorted(maps.Keys(o.Responses)) {
 		answer := o.Responses[status]
 		answer.Status, answer.Message = status, answer.Content["application/json"].Schema.target()
+		answer.Examples = legible(answer.Content["application/json"].Examples)
+		if lines, ok := answer.Content["application/x-ndjson"]; ok {
+			answer.Examples = legible(lines.Examples)
+		}
 		described.Answers = append(described.Answers, answer)
 	}
 	return described
+}
+
+// legible lists examples by name, with their values as people read them.
+func legible(examples map[string]docsExample) []docsExample {
+	var list []docsExample
+	for _, key := range slices.Sorted(maps.Keys(examples)) {
+		example := examples[key]
+		var text bytes.Buffer
+		if json.Indent(&text, example.Value, "", "  ") == nil {
+			example.Text = text.String()
+		}
+		list = append(list, example)
+	}
+	return list
 }
 
 // pages serves what is for people, and the API's description: a page that says what answers here, the document itself,

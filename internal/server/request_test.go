@@ -819,6 +819,9 @@ func TestUnknownMethods(t *testing.T) {
 		{"PUT", "/v1/customers/1", 405, codes.Unimplemented, "GET, PATCH, DELETE"},
 		{"DELETE", "/v1/consents", 405, codes.Unimplemented, "GET, POST"},
 		{"POST", "/v1/consents/1:dance", 405, codes.Unimplemented, "GET, DELETE"},
+		{"GET", "/v1/consents/1:revoke", 405, codes.Unimplemented, "POST"},
+		{"DELETE", "/v1/consents/1:watch", 405, codes.Unimplemented, "GET"},
+		{"OPTIONS", "/v1/companyLogos:search", 405, codes.Unimplemented, "POST"},
 		{"GET", "/v1/consents/a%2Fb/c", 404, codes.NotFound, ""},
 	} {
 		r := h.do(t, c.verb, c.path, allKey, "")
@@ -844,6 +847,7 @@ func TestUnknownMethods(t *testing.T) {
 	}{
 		"/": {200, ""}, "/docs": {200, ""}, "/openapi.json": {200, ""}, "/nowhere": {404, ""},
 		"/v1/consents": {405, "GET, POST"}, "/v1/consents/1": {405, "GET, DELETE"},
+		"/v1/consents/1:revoke": {405, "POST"}, "/v1/consents/1/connections/2:sync": {405, "POST"},
 	} {
 		r := h.do(t, "HEAD", path, allKey, "")
 		if r.status != want.status || len(r.body) != 0 || r.header.Get("Allow") != want.allow {

@@ -78,6 +78,7 @@ var transports = []string{overGRPC, overREST}
 // reply is what a call came to: messages, one for a unary RPC, and then perhaps a failure.
 type reply struct {
 	messages []proto.Message
+	texts    []json.RawMessage // the same as JSON, over REST
 	failure  *failure
 	ended    bool // a stream ended by itself
 }
@@ -249,7 +250,7 @@ func (c *client) callREST(ctx context.Context, m *method, request map[string]any
 		if err := protojson.Unmarshal(text, out); err != nil {
 			return reply{}, fmt.Errorf("the answer is not the JSON of %s: %w", m.desc.Output().FullName(), err)
 		}
-		return reply{messages: []proto.Message{out}}, sameRequestID(
+		return reply{messages: []proto.Message{out}, texts: []json.RawMessage{text}}, sameRequestID(
 			[]string{h["x-request-id"]}, resp.Header["X-Request-Id"], nil,
 		)
 	}
@@ -283,7 +284,7 @@ func (c *client) callREST(ctx context.Context, m *method, request map[string]any
 		if err := protojson.Unmarshal(result, out); err != nil {
 			return reply{}, err
 		}
-		r.messages = append(r.messages, out)
+		r.messages, r.texts = append(r.messages, out), append(r.texts, result)
 	}
 	return r, nil
 }

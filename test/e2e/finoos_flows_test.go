@@ -155,9 +155,16 @@ func TestDeleteConnection(t *testing.T) {
 	if got.GetStatus() != consentv1.Connection_DISCONNECTED {
 		t.Errorf("the removed bank is %s", got.GetStatus())
 	}
-	// Once more does no harm.
-	if _, err := c.Banking.DeleteConnection(asPSU(t), &bankingv1.DeleteConnectionRequest{Name: first}); err != nil {
-		t.Error(failed(err))
+	// Once more does no harm, and nothing: no customer's address is needed, since nobody is asked.
+	told := len(events(t, c, consent.GetName()))
+	if _, err := c.Banking.DeleteConnection(
+		t.Context(), &bankingv1.DeleteConnectionRequest{Name: first},
+	); err != nil || len(events(t, c, consent.GetName())) != told {
+		t.Error(failed(err), types(events(t, c, consent.GetName())))
+	}
+	_, err := c.Banking.SyncConnection(asPSU(t), &bankingv1.SyncConnectionRequest{Name: first})
+	if f := failed(err); f == nil || f.reason != "CONNECTION_NOT_FOUND" {
+		t.Errorf("newer data of a removed bank: %v", f)
 	}
 	if user := w.loginOf(t, consent.GetProviderReference()); user == "" {
 		t.Error("finoOS has no login any longer")

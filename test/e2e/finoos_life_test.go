@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
 	"kontor.dev/kontor/internal/sandbox/finoos"
 )
@@ -99,5 +101,35 @@ func TestImportedBesideConnected(t *testing.T) {
 				t.Errorf("of the one that is left %d accounts can be read, want %d", got, before[left.GetName()])
 			}
 		})
+	}
+}
+
+// TestAnalysesOfOneUser: finoOS analyses all accounts of its user. Where the user has data that the caller brought
+// along beside banks that the customer connected, each consent shows the analyses of its own accounts.
+func TestAnalysesOfOneUser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{step: 20 * time.Millisecond, still: true})
+	c := w.client(t, lending)
+	customer := w.createCustomer(t, c, customerv1.Customer_COMPANY, customerv1.Product_BANKING,
+		customerv1.Product_IMPORT, customerv1.Product_PAYMENT_PARTNER_ANALYSIS)
+	connected := w.authorized(t, c, finoos.ID, ofCustomer(customer))
+	request := importRequest(customer.GetName())
+	request.Mode, request.RequestId = bankingv1.ImportConnectionsRequest_MERGE, ""
+	imported := must(c.Banking.ImportConnections(t.Context(), request))(t).GetConsent()
+	for _, consent := range []*consentv1.Consent{connected, imported} {
+		analysis := must(c.Insights.GetPaymentPartnerAnalysis(t.Context(),
+			&insightsv1.GetPaymentPartnerAnalysisRequest{Name: consent.GetName() + "/paymentPartnerAnalysis"}))(t)
+		var got, want []string
+		for _, a := range analysis.GetAccounts() {
+			got = append(got, a.GetAccount())
+		}
+		for _, a := range must(listAccounts(t, c, consent.GetName()))(t) {
+			want = append(want, a.GetName())
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if len(want) == 0 || !slices.Equal(got, want) {
+			t.Errorf("under %s the accounts %v are analysed, want %v", consent.GetOrigin(), got, want)
+		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/optional"
+	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -89,6 +90,7 @@ func TestBadInput(t *testing.T) {
 		},
 		{"no PDF", documents + "CreateShipment", shipment(func(s object) { delete(s, "pdf") }), "shipment.pdf", false},
 		{"no queries", insights + "SearchCompanyLogos", object{}, "queries", false},
+		{"no connections", banking + "ImportConnections", object{"name": somebody, "mode": "REPLACE"}, "connections", false},
 		{
 			"no balance", banking + "ImportConnections", importing(object{"id": "a", "ownerName": canary}),
 			"connections[0].accounts[0].balance", false,
@@ -110,6 +112,19 @@ func TestBadInput(t *testing.T) {
 			"a product that is none", customers + "CreateCustomer",
 			object{"customer": object{"type": "PERSON", "products": []any{"BANKING", canary}}},
 			"customer.products[1]", json,
+		},
+		{
+			"a word for no product", customers + "CreateCustomer",
+			object{"customer": object{"type": "PERSON", "products": []any{"VALUE_UNSPECIFIED"}}},
+			"customer.products[0]", false,
+		},
+		{
+			"a word for no access", consents + "CreateConsent",
+			object{"consent": object{"market": "SE", "access": "VALUE_UNSPECIFIED"}}, "consent.access", json,
+		},
+		{
+			"a word for no view", insights + "GetInsights",
+			object{"name": some + "/insights", "view": "VALUE_UNSPECIFIED"}, "view", json,
 		},
 		{"a status that is none", consents + "ListConsents", object{"statuses": []any{canary}}, "statuses", json},
 		{
@@ -328,6 +343,68 @@ func TestUnknownFieldOverGRPC(t *testing.T) {
 	))
 	_, err := c.Customers.CreateCustomer(t.Context(), &customerv1.CreateCustomerRequest{Customer: customer})
 	wantInvalid(t, "an unknown field", failed(err), "customer.#999")
+}
+
+// TestUnspecifiedInAListOverGRPC: an element of a list is said, so one that says nothing is refused. A field alone
+// cannot be told from one that is not set.
+func TestUnspecifiedInAListOverGRPC(t *testing.T) {
+	t.Parallel()
+	c := live.get(t).client(t, lending)
+	_, err := c.Consents.ListConsents(t.Context(), &consentv1.ListConsentsRequest{
+		Statuses: []consentv1.Consent_Status{consentv1.Consent_AUTHORIZED, consentv1.Consent_STATUS_UNSPECIFIED},
+	})
+	wantInvalid(t, "no status", failed(err), "statuses[1]")
+}
+
+// TestFieldsThatProvidersRefuse: where a provider's refusal names the field that it does not take, the caller is told
+// which of their own it is, in Kontor's words, over both transports.
+func TestFieldsThatProvidersRefuse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{step: 5 * time.Millisecond, still: true})
+	c := w.client(t, lending)
+	for _, refusal := range []struct {
+		provider, operation, body, rpc, field string
+		request                               object
+	}{
+		{
+			"fimento", "create_partner_bank",
+			`{"statusCode": 400, "message": ["name must not be ` + canary + `"], "error": "Bad Request"}`,
+			"kontor.consent.v1.ConsentService/CreatePartnerBank", "partnerBank.displayName",
+			object{"partnerBank": object{"displayName": "Bank"}},
+		},
+		{
+			"fimento", "create_process",
+			`{"statusCode": 422, "message": ["socialSecurityNumber ` + canary + ` is wrong"], "error": "Unprocessable"}`,
+			"kontor.consent.v1.ConsentService/CreateConsent", "psu.nationalId",
+			object{"consent": object{"market": "SE"}, "psu": object{"nationalId": "199503096316"}},
+		},
+		{
+			"finoos", "send_fax",
+			`{"type": "invalid_input", "message": "recipient ` + canary + ` is unknown"}`,
+			"kontor.documents.v1.DocumentService/CreateShipment", "shipment.recipient",
+			object{"shipment": object{
+				"channel": "FAX", "recipient": "Notariat Nord", "subject": "Contract",
+				"pdf":     base64.StdEncoding.EncodeToString(pdf),
+				"address": object{"city": "Hamburg", "countryCode": "DE"},
+			}},
+		},
+	} {
+		for _, transport := range transports {
+			core := w.core(refusal.provider)
+			core.Faults.Add(sandbox.Fault{Operation: refusal.operation, Status: 400, Body: refusal.body, Times: 1})
+			got, err := c.call(t.Context(), transport, methods()[refusal.rpc], refusal.request, nil, 0)
+			core.Faults.Clear()
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := got.failure
+			if f == nil || f.reason != "PROVIDER_REJECTED" || !slices.Contains(f.fields, refusal.field) ||
+				strings.Contains(f.text, canary) {
+				t.Errorf("%s, %s: %v, want PROVIDER_REJECTED and the field %s", refusal.operation, transport, f,
+					refusal.field)
+			}
+		}
+	}
 }
 
 // TestUpdateMasks: only what can change may be named.

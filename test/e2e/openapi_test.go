@@ -62,11 +62,14 @@ var exampleSetups = map[string]setup{
 }
 
 // TestExamples sends every example of the OpenAPI document to the played providers, and holds the answers against the
-// document.
+// document, and against those that it shows. With -record it notes them for the document to show.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	all := examples(t)
-	shown := map[string]bool{}
+	shown, answers := map[string]bool{}, recordedAnswers{}
+	if !*record {
+		answers = readAnswers(t)
+	}
 	for _, provider := range worldtest.Providers() {
 		t.Run(provider, func(t *testing.T) {
 			w := newWorld(t, worldOptions{step: 5 * time.Millisecond, still: true})
@@ -76,7 +79,7 @@ func TestExamples(t *testing.T) {
 						continue
 					}
 					shown[name] = true
-					t.Run(name+"/"+e.Title, func(t *testing.T) { w.send(t, name, e) })
+					t.Run(name+"/"+e.Title, func(t *testing.T) { answers.hold(t, name, e.Title, w.send(t, name, e)) })
 				}
 			}
 		})
@@ -86,10 +89,14 @@ func TestExamples(t *testing.T) {
 			t.Errorf("no example of %s was sent", m.short())
 		}
 	}
+	if *record && !t.Failed() {
+		answers.write(t)
+	}
 }
 
-// send sends one example. Its answer is held against the document where all answers are.
-func (w *world) send(t *testing.T, name string, e example) {
+// send sends one example and gives the answer in the words of examples. It is held against the document where all
+// answers are.
+func (w *world) send(t *testing.T, name string, e example) []any {
 	c := w.client(t, lending)
 	begin := exampleSetups[e.Setup]
 	if begin == nil {
@@ -101,6 +108,7 @@ func (w *world) send(t *testing.T, name string, e example) {
 	v := begin(t, w, c, e.Provider)
 	v["uuid"], v["app"] = uuid.NewString(), w.app.URL
 	request, _ := v.substitute(t, orEmpty(e.Request)).(map[string]any)
+	var answer []any
 	for _, m := range sortedMethods() {
 		if m.short() != name {
 			continue
@@ -113,9 +121,11 @@ func (w *world) send(t *testing.T, name string, e example) {
 		defer cancel()
 		got, err := c.callREST(ctx, m, request, headers{"psu-ip-address": "192.0.2.7"}, limit)
 		if err != nil || got.failure != nil {
-			t.Errorf("%v %v", err, got.failure)
+			t.Fatalf("%v %v", err, got.failure)
 		}
+		answer = inExamples(t, name+e.Title, v, got.texts)
 	}
+	return answer
 }
 
 // TestRequestsAsDescribed makes requests up from the OpenAPI document, as it allows them and as it does not. It finds

@@ -4,13 +4,22 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	"kontor.dev/kontor/internal/optional"
+	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -180,6 +189,101 @@ func TestStreamedLines(t *testing.T) {
 		}
 		if last.Kind != "END" || count == 0 || last.Count != count || !last.Complete || last.ReadTime == "" {
 			t.Errorf("%s: %d transactions, the last message is %+v", accept, count, last)
+		}
+	}
+}
+
+// TestHeartbeatsOfTransactions: while a provider is slow, a stream of transactions shows over every transport that it
+// lives, and then sends all.
+func TestHeartbeatsOfTransactions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{step: 5 * time.Millisecond, still: true})
+	c := w.client(t, lending)
+	m := methods()["kontor.banking.v1.BankingService/StreamTransactions"]
+	for _, provider := range worldtest.Providers() {
+		consent := w.authorized(t, c, provider)
+		want := len(streamAll(t, c, consent.GetName()))
+		for _, transport := range transports {
+			// The gateway's heartbeat is 300 ms here.
+			w.core(provider).Faults.Add(sandbox.Fault{Delay: 1500 * time.Millisecond, Times: 1})
+			got, err := c.call(t.Context(), transport, m, object{"parent": consent.GetName()}, nil, 0)
+			if err != nil || got.failure != nil || !got.ended {
+				t.Fatalf("%s, %s: %v %v", provider, transport, err, got.failure)
+			}
+			var kinds []bankingv1.StreamTransactionsResponse_Kind
+			count := map[bankingv1.StreamTransactionsResponse_Kind]int{}
+			for _, message := range got.messages {
+				kind := message.(*bankingv1.StreamTransactionsResponse).GetKind()
+				count[kind]++
+				kinds = append(kinds, kind)
+			}
+			if kinds[0] != bankingv1.StreamTransactionsResponse_HEARTBEAT ||
+				kinds[len(kinds)-1] != bankingv1.StreamTransactionsResponse_END ||
+				count[bankingv1.StreamTransactionsResponse_TRANSACTION] != want {
+				t.Errorf("%s, %s: %v, the first is %s, the last %s; want %d transactions", provider, transport, count,
+					kinds[0], kinds[len(kinds)-1], want)
+			}
+			w.core(provider).Faults.Clear()
+		}
+	}
+	// A browser's onmessage does not see heartbeats: they are events of their own name.
+	consent := w.authorized(t, c, anybody)
+	w.core(anybody).Faults.Add(sandbox.Fault{Delay: 1500 * time.Millisecond, Times: 1})
+	resp, err := c.send(t.Context(), http.MethodGet, "/v1/"+consent.GetName()+"/transactions:stream", nil,
+		headers{"accept": "text/event-stream"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.HasPrefix(string(text), "event: heartbeat\ndata: {\"kind\":\"HEARTBEAT\"}\n\n") ||
+		!strings.Contains(string(text), `"kind":"END"`) {
+		t.Errorf("as events: %.200s, %v", text, err)
+	}
+}
+
+// TestInsightsTooLargeForGRPC: an answer that a client's library would refuse is TOO_LARGE, and says what to do;
+// without single transactions, or over REST, it is there.
+func TestInsightsTooLargeForGRPC(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{step: 5 * time.Millisecond, still: true})
+	c := w.client(t, lending)
+	customer := w.createCustomer(
+		t, c, customerv1.Customer_PERSON, customerv1.Product_BANKING, customerv1.Product_IMPORT,
+	)
+	request := importRequest(customer.GetName())
+	account := request.GetConnections()[0].GetAccounts()[0]
+	one := account.GetTransactions()[0]
+	for i := range 12_000 {
+		more := proto.CloneOf(one)
+		more.Id = fmt.Sprint("more-", i)
+		more.Transaction.RemittanceInformation = optional.Of(strings.Repeat("word ", 80))
+		account.Transactions = append(account.Transactions, more)
+	}
+	consent := must(c.Banking.ImportConnections(t.Context(), request))(t).GetConsent()
+	m := methods()["kontor.insights.v1.InsightsService/GetInsights"]
+	for _, test := range []struct{ transport, view, reason string }{
+		{overGRPC, "FULL", "TOO_LARGE"}, {overREST, "FULL", ""}, {overGRPC, "SUMMARY", ""},
+	} {
+		got, err := c.call(t.Context(), test.transport, m,
+			object{"name": consent.GetName() + "/insights", "view": test.view}, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case test.reason == "" && got.failure != nil:
+			t.Errorf("%s, %s: %v", test.transport, test.view, got.failure)
+		case test.reason == "":
+			entries := 0
+			for _, day := range got.messages[0].(*insightsv1.Insights).GetMovements() {
+				entries += len(day.GetEntries())
+			}
+			if (entries > 12_000) != (test.view == "FULL") {
+				t.Errorf("%s, %s: %d movements", test.transport, test.view, entries)
+			}
+		case got.failure == nil || got.failure.reason != test.reason || got.failure.retry ||
+			!strings.Contains(got.failure.message, "SUMMARY"):
+			t.Errorf("%s, %s: %v", test.transport, test.view, got.failure)
 		}
 	}
 }

@@ -16,6 +16,15 @@ import (
 //go:embed examples.json
 var examplesFile []byte
 
+// answersFile holds what the played providers' gateway answered to the examples, by method and title; of a stream its
+// first message and its last. `make record-answers` writes it, and test/e2e holds later answers against it.
+//
+//go:embed answers.json
+var answersFile []byte
+
+// answers are answers to examples, by title.
+type answers map[string][]any
+
 // example is a request as the method's message has it, with ${name} for names that the state before it has.
 type example struct {
 	Title    string `json:"title"`
@@ -29,6 +38,7 @@ var standIns = strings.NewReplacer(
 	"${consent}", "consents/0f8c2b7e-5d3a-4c1e-9b60-2a4f7d915c83",
 	"${connection}", "consents/0f8c2b7e-5d3a-4c1e-9b60-2a4f7d915c83/connections/kQ3v9dTzR1yWm4Xa",
 	"${account}", "consents/0f8c2b7e-5d3a-4c1e-9b60-2a4f7d915c83/accounts/p7LcE2uHn5sJb8Gf",
+	"${customerReference}", "crm-4711",
 	"${customer}", "customers/6b1d9f40-73c2-4e8a-8f15-d0a9c3e7b246",
 	"${partnerBank}", "partnerBanks/64f1c0de5ba1b2c3d4e5f607",
 	"${shipment}", "shipments/c2e85a17-904b-4d6f-b3a8-51f7e06d9c32",
@@ -38,12 +48,14 @@ var standIns = strings.NewReplacer(
 	"${app}", "https://app.example.com",
 )
 
-func readExamples() (map[string][]example, error) {
-	var all map[string][]example
-	if err := json.Unmarshal(examplesFile, &all); err != nil {
-		return nil, fmt.Errorf("examples.json: %w", err)
+func readExamples() (requests map[string][]example, answered map[string]answers, err error) {
+	if err := json.Unmarshal(examplesFile, &requests); err != nil {
+		return nil, nil, fmt.Errorf("examples.json: %w", err)
 	}
-	return all, nil
+	if err := json.Unmarshal(answersFile, &answered); err != nil {
+		return nil, nil, fmt.Errorf("answers.json: %w", err)
+	}
+	return requests, answered, nil
 }
 
 // standIn replaces ${name} in all texts of a value.
@@ -102,6 +114,7 @@ func (a *api) addExamples(
 				}
 			}
 		}
+		addAnswers(operation, e.Title, a.answers[string(method.Name())][e.Title])
 		shown++
 	}
 	if shown == 0 {
@@ -112,6 +125,33 @@ func (a *api) addExamples(
 	}
 	return nil
 }
+
+// addAnswers puts the answers to an example into an operation. A method whose answers are not recorded yet has none, so
+// that they can be.
+func addAnswers(operation object, summary string, recorded []any) {
+	content := operation["responses"].(object)["200"].(object)["content"].(object)
+	for i, answer := range recorded {
+		for media, described := range content {
+			value := standIn(answer)
+			if media == "application/x-ndjson" {
+				value = object{"result": value}
+			}
+			name, says := title(summary), summary
+			if i > 0 {
+				name, says = name+"-end", says+": the last message"
+			}
+			shown, _ := described.(object)["examples"].(object)
+			if shown == nil {
+				shown = object{}
+				described.(object)["examples"] = shown
+			}
+			shown[name] = object{"summary": says, "description": cut, "value": value}
+		}
+	}
+}
+
+// cut is said of every answer that is shown.
+const cut = "As the sandbox answers. Lists show two elements, those within them one, and tokens their beginning."
 
 // unboundVariable tells whether an example is for another mapping of its method, whose path holds one of its fields.
 func unboundVariable(method protoreflect.MethodDescriptor, request object) bool {

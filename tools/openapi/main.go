@@ -101,6 +101,8 @@ type api struct {
 	schemas *schemas
 	// examples by method.
 	examples map[string][]example
+	// answers to the examples, by method.
+	answers map[string]answers
 }
 
 func readImage(path string) (*api, error) {
@@ -120,7 +122,7 @@ func readImage(path string) (*api, error) {
 		methods: map[string]protoreflect.MethodDescriptor{}, variables: map[string]string{},
 		schemas: &schemas{components: object{}, answered: map[protoreflect.FullName]bool{}},
 	}
-	if a.examples, err = readExamples(); err != nil {
+	if a.examples, a.answers, err = readExamples(); err != nil {
 		return nil, err
 	}
 	reasons, err := files.FindDescriptorByName("kontor.error.v1.Error.Reason")

@@ -66,6 +66,11 @@ func TestOperations(t *testing.T) {
 				}
 			}
 			content := responses["200"].(object)["content"].(object)
+			for media, described := range content {
+				if shown, _ := described.(object)["examples"].(object); len(shown) == 0 {
+					t.Errorf("%s shows no answer as %s", at, media)
+				}
+			}
 			streams := strings.HasSuffix(path, ":watch") || strings.HasSuffix(path, ":stream")
 			if streams != (content["application/x-ndjson"] != nil && content["text/event-stream"] != nil) {
 				t.Errorf("%s answers with %v", at, content)
@@ -134,6 +139,7 @@ func TestStandard(t *testing.T) {
 		"a parameter that is nowhere":           {`"in": "query"`, `"in": "somewhere"`},
 		"a schema of no type":                   {`"type": "array"`, `"type": "list"`},
 		"an example that its schema refuses":    {`"decision": "APPROVED"`, `"decision": "MAYBE"`},
+		"an answer that its schema refuses":     {`"dataStage": "READY"`, `"dataStage": "SOON"`},
 		"an example of a query that is refused": {`"example": "2026-03-01"`, `"example": "yesterday"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,8 @@ var (
 	errNoBody  = missing("the body")
 	errNoLink  = missing("consent-link")
 	errEndless = &providers.ShapeError{Field: "transactions", Want: "must come to an end"}
+	// errRepeated: see Config.TransactionsEnd.
+	errRepeated = &providers.ShapeError{Field: "transactions", Want: "must not be those of pages before"}
 )
 
 // missing says that an answer lacks a field.

@@ -27,8 +27,9 @@
 //   - Whether a simulated decision goes into the path or the query is not told: the operation's path decides
 //     (simulator.go).
 //   - Accounts have no id: their number serves (mapping.go: accountsOf). They name their bank by its name alone.
-//   - Transactions come in pages whose first number, size and end are not told (transactions.go). Neither is what their
-//     accountId means: a transaction is on the account whose number it is, and else on none (mapping.go: attribution).
+//   - Transactions come in pages whose first number, size and end are not told: pages that only repeat what came before
+//     fail the read, unless the operator knows that they are the end (transactions.go). Neither is what their accountId
+//     means: a transaction is on the account whose number it is, and else on none (mapping.go: attribution).
 //   - fetchedAtInterval is when the data was fetched, and not what it covers: that follows from the bookings.
 //   - A list without entries may be null, wherever a list is documented (wire.go: required).
 //   - No currency is given: it is the market's. Numbers are decimals, and no float64 on their way (wire.go: amount).
@@ -69,6 +70,8 @@ type Config struct {
 	AllowSimulation bool `config:"allow_simulation"`
 	// IdentitySource tells whose ids a process carries. Fimento does not document it.
 	IdentitySource IdentitySource `config:"identity_source"`
+	// TransactionsEnd tells what follows the last page of transactions. Fimento does not document it.
+	TransactionsEnd TransactionsEnd `config:"transactions_end"`
 	// Operations replaces methods and paths.
 	Operations providers.Overrides `config:"operations"`
 }
@@ -88,6 +91,25 @@ const (
 func (s IdentitySource) Check() error {
 	if s != "" && s != AskedIDs && s != AuthenticatedIDs {
 		return errors.New("must be asked or authenticated")
+	}
+	return nil
+}
+
+// TransactionsEnd is what follows the last page of transactions.
+type TransactionsEnd string
+
+// The ends.
+const (
+	// EmptyPage, the default: a page without transactions. Pages that repeat what came before fail the read.
+	EmptyPage TransactionsEnd = "empty_page"
+	// RepeatedPage: the last page again, or an empty one.
+	RepeatedPage TransactionsEnd = "repeated_page"
+)
+
+// Check tells whether it is one of them.
+func (e TransactionsEnd) Check() error {
+	if e != "" && e != EmptyPage && e != RepeatedPage {
+		return errors.New("must be empty_page or repeated_page")
 	}
 	return nil
 }

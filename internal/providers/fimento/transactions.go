@@ -12,10 +12,7 @@ import (
 // maxPages caps the pages of transactions: an end that does not come is a fault, and told as one.
 const maxPages = 10_000
 
-// Transactions reads all transactions, a page at a time and only when the iteration comes to it. Which number the
-// first page has, how many transactions it holds and what follows the last one is not documented: pages count from 1,
-// and one that is empty, or holds only what came before, is taken for the end. A transaction that moves to the next
-// page in the meantime still comes once. Fimento cannot narrow the read.
+// Transactions reads all transactions, and only when the iteration comes to them. Fimento cannot narrow the read.
 //
 // A transaction names its account by a string of which the documentation does not say what it is. So the accounts are
 // read too, once there is a transaction to attribute: one whose string is the number of a listed account is on that
@@ -25,12 +22,39 @@ func (a *adapter) Transactions(
 ) iter.Seq2[providers.Transaction, error] {
 	return func(yield func(providers.Transaction, error) bool) {
 		market := marketOf(ref)
-		seen := map[text]bool{}
 		var known attribution
+		for t, err := range a.listed(ctx, ref) {
+			if err == nil && known == nil && t.AccountID != "" {
+				var accounts []providers.Account
+				if accounts, err = a.ListAccounts(ctx, ref); err == nil {
+					known = attributionOf(accounts)
+				}
+			}
+			if err != nil {
+				yield(providers.Transaction{}, err)
+				return
+			}
+			if !yield(transactionOf(t, known.of(t.AccountID), market), nil) {
+				return
+			}
+		}
+	}
+}
+
+// listed reads the pages of transactions one by one. Which number the first page has, how many transactions it holds
+// and what follows the last one is not documented: pages count from 1, and one that is empty is the end. A transaction
+// that moves to the next page in the meantime still comes once. A page with nothing new is no end by itself: see
+// turning.
+func (a *adapter) listed(ctx context.Context, ref providers.ConsentRef) iter.Seq2[wireTransaction, error] {
+	return func(yield func(wireTransaction, error) bool) {
+		seen, pages := map[text]bool{}, turning{end: a.cfg.TransactionsEnd}
 		for page := 1; page <= maxPages; page++ {
 			var listed wireTransactions
 			if err := a.do(ctx, transactionsRequest(ref, page), &listed); err != nil {
-				yield(providers.Transaction{}, err)
+				yield(wireTransaction{}, err)
+				return
+			}
+			if len(listed.Transactions.list) == 0 {
 				return
 			}
 			before := len(seen)
@@ -39,24 +63,45 @@ func (a *adapter) Transactions(
 					continue
 				}
 				seen[t.ID] = true
-				if known == nil && t.AccountID != "" {
-					accounts, err := a.ListAccounts(ctx, ref)
-					if err != nil {
-						yield(providers.Transaction{}, err)
-						return
-					}
-					known = attributionOf(accounts)
-				}
-				if !yield(transactionOf(t, known.of(t.AccountID), market), nil) {
+				if !yield(t, nil) {
 					return
 				}
 			}
-			if len(seen) == before {
+			last, why := pages.after(len(seen) - before)
+			if why != nil {
+				yield(wireTransaction{}, a.client.Refuse(ctx, opTransactions, nil, why))
+			}
+			if last {
 				return
 			}
 		}
-		yield(providers.Transaction{}, a.client.Refuse(ctx, opTransactions, nil, errEndless))
+		yield(wireTransaction{}, a.client.Refuse(ctx, opTransactions, nil, errEndless))
 	}
+}
+
+// turning watches whether pages bring anything new. Where one does not, Fimento may have given the last page again, or
+// it may not have turned the page: then there is more that nobody has read, and a caller who took the rest for all
+// would lend on half an account. The one cannot be told from the other, so a second such page in a row fails the read,
+// unless the operator knows and says so. One alone is what is left where transactions moved down by a page.
+type turning struct {
+	end   TransactionsEnd
+	stale int // pages in a row with nothing new
+}
+
+// after tells whether a page, with so many transactions that were not seen before, is the last that is read; with an
+// error when it should not have been.
+func (t *turning) after(fresh int) (last bool, err error) {
+	switch {
+	case fresh > 0:
+		t.stale = 0
+		return false, nil
+	case t.end == RepeatedPage:
+		return true, nil
+	}
+	if t.stale++; t.stale > 1 {
+		return true, errRepeated
+	}
+	return false, nil
 }
 
 // transactionsRequest names no partner bank: the documentation lists that header for all operations on a process but

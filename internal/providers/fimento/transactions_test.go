@@ -46,33 +46,45 @@ func transactions(ctx context.Context, p *providers.Provider,
 }
 
 func TestOddity10Pages(t *testing.T) {
+	unnumbered := func(call) reply { return pages(page("a", "b"))(call{Query: map[string][]string{"page": {"1"}}}) }
+	lastAgain := func(c call) reply {
+		if c.Query.Get("page") == "1" {
+			return pages(page("a", "b"))(c)
+		}
+		return pages(nil, page("c"), page("c"), page("c"))(c)
+	}
 	for name, tc := range map[string]struct {
 		answer func(call) reply
+		end    TransactionsEnd
 		ids    string
 		calls  int
+		fails  bool
 	}{
-		"none":                 {pages(), "", 1},
-		"one":                  {pages(page("a", "b")), "a b", 2},
-		"of different sizes":   {pages(page("a"), page("b", "c"), page("d")), "a b c d", 4},
-		"that overlap":         {pages(page("a", "b"), page("b", "c"), page("c", "d")), "a b c d", 4},
-		"repeated in one page": {pages(page("a", "a", "b")), "a b", 2},
-		"whose last one comes again and again": {func(c call) reply {
-			if c.Query.Get("page") == "1" {
-				return pages(page("a", "b"))(c)
-			}
-			return pages(nil, page("c"), page("c"))(c)
-		}, "a b c", 3},
-		"that are not numbered": {
-			func(c call) reply { return pages(page("a", "b"))(call{Query: map[string][]string{"page": {"1"}}}) }, "a b",
-			2,
-		},
-		"that count from 0": {pages(page("b"), page("c")), "b c", 3},
+		"none":                 {pages(), "", "", 1, false},
+		"one":                  {pages(page("a", "b")), "", "a b", 2, false},
+		"of different sizes":   {pages(page("a"), page("b", "c"), page("d")), "", "a b c d", 4, false},
+		"that overlap":         {pages(page("a", "b"), page("b", "c"), page("c", "d")), "", "a b c d", 4, false},
+		"repeated in one page": {pages(page("a", "a", "b")), "", "a b", 2, false},
+		// One came in while the pages were read, so that the last one of page 1 is all of page 2.
+		"that moved":                                   {pages(page("a", "b"), page("b")), "", "a b", 3, false},
+		"that moved, and on":                           {pages(page("a"), page("a"), page("b"), page("b")), "", "a b", 5, false},
+		"that count from 0":                            {pages(page("b"), page("c")), "", "b c", 3, false},
+		"whose last one stays":                         {lastAgain, "", "a b c", 4, true},
+		"that are not numbered":                        {unnumbered, "", "a b", 3, true},
+		"whose last one stays, as the operator knows":  {lastAgain, RepeatedPage, "a b c", 3, false},
+		"that are not numbered, as the operator knows": {unnumbered, RepeatedPage, "a b", 2, false},
+		"with an empty one, as documented":             {pages(page("a")), RepeatedPage, "a", 2, false},
+		"with an empty one, as expected":               {pages(page("a")), EmptyPage, "a", 2, false},
 	} {
 		f := newFake(t)
 		f.respond("transactions", tc.answer)
-		got, err := transactions(t.Context(), f.provider(), refSE)
-		if err != nil {
+		p := f.provider(func(cfg *Config, _ *providers.Deps) { cfg.TransactionsEnd = tc.end })
+		got, err := transactions(t.Context(), p, refSE)
+		switch {
+		case !tc.fails && err != nil:
 			t.Errorf("%s: %v", name, err)
+		case tc.fails && errorOf(t, err).Kind != providers.KindInvalidResponse:
+			t.Errorf("%s: it is told as whole: %v", name, err)
 		}
 		var ids []string
 		for _, transaction := range got {
@@ -93,6 +105,17 @@ func TestOddity10Pages(t *testing.T) {
 				t.Errorf("%s: a partner bank was named", name)
 			}
 		}
+	}
+}
+
+func TestOddity10AnEndIsOneOfTwo(t *testing.T) {
+	for _, end := range []TransactionsEnd{"", EmptyPage, RepeatedPage} {
+		if err := end.Check(); err != nil {
+			t.Errorf("%q: %v", end, err)
+		}
+	}
+	if err := TransactionsEnd("total").Check(); err == nil {
+		t.Error("any end is taken")
 	}
 }
 

@@ -100,11 +100,16 @@ func routingError(
 		return
 	}
 	if code == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", strings.Join(allowed(ctx, mux, r), ", "))
-		WriteError(w, r, kerr.New(errorv1.Error_METHOD_NOT_FOUND, "the path does not take this method"))
+		notAllowed(w, r, allowed(ctx, mux, r))
 		return
 	}
 	WriteError(w, r, kerr.New(errorv1.Error_ROUTE_NOT_FOUND, "there is no such path"))
+}
+
+// notAllowed answers a method that a path does not take.
+func notAllowed(w http.ResponseWriter, r *http.Request, verbs []string) {
+	w.Header().Set("Allow", strings.Join(verbs, ", "))
+	WriteError(w, r, kerr.New(errorv1.Error_METHOD_NOT_FOUND, "the path does not take this method"))
 }
 
 // probeKey is the key of a request that only asks whether its path takes its method: a *bool, for the answer.

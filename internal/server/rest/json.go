@@ -72,7 +72,8 @@ func (j *plainJSON) message(message proto.Message) ([]byte, error) {
 	if err := json.Compact(&compact, text); err != nil {
 		return nil, err
 	}
-	return withoutEmpty(withoutInputs(compact.Bytes(), message.ProtoReflect().Descriptor())), nil
+	descriptor := message.ProtoReflect().Descriptor()
+	return withoutEmptyFields(withoutInputs(compact.Bytes(), descriptor), descriptor), nil
 }
 
 // deleted tells of a message of a stream that it is about something that was deleted: nothing but what is left of it is
@@ -117,7 +118,10 @@ func decode(text []byte, v any) error {
 
 // parse reads JSON into a message. The error quotes the text.
 func parse(text []byte, message proto.Message) error {
-	return protojson.UnmarshalOptions{}.Unmarshal(text, message)
+	if err := (protojson.UnmarshalOptions{}).Unmarshal(text, message); err != nil {
+		return err
+	}
+	return refuseUnspecified(text, message.ProtoReflect().Descriptor())
 }
 
 // target gives the message to decode into.

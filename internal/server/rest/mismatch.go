@@ -163,8 +163,13 @@ func locateValue(d *locator, field protoreflect.FieldDescriptor, path string, de
 	return &fieldError{path, expectation(field)}
 }
 
-// fits tells whether a JSON value fits a scalar field, by protojson's own judgement.
+// fits tells whether a JSON value fits a scalar field, by protojson's own judgement. It takes the value of an enum
+// that means that nothing was said, too; who means that leaves the field out.
 func fits(field protoreflect.FieldDescriptor, raw json.RawMessage) bool {
+	var name string
+	if field.Enum() != nil && json.Unmarshal(raw, &name) == nil && isUnspecified(field, name) {
+		return false
+	}
 	holder := dynamicpb.NewMessage(field.ContainingMessage())
 	value := raw
 	if field.IsList() {

@@ -37,6 +37,9 @@ func (p queryParser) Parse(message proto.Message, values url.Values, filter *uti
 			return &fieldError{path, "is there twice"}
 		}
 		seen[path] = true
+		if field.Enum() != nil && slices.ContainsFunc(value, func(v string) bool { return isUnspecified(field, v) }) {
+			return &fieldError{path, expectation(field)}
+		}
 		if err := p.gateway.Parse(message, url.Values{key: value}, filter); err != nil {
 			return &fieldError{path, expectation(field)}
 		}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -83,6 +84,10 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 	if err != nil {
 		return nil, err
 	}
+	customs, err := newCustomMethods()
+	if err != nil {
+		return nil, err
+	}
 	plain, bare := newJSON(), &plainJSON{}
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, plain),
@@ -111,7 +116,19 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 			return nil, fmt.Errorf("rest: %w", err)
 		}
 	}
-	return prepare(mux), nil
+	return customOnly(customs, prepare(mux)), nil
+}
+
+// customOnly keeps the path of a custom method from being taken for the name of a resource: it takes the verbs of the
+// method, and no others.
+func customOnly(customs []customMethod, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if verbs := customVerbs(customs, r.URL); len(verbs) > 0 && !slices.Contains(verbs, r.Method) {
+			notAllowed(w, r, verbs)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // admittedKey is the key of a request's admission.

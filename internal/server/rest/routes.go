@@ -3,6 +3,8 @@ package rest
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -62,4 +64,53 @@ func hasQuery(request protoreflect.MessageDescriptor, binding api.Binding) bool 
 		}
 	}
 	return false
+}
+
+// customMethod is one of the paths that end in a custom method, such as those of "/v1/{name=consents/*}:revoke". The
+// gateway would take `consents/1:revoke` for the name of a consent, under whatever verb consents themselves have.
+type customMethod struct {
+	path  *regexp.Regexp
+	verbs []string
+}
+
+// variable matches {name=consents/*} in a template, between what it leaves to stand as it is.
+var variable = regexp.MustCompile(`\\\{[a-z_.]+=([^}]+)\\\}`)
+
+// newCustomMethods lists the custom methods of all services.
+func newCustomMethods() ([]customMethod, error) {
+	verbs := map[string][]string{}
+	for _, service := range api.Services() {
+		methods, err := service.Methods()
+		if err != nil {
+			return nil, fmt.Errorf("rest: %w", err)
+		}
+		for _, method := range methods {
+			for _, binding := range api.Bindings(method) {
+				if last := binding.Path[strings.LastIndexByte(binding.Path, '/'):]; strings.Contains(last, ":") {
+					verbs[binding.Path] = append(verbs[binding.Path], binding.Verb)
+				}
+			}
+		}
+	}
+	customs := make([]customMethod, 0, len(verbs))
+	for template, taken := range verbs {
+		path := variable.ReplaceAllString(regexp.QuoteMeta(template), "$1")
+		path = strings.ReplaceAll(path, `\*`, "[^/]+")
+		customs = append(customs, customMethod{regexp.MustCompile("^" + path + "$"), taken})
+	}
+	return customs, nil
+}
+
+// customVerbs lists the verbs that a path with a custom method takes; none for any other path.
+func customVerbs(customs []customMethod, target *url.URL) []string {
+	path := target.EscapedPath()
+	if !strings.Contains(path, ":") {
+		return nil
+	}
+	for _, custom := range customs {
+		if custom.path.MatchString(path) {
+			return custom.verbs
+		}
+	}
+	return nil
 }

@@ -92,7 +92,7 @@ func (s *Server) SyncConnection(
 		func(ctx context.Context, attempt *once.Attempt) (*bankingv1.SyncConnectionResponse, error) {
 			// Newer data can be fetched again, and a second link is as good as the first.
 			attempt.CustomerID, attempt.ConsentID, attempt.Repeatable = row.CustomerID, row.ID, true
-			if err := syncable(p, row); err != nil {
+			if err := syncable(p, row, connection); err != nil {
 				return nil, err
 			}
 			if err := attempt.GoOn(ctx); err != nil {
@@ -121,10 +121,13 @@ func (s *Server) SyncConnection(
 }
 
 // syncable refuses newer data under a consent that has ended, that covers one collection, or whose customer could not
-// be sent back from the bank's pages.
-func syncable(p *providers.Provider, row *store.Consent) error {
+// be sent back from the bank's pages; and of a bank that was removed, which is there to be listed alone.
+func syncable(p *providers.Provider, row *store.Consent, connection consent.Connection) error {
 	if err := service.Closed(row); err != nil {
 		return err
+	}
+	if connection.Status == consentv1.Connection_DISCONNECTED {
+		return kerr.New(errorv1.Error_CONNECTION_NOT_FOUND, "the bank was removed from the consent")
 	}
 	if p.NeedsRedirects && !complete(row.Redirects) {
 		return kerr.New(errorv1.Error_CONSENT_NOT_AUTHORIZED,
@@ -192,6 +195,14 @@ func (s *Server) DeleteConnection(ctx context.Context, req *bankingv1.DeleteConn
 			if err := service.Closed(row); err != nil {
 				return nil, err
 			}
+			if connection.Status == consentv1.Connection_DISCONNECTED {
+				return &emptypb.Empty{}, s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+					if err := s.Audit.Note(ctx, tx, "DeleteConnection", req.GetName()); err != nil {
+						return err
+					}
+					return attempt.Done(tx, &emptypb.Empty{})
+				})
+			}
 			ref, err := s.History.Ref(ctx, row)
 			if err != nil {
 				return nil, err
@@ -204,9 +215,7 @@ func (s *Server) DeleteConnection(ctx context.Context, req *bankingv1.DeleteConn
 				return nil, s.Follower.Explain(ctx, row, err)
 			}
 			_, err = s.History.Change(ctx, row, func(tx store.Tx, fresh *store.Consent) error {
-				removed := consent.Removed(connection.ID, fresh.Flow, int64(fresh.Resource.GetEventCount()),
-					s.Clock.Now())
-				if _, err := s.History.Extend(tx, fresh, removed); err != nil {
+				if err := s.noteRemoved(tx, fresh, connection.ID, req.GetName()); err != nil {
 					return err
 				}
 				if err := s.Audit.Note(ctx, tx, "DeleteConnection", req.GetName()); err != nil {
@@ -219,6 +228,18 @@ func (s *Server) DeleteConnection(ctx context.Context, req *bankingv1.DeleteConn
 			}
 			return &emptypb.Empty{}, nil
 		})
+}
+
+// noteRemoved notes that a connection was removed, unless that is known already: by another call, or by a read of the
+// consent at the provider.
+func (s *Server) noteRemoved(tx store.Tx, fresh *store.Consent, id, name string) error {
+	have, err := connectionNamed(fresh, name)
+	if err == nil && have.GetStatus() == consentv1.Connection_DISCONNECTED {
+		return nil
+	}
+	removed := consent.Removed(id, fresh.Flow, int64(fresh.Resource.GetEventCount()), s.Clock.Now())
+	_, err = s.History.Extend(tx, fresh, removed)
+	return err
 }
 
 // CreateManagementSession implements bankingv1.BankingServiceServer.

@@ -11,8 +11,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
+	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/store"
 )
@@ -21,9 +24,16 @@ import (
 type bank struct {
 	providers.Connections
 
-	asked atomic.Int32
-	link  *providers.Link
-	err   error
+	asked   atomic.Int32
+	deleted atomic.Int32
+	link    *providers.Link
+	err     error
+}
+
+func (b *bank) DeleteConnection(context.Context, providers.ConsentRef, string) error {
+	b.deleted.Add(1)
+	time.Sleep(200 * time.Millisecond)
+	return b.err
 }
 
 func (b *bank) SyncConnection(
@@ -115,6 +125,63 @@ func TestSyncsWithinASecondAreOne(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A bank is removed once: whoever removes it again, with or without a key, is told that it is gone, and neither the
+// provider nor the history hears of it. Nobody asks it for newer data.
+func TestABankIsRemovedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := &bank{}
+		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
+			p.Connections = at
+			for _, c := range []providers.Capability{"SyncConnection", "DeleteConnection"} {
+				p.Capabilities[c] = providers.Support{Level: providers.Native}
+			}
+		})
+		row := p.Create(t)
+		p.Report(providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{
+			{ID: "bank", Active: true}, {ID: "other", Active: true},
+		}}, nil)
+		assemblytest.Pass(time.Minute)
+		now := func() *consentv1.Consent {
+			fresh, _, err := p.Load.Consent(p.Ctx, row.Resource.GetName())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fresh.Resource
+		}
+		name := now().GetConnections()[0].GetName()
+		remove := func(key string) {
+			request := &bankingv1.DeleteConnectionRequest{Name: name, RequestId: key}
+			if _, err := p.Servers.Banking.DeleteConnection(p.Ctx, request); err != nil {
+				t.Error(err)
+			}
+		}
+		before := now().GetEventCount()
+		var callers sync.WaitGroup
+		for range 2 { // both find it there
+			callers.Go(func() { remove("") })
+		}
+		callers.Wait()
+		asked := at.deleted.Load()
+		if after := now(); after.GetEventCount() != before+1 ||
+			after.GetConnections()[0].GetStatus() != consentv1.Connection_DISCONNECTED {
+			t.Errorf("two at a time: %d events more, %v", after.GetEventCount()-before, after.GetConnections())
+		}
+		remove("")
+		remove("a")
+		remove("a")
+		if now().GetEventCount() != before+1 || at.deleted.Load() != asked {
+			t.Errorf("again: %d events, %d calls more", now().GetEventCount()-before-1, at.deleted.Load()-asked)
+		}
+		if noted := audited(t, p, "DeleteConnection"); noted != 4 { // a repeated key is answered from memory
+			t.Errorf("%d of 4 calls are on the record", noted)
+		}
+		_, err := p.Servers.Banking.SyncConnection(p.Ctx, &bankingv1.SyncConnectionRequest{Name: name})
+		if kerr.Reason(err) != errorv1.Error_CONNECTION_NOT_FOUND || at.asked.Load() != 0 {
+			t.Errorf("newer data of a removed bank: %v, %d calls", err, at.asked.Load())
+		}
+	})
 }
 
 // audited counts the entries of a method.

@@ -25,6 +25,25 @@ func TestAnalysedAccountIsTheOneThatFits(t *testing.T) {
 	}
 }
 
+// TestAnalysesOfTheOtherConsentAreLeftOut: where a user has two consents, each shows the analyses of its own accounts,
+// and neither one that may be the other's.
+func TestAnalysesOfTheOtherConsentAreLeftOut(t *testing.T) {
+	t.Parallel()
+	own := []providers.Account{{ID: "L/A"}, {ID: "L/B"}}
+	all := append([]providers.Account{{ID: "M/B"}, {ID: "M/C"}}, own...)
+	var analyses []*insightsv1.PaymentPartnerAnalysis_AccountAnalysis
+	for _, id := range []string{"A", "B", "C", "L/B", "D", ""} {
+		analyses = append(analyses, &insightsv1.PaymentPartnerAnalysis_AccountAnalysis{Account: &id})
+	}
+	var got []string
+	for _, a := range covered(analyses, own, all) {
+		got = append(got, a.GetAccount())
+	}
+	if diff := cmp.Diff([]string{"A", "L/B"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAmountsOfAnAnalysisAreInTheAccountsCurrency(t *testing.T) {
 	t.Parallel()
 	in := func(currency string) *insightsv1.PaymentPartnerAnalysis_AccountAnalysis {

@@ -4,6 +4,7 @@ package insights
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -158,6 +159,16 @@ func (s *Server) nameAnalysed(
 	if err != nil {
 		return s.Reads.Explain(ctx, row, err)
 	}
+	if ref.Share != nil {
+		// The provider analyses all of a user's accounts, those under the user's other consent, too.
+		whole := ref
+		whole.Share = nil
+		all, err := p.Accounts.ListAccounts(ctx, whole)
+		if err != nil {
+			return s.Reads.Explain(ctx, row, err)
+		}
+		analysis.Accounts = covered(analysis.GetAccounts(), accounts, all)
+	}
 	for _, a := range analysis.GetAccounts() {
 		of := analysed(accounts, a.GetAccount())
 		a.Account = nil
@@ -170,6 +181,18 @@ func (s *Server) nameAnalysed(
 		}
 	}
 	return nil
+}
+
+// covered gives the analyses of a consent's own accounts, out of those of all accounts of its user. One whose account
+// cannot be told is left out: it may be the other consent's.
+func covered(
+	analyses []*insightsv1.PaymentPartnerAnalysis_AccountAnalysis, own, all []providers.Account,
+) []*insightsv1.PaymentPartnerAnalysis_AccountAnalysis {
+	return slices.DeleteFunc(analyses, func(a *insightsv1.PaymentPartnerAnalysis_AccountAnalysis) bool {
+		of := analysed(all, a.GetAccount())
+		return of == nil ||
+			!slices.ContainsFunc(own, func(account providers.Account) bool { return account.ID == of.ID })
+	})
 }
 
 // analysed finds the one account that a provider's id fits, nil when there is none or several.

@@ -800,7 +800,7 @@ type ImportConnectionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The customer, `customers/{customer}`, with the product IMPORT.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The bank logins.
+	// The bank logins. To remove what was imported, delete the consent.
 	Connections []*ImportedConnection `protobuf:"bytes,2,rep,name=connections,proto3" json:"connections,omitempty"`
 	// What becomes of data that was handed over before.
 	Mode ImportConnectionsRequest_Mode `protobuf:"varint,3,opt,name=mode,proto3,enum=kontor.banking.v1.ImportConnectionsRequest_Mode" json:"mode,omitempty"`
@@ -1774,11 +1774,11 @@ const file_kontor_banking_v1_banking_service_proto_rawDesc = "" +
 	"\x0e_provider_type\"\x81\x01\n" +
 	"\x13ImportedTransaction\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x02id\x12K\n" +
-	"\vtransaction\x18\x02 \x01(\v2\x1e.kontor.banking.v1.TransactionB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vtransaction\"\xd9\x03\n" +
+	"\vtransaction\x18\x02 \x01(\v2\x1e.kontor.banking.v1.TransactionB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vtransaction\"\xdb\x03\n" +
 	"\x18ImportConnectionsRequest\x12J\n" +
 	"\x04name\x18\x01 \x01(\tB6\xe0A\x02\xfaA\x15\n" +
-	"\x13kontor.dev/Customer\xbaH\x18r\x16\x18\xac\x022\x11^customers/[^/]+$R\x04name\x12U\n" +
-	"\vconnections\x18\x02 \x03(\v2%.kontor.banking.v1.ImportedConnectionB\f\xe0A\x02\xbaH\x06\x92\x01\x03\x10\xe8\aR\vconnections\x12N\n" +
+	"\x13kontor.dev/Customer\xbaH\x18r\x16\x18\xac\x022\x11^customers/[^/]+$R\x04name\x12W\n" +
+	"\vconnections\x18\x02 \x03(\v2%.kontor.banking.v1.ImportedConnectionB\x0e\xe0A\x02\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\vconnections\x12N\n" +
 	"\x04mode\x18\x03 \x01(\x0e20.kontor.banking.v1.ImportConnectionsRequest.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x124\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r\x18\xff\x012\b^[ -~]+$R\trequestId\x12^\n" +

@@ -49,8 +49,11 @@ type BankingServiceClient interface {
 	// Returns one bank under a consent.
 	GetConnection(ctx context.Context, in *GetConnectionRequest, opts ...grpc.CallOption) (*v1.Connection, error)
 	// Has the provider fetch newer data from the bank. Either it is done, or the answer holds a link with which the customer authenticates anew.
+	// Within a second of a call that went through, another one for the same end user's address gets the same answer, and the provider is not
+	// asked again, unless the consent changed meanwhile. A bank that is DISCONNECTED is CONNECTION_NOT_FOUND.
 	SyncConnection(ctx context.Context, in *SyncConnectionRequest, opts ...grpc.CallOption) (*SyncConnectionResponse, error)
-	// Removes a bank from a consent, with its data.
+	// Removes a bank from a consent, with its data. It stays listed as DISCONNECTED; to remove it again changes nothing, and the provider is not
+	// asked.
 	DeleteConnection(ctx context.Context, in *DeleteConnectionRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Issues a link to the provider's page on which the customer manages their banks.
 	CreateManagementSession(ctx context.Context, in *CreateManagementSessionRequest, opts ...grpc.CallOption) (*v11.Link, error)
@@ -224,8 +227,11 @@ type BankingServiceServer interface {
 	// Returns one bank under a consent.
 	GetConnection(context.Context, *GetConnectionRequest) (*v1.Connection, error)
 	// Has the provider fetch newer data from the bank. Either it is done, or the answer holds a link with which the customer authenticates anew.
+	// Within a second of a call that went through, another one for the same end user's address gets the same answer, and the provider is not
+	// asked again, unless the consent changed meanwhile. A bank that is DISCONNECTED is CONNECTION_NOT_FOUND.
 	SyncConnection(context.Context, *SyncConnectionRequest) (*SyncConnectionResponse, error)
-	// Removes a bank from a consent, with its data.
+	// Removes a bank from a consent, with its data. It stays listed as DISCONNECTED; to remove it again changes nothing, and the provider is not
+	// asked.
 	DeleteConnection(context.Context, *DeleteConnectionRequest) (*emptypb.Empty, error)
 	// Issues a link to the provider's page on which the customer manages their banks.
 	CreateManagementSession(context.Context, *CreateManagementSessionRequest) (*v11.Link, error)

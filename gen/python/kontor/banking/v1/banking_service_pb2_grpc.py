@@ -125,13 +125,16 @@ class BankingServiceServicer:
 
     def SyncConnection(self, request, context):
         """Has the provider fetch newer data from the bank. Either it is done, or the answer holds a link with which the customer authenticates anew.
+        Within a second of a call that went through, another one for the same end user's address gets the same answer, and the provider is not
+        asked again, unless the consent changed meanwhile. A bank that is DISCONNECTED is CONNECTION_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteConnection(self, request, context):
-        """Removes a bank from a consent, with its data.
+        """Removes a bank from a consent, with its data. It stays listed as DISCONNECTED; to remove it again changes nothing, and the provider is not
+        asked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -400,7 +400,7 @@ export type ImportConnectionsRequest = Message<"kontor.banking.v1.ImportConnecti
   name: string;
 
   /**
-   * The bank logins.
+   * The bank logins. To remove what was imported, delete the consent.
    *
    * @generated from field: repeated kontor.banking.v1.ImportedConnection connections = 2;
    */
@@ -1006,6 +1006,8 @@ export const BankingService: GenService<{
   },
   /**
    * Has the provider fetch newer data from the bank. Either it is done, or the answer holds a link with which the customer authenticates anew.
+   * Within a second of a call that went through, another one for the same end user's address gets the same answer, and the provider is not
+   * asked again, unless the consent changed meanwhile. A bank that is DISCONNECTED is CONNECTION_NOT_FOUND.
    *
    * @generated from rpc kontor.banking.v1.BankingService.SyncConnection
    */
@@ -1015,7 +1017,8 @@ export const BankingService: GenService<{
     output: typeof SyncConnectionResponseSchema;
   },
   /**
-   * Removes a bank from a consent, with its data.
+   * Removes a bank from a consent, with its data. It stays listed as DISCONNECTED; to remove it again changes nothing, and the provider is not
+   * asked.
    *
    * @generated from rpc kontor.banking.v1.BankingService.DeleteConnection
    */
