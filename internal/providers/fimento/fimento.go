@@ -28,7 +28,7 @@
 //     (simulator.go).
 //   - Accounts have no id: their number serves (mapping.go: accountsOf). They name their bank by its name alone.
 //   - Transactions come in pages whose first number, size and end are not told: pages that only repeat what came before
-//     fail the read, unless the operator knows that they are the end (transactions.go). Neither is what their accountId
+//     are taken for the end, and the log doubts it, until the operator knows (transactions.go). Neither is what their accountId
 //     means: a transaction is on the account whose number it is, and else on none (mapping.go: attribution).
 //   - fetchedAtInterval is when the data was fetched, and not what it covers: that follows from the bookings.
 //   - A list without entries may be null, wherever a list is documented (wire.go: required).
@@ -100,15 +100,17 @@ type TransactionsEnd string
 
 // The ends.
 const (
-	// EmptyPage, the default: a page without transactions. Pages that repeat what came before fail the read.
+	// EndUnknown, the default: a page without transactions, or two that repeat what came before, with a warning.
+	EndUnknown TransactionsEnd = ""
+	// EmptyPage is a page without transactions. Pages that repeat what came before fail the read.
 	EmptyPage TransactionsEnd = "empty_page"
-	// RepeatedPage: the last page again, or an empty one.
+	// RepeatedPage is the last page again, or an empty one.
 	RepeatedPage TransactionsEnd = "repeated_page"
 )
 
 // Check tells whether it is one of them.
 func (e TransactionsEnd) Check() error {
-	if e != "" && e != EmptyPage && e != RepeatedPage {
+	if e != EndUnknown && e != EmptyPage && e != RepeatedPage {
 		return errors.New("must be empty_page or repeated_page")
 	}
 	return nil

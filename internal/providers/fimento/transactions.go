@@ -67,11 +67,15 @@ func (a *adapter) listed(ctx context.Context, ref providers.ConsentRef) iter.Seq
 					return
 				}
 			}
-			last, why := pages.after(len(seen) - before)
-			if why != nil {
-				yield(wireTransaction{}, a.client.Refuse(ctx, opTransactions, nil, why))
-			}
-			if last {
+			switch pages.after(len(seen) - before) {
+			case goesOn:
+			case ends:
+				return
+			case seemsToEnd:
+				a.client.Doubt(ctx, opTransactions, errRepeated)
+				return
+			case fails:
+				yield(wireTransaction{}, a.client.Refuse(ctx, opTransactions, nil, errRepeated))
 				return
 			}
 		}
@@ -80,28 +84,40 @@ func (a *adapter) listed(ctx context.Context, ref providers.ConsentRef) iter.Seq
 }
 
 // turning watches whether pages bring anything new. Where one does not, Fimento may have given the last page again, or
-// it may not have turned the page: then there is more that nobody has read, and a caller who took the rest for all
-// would lend on half an account. The one cannot be told from the other, so a second such page in a row fails the read,
-// unless the operator knows and says so. One alone is what is left where transactions moved down by a page.
+// it may not have turned the page: then there is more that nobody has read. The one cannot be told from the other, so a
+// second such page in a row is taken for the end with a warning in the log, until the operator knows and says so. One
+// alone is what is left where transactions moved down by a page.
 type turning struct {
 	end   TransactionsEnd
 	stale int // pages in a row with nothing new
 }
 
-// after tells whether a page, with so many transactions that were not seen before, is the last that is read; with an
-// error when it should not have been.
-func (t *turning) after(fresh int) (last bool, err error) {
-	switch {
-	case fresh > 0:
+// turn is what follows a page.
+type turn int
+
+const (
+	goesOn turn = iota
+	ends
+	seemsToEnd
+	fails
+)
+
+// after tells what follows a page with so many transactions that were not seen before.
+func (t *turning) after(fresh int) turn {
+	if fresh > 0 {
 		t.stale = 0
-		return false, nil
+		return goesOn
+	}
+	t.stale++
+	switch {
 	case t.end == RepeatedPage:
-		return true, nil
+		return ends
+	case t.stale == 1:
+		return goesOn
+	case t.end == EmptyPage:
+		return fails
 	}
-	if t.stale++; t.stale > 1 {
-		return true, errRepeated
-	}
-	return false, nil
+	return seemsToEnd
 }
 
 // transactionsRequest names no partner bank: the documentation lists that header for all operations on a process but

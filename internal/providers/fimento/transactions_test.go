@@ -1,8 +1,10 @@
 package fimento
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,33 +60,42 @@ func TestOddity10Pages(t *testing.T) {
 		end    TransactionsEnd
 		ids    string
 		calls  int
-		fails  bool
+		fails  bool // or, where it does not, doubt tells whether the log does
+		doubt  bool
 	}{
-		"none":                 {pages(), "", "", 1, false},
-		"one":                  {pages(page("a", "b")), "", "a b", 2, false},
-		"of different sizes":   {pages(page("a"), page("b", "c"), page("d")), "", "a b c d", 4, false},
-		"that overlap":         {pages(page("a", "b"), page("b", "c"), page("c", "d")), "", "a b c d", 4, false},
-		"repeated in one page": {pages(page("a", "a", "b")), "", "a b", 2, false},
+		"none":                 {pages(), "", "", 1, false, false},
+		"one":                  {pages(page("a", "b")), "", "a b", 2, false, false},
+		"of different sizes":   {pages(page("a"), page("b", "c"), page("d")), "", "a b c d", 4, false, false},
+		"that overlap":         {pages(page("a", "b"), page("b", "c"), page("c", "d")), "", "a b c d", 4, false, false},
+		"repeated in one page": {pages(page("a", "a", "b")), "", "a b", 2, false, false},
 		// One came in while the pages were read, so that the last one of page 1 is all of page 2.
-		"that moved":                                   {pages(page("a", "b"), page("b")), "", "a b", 3, false},
-		"that moved, and on":                           {pages(page("a"), page("a"), page("b"), page("b")), "", "a b", 5, false},
-		"that count from 0":                            {pages(page("b"), page("c")), "", "b c", 3, false},
-		"whose last one stays":                         {lastAgain, "", "a b c", 4, true},
-		"that are not numbered":                        {unnumbered, "", "a b", 3, true},
-		"whose last one stays, as the operator knows":  {lastAgain, RepeatedPage, "a b c", 3, false},
-		"that are not numbered, as the operator knows": {unnumbered, RepeatedPage, "a b", 2, false},
-		"with an empty one, as documented":             {pages(page("a")), RepeatedPage, "a", 2, false},
-		"with an empty one, as expected":               {pages(page("a")), EmptyPage, "a", 2, false},
+		"that moved":                                   {pages(page("a", "b"), page("b")), "", "a b", 3, false, false},
+		"that moved, and on":                           {pages(page("a"), page("a"), page("b"), page("b")), "", "a b", 5, false, false},
+		"that count from 0":                            {pages(page("b"), page("c")), "", "b c", 3, false, false},
+		"whose last one stays":                         {lastAgain, "", "a b c", 4, false, true},
+		"that are not numbered":                        {unnumbered, "", "a b", 3, false, true},
+		"whose last one may not stay":                  {lastAgain, EmptyPage, "a b c", 4, true, false},
+		"that are not numbered, and should be":         {unnumbered, EmptyPage, "a b", 3, true, false},
+		"whose last one stays, as the operator knows":  {lastAgain, RepeatedPage, "a b c", 3, false, false},
+		"that are not numbered, as the operator knows": {unnumbered, RepeatedPage, "a b", 2, false, false},
+		"with an empty one, as documented":             {pages(page("a")), RepeatedPage, "a", 2, false, false},
+		"with an empty one, as expected":               {pages(page("a")), EmptyPage, "a", 2, false, false},
 	} {
 		f := newFake(t)
 		f.respond("transactions", tc.answer)
-		p := f.provider(func(cfg *Config, _ *providers.Deps) { cfg.TransactionsEnd = tc.end })
+		var log bytes.Buffer
+		p := f.provider(func(cfg *Config, deps *providers.Deps) {
+			cfg.TransactionsEnd, deps.Logger = tc.end, slog.New(slog.NewTextHandler(&log, nil))
+		})
 		got, err := transactions(t.Context(), p, refSE)
 		switch {
 		case !tc.fails && err != nil:
 			t.Errorf("%s: %v", name, err)
 		case tc.fails && errorOf(t, err).Kind != providers.KindInvalidResponse:
 			t.Errorf("%s: it is told as whole: %v", name, err)
+		}
+		if doubted := strings.Contains(log.String(), "provider answer doubtful"); doubted != tc.doubt {
+			t.Errorf("%s: doubts in the log: %t", name, doubted)
 		}
 		var ids []string
 		for _, transaction := range got {
@@ -109,7 +120,7 @@ func TestOddity10Pages(t *testing.T) {
 }
 
 func TestOddity10AnEndIsOneOfTwo(t *testing.T) {
-	for _, end := range []TransactionsEnd{"", EmptyPage, RepeatedPage} {
+	for _, end := range []TransactionsEnd{EndUnknown, EmptyPage, RepeatedPage} {
 		if err := end.Check(); err != nil {
 			t.Errorf("%q: %v", end, err)
 		}

@@ -78,6 +78,17 @@ func (c *Client) Refuse(ctx context.Context, operation string, answer *Response,
 	return failed
 }
 
+// Doubt tells the log of an answer that is taken as it is, although it may not be what it is taken for.
+func (c *Client) Doubt(ctx context.Context, operation string, why *providers.ShapeError) {
+	c.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "provider answer doubtful",
+		slog.String("provider", c.cfg.Provider),
+		slog.String("operation", operation),
+		slog.String("request_id", providers.CallOf(ctx).RequestID),
+		slog.String("field", why.Field),
+		slog.String("cause", why.Error()),
+	)
+}
+
 func (c *Client) breakerChanged(from, to providers.BreakerState) {
 	c.cfg.Observer.BreakerChanged(c.cfg.Provider, from, to)
 	c.cfg.Logger.LogAttrs(context.Background(), slog.LevelWarn, "circuit breaker changed",
