@@ -207,8 +207,8 @@ var evaluated = map[consentv1.ConsentEvent_Type]consentv1.DataStage_Value{
 	consentv1.ConsentEvent_COMPLETED:                consentv1.DataStage_READY,
 }
 
-// addStage raises the stage of the data. It never falls, except by the end of the consent and by a withdrawal: what could
-// be read once can be read.
+// addStage raises the stage of the data. It never falls, except by the end of the consent and by a withdrawal: what
+// could be read once can be read.
 func (d *deriver) addStage(t consentv1.ConsentEvent_Type) {
 	d.completed = d.completed || t == consentv1.ConsentEvent_COMPLETED
 	d.stage = max(d.stage, stageOf(t))

@@ -515,7 +515,7 @@ func TestFlowsThatAreOpen(t *testing.T) {
 	} {
 		f := newFake(t)
 		f.fail("new_consent_flow", 400)
-		f.answer("get_process", `{"_id": "1", "consent": "approved", "consentFlowStatus": {"consent": `+decision+`}}`)
+		f.answer("get_process", `{"_id": "1", "consentFlowStatus": {"consent": `+decision+`}}`)
 		_, err := f.provider().Banks.AddBank(t.Context(), refSE, providers.Flow{})
 		if got := errorOf(t, err); got.Kind != want || got.Status != 400 || got.Operation != "new_consent_flow" {
 			t.Errorf("%s: got %+v, want %s", decision, got, want)
