@@ -43,6 +43,7 @@ type Connection struct {
 	// DataStage is how far callers can read it: READY only once the provider has evaluated it, too.
 	DataStage consentv1.DataStage_Value
 
+	gone      bool // its data was deleted with a withdrawal, and nothing came of it since
 	fetching  bool
 	held      bool                      // the provider said itself that its data is ready
 	evaluated consentv1.DataStage_Value // by what the provider told since its data was fetched
@@ -90,13 +91,32 @@ func compare(a, b Event) int {
 func Derive(collection consentv1.DataCollection_Value, events []Event) State {
 	ordered := slices.SortedFunc(slices.Values(events), compare)
 	d := deriver{flow: currentFlow(events), collection: collection, decision: decide(events)}
+	deletion, deleted := deletion(ordered)
 	for _, e := range ordered {
+		if deleted && e.Sequence == deletion.Sequence {
+			d.forget()
+		}
 		d.add(e)
 	}
 	if flow, lapsed, renewed := lapsedFlow(events); lapsed && !renewed {
 		d.lapsed, d.reopened = true, d.flow > flow
 	}
 	return d.state()
+}
+
+// deletion gives the customer's last withdrawal, if an approval of a later flow came: the provider deleted what it had
+// by then, and that approval brings none of it back.
+func deletion(ordered []Event) (withdrawal Event, deleted bool) {
+	approved := -1 // the newest flow with an approval
+	for _, e := range ordered {
+		switch {
+		case e.Type == consentv1.ConsentEvent_APPROVED:
+			approved = max(approved, e.Flow)
+		case e.Type == consentv1.ConsentEvent_REVOKED && !e.EventTime.IsZero():
+			withdrawal, deleted = e, true
+		}
+	}
+	return withdrawal, deleted && withdrawal.Flow < approved
 }
 
 // currentFlow is the number of the newest flow.
@@ -134,6 +154,16 @@ type deriver struct {
 	linkStatus typev1.Link_Status
 	linkDone   bool
 	linkOver   bool
+}
+
+// forget takes note that the data was deleted: of the whole, and of each bank that was known.
+func (d *deriver) forget() {
+	d.stage = consentv1.DataStage_NOT_STARTED
+	for i := range d.connections {
+		c := &d.connections[i]
+		c.Stage, c.evaluated = consentv1.DataStage_NOT_STARTED, consentv1.DataStage_VALUE_UNSPECIFIED
+		c.gone, c.held, c.fetching = true, false, false
+	}
 }
 
 func (d *deriver) add(e Event) {
@@ -177,8 +207,8 @@ var evaluated = map[consentv1.ConsentEvent_Type]consentv1.DataStage_Value{
 	consentv1.ConsentEvent_COMPLETED:                consentv1.DataStage_READY,
 }
 
-// addStage raises the stage of the data. It never falls, except by the end of the consent: what could be read once can
-// be read.
+// addStage raises the stage of the data. It never falls, except by the end of the consent and by a withdrawal: what
+// could be read once can be read.
 func (d *deriver) addStage(t consentv1.ConsentEvent_Type) {
 	d.completed = d.completed || t == consentv1.ConsentEvent_COMPLETED
 	d.stage = max(d.stage, stageOf(t))
@@ -270,6 +300,7 @@ func (d *deriver) addConnection(e Event) {
 		c.fetching = false
 	}
 	before := c.Status
+	c.gone = c.gone && !tellsStatus(e.Type)
 	switch {
 	case e.Type == consentv1.ConsentEvent_BANK_SELECTED:
 		c.Status, c.Error = consentv1.Connection_PENDING_AUTHORIZATION, nil
@@ -288,6 +319,16 @@ func (d *deriver) addConnection(e Event) {
 		c.held, c.evaluated = false, consentv1.DataStage_VALUE_UNSPECIFIED
 	}
 	c.asked = c.asked && c.Status == before
+}
+
+// tellsStatus tells whether an event says how a bank stands.
+func tellsStatus(t consentv1.ConsentEvent_Type) bool {
+	switch t {
+	case consentv1.ConsentEvent_BANK_SELECTED, consentv1.ConsentEvent_AUTHORIZATION_FAILED,
+		consentv1.ConsentEvent_REAUTHORIZATION_REQUIRED, consentv1.ConsentEvent_CONNECTION_REMOVED:
+		return true
+	}
+	return isActive(t)
 }
 
 // isActive tells whether an event says that a bank's data can be fetched.
@@ -362,6 +403,9 @@ func (d *deriver) state() State {
 	}
 	for i := range s.Connections {
 		c := &s.Connections[i]
+		if c.gone {
+			c.Status, c.Error = consentv1.Connection_DISCONNECTED, nil
+		}
 		c.DataStage = d.readable(*c, s.DataStage)
 		if at, ok := d.authorized[c.ID]; ok {
 			c.AuthorizeTime = at
@@ -425,7 +469,7 @@ func (d *deriver) status(decision consentv1.Decision_Value, link *typev1.Link) c
 		return consentv1.Consent_EXPIRED
 	case decision == consentv1.Decision_APPROVED:
 		for _, c := range d.connections {
-			if c.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED {
+			if c.Status == consentv1.Connection_REAUTHORIZATION_REQUIRED && !c.gone {
 				return consentv1.Consent_AWAITING_REAUTHORIZATION
 			}
 		}

@@ -79,6 +79,9 @@ func (b *bearing) last(e Event) {
 	if stage := evaluated[e.Type]; stage != consentv1.DataStage_VALUE_UNSPECIFIED {
 		b.tells(e, thing{what: "evaluated: " + stage.String()})
 	}
+	if stageOf(e.Type) == consentv1.DataStage_FETCHING {
+		b.tells(e, thing{what: "fetching"})
+	}
 	if e.Flow >= b.flow {
 		b.lastOfFlow(e)
 	}

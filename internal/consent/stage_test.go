@@ -141,6 +141,73 @@ func TestDataComesOn(t *testing.T) {
 	}
 }
 
+// A withdrawal has the provider delete what it has. What comes of a later flow tells of that flow's banks alone.
+func TestDeletedDataDoesNotComeBackWithALaterApproval(t *testing.T) {
+	withdrawn := grow(begun(), journey()...)
+	withdrawn = slices.Clip(grow(withdrawn, status(30, consentv1.ConsentEvent_REVOKED, "")))
+	again := slices.Clip(nextFlow(withdrawn))
+	for name, tc := range map[string]struct {
+		history []consent.Event
+		stage   consentv1.DataStage_Value
+		banks   map[string]consentv1.Connection_Status
+	}{
+		"approved anew, nothing fetched yet": {
+			grow(again, status(40, consentv1.ConsentEvent_BANK_AUTHORIZED, "new"), status(41, approved, "")),
+			consentv1.DataStage_NOT_STARTED, map[string]consentv1.Connection_Status{"new": consentv1.Connection_ACTIVE},
+		},
+		"fetched anew": {
+			grow(again, status(40, consentv1.ConsentEvent_FETCH_COMPLETED, "new"), status(41, approved, ""),
+				status(42, consentv1.ConsentEvent_COMPLETED, "")),
+			consentv1.DataStage_READY, map[string]consentv1.Connection_Status{"new": consentv1.Connection_ACTIVE},
+		},
+		"the same bank anew": {
+			grow(again, status(40, consentv1.ConsentEvent_FETCH_STARTED, "Bank"), status(41, approved, "")),
+			consentv1.DataStage_FETCHING, map[string]consentv1.Connection_Status{"Bank": consentv1.Connection_ACTIVE},
+		},
+		"approved again in the same flow": {
+			grow(withdrawn, status(40, approved, "")),
+			consentv1.DataStage_READY, map[string]consentv1.Connection_Status{"Bank": consentv1.Connection_ACTIVE},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := consent.Derive(categorisation, tc.history)
+			if got.Status != consentv1.Consent_AUTHORIZED || got.DataStage != tc.stage {
+				t.Errorf("got %s, %s, want AUTHORIZED, %s", got.Status, got.DataStage, tc.stage)
+			}
+			for _, c := range got.Connections {
+				want, stands := tc.banks[c.ID]
+				if !stands {
+					want = consentv1.Connection_DISCONNECTED
+				}
+				if c.Status != want {
+					t.Errorf("%s: got %s, want %s", c.ID, c.Status, want)
+				}
+				if gone := c.DataStage == consentv1.DataStage_NOT_STARTED; !stands && !gone {
+					t.Errorf("%s: got %s of what was deleted", c.ID, c.DataStage)
+				}
+			}
+		})
+	}
+}
+
+// How far the data has come since a withdrawal follows from what stays of a history, too.
+func TestSettledEventsTellHowFarDataCameAfterADeletion(t *testing.T) {
+	history := grow(begun(), journey()...)
+	history = nextFlow(grow(history, status(30, consentv1.ConsentEvent_REVOKED, "")))
+	history = grow(history, status(40, consentv1.ConsentEvent_BANK_AUTHORIZED, "new"),
+		status(41, consentv1.ConsentEvent_FETCH_STARTED, "new"), status(42, approved, ""),
+		status(43, consentv1.ConsentEvent_AUTHORIZATION_FAILED, "new"),
+		status(44, consentv1.ConsentEvent_CONNECTION_REMOVED, "new"))
+	settled := consent.Settled(history)
+	left := slices.DeleteFunc(slices.Clone(history), func(e consent.Event) bool {
+		return slices.Contains(settled, e.Sequence)
+	})
+	want, got := consent.Derive(categorisation, history).DataStage, consent.Derive(categorisation, left).DataStage
+	if want != consentv1.DataStage_FETCHING || got != want {
+		t.Errorf("got %s, and %s of the %d events that stay of %d", want, got, len(left), len(history))
+	}
+}
+
 func approve(flow int) consent.Event { return consent.Approved(flow, "approved", kontorStart) }
 
 func issue(flow int) consent.Event {

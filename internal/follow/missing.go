@@ -61,6 +61,8 @@ func (f *Follower) unknown(
 ) (fresh *store.Consent, err error) {
 	switch {
 	case approved(before):
+	case lapsed(before): // It ended, and the provider says nothing else.
+		return before, nil
 	case p.ConsentOrigin == consentv1.ConsentOrigin_SYNTHESISED:
 		return before, nil
 	default:
@@ -98,6 +100,12 @@ func (f *Follower) unknown(
 	}
 	f.nudge()
 	return nil, missingError{service.CallError(told)}
+}
+
+// lapsed tells whether a permission that was given ended by itself, and nobody asked for it anew.
+func lapsed(row *store.Consent) bool {
+	return row.Resource.GetStatus() == consentv1.Consent_EXPIRED &&
+		row.Resource.GetDecision() == consentv1.Decision_APPROVED
 }
 
 // gone tells whether a consent has ended that the provider did not know when it was asked now. As long as it cannot be

@@ -66,6 +66,9 @@ func TestVanishedConsentsEnd(t *testing.T) {
 		if got := statusOf(t, p, gone); got != consentv1.Consent_EXPIRED {
 			t.Errorf("after a minute it is %s", got)
 		}
+		if err := accounts(p, gone); kerr.Reason(err) != errorv1.Error_CONSENT_EXPIRED {
+			t.Errorf("a caller who reads the data of what ended gets %v", err)
+		}
 		before := len(p.Times(gone))
 		for _, row := range others {
 			if err := accounts(p, row); err != nil || statusOf(t, p, row) != consentv1.Consent_AUTHORIZED {

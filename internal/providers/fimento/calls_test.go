@@ -505,3 +505,20 @@ func keysOf(observations []providers.Observation) []string {
 	}
 	return keys
 }
+
+// Fimento does not document the status by which it refuses another flow. Only where the process says that its flow is
+// undecided is it that.
+func TestFlowsThatAreOpen(t *testing.T) {
+	for decision, want := range map[string]providers.ErrorKind{
+		`null`: providers.KindConflict, `"null"`: providers.KindConflict,
+		`"approved"`: providers.KindRejected, `"revoked"`: providers.KindRejected,
+	} {
+		f := newFake(t)
+		f.fail("new_consent_flow", 400)
+		f.answer("get_process", `{"_id": "1", "consentFlowStatus": {"consent": `+decision+`}}`)
+		_, err := f.provider().Banks.AddBank(t.Context(), refSE, providers.Flow{})
+		if got := errorOf(t, err); got.Kind != want || got.Status != 400 || got.Operation != "new_consent_flow" {
+			t.Errorf("%s: got %+v, want %s", decision, got, want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package fimento
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -71,10 +72,35 @@ func (a *adapter) RenewLink(
 	return a.link(ctx, opNewConsentLink, ref)
 }
 
-// AddBank opens another flow. While the one before is undecided Fimento refuses. The process keeps its redirect
-// address: Fimento takes none here. When the flow is open and its answer of no use, RenewLink gets its link.
+// AddBank opens another flow. While the one before is undecided Fimento refuses, with a status that it does not
+// document: a conflict, wherever the process says that it is undecided. The process keeps its redirect address: Fimento
+// takes none here. When the flow is open and its answer of no use, RenewLink gets its link.
 func (a *adapter) AddBank(ctx context.Context, ref providers.ConsentRef, _ providers.Flow) (*providers.Issued, error) {
-	return a.link(ctx, opNewConsentFlow, ref)
+	issued, err := a.link(ctx, opNewConsentFlow, ref)
+	refusal, ok := errors.AsType[*providers.Error](err)
+	if !ok || refusal.Kind != providers.KindRejected {
+		return issued, err
+	}
+	if open, unread := a.undecided(ctx, ref); unread != nil || !open {
+		return nil, err
+	}
+	conflict := *refusal
+	conflict.Kind = providers.KindConflict
+	return nil, &conflict
+}
+
+// undecided tells whether the customer has yet to decide in the process's newest flow.
+func (a *adapter) undecided(ctx context.Context, ref providers.ConsentRef) (bool, error) {
+	r, err := a.ofConsent(opGetProcess, ref)
+	if err != nil {
+		return false, err
+	}
+	var process wireProcess
+	if err := a.do(ctx, r, &process); err != nil {
+		return false, err
+	}
+	flow := process.ConsentFlowStatus.Consent
+	return flow != decisionApproved && flow != decisionRevoked, nil
 }
 
 // RevokeConsent deletes the process with its data.

@@ -36,6 +36,8 @@ func TestStatusesBecomeKinds(t *testing.T) {
 			f := newFake(t)
 			for status, want := range kinds {
 				switch {
+				case row.operation == "new_consent_flow" && status == 400: // The process is undecided.
+					want = providers.KindConflict
 				case row.open && (status == 400 || status == 403):
 					want = providers.KindCredentials
 				case row.open && status == 404: // It is not about what was asked for.

@@ -55,3 +55,52 @@ func TestOneFurtherFlowAtATime(t *testing.T) {
 		})
 	}
 }
+
+// lostFlow opens a flow whose answer never comes, and keeps it open.
+type lostFlow struct{ opened, renewed int }
+
+func (f *lostFlow) AddBank(context.Context, providers.ConsentRef, providers.Flow) (*providers.Issued, error) {
+	kind := providers.KindConflict
+	if f.opened == 0 {
+		f.opened, kind = 1, providers.KindUnavailable
+	}
+	return nil, &providers.Error{Kind: kind, Provider: "fimento", Operation: "new_consent_flow"}
+}
+
+func (f *lostFlow) RenewLink(context.Context, providers.ConsentRef, providers.Flow) (*providers.Issued, error) {
+	f.renewed++
+	link := providers.Link{URI: "https://bank.example.com/found", TTL: 24 * time.Hour}
+	return &providers.Issued{Link: link}, nil
+}
+
+// A flow whose link was lost on its way would stay open for ever, and no bank could be added: its link is asked for.
+func TestFlowsWhoseLinkWasLost(t *testing.T) {
+	for name, key := range map[string]string{"with the same key": "key-1", "with another key": "key-2"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				lost := &lostFlow{}
+				p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
+					p.Banks, p.Links, p.ConsentOrigin = lost, lost, consentv1.ConsentOrigin_NATIVE
+					p.Capabilities["AddBank"] = providers.Support{Level: providers.Native}
+				})
+				row := p.Create(t)
+				p.Report(approvedBy(nil), nil)
+				if _, err := p.Follower.Refresh(p.Ctx, row); err != nil {
+					t.Fatal(err)
+				}
+				add := func(key string) (*consentv1.Consent, error) {
+					return p.Servers.Consent.AddBank(p.Ctx, &consentv1.AddBankRequest{
+						Name: row.Resource.GetName(), RequestId: key,
+					})
+				}
+				if _, err := add("key-1"); kerr.Reason(err) != errorv1.Error_PROVIDER_UNAVAILABLE {
+					t.Fatalf("got %v", err)
+				}
+				got, err := add(key)
+				if err != nil || got.GetLink().GetUri() != "https://bank.example.com/found" || lost.renewed != 1 {
+					t.Errorf("got %v, %v", got.GetLink(), err)
+				}
+			})
+		})
+	}
+}

@@ -196,9 +196,9 @@ func (s *Server) AddBank(ctx context.Context, req *consentv1.AddBankRequest) (*c
 				ctx context.Context, ref providers.ConsentRef, flow providers.Flow,
 			) (*providers.Issued, error) {
 				issued, err := p.Banks.AddBank(ctx, ref, flow)
-				if attempt.Resumed && p.Links != nil && providers.KindOf(err) == providers.KindConflict {
-					// The flow that is open is the one that was opened before the process stopped; its link
-					// was lost.
+				if p.Links != nil && providers.KindOf(err) == providers.KindConflict {
+					// None is open as far as Kontor knows: the one that is was opened by an earlier attempt, whose
+					// answer was lost and its link with it.
 					return p.Links.RenewLink(ctx, ref, flow)
 				}
 				return issued, err
