@@ -180,6 +180,10 @@ func (s *Server) update(
 			fresh.Resource.Reference = optional.Of(changed.GetReference())
 			fresh.Reference = s.Customers.reference(fresh.Tenant, changed.GetReference())
 		}
+		if failure != nil && slices.Equal(products, before) {
+			row = fresh // Its etag stays, too, so that the same call can be made again.
+			return s.noteFailure(ctx, tx, fresh, failure)
+		}
 		if slices.Contains(paths, "products") {
 			fresh.Resource.Products = merged(before, products, fresh.Resource.GetProducts())
 		}
@@ -190,8 +194,7 @@ func (s *Server) update(
 		}
 		row = fresh
 		if failure != nil { // of the products, some changed
-			outcome := kerr.Reason(failure).String()
-			return s.Audit.NoteOutcome(ctx, tx, "UpdateCustomer", fresh.Resource.GetName(), outcome)
+			return s.noteFailure(ctx, tx, fresh, failure)
 		}
 		if err := s.Audit.Note(ctx, tx, "UpdateCustomer", fresh.Resource.GetName()); err != nil {
 			return err
@@ -202,6 +205,11 @@ func (s *Server) update(
 		return nil, firstError(failure, err)
 	}
 	return row.Resource, nil
+}
+
+// noteFailure records that the provider did not change all products that it should have.
+func (s *Server) noteFailure(ctx context.Context, tx store.Tx, row *store.Customer, failure error) error {
+	return s.Audit.NoteOutcome(ctx, tx, "UpdateCustomer", row.Resource.GetName(), kerr.Reason(failure).String())
 }
 
 // populated names the fields of a customer that are set, for a request without a mask.

@@ -12,8 +12,10 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
+	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
@@ -23,13 +25,14 @@ type users struct {
 	providers.Users
 
 	takes time.Duration
+	fails error
 }
 
 func (u *users) CreateUser(context.Context, providers.NewUser) (string, error) { return "user", nil }
 
 func (u *users) AddProduct(context.Context, string, customerv1.Product_Value) error {
 	<-time.After(u.takes)
-	return nil
+	return u.fails
 }
 
 func (u *users) RemoveProduct(ctx context.Context, user string, product customerv1.Product_Value) error {
@@ -110,4 +113,37 @@ func TestUpdatesBesideAChangeOfProducts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An update of which nothing is known to have happened leaves the etag, so that it can be sent again as it was.
+func TestAnUpdateThatFailedCanBeRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := &users{}
+		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) { p.Users = at })
+		row := p.Create(t)
+		customer, err := p.Servers.Customer.GetCustomer(p.Ctx, &customerv1.GetCustomerRequest{
+			Name: row.Resource.GetCustomer(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		update := func() (*customerv1.Customer, error) {
+			return p.Servers.Customer.UpdateCustomer(p.Ctx, &customerv1.UpdateCustomerRequest{
+				Customer: &customerv1.Customer{
+					Name: customer.GetName(), Etag: customer.GetEtag(),
+					Products: []customerv1.Product_Value{customerv1.Product_BANKING, customerv1.Product_IMPORT},
+				},
+				RequestId: "one",
+			})
+		}
+		at.fails = &providers.Error{Kind: providers.KindUnavailable, Provider: "fimento"}
+		if _, err := update(); kerr.Reason(err) != errorv1.Error_PROVIDER_UNAVAILABLE {
+			t.Fatalf("a provider that is away: %v", err)
+		}
+		at.fails = nil
+		changed, err := update()
+		if err != nil || len(changed.GetProducts()) != 2 || changed.GetEtag() == customer.GetEtag() {
+			t.Errorf("the same again: %v, %v", changed, err)
+		}
+	})
 }
