@@ -120,11 +120,35 @@ func (s *Server) createConsent(
 	if kerr.Reason(err) == errorv1.Error_CONSENT_EXISTS {
 		return nil, attempt.Abandon(ctx, err, nil)
 	}
+	if err != nil && saved {
+		if gone := s.withoutCustomer(ctx, attempt, p, customer, created.Ref); gone != nil {
+			return nil, gone
+		}
+	}
 	if err != nil {
 		return nil, attempt.Unrecorded(ctx, p, "create_consent", err)
 	}
 	s.Follower.Attend(stored)
 	return stored.Resource, nil
+}
+
+// withoutCustomer ends a consent at its provider that could not be stored since its customer was deleted meanwhile, and
+// says so: the receipt of that deletion tells that nothing of theirs is left. It gives nil when the customer is there.
+// Where customers have users, the consent went with the user.
+func (s *Server) withoutCustomer(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, customer *store.Customer,
+	ref providers.ConsentRef,
+) error {
+	_, err := s.Load.Customer(ctx, customer.Resource.GetName())
+	if kerr.Reason(err) != errorv1.Error_CUSTOMER_NOT_FOUND {
+		return nil
+	}
+	if p.Users == nil {
+		if failed := p.Consents.RevokeConsent(ctx, ref); !service.Over(failed) {
+			return attempt.Unrecorded(ctx, p, "create_consent", failed)
+		}
+	}
+	return err
 }
 
 // mayReplace refuses a second consent of a customer where the provider knows one for each user. Before the place of one
