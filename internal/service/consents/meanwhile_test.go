@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
@@ -58,6 +59,20 @@ func (m *meanwhile) RenewLink(context.Context, providers.ConsentRef, providers.F
 	return m.link()
 }
 
+// managed gives links to where banks are managed.
+type managed struct {
+	providers.Connections
+
+	m *meanwhile
+}
+
+func (c managed) ManagementSession(
+	context.Context, providers.ConsentRef, providers.Flow,
+) (*providers.Link, error) {
+	issued, err := c.m.link()
+	return &issued.Link, err
+}
+
 // full is a database without room for one write.
 type full struct {
 	store.Database
@@ -81,8 +96,8 @@ func withMeanwhile(t *testing.T, changes ...func(*assembly.Options)) (*assemblyt
 			change(o)
 		}
 		m.Consents = p.Consents
-		p.Consents, p.Links, p.Banks = m, m, m
-		for _, capability := range []providers.Capability{"AddBank", "RevokeConsent"} {
+		p.Consents, p.Links, p.Banks, p.Connections = m, m, m, managed{m: m}
+		for _, capability := range []providers.Capability{"AddBank", "RevokeConsent", "CreateManagementSession"} {
 			p.Capabilities[capability] = providers.Support{Level: providers.Native}
 		}
 	})
@@ -99,12 +114,16 @@ func TestNoLinkAfterARevocation(t *testing.T) {
 		"AddBank": func(p *assemblytest.Gateway, name string) error {
 			return failure(p.Servers.Consent.AddBank(p.Ctx, &consentv1.AddBankRequest{Name: name}))
 		},
+		"CreateManagementSession": func(p *assemblytest.Gateway, name string) error {
+			return failure(p.Servers.Banking.CreateManagementSession(p.Ctx,
+				&bankingv1.CreateManagementSessionRequest{Name: name}))
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p, m := withMeanwhile(t)
 			row := p.Create(t)
 			name := row.Resource.GetName()
-			if what == "AddBank" {
+			if what != "RenewConsentLink" {
 				p.Report(approval(), nil)
 				assemblytest.Pass(time.Minute)
 			}
