@@ -281,8 +281,11 @@ type Line struct {
 // parseLine reads a line, and refuses one that is not written as Export writes it. A field that is there twice, or once
 // more in capitals, or that no entry has, would show other readers an entry that was never sealed.
 func parseLine(text []byte) (line Line, ok bool) {
+	if json.Unmarshal(text, &line) != nil {
+		return line, false
+	}
 	var again bytes.Buffer
-	if json.Unmarshal(text, &line) != nil || json.NewEncoder(&again).Encode(line) != nil {
+	if err := json.NewEncoder(&again).Encode(line); err != nil {
 		return line, false
 	}
 	mixed := line.Audit != nil && (line.Checkpoint != "" || line.Made != nil)

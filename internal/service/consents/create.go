@@ -120,35 +120,30 @@ func (s *Server) createConsent(
 	if kerr.Reason(err) == errorv1.Error_CONSENT_EXISTS {
 		return nil, attempt.Abandon(ctx, err, nil)
 	}
-	if err != nil && saved {
-		if gone := s.withoutCustomer(ctx, attempt, p, customer, created.Ref); gone != nil {
-			return nil, gone
-		}
-	}
 	if err != nil {
-		return nil, attempt.Unrecorded(ctx, p, "create_consent", err)
+		return nil, s.notStored(ctx, attempt, p, customer, saved, created.Ref, err)
 	}
 	s.Follower.Attend(stored)
 	return stored.Resource, nil
 }
 
-// withoutCustomer ends a consent at its provider that could not be stored since its customer was deleted meanwhile, and
-// says so: the receipt of that deletion tells that nothing of theirs is left. It gives nil when the customer is there.
-// Where customers have users, the consent went with the user.
-func (s *Server) withoutCustomer(
-	ctx context.Context, attempt *once.Attempt, p *providers.Provider, customer *store.Customer,
-	ref providers.ConsentRef,
+// notStored tells a caller that a consent was made at its provider and not stored. When that is since its customer, who
+// was saved, was deleted meanwhile, it ends the consent there: the receipt tells that nothing of theirs is left. Where
+// customers have users, it went with the user.
+func (s *Server) notStored(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, customer *store.Customer, saved bool,
+	ref providers.ConsentRef, cause error,
 ) error {
-	_, err := s.Load.Customer(ctx, customer.Resource.GetName())
-	if kerr.Reason(err) != errorv1.Error_CUSTOMER_NOT_FOUND {
-		return nil
+	_, gone := s.Load.Customer(ctx, customer.Resource.GetName())
+	if !saved || kerr.Reason(gone) != errorv1.Error_CUSTOMER_NOT_FOUND {
+		return attempt.Unrecorded(ctx, p, "create_consent", cause)
 	}
 	if p.Users == nil {
-		if failed := p.Consents.RevokeConsent(ctx, ref); !service.Over(failed) {
-			return attempt.Unrecorded(ctx, p, "create_consent", failed)
+		if err := p.Consents.RevokeConsent(ctx, ref); !service.Over(err) {
+			return attempt.Unrecorded(ctx, p, "create_consent", err)
 		}
 	}
-	return err
+	return gone
 }
 
 // mayReplace refuses a second consent of a customer where the provider knows one for each user. Before the place of one
