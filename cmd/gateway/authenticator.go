@@ -12,7 +12,7 @@ import (
 
 // authenticator makes what finds out who calls: keys, then tokens, then watch tickets.
 func authenticator(keys *guard.Keys, issuers *guard.OIDC, tickets service.Tickets) guard.Authenticator {
-	return guard.AnyOf{keys, issuers, guard.Tickets{Open: tickets.Open, Keys: keys}}
+	return guard.AnyOf{keys, issuers, guard.Tickets{Open: tickets.Open, Keys: keys, Issuers: issuers}}
 }
 
 // issuers makes what knows tokens, of the issuers of a configuration, which may be none.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -13,6 +14,19 @@ import (
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/server/guard"
 )
+
+// reloadOn reloads on each signal, until the gateway stopped. It does so apart from who stops the gateway: a file that
+// hangs, as on a network disk that is gone, must not keep it from stopping.
+func (g *gateway) reloadOn(hangUp <-chan os.Signal, path string, stopped <-chan struct{}) {
+	for {
+		select {
+		case <-hangUp:
+			g.reload(path)
+		case <-stopped:
+			return
+		}
+	}
+}
 
 // reload reads the configuration anew and takes over clients, issuers of tokens, certificates and providers' secrets.
 // No call is dropped: what is under way goes on, but for the streams of clients that lost their key or a right. A

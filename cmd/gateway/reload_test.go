@@ -380,6 +380,41 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestStopsWhileAFileHangs has a secret that cannot be read to its end when the gateway reads its configuration anew.
+func TestStopsWhileAFileHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	key, err := keys.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "store.key", key.Reveal())
+	write(t, dir, "finoos.secret", "secret")
+	configure(t, dir, newBank(t).URL, newListed("a", ""))
+	p := startProcess(t, dir)
+	secret := filepath.Join(dir, "finoos.secret")
+	if err := os.Remove(secret); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mkfifo", "-m", "600", secret).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	var writer *os.File
+	eventually(t, "the secret to be read", func() (read bool) {
+		var err error
+		writer, err = os.OpenFile(secret, os.O_WRONLY|syscall.O_NONBLOCK, 0) // fails until somebody reads
+		return err == nil
+	})
+	t.Cleanup(func() { _ = writer.Close() })
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the gateway to stop", func() bool { return strings.Contains(p.log.String(), "stopping") })
+}
+
 // TestExpiringKeysAreNamed: the log warns of a key before it ends, and says of one that ended why it is refused.
 func TestExpiringKeysAreNamed(t *testing.T) {
 	t.Parallel()

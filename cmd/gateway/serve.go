@@ -52,18 +52,17 @@ func runServe(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err := writeReady(*ready, g.addresses()); err != nil {
 		return errors.Join(err, g.stop())
 	}
-	for {
-		select {
-		case <-hangUp:
-			g.reload(*path)
-		case <-ctx.Done():
-			g.telemetry.Logger.Info("stopping")
-			return g.stop()
-		case err := <-g.failed:
-			return errors.Join(err, g.stop())
-		case err := <-g.server.Failed():
-			return errors.Join(err, g.stop())
-		}
+	stopped := make(chan struct{})
+	defer close(stopped)
+	go g.reloadOn(hangUp, *path, stopped)
+	select {
+	case <-ctx.Done():
+		g.telemetry.Logger.Info("stopping")
+		return g.stop()
+	case err := <-g.failed:
+		return errors.Join(err, g.stop())
+	case err := <-g.server.Failed():
+		return errors.Join(err, g.stop())
 	}
 }
 

@@ -526,6 +526,43 @@ func TestTamperedExport(t *testing.T) {
 	}
 }
 
+// TestAmbiguousExport changes lines of an export so that the entry is the one that was sealed to who reads it as this
+// program does, and another one to who does not.
+func TestAmbiguousExport(t *testing.T) {
+	t.Parallel()
+	w := newTrails(t)
+	w.add("a", 3)
+	w.seal(true)
+	file := w.export("a", 0)
+	lines := strings.SplitAfter(file, "\n")
+	head := strings.TrimSuffix(strings.TrimPrefix(lines[4], "{"), "}\n") // where what is sealed ends
+	for name, change := range map[string][2]string{
+		"a field twice":                 {`"outcome":`, `"outcome":"FORGED","outcome":`},
+		"a field once more in capitals": {`"outcome":"OK"`, `"outcome":"FORGED","OUTCOME":"OK"`},
+		"a field that no entry has":     {`"outcome":`, `"note":"forged","outcome":`},
+		"another order":                 {`{"position":`, `{"method":"FORGED","position":`},
+		"an entry in a checkpoint":      {head, `"position":2,"outcome":"FORGED",` + head},
+		"two entries in a line":         {"}\n" + lines[2], "} " + lines[2]},
+		"a line with nothing":           {lines[2], "{}\n" + lines[2]},
+	} {
+		changed := strings.Replace(file, change[0], change[1], 1)
+		if changed == file {
+			t.Fatalf("%s: nothing was changed in %s", name, file)
+		}
+		if reports, err := VerifyExport(strings.NewReader(changed), w.keys, "a", nil); err == nil {
+			t.Errorf("%s: %+v is taken", name, reports)
+		}
+	}
+	for name, same := range map[string]string{
+		"as it is": file, "without the last line break": strings.TrimSuffix(file, "\n"),
+		"with another line break": strings.ReplaceAll(file, "\n", "\r\n"),
+	} {
+		if reports, err := VerifyExport(strings.NewReader(same), w.keys, "a", nil); err != nil || reports[0].Fault != nil {
+			t.Errorf("%s: %+v, %v", name, reports, err)
+		}
+	}
+}
+
 // TestAnotherKeyVerifiesNothing verifies with the key of another store.
 func TestAnotherKeyVerifiesNothing(t *testing.T) {
 	t.Parallel()

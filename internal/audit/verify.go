@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -277,6 +278,20 @@ type Line struct {
 	Made       *time.Time `json:"made,omitempty"`
 }
 
+// parseLine reads a line, and refuses one that is not written as Export writes it. A field that is there twice, or once
+// more in capitals, or that no entry has, would show other readers an entry that was never sealed.
+func parseLine(text []byte) (line Line, ok bool) {
+	if json.Unmarshal(text, &line) != nil {
+		return line, false
+	}
+	var again bytes.Buffer
+	if err := json.NewEncoder(&again).Encode(line); err != nil {
+		return line, false
+	}
+	mixed := line.Audit != nil && (line.Checkpoint != "" || line.Made != nil)
+	return line, !mixed && bytes.Equal(text, bytes.TrimSpace(again.Bytes()))
+}
+
 // export goes through an export, whose lines are those of all tenants.
 type export struct {
 	mac     MAC
@@ -288,24 +303,28 @@ type export struct {
 // where its chain stands; where that line is missing, the first sealed entry is taken for what it says.
 func VerifyExport(from io.Reader, mac MAC, tenant string, outside []Checkpoint) ([]Report, error) {
 	x := &export{mac: mac, outside: outside, walks: map[string]*walk{}}
-	decoder := json.NewDecoder(from)
-	for n := 1; ; n++ {
-		var line Line
-		if err := decoder.Decode(&line); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, fmt.Errorf("line %d is none of an export", n)
+	lines := bufio.NewReader(from)
+	for n, last := 1, false; !last; n++ {
+		text, err := lines.ReadBytes('\n')
+		if last = errors.Is(err, io.EOF); err != nil && !last {
+			return nil, err
 		}
-		switch {
-		case line.Checkpoint != "":
-			c, err := ParseCheckpoint(line.Checkpoint)
-			if err != nil {
-				return nil, fmt.Errorf("line %d: checkpoint: %w", n, err)
-			}
-			x.checkpoint(c)
-		case line.Audit != nil:
+		if text = bytes.TrimSpace(text); len(text) == 0 {
+			continue
+		}
+		line, ok := parseLine(text)
+		if !ok {
+			return nil, fmt.Errorf("line %d is not as an export has it: it is none, or was changed", n)
+		}
+		if line.Audit != nil {
 			x.entry(line.Audit)
+			continue
 		}
+		c, err := ParseCheckpoint(line.Checkpoint)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: checkpoint: %w", n, err)
+		}
+		x.checkpoint(c)
 	}
 	for _, c := range outside {
 		if x.walks[c.Tenant] == nil {

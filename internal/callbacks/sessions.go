@@ -150,6 +150,9 @@ func (s *Sessions) LinkIssued(
 		if err != nil {
 			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 		}
+		if fresh.Ended { // It was revoked while the provider answered: nobody gets the link.
+			return service.Closed(fresh)
+		}
 		visit.flow = fresh.Flow + 1 // another flow may have been opened meanwhile
 		fresh.PollStep = 0
 		if issued.Ref != nil {

@@ -12,7 +12,7 @@ func (a *adapter) ListAccounts(ctx context.Context, ref providers.ConsentRef) ([
 	if err != nil {
 		return nil, err
 	}
-	var listed wireAccounts
+	listed := wireAccounts{asked: ref.ID}
 	if err := a.do(ctx, r, &listed); err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func (a *adapter) GetConsent(ctx context.Context, ref providers.ConsentRef) (*pr
 	if err != nil {
 		return nil, err
 	}
-	var process wireProcess
+	process := wireProcess{asked: ref.ID}
 	if err := a.do(ctx, r, &process); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package fimento
 import (
 	"encoding/json"
 	"regexp"
+	"strings"
 
 	"kontor.dev/kontor/internal/providers"
 )
@@ -20,6 +21,15 @@ var (
 // missing says that an answer lacks a field.
 func missing(field string) *providers.ShapeError {
 	return &providers.ShapeError{Field: field, Want: "must be there"}
+}
+
+// about refuses an answer that names another process than the one that was asked about: it would show one customer's
+// permission, or data, under another one's consent. Where it names none, the path of the request is all that there is.
+func about(field string, named text, asked string) error {
+	if asked == "" || named == "" || strings.EqualFold(string(named), asked) {
+		return nil
+	}
+	return &providers.ShapeError{Field: field, Want: "must name the process that was asked about"}
 }
 
 var codePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z_.-]{0,63}$`)

@@ -17,7 +17,7 @@ func (a *adapter) GetInsights(ctx context.Context, ref providers.ConsentRef,
 	if err := a.addReference(r, referenceID); err != nil {
 		return nil, nil, err
 	}
-	var evaluated wireInsights
+	evaluated := wireInsights{wireAccounts: wireAccounts{asked: ref.ID}}
 	if err := a.do(ctx, r, &evaluated); err != nil {
 		return nil, nil, err
 	}

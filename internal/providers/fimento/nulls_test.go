@@ -25,6 +25,7 @@ func TestNullIsAnEmptyList(t *testing.T) {
 		}
 		return len(state.Observations), nil
 	}
+	const process = `{"_id": "` + fakeProcess + `", `
 	for name, tc := range map[string]struct {
 		operation, body string
 		entries         func(p *providers.Provider) (int, error)
@@ -53,14 +54,14 @@ func TestNullIsAnEmptyList(t *testing.T) {
 			return len(found), err
 		}},
 		"banks of a process": {
-			"get_process", `{"_id": "1", "customerBankConsent": null, "consentFlowStatuses": null, "brokerBanks": null}`,
+			"get_process", process + `"customerBankConsent": null, "consentFlowStatuses": null, "brokerBanks": null}`,
 			statuses,
 		},
 		"a history": {
-			"get_process", `{"_id": "1", "consentFlowStatus": {"current": null, "history": null, "consent": null},
+			"get_process", process + `"consentFlowStatus": {"current": null, "history": null, "consent": null},
 				"customerBankConsent": [{"customerBank": null, "status": {"current": null, "history": null}}]}`, statuses,
 		},
-		"all of a history": {"get_process", `{"_id": "1", "consentFlowStatus": null, "consent": null}`, statuses},
+		"all of a history": {"get_process", process + `"consentFlowStatus": null, "consent": null}`, statuses},
 	} {
 		f := newFake(t)
 		f.answer(tc.operation, tc.body)

@@ -31,7 +31,7 @@ func stateOf(t *testing.T, members string) []providers.Observation {
 func read(t *testing.T, members string) *providers.ConsentState {
 	t.Helper()
 	f := newFake(t)
-	f.answer("get_process", `{"_id": "1", `+members+`}`)
+	f.answer("get_process", `{"_id": "`+fakeProcess+`", `+members+`}`)
 	state, err := f.provider().Consents.GetConsent(t.Context(), refSE)
 	if err != nil {
 		t.Fatalf("%s: %v", members, err)

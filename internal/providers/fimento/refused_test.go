@@ -24,9 +24,11 @@ func TestRefusedAnswersAreLogged(t *testing.T) {
 		{"new_consent_link", `{"x": "CANARY199503096316"}`, "consent-link"},
 		{"new_consent_flow", `{"link": "javascript:CANARY199503096316"}`, "consent-link"},
 		{"get_process", `{"socialSecurityNumber": "CANARY199503096316"}`, "_id"},
+		{"get_process", `{"_id": "CANARY199503096316", "consent": "approved"}`, "_id"},
 		{"visualisation_link", `{"visualisationUrl": "CANARY199503096316"}`, "visualisationUrl"},
 		{"visualisation_link", `{"visualisationUrl": "https://x:CANARY199503096316@bank.example"}`, "visualisationUrl"},
 		{"insights", `{"x": "CANARY199503096316"}`, "accountsInfo"},
+		{"insights", `{"accountsInfo": [], "processId": "CANARY199503096316"}`, "processId"},
 		{"transactions", `{"x": "CANARY199503096316"}`, "transactions"},
 		{"transactions", `{"transactions": [{"amount": 1, "x": "CANARY199503096316"}]}`, "transactions._id"},
 		{"transactions", `{"transactions": [{"_id": "CANARY199503096316"}]}`, "transactions.amount"},
@@ -62,6 +64,27 @@ func TestRefusedAnswersAreLogged(t *testing.T) {
 		}
 		if said := log.String() + failed.Error(); strings.Contains(said, canary) {
 			t.Errorf("%s: the answer is in %s", test.operation, said)
+		}
+	}
+}
+
+// TestAnswersAboutAnotherProcess gives the answer about one process to who asks about another one: nobody's permission
+// or accounts show under a stranger's consent.
+func TestAnswersAboutAnotherProcess(t *testing.T) {
+	f := newFake(t)
+	p := f.provider()
+	for id, taken := range map[string]bool{
+		fakeProcess: true, strings.ToUpper(fakeProcess): true, "605c6c479691950d359bb0e9": false,
+	} {
+		f.answer("get_process", `{"_id": "`+id+`", "consent": "approved"}`)
+		f.answer("insights", `{"processId": "`+id+`", "accountsInfo": []}`)
+		_, process := p.Consents.GetConsent(t.Context(), refSE)
+		_, accounts := p.Accounts.ListAccounts(t.Context(), refSE)
+		_, _, insights := p.Insights.GetInsights(t.Context(), refSE, "")
+		for what, err := range map[string]error{"a process": process, "accounts": accounts, "insights": insights} {
+			if (err == nil) != taken || err != nil && errorOf(t, err).Kind != providers.KindInvalidResponse {
+				t.Errorf("%s of %s: %v", what, id, err)
+			}
 		}
 	}
 }

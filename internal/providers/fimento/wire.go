@@ -192,13 +192,15 @@ type wireProcess struct {
 	Consent             wireDecision     `json:"consent"`
 	NationalID          text             `json:"socialSecurityNumber"`
 	CompanyID           text             `json:"companyId"`
+
+	asked string // which process was asked about, empty for a new one
 }
 
 func (p *wireProcess) check() error {
 	if p.ID == "" {
 		return missing("_id")
 	}
-	return nil
+	return about("_id", p.ID, p.asked)
 }
 
 // wireCreatedProcess is the answer to create_process: the process with the consent link beside its fields.
@@ -511,10 +513,18 @@ func (v *wireVisualisation) page() (field, address string) { return "visualisati
 // wireAccounts is the part of the insights that tells the accounts.
 type wireAccounts struct {
 	AccountsInfo required[wireAccount] `json:"accountsInfo"`
+	ProcessID    text                  `json:"processId"`
+
+	asked string // which process was asked about
 }
 
 // check wants the list, which may be empty: an answer without it is not one that says "no accounts".
-func (a *wireAccounts) check() error { return a.AccountsInfo.checkAs("accountsInfo") }
+func (a *wireAccounts) check() error {
+	if err := a.AccountsInfo.checkAs("accountsInfo"); err != nil {
+		return err
+	}
+	return about("processId", a.ProcessID, a.asked)
+}
 
 type wireAccount struct {
 	AccountNumber text    `json:"accountNumber"`

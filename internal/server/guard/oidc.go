@@ -306,13 +306,20 @@ func (i *issuer) client(claims map[string]any, expires time.Time) (identity.Iden
 			scopes = append(scopes, scope)
 		}
 	}
-	// No client of the configuration has an @ in its id, and no other issuer has this address.
-	_, address, _ := strings.Cut(i.config.Issuer, "://")
 	return identity.Identity{
-		ClientID: id + "@" + address, Tenant: tenant, Scopes: i.grants(scopes), Expires: expires,
-		OnEnd: func(do func()) (stop func() bool) { return context.AfterFunc(i.lease.ctx, do) },
+		ClientID: id + i.suffix(), Tenant: tenant, Scopes: i.grants(scopes), Expires: expires, OnEnd: i.onEnd,
 	}, nil
 }
+
+// suffix is what the ids of an issuer's clients end with. No client of the configuration has an @ in its id, and no
+// other issuer has this address.
+func (i *issuer) suffix() string {
+	_, address, _ := strings.Cut(i.config.Issuer, "://")
+	return "@" + address
+}
+
+// onEnd calls do once the issuer's tokens are no longer taken as they were.
+func (i *issuer) onEnd(do func()) (stop func() bool) { return context.AfterFunc(i.lease.ctx, do) }
 
 // grants gives those of Kontor's scopes that a token claims, as far as its issuer may grant them. Words that are no
 // scope of Kontor are passed over.

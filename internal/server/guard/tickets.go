@@ -24,8 +24,9 @@ const maxWatchers = 8
 type Tickets struct {
 	// Open reads a ticket; it is not ok when it is none, or over.
 	Open func(ticket string) (identity.Ticket, bool)
-	// Keys knows whether the client's key is still taken.
-	Keys *Keys
+	// Keys knows whether the client's key is still taken, Issuers whether tokens of its issuer are.
+	Keys    *Keys
+	Issuers *OIDC
 }
 
 // Why a ticket is refused.
@@ -35,6 +36,8 @@ var (
 	errOtherMethod = errors.New("a ticket is good for watching one consent")
 
 	errTicketsKey = errors.New("the key that the ticket was made with is no longer taken")
+
+	errTicketsIssuer = errors.New("tokens like the one that the ticket was made with are no longer taken")
 )
 
 // Authenticate implements Authenticator.
@@ -52,6 +55,9 @@ func (t Tickets) Authenticate(_ context.Context, authorization []string) (identi
 	}
 	id := identity.Identity{ClientID: ticket.ClientID, Tenant: ticket.Tenant, Ticket: &ticket}
 	if ticket.Key == "" { // made with a token: the ticket ends no later than that did
+		if id.OnEnd, ok = t.Issuers.holds(ticket); !ok {
+			return identity.Identity{}, errTicketsIssuer
+		}
 		return id, nil
 	}
 	if id.OnEnd, ok = t.Keys.holds(ticket); !ok {
@@ -68,6 +74,19 @@ func (k *Keys) holds(ticket identity.Ticket) (end func(do func()) (stop func() b
 		if e.identity.Key == ticket.Key && e.client.ID == ticket.ClientID && e.client.Tenant == ticket.Tenant &&
 			!ended && e.identity.Allows("consents.read") {
 			return e.identity.OnEnd, true
+		}
+	}
+	return nil, false
+}
+
+// holds tells whether there still is an issuer whose tokens may give the ticket's client its tenant and the right to
+// read consents; end calls what it is given once that may be over.
+func (a *OIDC) holds(ticket identity.Ticket) (end func(do func()) (stop func() bool), ok bool) {
+	for _, i := range *a.issuers.Load() {
+		c := i.config
+		if strings.HasSuffix(ticket.ClientID, i.suffix()) && (c.TenantClaim != "" || c.Tenant == ticket.Tenant) &&
+			len(i.grants([]string{"consents.read"})) > 0 {
+			return i.onEnd, true
 		}
 	}
 	return nil, false

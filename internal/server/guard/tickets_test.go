@@ -61,3 +61,61 @@ func TestTicketsEndWithTheKey(t *testing.T) {
 		}
 	}
 }
+
+// TestTicketsEndWithTheIssuer: a ticket that was made with a token stands as long as such a token might be taken, and
+// its streams end when that may have changed.
+func TestTicketsEndWithTheIssuer(t *testing.T) {
+	t.Parallel()
+	const address = "https://login.example.com"
+	issuer := func(change ...func(*config.OIDC)) config.OIDC {
+		c := config.OIDC{Issuer: address, Audience: "kontor", Tenant: "one"}
+		for _, f := range change {
+			f(&c)
+		}
+		return c
+	}
+	for what, test := range map[string]struct {
+		after        []config.OIDC
+		refuse, ends bool
+	}{
+		"nothing changed": {[]config.OIDC{issuer()}, false, false},
+		"no issuer":       {nil, true, true},
+		"another issuer": {
+			[]config.OIDC{issuer(func(c *config.OIDC) { c.Issuer = "https://n.example.com" })}, true, true,
+		},
+		"another tenant":   {[]config.OIDC{issuer(func(c *config.OIDC) { c.Tenant = "two" })}, true, true},
+		"another audience": {[]config.OIDC{issuer(func(c *config.OIDC) { c.Audience = "other" })}, false, true},
+		"tenants by claims": {
+			[]config.OIDC{issuer(func(c *config.OIDC) { c.Tenant, c.TenantClaim = "", "org" })}, false, true,
+		},
+		"no longer reads consents": {
+			[]config.OIDC{issuer(func(c *config.OIDC) { c.Scopes = []string{"banking.read"} })}, true, true,
+		},
+	} {
+		issuers := guard.NewOIDC(guard.OIDCOptions{Issuers: []config.OIDC{issuer()}, Tenants: []string{"one", "two"}})
+		made := identity.Ticket{Tenant: "one", ClientID: "somebody@login.example.com", ConsentID: "consent"}
+		tickets := guard.Tickets{
+			Keys: guard.NewKeys(nil), Issuers: issuers,
+			Open: func(string) (identity.Ticket, bool) { return made, true },
+		}
+		before, err := tickets.Authenticate(t.Context(), []string{"Ticket good"})
+		if err != nil || before.Allows("consents.read") {
+			t.Fatalf("%s: %+v, %v", what, before, err)
+		}
+		over := make(chan struct{})
+		before.OnEnd(func() { close(over) })
+		issuers.Replace(test.after)
+		if _, err := tickets.Authenticate(t.Context(), []string{"Ticket good"}); (err != nil) != test.refuse {
+			t.Errorf("%s: the ticket gives %v", what, err)
+		}
+		if test.ends {
+			<-over
+			continue
+		}
+		select {
+		case <-over:
+			t.Errorf("%s: its streams ended", what)
+		default:
+		}
+	}
+}

@@ -279,6 +279,13 @@ func (s *Server) CreateManagementSession(
 				CreateTime: timestamppb.New(now), ExpireTime: timestamppb.New(now.Add(link.TTL)),
 			}
 			err = s.Store.Update(ctx, row.Tenant, func(tx store.Tx) error {
+				fresh, err := tx.Consent(row.ID)
+				if err != nil {
+					return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
+				}
+				if fresh.Ended { // It was revoked while the provider answered: nobody gets the link.
+					return service.Closed(fresh)
+				}
 				if err := s.Sessions.Keep(tx, row, visit, link.TTL); err != nil {
 					return err
 				}

@@ -121,10 +121,29 @@ func (s *Server) createConsent(
 		return nil, attempt.Abandon(ctx, err, nil)
 	}
 	if err != nil {
-		return nil, attempt.Unrecorded(ctx, p, "create_consent", err)
+		return nil, s.notStored(ctx, attempt, p, customer, saved, created.Ref, err)
 	}
 	s.Follower.Attend(stored)
 	return stored.Resource, nil
+}
+
+// notStored tells a caller that a consent was made at its provider and not stored. When that is since its customer, who
+// was saved, was deleted meanwhile, it ends the consent there: the receipt tells that nothing of theirs is left. Where
+// customers have users, it went with the user.
+func (s *Server) notStored(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, customer *store.Customer, saved bool,
+	ref providers.ConsentRef, cause error,
+) error {
+	_, gone := s.Load.Customer(ctx, customer.Resource.GetName())
+	if !saved || kerr.Reason(gone) != errorv1.Error_CUSTOMER_NOT_FOUND {
+		return attempt.Unrecorded(ctx, p, "create_consent", cause)
+	}
+	if p.Users == nil {
+		if err := p.Consents.RevokeConsent(ctx, ref); !service.Over(err) {
+			return attempt.Unrecorded(ctx, p, "create_consent", err)
+		}
+	}
+	return gone
 }
 
 // mayReplace refuses a second consent of a customer where the provider knows one for each user. Before the place of one
