@@ -97,7 +97,7 @@ func (r *ReadOnly) Backup(ctx context.Context, copyPath, keysPath string) (err e
 	if err := r.disk.name(copied, copyPath); err != nil {
 		return err
 	}
-	_ = markBackup(r.file) // The copy is whole, whether or not that is noted.
+	_ = markBackup(r.file, head) // The copy is whole, whether or not that is noted.
 	return nil
 }
 
