@@ -45,6 +45,11 @@ func (d disk) restore(
 	if err != nil {
 		return done, err
 	}
+	for _, name := range []string{backup.Copy, backup.Keys} {
+		if isPartial(filepath.Base(name)) {
+			return done, fmt.Errorf("%w: %s is what a killed backup left, and may not be whole", store.ErrBackup, name)
+		}
+	}
 	path, lock, err := vacant(path)
 	if err != nil {
 		return done, err

@@ -612,6 +612,23 @@ func TestRefusedRestores(t *testing.T) {
 	if _, err := Restore(t.Context(), s.files.path, keystest.StoreKey(), pair(newer, newerKeys)); err == nil {
 		t.Error("a store in use was overwritten")
 	}
+	// As whole as can be, under the name that a killed backup leaves.
+	partial := filepath.Join(filepath.Dir(newer), ".kontor-backup-1.partial")
+	for _, of := range []struct{ whole, copied, keys string }{
+		{newer, partial, newerKeys}, {newerKeys, newer, partial},
+	} {
+		if err := os.Rename(of.whole, partial); err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(t.TempDir(), "s.db")
+		_, err := Restore(t.Context(), to, keystest.StoreKey(), pair(of.copied, of.keys))
+		if !errors.Is(err, store.ErrBackup) || !strings.Contains(err.Error(), "killed") {
+			t.Errorf("a file that a killed backup left: %v", err)
+		}
+		if err := os.Rename(partial, of.whole); err != nil {
+			t.Fatal(err)
+		}
+	}
 	locked := filepath.Join(t.TempDir(), "s.db")
 	lock, err := lockFile(locked + ".lock")
 	if err != nil {
