@@ -24,6 +24,15 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 	if left, err = t.finishErasures(id, left); err != nil || left == 0 {
 		return removed, err // There may be more.
 	}
+	shipments, err := all(&t.reader, column[string],
+		"SELECT id FROM shipments WHERE tenant = ? AND customer_id = ? ORDER BY id LIMIT ?", t.tenant, id, left)
+	if err != nil {
+		return removed, err
+	}
+	removed.Shipments, err = t.eraseShipments(shipments)
+	if left -= removed.Shipments; err != nil || left == 0 || removed.Shipments < len(shipments) {
+		return removed, err // There may be more.
+	}
 	for _, kind := range []struct {
 		list   string
 		delete func(id string) error
@@ -32,10 +41,6 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 		{
 			"SELECT id FROM consents WHERE tenant = ? AND customer_id = ? AND deleted = 1 ORDER BY id LIMIT ?",
 			t.eraseConsent, &removed.Consents,
-		},
-		{
-			"SELECT id FROM shipments WHERE tenant = ? AND customer_id = ? ORDER BY id LIMIT ?", t.DeleteShipment,
-			&removed.Shipments,
 		},
 		{
 			"SELECT id FROM intents WHERE tenant = ? AND customer_id = ? AND customer_id <> '' LIMIT ?", t.deleteIntent,
