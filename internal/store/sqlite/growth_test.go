@@ -247,7 +247,7 @@ func TestShipmentsGoInPieces(t *testing.T) {
 	}
 	var left int
 	db := raw(t, s.files.path)
-	if err := db.QueryRow("SELECT (SELECT count(*) FROM shipments) + (SELECT count(*) FROM shipment_log) + "+
+	if err := db.QueryRow("SELECT (SELECT count(*) FROM shipments) + (SELECT count(*) FROM shipment_log) + " +
 		"(SELECT count(*) FROM callbacks) + (SELECT count(*) FROM data_keys)").Scan(&left); err != nil || left != 0 {
 		t.Errorf("%d rows are left, %v", left, err)
 	}
