@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/keys"
+	"kontor.dev/kontor/internal/store"
 )
 
 // keysName is the file of keys beside copies, unless another one is named.
@@ -47,12 +49,15 @@ func runBackup(ctx context.Context, args []string, out, errOut io.Writer) error 
 // runRestore makes a store of a backup.
 func runRestore(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := newFlags("restore", "Makes a store of a backup's copy and the newest file of customers' keys, where "+
-		"there is none. What was deleted before the keys were written is not in it, however old the copy is.",
+		"there is none. What was deleted before the keys were written is not in it, and what had ended by then has "+
+		"ended, however old the copy is.",
 		"gateway restore --config kontor.yaml --from /backup/kontor-20260131.db --keys /backup/kontor.keys")
 	path := flags.String("config", "kontor.yaml", "the configuration, of which store and store_key are read")
 	from := flags.String("from", "", "the copy that a backup wrote")
 	keysFrom := flags.String("keys", "", "the newest file of keys that a backup wrote")
 	to := flags.String("to", "", "where to make the store, such as sqlite:./trial.db; default: as configured")
+	olderKeys := flags.Bool("older-keys", false, "take these keys although a backup wrote newer ones, which are lost: "+
+		"what ended or was deleted in between comes back")
 	if err := flags.parse(args, out, errOut); err != nil {
 		return err
 	}
@@ -80,12 +85,21 @@ func runRestore(ctx context.Context, args []string, out, errOut io.Writer) error
 	if err != nil {
 		return err
 	}
-	done, err := d.Restore(ctx, rest, key, *from, *keysFrom)
+	done, err := d.Restore(ctx, rest, key, store.Backup{
+		Copy: *from, Keys: *keysFrom, OlderKeys: *olderKeys, End: assembly.EndAgain,
+	})
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	fmt.Fprintf(out, "restored, without what was deleted before %s, when the keys were written\n",
-		done.KeysTime.Format(time.RFC3339))
+	told(out, done)
+	return nil
+}
+
+// told says what a restore did, and what not.
+func told(out io.Writer, done store.Restored) {
+	written := done.KeysTime.Format(time.RFC3339)
+	fmt.Fprintf(out, "restored with keys that were written at %s, %s ago: what was deleted before is not in it\n",
+		written, time.Since(done.KeysTime).Round(time.Minute))
 	for _, line := range []struct {
 		count int
 		what  string
@@ -93,11 +107,17 @@ func runRestore(ctx context.Context, args []string, out, errOut io.Writer) error
 		{done.Customers, "customers that were deleted after the copy are deleted again"},
 		{done.Consents, "consents that were deleted after the copy are deleted again, with those of such customers"},
 		{done.Shipments, "shipments that were deleted after the copy are deleted again, likewise"},
+		{done.Ended, "consents that ended after the copy, were withdrawn or expired do not stand any more"},
+		{done.Receipts, "receipts of deletions that were written after the copy are there again"},
 		{done.Unknown, "customers, or shipments of nobody, came after the copy and are not known"},
 	} {
 		fmt.Fprintf(out, "%8d %s\n", line.count, line.what)
 	}
-	return nil
+	if done.EndsUnknown {
+		fmt.Fprintln(out, "the keys are of an older version: they tell of no end of a consent and have no receipts; "+
+			"consents that were revoked after the copy stand")
+	}
+	fmt.Fprintf(out, "consents that were revoked after %s stand: revoke them again\n", written)
 }
 
 // runMigrate brings the store's tables to the newest version, without serving.

@@ -27,9 +27,9 @@ var stores = []store.Driver{
 			return sqlite.OpenReadOnly(ctx, filepath.FromSlash(path))
 		},
 		Restore: func(
-			ctx context.Context, path string, key *keys.StoreKey, copyPath, keysPath string,
+			ctx context.Context, path string, key *keys.StoreKey, backup store.Backup,
 		) (store.Restored, error) {
-			return sqlite.Restore(ctx, filepath.FromSlash(path), key, copyPath, keysPath)
+			return sqlite.Restore(ctx, filepath.FromSlash(path), key, backup)
 		},
 		Migrate: func(ctx context.Context, path string) (from, to int, err error) {
 			return sqlite.Migrate(ctx, filepath.FromSlash(path))

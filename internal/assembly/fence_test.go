@@ -28,21 +28,28 @@ const stillFor = time.Minute
 type stalling struct {
 	store.Database
 
-	at     int32
-	stands time.Duration
-	calls  *atomic.Int32
+	at       int32
+	stands   time.Duration
+	calls    *atomic.Int32
+	standing chan struct{}
 }
 
 func (s stalling) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
 	if s.calls.Add(1) == s.at {
+		close(s.standing)
 		time.Sleep(s.stands)
 	}
 	return s.Database.Update(ctx, tenant, fn)
 }
 
-// stall has a process stand still before its nth Update from now on.
-func stall(p *assemblytest.Gateway, at int32, stands time.Duration) {
-	p.Store.Store = stalling{Database: p.Database(), at: at, stands: stands, calls: &atomic.Int32{}}
+// stall has a process stand still before its nth Update from now on, and gives what is closed then. Nothing else tells:
+// a goroutine that waits for another process's transaction is as durably blocked as one that stands still.
+func stall(p *assemblytest.Gateway, at int32, stands time.Duration) (standing <-chan struct{}) {
+	s := stalling{
+		Database: p.Database(), at: at, stands: stands, calls: &atomic.Int32{}, standing: make(chan struct{}),
+	}
+	p.Store.Store = s
+	return s.standing
 }
 
 // Updates of a creating request: the key is claimed by the first, the second notes the write that comes.
@@ -90,11 +97,11 @@ func TestNoSecondFaxAfterStandingStill(t *testing.T) {
 		provider := &faxes{}
 		p := assemblytest.New(t, faxing(provider))
 		still := p.Dying(t)
-		stall(still, beforeTheWrite, stillFor)
+		standing := stall(still, beforeTheWrite, stillFor)
 		var late error
 		var calling sync.WaitGroup
 		calling.Go(func() { _, late = still.Servers.Documents.CreateShipment(still.Ctx, faxRequest("key-1")) })
-		synctest.Wait()
+		<-standing
 		sent, err := p.Servers.Documents.CreateShipment(p.Ctx, faxRequest("key-1"))
 		if err != nil {
 			t.Fatal(err)
@@ -120,14 +127,14 @@ func TestNoSecondPartnerBankAfterStandingStill(t *testing.T) {
 			p.Capabilities["CreatePartnerBank"] = providers.Support{Level: providers.Native}
 		})
 		still := p.Dying(t)
-		stall(still, beforeTheWrite, stillFor)
+		standing := stall(still, beforeTheWrite, stillFor)
 		request := &consentv1.CreatePartnerBankRequest{
 			RequestId: "key-1", PartnerBank: &consentv1.PartnerBank{DisplayName: "Lübecker Bank"},
 		}
 		var late error
 		var calling sync.WaitGroup
 		calling.Go(func() { _, late = still.Servers.Consent.CreatePartnerBank(still.Ctx, request) })
-		synctest.Wait()
+		<-standing
 		if _, err := p.Servers.Consent.CreatePartnerBank(p.Ctx, request); err != nil {
 			t.Fatal(err)
 		}
@@ -158,11 +165,11 @@ func TestNoSecondUserAfterStandingStill(t *testing.T) {
 		var made atomic.Int32
 		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) { p.Users = users{made: &made} })
 		still := p.Dying(t)
-		stall(still, beforeTheWrite, stillFor)
+		standing := stall(still, beforeTheWrite, stillFor)
 		var late error
 		var calling sync.WaitGroup
 		calling.Go(func() { _, late = still.Servers.Consent.CreateConsent(still.Ctx, consentRequest("key-1", "")) })
-		synctest.Wait()
+		<-standing
 		if _, err := p.Servers.Consent.CreateConsent(p.Ctx, consentRequest("key-1", "")); err != nil {
 			t.Fatal(err)
 		}
@@ -187,13 +194,13 @@ func TestUserOfAnotherRequestAfterStandingStill(t *testing.T) {
 			t.Fatal(err)
 		}
 		still := p.Dying(t)
-		stall(still, beforeTheWrite, stillFor)
+		standing := stall(still, beforeTheWrite, stillFor)
 		var late error
 		var calling sync.WaitGroup
 		calling.Go(func() {
 			_, late = still.Servers.Consent.CreateConsent(still.Ctx, consentRequest("key-1", customer.GetName()))
 		})
-		synctest.Wait()
+		<-standing
 		if _, err := p.Servers.Consent.CreateConsent(p.Ctx, consentRequest("key-2", customer.GetName())); err != nil {
 			t.Fatal(err)
 		}

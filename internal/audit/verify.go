@@ -27,7 +27,8 @@ func (f *Fault) String() string { return fmt.Sprintf("position %d %s", f.Positio
 
 // What is wrong before the first entry.
 const (
-	rollMissing = "has the roll of all tenants, which is missing: tenants may have been taken out altogether"
+	rollMissing = "has the roll of all tenants, which is missing: tenants may have been taken out altogether; " +
+		"a database that was made before there was a roll never had one: export its audit and begin with a new store"
 	rollChanged = "has the roll of all tenants, which was changed or made up"
 	notOnRoll   = "is sealed, and the roll of all tenants does not have the tenant: it was set back"
 	allTakenOut = "began a trail that was sealed: all of it was taken out, together with its seals"

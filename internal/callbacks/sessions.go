@@ -123,7 +123,7 @@ func (s *Sessions) Synchronize(
 	if err := s.Audit.NoteAlone(ctx, method, name); err != nil {
 		return nil, false, err
 	}
-	if fresh, err = s.Follower.Refresh(ctx, row); err != nil {
+	if fresh, err = s.Follower.Changed(ctx, row); err != nil {
 		return nil, false, err
 	}
 	fresh, err = s.History.Change(ctx, fresh, func(tx store.Tx, fresh *store.Consent) error {

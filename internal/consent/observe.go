@@ -172,6 +172,20 @@ func RevokedByCaller(flow int, now time.Time) Event {
 	}
 }
 
+// Withdrawn notes that the customer had withdrawn, of which only Kontor's own record tells: at a time, or with the last
+// approval that the history has, if that is later by the provider's clock. An approval after that counts.
+func Withdrawn(history []Event, flow int, at time.Time) Event {
+	for _, e := range history {
+		if e.Type == consentv1.ConsentEvent_APPROVED && e.EventTime.After(at) {
+			at = e.EventTime
+		}
+	}
+	return Event{
+		Flow: flow, Key: fmt.Sprintf("withdrawn/%d", newestOf(history)), Type: consentv1.ConsentEvent_REVOKED,
+		EventTime: at, ReceiveTime: at, Description: "The customer withdrew.",
+	}
+}
+
 // Superseded notes that another consent of the customer's took the place of one that was never approved. Nothing
 // follows but its deletion.
 func Superseded(flow int, now time.Time) Event {

@@ -42,6 +42,23 @@ func (f *Follower) Current(ctx context.Context, row *store.Consent) (*store.Cons
 	return fresh, err
 }
 
+// Changed reads a consent after something was changed at its provider. The change stands whether or not it can be read
+// now: a consent that cannot is given as it is stored, and is read soon.
+func (f *Follower) Changed(ctx context.Context, row *store.Consent) (*store.Consent, error) {
+	fresh, err := f.Refresh(ctx, row)
+	if err == nil {
+		return fresh, nil
+	}
+	f.Log.DebugContext(ctx, "a changed consent is read later", "consent", row.Resource.GetName(), "reason",
+		kerr.Reason(err).String())
+	stored, err := f.stored(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	f.Hint(ctx, stored)
+	return stored, nil
+}
+
 // reading is what a read of a consent gave, and whether it was begun in the background.
 type reading struct {
 	row        *store.Consent

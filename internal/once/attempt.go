@@ -86,6 +86,10 @@ func (a *Attempt) Owner() string { return a.owner }
 // Lease is a lease for what the attempt is about to do. It is renewed as long as the attempt is at work.
 func (a *Attempt) Lease() store.Lease { return a.runner.lease(a.owner) }
 
+// Holds tells whether somebody is at work under a lease: another process as long as it lasts, and this one as long as
+// the attempt that has it.
+func (a *Attempt) Holds(lease store.Lease) bool { return a.runner.holds(lease) }
+
 const (
 	// While another process is at work on a key, it is asked for the answer again soon at first, then less often.
 	answerFirst, answerMost = 20 * time.Millisecond, 500 * time.Millisecond

@@ -45,6 +45,7 @@ func (s *Server) newGRPC() {
 		grpc.ReadBufferSize(readBuffer),
 		grpc.ConnectionTimeout(connectTimeout),
 		grpc.InTapHandle(s.guard.Tap),
+		grpc.StatsHandler(s.guard.Connections()),
 		grpc.UnknownServiceHandler(s.guard.Unknown),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{

@@ -30,9 +30,10 @@ type Driver struct {
 	// OpenArchive opens it for reading alone, beside whatever processes have it.
 	OpenArchive func(ctx context.Context, rest string) (Archive, error)
 	// Restore makes a database of a backup's copy and of keys, which may be those of a later backup: what they do not
-	// have was erased after the copy was made, and is erased again. It refuses, with ErrBackup, where there is a
-	// database already, and keys that are older than the copy or another database's.
-	Restore func(ctx context.Context, rest string, key *keys.StoreKey, copyPath, keysPath string) (Restored, error)
+	// have was erased after the copy was made, and is erased again; what they say is over has ended; receipts of
+	// deletions are as they have them. It refuses, with ErrBackup, where there is a database already, keys that are
+	// older than the copy or another database's, and those that are not the newest as far as can be seen.
+	Restore func(ctx context.Context, rest string, key *keys.StoreKey, backup Backup) (Restored, error)
 	// Migrate brings the tables of a database that nobody has to the newest version, and tells from which one to which;
 	// 0 stands for a database without tables.
 	Migrate func(ctx context.Context, rest string) (from, to int, err error)
@@ -42,10 +43,45 @@ type Driver struct {
 // what is wrong.
 var ErrBackup = errors.New("refused")
 
+// Backup is what a restore is made of.
+type Backup struct {
+	// Copy and Keys are the paths of the files.
+	Copy, Keys string
+	// OlderKeys has keys taken although it is noted beside the database that newer ones were written.
+	OlderKeys bool
+	// End writes into a consent that it is over. It is called for each one that stands in the copy and was over when
+	// the keys were written.
+	End func(keys *keys.Keys, tx Tx, consentID string, end End) error
+}
+
+// End is how a consent had ended.
+type End struct {
+	How EndKind
+	// Time is when it was noted, or at the latest.
+	Time time.Time
+}
+
+// EndKind tells what ended a consent.
+type EndKind string
+
+// The kinds. The first two are for good.
+const (
+	EndRevoked    EndKind = "REVOKED"    // the caller ended it
+	EndSuperseded EndKind = "SUPERSEDED" // another consent took its place
+	EndWithdrawn  EndKind = "WITHDRAWN"  // the customer withdrew, and might approve again
+	EndExpired    EndKind = "EXPIRED"    // the permission ended by itself, or its provider no longer knew it
+)
+
 // Restored tells what a restore made.
 type Restored struct {
-	// KeysTime is when the keys were written: what was erased until then is erased.
+	// KeysTime is when the keys were written: what was erased until then is erased, and what was over is.
 	KeysTime time.Time
+	// Ended is how many consents stood in the copy and are over. EndsUnknown says that the keys, of an older form, do
+	// not tell of any, and of no receipts.
+	Ended       int
+	EndsUnknown bool
+	// Receipts is how many receipts of deletions the copy had not, or not as they were in the end.
+	Receipts int
 	// Customers, Consents and Shipments are what was erased again. What went with a customer counts, too.
 	Customers, Consents, Shipments int
 	// Unknown is how many customers, and shipments of nobody, the keys have and the copy has not: they came after it.

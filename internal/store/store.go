@@ -156,6 +156,9 @@ type ConsentReader interface {
 	UnsettledEvents(consentID string) ([]consent.Event, error)
 	// KnownEvents tells which of some keys events of a consent have, settled or not.
 	KnownEvents(consentID string, keys []string) (map[string]bool, error)
+	// FlowClaim tells who has, or had until the lease's end, the right to open a flow of a consent; ErrNotFound for
+	// nobody.
+	FlowClaim(consentID string) (Lease, error)
 }
 
 // ShipmentReader reads shipments.

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -8,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/test/worldtest"
@@ -138,4 +141,90 @@ func TestRestoreErasesAgain(t *testing.T) {
 		}
 	}
 	w.eventually("all is sealed", func() bool { return strings.Contains(w.verified(), " 0 not sealed yet") })
+}
+
+// TestRestoreEndsAgain puts an old copy together with the newest keys: what callers revoked between them is over, in
+// its history too, and no provider is asked for data under it; receipts of deletions answer as before. Older keys, with
+// which it would stand again, are refused unless the operator takes them knowingly.
+func TestRestoreEndsAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	var consents []*consentv1.Consent
+	for _, provider := range worldtest.Providers() {
+		request := consentRequest(uuid.NewString(), provider, "", "")
+		consents = append(consents, must(w.client.Consents.CreateConsent(w.context(), request))(t))
+		w.approve(consents[len(consents)-1])
+		status := func() consentv1.Consent_Status {
+			get := &consentv1.GetConsentRequest{Name: consents[len(consents)-1].GetName(), Refresh: true}
+			return must(w.client.Consents.GetConsent(w.context(), get))(t).GetStatus()
+		}
+		w.eventually("the consent stands", func() bool { return status() == consentv1.Consent_AUTHORIZED })
+	}
+	goes := newCustomer(t, w)
+	w.run("backup", "--to", w.path("old.db"), "--keys", w.path("old.keys"))
+	for _, c := range consents {
+		must(w.client.Consents.RevokeConsent(w.context(), &consentv1.RevokeConsentRequest{Name: c.GetName()}))(t)
+	}
+	deleted := &customerv1.DeleteCustomerRequest{Name: goes}
+	receipt := must(w.client.Customers.DeleteCustomer(w.context(), deleted))(t)
+	w.run("backup", "--to", w.path("new.db"), "--keys", w.path("kontor.keys"))
+
+	w.lose()
+	older := []string{"restore", "--from", w.path("old.db"), "--keys", w.path("old.keys")}
+	if out, err := w.tryRun(older...); err == nil || !strings.Contains(out, "wrote newer ones") {
+		t.Errorf("keys that are not the newest: %v, %s", err, out)
+	}
+	said := w.run("restore", "--from", w.path("old.db"), "--keys", w.path("kontor.keys"))
+	for _, line := range []string{
+		"with keys that were written at ", fmt.Sprintf("%d consents that ended", len(consents)), "1 receipts of deletions",
+	} {
+		if !strings.Contains(said, line) {
+			t.Errorf("the restore does not say %q: %s", line, said)
+		}
+	}
+	asked := func() (reads int) {
+		for _, provider := range worldtest.Providers() {
+			reads += w.Played[provider].Core.Calls.Count(worldtest.Of(provider).Read)
+		}
+		return reads
+	}
+	before := asked()
+	w.restart()
+	for _, c := range consents {
+		w.stands(t, c, true)
+		list := &bankingv1.ListAccountsRequest{Parent: c.GetName()}
+		if _, err := w.client.Banking.ListAccounts(w.context(), list); reason(err) != "CONSENT_REVOKED" {
+			t.Errorf("accounts under %s: %v", c.GetName(), err)
+		}
+		events := must(w.client.Consents.ListConsentEvents(w.context(), &consentv1.ListConsentEventsRequest{
+			Parent: c.GetName(),
+		}))(t).GetEvents()
+		last := events[len(events)-1]
+		if last.GetType() != consentv1.ConsentEvent_REVOKED || !strings.Contains(last.GetDescription(), "restored") {
+			t.Errorf("the last event of %s is %v", c.GetName(), last)
+		}
+		watch := must(w.client.Consents.WatchConsents(w.context(), &consentv1.WatchConsentsRequest{
+			Consent: c.GetName(),
+		}))(t)
+		told := must(watch.Recv())(t).GetConsent()
+		if told.GetStatus() != consentv1.Consent_REVOKED {
+			t.Errorf("a watcher of %s is told %s", c.GetName(), told.GetStatus())
+		}
+	}
+	if got := asked() - before; got != 0 {
+		t.Errorf("the providers were asked for data %d times", got)
+	}
+	again := must(w.client.Customers.GetDeletionReceipt(w.context(), &customerv1.GetDeletionReceiptRequest{
+		Name: receipt.GetName(),
+	}))(t)
+	if !proto.Equal(again, receipt) {
+		t.Errorf("the receipt is %v, was %v", again, receipt)
+	}
+	if again := must(w.client.Customers.DeleteCustomer(w.context(), deleted))(t); !proto.Equal(again, receipt) {
+		t.Errorf("deleting again answers %v, was %v", again, receipt)
+	}
+	w.eventually("all is sealed", func() bool { return strings.Contains(w.verified(), " 0 not sealed yet") })
+
+	w.lose()
+	w.run(append(older, "--older-keys")...)
 }

@@ -1,10 +1,6 @@
 package guard
 
 import (
-	"errors"
-	"runtime"
-	"time"
-
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // registers the codec that is wrapped
 	"google.golang.org/grpc/mem"
@@ -27,52 +23,6 @@ func (c patientCodec) Marshal(v any) (mem.BufferSlice, error) {
 		return packed, nil
 	}
 	return c.CodecV2.Marshal(v)
-}
-
-// maxCounted is how much of one answer counts, so that there is room for any.
-const maxCounted = 32 << 20
-
-// longUnread is how long an answer counts at most.
-const longUnread = 15 * time.Minute
-
-// pack makes the bytes of an answer, which count as the client's until the library has written them, or lost them with
-// the connection: a client may call and never read.
-func (c *call) pack(reply any) (mem.BufferSlice, error) {
-	message, ok := reply.(proto.Message)
-	if !ok {
-		return nil, errors.New("guard: the answer is no message")
-	}
-	give, ok := c.guard.bodies.take(c.client, min(int64(proto.Size(message)), maxCounted))
-	if !ok {
-		return nil, errBusy("bytes of answers")
-	}
-	data, err := proto.MarshalOptions{UseCachedSize: true}.Marshal(message)
-	if err != nil || mem.IsBelowBufferPoolingThreshold(cap(data)) { // The library does not tell when it wrote it.
-		give()
-		return mem.BufferSlice{mem.SliceBuffer(data)}, err
-	}
-	w := &written{give, time.AfterFunc(longUnread, give)}
-	runtime.AddCleanup(w, func(give func()) { give() }, give)
-	return mem.BufferSlice{mem.NewBuffer(&data, w)}, nil
-}
-
-// written is told when the library needs an answer no longer. Where it forgets to tell, the garbage collector does, or
-// in the end the clock: a client must not lose its room for good.
-type written struct {
-	give func()
-	last *time.Timer
-}
-
-// Get implements mem.BufferPool.
-func (*written) Get(length int) *[]byte {
-	data := make([]byte, length)
-	return &data
-}
-
-// Put implements mem.BufferPool.
-func (w *written) Put(*[]byte) {
-	w.last.Stop()
-	w.give()
 }
 
 // Unmarshal implements encoding.CodecV2.

@@ -181,6 +181,7 @@ func (g *Guard) single(r rule, method grpc.MethodHandler) grpc.StreamHandler {
 		c := g.begin(stream.Context(), r, g.senderOf(stream.Context()))
 		defer func() { c.leave() }()
 		var packed mem.BufferSlice
+		var dropped func()
 		err := func() (err error) {
 			defer func() { err = c.end(recover(), err) }()
 			c.sendRequestID(stream)
@@ -198,13 +199,17 @@ func (g *Guard) single(r rule, method grpc.MethodHandler) grpc.StreamHandler {
 			if err := fits(request, reply); err != nil {
 				return err
 			}
-			packed, err = c.pack(reply)
+			packed, dropped, err = c.pack(reply)
 			return err
 		}()
 		if err != nil {
 			return err
 		}
-		return stream.SendMsg(packed)
+		err = stream.SendMsg(packed)
+		if errors.Is(stream.Context().Err(), context.Canceled) {
+			dropped()
+		}
+		return err
 	}
 }
 

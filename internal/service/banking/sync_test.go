@@ -201,3 +201,45 @@ func audited(t *testing.T, p *assemblytest.Gateway, method string) (n int) {
 	}
 	return n
 }
+
+// TestSyncThatCannotBeReadBack: a synchronization that the provider made is answered as made, from what is stored, when
+// the provider does not tell at once how the consent stands. It is read soon.
+func TestSyncThatCannotBeReadBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := &bank{}
+		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
+			p.Connections = at
+			p.Capabilities["SyncConnection"] = providers.Support{Level: providers.Native}
+		})
+		row := p.Create(t)
+		standing := providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{
+			{ID: "bank", Active: true},
+		}}
+		p.Report(standing, nil)
+		assemblytest.Pass(time.Minute)
+		fresh, _, err := p.Load.Consent(p.Ctx, row.Resource.GetName())
+		if err != nil {
+			t.Fatal(err)
+		}
+		bank := fresh.Resource.GetConnections()[0]
+		p.Report(standing, &providers.Error{Kind: providers.KindUnavailable, Provider: "fimento"})
+		answer, err := p.Servers.Banking.SyncConnection(p.Ctx, &bankingv1.SyncConnectionRequest{
+			Name: bank.GetName(), RequestId: "key-1",
+		})
+		if err != nil || answer.GetConnection().GetName() != bank.GetName() || at.asked.Load() != 1 {
+			t.Errorf("it answers %v, %v, after %d calls", answer, err, at.asked.Load())
+		}
+		again, err := p.Servers.Banking.SyncConnection(p.Ctx, &bankingv1.SyncConnectionRequest{
+			Name: bank.GetName(), RequestId: "key-1",
+		})
+		if err != nil || !proto.Equal(again, answer) || at.asked.Load() != 1 {
+			t.Errorf("with its key it answers %v, %v, after %d calls", again, err, at.asked.Load())
+		}
+		p.Report(standing, nil)
+		before := len(p.Times(row))
+		assemblytest.Pass(10 * time.Second)
+		if got := len(p.Times(row)) - before; got == 0 {
+			t.Error("the consent was not read soon")
+		}
+	})
+}

@@ -272,7 +272,7 @@ func (s *Server) SimulateDecision(
 			if err := s.Audit.NoteAlone(ctx, "SimulateDecision", row.Resource.GetName()); err != nil {
 				return nil, err
 			}
-			row, err := s.Follower.Refresh(ctx, row)
+			row, err := s.Follower.Changed(ctx, row)
 			if err != nil {
 				return nil, err
 			}

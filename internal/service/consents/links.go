@@ -250,6 +250,16 @@ func (s *Server) claimFlow(ctx context.Context, attempt *once.Attempt, row *stor
 		if fresh.Flow != row.Flow {
 			return store.ErrClaimed
 		}
+		// A store that failed when an attempt of this process gave the right back has it still.
+		switch claimed, err := tx.FlowClaim(row.ID); {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return err
+		case !attempt.Holds(claimed):
+			if err := tx.ReleaseFlow(row.ID, claimed.Owner); err != nil {
+				return err
+			}
+		}
 		return tx.ClaimFlow(row.ID, s.Clock.Now(), attempt.Lease())
 	})
 	if errors.Is(err, store.ErrClaimed) {

@@ -97,7 +97,7 @@ func (r *ReadOnly) Backup(ctx context.Context, copyPath, keysPath string) (err e
 	if err := r.disk.name(copied, copyPath); err != nil {
 		return err
 	}
-	_ = markBackup(r.file) // The copy is whole, whether or not that is noted.
+	_ = markBackup(r.file, head) // The copy is whole, whether or not that is noted.
 	return nil
 }
 
@@ -207,13 +207,18 @@ func removePartials(folder string) error {
 		return err
 	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), partialPrefix) && strings.Contains(entry.Name(), partialSuffix) {
+		if isPartial(entry.Name()) {
 			if err := os.Remove(filepath.Join(folder, entry.Name())); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// isPartial tells whether a file's name is one that a backup writes to before it is whole.
+func isPartial(name string) bool {
+	return strings.HasPrefix(name, partialPrefix) && strings.Contains(name, partialSuffix)
 }
 
 // checkBackup reads a copy as a whole, its indexes included, and opens it as a restored one would be. It has none of

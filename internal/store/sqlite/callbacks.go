@@ -52,6 +52,3 @@ func (t *tx) InsertCallback(c *store.Callback) error {
 		micros(c.ExpireTime), c.Outcome, micros(c.VisitTime), c.Settled)
 	return err
 }
-
-// deleteCallbacks removes what is bound to a consent or shipment. Their ids are unique, so the kind need not be asked.
-const deleteCallbacks = "DELETE FROM callbacks WHERE tenant = ? AND resource = ?"

@@ -93,6 +93,18 @@ func (t *tx) ClaimFlow(consentID string, now time.Time, lease store.Lease) error
 	return err
 }
 
+func (r *reader) FlowClaim(consentID string) (store.Lease, error) {
+	return one(r, scanLease, "SELECT owner, lease_until FROM flow_claims WHERE tenant = ? AND consent_id = ?", r.tenant,
+		consentID)
+}
+
+func scanLease(row row) (l store.Lease, err error) {
+	var until int64
+	err = row.Scan(&l.Owner, &until)
+	l.Until = instant(until)
+	return l, err
+}
+
 func (t *tx) ReleaseFlow(consentID, owner string) error {
 	released, err := t.exec("DELETE FROM flow_claims WHERE tenant = ? AND consent_id = ? AND owner = ?", t.tenant,
 		consentID, owner)

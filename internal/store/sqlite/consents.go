@@ -70,6 +70,10 @@ func consentColumns(c *store.Consent, box *keys.Box) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	var updated int64
+	if at := c.Resource.GetUpdateTime(); at != nil {
+		updated = micros(at.AsTime())
+	}
 	var redirects, state, asked []byte
 	if len(c.Asked) > 0 {
 		if asked, err = box.Seal(c.Asked, "consents.asked", c.ID); err != nil {
@@ -90,7 +94,7 @@ func consentColumns(c *store.Consent, box *keys.Box) ([]any, error) {
 		c.CustomerID, c.Provider, c.ProviderRef, c.UserID, c.PartnerBank, c.Market, state, micros(c.ValidUntil),
 		string(withdrawals), asked, redirects, c.Flow,
 		lookup(c.Reference), int32(c.Resource.GetStatus()), resource, micros(c.NextPoll), c.PollStep,
-		micros(c.LastPoll), micros(c.LastRead), micros(c.Missing.Since), c.Missing.Count, c.Ended,
+		micros(c.LastPoll), micros(c.LastRead), micros(c.Missing.Since), c.Missing.Count, c.Ended, updated,
 	}, nil
 }
 
@@ -197,8 +201,8 @@ func (t *tx) InsertConsent(c *store.Consent) error {
 		INSERT INTO consents (
 			customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, withdrawals, asked,
 			redirects, flow, reference, status, resource, next_poll, poll_step, last_poll, last_read, missing_since,
-			missing_count, ended, tenant, id
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, columns...)
+			missing_count, ended, update_time, tenant, id
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, columns...)
 	if err == nil {
 		c.Version = 1
 	}
@@ -227,7 +231,7 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 			customer_id = ?, provider = ?, provider_ref = ?, user_id = ?, partner_bank = ?, market = ?, state = ?,
 			valid_until = ?, withdrawals = ?, asked = ?, redirects = ?,
 			flow = ?, reference = ?, status = ?, resource = ?, next_poll = ?, poll_step = ?, last_poll = ?,
-			last_read = ?, missing_since = ?, missing_count = ?, ended = ?, version = version + 1
+			last_read = ?, missing_since = ?, missing_count = ?, ended = ?, update_time = ?, version = version + 1
 		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`, append(columns, c.Tenant, c.ID, c.Version)...)
 	if err != nil {
 		return err

@@ -25,39 +25,35 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 		return removed, err // There may be more.
 	}
 	for _, kind := range []struct {
-		list   string
-		delete func(id string) error
-		count  *int
+		list  string
+		erase func(ids []string) (gone int, err error)
+		count *int
 	}{
 		{
 			"SELECT id FROM consents WHERE tenant = ? AND customer_id = ? AND deleted = 1 ORDER BY id LIMIT ?",
-			t.eraseConsent, &removed.Consents,
+			eachOf(t.eraseConsent), &removed.Consents,
 		},
 		{
-			"SELECT id FROM shipments WHERE tenant = ? AND customer_id = ? ORDER BY id LIMIT ?", t.DeleteShipment,
+			"SELECT id FROM shipments WHERE tenant = ? AND customer_id = ? ORDER BY id LIMIT ?", t.eraseShipments,
 			&removed.Shipments,
 		},
 		{
-			"SELECT id FROM intents WHERE tenant = ? AND customer_id = ? AND customer_id <> '' LIMIT ?", t.deleteIntent,
-			new(int),
+			"SELECT id FROM intents WHERE tenant = ? AND customer_id = ? AND customer_id <> '' LIMIT ?",
+			eachOf(t.deleteIntent), new(int),
 		},
 		{
 			"SELECT rowid FROM idempotency WHERE tenant = ? AND customer_id = ? AND customer_id <> '' LIMIT ?",
-			t.deleteRecord, new(int),
+			eachOf(t.deleteRecord), new(int),
 		},
 	} {
 		ids, err := all(&t.reader, column[string], kind.list, t.tenant, id, left)
 		if err != nil {
 			return removed, err
 		}
-		for _, row := range ids {
-			if err := kind.delete(row); err != nil {
-				return removed, err
-			}
-		}
-		*kind.count = len(ids)
-		if left -= len(ids); left == 0 {
-			return removed, nil // There may be more.
+		gone, err := kind.erase(ids)
+		*kind.count = gone
+		if left -= gone; err != nil || left == 0 || gone < len(ids) {
+			return removed, err // There may be more.
 		}
 	}
 	if live, err := t.exists("SELECT 1 FROM consents WHERE tenant = ? AND customer_id = ?", t.tenant,
@@ -70,6 +66,18 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 	err = t.eraseKey(id)
 	removed.Done = err == nil
 	return removed, err
+}
+
+// eachOf gives what erases several by what erases one.
+func eachOf(erase func(id string) error) func(ids []string) (gone int, err error) {
+	return func(ids []string) (int, error) {
+		for i, id := range ids {
+			if err := erase(id); err != nil {
+				return i, err
+			}
+		}
+		return len(ids), nil
+	}
 }
 
 // deleteIntent removes an intent and the idempotency record that waits for it.

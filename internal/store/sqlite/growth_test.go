@@ -12,6 +12,7 @@ import (
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
@@ -192,6 +193,65 @@ func TestLargeDeletionsGoInPieces(t *testing.T) {
 		})
 	}
 	check("the deletion of a customer", steps)
+}
+
+// TestShipmentsGoInPieces: shipments of which there are very many entries go in pieces, as customers' and as nobody's,
+// and those of which there are few do not take more transactions for it.
+func TestShipmentsGoInPieces(t *testing.T) {
+	t.Parallel()
+	const entries, small, limit, more = 3*hangingMost + 7, 40, 50, 10
+	s := openNew(t)
+	setUp(t, s)
+	fill := func(id, customerID string, entries int) {
+		parcel(t, s, id, customerID)
+		inUpdate(t, s, func(tx store.Tx) error {
+			var errs []error
+			for n := range entries {
+				errs = append(errs, tx.AppendShipment(id, &documentsv1.Shipment{Recipient: fmt.Sprint(n)}))
+			}
+			return errors.Join(errs...)
+		})
+	}
+	for _, customerID := range []string{"customer", ""} {
+		for n := range small {
+			fill(fmt.Sprintf("%s-a%02d", customerID, n), customerID, 1)
+		}
+		fill(customerID+"-b", customerID, entries)
+		fill(customerID+"-c", customerID, 1)
+	}
+	most := largest(t, s)
+	check := func(what string, steps, gone int) {
+		t.Helper()
+		if n := most(); n < hangingMost || n > hangingMost+2*limit+more { // and shipments with their keys
+			t.Errorf("%s: a transaction changed %d rows, want about %d", what, n, hangingMost)
+		}
+		if steps < 4 || steps > 6 || gone != small+2 {
+			t.Errorf("%s: %d are gone after %d steps", what, gone, steps)
+		}
+	}
+	gone, steps := 0, 0
+	for done := false; !done; steps++ {
+		inUpdate(t, s, func(tx store.Tx) error {
+			removed, err := tx.DeleteCustomer("customer", limit)
+			done, gone = removed.Done, gone+removed.Shipments
+			return err
+		})
+	}
+	check("the deletion of a customer", steps, gone)
+	steps = 0
+	for done := limit; done == limit; steps++ {
+		var err error
+		if done, err = s.System().DeleteShipmentsBefore(t.Context(), time.Now(), limit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var left int
+	db := raw(t, s.files.path)
+	if err := db.QueryRow("SELECT (SELECT count(*) FROM shipments) + (SELECT count(*) FROM shipment_log) + " +
+		"(SELECT count(*) FROM callbacks) + (SELECT count(*) FROM data_keys)").Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d rows are left, %v", left, err)
+	}
+	check("the sweep of shipments", steps, small+2)
 }
 
 // openAlone opens a store that may make its file smaller.

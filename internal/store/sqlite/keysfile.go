@@ -15,18 +15,25 @@ import (
 	"os"
 	"time"
 
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/store"
 )
 
 // A backup keeps the data keys, wrapped as they are, in a file of their own: JSON, a line for each owner, that also
 // says which consents and shipments of the owner there are. What the newest such file does not have was erased, however
-// old the copy of the database is that it comes together with. So it stands for all receipts of deletions up to its
-// time.
+// old the copy of the database is that it comes together with.
+//
+// It also says which consents are over, since when and by what, so that none of them stands again, and has the receipts
+// of deletions, a line for each. Neither is sealed: ids, statuses and times can be read in the copy, too, and receipts
+// hold nothing personal.
 //
 // The first line is the head, the last one has the hash of all before it.
 
-// keysFormat is the form of these files.
-const keysFormat = 1
+// keysFormat is the form of these files. In those of the first one stand no ends of consents and no receipts.
+const (
+	keysFormat      = 2
+	firstKeysFormat = 1
+)
 
 // keysHead says of which store and state the keys are.
 type keysHead struct {
@@ -39,13 +46,19 @@ type keysHead struct {
 	Time    time.Time `json:"time"`
 }
 
-// keysLine is one line behind the head: an owner's data key, a working key or the end.
+// keysLine is one line behind the head: an owner's data key, a working key, a receipt or the end.
 type keysLine struct {
 	Tenant string `json:"tenant,omitempty"`
 	Owner  string `json:"owner,omitempty"`
 	// Consents and Shipments are the ids of those of the owner that there are.
 	Consents  json.RawMessage `json:"consents,omitempty"`
 	Shipments json.RawMessage `json:"shipments,omitempty"`
+	// Over are those of the consents that are over, as a list of keysOver.
+	Over json.RawMessage `json:"over,omitempty"`
+
+	// Receipt is what was deleted with the customer of the id Owner, who has no line of their own any more once all of
+	// it is.
+	Receipt []byte `json:"receipt,omitempty"`
 
 	Purpose string `json:"purpose,omitempty"`
 
@@ -53,6 +66,14 @@ type keysLine struct {
 	Key []byte `json:"key,omitempty"`
 
 	End *keysEnd `json:"end,omitempty"`
+}
+
+// keysOver is how a consent is over.
+type keysOver struct {
+	ID  string        `json:"id"`
+	How store.EndKind `json:"how"`
+	// Time is that of the last news, in microseconds since 1970; 0 where it is not known.
+	Time int64 `json:"time"`
 }
 
 // keysEnd tells whether a file is whole.
@@ -103,13 +124,14 @@ func writeKeys(ctx context.Context, c *sql.Conn, to io.Writer) (head keysHead, e
 		return head, err
 	}
 	for _, query := range []string{
-		"SELECT '' AS tenant, '' AS owner, NULL AS consents, NULL AS shipments, purpose, " +
-			"wrapped FROM source.working_keys",
+		"SELECT '', '', NULL, NULL, NULL, NULL, purpose, wrapped FROM source.working_keys",
 		`SELECT tenant, owner,
 			(SELECT json_group_array(id) FROM source.consents c WHERE c.tenant = k.tenant AND
 				c.customer_id = k.owner AND c.deleted = 0),
 			(SELECT json_group_array(id) FROM source.shipments s WHERE s.tenant = k.tenant AND s.customer_id = k.owner),
-			'', wrapped FROM source.data_keys k`,
+			` + overOf + `,
+			NULL, '', wrapped FROM source.data_keys k`,
+		"SELECT tenant, id, NULL, NULL, NULL, resource, '', NULL FROM source.deletion_receipts",
 	} {
 		if err := writeKeyRows(ctx, c, w, query); err != nil {
 			return head, err
@@ -117,6 +139,17 @@ func writeKeys(ctx context.Context, c *sql.Conn, to io.Writer) (head keysHead, e
 	}
 	return head, w.end()
 }
+
+// overOf lists the consents of an owner k that are over, and NULL for none. A link that ran out looks like a permission
+// that did: what was never approved does not stand in a copy, and so it does no harm.
+var overOf = fmt.Sprintf(`
+	(SELECT nullif(json_group_array(json_object('id', id, 'how', CASE
+			WHEN ended = 1 AND status = %[1]d THEN '%[3]s' WHEN ended = 1 THEN '%[4]s'
+			WHEN status = %[1]d THEN '%[5]s' ELSE '%[6]s' END, 'time', update_time)), '[]')
+		FROM source.consents c WHERE c.tenant = k.tenant AND c.customer_id = k.owner AND c.deleted = 0 AND
+			(ended = 1 OR status IN (%[1]d, %[2]d)))`,
+	consentv1.Consent_EXPIRED, consentv1.Consent_REVOKED, store.EndSuperseded, store.EndRevoked, store.EndExpired,
+	store.EndWithdrawn)
 
 func writeKeyRows(ctx context.Context, c *sql.Conn, w *keysWriter, query string) (err error) {
 	rows, err := c.QueryContext(ctx, query)
@@ -126,12 +159,16 @@ func writeKeyRows(ctx context.Context, c *sql.Conn, w *keysWriter, query string)
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var line keysLine
-		var consents, shipments sql.NullString
-		if err := rows.Scan(&line.Tenant, &line.Owner, &consents, &shipments, &line.Purpose, &line.Key); err != nil {
+		var consents, shipments, over sql.NullString
+		if err := rows.Scan(&line.Tenant, &line.Owner, &consents, &shipments, &over, &line.Receipt, &line.Purpose,
+			&line.Key); err != nil {
 			return err
 		}
 		if consents.Valid {
 			line.Consents, line.Shipments = json.RawMessage(consents.String), json.RawMessage(shipments.String)
+		}
+		if over.Valid {
+			line.Over = json.RawMessage(over.String)
 		}
 		if err := w.write(line); err != nil {
 			return err
@@ -160,7 +197,7 @@ func newKeysReader(from io.Reader) (*keysReader, error) {
 	if err != nil || json.Unmarshal(text, &r.head) != nil || r.head.Format == 0 || r.head.Store == "" {
 		return nil, errKeysDamaged
 	}
-	if r.head.Format != keysFormat {
+	if r.head.Format < firstKeysFormat || r.head.Format > keysFormat {
 		return nil, fmt.Errorf("%w: the file of keys was written by a newer Kontor", store.ErrBackup)
 	}
 	r.sum.Write(text)

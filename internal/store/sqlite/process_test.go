@@ -65,7 +65,8 @@ func runChild(role, path string) int {
 	if role == roleRestore {
 		disk := realDisk
 		disk.copied = copied
-		_, err := disk.restore(context.Background(), path, keystest.StoreKey(), path+".backup", path+".backup-keys")
+		_, err := disk.restore(context.Background(), path, keystest.StoreKey(),
+			pair(path+".backup", path+".backup-keys"))
 		fmt.Println(err)
 		return 1
 	}

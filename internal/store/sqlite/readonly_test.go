@@ -153,7 +153,7 @@ func TestBackup(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "*partial*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	if _, err := Restore(t.Context(), filepath.Join(dir, "restored.db"), keystest.StoreKey(), to, keysTo); err != nil {
+	if _, err := Restore(t.Context(), filepath.Join(dir, "restored.db"), keystest.StoreKey(), pair(to, keysTo)); err != nil {
 		t.Fatal(err)
 	}
 	restored := openAt(t, filepath.Join(dir, "restored.db"))

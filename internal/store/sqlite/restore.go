@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
 )
@@ -26,22 +28,27 @@ const positionsLost = 1 << 32
 // answersKept is how long answers are remembered at most. Older ones would be erased at the next start.
 const answersKept = 48 * time.Hour
 
-// Restore makes a store at path of a backup's copy and of keys, which may be those of a later backup: see
-// store.Driver. There must be nothing at path. All is written beside it, checked, and on the disk before it gets its
+// Restore makes a store at path of a backup: see store.Driver. There must be nothing at path. All is written beside it, checked, and on the disk before it gets its
 // name; when Restore fails, or is killed, there is nothing by that name.
 //
 // Positions go on far behind those of the copy, and whoever follows a log from before it is told to begin anew.
 func Restore(
-	ctx context.Context, path string, key *keys.StoreKey, copyPath, keysPath string,
+	ctx context.Context, path string, key *keys.StoreKey, backup store.Backup,
 ) (store.Restored, error) {
-	return realDisk.restore(ctx, path, key, copyPath, keysPath)
+	return realDisk.restore(ctx, path, key, backup)
 }
 
 func (d disk) restore(
-	ctx context.Context, path string, key *keys.StoreKey, copyPath, keysPath string,
+	ctx context.Context, path string, key *keys.StoreKey, backup store.Backup,
 ) (done store.Restored, err error) {
-	if copyPath, err = filepath.Abs(copyPath); err != nil {
+	copyPath, err := filepath.Abs(backup.Copy)
+	if err != nil {
 		return done, err
+	}
+	for _, name := range []string{backup.Copy, backup.Keys} {
+		if isPartial(filepath.Base(name)) {
+			return done, fmt.Errorf("%w: %s is what a killed backup left, and may not be whole", store.ErrBackup, name)
+		}
 	}
 	path, lock, err := vacant(path)
 	if err != nil {
@@ -64,7 +71,7 @@ func (d disk) restore(
 	if err := copyStore(ctx, copyPath, "ro", joined.Name(), nil, nil); err != nil {
 		return done, fmt.Errorf("%s: %w", copyPath, asCorrupt(err))
 	}
-	if done, err = rejoin(ctx, joined.Name(), key, keysPath); err != nil {
+	if done, err = rejoin(ctx, joined.Name(), path, key, backup); err != nil {
 		return done, err
 	}
 	// Without a page of what was removed.
@@ -106,8 +113,11 @@ func vacant(path string) (string, io.Closer, error) {
 }
 
 // rejoin puts keys into a copy, and takes out of it what has none, or is not listed beside them.
-func rejoin(ctx context.Context, path string, key *keys.StoreKey, keysPath string) (done store.Restored, err error) {
-	text, err := os.Open(keysPath)
+// target is where the store will be.
+func rejoin(
+	ctx context.Context, path, target string, key *keys.StoreKey, backup store.Backup,
+) (done store.Restored, err error) {
+	text, err := os.Open(backup.Keys)
 	if err != nil {
 		return done, err
 	}
@@ -136,9 +146,12 @@ func rejoin(ctx context.Context, path string, key *keys.StoreKey, keysPath strin
 	if err := from.head.fits(ctx, c); err != nil {
 		return done, err
 	}
-	done.KeysTime = from.head.Time
+	if err := from.head.newest(target); err != nil && !backup.OlderKeys {
+		return done, err
+	}
+	done.KeysTime, done.EndsUnknown = from.head.Time, from.head.Format == firstKeysFormat
 	owners := []keysLine{}
-	if err := loadKeys(ctx, c, from, &owners); err != nil {
+	if err := loadKeys(ctx, c, from, &owners, &done); err != nil {
 		return done, err
 	}
 	working, err := key.Unlock(ctx, ring{c})
@@ -151,6 +164,9 @@ func rejoin(ctx context.Context, path string, key *keys.StoreKey, keysPath strin
 		}
 	}
 	if err := eraseAgain(ctx, c, &done); err != nil {
+		return done, err
+	}
+	if err := endAgain(ctx, c, working, backup.End, &done); err != nil {
 		return done, err
 	}
 	return done, c.consistent(ctx)
@@ -176,12 +192,25 @@ func (h keysHead) fits(ctx context.Context, c *conn) error {
 	return nil
 }
 
-// loadKeys reads the keys into the tables, in place of those that are there, and what there is of each owner into
-// tables that go with the connection.
-func loadKeys(ctx context.Context, c *conn, from *keysReader, owners *[]keysLine) error {
+// newest refuses keys when it is noted at the store's place that newer ones were written: whatever ended or was erased
+// after these would come back.
+func (h keysHead) newest(target string) error {
+	noted, newer, err := h.newerKeys(target)
+	if newer {
+		return fmt.Errorf("%w: these keys are of %s, and a backup wrote newer ones at %s: what ended or was deleted in "+
+			"between would come back; give the newest, or say --older-keys where they are lost", store.ErrBackup,
+			h.Time.Format(time.RFC3339), noted.Time.Format(time.RFC3339))
+	}
+	return err
+}
+
+// loadKeys reads the keys into the tables, in place of those that are there, the receipts likewise, and what there is
+// of each owner into tables that go with the connection.
+func loadKeys(ctx context.Context, c *conn, from *keysReader, owners *[]keysLine, done *store.Restored) error {
 	for _, statement := range []string{
 		"CREATE TEMP TABLE kept_consents (tenant TEXT, id TEXT, PRIMARY KEY (tenant, id)) WITHOUT ROWID",
 		"CREATE TEMP TABLE kept_shipments (tenant TEXT, id TEXT, PRIMARY KEY (tenant, id)) WITHOUT ROWID",
+		"CREATE TEMP TABLE kept_over (tenant TEXT, id TEXT, how TEXT, time INTEGER, PRIMARY KEY (tenant, id)) WITHOUT ROWID",
 		"BEGIN IMMEDIATE", "DELETE FROM data_keys", "DELETE FROM working_keys",
 	} {
 		if _, err := c.sql.ExecContext(ctx, statement); err != nil {
@@ -193,6 +222,9 @@ func loadKeys(ctx context.Context, c *conn, from *keysReader, owners *[]keysLine
 			_, err := c.exec(ctx, "INSERT INTO working_keys (purpose, wrapped) VALUES (?, ?)", line.Purpose, line.Key)
 			return err
 		}
+		if line.Receipt != nil {
+			return loadReceipt(ctx, c, line, done)
+		}
 		*owners = append(*owners, keysLine{Tenant: line.Tenant, Owner: line.Owner, Key: line.Key})
 		const insert = "INSERT INTO data_keys (tenant, owner, wrapped) VALUES (?, ?, ?)"
 		if _, err := c.exec(ctx, insert, line.Tenant, line.Owner, line.Key); err != nil {
@@ -203,13 +235,34 @@ func loadKeys(ctx context.Context, c *conn, from *keysReader, owners *[]keysLine
 			return err
 		}
 		const shipments = "INSERT INTO kept_shipments SELECT ?, value FROM json_each(?)"
-		_, err := c.exec(ctx, shipments, line.Tenant, string(ids(line.Shipments)))
+		if _, err := c.exec(ctx, shipments, line.Tenant, string(ids(line.Shipments))); err != nil {
+			return err
+		}
+		const over = "INSERT INTO kept_over SELECT ?, value ->> 'id', value ->> 'how', value ->> 'time' FROM json_each(?)"
+		_, err := c.exec(ctx, over, line.Tenant, string(ids(line.Over)))
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	_, err = c.exec(ctx, "COMMIT")
+	return err
+}
+
+// loadReceipt puts a receipt in the place of the one that the copy may have.
+func loadReceipt(ctx context.Context, c *conn, line keysLine, done *store.Restored) error {
+	if _, err := decode[customerv1.DeletionReceipt](line.Receipt); err != nil {
+		return errKeysDamaged
+	}
+	result, err := c.exec(ctx, `
+		INSERT INTO deletion_receipts (tenant, id, resource) VALUES (?, ?, ?)
+		ON CONFLICT (tenant, id) DO UPDATE SET resource = excluded.resource WHERE resource <> excluded.resource`,
+		line.Tenant, line.Owner, line.Receipt)
+	if err != nil {
+		return err
+	}
+	changed, err := result.RowsAffected()
+	done.Receipts += int(changed)
 	return err
 }
 
@@ -304,6 +357,76 @@ func eraseAgain(ctx context.Context, c *conn, done *store.Restored) error {
 		}
 	}
 	return nil
+}
+
+// endsAtOnce is how many consents one look finds that are to be ended.
+const endsAtOnce = 500
+
+// standing are the statuses of a consent under which data may be read.
+var standing = fmt.Sprintf("%d, %d", consentv1.Consent_AUTHORIZED, consentv1.Consent_AWAITING_REAUTHORIZATION)
+
+// overInCopy finds the consents of the copy that are over by the keys and not by the copy. Of those that ended not for
+// good it finds what stands: whether any other may be approved is the provider's to tell.
+var overInCopy = fmt.Sprintf(`
+	SELECT o.tenant, o.id, o.how, o.time FROM kept_over o JOIN consents c ON c.tenant = o.tenant AND c.id = o.id
+	WHERE c.deleted = 0 AND c.ended = 0 AND (o.how IN ('%s', '%s') OR c.status IN (%s)) AND (o.tenant, o.id) > (?, ?)
+	ORDER BY o.tenant, o.id LIMIT ?`, store.EndRevoked, store.EndSuperseded, standing)
+
+// lateEnd is a consent that stands in the copy and was over when the keys were written.
+type lateEnd struct {
+	tenant, id string
+	store.End
+}
+
+func scanLateEnd(row row) (e lateEnd, err error) {
+	var at int64
+	err = row.Scan(&e.tenant, &e.id, &e.How, &at)
+	e.Time = instant(at)
+	return e, err
+}
+
+// endAgain has the consents end that were over when the keys were written, and says so in the audit.
+func endAgain(
+	ctx context.Context, c *conn, working *keys.Keys, end func(*keys.Keys, store.Tx, string, store.End) error,
+	done *store.Restored,
+) error {
+	epoch, err := c.epoch(ctx)
+	if err != nil {
+		return err
+	}
+	for last := (lateEnd{}); ; {
+		look := &reader{ctx: ctx, run: ctx, c: c}
+		found, err := all(look, scanLateEnd, overInCopy, last.tenant, last.id, endsAtOnce)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		if _, err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+			return err
+		}
+		for _, late := range found {
+			if late.Time.IsZero() {
+				late.Time = done.KeysTime
+			}
+			t := &tx{
+				reader:  reader{ctx: ctx, run: ctx, c: c, tenant: late.tenant, epoch: epoch, keys: working},
+				touched: map[store.Log]bool{},
+			}
+			if err := end(working, t, late.id, late.End); err != nil {
+				return err
+			}
+			if err := t.AppendAudit(&store.Audit{
+				Time: time.Now(), Tenant: late.tenant, Actor: "kontor", Method: "EndConsent",
+				Resource: "consents/" + late.id, Outcome: "OK",
+			}); err != nil {
+				return err
+			}
+			last = late
+		}
+		done.Ended += len(found)
+		if _, err := c.exec(ctx, "COMMIT"); err != nil {
+			return err
+		}
+	}
 }
 
 // auditAgain records what was erased again.

@@ -6,7 +6,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +17,9 @@ import (
 	"testing/fstest"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/consent"
@@ -99,11 +104,43 @@ func backedUp(t *testing.T, s *Store, name string) (copyPath, keysPath string) {
 	return copyPath, keysPath
 }
 
+// pair is a backup of which a restore ends consents plainly.
+func pair(copyPath, keysPath string) store.Backup {
+	return store.Backup{Copy: copyPath, Keys: keysPath, End: endPlainly}
+}
+
+// endPlainly has an event of the kind in the place of those that services write.
+func endPlainly(_ *keys.Keys, tx store.Tx, id string, end store.End) error {
+	row, err := tx.Consent(id)
+	if err != nil {
+		return err
+	}
+	row.Resource.EventCount++
+	row.Ended = end.How == store.EndRevoked || end.How == store.EndSuperseded
+	event := consent.Event{
+		Sequence: int64(row.Resource.GetEventCount()), Key: "end", Description: string(end.How), EventTime: end.Time,
+	}
+	return errors.Join(tx.AppendEvent(id, event, row.Resource), tx.UpdateConsent(row))
+}
+
+// stand writes how a consent stands.
+func stand(t *testing.T, s *Store, id string, status consentv1.Consent_Status, ended bool, at time.Time) {
+	t.Helper()
+	inUpdate(t, s, func(tx store.Tx) error {
+		row, err := tx.Consent(id)
+		if err != nil {
+			return err
+		}
+		row.Resource.Status, row.Ended, row.Resource.UpdateTime = status, ended, timestamppb.New(at)
+		return tx.UpdateConsent(row)
+	})
+}
+
 // restore makes a store of a backup.
 func restore(t *testing.T, copyPath, keysPath string) (*Store, store.Restored) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "restored.db")
-	done, err := Restore(t.Context(), path, keystest.StoreKey(), copyPath, keysPath)
+	done, err := Restore(t.Context(), path, keystest.StoreKey(), pair(copyPath, keysPath))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,6 +260,192 @@ func TestRestoreWithNewerKeys(t *testing.T) {
 	}
 }
 
+// TestRestoreEndsAgain: what was over when the keys were written is over in a store made of an older copy, as it was and
+// since then; what stands, and what the provider tells, is as in the copy.
+func TestRestoreEndsAgain(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	const authorized, waits = consentv1.Consent_AUTHORIZED, consentv1.Consent_AWAITING_AUTHORIZATION
+	over := map[string]struct {
+		before, after consentv1.Consent_Status
+		ended         bool
+		how           store.EndKind // empty for one that is not touched
+	}{
+		"revoked":    {authorized, consentv1.Consent_REVOKED, true, store.EndRevoked},
+		"unapproved": {waits, consentv1.Consent_REVOKED, true, store.EndRevoked},
+		"superseded": {consentv1.Consent_EXPIRED, consentv1.Consent_EXPIRED, true, store.EndSuperseded},
+		"withdrawn":  {authorized, consentv1.Consent_REVOKED, false, store.EndWithdrawn},
+		"lapsed":     {consentv1.Consent_AWAITING_REAUTHORIZATION, consentv1.Consent_EXPIRED, false, store.EndExpired},
+		"link over":  {waits, consentv1.Consent_EXPIRED, false, ""},
+		"refused":    {waits, consentv1.Consent_REVOKED, false, ""},
+		"stands":     {authorized, authorized, false, ""},
+	}
+	person(t, s, "someone", slices.Collect(maps.Keys(over))...)
+	person(t, s, "another", "ended before")
+	stand(t, s, "ended before", consentv1.Consent_REVOKED, true, time.Now())
+	for id, of := range over {
+		stand(t, s, id, of.before, false, time.Unix(1, 0))
+	}
+	old, oldKeys := backedUp(t, s, "old.db")
+	at := time.Date(2026, time.March, 2, 9, 0, 0, 0, time.UTC)
+	for id, of := range over {
+		stand(t, s, id, of.after, of.ended, at)
+	}
+	if _, err := raw(t, s.files.path).Exec("UPDATE consents SET update_time = 0 WHERE id = 'unapproved'"); err != nil {
+		t.Fatal(err)
+	}
+	before := len(events(t, s, "revoked"))
+	_, newest := backedUp(t, s, "new.db")
+
+	restored, done := restore(t, old, newest)
+	if done.Ended != 5 || done.EndsUnknown {
+		t.Errorf("it did %+v", done)
+	}
+	audited, err := restored.System().AuditTrail(t.Context(), positionsLost, 100)
+	if err != nil || len(audited) != 5 {
+		t.Errorf("the audit says %v, %v", audited, err)
+	}
+	for _, e := range audited {
+		id := strings.TrimPrefix(e.Resource, "consents/")
+		if e.Method != "EndConsent" || e.Actor != "kontor" || e.Outcome != "OK" || over[id].how == "" {
+			t.Errorf("an entry is %+v", e)
+		}
+	}
+	for id, of := range over {
+		history := events(t, restored, id)
+		if of.how == "" {
+			if len(history) != before {
+				t.Errorf("%s: it has %d events", id, len(history))
+			}
+			continue
+		}
+		last, want := history[len(history)-1], at
+		if id == "unapproved" {
+			want = done.KeysTime // it is not known since when
+		}
+		if last.Description != string(of.how) || !last.EventTime.Equal(want) {
+			t.Errorf("%s: the last event is %+v, want %s of %s", id, last, of.how, want)
+		}
+	}
+	if _, done := restore(t, old, oldKeys); done.Ended != 0 {
+		t.Errorf("with the copy's own keys it did %+v", done)
+	}
+}
+
+// TestRestoreEndsMany ends more than one look finds, of two tenants.
+func TestRestoreEndsMany(t *testing.T) {
+	t.Parallel()
+	const many = 2*endsAtOnce + 1
+	s := openNew(t)
+	var ids []string
+	for i := range many {
+		ids = append(ids, fmt.Sprintf("c%05d", i))
+	}
+	setUp(t, s, ids...)
+	old, _ := backedUp(t, s, "old.db")
+	if _, err := raw(t, s.files.path).Exec("UPDATE consents SET ended = 1"); err != nil {
+		t.Fatal(err)
+	}
+	_, newest := backedUp(t, s, "new.db")
+	restored, done := restore(t, old, newest)
+	if done.Ended != many {
+		t.Errorf("it did %+v", done)
+	}
+	for _, id := range []string{ids[0], ids[endsAtOnce], ids[many-1]} {
+		if got := len(events(t, restored, id)); got != 1 {
+			t.Errorf("%s has %d events", id, got)
+		}
+	}
+}
+
+// TestRestoreKeepsReceipts: what was deleted with a customer after the copy is told as in the end, and what was deleted
+// before as ever.
+func TestRestoreKeepsReceipts(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	put := func(id string, entries int) {
+		receipt := &customerv1.DeletionReceipt{Name: "deletionReceipts/" + id, Customer: "customers/" + id}
+		for range entries {
+			receipt.Entries = append(receipt.Entries, &customerv1.DeletionReceipt_Entry{Place: "kontor", Count: 1})
+		}
+		inUpdate(t, s, func(tx store.Tx) error {
+			return tx.PutReceipt(&store.Receipt{Tenant: tenant, ID: id, Resource: receipt})
+		})
+	}
+	person(t, s, "goner", "theirs")
+	put("early", 1)
+	put("midway", 1)
+	old, oldKeys := backedUp(t, s, "old.db")
+	put("midway", 2)
+	deleteCustomer(t, s, "goner", "theirs")
+	put("goner", 1)
+	_, newest := backedUp(t, s, "new.db")
+	restored, done := restore(t, old, newest)
+	if done.Receipts != 2 || done.Customers != 1 {
+		t.Errorf("it did %+v", done)
+	}
+	if err := restored.View(t.Context(), tenant, func(r store.Reader) error {
+		for id, want := range map[string]int{"early": 1, "midway": 2, "goner": 1} {
+			receipt, err := r.Receipt(id)
+			if err != nil || len(receipt.Resource.GetEntries()) != want {
+				t.Errorf("the receipt of %s: %v, %v", id, receipt, err)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, done := restore(t, old, oldKeys); done.Receipts != 0 {
+		t.Errorf("with the copy's own keys it did %+v", done)
+	}
+}
+
+// TestOlderKeysAreNotTakenUnknowingly: where a backup noted newer keys than those that are given, they are refused
+// unless the operator says so.
+func TestOlderKeysAreNotTakenUnknowingly(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kontor.db")
+	s := openAt(t, path)
+	person(t, s, "someone", "c")
+	old, oldKeys := backedUp(t, s, "old.db")
+	person(t, s, "next")
+	_, newest := backedUp(t, s, "new.db")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lose := func() {
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+	}
+	lose()
+	_, err := Restore(t.Context(), path, keystest.StoreKey(), pair(old, oldKeys))
+	if !errors.Is(err, store.ErrBackup) || !strings.Contains(err.Error(), "newer ones") {
+		t.Errorf("older keys: %v", err)
+	}
+	knowing := pair(old, oldKeys)
+	knowing.OlderKeys = true
+	for name, of := range map[string]store.Backup{"older keys, knowingly": knowing, "the newest": pair(old, newest)} {
+		if _, err := Restore(t.Context(), path, keystest.StoreKey(), of); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		lose()
+	}
+	for name, text := range map[string]string{
+		"empty, as earlier ones are": "", "another store's": `{"kontorKeys":2,"store":"x","changes":99}`,
+	} {
+		if err := os.WriteFile(path+backupMark, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Restore(t.Context(), path, keystest.StoreKey(), pair(old, oldKeys)); err != nil {
+			t.Errorf("beside a mark that is %s: %v", name, err)
+		}
+		lose()
+	}
+}
+
 // TestCopyHasNoKeys looks for each key in the copy, and for what may be read in it with the keys of then.
 func TestCopyHasNoKeys(t *testing.T) {
 	t.Parallel()
@@ -298,12 +521,12 @@ func TestPositionsAfterARestore(t *testing.T) {
 	// The restored store has newer keys than the one that is lost.
 	_, newest := backedUp(t, restored, "next.db")
 	to := filepath.Join(t.TempDir(), "s.db")
-	if _, err := Restore(t.Context(), to, keystest.StoreKey(), copied, newest); err != nil {
+	if _, err := Restore(t.Context(), to, keystest.StoreKey(), pair(copied, newest)); err != nil {
 		t.Errorf("the copy with keys of the restored store: %v", err)
 	}
 	next, _ := backedUp(t, restored, "again.db")
-	if _, err := Restore(t.Context(), filepath.Join(t.TempDir(), "s.db"), keystest.StoreKey(), next,
-		keysPath); !errors.Is(err, store.ErrBackup) {
+	if _, err := Restore(t.Context(), filepath.Join(t.TempDir(), "s.db"), keystest.StoreKey(),
+		pair(next, keysPath)); !errors.Is(err, store.ErrBackup) {
 		t.Errorf("keys of before the restore: %v", err)
 	}
 }
@@ -365,7 +588,7 @@ func TestRefusedRestores(t *testing.T) {
 		"keys that are away": {older, newerKeys + "-none", ""},
 	} {
 		folder := t.TempDir()
-		_, err := Restore(t.Context(), filepath.Join(folder, "s.db"), keystest.StoreKey(), of.copied, of.keys)
+		_, err := Restore(t.Context(), filepath.Join(folder, "s.db"), keystest.StoreKey(), pair(of.copied, of.keys))
 		if err == nil || !strings.Contains(err.Error(), of.says) || of.says != "" && !errors.Is(err, store.ErrBackup) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -378,7 +601,7 @@ func TestRefusedRestores(t *testing.T) {
 		if err := os.WriteFile(path+suffix, []byte("another's"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Restore(t.Context(), path, keystest.StoreKey(), newer, newerKeys)
+		_, err := Restore(t.Context(), path, keystest.StoreKey(), pair(newer, newerKeys))
 		if !errors.Is(err, store.ErrBackup) {
 			t.Errorf("over a file s.db%s: %v", suffix, err)
 		}
@@ -386,8 +609,25 @@ func TestRefusedRestores(t *testing.T) {
 			t.Errorf("s.db%s has %q, %v", suffix, text, err)
 		}
 	}
-	if _, err := Restore(t.Context(), s.files.path, keystest.StoreKey(), newer, newerKeys); err == nil {
+	if _, err := Restore(t.Context(), s.files.path, keystest.StoreKey(), pair(newer, newerKeys)); err == nil {
 		t.Error("a store in use was overwritten")
+	}
+	// As whole as can be, under the name that a killed backup leaves.
+	partial := filepath.Join(filepath.Dir(newer), ".kontor-backup-1.partial")
+	for _, of := range []struct{ whole, copied, keys string }{
+		{newer, partial, newerKeys}, {newerKeys, newer, partial},
+	} {
+		if err := os.Rename(of.whole, partial); err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(t.TempDir(), "s.db")
+		_, err := Restore(t.Context(), to, keystest.StoreKey(), pair(of.copied, of.keys))
+		if !errors.Is(err, store.ErrBackup) || !strings.Contains(err.Error(), "killed") {
+			t.Errorf("a file that a killed backup left: %v", err)
+		}
+		if err := os.Rename(partial, of.whole); err != nil {
+			t.Fatal(err)
+		}
 	}
 	locked := filepath.Join(t.TempDir(), "s.db")
 	lock, err := lockFile(locked + ".lock")
@@ -395,7 +635,7 @@ func TestRefusedRestores(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	if _, err := Restore(t.Context(), locked, keystest.StoreKey(), newer, newerKeys); !errors.Is(err, ErrLocked) {
+	if _, err := Restore(t.Context(), locked, keystest.StoreKey(), pair(newer, newerKeys)); !errors.Is(err, ErrLocked) {
 		t.Errorf("while another process has it: %v", err)
 	}
 }
@@ -465,8 +705,13 @@ func TestKilledRestore(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kontor.db")
 	from := openNew(t)
-	person(t, from, "stays", "kept")
+	person(t, from, "stays", "kept", "ended")
 	if err := openReadOnly(t, from.files.path).Backup(t.Context(), path+".backup", path+".backup-keys"); err != nil {
+		t.Fatal(err)
+	}
+	stand(t, from, "ended", consentv1.Consent_REVOKED, true, time.Now())
+	_, newest := backedUp(t, from, "newest.db")
+	if err := os.Rename(newest, path+".backup-keys"); err != nil {
 		t.Fatal(err)
 	}
 	cmd, out := startChild(t, roleRestore, path)
@@ -480,7 +725,7 @@ func TestKilledRestore(t *testing.T) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the killed restore left a store: %v", err)
 	}
-	if _, err := Restore(t.Context(), path, keystest.StoreKey(), path+".backup", path+".backup-keys"); err != nil {
+	if _, err := Restore(t.Context(), path, keystest.StoreKey(), pair(path+".backup", path+".backup-keys")); err != nil {
 		t.Fatal(err)
 	}
 	if left := listed(t, filepath.Dir(path)); !slices.Equal(left, []string{
@@ -488,8 +733,12 @@ func TestKilledRestore(t *testing.T) {
 	}) {
 		t.Errorf("after the next one there is %v", left)
 	}
-	if got := len(events(t, openAt(t, path), "kept")); got != 1 {
+	restored := openAt(t, path)
+	if got := len(events(t, restored, "kept")); got != 1 {
 		t.Errorf("the consent has %d events", got)
+	}
+	if got := len(events(t, restored, "ended")); got != 2 {
+		t.Errorf("the consent that ended after the copy has %d events, want its end too", got)
 	}
 }
 
@@ -524,13 +773,13 @@ func TestRestoreAfterRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := filepath.Join(t.TempDir(), "restored.db")
-	if _, err := Restore(t.Context(), to, newest, old, oldKeys); !errors.Is(err, keys.ErrOtherStoreKey) {
+	if _, err := Restore(t.Context(), to, newest, pair(old, oldKeys)); !errors.Is(err, keys.ErrOtherStoreKey) {
 		t.Errorf("keys of before with the new store key: %v, want %v", err, keys.ErrOtherStoreKey)
 	}
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a store was made: %v", err)
 	}
-	if _, err := Restore(t.Context(), to, newest, old, newKeys); err != nil {
+	if _, err := Restore(t.Context(), to, newest, pair(old, newKeys)); err != nil {
 		t.Fatal(err)
 	}
 	restored, err := openWith(t, to, text)
@@ -607,7 +856,7 @@ func TestForgedKeys(t *testing.T) {
 		}, true}, // What is not listed is gone; who writes this could leave out the owner, too.
 	} {
 		to := filepath.Join(t.TempDir(), "s.db")
-		_, err := Restore(t.Context(), to, keystest.StoreKey(), copied, forged(of.change))
+		_, err := Restore(t.Context(), to, keystest.StoreKey(), pair(copied, forged(of.change)))
 		if (err == nil) != of.taken {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -703,7 +952,7 @@ func TestRestoreOfAWholeFile(t *testing.T) {
 	}
 }
 
-// TestRestoreOfAnOlderVersion: the tables of a copy are brought up to date.
+// TestRestoreOfAnOlderVersion: the tables of a copy are brought up to date, and keys of the first form are taken.
 func TestRestoreOfAnOlderVersion(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -736,13 +985,20 @@ func TestRestoreOfAnOlderVersion(t *testing.T) {
 	}
 	defer to.Close()
 	withKeys := func(ctx context.Context, c *sql.Conn) error {
-		_, err := writeKeys(ctx, c, to)
-		return err
+		w, head := newKeysWriter(to), keysHead{Format: firstKeysFormat, Time: time.Now()}
+		if err := c.QueryRowContext(ctx, "SELECT value FROM source.epoch").Scan(&head.Store); err != nil {
+			return err
+		}
+		return errors.Join(w.write(head), writeKeyRows(ctx, c, w,
+			"SELECT '', '', NULL, NULL, NULL, NULL, purpose, wrapped FROM source.working_keys"), w.end())
 	}
 	if err := copyStore(t.Context(), path, "rw", copied, []string{"data_keys"}, withKeys); err != nil {
 		t.Fatal(err)
 	}
-	restored, _ := restore(t, copied, keysPath)
+	restored, done := restore(t, copied, keysPath)
+	if !done.EndsUnknown {
+		t.Error("it does not say that the keys tell of no ends")
+	}
 	person(t, restored, "new", "newer")
 }
 
@@ -772,13 +1028,13 @@ func TestDamagedRestores(t *testing.T) {
 	d.copied = func(path string) {
 		write(t, path, func(file *os.File, size int64) error { return file.Truncate(size / 2) })
 	}
-	if _, err := d.restore(t.Context(), to, keystest.StoreKey(), copied, keysPath); !errors.Is(err, ErrCorrupt) {
+	if _, err := d.restore(t.Context(), to, keystest.StoreKey(), pair(copied, keysPath)); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a store that was cut off: %v", err)
 	}
 	broken := errors.New("the disk is broken")
 	d = realDisk
 	d.sync = func(*os.File) error { return broken }
-	if _, err := d.restore(t.Context(), to, keystest.StoreKey(), copied, keysPath); !errors.Is(err, broken) {
+	if _, err := d.restore(t.Context(), to, keystest.StoreKey(), pair(copied, keysPath)); !errors.Is(err, broken) {
 		t.Errorf("a store that is not on the disk: %v", err)
 	}
 	db := raw(t, copied)
@@ -786,13 +1042,13 @@ func TestDamagedRestores(t *testing.T) {
 	if _, err := db.Exec(trigger); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Restore(t.Context(), to, keystest.StoreKey(), copied, keysPath); !errors.Is(err, ErrSchema) {
+	if _, err := Restore(t.Context(), to, keystest.StoreKey(), pair(copied, keysPath)); !errors.Is(err, ErrSchema) {
 		t.Errorf("a copy with a trigger: %v", err)
 	}
 	if _, err := db.Exec("DROP TRIGGER planted; DELETE FROM customers"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Restore(t.Context(), to, keystest.StoreKey(), copied, keysPath); !errors.Is(err, store.ErrBackup) {
+	if _, err := Restore(t.Context(), to, keystest.StoreKey(), pair(copied, keysPath)); !errors.Is(err, store.ErrBackup) {
 		t.Errorf("a copy with rows of nobody: %v", err)
 	}
 	if left := listed(t, folder); !slices.Equal(left, []string{"s.db.lock"}) {

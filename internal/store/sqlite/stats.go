@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"sync"
@@ -52,16 +54,30 @@ func (w *writer) waiting() int {
 	return len(w.line)
 }
 
-// backupMark is the suffix of an empty file whose time tells when the store was last copied.
+// backupMark is the suffix of a file whose time tells when the store was last copied. It has the head of the keys that
+// were written then, so that a restore sees whether it has the newest ones.
 const backupMark = ".backup-time"
 
-// markBackup notes that the file was copied just now.
-func markBackup(file string) error {
+// markBackup notes that the file was copied just now, with what keys.
+func markBackup(file string, head keysHead) error {
 	mark, err := os.Create(file + backupMark)
 	if err != nil {
 		return err
 	}
-	return errors.Join(mark.Chmod(0o600), mark.Close(), os.Chtimes(file+backupMark, time.Time{}, time.Now()))
+	return errors.Join(mark.Chmod(0o600), json.NewEncoder(mark).Encode(head), mark.Close(),
+		os.Chtimes(file+backupMark, time.Time{}, time.Now()))
+}
+
+// newerKeys gives the head of newer keys that a backup of the file was written with, as far as that was noted.
+func (h keysHead) newerKeys(file string) (noted keysHead, newer bool, err error) {
+	text, err := os.ReadFile(file + backupMark)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noted, false, nil
+	}
+	if err != nil || json.Unmarshal(text, &noted) != nil {
+		return noted, false, err // Earlier marks are empty.
+	}
+	return noted, noted.Store == h.Store && noted.Changes > h.Changes, nil
 }
 
 // Stats implements store.Database. It asks the file system, not the database.

@@ -192,7 +192,19 @@ func testFlowClaims(t *testing.T, s *spread) {
 	release := func(owner string, n int) error {
 		return s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.ReleaseFlow(id(n), owner) })
 	}
+	claimed := func(n int) (lease store.Lease, err error) {
+		err = s.View(t.Context(), hansa, func(r store.Reader) error {
+			lease, err = r.FlowClaim(id(n))
+			return err
+		})
+		return lease, err
+	}
+	_, err := claimed(10)
+	wantError(t, "before anybody claims", err, store.ErrNotFound)
 	wantError(t, "the first", claim("owner-1", 10, minute(0)), nil)
+	if got, err := claimed(10); err != nil || got.Owner != "owner-1" || !got.Until.Equal(minute(0).Add(leaseTime)) {
+		t.Errorf("who claims is %v, %v", got, err)
+	}
 	wantError(t, "the first again", claim("owner-1", 10, minute(0)), nil)
 	wantError(t, "another", claim("owner-2", 10, minute(0).Add(leaseTime-time.Microsecond)), store.ErrClaimed)
 	wantError(t, "another's release", release("owner-2", 10), store.ErrClaimLost)

@@ -46,9 +46,34 @@ func testSettledEvents(t *testing.T, s *spread) {
 	}
 	all := map[string]bool{"key-1": true, "key-2": true, "key-6": true}
 	wantEqual(t, "the known, settled or not", read(t, s, known), all)
+	// As many as a provider may tell again: more than the history has, and fewer.
+	many := func(of string, asked int) func(store.Reader) (map[string]bool, error) {
+		return func(r store.Reader) (map[string]bool, error) {
+			keys := []string{"key-2", "key-6"}
+			for n := range asked {
+				keys = append(keys, fmt.Sprint("another-", n))
+			}
+			return r.KnownEvents(of, keys)
+		}
+	}
+	two := map[string]bool{"key-2": true, "key-6": true}
+	wantEqual(t, "the known of many", read(t, s, many(c.ID, 200)), two)
+	long := newConsent(hansa, 12, id(1))
+	update(t, s, func(tx store.Tx) error {
+		err := tx.InsertConsent(long)
+		for n := range int64(150) {
+			event := newEvent(n+1, consentv1.ConsentEvent_SYNC_COMPLETED)
+			err = errors.Join(err, tx.AppendEvent(long.ID, event, consentAfter(long, n+1)))
+		}
+		return err
+	})
+	wantEqual(t, "the known of many, of a longer history", read(t, s, many(long.ID, 120)), two)
+	wantEqual(t, "the known of many, of a shorter one", read(t, s, many(long.ID, 200)), two)
+	wantEqual(t, "the known of many, of none", read(t, s, many(id(77), 200)), map[string]bool{})
 	update(t, s, func(tx store.Tx) error { return deleteConsent(tx, c.ID) })
 	wantEqual(t, "the unsettled of a deleted consent", read(t, s, unsettled), nil)
 	wantEqual(t, "the known of a deleted consent", read(t, s, known), map[string]bool{})
+	wantEqual(t, "the known of many, of a deleted consent", read(t, s, many(c.ID, 200)), map[string]bool{})
 }
 
 // testErasureInPieces deletes consents of which there is much, a few rows in each transaction. They are gone with the

@@ -187,6 +187,7 @@ var lookups = []readCall{
 		known, err := r.KnownEvents(id(seedConsent), []string{"key-1", "key-9"})
 		return len(known), err
 	}},
+	{method: "FlowClaim", find: func(r store.Reader) (int, error) { return row(r.FlowClaim(id(seedConsent))) }},
 	{method: "ConsentEntries", list: true, find: func(r store.Reader) (int, error) {
 		all, err := rows(r.ConsentEntries("", "", 10))
 		if err != nil {
