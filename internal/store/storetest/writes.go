@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -295,7 +296,9 @@ func wantMethods(t *testing.T, of reflect.Type, covered map[string]bool) {
 
 // testIsolation calls every method in a transaction of a tenant who owns nothing of what is asked for.
 func testIsolation(t *testing.T, s *spread) {
-	update(t, s, func(tx store.Tx) error { return seed(tx, hansa) })
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(seed(tx, hansa), tx.ClaimFlow(id(seedConsent), noon, lease("owner-1")))
+	})
 	before := dumpAll(t, s, hansa)
 	for _, l := range lookups {
 		t.Run(l.method, func(t *testing.T) {
