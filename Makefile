@@ -113,6 +113,10 @@ contract-freeze: ## Make what proto/ says now the contract that nothing may brea
 quotes: ## Take anew the code that documents quote
 	go -C tools run ./quotes -write ..
 
+.PHONY: notices
+notices: ## Write THIRD_PARTY_NOTICES anew, of what the gateway links
+	scripts/notices.sh
+
 .PHONY: lint
 lint: ## Run all linters, and look for breaking changes of the API
 	scripts/lint.sh

@@ -14,6 +14,10 @@ fail() {
 # need fails with what to install when a command is missing.
 need() { command -v "$1" >/dev/null || fail "$1 is missing: $2"; }
 
+# The systems that releases are built for.
+# shellcheck disable=SC2034 # used by who sources this
+systems=(linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64)
+
 # go_files lists the Go files written by hand, committed or not.
 go_files() {
 	local file

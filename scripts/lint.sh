@@ -28,6 +28,7 @@ scripts_parse() {
 run "gofmt" gofmt_clean
 run "import rules (tools/importlint)" go -C tools run ./importlint ..
 run "quotes in docs (tools/quotes)" go -C tools run ./quotes ..
+run "third parties' notices (tools/linked)" go -C tools run ./linked notices .. "${systems[@]}"
 run "buf lint" tools/node/node_modules/.bin/buf lint
 run "buf format" tools/node/node_modules/.bin/buf format proto --diff --exit-code
 run "the contract is kept" scripts/breaking.sh

@@ -10,6 +10,7 @@ exclude golang.org/x/telemetry v0.0.0-20261010193011-f71dc92da45e
 
 require (
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.1
+	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.32.0
 	github.com/jhump/protoreflect/v2 v2.0.0-beta.2
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
