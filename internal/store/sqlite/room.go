@@ -24,7 +24,10 @@ func (c *conn) canShrink(ctx context.Context) error {
 	if err := c.sql.QueryRowContext(ctx, "PRAGMA auto_vacuum").Scan(&mode); err != nil || mode == incremental {
 		return err
 	}
-	for _, statement := range []string{"PRAGMA auto_vacuum = INCREMENTAL", "VACUUM"} {
+	// A copy of the whole file passes through a folder for such files, and not through memory.
+	for _, statement := range []string{
+		"PRAGMA temp_store = FILE", "PRAGMA auto_vacuum = INCREMENTAL", "VACUUM", "PRAGMA temp_store = MEMORY",
+	} {
 		if err := whileBusy(ctx, func() error {
 			_, err := c.sql.ExecContext(ctx, statement)
 			return err

@@ -104,6 +104,7 @@ func TestSettings(t *testing.T) {
 	defer s.Close()
 	want := map[string]string{
 		"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "secure_delete": "1", "trusted_schema": "0",
+		"temp_store": "2",
 	}
 	check := func(name string, c *conn) {
 		for setting, value := range want {
