@@ -1,0 +1,33 @@
+{{- define "kontor.name" -}}
+{{- if contains "kontor" .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-kontor{{ end -}}
+{{- end }}
+
+{{- define "kontor.selector" -}}
+app.kubernetes.io/name: kontor
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "kontor.labels" -}}
+{{ include "kontor.selector" . }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- /* kontor.yaml: what the chart sets, and over that what values say. */ -}}
+{{- define "kontor.config" -}}
+{{- $set := dict
+  "listen" (dict "grpc" "0.0.0.0:9090" "http" "0.0.0.0:8080" "admin" "0.0.0.0:8081")
+  "store" "sqlite:/var/lib/kontor/data/kontor.db"
+  "store_key" "${file:/run/secrets/kontor/store-key}"
+  "shutdown" (dict "delay" "5s")
+-}}
+{{- if .Values.tls.secretName }}
+{{- $tls := dict "cert_file" "/run/secrets/kontor-tls/tls.crt" "key_file" "/run/secrets/kontor-tls/tls.key" "admin" true }}
+{{- if .Values.tls.clientCA }}{{ $_ := set $tls "client_ca_file" "/run/secrets/kontor-tls/ca.crt" }}{{ end }}
+{{- $_ := set $set "tls" $tls }}
+{{- else }}
+{{- $_ := set $set "insecure" true }}
+{{- end }}
+{{- toYaml (mustMergeOverwrite $set (deepCopy .Values.config)) }}
+{{- end }}
