@@ -131,6 +131,7 @@ format: ## Format Go and proto files
 
 .PHONY: setup
 setup: ## Set up what tests and generators need, besides Go, Node.js and Python
+	scripts/setup-apt.sh haproxy=haproxy
 	scripts/setup-chromium.sh
 	scripts/setup-node.sh
 	scripts/setup-python.sh
