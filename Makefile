@@ -29,6 +29,18 @@ run: ## Start the gateway with both providers played by the sandbox
 build: ## Build bin/gateway
 	scripts/build.sh
 
+.PHONY: release
+release: ## Build archives, bills of materials and checksums of the last commit into .build/dist
+	scripts/release.sh
+
+.PHONY: verify-release
+verify-release: ## Build a release twice and compare; FRESH=1 without the build cache, which takes minutes
+	scripts/verify-release.sh
+
+.PHONY: image
+image: ## Build the container image of the last commit as IMAGE (localhost/kontor)
+	scripts/image.sh
+
 .PHONY: test
 test: test-go test-clients ## Run all tests, Go and clients, setting up what they need
 
@@ -46,6 +58,17 @@ test-clients: ## Run the tests of the TypeScript and Python stubs
 
 .PHONY: check
 check: verify-generate lint vuln test-race fuzz-briefly test-clients ## Run what CI runs
+
+.PHONY: check-deploy
+check-deploy: ## Check deploy/ and releases, which CI does, too; as root on Debian or Ubuntu
+	scripts/setup-apt.sh buildah=buildah systemd-analyze=systemd strace=strace curl=curl
+	scripts/build.sh
+	go -C tools/deploy vet ./...
+	KONTOR_GATEWAY=$(CURDIR)/bin/gateway go -C tools/deploy test ./...
+	KONTOR_GATEWAY=bin/gateway scripts/verify-systemd.sh
+	scripts/verify-release.sh
+	RELEASE=.build/dist-verified scripts/image.sh
+	scripts/verify-image.sh
 
 .PHONY: crash
 crash: ## Kill the gateway at every step, and 200 times at random

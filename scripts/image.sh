@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the container image of the last commit for this machine's processor, and fetches nothing: IMAGE (localhost/kontor)
 # with the tags latest and the version. Works with buildah, podman or docker, whichever is found first, or BUILDER.
+# RELEASE names a folder with this commit's release, where there is one already.
 source "$(dirname "$0")/lib.sh"
 
 image=${IMAGE:-localhost/kontor}
@@ -10,9 +11,10 @@ for candidate in buildah podman docker; do
 done
 [[ -n $builder ]] || fail "an image is built by buildah, podman or docker (Debian: sudo apt-get install buildah)"
 
-release=.build/image-release context=.build/image
-scripts/release.sh --to "$release" "linux/$(go env GOARCH)"
-archive=$(echo "$release"/kontor_*.tar.gz)
+release=${RELEASE:-.build/image-release} context=.build/image
+[[ -n ${RELEASE:-} ]] || scripts/release.sh --to "$release" "linux/$(go env GOARCH)"
+archive=$(echo "$release"/kontor_*_linux_"$(go env GOARCH)".tar.gz)
+[[ -f $archive ]] || fail "$release has no release for linux/$(go env GOARCH)"
 version=${archive##*/kontor_}
 version=${version%%_linux_*}
 rm -rf "$context"
