@@ -232,7 +232,7 @@ func TestHAProxy(t *testing.T) {
 	w := start(t)
 	id := uuid.NewString()
 	consent, err := w.grpc.Consents.CreateConsent(w.asGRPC(t, id), &consentv1.CreateConsentRequest{
-		Consent: &consentv1.Consent{Market: "DE"},
+		Consent: &consentv1.Consent{Market: sandbox.Sweden}, Psu: &consentv1.Psu{NationalId: sandbox.GoodNationalID},
 	})
 	if err != nil {
 		t.Fatal(err)
