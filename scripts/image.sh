@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the container image of the last commit for this machine's processor, and fetches nothing: IMAGE (localhost/kontor)
-# with the tags latest and the version. Works with buildah, podman or docker, whichever is found first, or BUILDER.
-# RELEASE names a folder with this commit's release, where there is one already.
+# Builds the container image of the last commit for this machine's processor, and fetches nothing: IMAGE
+# (localhost/kontor) with the tags latest and the version. Works with buildah, podman or docker, whichever is found
+# first, or BUILDER. RELEASE names a folder with this commit's release, where there is one already.
 source "$(dirname "$0")/lib.sh"
 
 image=${IMAGE:-localhost/kontor}

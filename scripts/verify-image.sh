@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs what scripts/image.sh built, as deploy/compose does: two containers, not root, with a read-only root file system and
-# no capability, in a network of their own. Asks for the health, for a consent, and has them stop. The containers are made
-# by util-linux, which needs no cgroups and no daemon. Needs root; fetches nothing.
+# Runs what scripts/image.sh built, as deploy/compose does: two containers, not root, with a read-only root file
+# system and no capability, in a network of their own. Asks for the health, for a consent, and has them stop. The
+# containers are made by util-linux, which needs no cgroups and no daemon. Needs root; fetches nothing.
 source "$(dirname "$0")/lib.sh"
 scripts/setup-apt.sh buildah=buildah nsenter=util-linux ip=iproute2 curl=curl
 
@@ -11,7 +11,7 @@ mounted=$(buildah from "$image:latest")
 processes=()
 cleanup() {
 	((${#processes[@]} == 0)) || kill -KILL "${processes[@]}" 2>/dev/null || true
-	wait 2>/dev/null
+	for process in "${processes[@]}"; do while kill -0 "$process" 2>/dev/null; do sleep 0.1; done; done
 	buildah rm "$mounted" >/dev/null
 	rm -rf "$run"
 }
@@ -75,6 +75,7 @@ contained() {
 		exec setpriv --no-new-privs chroot --userspec="$user" "$root" "$@"
 	' sh "$root" "$run" "$user" "$work" "${entrypoint[@]}" "$@" >"$run/$name.log" 2>&1 &
 	parent=$!
+	disown "$parent" # so that nobody is told how it ended
 	processes+=("$parent")
 	until_true "$name does not start" runs_in "$parent"
 	pid=$(cat "/proc/$parent/task/$parent/children")
@@ -94,13 +95,15 @@ step "what it may do"
 grep --quiet '^Uid:.*65532.*65532' "/proc/$kontor/status" || fail "it runs as another user"
 grep --quiet '^CapEff:[[:space:]]*0*$' "/proc/$kontor/status" || fail "it has capabilities"
 grep --quiet '^NoNewPrivs:[[:space:]]*1' "/proc/$kontor/status" || fail "it may gain privileges"
-awk '$5 == "/" && $6 ~ /(^|,)ro(,|$)/ {found = 1} END {exit !found}' "/proc/$kontor/mountinfo" || fail "/ can be written"
+awk '$5 == "/" && $6 ~ /(^|,)ro(,|$)/ {found = 1} END {exit !found}' "/proc/$kontor/mountinfo" ||
+	fail "/ can be written"
 [[ $(stat -c '%a %u' "$run/data/data") == "700 65532" ]] || fail "others see into the store's folder"
 
 step "a consent, and the link's page at the played provider"
 asked() { nsenter --target "$kontor" --net curl --silent --show-error --fail-with-body --max-time 10 "$@"; }
 created=$(asked http://127.0.0.1:8080/v1/consents -H "authorization: Bearer ${of[key]}" \
-	-d '{"consent":{"market":"SE"},"psu":{"nationalId":"199503096316"}}') || { tail -5 "$run/kontor.log"; fail "$created"; }
+	-d '{"consent":{"market":"SE"},"psu":{"nationalId":"199503096316"}}') ||
+	fail "$created"$'\n'"$(tail -5 "$run/kontor.log")"
 link=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["link"]["uri"])' <<<"$created")
 asked "$link" >/dev/null
 

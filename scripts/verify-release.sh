@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the release for this system twice, the second time as somebody else would: from a clone in another folder, with
-# another time zone, language and umask. Fails when a byte differs. FRESH=1 compiles everything anew for it, which takes
-# minutes; else what both times is compiled alike comes from the build cache.
+# Builds the release for this system twice, the second time as somebody else would: from a clone in another folder,
+# with another time zone, language and umask. Fails when a byte differs. FRESH=1 compiles everything anew for it,
+# which takes minutes; else what both times is compiled alike comes from the build cache.
 source "$(dirname "$0")/lib.sh"
 
 system=$(go env GOOS)/$(go env GOARCH)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Shows deploy/systemd to systemd: the unit parses without a warning and is as confined as systemd can tell, and user and
-# folders are made as written. Then looks, with strace, whether the gateway makes a system call that the unit forbids.
-# KONTOR_GATEWAY names a gateway; else one is built.
+# Shows deploy/systemd to systemd: the unit parses without a warning and is as confined as systemd can tell, and
+# user and folders are made as written. Then looks, with strace, whether the gateway makes a system call that the
+# unit forbids. KONTOR_GATEWAY names a gateway; else one is built.
 source "$(dirname "$0")/lib.sh"
 scripts/setup-apt.sh systemd-analyze=systemd strace=strace curl=curl
 
@@ -22,14 +22,16 @@ said=$(systemd-analyze verify --man=no "$run/kontor.service" 2>&1) || fail "$sai
 ! grep --fixed-strings "kontor.service" <<<"$said" || fail "the unit has the faults above"
 
 step "systemd-analyze security"
-systemd-analyze security --offline=true --threshold=15 "$run/kontor.service" >"$run/security" || fail "$(cat "$run/security")"
+systemd-analyze security --offline=true --threshold=15 "$run/kontor.service" >"$run/security" ||
+	fail "$(cat "$run/security")"
 tail -1 "$run/security"
 
 step "systemd-sysusers, systemd-tmpfiles"
 mkdir -p "$run/root/etc"
 systemd-sysusers --root="$run/root" "$(realpath $units/kontor.sysusers)" 2>"$run/said" || fail "$(cat "$run/said")"
 grep --quiet '^kontor:' "$run/root/etc/passwd" || fail "there is no user kontor"
-systemd-tmpfiles --root="$run/root" --create "$(realpath $units/kontor.tmpfiles)" 2>"$run/said" || fail "$(cat "$run/said")"
+systemd-tmpfiles --root="$run/root" --create "$(realpath $units/kontor.tmpfiles)" 2>"$run/said" ||
+	fail "$(cat "$run/said")"
 [[ $(stat -c %a "$run/root/etc/kontor/secrets" "$run/root/var/backups/kontor" | tr '\n' ' ') == "750 700 " ]] ||
 	fail "the folders have other modes than written"
 

@@ -4,8 +4,8 @@
 //	go run ./linked notices -write .. linux/amd64 ...  writes it anew
 //	go run ./linked sbom .. ../bin/gateway             prints a binary's bill of materials (CycloneDX, JSON)
 //
-// The notices are those of all modules that a gateway for any of the systems links. A licence that this command does not
-// know fails it: somebody has to decide whether it may be linked.
+// The notices are those of all modules that a gateway for any of the systems links. A licence that this command does
+// not know fails it: somebody has to decide whether it may be linked.
 package main
 
 import (

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,18 +36,13 @@ func modulesFor(dir string, systems []string) ([]*module, error) {
 		if !ok {
 			return nil, fmt.Errorf("%q is no system such as linux/amd64", system)
 		}
-		out, err := goTool(dir, []string{"GOOS=" + goos, "GOARCH=" + goarch}, "list", "-deps", "-json=Dir,Module", command)
+		out, err := goTool(dir, []string{"GOOS=" + goos, "GOARCH=" + goarch},
+			"list", "-deps", "-json=Dir,Module", command)
 		if err != nil {
 			return nil, err
 		}
 		for packages := json.NewDecoder(bytes.NewReader(out)); ; {
-			var one struct {
-				Dir    string
-				Module *struct {
-					Path, Version, Dir string
-					Main               bool
-				}
-			}
+			var one listed
 			err := packages.Decode(&one)
 			if errors.Is(err, io.EOF) {
 				break
@@ -59,9 +55,8 @@ func modulesFor(dir string, systems []string) ([]*module, error) {
 			}
 			m := all[one.Module.Path]
 			if m == nil {
-				m = &module{
-					path: one.Module.Path, version: one.Module.Version, dir: one.Module.Dir, packages: map[string]bool{},
-				}
+				m = &module{path: one.Module.Path, version: one.Module.Version, dir: one.Module.Dir}
+				m.packages = map[string]bool{}
 				all[m.path] = m
 			}
 			within, err := filepath.Rel(m.dir, one.Dir)
@@ -85,9 +80,20 @@ func modulesFor(dir string, systems []string) ([]*module, error) {
 	return modules, nil
 }
 
+// listed is a package as `go list` tells it.
+type listed struct {
+	Dir    string `json:"Dir"`
+	Module *struct {
+		Path    string `json:"Path"`
+		Version string `json:"Version"`
+		Dir     string `json:"Dir"`
+		Main    bool   `json:"Main"`
+	} `json:"Module"`
+}
+
 // goTool runs the go command in a folder, for a build without C.
 func goTool(dir string, env []string, args ...string) ([]byte, error) {
-	run := exec.Command("go", args...)
+	run := exec.CommandContext(context.Background(), "go", args...)
 	run.Dir, run.Env = dir, append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	var said bytes.Buffer
 	run.Stderr = &said
@@ -139,7 +145,8 @@ func (m *module) texts() (map[string]string, error) {
 func (m *module) licence(texts map[string]string) (string, error) {
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		upper := strings.ToUpper(name)
-		if base := strings.TrimSuffix(upper, filepath.Ext(upper)); base != "LICENSE" && base != "LICENCE" && base != "COPYING" {
+		base := strings.TrimSuffix(upper, filepath.Ext(upper))
+		if base != "LICENSE" && base != "LICENCE" && base != "COPYING" {
 			continue
 		}
 		kinds := kindsOf(texts[name])

@@ -23,8 +23,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   "shutdown" (dict "delay" "5s")
 -}}
 {{- if .Values.tls.secretName }}
-{{- $tls := dict "cert_file" "/run/secrets/kontor-tls/tls.crt" "key_file" "/run/secrets/kontor-tls/tls.key" "admin" true }}
-{{- if .Values.tls.clientCA }}{{ $_ := set $tls "client_ca_file" "/run/secrets/kontor-tls/ca.crt" }}{{ end }}
+{{- $from := "/run/secrets/kontor-tls/" }}
+{{- $tls := dict "cert_file" (print $from "tls.crt") "key_file" (print $from "tls.key") "admin" true }}
+{{- if .Values.tls.clientCA }}{{ $_ := set $tls "client_ca_file" (print $from "ca.crt") }}{{ end }}
 {{- $_ := set $set "tls" $tls }}
 {{- else }}
 {{- $_ := set $set "insecure" true }}
