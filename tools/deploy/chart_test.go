@@ -301,7 +301,7 @@ func TestChartConfig(t *testing.T) {
 		"run/secrets/kontor-tls/tls.crt": certificate, "run/secrets/kontor-tls/tls.key": key,
 		"run/secrets/kontor-tls/ca.crt": certificate,
 	}
-	const numbers = "  limits: {max_in_flight: 500, max_body_bytes: \"134217728\"}\n"
+	const numbers = "  limits: {max_in_flight: 500, max_body_bytes: 134217728}\n"
 	for name, text := range variants {
 		text = strings.Replace(text, "  clients:", numbers+"  clients:", 1)
 		config := decoded(t, text).config.Data["kontor.yaml"]
