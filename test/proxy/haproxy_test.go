@@ -1,5 +1,5 @@
-// Package proxy tests the gateway behind a proxy that callers meet in its place, with the configuration that deploy/ has
-// for it: over one address with TLS, gRPC, REST and streams, and where a call came from.
+// Package proxy tests the gateway behind a proxy that callers meet in its place, with the configuration that deploy/
+// has for it: over one address with TLS, gRPC, REST and streams, and where a call came from.
 package proxy
 
 import (
@@ -118,8 +118,8 @@ func free(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// proxy runs HAProxy with deploy/haproxy/haproxy.cfg, and waits until callers reach the gateway through it. It gives who
-// vouches for its certificate.
+// proxy runs HAProxy with deploy/haproxy/haproxy.cfg, and waits until callers reach the gateway through it. It gives
+// who vouches for its certificate.
 func (w *world) proxy(t *testing.T) *x509.CertPool {
 	t.Helper()
 	command, err := exec.LookPath("haproxy")
