@@ -60,7 +60,7 @@ test-clients: ## Run the tests of the TypeScript and Python stubs
 check: verify-generate lint vuln test-race fuzz-briefly test-clients ## Run what CI runs
 
 .PHONY: check-deploy
-check-deploy: ## Check deploy/ and releases, which CI does, too; as root on Debian or Ubuntu
+check-deploy: ## Check deploy/ and releases, as root on Debian or Ubuntu; before each release
 	scripts/setup-apt.sh buildah=buildah systemd-analyze=systemd strace=strace curl=curl
 	scripts/build.sh
 	go -C tools/deploy vet ./...
