@@ -13,7 +13,7 @@ import (
 func newSeal(tenant string, position int64) *store.AuditSeal {
 	return &store.AuditSeal{
 		Tenant: tenant, Position: position, Count: position, Chain: []byte("chain"),
-		Time: noon.Add(time.Duration(position) * time.Minute), MAC: []byte("mac"),
+		Time: noon.Add(time.Duration(position) * time.Microsecond), MAC: []byte("mac"),
 	}
 }
 
@@ -314,6 +314,7 @@ func testAuditOrder(t *testing.T, s *spread) {
 		close(committed)
 	}
 	group.Wait()
+	settle(s)
 	close(finished)
 	reader.Wait()
 	wantEqual(t, "what a reader saw who went on behind what it had", seen, trailOf(t, s, hansa))

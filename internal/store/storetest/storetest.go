@@ -20,23 +20,24 @@ type Prepared struct {
 	Open func() store.Database
 	// Stored gives all bytes that are stored, as somebody finds them who copies the database.
 	Stored func() []byte
+	// Settled waits until the logs show all that was committed; nil where they do so at once. What is committed while
+	// older transactions are under way may have to wait for them.
+	Settled func()
 }
 
 // Run runs the suite, on one store, and on two that have one database open, as two processes have: there each call goes
-// to the other one than the call before, so that what one wrote the other must find. Tests run in parallel.
-func Run(t *testing.T, prepare func(t *testing.T) Prepared) {
-	for _, mode := range []struct {
-		name   string
-		stores int
-	}{{"one store", 1}, {"two stores", 2}} {
-		t.Run(mode.name, func(t *testing.T) {
+// to the other one than the call before, so that what one wrote the other must find. It does so for further numbers of
+// stores, too. Tests run in parallel.
+func Run(t *testing.T, prepare func(t *testing.T) Prepared, further ...int) {
+	for _, stores := range append([]int{1, 2}, further...) {
+		t.Run([]string{"one store", "two stores", "three stores"}[stores-1], func(t *testing.T) {
 			t.Parallel()
 			for _, test := range tests() {
 				t.Run(test.name, func(t *testing.T) {
 					t.Parallel()
 					database := prepare(t)
-					s := &spread{stored: database.Stored}
-					for range mode.stores {
+					s := &spread{stored: database.Stored, settled: database.Settled}
+					for range stores {
 						s.stores = append(s.stores, database.Open())
 					}
 					test.run(t, s)
@@ -121,6 +122,7 @@ func tests() []suiteTest {
 		{"Snapshot", testSnapshot},
 		{"LostUpdates", testLostUpdates},
 		{"Conflicts", testConflicts},
+		{"LookBeforeInsert", testLookBeforeInsert},
 		{"FailuresBesideOthers", testFailuresBesideOthers},
 		{"Context", testContext},
 		{"Ended", testEnded},
@@ -149,11 +151,20 @@ func updateOf(t *testing.T, s store.Store, tenant string, fn func(store.Tx) erro
 	if err := s.Update(t.Context(), tenant, fn); err != nil {
 		t.Fatalf("Update: %v", err)
 	}
+	settle(s)
+}
+
+// settle waits until the logs show all that was committed.
+func settle(s store.Store) {
+	if s, ok := s.(*spread); ok && s.settled != nil {
+		s.settled()
+	}
 }
 
 // view reads what hansa has; it must succeed.
 func view(t *testing.T, s store.Store, fn func(store.Reader) error) {
 	t.Helper()
+	settle(s)
 	if err := s.View(t.Context(), hansa, fn); err != nil {
 		t.Fatalf("View: %v", err)
 	}
@@ -168,6 +179,7 @@ func read[T any](t *testing.T, s store.Store, fn func(store.Reader) (T, error)) 
 // readOf returns the result of one read of a tenant's that must succeed.
 func readOf[T any](t *testing.T, s store.Store, tenant string, fn func(store.Reader) (T, error)) (result T) {
 	t.Helper()
+	settle(s)
 	err := s.View(t.Context(), tenant, func(r store.Reader) (err error) {
 		result, err = fn(r)
 		return err
@@ -190,6 +202,7 @@ func readError[T any](t *testing.T, s store.Store, fn func(store.Reader) (T, err
 // headOf is the end of a log.
 func headOf(t *testing.T, s store.Database, log store.Log) store.Cursor {
 	t.Helper()
+	settle(s)
 	head, err := s.System().Head(t.Context(), log)
 	if err != nil {
 		t.Fatalf("Head: %v", err)

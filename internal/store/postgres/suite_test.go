@@ -1,0 +1,238 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/storetest"
+)
+
+// addressVariable names the environment's variable that has a server's address.
+const addressVariable = "KONTOR_TEST_POSTGRES"
+
+// newSchema makes a schema of a test's own, and gives the address of the database with it.
+func newSchema(tb testing.TB) string {
+	tb.Helper()
+	base := os.Getenv(addressVariable)
+	if base == "" {
+		tb.Fatalf("%s is not set: make test-go, or scripts/postgres.sh <command>, starts a server and sets it",
+			addressVariable)
+	}
+	address, err := url.Parse(base)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	admin, err := pgx.Connect(tb.Context(), base)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer admin.Close(context.WithoutCancel(tb.Context()))
+	if _, err := admin.Exec(tb.Context(), "CREATE SCHEMA "+name); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		c, err := pgx.Connect(context.Background(), base)
+		if err != nil {
+			tb.Error(err)
+			return
+		}
+		defer c.Close(context.Background())
+		if _, err := c.Exec(context.Background(), "DROP SCHEMA "+name+" CASCADE"); err != nil {
+			tb.Error(err)
+		}
+	})
+	query := address.Query()
+	query.Set("search_path", name)
+	address.RawQuery = query.Encode()
+	return strings.TrimPrefix(address.String(), "postgres:")
+}
+
+// openAt opens a store that is closed when the test ends.
+func openAt(tb testing.TB, rest string) *Store {
+	tb.Helper()
+	s, err := Open(tb.Context(), rest, keystest.StoreKey())
+	if err != nil {
+		tb.Fatalf("Open: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Errorf("Close: %v", err)
+		}
+	})
+	return s
+}
+
+// openNew opens an empty store.
+func openNew(tb testing.TB) *Store {
+	tb.Helper()
+	return openAt(tb, newSchema(tb))
+}
+
+// sqlOn opens a connection of a test's own, that sees the rows of all tenants.
+func sqlOn(tb testing.TB, rest string) *pgx.Conn {
+	tb.Helper()
+	c, err := pgx.Connect(tb.Context(), "postgres:"+rest)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = c.Close(context.Background()) })
+	if _, err := c.Exec(tb.Context(), "SET kontor.tenant = '*'"); err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// calm waits until all transactions are over that were under way in the server.
+func calm(tb testing.TB, c *pgx.Conn) {
+	tb.Helper()
+	var until, now uint64
+	const query = "SELECT pg_snapshot_%s(pg_current_snapshot())::text::bigint"
+	ctx := context.WithoutCancel(tb.Context())
+	if err := c.QueryRow(ctx, fmt.Sprintf(query, "xmax")).Scan(&until); err != nil {
+		tb.Error(err)
+		return
+	}
+	for limit := time.Now().Add(time.Minute); now < until; {
+		if err := c.QueryRow(ctx, fmt.Sprintf(query, "xmin")).Scan(&now); err != nil || time.Now().After(limit) {
+			tb.Errorf("transactions below %d are not over, the lowest is %d, %v", until, now, err)
+			return
+		}
+	}
+}
+
+// stored gives all that stands in the tables.
+func stored(tb testing.TB, rest string) []byte {
+	tb.Helper()
+	c := sqlOn(tb, rest)
+	rows, err := c.Query(tb.Context(), "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var all bytes.Buffer
+	for _, table := range tables {
+		copied := "COPY (TABLE " + table + ") TO STDOUT (FORMAT binary)"
+		if _, err := c.PgConn().CopyTo(tb.Context(), &all, copied); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return all.Bytes()
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) storetest.Prepared {
+		t.Helper()
+		rest := newSchema(t)
+		var mu sync.Mutex
+		var watch *pgx.Conn
+		return storetest.Prepared{
+			Open:   func() store.Database { return openAt(t, rest) },
+			Stored: func() []byte { return stored(t, rest) },
+			Settled: func() {
+				mu.Lock()
+				defer mu.Unlock()
+				if watch == nil {
+					watch = sqlOn(t, rest)
+				}
+				calm(t, watch)
+			},
+		}
+	}, 3)
+}
+
+// poolVariable names the environment's variable that has the address of a pgbouncer in transaction mode before the same
+// server: a host and a port.
+const poolVariable = "KONTOR_TEST_PGBOUNCER"
+
+// newDatabase makes a database of a test's own, and gives its address through pgbouncer, which takes no settings of
+// connections such as a schema.
+func newDatabase(t *testing.T) string {
+	t.Helper()
+	base, pool := os.Getenv(addressVariable), os.Getenv(poolVariable)
+	if base == "" || pool == "" {
+		t.Fatalf("%s or %s is not set: make test-go, or scripts/postgres.sh <command>, starts servers and sets them",
+			addressVariable, poolVariable)
+	}
+	address, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	run := func(ctx context.Context, statement string) {
+		c, err := pgx.Connect(ctx, base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(ctx)
+		if _, err := c.Exec(ctx, statement); err != nil {
+			t.Error(err)
+		}
+	}
+	run(t.Context(), "CREATE DATABASE "+name)
+	t.Cleanup(func() { run(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)") })
+	query := address.Query()
+	query.Set(listenParameter, address.Host)
+	address.Host, address.Path, address.RawQuery = pool, "/"+name, query.Encode()
+	return strings.TrimPrefix(address.String(), "postgres:")
+}
+
+// TestThroughPgbouncer has several stores behind a pool that gives each transaction another connection: five
+// connections for all. They are told of each other's entries by a connection that does not go through it.
+func TestThroughPgbouncer(t *testing.T) {
+	t.Parallel()
+	rest := newDatabase(t)
+	stores := []*Store{openAt(t, rest), openAt(t, rest), openAt(t, rest)}
+	setUp(t, stores[0], "a", "b", "c")
+	wake, cancel := stores[2].System().Subscribe(store.ConsentLog)
+	defer cancel()
+	const each = 40
+	var group sync.WaitGroup
+	for n, s := range stores {
+		group.Go(func() {
+			for i := range each {
+				if _, err := appendNext(t.Context(), s, []string{"a", "b", "c"}[(n+i)%3], fmt.Sprint(n, i)); err != nil &&
+					!errors.Is(err, store.ErrConflict) {
+					t.Errorf("store %d: %v", n, err)
+				}
+				if err := s.Ping(t.Context()); err != nil {
+					t.Errorf("store %d: Ping: %v", n, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	select {
+	case <-wake:
+	case <-time.After(10 * time.Second):
+		t.Error("nobody is told")
+	}
+	found := 0
+	for _, id := range []string{"a", "b", "c"} {
+		for key, n := range keysOf(t, stores[1], id) {
+			if found += n; n != 1 {
+				t.Errorf("event %s is there %d times", key, n)
+			}
+		}
+	}
+	if found < 2*each {
+		t.Errorf("%d of %d events are there", found, 3*each)
+	}
+}

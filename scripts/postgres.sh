@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Runs a command with a PostgreSQL server of its own, and a pgbouncer in transaction mode
+# before it, which are gone afterwards: on loopback ports, in a temporary folder, with the
+# settings that a new cluster has. KONTOR_TEST_POSTGRES has the address of an empty
+# database whose owner is no superuser, KONTOR_TEST_PGBOUNCER host and port of pgbouncer.
+# There is a second role, kontor_served, which owns nothing.
+# Installs both as root on Debian and Ubuntu; elsewhere says what is missing.
+source "$(dirname "$0")/lib.sh"
+
+(($# > 0)) || fail "usage: scripts/postgres.sh <command> [argument]..."
+
+# bin finds the newest server: Debian keeps it off the PATH.
+bin() {
+	local found
+	found=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
+	[[ -n $found && -x $found/initdb ]] || found=$(dirname "$(command -v initdb 2>/dev/null)" 2>/dev/null) || true
+	[[ -n $found && -x $found/initdb && -x $found/pg_ctl ]] && printf '%s\n' "$found"
+}
+bouncer() { PATH=$PATH:/usr/sbin command -v pgbouncer; }
+if ! bin >/dev/null || ! bouncer >/dev/null; then
+	if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+		fail "the tests of the store need a PostgreSQL server and pgbouncer" \
+			"(Debian: sudo apt-get install postgresql pgbouncer)"
+	fi
+	step "apt-get install postgresql pgbouncer"
+	export DEBIAN_FRONTEND=noninteractive
+	# Only the programs are wanted, not servers that run.
+	mkdir -p /etc/postgresql-common
+	[[ -e /etc/postgresql-common/createcluster.conf ]] ||
+		echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+	apt-get update --quiet=2
+	RUNLEVEL=1 apt-get install --quiet=2 --yes --no-install-recommends postgresql pgbouncer >/dev/null
+fi
+bin=$(bin)
+
+# The server refuses to run as root.
+as=()
+folder=$(mktemp -d "${TMPDIR:-/tmp}/kontor-postgres.XXXXXX")
+if [[ $(id -u) == 0 ]]; then
+	user=nobody
+	id postgres >/dev/null 2>&1 && user=postgres
+	chown "$user" "$folder"
+	need setpriv "it is part of util-linux"
+	as=(setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups --)
+fi
+server() { (cd "$folder" && "${as[@]}" "$@"); }
+
+pool=
+stop() {
+	[[ -z $pool ]] || kill "$pool" 2>/dev/null || true
+	server "$bin/pg_ctl" --pgdata "$folder/data" --mode immediate --silent stop >/dev/null 2>&1 || true
+	rm -rf "$folder"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+server "$bin/initdb" --pgdata "$folder/data" --username postgres --auth trust --encoding UTF8 --no-locale \
+	>"$folder/initdb.log" 2>&1 || fail "initdb: $(tail -3 "$folder/initdb.log")"
+port=
+for _ in {1..20}; do
+	port=$((20000 + RANDOM % 12000))
+	if server "$bin/pg_ctl" --pgdata "$folder/data" --log "$folder/data/server.log" --silent --wait start --options \
+		"-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$folder' -c max_connections=400 ${POSTGRES_OPTIONS:-}" \
+		>/dev/null 2>&1; then
+		break
+	fi
+	port=
+done
+[[ -n $port ]] || fail "the server does not start: $(tail -3 "$folder/data/server.log")"
+server "$bin/psql" --host "$folder" --port "$port" --username postgres --quiet --no-psqlrc --set ON_ERROR_STOP=1 \
+	--command "CREATE ROLE kontor LOGIN CREATEDB" --command "CREATE ROLE kontor_served LOGIN" \
+	--command "CREATE DATABASE kontor OWNER kontor" postgres
+export KONTOR_TEST_POSTGRES="postgres://kontor@127.0.0.1:$port/kontor?sslmode=disable"
+
+cat >"$folder/pgbouncer.ini" <<END
+[databases]
+* = host=127.0.0.1 port=$port user=kontor
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $((port + 12000))
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 5
+max_client_conn = 500
+END
+(cd "$folder" && exec "${as[@]}" "$(bouncer)" pgbouncer.ini) >"$folder/pgbouncer.log" 2>&1 &
+pool=$!
+export KONTOR_TEST_PGBOUNCER=127.0.0.1:$((port + 12000))
+for _ in {1..50}; do
+	(: <"/dev/tcp/127.0.0.1/$((port + 12000))") 2>/dev/null && break
+	kill -0 "$pool" 2>/dev/null || fail "pgbouncer does not start: $(tail -3 "$folder/pgbouncer.log")"
+	sleep 0.1
+done
+"$@"
