@@ -1,36 +1,27 @@
 package sqlite
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
-func scanAudit(row row) (a store.Audit, err error) {
-	var at, first int64
-	err = row.Scan(&a.Position, &at, &a.Tenant, &a.Actor, &a.Method, &a.Resource, &a.Peer, &a.RequestID, &a.Outcome,
-		&a.Count, &first, &a.Sequence, &a.Chain)
-	a.Time, a.FirstTime = instant(at), instant(first)
-	return a, err
-}
-
-const selectAudit = "SELECT position, time, tenant, actor, method, resource, peer, request_id, outcome, count, " +
-	"first_time, sequence, chain FROM audit "
+const selectAudit = "SELECT " + columns.AuditNames + " FROM audit "
 
 func (r *reader) AuditTrail(after int64, limit int) ([]store.Audit, error) {
-	return all(r, scanAudit, selectAudit+"WHERE position > ? AND tenant = ? ORDER BY position LIMIT ?", after, r.tenant,
+	return all(r, columns.Audit, selectAudit+"WHERE position > ? AND tenant = ? ORDER BY position LIMIT ?", after, r.tenant,
 		max(limit, 0))
 }
 
 // everyAudit lists the entries of all tenants.
 func (r *reader) everyAudit(after int64, limit int) ([]store.Audit, error) {
-	return all(r, scanAudit, selectAudit+"WHERE position > ? ORDER BY position LIMIT ?", after, max(limit, 0))
+	return all(r, columns.Audit, selectAudit+"WHERE position > ? ORDER BY position LIMIT ?", after, max(limit, 0))
 }
 
 func (r *reader) AuditBefore(position int64) (*store.Audit, error) {
-	a, err := one(r, scanAudit, selectAudit+"WHERE tenant = ? AND position <= ? ORDER BY position DESC LIMIT 1",
+	a, err := one(r, columns.Audit, selectAudit+"WHERE tenant = ? AND position <= ? ORDER BY position DESC LIMIT 1",
 		r.tenant, position)
 	if err != nil {
 		return nil, err
@@ -47,7 +38,7 @@ func (r *reader) auditTenants() (tenants []string, err error) {
 			"SELECT tenant FROM audit WHERE tenant > ? ORDER BY tenant LIMIT 1",
 			"SELECT tenant FROM audit_seals WHERE tenant > ? ORDER BY tenant LIMIT 1",
 		} {
-			tenant, err := one(r, column[string], query, last)
+			tenant, err := one(r, columns.Only[string], query, last)
 			switch {
 			case errors.Is(err, store.ErrNotFound):
 			case err != nil:
@@ -63,27 +54,14 @@ func (r *reader) auditTenants() (tenants []string, err error) {
 	}
 }
 
-// The kinds of seals that a tenant has one of.
 const (
-	sealHead = "head"
-	sealCut  = "cut"
-)
-
-func scanSeal(row row) (s store.AuditSeal, err error) {
-	var at int64
-	err = row.Scan(&s.Tenant, &s.Position, &s.Count, &s.Chain, &at, &s.MAC)
-	s.Time = instant(at)
-	return s, err
-}
-
-const (
-	selectSeals       = "SELECT tenant, position, count, chain, time, mac FROM audit_seals "
-	selectCheckpoints = "SELECT tenant, position, count, chain, time, mac FROM audit_checkpoints "
+	selectSeals       = "SELECT " + columns.SealNames + " FROM audit_seals "
+	selectCheckpoints = "SELECT " + columns.SealNames + " FROM audit_checkpoints "
 )
 
 // seal gives the only seal that a query finds, nil for none.
 func (r *reader) seal(query string, args ...any) (*store.AuditSeal, error) {
-	s, err := one(r, scanSeal, query, args...)
+	s, err := one(r, columns.Seal, query, args...)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil //nolint:nilnil // there need not be one
 	}
@@ -92,10 +70,10 @@ func (r *reader) seal(query string, args ...any) (*store.AuditSeal, error) {
 
 func (r *reader) AuditChain() (c store.AuditChain, err error) {
 	const ofKind = selectSeals + "WHERE tenant = ? AND kind = ?"
-	if c.Head, err = r.seal(ofKind, r.tenant, sealHead); err != nil {
+	if c.Head, err = r.seal(ofKind, r.tenant, columns.SealHead); err != nil {
 		return c, err
 	}
-	if c.Cut, err = r.seal(ofKind, r.tenant, sealCut); err != nil {
+	if c.Cut, err = r.seal(ofKind, r.tenant, columns.SealCut); err != nil {
 		return c, err
 	}
 	c.Checkpoint, err = r.seal(selectCheckpoints+"WHERE tenant = ? ORDER BY position DESC LIMIT 1", r.tenant)
@@ -103,29 +81,21 @@ func (r *reader) AuditChain() (c store.AuditChain, err error) {
 }
 
 func (r *reader) AuditCheckpoints(after int64, limit int) ([]store.AuditSeal, error) {
-	return all(r, scanSeal, selectCheckpoints+"WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?", r.tenant,
+	return all(r, columns.Seal, selectCheckpoints+"WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?", r.tenant,
 		after, max(limit, 0))
 }
 
 func (r *reader) AuditCheckpointBefore(before time.Time) (*store.AuditSeal, error) {
-	s, err := one(r, scanSeal, selectCheckpoints+"WHERE tenant = ? AND time < ? ORDER BY time DESC LIMIT 1", r.tenant,
-		micros(before))
+	s, err := one(r, columns.Seal, selectCheckpoints+"WHERE tenant = ? AND time < ? ORDER BY time DESC LIMIT 1", r.tenant,
+		columns.Micros(before))
 	if err != nil {
 		return nil, err
 	}
 	return &s, nil
 }
 
-func scanRoll(row row) (r store.AuditRoll, err error) {
-	var tenants string
-	if err := row.Scan(&tenants, &r.MAC); err != nil {
-		return r, err
-	}
-	return r, json.Unmarshal([]byte(tenants), &r.Tenants)
-}
-
 func (r *reader) AuditRoll() (*store.AuditRoll, error) {
-	roll, err := one(r, scanRoll, "SELECT tenants, mac FROM audit_roll WHERE id = 1")
+	roll, err := one(r, columns.Roll, "SELECT tenants, mac FROM audit_roll WHERE id = 1")
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil //nolint:nilnil // somebody may have taken it out
 	}
@@ -133,7 +103,7 @@ func (r *reader) AuditRoll() (*store.AuditRoll, error) {
 }
 
 func (t *tx) KeepAuditRoll(before, now *store.AuditRoll) error {
-	tenants, err := list(now.Tenants)
+	tenants, err := columns.List(now.Tenants)
 	if err != nil {
 		return t.fail(err)
 	}
@@ -151,8 +121,7 @@ func (t *tx) AppendAudit(a *store.Audit) error {
 	}
 	_, err := t.exec("INSERT INTO audit (time, tenant, actor, method, resource, peer, request_id, outcome, count, "+
 		"first_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		micros(a.Time), a.Tenant, a.Actor, a.Method, a.Resource, a.Peer, a.RequestID, a.Outcome, a.Count,
-		micros(a.FirstTime))
+		columns.AuditValues(a)...)
 	return err
 }
 
@@ -168,11 +137,11 @@ func (t *tx) SealAudit(entries []store.Audit, head *store.AuditSeal) error {
 		unsealed[i] = e.Position
 	}
 	// Looked at first: whoever gets ErrConflict may commit all the same.
-	positions, err := list(unsealed)
+	positions, err := columns.List(unsealed)
 	if err != nil {
 		return t.fail(err)
 	}
-	found, err := one(&t.reader, column[int], `
+	found, err := one(&t.reader, columns.Only[int], `
 		SELECT count(*) FROM json_each(?2) CROSS JOIN audit ON position = value
 		WHERE tenant = ?1 AND chain IS NULL`, t.tenant, positions)
 	if err != nil {
@@ -187,7 +156,7 @@ func (t *tx) SealAudit(entries []store.Audit, head *store.AuditSeal) error {
 			return err
 		}
 	}
-	return t.putSeal(sealHead, head)
+	return t.putSeal(columns.SealHead, head)
 }
 
 func (t *tx) putSeal(kind string, s *store.AuditSeal) error {
@@ -195,7 +164,7 @@ func (t *tx) putSeal(kind string, s *store.AuditSeal) error {
 		INSERT INTO audit_seals (tenant, kind, position, count, chain, time, mac) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET position = excluded.position, count = excluded.count, chain = excluded.chain,
 			time = excluded.time, mac = excluded.mac`,
-		s.Tenant, kind, s.Position, s.Count, s.Chain, micros(s.Time), s.MAC)
+		s.Tenant, kind, s.Position, s.Count, s.Chain, columns.Micros(s.Time), s.MAC)
 	return err
 }
 
@@ -204,7 +173,7 @@ func (t *tx) KeepCheckpoint(s *store.AuditSeal) error {
 		return err
 	}
 	_, err := t.exec("INSERT INTO audit_checkpoints (tenant, position, count, chain, time, mac) VALUES "+
-		"(?, ?, ?, ?, ?, ?)", s.Tenant, s.Position, s.Count, s.Chain, micros(s.Time), s.MAC)
+		"(?, ?, ?, ?, ?, ?)", columns.SealValues(s)...)
 	return err
 }
 
@@ -219,7 +188,7 @@ func (t *tx) CutAudit(cut *store.AuditSeal, limit int) (int, error) {
 	case chain.Cut != nil && chain.Cut.Position > cut.Position:
 		return 0, store.ErrConflict
 	case chain.Cut == nil || chain.Cut.Position < cut.Position:
-		if err := t.putSeal(sealCut, cut); err != nil {
+		if err := t.putSeal(columns.SealCut, cut); err != nil {
 			return 0, err
 		}
 	}

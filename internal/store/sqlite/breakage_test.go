@@ -410,7 +410,7 @@ func TestPingTriesToWrite(t *testing.T) {
 		t.Errorf("three pings made %d writes, want one at most", n)
 	}
 	onWriter(t, s, "query_only = ON")
-	s.health.note(store.NewFault(store.FaultFull, "made up"))
+	s.health.Note(store.NewFault(store.FaultFull, "made up"))
 	var fault *store.FaultError
 	if err := s.Ping(t.Context()); !errors.As(err, &fault) || fault.Kind != store.FaultReadOnly {
 		t.Errorf("while nothing can be written: %v", err)

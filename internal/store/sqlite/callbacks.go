@@ -1,31 +1,19 @@
 package sqlite
 
-import "kontor.dev/kontor/internal/store"
+import (
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
+)
 
-func scanCallback(row row) (*store.Callback, error) {
-	var c store.Callback
-	var hash []byte
-	var createTime, expireTime, visitTime int64
-	if err := row.Scan(&hash, &c.Kind, &c.Tenant, &c.Provider, &c.Resource, &c.Flow, &createTime,
-		&expireTime, &c.Outcome, &visitTime, &c.Settled); err != nil {
-		return nil, err
-	}
-	copy(c.Hash[:], hash)
-	c.CreateTime, c.ExpireTime, c.VisitTime = instant(createTime), instant(expireTime), instant(visitTime)
-	return &c, nil
-}
-
-const selectCallbacks = `
-	SELECT hash, kind, tenant, provider, resource, flow, create_time, expire_time, outcome, visit_time, settled
-	FROM callbacks WHERE hash = ? AND kind = ? `
+const selectCallbacks = "SELECT " + columns.CallbackNames + " FROM callbacks WHERE hash = ? AND kind = ? "
 
 // callback finds a token of any tenant.
 func (r *reader) callback(kind store.CallbackKind, hash [32]byte) (*store.Callback, error) {
-	return one(r, scanCallback, selectCallbacks, hash[:], string(kind))
+	return one(r, columns.Callback, selectCallbacks, hash[:], string(kind))
 }
 
 func (r *reader) Callback(kind store.CallbackKind, hash [32]byte) (*store.Callback, error) {
-	return one(r, scanCallback, selectCallbacks+"AND tenant = ?", hash[:], string(kind), r.tenant)
+	return one(r, columns.Callback, selectCallbacks+"AND tenant = ?", hash[:], string(kind), r.tenant)
 }
 
 func (t *tx) UpdateCallback(c *store.Callback) error {
@@ -34,7 +22,7 @@ func (t *tx) UpdateCallback(c *store.Callback) error {
 	}
 	changed, err := t.exec("UPDATE callbacks SET outcome = ?, visit_time = ?, settled = ? WHERE hash = ? AND "+
 		"kind = ? AND tenant = ?",
-		c.Outcome, micros(c.VisitTime), c.Settled, c.Hash[:], string(c.Kind), t.tenant)
+		c.Outcome, columns.Micros(c.VisitTime), c.Settled, c.Hash[:], string(c.Kind), t.tenant)
 	if err == nil && changed == 0 {
 		err = store.ErrNotFound
 	}
@@ -45,10 +33,7 @@ func (t *tx) InsertCallback(c *store.Callback) error {
 	if err := t.own(c.Tenant); err != nil {
 		return err
 	}
-	_, err := t.exec(`
-		INSERT INTO callbacks (hash, kind, tenant, provider, resource, flow, create_time, expire_time, outcome,
-		visit_time, settled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		c.Hash[:], string(c.Kind), c.Tenant, c.Provider, c.Resource, c.Flow, micros(c.CreateTime),
-		micros(c.ExpireTime), c.Outcome, micros(c.VisitTime), c.Settled)
+	_, err := t.exec("INSERT INTO callbacks ("+columns.CallbackNames+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		columns.CallbackValues(c)...)
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 // selectDue finds consents of an account that are due and nobody has. While a consent is claimed its next_poll lies at
@@ -19,7 +20,7 @@ type due struct {
 	number     int64
 }
 
-func scanDue(row row) (d due, err error) {
+func scanDue(row columns.Row) (d due, err error) {
 	return d, row.Scan(&d.tenant, &d.id, &d.number)
 }
 
@@ -27,11 +28,11 @@ func scanDue(row row) (d due, err error) {
 // apart: within the query SQLite would look at each consent that is due to find none.
 func (r *reader) due(now time.Time, share store.Share) ([]due, error) {
 	paused, err := r.exists("SELECT 1 FROM provider_pauses WHERE tenant = ? AND provider = ? AND until > ?",
-		share.Tenant, share.Provider, micros(now))
+		share.Tenant, share.Provider, columns.Micros(now))
 	if err != nil || paused {
 		return nil, err
 	}
-	return all(r, scanDue, selectDue, share.Tenant, share.Provider, micros(now), max(share.Limit, 0))
+	return all(r, scanDue, selectDue, share.Tenant, share.Provider, columns.Micros(now), max(share.Limit, 0))
 }
 
 // anyDue tells whether there is something to claim.
@@ -50,11 +51,11 @@ func (t *tx) claim(d due, lease store.Lease) (*store.Consent, error) {
 	claim := store.Claim{Lease: lease, Number: d.number + 1}
 	_, err := t.exec("UPDATE consents SET claim_owner = ?, claim_until = ?, claim_number = ?, next_poll = ? WHERE "+
 		"tenant = ? AND id = ?",
-		lease.Owner, micros(lease.Until), claim.Number, micros(lease.Until), d.tenant, d.id)
+		lease.Owner, columns.Micros(lease.Until), claim.Number, columns.Micros(lease.Until), d.tenant, d.id)
 	if err != nil {
 		return nil, err
 	}
-	c, err := one(&t.reader, t.scanConsent, selectConsents+"WHERE tenant = ? AND id = ?", d.tenant, d.id)
+	c, err := one(&t.reader, t.Opener.Consent, selectConsents+"WHERE tenant = ? AND id = ?", d.tenant, d.id)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func (t *tx) ClaimFlow(consentID string, now time.Time, lease store.Lease) error
 		INSERT INTO flow_claims (tenant, consent_id, owner, lease_until) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (tenant, consent_id) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
 		WHERE owner = excluded.owner OR lease_until <= ?5`,
-		t.tenant, consentID, lease.Owner, micros(lease.Until), micros(now))
+		t.tenant, consentID, lease.Owner, columns.Micros(lease.Until), columns.Micros(now))
 	if err == nil && claimed == 0 {
 		err = store.ErrClaimed
 	}
@@ -98,10 +99,10 @@ func (r *reader) FlowClaim(consentID string) (store.Lease, error) {
 		consentID)
 }
 
-func scanLease(row row) (l store.Lease, err error) {
+func scanLease(row columns.Row) (l store.Lease, err error) {
 	var until int64
 	err = row.Scan(&l.Owner, &until)
-	l.Until = instant(until)
+	l.Until = columns.Instant(until)
 	return l, err
 }
 

@@ -14,6 +14,9 @@ import (
 
 	sqlite "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"kontor.dev/kontor/internal/store/columns"
+	"kontor.dev/kontor/internal/store/vitals"
 )
 
 // pragma is a setting of a connection: how it is set, and how it reads when it is.
@@ -130,7 +133,7 @@ type conn struct {
 	sql        *sql.Conn
 	statements map[string]*sql.Stmt
 	// health is told of damage; nil for nobody's.
-	health *health
+	health *vitals.Health
 	// broken says that its state is not known, so that it must not be used again.
 	broken bool
 }
@@ -187,7 +190,7 @@ func (c *conn) epoch(ctx context.Context) (epoch string, err error) {
 func (c *conn) made(ctx context.Context) (time.Time, error) {
 	var at int64
 	err := c.sql.QueryRowContext(ctx, "SELECT apply_time FROM schema_migrations WHERE version = 1").Scan(&at)
-	return instant(at), err
+	return columns.Instant(at), err
 }
 
 // frames tells how many pages SQLite believes to be in the write-ahead log. It moves none.
@@ -245,7 +248,7 @@ type pool struct {
 	// free holds the connections that nobody uses; nil is one to be opened.
 	free   chan *conn
 	closed chan struct{}
-	health *health
+	health *vitals.Health
 }
 
 // newDB gives what opens connections to a file, which must be the given one unless that is nil.
@@ -260,7 +263,7 @@ func newDB(file string, settings []pragma, f *files) (*sql.DB, error) {
 }
 
 // newConn opens a connection.
-func newConn(ctx context.Context, db *sql.DB, h *health) (*conn, error) {
+func newConn(ctx context.Context, db *sql.DB, h *vitals.Health) (*conn, error) {
 	c, err := db.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: open a connection: %w", err)
@@ -278,7 +281,7 @@ func newPool(file string, settings []pragma) (*pool, error) {
 }
 
 // poolOf makes a pool.
-func poolOf(db *sql.DB, size int, h *health) *pool {
+func poolOf(db *sql.DB, size int, h *vitals.Health) *pool {
 	p := &pool{db: db, free: make(chan *conn, size), closed: make(chan struct{}), health: h}
 	for range size {
 		p.free <- nil
@@ -307,7 +310,7 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 		}
 		conn, err := newConn(ctx, p.db, p.health)
 		if err != nil {
-			p.health.noteRead(err)
+			p.health.NoteRead(err)
 			p.free <- nil
 		}
 		return conn, err

@@ -2,104 +2,30 @@ package sqlite
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
-const selectConsents = `
-	SELECT tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until,
-		withdrawals, asked, redirects, flow, reference, resource, next_poll, poll_step, last_poll, last_read,
-		missing_since, missing_count, ended, version,
+const selectConsents = "SELECT " + columns.ConsentNames + `,
 		(SELECT wrapped FROM data_keys k WHERE k.tenant = consents.tenant AND k.owner = consents.customer_id)
 	FROM consents `
 
-func (r *reader) scanConsent(row row) (*store.Consent, error) {
-	var c store.Consent
-	var redirects, resource, state, withdrawals, asked, key []byte
-	var validUntil, nextPoll, lastPoll, lastRead, missingSince int64
-	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market,
-		&state, &validUntil, &withdrawals, &asked, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll,
-		&c.PollStep, &lastPoll, &lastRead, &missingSince, &c.Missing.Count, &c.Ended, &c.Version, &key)
-	if err != nil {
-		return nil, err
-	}
-	c.ValidUntil, c.NextPoll, c.LastPoll = instant(validUntil), instant(nextPoll), instant(lastPoll)
-	c.LastRead, c.Missing.Since = instant(lastRead), instant(missingSince)
-	if err := json.Unmarshal(withdrawals, &c.Withdrawals); err != nil {
-		return nil, err
-	}
-	box, err := r.box(c.Tenant, c.CustomerID, key)
-	if err != nil {
-		return nil, err
-	}
-	if state != nil {
-		if c.State, err = box.Open(state, "consents.state", c.ID); err != nil {
-			return nil, err
-		}
-	}
-	if asked != nil {
-		if c.Asked, err = box.Open(asked, "consents.asked", c.ID); err != nil {
-			return nil, err
-		}
-	}
-	if redirects != nil {
-		c.Redirects, err = openMessage[consentv1.Consent_RedirectUris](box, redirects, "consents.redirects", c.ID)
-		if err != nil {
-			return nil, err
-		}
-	}
-	c.Resource, err = openMessage[consentv1.Consent](box, resource, "consents.resource", c.ID)
-	return &c, err
-}
-
-// consentColumns are the values of a consent's changeable columns, in the order in which InsertConsent and
-// UpdateConsent name them.
-func consentColumns(c *store.Consent, box *keys.Box) ([]any, error) {
-	resource, err := sealMessage(box, c.Resource, "consents.resource", c.ID)
-	if err != nil {
-		return nil, err
-	}
-	withdrawals, err := json.Marshal(c.Withdrawals)
-	if err != nil {
-		return nil, err
-	}
-	var updated int64
+// updateTime is when callers saw a consent change last, as a copy's keys tell when it ended.
+func updateTime(c *store.Consent) int64 {
 	if at := c.Resource.GetUpdateTime(); at != nil {
-		updated = micros(at.AsTime())
+		return columns.Micros(at.AsTime())
 	}
-	var redirects, state, asked []byte
-	if len(c.Asked) > 0 {
-		if asked, err = box.Seal(c.Asked, "consents.asked", c.ID); err != nil {
-			return nil, err
-		}
-	}
-	if c.Redirects != nil {
-		if redirects, err = sealMessage(box, c.Redirects, "consents.redirects", c.ID); err != nil {
-			return nil, err
-		}
-	}
-	if len(c.State) > 0 {
-		if state, err = box.Seal(c.State, "consents.state", c.ID); err != nil {
-			return nil, err
-		}
-	}
-	return []any{
-		c.CustomerID, c.Provider, c.ProviderRef, c.UserID, c.PartnerBank, c.Market, state, micros(c.ValidUntil),
-		string(withdrawals), asked, redirects, c.Flow,
-		lookup(c.Reference), int32(c.Resource.GetStatus()), resource, micros(c.NextPoll), c.PollStep,
-		micros(c.LastPoll), micros(c.LastRead), micros(c.Missing.Since), c.Missing.Count, c.Ended, updated,
-	}, nil
+	return 0
 }
 
 func (r *reader) Consent(id string) (*store.Consent, error) {
-	return one(r, r.scanConsent, selectConsents+"WHERE tenant = ? AND id = ? AND deleted = 0", r.tenant, id)
+	return one(r, r.Opener.Consent, selectConsents+"WHERE tenant = ? AND id = ? AND deleted = 0", r.tenant, id)
 }
 
 // Consents reads a page by an index of what is asked for, so that it costs as much as the page, however many others
@@ -122,13 +48,13 @@ func (r *reader) Consents(filter store.ConsentFilter, page store.Page) ([]*store
 			also("customer_id = ?", filter.CustomerID)
 		}
 		if len(filter.Reference) > 0 {
-			also("reference = ?", lookup(filter.Reference))
+			also("reference = ?", columns.Lookup(filter.Reference))
 		}
 		if filter.Provider != "" {
 			also("+provider = ?", filter.Provider)
 		}
 		if len(statuses) > 0 {
-			values, err := list(statuses)
+			values, err := columns.List(statuses)
 			if err != nil {
 				return nil, r.fail(err)
 			}
@@ -144,7 +70,7 @@ func (r *reader) Consents(filter store.ConsentFilter, page store.Page) ([]*store
 			also("status = ?", int32(statuses[0]))
 		}
 	}
-	return all(r, r.scanConsent, from+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
+	return all(r, r.Opener.Consent, from+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
 }
 
 // consentsByStatus merges what there is of several statuses, each in order.
@@ -161,16 +87,16 @@ func (r *reader) consentsByStatus(
 		parts[i] = one + strconv.Itoa(from+i)
 		args = append(args, int32(status))
 	}
-	return all(r, r.scanConsent, selectConsents+"WHERE tenant = ?1 AND id IN (SELECT id FROM ("+
+	return all(r, r.Opener.Consent, selectConsents+"WHERE tenant = ?1 AND id IN (SELECT id FROM ("+
 		strings.Join(parts, " UNION ALL ")+" ORDER BY id LIMIT ?3)) ORDER BY id", args...)
 }
 
 func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store.Consent, error) {
-	values, err := list(refs)
+	values, err := columns.List(refs)
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	found, err := all(r, r.scanConsent, selectConsents+`
+	found, err := all(r, r.Opener.Consent, selectConsents+`
 		WHERE tenant = ? AND provider = ? AND provider_ref <> '' AND provider_ref IN (SELECT value FROM
 		json_each(?)) AND deleted = 0`,
 		r.tenant, provider, values)
@@ -181,7 +107,7 @@ func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store
 func (r *reader) OthersRead(provider, except string, after time.Time) (bool, error) {
 	return r.exists(`
 		SELECT 1 FROM consents WHERE tenant = ? AND provider = ? AND last_read <> 0 AND last_read > ? AND id <> ?
-		LIMIT 1`, r.tenant, provider, micros(after), except)
+		LIMIT 1`, r.tenant, provider, columns.Micros(after), except)
 }
 
 func (t *tx) InsertConsent(c *store.Consent) error {
@@ -192,17 +118,17 @@ func (t *tx) InsertConsent(c *store.Consent) error {
 	if err != nil {
 		return err
 	}
-	columns, err := consentColumns(c, box)
+	values, err := columns.SealConsent(c, box)
 	if err != nil {
 		return t.fail(err)
 	}
-	columns = append(columns, c.Tenant, c.ID)
+	values = append(values, updateTime(c), c.Tenant, c.ID)
 	_, err = t.exec(`
 		INSERT INTO consents (
 			customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, withdrawals, asked,
 			redirects, flow, reference, status, resource, next_poll, poll_step, last_poll, last_read, missing_since,
 			missing_count, ended, update_time, tenant, id
-		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, columns...)
+		) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...)
 	if err == nil {
 		c.Version = 1
 	}
@@ -217,7 +143,7 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 	if err != nil {
 		return err
 	}
-	columns, err := consentColumns(c, box)
+	values, err := columns.SealConsent(c, box)
 	if err != nil {
 		return t.fail(err)
 	}
@@ -232,7 +158,7 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 			valid_until = ?, withdrawals = ?, asked = ?, redirects = ?,
 			flow = ?, reference = ?, status = ?, resource = ?, next_poll = ?, poll_step = ?, last_poll = ?,
 			last_read = ?, missing_since = ?, missing_count = ?, ended = ?, update_time = ?, version = version + 1
-		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`, append(columns, c.Tenant, c.ID, c.Version)...)
+		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`, append(values, updateTime(c), c.Tenant, c.ID, c.Version)...)
 	if err != nil {
 		return err
 	}
@@ -290,6 +216,6 @@ func (t *tx) PauseProvider(provider string, until time.Time) error {
 	_, err := t.exec(`
 		INSERT INTO provider_pauses (tenant, provider, until) VALUES (?, ?, ?)
 		ON CONFLICT (tenant, provider) DO UPDATE SET until = max(until, excluded.until)`, t.tenant, provider,
-		micros(until))
+		columns.Micros(until))
 	return err
 }

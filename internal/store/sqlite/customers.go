@@ -1,13 +1,12 @@
 package sqlite
 
 import (
-	"encoding/json"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
-	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 const selectCustomers = `
@@ -16,39 +15,21 @@ const selectCustomers = `
 		u.customer_id = c.id
 	), (SELECT wrapped FROM data_keys k WHERE k.tenant = c.tenant AND k.owner = c.id) FROM customers c `
 
-func (r *reader) scanCustomer(row row) (*store.Customer, error) {
-	var c store.Customer
-	var resource, key []byte
-	var users string
-	if err := row.Scan(&c.Tenant, &c.ID, (*[]byte)(&c.Reference), &resource, &users, &key); err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal([]byte(users), &c.Users); err != nil {
-		return nil, err
-	}
-	box, err := r.box(c.Tenant, c.ID, key)
-	if err != nil {
-		return nil, err
-	}
-	c.Resource, err = openMessage[customerv1.Customer](box, resource, "customers.resource", c.ID)
-	return &c, err
-}
-
 func (r *reader) Customer(id string) (*store.Customer, error) {
-	return one(r, r.scanCustomer, selectCustomers+"WHERE tenant = ? AND id = ?", r.tenant, id)
+	return one(r, r.Opener.Customer, selectCustomers+"WHERE tenant = ? AND id = ?", r.tenant, id)
 }
 
 func (r *reader) CustomerByReference(reference store.Lookup) (*store.Customer, error) {
-	return one(r, r.scanCustomer, selectCustomers+"WHERE tenant = ? AND reference = ?", r.tenant, lookup(reference))
+	return one(r, r.Opener.Customer, selectCustomers+"WHERE tenant = ? AND reference = ?", r.tenant, columns.Lookup(reference))
 }
 
 func (r *reader) CustomersByUser(provider string, users []string) (map[string]string, error) {
-	ids, err := list(users)
+	ids, err := columns.List(users)
 	if err != nil {
 		return nil, r.fail(err)
 	}
 	type pair struct{ user, customer string }
-	found, err := all(r, func(row row) (p pair, err error) { return p, row.Scan(&p.user, &p.customer) }, `
+	found, err := all(r, func(row columns.Row) (p pair, err error) { return p, row.Scan(&p.user, &p.customer) }, `
 		SELECT user_id, customer_id FROM customer_users
 		WHERE tenant = ? AND provider = ? AND user_id IN (SELECT value FROM json_each(?))`, r.tenant, provider, ids)
 	if err != nil {
@@ -62,22 +43,13 @@ func (r *reader) CustomersByUser(provider string, users []string) (map[string]st
 }
 
 func (r *reader) Customers(page store.Page) ([]*store.Customer, error) {
-	return all(r, r.scanCustomer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", r.tenant,
+	return all(r, r.Opener.Customer, selectCustomers+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", r.tenant,
 		page.After, max(page.Size, 0))
-}
-
-func scanReceipt(row row) (*store.Receipt, error) {
-	r := store.Receipt{Resource: &customerv1.DeletionReceipt{}}
-	var resource []byte
-	if err := row.Scan(&r.Tenant, &r.ID, &resource); err != nil {
-		return nil, err
-	}
-	return &r, proto.Unmarshal(resource, r.Resource)
 }
 
 func (r *reader) Receipt(id string) (*store.Receipt, error) {
 	const query = "SELECT tenant, id, resource FROM deletion_receipts WHERE tenant = ? AND id = ?"
-	return one(r, scanReceipt, query, r.tenant, id)
+	return one(r, columns.Receipt, query, r.tenant, id)
 }
 
 func (t *tx) PutReceipt(r *store.Receipt) error {
@@ -102,12 +74,12 @@ func (t *tx) InsertCustomer(c *store.Customer) error {
 	if err != nil {
 		return err
 	}
-	resource, err := sealMessage(box, c.Resource, "customers.resource", c.ID)
+	resource, err := columns.SealCustomer(c, box)
 	if err != nil {
 		return t.fail(err)
 	}
 	const insert = "INSERT INTO customers (tenant, id, reference, resource) VALUES (?, ?, ?, ?)"
-	if _, err := t.exec(insert, c.Tenant, c.ID, lookup(c.Reference), resource); err != nil {
+	if _, err := t.exec(insert, c.Tenant, c.ID, columns.Lookup(c.Reference), resource); err != nil {
 		return err
 	}
 	if err := t.keepKey(c.ID, key); err != nil {
@@ -124,12 +96,12 @@ func (t *tx) UpdateCustomer(c *store.Customer) error {
 	if err != nil {
 		return err
 	}
-	resource, err := sealMessage(box, c.Resource, "customers.resource", c.ID)
+	resource, err := columns.SealCustomer(c, box)
 	if err != nil {
 		return t.fail(err)
 	}
 	const update = "UPDATE customers SET reference = ?, resource = ? WHERE tenant = ? AND id = ?"
-	changed, err := t.exec(update, lookup(c.Reference), resource, c.Tenant, c.ID)
+	changed, err := t.exec(update, columns.Lookup(c.Reference), resource, c.Tenant, c.ID)
 	if err != nil {
 		return err
 	}
@@ -158,7 +130,7 @@ func (t *tx) ClaimUser(customerID, provider string, now time.Time, lease store.L
 		ON CONFLICT (tenant, customer_id, provider) DO UPDATE SET owner = excluded.owner, lease_until =
 		excluded.lease_until
 		WHERE owner = excluded.owner OR lease_until <= ?6`,
-		t.tenant, customerID, provider, lease.Owner, micros(lease.Until), micros(now))
+		t.tenant, customerID, provider, lease.Owner, columns.Micros(lease.Until), columns.Micros(now))
 	if err == nil && claimed == 0 {
 		err = store.ErrClaimed
 	}

@@ -1,12 +1,11 @@
 package sqlite
 
 import (
-	"encoding/json"
 	"strings"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
-	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 // DeleteCustomer removes in the order in which rows refer to each other, as much as the limit allows.
@@ -46,7 +45,7 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 			eachOf(t.deleteRecord), new(int),
 		},
 	} {
-		ids, err := all(&t.reader, column[string], kind.list, t.tenant, id, left)
+		ids, err := all(&t.reader, columns.Only[string], kind.list, t.tenant, id, left)
 		if err != nil {
 			return removed, err
 		}
@@ -110,7 +109,7 @@ const deletedEvent = consentv1.ConsentEvent_DELETED
 
 // finishErasures erases what DeleteConsent left of a customer's consents, and tells how much of the limit is left.
 func (t *tx) finishErasures(customerID string, limit int) (left int, err error) {
-	unfinished, err := all(&t.reader, column[string],
+	unfinished, err := all(&t.reader, columns.Only[string],
 		"SELECT id FROM consents WHERE tenant = ? AND customer_id = ? AND deleted = 2 ORDER BY id LIMIT ?",
 		t.tenant, customerID, limit)
 	if err != nil {
@@ -158,24 +157,16 @@ func (t *tx) erase(consentID string, limit int) (erased int, err error) {
 	return erased, err
 }
 
-// stripDeletion leaves of the entry of a consent's deletion name, count and times, in clear text: no key is left to
-// open it with.
+// stripDeletion strips the entry of a consent's deletion.
 func (t *tx) stripDeletion(consentID string) error {
 	const deleted = int32(deletedEvent)
-	left, err := all(&t.reader, t.scanConsentEntry, selectConsentLog+
+	left, err := all(&t.reader, t.ConsentEntry, selectConsentLog+
 		"WHERE tenant = ? AND consent_id = ? AND type = ? ORDER BY sequence DESC LIMIT 1", t.tenant, consentID, deleted)
 	if err != nil {
 		return err
 	}
 	for _, e := range left {
-		event, err := json.Marshal(consent.Event{
-			Sequence: e.Event.Sequence, Type: e.Event.Type, EventTime: e.Event.EventTime,
-			ReceiveTime: e.Event.ReceiveTime,
-		})
-		if err != nil {
-			return t.fail(err)
-		}
-		resource, err := encode(&consentv1.Consent{Name: e.After.GetName(), EventCount: e.After.GetEventCount()})
+		event, resource, err := columns.StripEntry(e)
 		if err != nil {
 			return t.fail(err)
 		}

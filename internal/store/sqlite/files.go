@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"sync"
-	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -120,68 +119,6 @@ func (f *files) logIsWhole(frames int64) error {
 		return errTruncated
 	}
 	return nil
-}
-
-// health is how the last write ended, and whether there may be another one.
-type health struct {
-	mu sync.Mutex
-	// at is when a write last ended, fault how: nil for well.
-	at    time.Time
-	fault *store.FaultError
-	// stopped is a fault after which nothing is written any more: what is there is no longer what was acknowledged.
-	stopped *store.FaultError
-	// failed counts the writes that failed, by kind.
-	failed map[store.FaultKind]int64
-}
-
-// note notes how a write ended. An error that says nothing about the files changes nothing.
-func (h *health) note(err error) {
-	fault := faultOf(err)
-	if err != nil && fault == nil {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.at, h.fault = time.Now(), fault
-	if fault == nil {
-		h.fault = h.stopped // What was under way when it was noticed changes nothing.
-		return
-	}
-	if h.failed == nil {
-		h.failed = map[store.FaultKind]int64{}
-	}
-	h.failed[fault.Kind]++
-	if h.stopped == nil && (fault.Kind == store.FaultCorrupt || fault.Kind == store.FaultTruncated) {
-		h.stopped = fault
-	}
-}
-
-// noteRead notes a read that met damage.
-func (h *health) noteRead(err error) {
-	if h == nil {
-		return
-	}
-	if fault := faultOf(err); fault != nil && fault.Kind == store.FaultCorrupt {
-		h.note(err)
-	}
-}
-
-// writable tells whether there may be another write.
-func (h *health) writable() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.stopped != nil {
-		return h.stopped
-	}
-	return nil
-}
-
-// wroteWithin tells whether the last write was well and ended within a time.
-func (h *health) wroteWithin(d time.Duration) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	since := time.Since(h.at)
-	return h.fault == nil && !h.at.IsZero() && since >= 0 && since < d
 }
 
 // faultOf gives what an error says about the files, nil for nothing.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"kontor.dev/kontor/internal/store/migrations"
 )
 
 // object is a table, index, trigger or view, as the file describes it.
@@ -17,7 +19,7 @@ func (o object) String() string { return o.kind + " " + o.name }
 
 // expected are the objects that the migrations make, by kind and name.
 var expected = sync.OnceValues(func() (found map[string]object, err error) {
-	steps, err := loadMigrations(migrationFiles)
+	steps, err := migrations.Load(migrationFiles)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +35,7 @@ var expected = sync.OnceValues(func() (found map[string]object, err error) {
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
 	for _, step := range steps {
-		if err := step.apply(ctx, c); err != nil {
+		if err := apply(ctx, c, step); err != nil {
 			return nil, err
 		}
 	}

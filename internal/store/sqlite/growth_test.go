@@ -16,6 +16,7 @@ import (
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 // largest tells how many rows the largest transaction changed since it was asked before. It asks SQLite, and so counts
@@ -316,7 +317,7 @@ func TestRoomIsGivenBack(t *testing.T) {
 	steps, mostPages := 0, int64(0)
 	pages := func() (n int64) {
 		if err := s.read(t.Context(), "", func(r *reader) (err error) {
-			n, err = one(r, column[int64], "PRAGMA page_count")
+			n, err = one(r, columns.Only[int64], "PRAGMA page_count")
 			return err
 		}); err != nil {
 			t.Fatal(err)

@@ -2,21 +2,18 @@ package sqlite
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/consent"
-	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
-// Both logs are read by these columns. One entry is scanned with the epoch, which its cursor carries. Only an entry
-// that was stripped has no owner: it is in clear text.
+// Both logs are read by these columns.
 const (
 	selectConsentLog = `
 		SELECT position, tenant, consent_id, sequence, owner, event, resource,
@@ -27,76 +24,6 @@ const (
 			(SELECT wrapped FROM data_keys k WHERE k.tenant = shipment_log.tenant AND k.owner = shipment_log.owner)
 		FROM shipment_log `
 )
-
-// place is what a column of a consent's entry is bound to.
-func place(column, consentID string, sequence int64) []string {
-	return []string{column, consentID, strconv.FormatInt(sequence, 10)}
-}
-
-func (r *reader) scanConsentEntry(row row) (e store.ConsentEntry, err error) {
-	var position, sequence int64
-	var owner string
-	var event, resource, key []byte
-	err = row.Scan(&position, &e.Tenant, &e.ConsentID, &sequence, &owner, &event, &resource, &key)
-	if err != nil {
-		return e, err
-	}
-	if owner != "" {
-		box, err := r.box(e.Tenant, owner, key)
-		if err != nil {
-			return e, err
-		}
-		if event, err = box.Open(event, place("consent_log.event", e.ConsentID, sequence)...); err != nil {
-			return e, err
-		}
-		if resource, err = box.Open(resource, place("consent_log.resource", e.ConsentID, sequence)...); err != nil {
-			return e, err
-		}
-	}
-	if err := json.Unmarshal(event, &e.Event); err != nil {
-		return e, err
-	}
-	e.Cursor = store.NewCursor(store.ConsentLog, r.epoch, position)
-	e.After, err = decode[consentv1.Consent](resource)
-	return e, err
-}
-
-func (r *reader) scanShipmentEntry(row row) (e store.ShipmentEntry, err error) {
-	var position int64
-	var owner string
-	var resource, key []byte
-	if err := row.Scan(&position, &e.Tenant, &e.ShipmentID, &owner, &resource, &key); err != nil {
-		return e, err
-	}
-	box, err := r.box(e.Tenant, owner, key)
-	if err != nil {
-		return e, err
-	}
-	e.Cursor = store.NewCursor(store.ShipmentLog, r.epoch, position)
-	e.After, err = openMessage[documentsv1.Shipment](box, resource, "shipment_log.resource", e.ShipmentID)
-	return e, err
-}
-
-// scanEvent gives what scans the events of a consent.
-func (r *reader) scanEvent(consentID string) func(row) (consent.Event, error) {
-	return func(row row) (event consent.Event, err error) {
-		var sequence int64
-		var owner string
-		var sealed, key []byte
-		if err := row.Scan(&sequence, &owner, &sealed, &key); err != nil {
-			return event, err
-		}
-		box, err := r.box(r.tenant, owner, key)
-		if err != nil {
-			return event, err
-		}
-		text, err := box.Open(sealed, place("consent_log.event", consentID, sequence)...)
-		if err != nil {
-			return event, err
-		}
-		return event, json.Unmarshal(text, &event)
-	}
-}
 
 // selectEvents reads the events of a consent that was not deleted.
 const selectEvents = `
@@ -113,17 +40,12 @@ var (
 )
 
 func (r *reader) Events(consentID string, after int64, limit int) ([]consent.Event, error) {
-	return all(r, r.scanEvent(consentID), everyEvent+"AND sequence > ?3 ORDER BY sequence LIMIT ?4",
+	return all(r, r.Event(r.tenant, consentID), everyEvent+"AND sequence > ?3 ORDER BY sequence LIMIT ?4",
 		r.tenant, consentID, after, max(limit, 0))
 }
 
 func (r *reader) UnsettledEvents(consentID string) ([]consent.Event, error) {
-	return all(r, r.scanEvent(consentID), unsettledEvents+"AND settled = 0 ORDER BY sequence", r.tenant, consentID)
-}
-
-// keyOf is how an event's key stands in the log: it may name what only its owner's data key opens.
-func (r *reader) keyOf(consentID, key string) []byte {
-	return r.keys.MAC(keys.References, r.tenant, []byte("event"), []byte(consentID), []byte(key))
+	return all(r, r.Event(r.tenant, consentID), unsettledEvents+"AND settled = 0 ORDER BY sequence", r.tenant, consentID)
 }
 
 // fewKeys is how many keys are looked for one by one.
@@ -132,12 +54,12 @@ const fewKeys = 100
 func (r *reader) KnownEvents(consentID string, wanted []string) (map[string]bool, error) {
 	asked := make(map[string]string, len(wanted))
 	for _, key := range wanted {
-		asked[hex.EncodeToString(r.keyOf(consentID, key))] = key
+		asked[hex.EncodeToString(r.EventKey(r.tenant, consentID, key))] = key
 	}
 	known := map[string]bool{}
 	if len(asked) > fewKeys {
 		// One look at all keys costs less than a look for each, unless there are more of them than are asked for.
-		there, err := all(r, column[string], `
+		there, err := all(r, columns.Only[string], `
 			SELECT lower(hex(key)) FROM consent_log INDEXED BY consent_log_by_key
 			WHERE tenant = ?1 AND consent_id = ?2 AND key IS NOT NULL
 				AND EXISTS (SELECT 1 FROM consents WHERE tenant = ?1 AND id = ?2 AND deleted = 0)
@@ -154,11 +76,11 @@ func (r *reader) KnownEvents(consentID string, wanted []string) (map[string]bool
 			return known, nil
 		}
 	}
-	values, err := list(slices.Collect(maps.Keys(asked)))
+	values, err := columns.List(slices.Collect(maps.Keys(asked)))
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	found, err := all(r, column[string], `
+	found, err := all(r, columns.Only[string], `
 		SELECT value FROM json_each(?3) WHERE EXISTS (
 			SELECT 1 FROM consent_log INDEXED BY consent_log_by_key
 			WHERE tenant = ?1 AND consent_id = ?2 AND key IS NOT NULL AND key = unhex(value)
@@ -172,7 +94,7 @@ func (r *reader) KnownEvents(consentID string, wanted []string) (map[string]bool
 
 // SettleEvents leaves out entries without a key: nothing else would tell that the consent has such an event.
 func (t *tx) SettleEvents(consentID string, sequences []int64) error {
-	values, err := list(sequences)
+	values, err := columns.List(sequences)
 	if err != nil {
 		return t.fail(err)
 	}
@@ -188,13 +110,13 @@ func (r *reader) ConsentEntries(consentID string, after store.Cursor, limit int)
 		return nil, err
 	}
 	if consentID == "" {
-		return all(r, r.scanConsentEntry,
+		return all(r, r.ConsentEntry,
 			selectConsentLog+"WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?",
 			r.tenant, position, max(limit, 0))
 	}
 	// Within a consent the order of sequences is that of positions, and there is an index for it; the plus keeps SQLite
 	// from taking another.
-	return all(r, r.scanConsentEntry,
+	return all(r, r.ConsentEntry,
 		selectConsentLog+"WHERE tenant = ? AND consent_id = ? AND +position > ? ORDER BY sequence LIMIT ?",
 		r.tenant, consentID, position, max(limit, 0))
 }
@@ -206,9 +128,9 @@ func (r *reader) ShipmentEntries(shipmentID string, after store.Cursor, limit in
 	}
 	const query = selectShipmentLog + "WHERE tenant = ? AND position > ? "
 	if shipmentID == "" {
-		return all(r, r.scanShipmentEntry, query+"ORDER BY position LIMIT ?", r.tenant, position, max(limit, 0))
+		return all(r, r.ShipmentEntry, query+"ORDER BY position LIMIT ?", r.tenant, position, max(limit, 0))
 	}
-	return all(r, r.scanShipmentEntry, query+"AND shipment_id = ? ORDER BY position LIMIT ?", r.tenant, position,
+	return all(r, r.ShipmentEntry, query+"AND shipment_id = ? ORDER BY position LIMIT ?", r.tenant, position,
 		shipmentID, max(limit, 0))
 }
 
@@ -218,7 +140,7 @@ func (r *reader) tailConsents(after store.Cursor, limit int) ([]store.ConsentEnt
 	if err != nil {
 		return nil, err
 	}
-	return all(r, r.scanConsentEntry, selectConsentLog+"WHERE position > ? ORDER BY position LIMIT ?", position,
+	return all(r, r.ConsentEntry, selectConsentLog+"WHERE position > ? ORDER BY position LIMIT ?", position,
 		max(limit, 0))
 }
 
@@ -228,7 +150,7 @@ func (r *reader) tailShipments(after store.Cursor, limit int) ([]store.ShipmentE
 	if err != nil {
 		return nil, err
 	}
-	return all(r, r.scanShipmentEntry, selectShipmentLog+"WHERE position > ? ORDER BY position LIMIT ?", position,
+	return all(r, r.ShipmentEntry, selectShipmentLog+"WHERE position > ? ORDER BY position LIMIT ?", position,
 		max(limit, 0))
 }
 
@@ -236,7 +158,7 @@ func (r *reader) tailShipments(after store.Cursor, limit int) ([]store.ShipmentE
 // by an older copy of it: its holder has seen entries that are no longer there, and others may have come in their
 // places. The empty cursor stands for where the log begins by now.
 func (r *reader) position(log store.Log, cursor store.Cursor) (int64, error) {
-	position, err := cursor.Position(log, r.epoch)
+	position, err := cursor.Position(log, r.Epoch)
 	if err != nil {
 		return 0, err
 	}
@@ -256,7 +178,7 @@ func (r *reader) position(log store.Log, cursor store.Cursor) (int64, error) {
 
 func (r *reader) Head(log store.Log) (store.Cursor, error) {
 	position, err := r.head(log)
-	return store.NewCursor(log, r.epoch, position), err
+	return store.NewCursor(log, r.Epoch, position), err
 }
 
 func (r *reader) head(log store.Log) (int64, error) {
@@ -267,34 +189,18 @@ func (r *reader) head(log store.Log) (int64, error) {
 // logTables are the tables of the logs.
 var logTables = map[store.Log]string{store.ConsentLog: "consent_log", store.ShipmentLog: "shipment_log"}
 
-// owner is whose data key seals a row's entries, with that key.
-type owner struct {
-	id  string
-	key []byte
-}
-
-func scanOwner(row row) (o owner, err error) { return o, row.Scan(&o.id, &o.key) }
-
 func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1.Consent) error {
-	text, err := json.Marshal(event)
-	if err != nil {
-		return t.fail(err)
-	}
-	owner, err := one(&t.reader, scanOwner, `
+	owner, err := one(&t.reader, columns.ScanOwner, `
 		SELECT customer_id, wrapped FROM consents c JOIN data_keys k ON k.tenant = c.tenant AND k.owner = c.customer_id
 		WHERE c.tenant = ? AND c.id = ? AND c.deleted = 0`, t.tenant, consentID)
 	if err != nil {
 		return err
 	}
-	box, err := t.opened(t.box(t.tenant, owner.id, owner.key))
+	box, err := t.opened(t.Box(t.tenant, owner.ID, owner.Wrapped))
 	if err != nil {
 		return err
 	}
-	sealed, err := box.Seal(text, place("consent_log.event", consentID, event.Sequence)...)
-	if err != nil {
-		return t.fail(err)
-	}
-	resource, err := sealMessage(box, after, place("consent_log.resource", consentID, event.Sequence)...)
+	sealed, resource, err := columns.SealEntry(box, consentID, event, after)
 	if err != nil {
 		return t.fail(err)
 	}
@@ -302,8 +208,8 @@ func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1
 		INSERT INTO consent_log (tenant, consent_id, sequence, type, owner, event, resource, key)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
 		WHERE ?3 = 1 + (SELECT coalesce(max(sequence), 0) FROM consent_log WHERE tenant = ?1 AND consent_id = ?2)`,
-		t.tenant, consentID, event.Sequence, int32(event.Type), owner.id, sealed, resource,
-		t.keyOf(consentID, event.Key))
+		t.tenant, consentID, event.Sequence, int32(event.Type), owner.ID, sealed, resource,
+		t.EventKey(t.tenant, consentID, event.Key))
 	if err != nil {
 		return err
 	}
@@ -315,23 +221,23 @@ func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1
 }
 
 func (t *tx) AppendShipment(shipmentID string, after *documentsv1.Shipment) error {
-	owner, err := one(&t.reader, scanOwner, `
+	owner, err := one(&t.reader, columns.ScanOwner, `
 		SELECT owner, wrapped FROM shipments s
 		JOIN data_keys k ON k.tenant = s.tenant AND k.owner = coalesce(s.customer_id, s.id)
 		WHERE s.tenant = ? AND s.id = ?`, t.tenant, shipmentID)
 	if err != nil {
 		return err
 	}
-	box, err := t.opened(t.box(t.tenant, owner.id, owner.key))
+	box, err := t.opened(t.Box(t.tenant, owner.ID, owner.Wrapped))
 	if err != nil {
 		return err
 	}
-	resource, err := sealMessage(box, withoutPDF(after), "shipment_log.resource", shipmentID)
+	resource, err := columns.SealShipmentEntry(box, shipmentID, after)
 	if err != nil {
 		return t.fail(err)
 	}
 	const insert = "INSERT INTO shipment_log (tenant, shipment_id, owner, resource) VALUES (?, ?, ?, ?)"
-	if _, err := t.exec(insert, t.tenant, shipmentID, owner.id, resource); err != nil {
+	if _, err := t.exec(insert, t.tenant, shipmentID, owner.ID, resource); err != nil {
 		return err
 	}
 	t.touched[store.ShipmentLog] = true

@@ -2,17 +2,15 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
-	"strconv"
-	"strings"
 	"time"
+
+	"kontor.dev/kontor/internal/store/columns"
+	"kontor.dev/kontor/internal/store/migrations"
 )
 
 // migrationFiles are the steps by which the tables came to be. A step that was released never changes; a new one
@@ -20,36 +18,6 @@ import (
 //
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
-
-// migration is one step, from the version below its own.
-type migration struct {
-	version   int
-	name, sql string
-	checksum  string
-}
-
-// loadMigrations reads the files in order: 0001_<name>.sql, 0002_<name>.sql and so on.
-func loadMigrations(files fs.FS) ([]migration, error) {
-	names, err := fs.Glob(files, "migrations/*.sql") // sorted
-	if err != nil {
-		return nil, err
-	}
-	steps := make([]migration, len(names))
-	for i, name := range names {
-		text, err := fs.ReadFile(files, name)
-		if err != nil {
-			return nil, err
-		}
-		base := strings.TrimSuffix(path.Base(name), ".sql")
-		number, _, _ := strings.Cut(base, "_")
-		if version, err := strconv.Atoi(number); err != nil || version != i+1 || len(number) != 4 {
-			return nil, fmt.Errorf("migration %s should have number %04d", base, i+1)
-		}
-		sum := sha256.Sum256(text)
-		steps[i] = migration{version: i + 1, name: base, sql: string(text), checksum: hex.EncodeToString(sum[:])}
-	}
-	return steps, nil
-}
 
 // Migrate takes the file at path for this process, brings its tables up to date without opening anything that is
 // sealed, and tells their version before and after: 0 for a file without tables, or none, which is made.
@@ -94,7 +62,7 @@ func Migrate(ctx context.Context, path string) (from, to int, err error) {
 // migrate applies the steps that are missing, wholly or not at all, and refuses a file whose history differs. Of
 // several processes that open a file at the same time, one makes the tables and the others find them.
 func migrate(ctx context.Context, c *conn, files fs.FS) (err error) {
-	steps, err := loadMigrations(files)
+	steps, err := migrations.Load(files)
 	if err != nil {
 		return err
 	}
@@ -116,13 +84,13 @@ func migrate(ctx context.Context, c *conn, files fs.FS) (err error) {
 			len(steps))
 	}
 	for i, checksum := range applied {
-		if checksum != steps[i].checksum {
-			return fmt.Errorf("%w: it was made by another form of migration %s", ErrSchema, steps[i].name)
+		if checksum != steps[i].Checksum {
+			return fmt.Errorf("%w: it was made by another form of migration %s", ErrSchema, steps[i].Name)
 		}
 	}
 	for _, step := range steps[len(applied):] {
-		if err := step.apply(ctx, c); err != nil {
-			return fmt.Errorf("migration %s: %w", step.name, err)
+		if err := apply(ctx, c, step); err != nil {
+			return fmt.Errorf("migration %s: %w", step.Name, err)
 		}
 	}
 	_, err = c.exec(context.Background(), "COMMIT")
@@ -171,15 +139,15 @@ func appliedChecksums(ctx context.Context, c *conn) ([]string, error) {
 	return applied, nil
 }
 
-// apply takes the step, within the transaction of all steps.
-func (m migration) apply(ctx context.Context, c *conn) error {
+// apply takes a step, within the transaction of all steps.
+func apply(ctx context.Context, c *conn, m migrations.Step) error {
 	const history = `CREATE TABLE IF NOT EXISTS schema_migrations (
 		version    INTEGER PRIMARY KEY,
 		name       TEXT NOT NULL,
 		checksum   TEXT NOT NULL,
 		apply_time INTEGER NOT NULL
 	) STRICT`
-	for _, script := range []string{history, m.sql} {
+	for _, script := range []string{history, m.SQL} {
 		if _, err := c.sql.ExecContext(ctx, script); err != nil {
 			return err
 		}
@@ -192,6 +160,6 @@ func (m migration) apply(ctx context.Context, c *conn) error {
 		return err
 	}
 	const record = "INSERT INTO schema_migrations (version, name, checksum, apply_time) VALUES (?, ?, ?, ?)"
-	_, err := c.sql.ExecContext(ctx, record, m.version, m.name, m.checksum, micros(time.Now()))
+	_, err := c.sql.ExecContext(ctx, record, m.Version, m.Name, m.Checksum, columns.Micros(time.Now()))
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"testing/fstest"
 
 	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/store/migrations"
 )
 
 // stepsOf makes migration files 0001_step.sql and so on.
@@ -135,14 +136,14 @@ func TestForeignSchemas(t *testing.T) {
 // TestFormerVersions opens a file of every version that was ever released, made by the migrations up to it.
 func TestFormerVersions(t *testing.T) {
 	t.Parallel()
-	steps, err := loadMigrations(migrationFiles)
+	steps, err := migrations.Load(migrationFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := range steps {
 		former := fstest.MapFS{}
 		for _, step := range steps[:n] {
-			former["migrations/"+step.name+".sql"] = &fstest.MapFile{Data: []byte(step.sql)}
+			former["migrations/"+step.Name+".sql"] = &fstest.MapFile{Data: []byte(step.SQL)}
 		}
 		path := filepath.Join(t.TempDir(), "kontor.db")
 		if err := migrateFile(t, path, former); err != nil {
@@ -166,7 +167,7 @@ func TestMigrationNumbers(t *testing.T) {
 		for _, name := range names {
 			files["migrations/"+name] = &fstest.MapFile{}
 		}
-		if _, err := loadMigrations(files); err == nil {
+		if _, err := migrations.Load(files); err == nil {
 			t.Errorf("%v are taken", names)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 // reader is a store.Reader within one transaction, and what System's methods read with.
@@ -18,10 +18,8 @@ type reader struct {
 	c   *conn
 	// tenant is whose rows these are; empty for System's own work.
 	tenant string
-	// epoch is that of the logs.
-	epoch string
-	// keys open what is sealed; nil where nothing is to be opened.
-	keys *keys.Keys
+	columns.Opener
+
 	// failed is the first error other than those that store documents. After it nothing more is done: SQLite may have
 	// ended the transaction by itself, and what followed would be committed statement by statement.
 	failed error
@@ -40,7 +38,7 @@ type tx struct {
 func (r *reader) fail(err error) error {
 	if r.failed == nil {
 		r.failed = fmt.Errorf("sqlite: %w", err)
-		r.c.health.noteRead(err)
+		r.c.health.NoteRead(err)
 	}
 	return r.failed
 }
@@ -86,11 +84,8 @@ func (r *reader) exec(query string, args ...any) (int, error) {
 	return int(changed), nil
 }
 
-// row is what scan functions read, of *sql.Rows.
-type row interface{ Scan(dest ...any) error }
-
 // all returns what scan makes of each row.
-func all[T any](r *reader, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+func all[T any](r *reader, scan func(columns.Row) (T, error), query string, args ...any) ([]T, error) {
 	if err := r.ready(); err != nil {
 		return nil, err
 	}
@@ -116,7 +111,7 @@ func all[T any](r *reader, scan func(row) (T, error), query string, args ...any)
 }
 
 // one returns what scan makes of the only row, or ErrNotFound.
-func one[T any](r *reader, scan func(row) (T, error), query string, args ...any) (T, error) {
+func one[T any](r *reader, scan func(columns.Row) (T, error), query string, args ...any) (T, error) {
 	found, err := all(r, scan, query, args...)
 	if err != nil || len(found) == 0 {
 		var none T
@@ -128,14 +123,9 @@ func one[T any](r *reader, scan func(row) (T, error), query string, args ...any)
 	return found[0], nil
 }
 
-// column scans the only column of a row.
-func column[T any](row row) (value T, err error) {
-	return value, row.Scan(&value)
-}
-
 // exists tells whether a query has a row.
 func (r *reader) exists(query string, args ...any) (bool, error) {
-	_, err := one(r, column[int], query, args...)
+	_, err := one(r, columns.Only[int], query, args...)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}

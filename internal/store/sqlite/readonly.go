@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
+	"kontor.dev/kontor/internal/store/migrations"
 )
 
 // ReadOnly reads a store's file beside the processes that have it: for exports and backups. It takes no part in the
@@ -58,7 +60,7 @@ func (r *ReadOnly) sameSchema(ctx context.Context) error {
 		return asCorrupt(err)
 	}
 	defer r.readers.put(c)
-	steps, err := loadMigrations(migrationFiles)
+	steps, err := migrations.Load(migrationFiles)
 	if err != nil {
 		return err
 	}
@@ -70,8 +72,8 @@ func (r *ReadOnly) sameSchema(ctx context.Context) error {
 		return fmt.Errorf("%w: it has version %d, this Kontor %d", ErrSchema, len(applied), len(steps))
 	}
 	for i, checksum := range applied {
-		if checksum != steps[i].checksum {
-			return fmt.Errorf("%w: it was made by another form of migration %s", ErrSchema, steps[i].name)
+		if checksum != steps[i].Checksum {
+			return fmt.Errorf("%w: it was made by another form of migration %s", ErrSchema, steps[i].Name)
 		}
 	}
 	r.epoch, err = c.epoch(ctx)
@@ -83,12 +85,12 @@ func (r *ReadOnly) View(ctx context.Context, tenant string, fn func(store.Reader
 	if tenant == "" {
 		return store.ErrTenant
 	}
-	return viewOn(ctx, r.readers, reader{tenant: tenant, epoch: r.epoch}, func(r *reader) error { return fn(r) })
+	return viewOn(ctx, r.readers, reader{tenant: tenant, Opener: columns.Opener{Epoch: r.epoch}}, func(r *reader) error { return fn(r) })
 }
 
 // ViewAudit implements store.Archive.
 func (r *ReadOnly) ViewAudit(ctx context.Context, fn func(store.AuditTrails) error) error {
-	return viewOn(ctx, r.readers, reader{epoch: r.epoch}, func(r *reader) error { return fn(trails{r}) })
+	return viewOn(ctx, r.readers, reader{Opener: columns.Opener{Epoch: r.epoch}}, func(r *reader) error { return fn(trails{r}) })
 }
 
 // trails is a store.AuditTrails.

@@ -14,6 +14,7 @@ import (
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 // restoreSettings are those of a connection that changes a file that nobody reads before it is whole. What is removed
@@ -251,7 +252,7 @@ func loadKeys(ctx context.Context, c *conn, from *keysReader, owners *[]keysLine
 
 // loadReceipt puts a receipt in the place of the one that the copy may have.
 func loadReceipt(ctx context.Context, c *conn, line keysLine, done *store.Restored) error {
-	if _, err := decode[customerv1.DeletionReceipt](line.Receipt); err != nil {
+	if _, err := columns.Decode[customerv1.DeletionReceipt](line.Receipt); err != nil {
 		return errKeysDamaged
 	}
 	result, err := c.exec(ctx, `
@@ -339,16 +340,16 @@ func eraseAgain(ctx context.Context, c *conn, done *store.Restored) error {
 		statement string
 		args      []any
 	}{
-		{"DELETE FROM idempotency WHERE create_time < ?", []any{micros(done.KeysTime.Add(-answersKept))}},
+		{"DELETE FROM idempotency WHERE create_time < ?", []any{columns.Micros(done.KeysTime.Add(-answersKept))}},
 		{"INSERT INTO sqlite_sequence (name, seq) SELECT name, 0 FROM sqlite_schema WHERE name IN ('consent_log', " +
 			"'shipment_log', 'audit') AND name NOT IN (SELECT name FROM sqlite_sequence)", nil},
 		{"UPDATE sqlite_sequence SET seq = seq + ?", []any{positionsLost}},
 		{"UPDATE log_floors SET floor = (SELECT seq FROM sqlite_sequence WHERE name = CASE log WHEN ? THEN ? ELSE ? " +
 			"END)",
 			[]any{string(store.ConsentLog), logTables[store.ConsentLog], logTables[store.ShipmentLog]}},
-		{auditAgain("DeleteCustomer", "customers", "gone_customers"), []any{micros(now)}},
-		{auditAgain("DeleteConsent", "consents", "gone_consents"), []any{micros(now)}},
-		{auditAgain("DeleteShipment", "shipments", "gone_shipments"), []any{micros(now)}},
+		{auditAgain("DeleteCustomer", "customers", "gone_customers"), []any{columns.Micros(now)}},
+		{auditAgain("DeleteConsent", "consents", "gone_consents"), []any{columns.Micros(now)}},
+		{auditAgain("DeleteShipment", "shipments", "gone_shipments"), []any{columns.Micros(now)}},
 		{"DROP TABLE IF EXISTS " + withoutKeys, nil},
 		{"COMMIT", nil},
 	} {
@@ -378,10 +379,10 @@ type lateEnd struct {
 	store.End
 }
 
-func scanLateEnd(row row) (e lateEnd, err error) {
+func scanLateEnd(row columns.Row) (e lateEnd, err error) {
 	var at int64
 	err = row.Scan(&e.tenant, &e.id, &e.How, &at)
-	e.Time = instant(at)
+	e.Time = columns.Instant(at)
 	return e, err
 }
 
@@ -408,7 +409,10 @@ func endAgain(
 				late.Time = done.KeysTime
 			}
 			t := &tx{
-				reader:  reader{ctx: ctx, run: ctx, c: c, tenant: late.tenant, epoch: epoch, keys: working},
+				reader: reader{
+					ctx: ctx, run: ctx, c: c, tenant: late.tenant,
+					Opener: columns.Opener{Epoch: epoch, Keys: working},
+				},
 				touched: map[store.Log]bool{},
 			}
 			if err := end(working, t, late.id, late.End); err != nil {

@@ -27,6 +27,7 @@ import (
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/migrations"
 )
 
 // mark stands in clear text in what belongs to someone or something.
@@ -1005,13 +1006,13 @@ func TestRestoreOfAnOlderVersion(t *testing.T) {
 // firstSteps are the files of the first migrations.
 func firstSteps(t *testing.T, count int) fstest.MapFS {
 	t.Helper()
-	steps, err := loadMigrations(migrationFiles)
+	steps, err := migrations.Load(migrationFiles)
 	if err != nil || len(steps) < count {
 		t.Fatalf("there are %d steps, %v", len(steps), err)
 	}
 	files := fstest.MapFS{}
 	for _, step := range steps[:count] {
-		files["migrations/"+step.name+".sql"] = &fstest.MapFile{Data: []byte(step.sql)}
+		files["migrations/"+step.Name+".sql"] = &fstest.MapFile{Data: []byte(step.SQL)}
 	}
 	return files
 }
@@ -1063,7 +1064,7 @@ func TestMigrate(t *testing.T) {
 	if err := migrateFile(t, path, firstSteps(t, 3)); err != nil {
 		t.Fatal(err)
 	}
-	steps, err := loadMigrations(migrationFiles)
+	steps, err := migrations.Load(migrationFiles)
 	if err != nil {
 		t.Fatal(err)
 	}

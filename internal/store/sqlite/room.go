@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"fmt"
+
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 // What is deleted leaves pages in the file that hold nothing: SQLite fills them again, and writes zeros over them until
@@ -43,11 +45,11 @@ func (c *conn) canShrink(ctx context.Context) error {
 
 // spare tells how many pages hold nothing and need not be kept.
 func (r *reader) spare() (int64, error) {
-	pages, err := one(r, column[int64], "PRAGMA page_count")
+	pages, err := one(r, columns.Only[int64], "PRAGMA page_count")
 	if err != nil {
 		return 0, err
 	}
-	free, err := one(r, column[int64], "PRAGMA freelist_count")
+	free, err := one(r, columns.Only[int64], "PRAGMA freelist_count")
 	return free - spareLeast - pages/spareShare, err
 }
 
@@ -70,7 +72,7 @@ func (y system) GiveRoomBack(ctx context.Context, limit int) (given int, err err
 		if _, err := t.exec(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", limit)); err != nil {
 			return err
 		}
-		pages, err := one(&t.reader, column[int64], "PRAGMA page_count")
+		pages, err := one(&t.reader, columns.Only[int64], "PRAGMA page_count")
 		if err != nil {
 			return err
 		}

@@ -7,31 +7,17 @@ import (
 
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
-
-// What is personal is sealed here, at the edge, as it is written, and opened as it is read. Each sealed column is bound
-// to its name and the key of its row. A row's owner, whose data key opens it, is a customer or, for a shipment without
-// one, the shipment. The wrapped data key is read by the same query as the row: once it is erased, nothing opens.
-
-// errNoKeys is what a file answers that was opened without its store key.
-var errNoKeys = errors.New("sqlite: sealed, and opened without the store key")
-
-// box gives what opens an owner's columns, by the data key that was read with them.
-func (r *reader) box(tenant, owner string, wrapped []byte) (*keys.Box, error) {
-	if r.keys == nil {
-		return nil, errNoKeys
-	}
-	return r.keys.Box(tenant, owner, wrapped)
-}
 
 // boxOf gives what seals an owner's columns; ErrNotFound when there is no such owner.
 func (t *tx) boxOf(owner string) (*keys.Box, error) {
 	const query = "SELECT wrapped FROM data_keys WHERE tenant = ? AND owner = ?"
-	wrapped, err := one(&t.reader, column[[]byte], query, t.tenant, owner)
+	wrapped, err := one(&t.reader, columns.Only[[]byte], query, t.tenant, owner)
 	if err != nil {
 		return nil, err
 	}
-	return t.opened(t.box(t.tenant, owner, wrapped))
+	return t.opened(t.Box(t.tenant, owner, wrapped))
 }
 
 // newBox makes an owner's data key, to be kept by keepKey beside the owner's row, and gives what seals with it.
@@ -39,7 +25,7 @@ func (t *tx) newBox(owner string) (*keys.Box, []byte, error) {
 	if t.failed != nil {
 		return nil, nil, t.failed
 	}
-	box, wrapped, err := t.keys.NewBox(t.tenant, owner)
+	box, wrapped, err := t.Keys.NewBox(t.tenant, owner)
 	if err != nil {
 		return nil, nil, t.fail(err)
 	}

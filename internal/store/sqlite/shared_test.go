@@ -491,7 +491,7 @@ func TestGivingUpAsTheTurnComes(t *testing.T) {
 	}
 	open := turn.open
 	x := &tx{
-		reader:  reader{ctx: t.Context(), run: t.Context(), c: turn.conn, tenant: tenant, keys: s.keys},
+		reader:  reader{ctx: t.Context(), run: t.Context(), c: turn.conn, tenant: tenant, Opener: s.opener()},
 		touched: map[store.Log]bool{},
 	}
 	if err := turn.run(x, func(x *tx) error { return insert(x, "a") }); err != nil {

@@ -1,14 +1,11 @@
 package sqlite
 
 import (
-	"cmp"
 	"errors"
 	"math"
 
-	"google.golang.org/protobuf/proto"
-
-	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 const selectShipments = `
@@ -17,35 +14,8 @@ const selectShipments = `
 		WHERE k.tenant = shipments.tenant AND k.owner = coalesce(shipments.customer_id, shipments.id)
 	) FROM shipments `
 
-func (r *reader) scanShipment(row row) (*store.Shipment, error) {
-	var s store.Shipment
-	var resource, key []byte
-	if err := row.Scan(&s.Tenant, &s.ID, &s.CustomerID, &s.Provider, &resource, &s.Version, &key); err != nil {
-		return nil, err
-	}
-	box, err := r.box(s.Tenant, ownerOf(&s), key)
-	if err != nil {
-		return nil, err
-	}
-	s.Resource, err = openMessage[documentsv1.Shipment](box, resource, "shipments.resource", s.ID)
-	return &s, err
-}
-
-// ownerOf tells whose data key seals a shipment: its customer's, or its own.
-func ownerOf(s *store.Shipment) string { return cmp.Or(s.CustomerID, s.ID) }
-
-// withoutPDF sees to it that no document is kept, whoever forgets to take it out.
-func withoutPDF(s *documentsv1.Shipment) *documentsv1.Shipment {
-	if len(s.GetPdf()) == 0 {
-		return s
-	}
-	s = proto.CloneOf(s)
-	s.Pdf = nil
-	return s
-}
-
 func (r *reader) Shipment(id string) (*store.Shipment, error) {
-	return one(r, r.scanShipment, selectShipments+"WHERE tenant = ? AND id = ?", r.tenant, id)
+	return one(r, r.Opener.Shipment, selectShipments+"WHERE tenant = ? AND id = ?", r.tenant, id)
 }
 
 func (r *reader) Shipments(filter store.ShipmentFilter, page store.Page) ([]*store.Shipment, error) {
@@ -63,7 +33,7 @@ func (r *reader) Shipments(filter store.ShipmentFilter, page store.Page) ([]*sto
 		}
 		args = append(args, int32(filter.Status))
 	}
-	return all(r, r.scanShipment, selectShipments+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
+	return all(r, r.Opener.Shipment, selectShipments+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
 }
 
 func (t *tx) InsertShipment(s *store.Shipment) error {
@@ -89,14 +59,14 @@ func (t *tx) InsertShipment(s *store.Shipment) error {
 // sealShipment seals what callers see of a shipment. Where the shipment needs a data key of its own and has none, that
 // is given, to be kept.
 func (t *tx) sealShipment(s *store.Shipment) (resource, key []byte, err error) {
-	box, err := t.boxOf(ownerOf(s))
+	box, err := t.boxOf(columns.ShipmentOwner(s))
 	if s.CustomerID == "" && errors.Is(err, store.ErrNotFound) {
 		box, key, err = t.newBox(s.ID)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if resource, err = sealMessage(box, withoutPDF(s.Resource), "shipments.resource", s.ID); err != nil {
+	if resource, err = columns.SealShipment(s, box); err != nil {
 		return nil, nil, t.fail(err)
 	}
 	return resource, key, nil

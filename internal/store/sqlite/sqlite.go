@@ -26,10 +26,7 @@
 // which still holds the former pages, is emptied as soon as no reader needs it. Pages that hold nothing any more are
 // cut off the file, some at a time: see room.go.
 //
-// # Representation
-//
-// Instants are kept as whole microseconds since 1970, in UTC, and come back as such; the zero time is kept as 0.
-// Instants within protobuf messages and events keep their full precision. The tables are described in the migrations.
+// The tables are described in the migrations, and how rows stand in them in package columns.
 package sqlite
 
 import (
@@ -45,6 +42,9 @@ import (
 
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
+	"kontor.dev/kontor/internal/store/vitals"
+	"kontor.dev/kontor/internal/store/wake"
 )
 
 // Errors of Open and Lock. Each comes wrapped, with the path.
@@ -79,7 +79,7 @@ type Options struct {
 // Store is a store.Database in a file.
 type Store struct {
 	files   files
-	health  health
+	health  vitals.Health
 	epoch   string
 	made    time.Time
 	keys    *keys.Keys
@@ -88,7 +88,9 @@ type Store struct {
 	// anchor is a connection that nobody uses. SQLite removes the write-ahead log with the last one and makes a new one
 	// with the next, which could not be told from one that somebody else put there.
 	anchor *conn
-	hub    hub
+	hub    wake.Hub
+	// wake is the hub's, but in tests.
+	wake func(map[store.Log]bool)
 	// probing lets one at a time try whether the file can be written.
 	probing sync.Mutex
 	// purgeDue says that something was erased and the write-ahead log may still hold it.
@@ -126,7 +128,7 @@ func open(
 	}
 	s := &Store{files: files{path: file}, logLimit: logLimit, truncateAt: logLimit, alone: opts.Alone}
 	s.close = sync.OnceValue(s.release)
-	s.hub.heads = s.heads
+	s.hub.Heads, s.wake, s.health.FaultOf = s.heads, s.hub.Wake, faultOf
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("sqlite: %s: %w", path, err), s.Close())
@@ -195,10 +197,13 @@ func (s *Store) View(ctx context.Context, tenant string, fn func(store.Reader) e
 
 // read runs fn in a transaction that reads.
 func (s *Store) read(ctx context.Context, tenant string, fn func(*reader) error) error {
-	err := viewOn(ctx, s.readers, reader{tenant: tenant, epoch: s.epoch, keys: s.keys}, fn)
+	err := viewOn(ctx, s.readers, reader{tenant: tenant, Opener: s.opener()}, fn)
 	s.purge()
 	return err
 }
+
+// opener gives what opens this file's rows.
+func (s *Store) opener() columns.Opener { return columns.Opener{Keys: s.keys, Epoch: s.epoch} }
 
 // viewOn runs fn in a transaction that reads, on one of the readers.
 func viewOn(ctx context.Context, readers *pool, r reader, fn func(*reader) error) error {
@@ -244,13 +249,13 @@ func (s *Store) write(ctx context.Context, tenant string, fn func(*tx) error) er
 		// A statement that is interrupted could end the transaction for all who share it.
 		run := context.WithoutCancel(ctx)
 		return &tx{
-			reader:  reader{ctx: ctx, run: run, c: c, tenant: tenant, epoch: s.epoch, keys: s.keys},
+			reader:  reader{ctx: ctx, run: run, c: c, tenant: tenant, Opener: s.opener()},
 			touched: map[store.Log]bool{},
 		}
 	}, fn)
 	if err == nil {
 		// The writer is free by now: however many wait for the news, nobody's transaction does.
-		s.hub.wake(t.touched)
+		s.wake(t.touched)
 		if t.purge {
 			s.purgeDue.Store(true)
 		}
@@ -319,11 +324,11 @@ const pingAfter = 10 * time.Second
 // Ping implements store.Database. Who serves no calls because the file cannot be written makes no writes that would
 // tell that it can be again: so Ping itself makes a small one, unless there was a good one lately.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.health.writable(); err != nil {
+	if err := s.health.Writable(); err != nil {
 		return err
 	}
 	if err := s.files.check(); err != nil {
-		s.health.note(err)
+		s.health.Note(err)
 		return err
 	}
 	if _, err := s.heads(ctx); err != nil {
@@ -331,7 +336,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	s.probing.Lock()
 	defer s.probing.Unlock()
-	if s.health.wroteWithin(pingAfter) {
+	if s.health.WroteWithin(pingAfter) {
 		return nil
 	}
 	return asFault(s.write(ctx, "", func(t *tx) error {
@@ -355,7 +360,7 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) release() error {
-	s.hub.close()
+	s.hub.Close()
 	var errs []error
 	// The writer last: the last connection to close moves the write-ahead log into the file.
 	if s.anchor != nil {

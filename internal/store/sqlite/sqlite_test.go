@@ -411,7 +411,7 @@ func TestWakeUpsFollowCommits(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
 	setUp(t, s, "a")
-	s.hub.close() // Nobody looks for commits of others.
+	s.hub.Close() // Nobody looks for commits of others.
 	consents, cancelConsents := s.System().Subscribe(store.ConsentLog)
 	defer cancelConsents()
 	shipments, cancelShipments := s.System().Subscribe(store.ShipmentLog)
@@ -442,7 +442,8 @@ func TestWakingDoesNotHoldTheWriter(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
 	setUp(t, s, "a", "b")
-	s.hub.mu.Lock()
+	told := make(chan struct{})
+	s.wake = func(map[store.Log]bool) { <-told }
 	var group sync.WaitGroup
 	entered := make(chan struct{}, 2)
 	for _, id := range []string{"a", "b"} {
@@ -463,31 +464,8 @@ func TestWakingDoesNotHoldTheWriter(t *testing.T) {
 			t.Errorf("only %d transactions ran while the hub was busy", n)
 		}
 	}
-	s.hub.mu.Unlock()
+	close(told)
 	group.Wait()
-}
-
-// TestUnsubscribed sees that subscriptions that ended leave nothing behind.
-func TestUnsubscribed(t *testing.T) {
-	t.Parallel()
-	s := openNew(t)
-	for range 2 {
-		var cancels []func()
-		for n := range 100 {
-			_, cancel := s.System().Subscribe([]store.Log{store.ConsentLog, store.ShipmentLog}[n%2])
-			cancels = append(cancels, cancel)
-		}
-		if got := len(s.hub.subscribers); got != 2 || s.hub.stop == nil {
-			t.Errorf("there are %d logs, want 2, and somebody who looks for commits of others", got)
-		}
-		for _, cancel := range cancels {
-			cancel()
-		}
-		if got := len(s.hub.subscribers); got != 0 || s.hub.stop != nil {
-			t.Errorf("%d logs are left, or somebody who looks", got)
-		}
-		s.hub.looks.Wait()
-	}
 }
 
 // TestDeletionReachesTheFile looks for a deleted customer's data in the files, also when a reader delays that they go.

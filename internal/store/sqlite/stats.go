@@ -5,47 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
-	"sync"
 	"time"
 
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
-
-// latencyBounds are the upper bounds of the buckets, in seconds: from a disk with a battery to one that hangs.
-var latencyBounds = [...]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
-
-// latencies count how long commits took.
-type latencies struct {
-	mu      sync.Mutex
-	buckets [len(latencyBounds)]uint64
-	count   uint64
-	sum     float64
-}
-
-func (l *latencies) add(d time.Duration) {
-	seconds := d.Seconds()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.count++
-	l.sum += seconds
-	for i, bound := range latencyBounds {
-		if seconds <= bound {
-			l.buckets[i]++
-		}
-	}
-}
-
-func (l *latencies) snapshot() store.Histogram {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	h := store.Histogram{Count: l.count, Sum: l.sum, Buckets: make(map[float64]uint64, len(latencyBounds))}
-	for i, bound := range latencyBounds {
-		h.Buckets[bound] = l.buckets[i]
-	}
-	return h
-}
 
 // waiting is how many wait for the writer.
 func (w *writer) waiting() int {
@@ -82,7 +47,7 @@ func (h keysHead) newerKeys(file string) (noted keysHead, newer bool, err error)
 
 // Stats implements store.Database. It asks the file system, not the database.
 func (s *Store) Stats() store.Stats {
-	stats := store.Stats{Commits: s.writer.latencies.snapshot(), Waiting: s.writer.waiting(), CreateTime: s.made}
+	stats := store.Stats{Commits: s.writer.latencies.Snapshot(), Waiting: s.writer.waiting(), CreateTime: s.made}
 	for name, size := range map[string]*int64{s.files.path: &stats.Size, s.files.path + "-wal": &stats.LogSize} {
 		if info, err := os.Stat(name); err == nil {
 			*size = info.Size()
@@ -91,12 +56,7 @@ func (s *Store) Stats() store.Stats {
 	if info, err := os.Stat(s.files.path + backupMark); err == nil {
 		stats.LastBackup = info.ModTime()
 	}
-	s.health.mu.Lock()
-	defer s.health.mu.Unlock()
-	stats.LastWrite, stats.Failed = s.health.at, maps.Clone(s.health.failed)
-	if s.health.fault != nil {
-		stats.Fault = s.health.fault.Kind
-	}
+	s.health.Tell(&stats)
 	return stats
 }
 
@@ -109,18 +69,18 @@ func (y system) Backlog(ctx context.Context, now time.Time) (store.Backlog, erro
 		n     int
 		first int64
 	}
-	scan := func(row row) (c counted, err error) { return c, row.Scan(&c.n, &c.first) }
+	scan := func(row columns.Row) (c counted, err error) { return c, row.Scan(&c.n, &c.first) }
 	return readAll(ctx, y.s, func(r *reader) (b store.Backlog, err error) {
 		due, err := one(r, scan, "SELECT count(*), coalesce(min(next_poll), 0) FROM (SELECT next_poll FROM consents "+
 			"WHERE next_poll <> 0 AND next_poll <= ?1 AND claim_until <= ?1 ORDER BY next_poll LIMIT ?2)",
-			micros(now), backlogMost)
+			columns.Micros(now), backlogMost)
 		if err != nil {
 			return b, err
 		}
 		open, err := one(r, scan, "SELECT count(*), coalesce(min(create_time), 0) FROM (SELECT create_time FROM "+
 			"intents WHERE state = 'open' AND lease_until >= 0 ORDER BY lease_until LIMIT ?)", backlogMost)
 		return store.Backlog{
-			Due: due.n, DueSince: instant(due.first), OpenIntents: open.n, OldestIntent: instant(open.first),
+			Due: due.n, DueSince: columns.Instant(due.first), OpenIntents: open.n, OldestIntent: columns.Instant(open.first),
 		}, err
 	})
 }

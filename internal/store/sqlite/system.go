@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 // system is a store.System.
@@ -42,7 +43,7 @@ func (y system) ClaimDue(ctx context.Context, now time.Time, owner string, lease
 				return err
 			}
 			for _, d := range found {
-				c, err := t.claim(d, store.Lease{Owner: owner, Until: instant(micros(now.Add(lease)))})
+				c, err := t.claim(d, store.Lease{Owner: owner, Until: columns.Instant(columns.Micros(now.Add(lease)))})
 				if err != nil {
 					return err
 				}
@@ -62,7 +63,7 @@ func (y system) RenewLeases(ctx context.Context, owners []string, until time.Tim
 		return nil
 	}
 	return y.s.write(ctx, "", func(t *tx) error {
-		values, err := list(owners)
+		values, err := columns.List(owners)
 		if err != nil {
 			return t.fail(err)
 		}
@@ -76,7 +77,7 @@ func (y system) RenewLeases(ctx context.Context, owners []string, until time.Tim
 			"UPDATE flow_claims SET lease_until = max(lease_until, ?1) WHERE owner IN (SELECT value FROM " +
 				"json_each(?2))",
 		} {
-			if _, err := t.exec(statement, micros(until), values); err != nil {
+			if _, err := t.exec(statement, columns.Micros(until), values); err != nil {
 				return err
 			}
 		}
@@ -100,7 +101,7 @@ func (y system) Head(ctx context.Context, log store.Log) (store.Cursor, error) {
 	return readAll(ctx, y.s, func(r *reader) (store.Cursor, error) { return r.Head(log) })
 }
 
-func (y system) Subscribe(log store.Log) (<-chan struct{}, func()) { return y.s.hub.subscribe(log) }
+func (y system) Subscribe(log store.Log) (<-chan struct{}, func()) { return y.s.hub.Subscribe(log) }
 
 // heads reads where the logs end.
 func (s *Store) heads(ctx context.Context) (map[store.Log]int64, error) {
@@ -154,7 +155,7 @@ func (y system) DeleteIntentsBefore(ctx context.Context, updated time.Time, limi
 func (y system) FinishErasures(ctx context.Context, limit int) (erased int, err error) {
 	err = y.s.write(ctx, "", func(t *tx) error {
 		erased = 0
-		of, err := one(&t.reader, scanPair, "SELECT tenant, id FROM consents WHERE deleted = 2 AND "+
+		of, err := one(&t.reader, columns.Pair, "SELECT tenant, id FROM consents WHERE deleted = 2 AND "+
 			"tenant > '' ORDER BY tenant LIMIT 1")
 		if err != nil {
 			if errors.Is(err, store.ErrNotFound) {
@@ -172,12 +173,9 @@ func (y system) FinishErasures(ctx context.Context, limit int) (erased int, err 
 	return erased, err
 }
 
-// scanPair scans two columns.
-func scanPair(row row) (pair [2]string, err error) { return pair, row.Scan(&pair[0], &pair[1]) }
-
 func (y system) DeleteShipmentsBefore(ctx context.Context, created time.Time, limit int) (deleted int, err error) {
 	err = y.s.write(ctx, "", func(t *tx) error {
-		old, err := all(&t.reader, scanPair, `
+		old, err := all(&t.reader, columns.Pair, `
 			SELECT tenant, id FROM shipments WHERE customer_id IS NULL AND id < ? ORDER BY id LIMIT ?`,
 			firstID(created), max(limit, 0))
 		if err != nil {
@@ -210,7 +208,7 @@ func firstID(at time.Time) string {
 // sweep runs a statement that deletes at most limit of what is older than a time.
 func (y system) sweep(ctx context.Context, statement string, before time.Time, limit int) (deleted int, err error) {
 	err = y.s.write(ctx, "", func(t *tx) (err error) {
-		deleted, err = t.exec(statement, micros(before), max(limit, 0))
+		deleted, err = t.exec(statement, columns.Micros(before), max(limit, 0))
 		return err
 	})
 	return deleted, err

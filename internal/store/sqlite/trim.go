@@ -5,12 +5,13 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 // ends are where a log begins and ends for those who follow it.
 type ends struct{ head, floor int64 }
 
-func scanEnds(row row) (e ends, err error) { return e, row.Scan(&e.head, &e.floor) }
+func scanEnds(row columns.Row) (e ends, err error) { return e, row.Scan(&e.head, &e.floor) }
 
 // ends reads both. The head is the highest position ever committed, so that it never goes back, also when the newest
 // entry was deleted with its customer.
@@ -39,11 +40,11 @@ func (t *tx) trim(log store.Log, now, before time.Time, limit int) (int, error) 
 	}
 	if _, err := t.exec("INSERT INTO log_marks (log, time, position) SELECT ?1, ?2, ?3 WHERE NOT EXISTS ("+
 		"SELECT 1 FROM log_marks WHERE log = ?1 AND position >= ?3) ON CONFLICT DO NOTHING",
-		string(log), micros(now), ends.head); err != nil {
+		string(log), columns.Micros(now), ends.head); err != nil {
 		return 0, err
 	}
-	floor, err := one(&t.reader, column[int64],
-		"SELECT coalesce(max(position), 0) FROM log_marks WHERE log = ? AND time <= ?", string(log), micros(before))
+	floor, err := one(&t.reader, columns.Only[int64],
+		"SELECT coalesce(max(position), 0) FROM log_marks WHERE log = ? AND time <= ?", string(log), columns.Micros(before))
 	if err != nil {
 		return 0, err
 	}
@@ -55,11 +56,11 @@ func (t *tx) trim(log store.Log, now, before time.Time, limit int) (int, error) 
 			return 0, err
 		}
 	}
-	from, err := one(&t.reader, column[int64], "SELECT trimmed FROM log_floors WHERE log = ?", string(log))
+	from, err := one(&t.reader, columns.Only[int64], "SELECT trimmed FROM log_floors WHERE log = ?", string(log))
 	if err != nil || from >= floor {
 		return 0, err
 	}
-	positions, err := all(&t.reader, column[int64], "SELECT position FROM "+logTables[log]+
+	positions, err := all(&t.reader, columns.Only[int64], "SELECT position FROM "+logTables[log]+
 		" WHERE position > ? AND position <= ? ORDER BY position LIMIT ?", from, floor, max(limit, 0))
 	if err != nil || limit <= 0 {
 		return 0, err
@@ -98,11 +99,11 @@ const (
 func (y system) Beat(ctx context.Context, now time.Time) (back time.Duration, err error) {
 	err = y.s.write(ctx, "", func(t *tx) error {
 		back = 0
-		told, err := one(&t.reader, column[int64], "SELECT time FROM pulse WHERE id = 1")
+		told, err := one(&t.reader, columns.Only[int64], "SELECT time FROM pulse WHERE id = 1")
 		if err != nil {
 			return err
 		}
-		if ahead := instant(told).Sub(now); told != 0 && ahead > clockSlack {
+		if ahead := columns.Instant(told).Sub(now); told != 0 && ahead > clockSlack {
 			back = ahead
 			for _, statement := range []string{
 				"UPDATE idempotency SET lease_until = lease_until - ?1 WHERE done = 0 AND lease_until > ?2",
@@ -111,12 +112,12 @@ func (y system) Beat(ctx context.Context, now time.Time) (back time.Duration, er
 				"UPDATE flow_claims SET lease_until = lease_until - ?1 WHERE lease_until > ?2",
 				"UPDATE provider_pauses SET until = until - ?1 WHERE until > ?2",
 			} {
-				if _, err := t.exec(statement, back.Microseconds(), micros(now)); err != nil {
+				if _, err := t.exec(statement, back.Microseconds(), columns.Micros(now)); err != nil {
 					return err
 				}
 			}
 		}
-		_, err = t.exec("UPDATE pulse SET time = ? WHERE id = 1", micros(now))
+		_, err = t.exec("UPDATE pulse SET time = ? WHERE id = 1", columns.Micros(now))
 		return err
 	})
 	if err != nil || back == 0 {
@@ -128,10 +129,10 @@ func (y system) Beat(ctx context.Context, now time.Time) (back time.Duration, er
 // shift brings forward when consents are due, some at a time. What is shifted comes to lie before those that are still
 // to be shifted, so none is shifted twice.
 func (y system) shift(ctx context.Context, now time.Time, back time.Duration) error {
-	for from := micros(now); ; {
+	for from := columns.Micros(now); ; {
 		var batch []int64
 		err := y.s.write(ctx, "", func(t *tx) (err error) {
-			batch, err = all(&t.reader, column[int64], "SELECT next_poll FROM consents WHERE next_poll <> 0 AND "+
+			batch, err = all(&t.reader, columns.Only[int64], "SELECT next_poll FROM consents WHERE next_poll <> 0 AND "+
 				"next_poll > ? ORDER BY next_poll LIMIT ?", from, shiftBatch)
 			if err != nil || len(batch) == 0 {
 				return err

@@ -1,20 +1,13 @@
 package sqlite
 
-import "kontor.dev/kontor/internal/store"
-
-func scanWebhook(row row) (*store.Webhook, error) {
-	var w store.Webhook
-	var updateTime int64
-	if err := row.Scan(&w.Key, &w.Tenant, &w.Provider, &w.Registered, &updateTime); err != nil {
-		return nil, err
-	}
-	w.UpdateTime = instant(updateTime)
-	return &w, nil
-}
+import (
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
+)
 
 func (r *reader) Webhook(key string) (*store.Webhook, error) {
-	const query = "SELECT key, tenant, provider, registered, update_time FROM webhooks WHERE tenant = ? AND key = ?"
-	return one(r, scanWebhook, query, r.tenant, key)
+	const query = "SELECT " + columns.WebhookNames + " FROM webhooks WHERE tenant = ? AND key = ?"
+	return one(r, columns.Webhook, query, r.tenant, key)
 }
 
 func (t *tx) PutWebhook(w *store.Webhook) error {
@@ -25,7 +18,7 @@ func (t *tx) PutWebhook(w *store.Webhook) error {
 		INSERT INTO webhooks (key, tenant, provider, registered, update_time) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, key) DO UPDATE SET
 			provider = excluded.provider, registered = excluded.registered, update_time = excluded.update_time`,
-		w.Key, w.Tenant, w.Provider, w.Registered, micros(w.UpdateTime))
+		w.Key, w.Tenant, w.Provider, w.Registered, columns.Micros(w.UpdateTime))
 	if err != nil || !w.Registered {
 		return err
 	}

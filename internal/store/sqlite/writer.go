@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/vitals"
 )
 
 // SQLite has one writer at a time, and the dear part of a transaction is its COMMIT, which waits for the disk. So those
@@ -51,14 +52,14 @@ var errAgain = errors.New("sqlite: the shared transaction was lost")
 type writer struct {
 	db     *sql.DB
 	files  *files
-	health *health
+	health *vitals.Health
 	// maxMembers, maxLine and shareFor are the constants, but in tests.
 	maxMembers int
 	maxLine    int
 	shareFor   time.Duration
 	// commits counts the transactions that became durable, latencies how long their COMMITs took.
 	commits   atomic.Int64
-	latencies latencies
+	latencies vitals.Latencies
 	// committed is called after each of them, by whoever has the connection.
 	committed func(*conn)
 	closed    chan struct{}
@@ -102,7 +103,7 @@ func (s *shared) end(err error) {
 	close(s.ended)
 }
 
-func newWriter(f *files, h *health, settings []pragma, committed func(*conn)) (*writer, error) {
+func newWriter(f *files, h *vitals.Health, settings []pragma, committed func(*conn)) (*writer, error) {
 	db, err := newDB(f.path, settings, f)
 	if err != nil {
 		return nil, err
@@ -273,7 +274,7 @@ func (t *turn) connect(ctx context.Context) (*conn, error) {
 // begin opens a transaction, which waits for those of other processes. None is opened in files that are no longer those
 // of the store.
 func (t *turn) begin(ctx context.Context, alone bool) error {
-	if err := t.health.writable(); err != nil {
+	if err := t.health.Writable(); err != nil {
 		return err
 	}
 	err := t.files.check()
@@ -281,7 +282,7 @@ func (t *turn) begin(ctx context.Context, alone bool) error {
 		_, err = t.connect(ctx)
 	}
 	if err != nil {
-		t.health.note(err)
+		t.health.Note(err)
 		return err
 	}
 	t.pause()
@@ -296,7 +297,7 @@ func (t *turn) begin(ctx context.Context, alone bool) error {
 // note notes how a write failed. A connection that was opened while the file could only be read stays like that, and
 // one that met a failing disk may hold a file that is no longer the one to use: both are given up.
 func (t *turn) note(err error) {
-	t.health.note(err)
+	t.health.Note(err)
 	if fault := faultOf(err); fault != nil && fault.Kind != store.FaultBusy && fault.Kind != store.FaultFull {
 		t.conn.broken = true
 	}
@@ -304,7 +305,7 @@ func (t *turn) note(err error) {
 
 // commit makes the open transaction durable, and tells its members.
 func (t *turn) commit() {
-	err := t.health.writable()
+	err := t.health.Writable()
 	if err == nil {
 		err = t.files.check()
 	}
@@ -321,7 +322,7 @@ func (t *turn) commit() {
 		open.end(fmt.Errorf("sqlite: commit: %w", err))
 		return
 	}
-	t.latencies.add(t.ended.Sub(began))
+	t.latencies.Add(t.ended.Sub(began))
 	if err := t.kept(); err != nil {
 		// It is durable for SQLite, in files that nobody may find again.
 		t.note(err)
@@ -330,7 +331,7 @@ func (t *turn) commit() {
 		return
 	}
 	t.commits.Add(1)
-	t.health.note(nil)
+	t.health.Note(nil)
 	open.end(nil)
 	t.committed(t.conn)
 }

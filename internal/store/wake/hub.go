@@ -1,8 +1,9 @@
-package sqlite
+// Package wake tells those who follow a log that there may be more to read: at once after commits of a store's own
+// process, and soon after those of others.
+package wake
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -10,13 +11,16 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// lookEvery is how often a store that is followed looks whether another process added to a log. SQLite cannot tell it.
+// lookEvery is how often a store that is followed looks whether another process added to a log.
 const lookEvery = 200 * time.Millisecond
 
-// hub wakes those who follow a log: at once after commits of its own store, and soon after those of others.
-type hub struct {
-	// heads reads where the logs end.
-	heads func(context.Context) (map[store.Log]int64, error)
+// Hub wakes those who follow a log.
+type Hub struct {
+	// Heads reads where the logs end.
+	Heads func(context.Context) (map[store.Log]int64, error)
+	// Listen calls Wake for what other processes tell, until the context ends; nil where they cannot tell. It is a hint
+	// alone: what it misses is found by looking.
+	Listen func(context.Context)
 
 	mu          sync.RWMutex
 	subscribers map[store.Log]map[chan struct{}]struct{}
@@ -26,9 +30,9 @@ type hub struct {
 	closed bool
 }
 
-// subscribe implements store.Tails's Subscribe. One pending wake-up stands for any number of changes, so nobody's
+// Subscribe implements store.Tails. One pending wake-up stands for any number of changes, so nobody's
 // slowness costs more than one slot. The channel is never closed.
-func (h *hub) subscribe(log store.Log) (<-chan struct{}, func()) {
+func (h *Hub) Subscribe(log store.Log) (<-chan struct{}, func()) {
 	wake := make(chan struct{}, 1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,11 +47,14 @@ func (h *hub) subscribe(log store.Log) (<-chan struct{}, func()) {
 		var ctx context.Context
 		ctx, h.stop = context.WithCancel(context.Background())
 		h.looks.Go(func() { h.look(ctx) })
+		if h.Listen != nil {
+			h.looks.Go(func() { h.Listen(ctx) })
+		}
 	}
 	return wake, func() { h.unsubscribe(log, wake) }
 }
 
-func (h *hub) unsubscribe(log store.Log, wake chan struct{}) {
+func (h *Hub) unsubscribe(log store.Log, wake chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.subscribers[log], wake)
@@ -62,7 +69,7 @@ func (h *hub) unsubscribe(log store.Log, wake chan struct{}) {
 
 // look wakes those whose log has grown, until the context ends. Nobody misses what came between subscribing and the
 // first look: that wakes all.
-func (h *hub) look(ctx context.Context) {
+func (h *Hub) look(ctx context.Context) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	var last map[store.Log]int64
@@ -72,10 +79,7 @@ func (h *hub) look(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		heads, err := h.heads(ctx)
-		if errors.Is(err, errClosed) {
-			return
-		}
+		heads, err := h.Heads(ctx)
 		if err != nil {
 			continue // Who follows meets the same error.
 		}
@@ -84,13 +88,13 @@ func (h *hub) look(ctx context.Context) {
 			grown[log] = head != last[log] || last == nil
 		}
 		maps.DeleteFunc(grown, func(_ store.Log, grown bool) bool { return !grown })
-		h.wake(grown)
+		h.Wake(grown)
 		last = heads
 	}
 }
 
-// wake tells the subscribers of logs, without waiting for any.
-func (h *hub) wake(logs map[store.Log]bool) {
+// Wake tells the subscribers of logs, without waiting for any.
+func (h *Hub) Wake(logs map[store.Log]bool) {
 	if len(logs) == 0 {
 		return
 	}
@@ -106,8 +110,8 @@ func (h *hub) wake(logs map[store.Log]bool) {
 	}
 }
 
-// close ends the looking for good.
-func (h *hub) close() {
+// Close ends the looking for good.
+func (h *Hub) Close() {
 	h.mu.Lock()
 	h.closed = true
 	if h.stop != nil {
