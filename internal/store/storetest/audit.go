@@ -314,6 +314,7 @@ func testAuditOrder(t *testing.T, s *spread) {
 		close(committed)
 	}
 	group.Wait()
+	settle(s)
 	close(finished)
 	reader.Wait()
 	wantEqual(t, "what a reader saw who went on behind what it had", seen, trailOf(t, s, hansa))

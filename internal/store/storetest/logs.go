@@ -364,6 +364,7 @@ func testLogUnderLoad(t *testing.T, s *spread) {
 		readers.Go(func() { reading.entries, reading.resumes = followLog(t, s, next, finished) })
 	}
 	writers.Wait()
+	settle(s)
 	close(finished)
 	readers.Wait()
 
@@ -546,6 +547,7 @@ func testLateCommits(t *testing.T, s *spread) {
 		close(others)
 		group.Wait()
 	}
+	settle(s)
 	close(finished)
 	readers.Wait()
 	all, err := s.System().TailConsents(t.Context(), "", 1_000_000)

@@ -16,6 +16,8 @@ type spread struct {
 	turn   atomic.Int64
 	// stored gives all bytes of the database.
 	stored func() []byte
+	// settled waits until the logs show all that was committed; it may be nil.
+	settled func()
 }
 
 var (

@@ -20,6 +20,9 @@ type Prepared struct {
 	Open func() store.Database
 	// Stored gives all bytes that are stored, as somebody finds them who copies the database.
 	Stored func() []byte
+	// Settled waits until the logs show all that was committed; nil where they do so at once. What is committed while
+	// older transactions are under way may have to wait for them.
+	Settled func()
 }
 
 // Run runs the suite, on one store, and on two that have one database open, as two processes have: there each call goes
@@ -35,7 +38,7 @@ func Run(t *testing.T, prepare func(t *testing.T) Prepared) {
 				t.Run(test.name, func(t *testing.T) {
 					t.Parallel()
 					database := prepare(t)
-					s := &spread{stored: database.Stored}
+					s := &spread{stored: database.Stored, settled: database.Settled}
 					for range mode.stores {
 						s.stores = append(s.stores, database.Open())
 					}
@@ -149,11 +152,20 @@ func updateOf(t *testing.T, s store.Store, tenant string, fn func(store.Tx) erro
 	if err := s.Update(t.Context(), tenant, fn); err != nil {
 		t.Fatalf("Update: %v", err)
 	}
+	settle(s)
+}
+
+// settle waits until the logs show all that was committed.
+func settle(s store.Store) {
+	if s, ok := s.(*spread); ok && s.settled != nil {
+		s.settled()
+	}
 }
 
 // view reads what hansa has; it must succeed.
 func view(t *testing.T, s store.Store, fn func(store.Reader) error) {
 	t.Helper()
+	settle(s)
 	if err := s.View(t.Context(), hansa, fn); err != nil {
 		t.Fatalf("View: %v", err)
 	}
@@ -168,6 +180,7 @@ func read[T any](t *testing.T, s store.Store, fn func(store.Reader) (T, error)) 
 // readOf returns the result of one read of a tenant's that must succeed.
 func readOf[T any](t *testing.T, s store.Store, tenant string, fn func(store.Reader) (T, error)) (result T) {
 	t.Helper()
+	settle(s)
 	err := s.View(t.Context(), tenant, func(r store.Reader) (err error) {
 		result, err = fn(r)
 		return err
@@ -190,6 +203,7 @@ func readError[T any](t *testing.T, s store.Store, fn func(store.Reader) (T, err
 // headOf is the end of a log.
 func headOf(t *testing.T, s store.Database, log store.Log) store.Cursor {
 	t.Helper()
+	settle(s)
 	head, err := s.System().Head(t.Context(), log)
 	if err != nil {
 		t.Fatalf("Head: %v", err)

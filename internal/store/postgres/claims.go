@@ -1,0 +1,107 @@
+package postgres
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
+)
+
+// isDue is the condition for consents of an account that are due and nobody has. While a consent is claimed its
+// next_poll lies at the claim's end, unless there was news; so the index has few that are not to be had.
+const isDue = `
+	tenant = $1 AND provider = $2 AND next_poll <> 0 AND next_poll <= $3 AND claim_until <= $3 AND deleted = 0
+	AND NOT EXISTS (SELECT 1 FROM provider_pauses p WHERE p.tenant = $1 AND p.provider = $2 AND p.until > $3) `
+
+// anyDue tells whether there is something to claim.
+func (r *reader) anyDue(now time.Time, shares []store.Share) (bool, error) {
+	for _, share := range shares {
+		found, err := r.exists("SELECT 1 FROM consents WHERE "+isDue+"LIMIT $4", share.Tenant, share.Provider,
+			columns.Micros(now), min(max(share.Limit, 0), 1))
+		if found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+// claimed is a consent that was claimed: when it was due, and the number of the claim.
+type claimed struct {
+	id          string
+	due, number int64
+}
+
+func scanClaimed(row columns.Row) (c claimed, err error) { return c, row.Scan(&c.id, &c.due, &c.number) }
+
+// claim claims what is due of an account, the longest due first. What others are just claiming or changing it passes
+// by.
+func (t *tx) claim(now time.Time, share store.Share, lease store.Lease) ([]*store.Consent, error) {
+	got, err := all(&t.reader, scanClaimed, `
+		WITH due AS MATERIALIZED (
+			SELECT id, next_poll FROM consents WHERE `+isDue+`
+			ORDER BY next_poll LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
+		)
+		UPDATE consents c SET claim_owner = $5, claim_until = $6, claim_number = claim_number + 1, next_poll = $6
+		FROM due WHERE c.tenant = $1 AND c.id = due.id RETURNING c.id, due.next_poll, c.claim_number`,
+		share.Tenant, share.Provider, columns.Micros(now), max(share.Limit, 0), lease.Owner, columns.Micros(lease.Until))
+	if err != nil || len(got) == 0 {
+		return nil, err
+	}
+	t.wrote = true
+	ids, byID := make([]string, len(got)), make(map[string]claimed, len(got))
+	for i, c := range got {
+		ids[i], byID[c.id] = c.id, c
+	}
+	rows, err := all(&t.reader, t.Opener.Consent, selectConsents+"WHERE tenant = $1 AND id = ANY($2)", share.Tenant,
+		ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range rows {
+		c.Claim = store.Claim{Lease: lease, Number: byID[c.ID].number}
+	}
+	slices.SortFunc(rows, func(a, b *store.Consent) int {
+		return cmp.Or(cmp.Compare(byID[a.ID].due, byID[b.ID].due), cmp.Compare(a.ID, b.ID))
+	})
+	return rows, nil
+}
+
+// endClaim ends the claim that a consent carries, if it is still the newest.
+func (t *tx) endClaim(c *store.Consent) error {
+	changed, err := t.exec(`
+		UPDATE consents SET claim_owner = '', claim_until = 0
+		WHERE tenant = $1 AND id = $2 AND deleted = 0 AND claim_owner = $3 AND claim_number = $4`, c.Tenant, c.ID,
+		c.Claim.Owner, c.Claim.Number)
+	if err != nil || changed > 0 {
+		return err
+	}
+	found, err := t.exists("SELECT 1 FROM consents WHERE tenant = $1 AND id = $2 AND deleted = 0", c.Tenant, c.ID)
+	if err == nil {
+		err = store.ErrNotFound
+		if found {
+			err = store.ErrClaimLost
+		}
+	}
+	return err
+}
+
+func (t *tx) ClaimFlow(consentID string, now time.Time, lease store.Lease) error {
+	got, err := t.exec(`
+		INSERT INTO flow_claims (tenant, consent_id, owner, lease_until)
+		SELECT tenant, id, $3, $4 FROM consents WHERE tenant = $1 AND id = $2
+		ON CONFLICT (tenant, consent_id) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
+		WHERE flow_claims.owner = excluded.owner OR flow_claims.lease_until <= $5`,
+		t.tenant, consentID, lease.Owner, columns.Micros(lease.Until), columns.Micros(now))
+	if err != nil || got > 0 {
+		return err
+	}
+	return t.claimedOrMissing("SELECT 1 FROM consents WHERE tenant = $1 AND id = $2", t.tenant, consentID)
+}
+
+func (t *tx) ReleaseFlow(consentID, owner string) error {
+	released, err := t.exec("DELETE FROM flow_claims WHERE tenant = $1 AND consent_id = $2 AND owner = $3", t.tenant,
+		consentID, owner)
+	return lostUnless(released, err)
+}

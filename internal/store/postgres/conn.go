@@ -1,0 +1,178 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kontor.dev/kontor/internal/store"
+)
+
+// allTenants is what a transaction names that belongs to none and sees all rows. No tenant is called so.
+const allTenants = "*"
+
+// The kinds of transaction, as they begin.
+const (
+	reads  = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+	writes = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+)
+
+const (
+	// maxLine bounds how many wait for a connection.
+	maxLine = 4096
+	// eachWeight is how many transactions it takes until the time for each has all but adapted.
+	eachWeight = 8
+	// A statement that takes longer than statementLimit is given up, and a transaction that does nothing for idleLimit:
+	// its process may be frozen, and others wait for the rows that it has locked.
+	statementLimit, idleLimit = 30 * time.Second, 10 * time.Second
+	// endLimit bounds how long a rollback is waited for.
+	endLimit = 5 * time.Second
+)
+
+// conn is a connection with an open transaction.
+type conn struct {
+	*pgx.Conn
+
+	s     *Store
+	back  *pgxpool.Conn
+	began time.Time
+	// over says that the transaction has ended.
+	over bool
+}
+
+// acquire waits in line for a connection. Whoever would spend half of the time that is left in it is better off to know
+// at once.
+func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	if s.closed.Load() {
+		return nil, errClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ahead := s.waiting.Add(1) - 1
+	defer s.waiting.Add(-1)
+	size := int64(s.pool.Config().MaxConns)
+	if ahead >= maxLine {
+		return nil, store.ErrBusy
+	}
+	if deadline, ok := ctx.Deadline(); ok && ahead > size &&
+		time.Until(deadline) < time.Duration(2*ahead*s.each.Load()/size) {
+		return nil, store.ErrBusy
+	}
+	c, err := s.pool.Acquire(ctx)
+	switch {
+	case err == nil:
+		return c, nil
+	case s.closed.Load():
+		return nil, errClosed
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	return nil, databaseError{fmt.Errorf("postgres: connect: %w", err)}
+}
+
+// begin opens a transaction of a kind for a tenant. When the server was away, connections that nobody used meanwhile
+// are found to be dead here, where nothing is lost yet: others are tried.
+func (s *Store) begin(ctx context.Context, kind, tenant string) (*conn, error) {
+	for try := 1; ; try++ {
+		back, err := s.acquire(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{Conn: back.Conn(), s: s, back: back, began: time.Now()}
+		// Of a setting that is local nothing outlives the transaction.
+		script := fmt.Sprintf("%s; SET LOCAL kontor.tenant = %s; SET LOCAL statement_timeout = %d; "+
+			"SET LOCAL idle_in_transaction_session_timeout = %d", kind, literal(tenant), statementLimit.Milliseconds(),
+			idleLimit.Milliseconds())
+		if _, err = c.PgConn().Exec(ctx, script).ReadAll(); err == nil {
+			return c, nil
+		}
+		c.end()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		err = databaseError{fmt.Errorf("postgres: begin: %w", err)}
+		if !lost(err) || try == lostTries {
+			return nil, err
+		}
+		s.pool.Reset()
+	}
+}
+
+// literal writes a text into a statement. Backslashes are no more than that: see fit.
+func literal(text string) string {
+	return "'" + strings.ReplaceAll(plain(text), "'", "''") + "'"
+}
+
+// plain gives a text as PostgreSQL can keep it: valid UTF-8 without the character 0. Callers may send others, and find
+// nothing by them.
+func plain(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// end rolls back what was not committed, and gives the connection back.
+func (c *conn) end() {
+	if !c.over && !c.IsClosed() {
+		ctx, cancel := context.WithTimeout(context.Background(), endLimit)
+		defer cancel()
+		if _, err := c.PgConn().Exec(ctx, "ROLLBACK").ReadAll(); err != nil {
+			_ = c.Close(ctx) // The server ends the transaction with it.
+		}
+	}
+	held := int64(time.Since(c.began))
+	c.s.each.Add((held - c.s.each.Load()) / eachWeight)
+	c.back.Release()
+}
+
+// alone runs fn in one transaction, while no other process does so with this database: for what is made once.
+func (s *Store) alone(ctx context.Context, fn func(*pgx.Conn) error) error {
+	back, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer back.Release()
+	return pgx.BeginFunc(ctx, back, func(t pgx.Tx) error {
+		// The lock goes with the transaction. Schemas of one database are databases to us.
+		for _, statement := range []string{
+			"SELECT pg_advisory_xact_lock(hashtextextended('kontor ' || current_schema(), 0))",
+			"SET LOCAL kontor.tenant = '*'",
+		} {
+			if _, err := t.Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return fn(t.Conn())
+	})
+}
+
+// oldest is the first version of the server that has all that is used here.
+const oldest = 140000
+
+// fit refuses a server that is too old, or set such that it loses what it acknowledged when it is killed.
+func fit(ctx context.Context, c *pgx.Conn) error {
+	var version int
+	if err := c.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
+		return err
+	}
+	if version < oldest {
+		return fmt.Errorf("%w: it must be PostgreSQL %d or newer", ErrServer, oldest/10000)
+	}
+	for _, name := range []string{"fsync", "full_page_writes", "synchronous_commit", "standard_conforming_strings"} {
+		var value string
+		if err := c.QueryRow(ctx, "SELECT current_setting($1)", name).Scan(&value); err != nil {
+			return err
+		}
+		if value == "off" {
+			return fmt.Errorf("%w: %s must not be off", ErrServer, name)
+		}
+	}
+	return nil
+}
+
+// isNoRows tells whether a query had no row.
+func isNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -1,0 +1,191 @@
+package postgres
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
+)
+
+const selectConsents = "SELECT " + columns.ConsentNames + `,
+		(SELECT wrapped FROM data_keys k WHERE k.tenant = consents.tenant AND k.owner = consents.customer_id)
+	FROM consents `
+
+func (r *reader) Consent(id string) (*store.Consent, error) {
+	return one(r, r.Opener.Consent, selectConsents+"WHERE tenant = $1 AND id = $2 AND deleted = 0"+
+		r.locking("consents"), r.tenant, id)
+}
+
+// Consents reads a page by an index of what is asked for, so that it costs as much as the page, however many others
+// there are. Those of one customer, or with one reference, are few: of them a page is picked.
+func (r *reader) Consents(filter store.ConsentFilter, page store.Page) ([]*store.Consent, error) {
+	statuses := slices.Compact(slices.Sorted(slices.Values(filter.Statuses)))
+	if filter.CustomerID == "" && len(filter.Reference) == 0 && len(statuses) > 1 {
+		return r.consentsByStatus(filter.Provider, statuses, page)
+	}
+	where, args := "WHERE tenant = $1 AND deleted = 0 AND id > $2", []any{r.tenant, page.After}
+	also := func(condition string, arg any) {
+		args = append(args, arg)
+		where += " AND " + condition + "$" + strconv.Itoa(len(args))
+	}
+	if filter.CustomerID != "" {
+		also("customer_id = ", filter.CustomerID)
+	}
+	if len(filter.Reference) > 0 {
+		also("reference = ", columns.Lookup(filter.Reference))
+	}
+	if filter.Provider != "" {
+		also("provider = ", filter.Provider)
+	}
+	if len(statuses) == 1 {
+		also("status = ", int32(statuses[0]))
+	} else if len(statuses) > 1 {
+		args = append(args, numbers(statuses))
+		where += " AND status = ANY($" + strconv.Itoa(len(args)) + ")"
+	}
+	args = append(args, max(page.Size, 0))
+	return all(r, r.Opener.Consent, selectConsents+where+" ORDER BY id LIMIT $"+strconv.Itoa(len(args)), args...)
+}
+
+// numbers are statuses as they stand in columns.
+func numbers(statuses []consentv1.Consent_Status) []int32 {
+	all := make([]int32, len(statuses))
+	for i, status := range statuses {
+		all[i] = int32(status)
+	}
+	return all
+}
+
+// consentsByStatus merges what there is of several statuses, each in order.
+func (r *reader) consentsByStatus(
+	provider string, statuses []consentv1.Consent_Status, page store.Page,
+) ([]*store.Consent, error) {
+	args, of := []any{r.tenant, page.After, max(page.Size, 0)}, ""
+	if provider != "" {
+		args, of = append(args, provider), " AND provider = $4"
+	}
+	parts := make([]string, len(statuses))
+	for i, status := range numbers(statuses) {
+		args = append(args, status)
+		parts[i] = "(SELECT id FROM consents WHERE tenant = $1 AND deleted = 0 AND id > $2" + of + " AND status = $" +
+			strconv.Itoa(len(args)) + " ORDER BY id LIMIT $3)"
+	}
+	return all(r, r.Opener.Consent, selectConsents+"WHERE tenant = $1 AND id IN (SELECT id FROM ("+
+		strings.Join(parts, " UNION ALL ")+") found ORDER BY id LIMIT $3) ORDER BY id", args...)
+}
+
+func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store.Consent, error) {
+	return all(r, r.Opener.Consent, selectConsents+`
+		WHERE tenant = $1 AND provider = $2 AND provider_ref <> '' AND provider_ref = ANY($3) AND deleted = 0
+		ORDER BY id`, r.tenant, provider, refs)
+}
+
+func (r *reader) OthersRead(provider, except string, after time.Time) (bool, error) {
+	return r.exists(`
+		SELECT 1 FROM consents WHERE tenant = $1 AND provider = $2 AND last_read <> 0 AND last_read > $3 AND id <> $4
+		LIMIT 1`, r.tenant, provider, columns.Micros(after), except)
+}
+
+func (t *tx) InsertConsent(c *store.Consent) error {
+	if err := t.mine(c.Tenant); err != nil {
+		return err
+	}
+	box, err := t.boxOf(c.CustomerID)
+	if err != nil {
+		return err
+	}
+	values, err := columns.SealConsent(c, box)
+	if err != nil {
+		return t.fail(err)
+	}
+	err = t.insert(`
+		INSERT INTO consents (
+			customer_id, provider, provider_ref, user_id, partner_bank, market, state, valid_until, withdrawals, asked,
+			redirects, flow, reference, status, resource, next_poll, poll_step, last_poll, last_read, missing_since,
+			missing_count, ended, tenant, id
+		) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+			$23, $24)`, append(values, c.Tenant, c.ID)...)
+	if err == nil {
+		c.Version = 1
+	}
+	return err
+}
+
+func (t *tx) UpdateConsent(c *store.Consent) error {
+	if err := t.mine(c.Tenant); err != nil {
+		return err
+	}
+	box, err := t.boxOf(c.CustomerID)
+	if err != nil {
+		return err
+	}
+	values, err := columns.SealConsent(c, box)
+	if err != nil {
+		return t.fail(err)
+	}
+	if c.Claim != (store.Claim{}) {
+		if err := t.endClaim(c); err != nil {
+			return err
+		}
+	}
+	changed, err := t.exec(`
+		UPDATE consents SET
+			customer_id = $1, provider = $2, provider_ref = $3, user_id = $4, partner_bank = $5, market = $6,
+			state = $7, valid_until = $8, withdrawals = $9, asked = $10, redirects = $11, flow = $12, reference = $13,
+			status = $14, resource = $15, next_poll = $16, poll_step = $17, last_poll = $18, last_read = $19,
+			missing_since = $20, missing_count = $21, ended = $22, version = version + 1
+		WHERE tenant = $23 AND id = $24 AND deleted = 0 AND version = $25`, append(values, c.Tenant, c.ID, c.Version)...)
+	if err != nil {
+		return err
+	}
+	if changed == 0 {
+		return t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = $1 AND id = $2 AND deleted = 0", c.Tenant,
+			c.ID)
+	}
+	c.Version++
+	c.Claim = store.Claim{}
+	return nil
+}
+
+// erasedConsent is what becomes of the row of a deleted consent, beside deleted.
+const erasedConsent = `
+			next_poll = 0, last_read = 0, state = NULL, asked = NULL, redirects = NULL, reference = NULL,
+			resource = '', provider_ref = '', user_id = '', partner_bank = '', withdrawals = '{}', valid_until = 0,
+			claim_owner = '', claim_until = 0, version = version + 1`
+
+// DeleteConsent leaves of the row whose it was and that it is deleted.
+func (t *tx) DeleteConsent(id string, limit int) (int, error) {
+	changed, err := t.exec("UPDATE consents SET deleted = 2, "+erasedConsent+
+		" WHERE tenant = $1 AND id = $2 AND deleted = 0", t.tenant, id)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case changed > 0:
+		if err := t.stripDeletion(id); err != nil {
+			return 0, err
+		}
+	default: // It may have been deleted before, and not be erased yet.
+		found, err := t.exists("SELECT 1 FROM consents WHERE tenant = $1 AND id = $2 AND deleted = 2"+
+			t.locking("consents"), t.tenant, id)
+		if err != nil {
+			return 0, err
+		}
+		if !found {
+			return 0, store.ErrNotFound
+		}
+	}
+	return t.erase(id, max(limit, 1))
+}
+
+func (t *tx) PauseProvider(provider string, until time.Time) error {
+	_, err := t.exec(`
+		INSERT INTO provider_pauses (tenant, provider, until) VALUES ($1, $2, $3)
+		ON CONFLICT (tenant, provider) DO UPDATE SET until = greatest(provider_pauses.until, excluded.until)`, t.tenant,
+		provider, columns.Micros(until))
+	return err
+}

@@ -1,0 +1,118 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"kontor.dev/kontor/internal/store"
+)
+
+// Errors of Open.
+var (
+	// ErrSchema says that the tables are not those that this version of Kontor makes or can go on with.
+	ErrSchema = errors.New("unexpected schema")
+	// ErrServer says that the server is too old, or set such that it may lose what it acknowledged.
+	ErrServer = errors.New("unfit server")
+)
+
+var (
+	// errEnded is what a Reader or Tx answers after its View or Update.
+	errEnded = errors.New("postgres: the transaction has ended")
+	// errClosed is what a Store answers after Close.
+	errClosed = errors.New("postgres: the store is closed")
+	// errTurn says that a transaction has a lower number than one that changed the same row before it.
+	errTurn = errors.New("postgres: out of turn")
+	// errNothing says that it is clear, after a connection was lost, that nothing of a transaction was committed.
+	errNothing = errors.New("postgres: the connection was lost before the commit")
+)
+
+// code is the SQLSTATE that the server gave, "" for an error of another kind.
+func code(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+// SQLSTATEs that are told apart.
+const (
+	uniqueViolation     = "23505"
+	foreignKeyViolation = "23503"
+	serialization       = "40001"
+	deadlock            = "40P01"
+	canceled            = "57014"
+	lockNotAvailable    = "55P03"
+	idleTooLong         = "25P03"
+	readOnly            = "25006"
+)
+
+// again tells whether a transaction failed by what others did at the same time: run anew, it may succeed. A violated
+// key means the same here: what was looked at before is no longer as it was.
+func again(err error) bool {
+	switch code(err) {
+	case serialization, deadlock, uniqueViolation, foreignKeyViolation:
+		return true
+	}
+	return errors.Is(err, errTurn)
+}
+
+// lost tells whether an error is about the connection, so that nobody knows what the server did of what it was sent
+// last, and the next connection may be well.
+func lost(err error) bool {
+	if _, ok := errors.AsType[databaseError](err); !ok || own(err) {
+		return false
+	}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	// What is neither the server's nor the caller's came from the network, or from pgx, which gave the connection up.
+	return !ok || e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC" ||
+		strings.HasPrefix(e.Code, "08") || strings.HasPrefix(e.Code, "57P")
+}
+
+// own tells whether an error is one that the contract or this package names.
+func own(err error) bool {
+	for _, known := range []error{
+		context.Canceled, context.DeadlineExceeded, errEnded, errClosed, errTurn, errNothing, store.ErrNotFound,
+		store.ErrExists, store.ErrConflict, store.ErrBusy, store.ErrClaimed, store.ErrClaimLost, store.ErrCursor,
+		store.ErrCursorExpired, store.ErrTenant,
+	} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// databaseError is an error that came from the server or from the way to it, not from the function of a transaction.
+type databaseError struct{ error }
+
+func (e databaseError) Unwrap() error { return e.error }
+
+// faultOf gives what an error says about the database as a whole, nil for nothing.
+func faultOf(err error) *store.FaultError {
+	if err == nil {
+		return nil
+	}
+	if fault, ok := errors.AsType[*store.FaultError](err); ok {
+		return fault
+	}
+	if _, ok := errors.AsType[databaseError](err); !ok || own(err) {
+		return nil
+	}
+	kind := store.FaultFailing
+	switch c := code(err); {
+	case c == "53100":
+		kind = store.FaultFull
+	case c == readOnly:
+		kind = store.FaultReadOnly
+	case strings.HasPrefix(c, "XX00") && c != "XX000":
+		kind = store.FaultCorrupt
+	case c == "53300" || c == canceled || c == lockNotAvailable || c == idleTooLong:
+		kind = store.FaultBusy
+	case again(err):
+		return nil
+	}
+	return &store.FaultError{Kind: kind, Err: err}
+}

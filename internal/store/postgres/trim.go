@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
+)
+
+// TrimLog implements store.Sweeps.
+func (y system) TrimLog(
+	ctx context.Context, log store.Log, now, before time.Time, limit int,
+) (trimmed int, err error) {
+	err = y.s.write(ctx, allTenants, func(t *tx) (err error) {
+		trimmed, err = t.trim(log, now, before, limit)
+		return err
+	})
+	return trimmed, err
+}
+
+// logTables are the tables of the logs.
+var logTables = map[store.Log]string{store.ConsentLog: "consent_log", store.ShipmentLog: "shipment_log"}
+
+// trim notes where the log ends now, raises its floor to where it ended at a time, and takes some of what lies under
+// the floor out of it. Processes that do so at the same time wait for each other.
+func (t *tx) trim(log store.Log, now, before time.Time, limit int) (int, error) {
+	from, err := one(&t.reader, columns.Only[int64], "SELECT trimmed FROM log_floors WHERE log = $1 FOR UPDATE",
+		string(log))
+	if err != nil {
+		return 0, err
+	}
+	ends, err := t.ends(log)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := t.exec("INSERT INTO log_marks (log, time, position) SELECT $1, $2, $3 WHERE NOT EXISTS ("+
+		"SELECT 1 FROM log_marks WHERE log = $1 AND position >= $3) ON CONFLICT DO NOTHING",
+		string(log), columns.Micros(now), ends.head); err != nil {
+		return 0, err
+	}
+	floor, err := one(&t.reader, columns.Only[int64],
+		"SELECT coalesce(max(position), 0) FROM log_marks WHERE log = $1 AND time <= $2", string(log),
+		columns.Micros(before))
+	if err != nil {
+		return 0, err
+	}
+	if floor = max(floor, ends.floor); floor > ends.floor {
+		for _, statement := range []string{
+			"UPDATE log_floors SET floor = $2 WHERE log = $1",
+			"DELETE FROM log_marks WHERE log = $1 AND position < $2",
+			"DELETE FROM log_gone WHERE log = $1 AND position <= $2",
+		} {
+			if _, err := t.exec(statement, string(log), floor); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if from >= floor || limit <= 0 {
+		return 0, nil
+	}
+	positions, err := all(&t.reader, columns.Only[int64], "SELECT position FROM "+logTables[log]+
+		" WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3", from, floor, limit)
+	if err != nil {
+		return 0, err
+	}
+	to := floor
+	if len(positions) == limit {
+		to = positions[limit-1]
+	}
+	for _, statement := range trims[log] {
+		if _, err := t.exec(statement, from, to); err != nil {
+			return 0, err
+		}
+	}
+	_, err = t.exec("UPDATE log_floors SET trimmed = $1 WHERE log = $2", to, string(log))
+	return len(positions), err
+}
+
+// trims take the entries between two positions out of a log.
+var trims = map[store.Log][]string{
+	store.ConsentLog: {
+		"DELETE FROM consent_log WHERE position > $1 AND position <= $2 AND NOT EXISTS (SELECT 1 FROM consents c " +
+			"WHERE c.tenant = consent_log.tenant AND c.id = consent_log.consent_id AND c.deleted = 0)",
+		"UPDATE consent_log SET resource = '' WHERE position > $1 AND position <= $2",
+	},
+	store.ShipmentLog: {"DELETE FROM shipment_log WHERE position > $1 AND position <= $2"},
+}
+
+const (
+	// clockSlack is how far the clocks of processes may be apart, and how little a clock may go back without notice.
+	clockSlack = 30 * time.Second
+	// shiftBatch is how many consents are planned anew in one transaction.
+	shiftBatch = 500
+)
+
+// Beat implements store.Claims. Processes on several machines must have clocks that agree.
+func (y system) Beat(ctx context.Context, now time.Time) (back time.Duration, err error) {
+	err = y.s.write(ctx, allTenants, func(t *tx) error {
+		back = 0
+		told, err := one(&t.reader, columns.Only[int64], "SELECT time FROM pulse WHERE id = 1 FOR UPDATE")
+		if err != nil {
+			return err
+		}
+		if ahead := columns.Instant(told).Sub(now); told != 0 && ahead > clockSlack {
+			back = ahead
+			for _, statement := range []string{
+				"UPDATE idempotency SET lease_until = lease_until - $1 WHERE NOT done AND lease_until > $2",
+				"UPDATE intents SET lease_until = lease_until - $1 WHERE state = 'open' AND lease_until > $2",
+				"UPDATE user_claims SET lease_until = lease_until - $1 WHERE lease_until > $2",
+				"UPDATE flow_claims SET lease_until = lease_until - $1 WHERE lease_until > $2",
+				"UPDATE provider_pauses SET until = until - $1 WHERE until > $2",
+			} {
+				if _, err := t.exec(statement, back.Microseconds(), columns.Micros(now)); err != nil {
+					return err
+				}
+			}
+		}
+		_, err = t.exec("UPDATE pulse SET time = $1 WHERE id = 1", columns.Micros(now))
+		return err
+	})
+	if err != nil || back == 0 {
+		return 0, err
+	}
+	return back, y.shift(ctx, now, back)
+}
+
+// shift brings forward when consents are due, some at a time. What is shifted comes to lie before those that are still
+// to be shifted, so none is shifted twice.
+func (y system) shift(ctx context.Context, now time.Time, back time.Duration) error {
+	for from := columns.Micros(now); ; {
+		var batch []int64
+		err := y.s.write(ctx, allTenants, func(t *tx) (err error) {
+			batch, err = all(&t.reader, columns.Only[int64], "SELECT next_poll FROM consents WHERE next_poll <> 0 AND "+
+				"next_poll > $1 ORDER BY next_poll LIMIT $2", from, shiftBatch)
+			if err != nil || len(batch) == 0 {
+				return err
+			}
+			// All that are due at one moment are shifted at once, however many they are.
+			_, err = t.exec("UPDATE consents SET claim_until = CASE claim_until WHEN 0 THEN 0 ELSE greatest(1, "+
+				"claim_until - $3) END, next_poll = greatest(1, next_poll - $3) WHERE next_poll <> 0 AND next_poll > "+
+				"$1 AND next_poll <= $2",
+				from, batch[len(batch)-1], back.Microseconds())
+			return err
+		})
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		from = batch[len(batch)-1]
+	}
+}
