@@ -13,6 +13,7 @@ import (
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/postgres"
 	"kontor.dev/kontor/internal/store/sqlite"
 )
 
@@ -34,6 +35,25 @@ var stores = []store.Driver{
 		Migrate: func(ctx context.Context, path string) (from, to int, err error) {
 			return sqlite.Migrate(ctx, filepath.FromSlash(path))
 		},
+	},
+	{
+		Scheme: "postgres", Form: postgres.Form, Place: placePostgres, Folder: func(string) string { return "" },
+		Usable: func(string) error { return nil },
+		Open: func(ctx context.Context, rest string, key *keys.StoreKey) (store.Database, error) {
+			db, err := postgres.Open(ctx, rest, key)
+			if err != nil {
+				return nil, err // and not a database without a store
+			}
+			return db, nil
+		},
+		OpenArchive: func(ctx context.Context, rest string) (store.Archive, error) {
+			archive, err := postgres.OpenArchive(ctx, rest)
+			if err != nil {
+				return nil, err
+			}
+			return archive, nil
+		},
+		Restore: postgres.Restore, Migrate: postgres.Migrate,
 	},
 }
 
@@ -110,6 +130,9 @@ func placeSQLite(path, folder string) (string, error) {
 	}
 	return filepath.ToSlash(filepath.Join(folder, filepath.FromSlash(path))), nil
 }
+
+// placePostgres leaves an address as it is: it has no path of ours.
+func placePostgres(rest, _ string) (string, error) { return rest, postgres.Check(rest) }
 
 // alone is a SQLite file that this process has to itself.
 type alone struct {

@@ -69,11 +69,32 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 
 func TestStoreAddresses(t *testing.T) {
 	for _, address := range []string{
-		"", "postgres://u:secret@h/db", "sqlite", "sqlite:", "sqlite://secret", "SQLITE:secret", "file:secret",
+		"", "mysql://u:secret@h/db", "sqlite", "sqlite:", "sqlite://secret", "SQLITE:secret", "file:secret",
 	} {
 		_, err := openStore(t.Context(), &config.Config{Store: secret.New(address)})
 		if err == nil || !strings.Contains(err.Error(), "sqlite:<path>") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
+
+// TestPostgresAddresses refuses what is no address of a database, without quoting it.
+func TestPostgresAddresses(t *testing.T) {
+	for _, address := range []string{
+		"postgres:", "postgres:secret", "postgres://u:secret@h:port/db", "postgres://u:secret@h/db?sslmode=secret",
+		"postgres://u:secret@h/db?kontor_listen=secret",
+	} {
+		_, err := openStore(t.Context(), &config.Config{Store: secret.New(address), StoreKey: secret.New(keystest.Text)})
+		if err == nil || !strings.Contains(err.Error(), "must be") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+	for _, address := range []string{
+		"postgres://u:secret@h/db", "postgres://u@/db?host=h,g&port=6432,6432&target_session_attrs=read-write&kontor_listen=g:5432", "postgres:///db?host=/run",
+		"postgres://u@h/db?kontor_listen=off&pool_max_conns=4",
+	} {
+		if d, rest, err := driverIn(address, "/folder"); err != nil || d.Scheme+":"+rest != address {
+			t.Errorf("%q becomes %q, %v", address, rest, err)
 		}
 	}
 }

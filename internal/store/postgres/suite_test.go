@@ -154,5 +154,5 @@ func TestStore(t *testing.T) {
 				calm(t, watch)
 			},
 		}
-	})
+	}, 3)
 }

@@ -13,7 +13,7 @@ import (
 func newSeal(tenant string, position int64) *store.AuditSeal {
 	return &store.AuditSeal{
 		Tenant: tenant, Position: position, Count: position, Chain: []byte("chain"),
-		Time: noon.Add(time.Duration(position) * time.Minute), MAC: []byte("mac"),
+		Time: noon.Add(time.Duration(position) * time.Microsecond), MAC: []byte("mac"),
 	}
 }
 

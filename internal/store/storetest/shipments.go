@@ -160,6 +160,7 @@ func testOldShipments(t *testing.T, s *spread) {
 	wantSweep(t, s.System().DeleteShipmentsBefore, noon, 1, 1)
 	wantSweep(t, s.System().DeleteShipmentsBefore, noon, 9, 1)
 	wantSweep(t, s.System().DeleteShipmentsBefore, noon, 9, 0)
+	settle(s)
 	for _, shipment := range []*store.Shipment{old, other, owned, fresh} {
 		err := s.View(t.Context(), shipment.Tenant, func(r store.Reader) error {
 			entries, err := r.ShipmentEntries(shipment.ID, "", 9)

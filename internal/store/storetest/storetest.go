@@ -26,20 +26,18 @@ type Prepared struct {
 }
 
 // Run runs the suite, on one store, and on two that have one database open, as two processes have: there each call goes
-// to the other one than the call before, so that what one wrote the other must find. Tests run in parallel.
-func Run(t *testing.T, prepare func(t *testing.T) Prepared) {
-	for _, mode := range []struct {
-		name   string
-		stores int
-	}{{"one store", 1}, {"two stores", 2}} {
-		t.Run(mode.name, func(t *testing.T) {
+// to the other one than the call before, so that what one wrote the other must find. It does so for further numbers of
+// stores, too. Tests run in parallel.
+func Run(t *testing.T, prepare func(t *testing.T) Prepared, further ...int) {
+	for _, stores := range append([]int{1, 2}, further...) {
+		t.Run([]string{"one store", "two stores", "three stores"}[stores-1], func(t *testing.T) {
 			t.Parallel()
 			for _, test := range tests() {
 				t.Run(test.name, func(t *testing.T) {
 					t.Parallel()
 					database := prepare(t)
 					s := &spread{stored: database.Stored, settled: database.Settled}
-					for range mode.stores {
+					for range stores {
 						s.stores = append(s.stores, database.Open())
 					}
 					test.run(t, s)

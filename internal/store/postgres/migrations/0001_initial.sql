@@ -376,12 +376,14 @@ END $$;
 -- own_last are of the transaction that asks.
 CREATE FUNCTION log_ends(
   of TEXT, bound BIGINT, own_first BIGINT, own_last BIGINT, OUT head BIGINT, OUT floor BIGINT, OUT top BIGINT
-) LANGUAGE plpgsql STABLE SET kontor.tenant = '*' AS $$
+) LANGUAGE plpgsql STABLE AS $$
 DECLARE
   settled BIGINT;
   own BIGINT;
   highest BIGINT;
+  tenant TEXT := current_setting('kontor.tenant', true);
 BEGIN
+  PERFORM set_config('kontor.tenant', '*', true);
   SELECT f.floor INTO floor FROM log_floors f WHERE f.log = of;
   IF of = 'consents' THEN
     SELECT max(position) INTO settled FROM consent_log WHERE position < bound;
@@ -395,4 +397,5 @@ BEGIN
   head := greatest(floor, settled, own,
     (SELECT max(g.position) FROM log_gone g WHERE g.log = of AND g.position < bound));
   top := greatest(head, highest, (SELECT max(g.position) FROM log_gone g WHERE g.log = of));
+  PERFORM set_config('kontor.tenant', tenant, true);
 END $$;
