@@ -94,10 +94,14 @@ func (b Block) Settings() map[string]string {
 // .secret and, in turn, from the environment: what Write gives must stand in it.
 func (c Config) Write(dir string) (env []string, err error) {
 	var text strings.Builder
+	address, err := storeIn(dir)
+	if err != nil {
+		return nil, err
+	}
 	fmt.Fprintf(&text, `listen: {grpc: "127.0.0.1:0", http: %q, admin: "127.0.0.1:0"}
 public_url: %s
-store: "sqlite:%s"
-`, cmp.Or(c.HTTP, "127.0.0.1:0"), c.PublicURL, filepath.Join(dir, "kontor.db"))
+store: %q
+`, cmp.Or(c.HTTP, "127.0.0.1:0"), c.PublicURL, address)
 	references := map[string]string{} // to secrets, by value
 	refer := func(name, secret string) (string, error) {
 		if references[secret] != "" {

@@ -33,7 +33,9 @@ type claimed struct {
 	due, number int64
 }
 
-func scanClaimed(row columns.Row) (c claimed, err error) { return c, row.Scan(&c.id, &c.due, &c.number) }
+func scanClaimed(row columns.Row) (c claimed, err error) {
+	return c, row.Scan(&c.id, &c.due, &c.number)
+}
 
 // claim claims what is due of an account, the longest due first. What others are just claiming or changing it passes
 // by.

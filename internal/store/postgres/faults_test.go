@@ -1,0 +1,422 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	"kontor.dev/kontor/internal/consent"
+	"kontor.dev/kontor/internal/store"
+)
+
+const tenant = "hansa"
+
+// setUp makes a customer and consents.
+func setUp(t *testing.T, s store.Store, consents ...string) {
+	t.Helper()
+	err := s.Update(t.Context(), tenant, func(tx store.Tx) error {
+		err := tx.InsertCustomer(&store.Customer{Tenant: tenant, ID: "customer", Resource: &customerv1.Customer{}})
+		for _, id := range consents {
+			err = errors.Join(err, tx.InsertConsent(&store.Consent{
+				Tenant: tenant, ID: id, CustomerID: "customer", Provider: "p", Resource: &consentv1.Consent{},
+			}))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// appendNext appends the next event to a consent, which counts them, and gives its sequence.
+func appendNext(ctx context.Context, s store.Store, id, key string) (sequence int64, err error) {
+	err = s.Update(ctx, tenant, func(tx store.Tx) error {
+		c, err := tx.Consent(id)
+		if err != nil {
+			return err
+		}
+		c.Resource.EventCount++
+		sequence = int64(c.Resource.GetEventCount())
+		if err := tx.UpdateConsent(c); err != nil {
+			return err
+		}
+		return tx.AppendEvent(id, consent.Event{Sequence: sequence, Key: key}, c.Resource)
+	})
+	return sequence, err
+}
+
+// keysOf counts the events of a consent by their keys.
+func keysOf(t *testing.T, s store.Store, id string) map[string]int {
+	t.Helper()
+	found := map[string]int{}
+	err := s.View(t.Context(), tenant, func(r store.Reader) error {
+		events, err := r.Events(id, 0, 1_000_000)
+		for i, e := range events {
+			found[e.Key]++
+			if e.Sequence != int64(i)+1 {
+				t.Errorf("event %d of %s has sequence %d", i, id, e.Sequence)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// proxy stands between a store and its server.
+type proxy struct {
+	listener net.Listener
+	server   string
+	mu       sync.Mutex
+	open     map[net.Conn]bool
+	// onCommit is asked for each COMMIT that passes: to cut the connection before it, or when its answer comes.
+	onCommit func() (before, after bool)
+	refuse   atomic.Bool
+}
+
+// newProxy gives a proxy, and an address that leads through it.
+func newProxy(t *testing.T, rest string) (*proxy, string) {
+	t.Helper()
+	address, err := url.Parse("postgres:" + rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{listener: listener, server: address.Host, open: map[net.Conn]bool{}}
+	t.Cleanup(func() { _ = listener.Close(); p.cutAll() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(client)
+		}
+	}()
+	address.Host = listener.Addr().String()
+	return p, strings.TrimPrefix(address.String(), "postgres:")
+}
+
+func (p *proxy) cutAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.open {
+		_ = c.Close()
+	}
+}
+
+func (p *proxy) serve(client net.Conn) {
+	defer client.Close()
+	if p.refuse.Load() {
+		return
+	}
+	server, err := net.Dial("tcp", p.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	p.mu.Lock()
+	p.open[client], p.open[server] = true, true
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.open, client)
+		delete(p.open, server)
+		p.mu.Unlock()
+	}()
+	var cut atomic.Bool // when the server answers
+	go func() {
+		defer client.Close()
+		buffer := make([]byte, 64<<10)
+		for {
+			n, err := server.Read(buffer)
+			if err != nil || cut.Load() {
+				return
+			}
+			if _, err := client.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buffer)
+		if err != nil {
+			return
+		}
+		// The statement is sent as text each time, and in one piece with what goes before it.
+		if p.onCommit != nil && strings.Contains(string(buffer[:n]), "INSERT INTO commits") &&
+			strings.Contains(string(buffer[:n]), "COMMIT") {
+			before, after := p.onCommit()
+			if before {
+				return
+			}
+			cut.Store(cut.Load() || after)
+		}
+		if _, err := server.Write(buffer[:n]); err != nil && !errors.Is(err, io.EOF) {
+			return
+		}
+	}
+}
+
+// TestConnectionCut cuts the connection before COMMIT and between COMMIT and its answer, at random, while many write:
+// nothing that was acknowledged is lost, nothing is there twice, and nobody is told of it.
+func TestConnectionCut(t *testing.T) {
+	t.Parallel()
+	const writers, each = 4, 25
+	rest := newSchema(t)
+	direct := openAt(t, rest)
+	ids := []string{"a", "b", "c", "d"}
+	setUp(t, direct, ids...)
+	p, through := newProxy(t, rest)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	var mu sync.Mutex
+	var before, after int
+	s := openAt(t, through)
+	p.onCommit = func() (bool, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch random.IntN(8) {
+		case 0:
+			before++
+			return true, false
+		case 1:
+			after++
+			return false, true
+		}
+		return false, false
+	}
+	var group sync.WaitGroup
+	for n := range writers {
+		group.Go(func() {
+			for i := range each {
+				if _, err := appendNext(t.Context(), s, ids[n], fmt.Sprint(i)); err != nil {
+					t.Errorf("writer %d: %v", n, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	for _, id := range ids {
+		found := keysOf(t, direct, id)
+		for i := range each {
+			if got := found[fmt.Sprint(i)]; got != 1 {
+				t.Errorf("event %d of %s is there %d times", i, id, got)
+			}
+		}
+	}
+	if before == 0 || after == 0 {
+		t.Errorf("%d connections were cut before and %d after the COMMIT: the test proves nothing", before, after)
+	}
+	t.Logf("%d connections were cut before, %d after the COMMIT", before, after)
+}
+
+// TestNobodyKnows cuts the connection after COMMIT and lets nobody in again: the error says so, and nothing runs twice.
+func TestNobodyKnows(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	direct := openAt(t, rest)
+	setUp(t, direct, "a")
+	p, through := newProxy(t, rest)
+	s := openAt(t, through)
+	p.onCommit = func() (bool, bool) {
+		p.refuse.Store(true)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return false, true
+	}
+	go func() { // Who closes the store waits no longer.
+		for !p.refuse.Load() {
+			time.Sleep(time.Millisecond)
+		}
+		s.closed.Store(true)
+	}()
+	if _, err := appendNext(t.Context(), s, "a", "x"); !errors.Is(err, errDoubt) || faultOf(err) == nil {
+		t.Errorf("error %v, want %v", err, errDoubt)
+	}
+}
+
+// TestBackendsKilled kills the server's processes again and again while many write.
+func TestBackendsKilled(t *testing.T) {
+	t.Parallel()
+	const writers, each, kills = 4, 40, 100
+	rest := newSchema(t)
+	s := openAt(t, rest)
+	ids := []string{"a", "b", "c", "d"}
+	setUp(t, s, ids...)
+	killer, named := sqlOn(t, rest), openAt(t, withApplication(t, rest))
+	var group sync.WaitGroup
+	stop := make(chan struct{})
+	killed := 0
+	group.Go(func() {
+		for killed < kills {
+			select {
+			case <-stop:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+			tag, err := killer.Exec(t.Context(), `
+				SELECT pg_terminate_backend(pid) FROM (
+					SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+					AND application_name = $1 AND state <> 'idle' ORDER BY random() LIMIT 1
+				) one`, t.Name())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			killed += int(tag.RowsAffected())
+		}
+	})
+	var writing sync.WaitGroup
+	for n := range writers {
+		writing.Go(func() {
+			for i := range each {
+				for {
+					_, err := appendNext(t.Context(), named, ids[n], fmt.Sprint(i))
+					if err == nil {
+						break
+					}
+					if faultOf(err) == nil || errors.Is(err, errDoubt) {
+						t.Errorf("writer %d: %v", n, err)
+						return
+					}
+				}
+			}
+		})
+	}
+	writing.Wait()
+	close(stop)
+	group.Wait()
+	for _, id := range ids {
+		found := keysOf(t, s, id)
+		for i := range each {
+			if got := found[fmt.Sprint(i)]; got != 1 {
+				t.Errorf("event %d of %s is there %d times", i, id, got)
+			}
+		}
+	}
+	if killed < 10 {
+		t.Errorf("only %d were killed", killed)
+	}
+	t.Logf("%d were killed", killed)
+}
+
+// withApplication names the test's connections.
+func withApplication(t *testing.T, rest string) string {
+	t.Helper()
+	address, err := url.Parse("postgres:" + rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := address.Query()
+	query.Set("application_name", t.Name())
+	address.RawQuery = query.Encode()
+	return strings.TrimPrefix(address.String(), "postgres:")
+}
+
+// TestDeadlock has two transactions lock two rows crosswise: one is undone and runs again.
+func TestDeadlock(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	setUp(t, s, "a", "b")
+	var runs atomic.Int64
+	var first sync.WaitGroup
+	first.Add(2)
+	crosswise := func(ids ...string) error {
+		once := sync.OnceFunc(func() { first.Done(); first.Wait() })
+		return s.Update(t.Context(), tenant, func(tx store.Tx) error {
+			runs.Add(1)
+			for _, id := range ids {
+				c, err := tx.Consent(id)
+				if err != nil {
+					return err
+				}
+				once()
+				c.Flow++
+				if err := tx.UpdateConsent(c); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	var group sync.WaitGroup
+	for _, ids := range [][]string{{"a", "b"}, {"b", "a"}} {
+		group.Go(func() {
+			if err := crosswise(ids...); err != nil {
+				t.Errorf("%v: %v", ids, err)
+			}
+		})
+	}
+	group.Wait()
+	if runs.Load() < 3 {
+		t.Errorf("the functions ran %d times: there was no deadlock", runs.Load())
+	}
+	err := s.View(t.Context(), tenant, func(r store.Reader) error {
+		for _, id := range []string{"a", "b"} {
+			if c, err := r.Consent(id); err != nil || c.Flow != 2 {
+				t.Errorf("%s: %+v, %v", id, c, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestServerUndoes has the server fail statements in ways that pass, and in ways that do not.
+func TestServerUndoes(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	s := openAt(t, rest)
+	setUp(t, s, "a")
+	for state, want := range map[string]struct {
+		runs int
+		kind store.FaultKind
+	}{
+		serialization: {runs: 2}, deadlock: {runs: 2}, uniqueViolation: {runs: 2},
+		"53100": {runs: 1, kind: store.FaultFull}, readOnly: {runs: 1, kind: store.FaultReadOnly},
+		canceled: {runs: 1, kind: store.FaultBusy}, "58030": {runs: 1, kind: store.FaultFailing},
+	} {
+		runs := 0
+		err := s.write(t.Context(), tenant, func(x *tx) error {
+			if runs++; runs > 1 {
+				return nil
+			}
+			_, err := x.exec(fmt.Sprintf("DO $$ BEGIN RAISE EXCEPTION 'made up' USING ERRCODE = '%s'; END $$", state))
+			return err
+		})
+		kind := store.FaultKind("")
+		if fault := faultOf(err); fault != nil {
+			kind = fault.Kind
+		}
+		if runs != want.runs || kind != want.kind || (err == nil) != (want.kind == "") {
+			t.Errorf("%s: %d runs, kind %q, %v; want %+v", state, runs, kind, err, want)
+		}
+	}
+	if stats := s.Stats(); stats.Fault == "" && stats.Failed[store.FaultFull] != 1 {
+		t.Errorf("the stats are %+v", stats)
+	}
+	if err := s.Ping(t.Context()); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
+}
