@@ -91,7 +91,8 @@ type Store interface {
 	// transaction. It must not wait for anything but the transaction: others may wait for it. When fn gives
 	// ErrConflict, it runs again a few times on newer rows; Update returns ErrConflict when that does not help.
 	//
-	// Transactions that read and change the same row run one after the other, or the later one runs again.
+	// Transactions that read and change the same row run one after the other, or the later one runs again. Read is
+	// also, by its key, that a row is not there, and which consents a customer has.
 	//
 	// Several Updates may become durable by one commit. One that fails takes nothing of the others with it. When the
 	// context ends, the transaction fails before its next statement; once fn has succeeded its outcome is waited for,

@@ -33,6 +33,10 @@ func (r *reader) Consents(filter store.ConsentFilter, page store.Page) ([]*store
 		where += " AND " + condition + "$" + strconv.Itoa(len(args))
 	}
 	if filter.CustomerID != "" {
+		// Whoever may add a consent, or not, by which the customer has, waits for others who do so.
+		if err := r.lockCustomer("id = $2", filter.CustomerID); err != nil {
+			return nil, err
+		}
 		also("customer_id = ", filter.CustomerID)
 	}
 	if len(filter.Reference) > 0 {

@@ -30,7 +30,8 @@ func (r *reader) Customer(id string) (*store.Customer, error) {
 	if err := r.lockCustomer("id = $2", id); err != nil {
 		return nil, err
 	}
-	return one(r, r.Opener.Customer, selectCustomers+"WHERE tenant = $1 AND id = $2", r.tenant, id)
+	found, err := one(r, r.Opener.Customer, selectCustomers+"WHERE tenant = $1 AND id = $2", r.tenant, id)
+	return sought(r, "customer "+id, found, err)
 }
 
 func (r *reader) CustomerByReference(reference store.Lookup) (*store.Customer, error) {
@@ -93,7 +94,8 @@ func (t *tx) InsertCustomer(c *store.Customer) error {
 		return t.fail(err)
 	}
 	const insert = "INSERT INTO customers (tenant, id, reference, resource) VALUES ($1, $2, $3, $4)"
-	if err := t.insert(insert, c.Tenant, c.ID, columns.Lookup(c.Reference), resource); err != nil {
+	err = t.insertAbsent("customer "+c.ID, insert, c.Tenant, c.ID, columns.Lookup(c.Reference), resource)
+	if err != nil {
 		return err
 	}
 	if err := t.keepKey(c.ID, key); err != nil {

@@ -23,7 +23,8 @@ var (
 	errEnded = errors.New("postgres: the transaction has ended")
 	// errClosed is what a Store answers after Close.
 	errClosed = errors.New("postgres: the store is closed")
-	// errTurn says that a transaction has a lower number than one that changed the same row before it.
+	// errTurn says that others were faster: a transaction has a lower number than one that changed the same row before
+	// it, or a row is there that it did not find.
 	errTurn = errors.New("postgres: out of turn")
 	// errNothing says that it is clear, after a connection was lost, that nothing of a transaction was committed.
 	errNothing = errors.New("postgres: the connection was lost before the commit")

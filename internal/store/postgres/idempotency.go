@@ -26,10 +26,11 @@ func (t *tx) sealAnswer(i *store.Idempotency) (sealed []byte, err error) {
 }
 
 func (r *reader) Idempotency(method, key string) (*store.Idempotency, error) {
-	return one(r, r.Opener.Idempotency, "SELECT "+columns.IdempotencyNames+`,
+	found, err := one(r, r.Opener.Idempotency, "SELECT "+columns.IdempotencyNames+`,
 			(SELECT wrapped FROM data_keys k WHERE k.tenant = idempotency.tenant AND k.owner = idempotency.customer_id)
 		FROM idempotency WHERE tenant = $1 AND method = $2 AND key = $3`+r.locking("idempotency"), r.tenant, method,
 		key)
+	return sought(r, "idempotency "+method+" "+key, found, err)
 }
 
 func (t *tx) InsertIdempotency(i *store.Idempotency) error {
@@ -40,7 +41,7 @@ func (t *tx) InsertIdempotency(i *store.Idempotency) error {
 	if err != nil {
 		return err
 	}
-	return t.insert(`
+	return t.insertAbsent("idempotency "+i.Method+" "+i.Key, `
 		INSERT INTO idempotency (tenant, method, key, request, owner, lease_until, done, customer_id, consent_id,
 			response, failure, create_time)
 		VALUES ($1, $2, $3, coalesce($4, ''::bytea), $5, $6, $7, $8, $9, $10, $11, $12)`,

@@ -20,6 +20,8 @@ type reader struct {
 
 	// lock says that rows that are read by their ids are kept from others until the end, since they may be changed.
 	lock bool
+	// absent are the rows that were looked for by a key and not found, while lock holds.
+	absent map[string]bool
 	// own are the positions that the transaction itself gives.
 	own positions
 	// failed is the first error other than those that store documents. After it the server takes no more statements.
@@ -110,6 +112,27 @@ func (t *tx) insert(query string, args ...any) error {
 		err = store.ErrExists
 	}
 	return err
+}
+
+// insertAbsent is insert for a row that the transaction may have looked for by a key. When it did not find the row then,
+// and somebody else has inserted it since, the transaction runs again.
+func (t *tx) insertAbsent(key, query string, args ...any) error {
+	err := t.insert(query, args...)
+	if errors.Is(err, store.ErrExists) && t.absent[key] {
+		return t.fail(errTurn)
+	}
+	return err
+}
+
+// sought notes when what was looked for by a key is not there.
+func sought[T any](r *reader, key string, found T, err error) (T, error) {
+	if r.lock && errors.Is(err, store.ErrNotFound) {
+		if r.absent == nil {
+			r.absent = map[string]bool{}
+		}
+		r.absent[key] = true
+	}
+	return found, err
 }
 
 // guarded is exec for a statement that may violate a unique key: then it alone is undone, and the error is ErrExists.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"time"
 
 	"kontor.dev/kontor/internal/store"
@@ -78,17 +79,20 @@ func (t *tx) InsertCallback(c *store.Callback) error {
 
 func (r *reader) Webhook(key string) (*store.Webhook, error) {
 	const query = "SELECT " + columns.WebhookNames + " FROM webhooks WHERE tenant = $1 AND key = $2"
-	return one(r, columns.Webhook, query+r.locking("webhooks"), r.tenant, key)
+	found, err := one(r, columns.Webhook, query+r.locking("webhooks"), r.tenant, key)
+	return sought(r, "webhook "+key, found, err)
 }
 
 func (t *tx) PutWebhook(w *store.Webhook) error {
 	if err := t.mine(w.Tenant); err != nil {
 		return err
 	}
-	_, err := t.exec("INSERT INTO webhooks ("+columns.WebhookNames+`) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (tenant, key) DO UPDATE SET
-			provider = excluded.provider, registered = excluded.registered, update_time = excluded.update_time`,
+	err := t.insertAbsent("webhook "+w.Key, "INSERT INTO webhooks ("+columns.WebhookNames+") VALUES ($1, $2, $3, $4, $5)",
 		w.Key, w.Tenant, w.Provider, w.Registered, columns.Micros(w.UpdateTime))
+	if errors.Is(err, store.ErrExists) {
+		_, err = t.exec("UPDATE webhooks SET provider = $3, registered = $4, update_time = $5 WHERE tenant = $1 AND "+
+			"key = $2", w.Tenant, w.Key, w.Provider, w.Registered, columns.Micros(w.UpdateTime))
+	}
 	if err != nil || !w.Registered {
 		return err
 	}

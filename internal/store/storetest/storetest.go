@@ -122,6 +122,7 @@ func tests() []suiteTest {
 		{"Snapshot", testSnapshot},
 		{"LostUpdates", testLostUpdates},
 		{"Conflicts", testConflicts},
+		{"LookBeforeInsert", testLookBeforeInsert},
 		{"FailuresBesideOthers", testFailuresBesideOthers},
 		{"Context", testContext},
 		{"Ended", testEnded},

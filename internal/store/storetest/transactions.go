@@ -471,3 +471,56 @@ func testCopies(t *testing.T, s *spread) {
 		return err
 	})
 }
+
+// testLookBeforeInsert has many look for what is not there and then insert it: one does, and the others see it.
+func testLookBeforeInsert(t *testing.T, s *spread) {
+	const sides = 12
+	update(t, s, func(tx store.Tx) error { return tx.InsertCustomer(newCustomer(hansa, 1, "")) })
+	for what, ensure := range map[string]func(tx store.Tx, n int) (made bool, err error){
+		"record": func(tx store.Tx, _ int) (bool, error) {
+			_, err := tx.Idempotency("CreateConsent", "key-1")
+			if !errors.Is(err, store.ErrNotFound) {
+				return false, err
+			}
+			return true, tx.InsertIdempotency(newIdempotency(hansa, "CreateConsent", "key-1"))
+		},
+		"customer's only consent": func(tx store.Tx, n int) (bool, error) {
+			have, err := tx.Consents(store.ConsentFilter{CustomerID: id(1)}, store.Page{Size: many})
+			if err != nil || len(have) > 0 {
+				return false, err
+			}
+			return true, tx.InsertConsent(newConsent(hansa, 10+n, id(1)))
+		},
+		"webhook": func(tx store.Tx, _ int) (bool, error) {
+			_, err := tx.Webhook("key")
+			if !errors.Is(err, store.ErrNotFound) {
+				return false, err
+			}
+			return true, tx.PutWebhook(&store.Webhook{Key: "key", Tenant: hansa, Provider: fimento, UpdateTime: noon})
+		},
+	} {
+		var group sync.WaitGroup
+		made := make([]bool, sides)
+		for n := range sides {
+			group.Go(func() {
+				err := s.Update(t.Context(), hansa, func(tx store.Tx) (err error) {
+					made[n], err = ensure(tx, n)
+					return err
+				})
+				if err != nil {
+					t.Errorf("the %s: %v", what, err)
+				}
+			})
+		}
+		group.Wait()
+		makers := 0
+		for _, made := range made {
+			if made {
+				makers++
+			}
+		}
+		if makers != 1 {
+			t.Errorf("the %s was made %d times", what, makers)
+		}
+	}
+}
