@@ -31,20 +31,11 @@ func listAccounts(t *testing.T, c *client, consent string) ([]*bankingv1.Account
 // inDatabase tells whether a text stands in the database as it is.
 func (w *world) inDatabase(t *testing.T, text string) bool {
 	t.Helper()
-	files, err := filepath.Glob(w.path("kontor.db*"))
-	if err != nil || len(files) == 0 {
+	stored, err := worldtest.Stored(w.dir)
+	if err != nil || len(stored) == 0 {
 		t.Fatal("there is no database", err)
 	}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(content, []byte(text)) {
-			return true
-		}
-	}
-	return false
+	return bytes.Contains(stored, []byte(text))
 }
 
 // TestConsentsHaveTokensOfTheirOwn: the token of a consent is kept sealed, survives a restart and a change of itself,

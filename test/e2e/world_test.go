@@ -204,7 +204,11 @@ func (w *world) leaks(metrics []byte) error {
 			w.secret(string(match[1]), "a callback's token")
 		}
 	}
-	places := map[string][]byte{"metrics": metrics}
+	stored, err := worldtest.Stored(w.dir)
+	if err != nil {
+		return err
+	}
+	places := map[string][]byte{"metrics": metrics, "the store": stored}
 	files, err := filepath.Glob(w.path("*"))
 	if err != nil {
 		return err
@@ -217,7 +221,7 @@ func (w *world) leaks(metrics []byte) error {
 			return err
 		}
 	}
-	if len(places["gateway.log"]) == 0 || len(places["kontor.db"]) == 0 || len(metrics) == 0 {
+	if len(places["gateway.log"]) == 0 || len(stored) == 0 || len(metrics) == 0 {
 		return errors.New("there is no log, database or metric to look for secrets in")
 	}
 	var found []error

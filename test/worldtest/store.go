@@ -1,6 +1,7 @@
 package worldtest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -52,4 +53,45 @@ func storeIn(dir string) (address string, err error) {
 	query.Set("search_path", schema)
 	at.RawQuery = query.Encode()
 	return at.String(), nil
+}
+
+// Stored gives all bytes of the store of the gateway that has a folder, as somebody finds them who copies it.
+func Stored(dir string) (all []byte, err error) {
+	if os.Getenv(StoreVariable) == "" {
+		files, err := filepath.Glob(filepath.Join(dir, "kontor.db*"))
+		for _, file := range files {
+			content, e := os.ReadFile(file)
+			all, err = append(all, content...), errors.Join(err, e)
+		}
+		return all, err
+	}
+	address, err := storeIn(dir)
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close(ctx)) }()
+	if _, err := c.Exec(ctx, "SET kontor.tenant = '*'"); err != nil {
+		return nil, err
+	}
+	rows, err := c.Query(ctx, "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()")
+	if err != nil {
+		return nil, err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, err
+	}
+	var content bytes.Buffer
+	for _, table := range tables {
+		copied := "COPY (SELECT * FROM " + table + ") TO STDOUT (FORMAT binary)"
+		if _, err := c.PgConn().CopyTo(ctx, &content, copied); err != nil {
+			return nil, err
+		}
+	}
+	return content.Bytes(), nil
 }

@@ -85,11 +85,7 @@ func (s *Store) begin(ctx context.Context, kind, tenant string) (*conn, error) {
 			return nil, err
 		}
 		c := &conn{Conn: back.Conn(), s: s, back: back, began: time.Now()}
-		// Of a setting that is local nothing outlives the transaction.
-		script := fmt.Sprintf("%s; SET LOCAL kontor.tenant = %s; SET LOCAL statement_timeout = %d; "+
-			"SET LOCAL idle_in_transaction_session_timeout = %d", kind, literal(tenant), statementLimit.Milliseconds(),
-			idleLimit.Milliseconds())
-		if _, err = c.PgConn().Exec(ctx, script).ReadAll(); err == nil {
+		if err = c.open(ctx, kind, tenant); err == nil {
 			return c, nil
 		}
 		c.end()
@@ -102,6 +98,23 @@ func (s *Store) begin(ctx context.Context, kind, tenant string) (*conn, error) {
 		}
 		s.pool.Reset()
 	}
+}
+
+// open begins a transaction. Of a setting that is local nothing outlives it.
+func (c *conn) open(ctx context.Context, kind, tenant string) error {
+	script := fmt.Sprintf("%s; SET LOCAL kontor.tenant = %s; SET LOCAL statement_timeout = %d; "+
+		"SET LOCAL idle_in_transaction_session_timeout = %d", kind, literal(tenant), statementLimit.Milliseconds(),
+		idleLimit.Milliseconds())
+	_, err := c.PgConn().Exec(ctx, script).ReadAll()
+	return err
+}
+
+// anew ends a transaction that reads and begins another one, which has the state of now.
+func (c *conn) anew(ctx context.Context, kind, tenant string) error {
+	if _, err := c.PgConn().Exec(ctx, "ROLLBACK").ReadAll(); err != nil {
+		return err
+	}
+	return c.open(ctx, kind, tenant)
 }
 
 // literal writes a text into a statement. Backslashes are no more than that: see fit.

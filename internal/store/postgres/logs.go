@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/hex"
+	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
@@ -210,8 +211,25 @@ func (r *reader) place(log store.Log, cursor store.Cursor) (int64, error) {
 	return position, nil
 }
 
+const (
+	// headWait bounds how long Head waits for what is committed already to be settled, headEvery is between two looks.
+	headWait, headEvery = 200 * time.Millisecond, 2 * time.Millisecond
+)
+
+// Head is where a stream begins that sends the present state first: what it follows behind the head and finds in the
+// state, too, it sends twice. So a View that asks for the head before anything else waits a moment for what is committed
+// to be settled, and has the state of that moment.
 func (r *reader) Head(log store.Log) (store.Cursor, error) {
+	first := !r.lock && r.asked == 0
 	ends, err := r.ends(log)
+	for wanted, began := ends.top, time.Now(); first && err == nil && ends.head < wanted; ends, err = r.ends(log) {
+		if time.Since(began) > headWait || !pause(r.ctx, int(headEvery/time.Millisecond)) {
+			break
+		}
+		if err := r.c.anew(r.ctx, reads, r.tenant); err != nil {
+			return "", r.broken(err)
+		}
+	}
 	return store.NewCursor(log, r.Epoch, ends.head), err
 }
 

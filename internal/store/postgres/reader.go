@@ -24,6 +24,8 @@ type reader struct {
 	absent map[string]bool
 	// own are the positions that the transaction itself gives.
 	own positions
+	// asked counts the queries.
+	asked int
 	// failed is the first error other than those that store documents. After it the server takes no more statements.
 	failed error
 }
@@ -167,6 +169,7 @@ func all[T any](r *reader, scan func(columns.Row) (T, error), query string, args
 	if err := r.ready(); err != nil {
 		return nil, err
 	}
+	r.asked++
 	rows, err := r.c.Query(r.ctx, query, kept(args)...)
 	if err != nil {
 		return nil, r.broken(err)
