@@ -46,18 +46,22 @@ test: test-go test-clients ## Run all tests, Go and clients, setting up what the
 
 .PHONY: test-go
 test-go: setup ## Run the Go tests
-	go test -timeout $(TEST_TIMEOUT) $(TEST)
+	scripts/postgres.sh go test -timeout $(TEST_TIMEOUT) $(TEST)
 
 .PHONY: test-race
 test-race: setup ## Run the Go tests with the race detector
-	go test $(RACE) -timeout $(TEST_TIMEOUT) $(TEST)
+	scripts/postgres.sh go test $(RACE) -timeout $(TEST_TIMEOUT) $(TEST)
+
+.PHONY: test-postgres
+test-postgres: setup ## Run the end-to-end tests with gateways that keep their stores in PostgreSQL
+	KONTOR_TEST_STORE=postgres scripts/postgres.sh go test -timeout $(TEST_TIMEOUT) ./test/e2e
 
 .PHONY: test-clients
 test-clients: ## Run the tests of the TypeScript and Python stubs
 	scripts/test-clients.sh
 
 .PHONY: check
-check: verify-generate lint vuln test-race fuzz-briefly test-clients ## Run what CI runs
+check: verify-generate lint vuln test-race test-postgres fuzz-briefly test-clients ## Run what CI runs
 
 .PHONY: check-deploy
 check-deploy: ## Check deploy/ and releases, as root on Debian or Ubuntu; before each release
@@ -116,7 +120,7 @@ fuzz-briefly: ## Run every fuzz target for two seconds
 
 .PHONY: cover
 cover: setup ## Measure how much of the code the tests run; .build/coverage.html shows where
-	go test -timeout $(TEST_TIMEOUT) -coverpkg ./cmd/...,./internal/... -coverprofile .build/coverage.out $(TEST)
+	scripts/postgres.sh go test -timeout $(TEST_TIMEOUT) -coverpkg ./cmd/...,./internal/... -coverprofile .build/coverage.out $(TEST)
 	go tool cover -html .build/coverage.out -o .build/coverage.html
 	go tool cover -func .build/coverage.out | tail -1
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs a command with a PostgreSQL server of its own, which is gone afterwards: on a
-# loopback port, in a temporary folder, with the settings that a new cluster has.
-# KONTOR_TEST_POSTGRES has the address of an empty database whose owner is no superuser.
-# Installs the server as root on Debian and Ubuntu; elsewhere says what is missing.
+# Runs a command with a PostgreSQL server of its own, and a pgbouncer in transaction mode
+# before it, which are gone afterwards: on loopback ports, in a temporary folder, with the
+# settings that a new cluster has. KONTOR_TEST_POSTGRES has the address of an empty
+# database whose owner is no superuser, KONTOR_TEST_PGBOUNCER host and port of pgbouncer.
+# Installs both as root on Debian and Ubuntu; elsewhere says what is missing.
 source "$(dirname "$0")/lib.sh"
 
 (($# > 0)) || fail "usage: scripts/postgres.sh <command> [argument]..."
@@ -14,18 +15,20 @@ bin() {
 	[[ -n $found && -x $found/initdb ]] || found=$(dirname "$(command -v initdb 2>/dev/null)" 2>/dev/null) || true
 	[[ -n $found && -x $found/initdb && -x $found/pg_ctl ]] && printf '%s\n' "$found"
 }
-if ! bin >/dev/null; then
+bouncer() { PATH=$PATH:/usr/sbin command -v pgbouncer; }
+if ! bin >/dev/null || ! bouncer >/dev/null; then
 	if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
-		fail "the tests of the store need a PostgreSQL server (Debian: sudo apt-get install postgresql)"
+		fail "the tests of the store need a PostgreSQL server and pgbouncer" \
+			"(Debian: sudo apt-get install postgresql pgbouncer)"
 	fi
-	step "apt-get install postgresql"
+	step "apt-get install postgresql pgbouncer"
 	export DEBIAN_FRONTEND=noninteractive
-	# Only the programs are wanted, not a server that runs.
+	# Only the programs are wanted, not servers that run.
 	mkdir -p /etc/postgresql-common
 	[[ -e /etc/postgresql-common/createcluster.conf ]] ||
 		echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
 	apt-get update --quiet=2
-	apt-get install --quiet=2 --yes --no-install-recommends postgresql >/dev/null
+	RUNLEVEL=1 apt-get install --quiet=2 --yes --no-install-recommends postgresql pgbouncer >/dev/null
 fi
 bin=$(bin)
 
@@ -41,7 +44,9 @@ if [[ $(id -u) == 0 ]]; then
 fi
 server() { (cd "$folder" && "${as[@]}" "$@"); }
 
+pool=
 stop() {
+	[[ -z $pool ]] || kill "$pool" 2>/dev/null || true
 	server "$bin/pg_ctl" --pgdata "$folder/data" --mode immediate --silent stop >/dev/null 2>&1 || true
 	rm -rf "$folder"
 }
@@ -63,6 +68,27 @@ for _ in {1..20}; do
 done
 [[ -n $port ]] || fail "the server does not start: $(tail -3 "$folder/data/server.log")"
 server "$bin/psql" --host "$folder" --port "$port" --username postgres --quiet --no-psqlrc --set ON_ERROR_STOP=1 \
-	--command "CREATE ROLE kontor LOGIN" --command "CREATE DATABASE kontor OWNER kontor" postgres
+	--command "CREATE ROLE kontor LOGIN CREATEDB" --command "CREATE DATABASE kontor OWNER kontor" postgres
 export KONTOR_TEST_POSTGRES="postgres://kontor@127.0.0.1:$port/kontor?sslmode=disable"
+
+cat >"$folder/pgbouncer.ini" <<END
+[databases]
+* = host=127.0.0.1 port=$port user=kontor
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $((port + 12000))
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 5
+max_client_conn = 500
+END
+(cd "$folder" && exec "${as[@]}" "$(bouncer)" pgbouncer.ini) >"$folder/pgbouncer.log" 2>&1 &
+pool=$!
+export KONTOR_TEST_PGBOUNCER=127.0.0.1:$((port + 12000))
+for _ in {1..50}; do
+	(: <"/dev/tcp/127.0.0.1/$((port + 12000))") 2>/dev/null && break
+	kill -0 "$pool" 2>/dev/null || fail "pgbouncer does not start: $(tail -3 "$folder/pgbouncer.log")"
+	sleep 0.1
+done
 "$@"

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -155,4 +156,83 @@ func TestStore(t *testing.T) {
 			},
 		}
 	}, 3)
+}
+
+// poolVariable names the environment's variable that has the address of a pgbouncer in transaction mode before the same
+// server: a host and a port.
+const poolVariable = "KONTOR_TEST_PGBOUNCER"
+
+// newDatabase makes a database of a test's own, and gives its address through pgbouncer, which takes no settings of
+// connections such as a schema.
+func newDatabase(t *testing.T) string {
+	t.Helper()
+	base, pool := os.Getenv(addressVariable), os.Getenv(poolVariable)
+	if base == "" || pool == "" {
+		t.Fatalf("%s or %s is not set: make test-go, or scripts/postgres.sh <command>, starts servers and sets them",
+			addressVariable, poolVariable)
+	}
+	address, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	run := func(ctx context.Context, statement string) {
+		c, err := pgx.Connect(ctx, base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(ctx)
+		if _, err := c.Exec(ctx, statement); err != nil {
+			t.Error(err)
+		}
+	}
+	run(t.Context(), "CREATE DATABASE "+name)
+	t.Cleanup(func() { run(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)") })
+	query := address.Query()
+	query.Set(listenParameter, address.Host)
+	address.Host, address.Path, address.RawQuery = pool, "/"+name, query.Encode()
+	return strings.TrimPrefix(address.String(), "postgres:")
+}
+
+// TestThroughPgbouncer has several stores behind a pool that gives each transaction another connection: five
+// connections for all. They are told of each other's entries by a connection that does not go through it.
+func TestThroughPgbouncer(t *testing.T) {
+	t.Parallel()
+	rest := newDatabase(t)
+	stores := []*Store{openAt(t, rest), openAt(t, rest), openAt(t, rest)}
+	setUp(t, stores[0], "a", "b", "c")
+	wake, cancel := stores[2].System().Subscribe(store.ConsentLog)
+	defer cancel()
+	const each = 40
+	var group sync.WaitGroup
+	for n, s := range stores {
+		group.Go(func() {
+			for i := range each {
+				if _, err := appendNext(t.Context(), s, []string{"a", "b", "c"}[(n+i)%3], fmt.Sprint(n, i)); err != nil &&
+					!errors.Is(err, store.ErrConflict) {
+					t.Errorf("store %d: %v", n, err)
+				}
+				if err := s.Ping(t.Context()); err != nil {
+					t.Errorf("store %d: Ping: %v", n, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	select {
+	case <-wake:
+	case <-time.After(10 * time.Second):
+		t.Error("nobody is told")
+	}
+	found := 0
+	for _, id := range []string{"a", "b", "c"} {
+		for key, n := range keysOf(t, stores[1], id) {
+			if found += n; n != 1 {
+				t.Errorf("event %s is there %d times", key, n)
+			}
+		}
+	}
+	if found < 2*each {
+		t.Errorf("%d of %d events are there", found, 3*each)
+	}
 }
