@@ -2,7 +2,11 @@ package postgres
 
 import (
 	"cmp"
+	"context"
+	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"kontor.dev/kontor/internal/store"
@@ -106,4 +110,44 @@ func (t *tx) ReleaseFlow(consentID, owner string) error {
 	released, err := t.exec("DELETE FROM flow_claims WHERE tenant = $1 AND consent_id = $2 AND owner = $3", t.tenant,
 		consentID, owner)
 	return lostUnless(released, err)
+}
+
+// owners are those for whom a store claimed consents.
+type owners struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+func (o *owners) add(owner string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen == nil {
+		o.seen = map[string]bool{}
+	}
+	o.seen[owner] = true
+}
+
+// endClaimsLimit bounds how long the end of claims is waited for when a store is closed.
+const endClaimsLimit = 2 * time.Second
+
+// endClaims makes consents due again that were claimed by this store and that nobody polls any more: the gateway stops.
+// When that fails, their leases run out.
+func (s *Store) endClaims() error {
+	s.owners.mu.Lock()
+	seen := slices.Collect(maps.Keys(s.owners.seen))
+	s.owners.mu.Unlock()
+	if len(seen) == 0 || s.closed.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endClaimsLimit)
+	defer cancel()
+	err := s.write(ctx, allTenants, func(t *tx) error {
+		_, err := t.exec("UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE claim_owner = "+
+			"ANY($1) AND claim_owner <> '' AND next_poll <> 0 AND deleted = 0", seen)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("postgres: the claims of this process run out by themselves: %w", err)
+	}
+	return nil
 }

@@ -420,3 +420,48 @@ func TestServerUndoes(t *testing.T) {
 		t.Errorf("Ping: %v", err)
 	}
 }
+
+// TestClaimsOfTheStopped: what a gateway had claimed that stops is due at once for the others.
+func TestClaimsOfTheStopped(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	stopping, other := openAt(t, rest), openAt(t, rest)
+	setUp(t, other, "a", "b")
+	now := time.Now()
+	err := other.Update(t.Context(), tenant, func(tx store.Tx) error {
+		for _, id := range []string{"a", "b"} {
+			c, err := tx.Consent(id)
+			if err != nil {
+				return err
+			}
+			c.NextPoll = now
+			if err := tx.UpdateConsent(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := func(s *Store, owner string) int {
+		got, err := s.System().ClaimDue(t.Context(), now, owner, time.Hour,
+			[]store.Share{{Tenant: tenant, Provider: "p", Limit: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(got)
+	}
+	if claim(stopping, "stopping")+claim(other, "other")+claim(other, "other") != 2 {
+		t.Fatal("two consents are due")
+	}
+	if err := stopping.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := claim(other, "other"); n != 1 {
+		t.Errorf("%d are due, want the one that the stopped had", n)
+	}
+	if n := claim(other, "other"); n != 0 {
+		t.Errorf("%d more are due", n)
+	}
+}

@@ -213,7 +213,7 @@ func (r *reader) place(log store.Log, cursor store.Cursor) (int64, error) {
 
 const (
 	// headWait bounds how long Head waits for what is committed already to be settled, headEvery is between two looks.
-	headWait, headEvery = 200 * time.Millisecond, 2 * time.Millisecond
+	headWait, headEvery = time.Second, 2 * time.Millisecond
 )
 
 // Head is where a stream begins that sends the present state first: what it follows behind the head and finds in the

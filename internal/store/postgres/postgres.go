@@ -68,6 +68,7 @@ type Store struct {
 	// probing lets one at a time try whether the database can be written.
 	probing sync.Mutex
 	marks   marks
+	owners  owners
 	// work are goroutines that go on beside calls.
 	work   sync.WaitGroup
 	closed atomic.Bool
@@ -322,10 +323,11 @@ func (s *Store) Stats() store.Stats {
 func (s *Store) Close() error { return s.close() }
 
 func (s *Store) release() error {
-	s.closed.Store(true)
 	s.hub.Close()
+	err := s.endClaims()
+	s.closed.Store(true)
 	s.news.stop()
 	s.work.Wait()
 	s.pool.Close()
-	return nil
+	return err
 }

@@ -34,6 +34,7 @@ func (y system) ClaimDue(ctx context.Context, now time.Time, owner string, lease
 	if err != nil || !found {
 		return nil, err
 	}
+	y.s.owners.add(owner)
 	until := columns.Instant(columns.Micros(now.Add(lease)))
 	var claimed []*store.Consent
 	err = y.s.write(ctx, allTenants, func(t *tx) error {

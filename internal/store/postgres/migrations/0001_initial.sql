@@ -129,6 +129,7 @@ CREATE INDEX consents_by_provider_ref ON consents (tenant, provider, provider_re
 CREATE INDEX consents_by_last_read ON consents (tenant, provider, last_read) WHERE last_read <> 0;
 CREATE INDEX consents_by_next_poll ON consents (tenant, provider, next_poll) WHERE next_poll <> 0;
 CREATE INDEX consents_planned ON consents (next_poll) WHERE next_poll <> 0;
+CREATE INDEX consents_claimed ON consents (claim_owner) WHERE claim_owner <> '';
 CREATE INDEX consents_erasing ON consents (tenant, id) WHERE deleted = 2;
 
 -- Who is opening a flow of a consent at its provider. A row whose lease is over claims nothing.
