@@ -91,7 +91,7 @@ func TestHeartbeats(t *testing.T) {
 		token := stream.quiet(t).GetResumeToken()
 		stream.leave()
 		must(c.Consents.RevokeConsent(asPSU(t), &consentv1.RevokeConsentRequest{Name: consent.GetName()}))(t)
-		resumed := watchConsents(t, c, streaming, consent.GetName(), token).next(t)
+		resumed := watchConsents(t, c, streaming, consent.GetName(), token).news(t)
 		if resumed.GetEvent().GetType() != consentv1.ConsentEvent_REVOKED {
 			t.Errorf("%s: got %v behind a heartbeat's token, want REVOKED", streaming, resumed)
 		}
