@@ -3,6 +3,7 @@
 # before it, which are gone afterwards: on loopback ports, in a temporary folder, with the
 # settings that a new cluster has. KONTOR_TEST_POSTGRES has the address of an empty
 # database whose owner is no superuser, KONTOR_TEST_PGBOUNCER host and port of pgbouncer.
+# There is a second role, kontor_served, which owns nothing.
 # Installs both as root on Debian and Ubuntu; elsewhere says what is missing.
 source "$(dirname "$0")/lib.sh"
 
@@ -68,7 +69,8 @@ for _ in {1..20}; do
 done
 [[ -n $port ]] || fail "the server does not start: $(tail -3 "$folder/data/server.log")"
 server "$bin/psql" --host "$folder" --port "$port" --username postgres --quiet --no-psqlrc --set ON_ERROR_STOP=1 \
-	--command "CREATE ROLE kontor LOGIN CREATEDB" --command "CREATE DATABASE kontor OWNER kontor" postgres
+	--command "CREATE ROLE kontor LOGIN CREATEDB" --command "CREATE ROLE kontor_served LOGIN" \
+	--command "CREATE DATABASE kontor OWNER kontor" postgres
 export KONTOR_TEST_POSTGRES="postgres://kontor@127.0.0.1:$port/kontor?sslmode=disable"
 
 cat >"$folder/pgbouncer.ini" <<END

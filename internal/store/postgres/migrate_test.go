@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -236,6 +237,49 @@ func TestRowLevelSecurity(t *testing.T) {
 	}
 	if err := archive.Backup(t.Context(), "", ""); !errors.Is(err, store.ErrBackup) {
 		t.Errorf("a backup: %v", err)
+	}
+}
+
+// TestServedByAnotherRole serves with a role that does not own the tables, as docs/operations.md has it: it cannot turn
+// row-level security off, nor change tables.
+func TestServedByAnotherRole(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	if _, _, err := Migrate(t.Context(), rest); err != nil {
+		t.Fatal(err)
+	}
+	address, err := url.Parse("postgres:" + rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := address.Query().Get("search_path")
+	owner := sqlOn(t, rest)
+	for _, statement := range []string{
+		"GRANT USAGE ON SCHEMA " + schema + " TO kontor_served",
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + schema + " TO kontor_served",
+	} {
+		if _, err := owner.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address.User = url.User("kontor_served")
+	served := strings.TrimPrefix(address.String(), "postgres:")
+	s := openAt(t, served)
+	setUp(t, s, "a")
+	if _, err := appendNext(t.Context(), s, "a", "x"); err != nil {
+		t.Error(err)
+	}
+	if err := s.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	c := sqlOn(t, served)
+	for _, statement := range []string{
+		"ALTER TABLE consents DISABLE ROW LEVEL SECURITY", "DROP POLICY tenants ON consents", "TRUNCATE audit",
+		"CREATE TRIGGER planted BEFORE INSERT ON audit EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+	} {
+		if _, err := c.Exec(t.Context(), statement); code(err) != "42501" {
+			t.Errorf("%s: %v, want that it may not", statement, err)
+		}
 	}
 }
 
