@@ -88,7 +88,7 @@ func Stored(dir string) (all []byte, err error) {
 	}
 	var content bytes.Buffer
 	for _, table := range tables {
-		copied := "COPY (SELECT * FROM " + table + ") TO STDOUT (FORMAT binary)"
+		copied := "COPY (TABLE " + table + ") TO STDOUT (FORMAT binary)"
 		if _, err := c.PgConn().CopyTo(ctx, &content, copied); err != nil {
 			return nil, err
 		}

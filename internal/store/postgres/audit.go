@@ -136,7 +136,8 @@ func (t *tx) SealAudit(entries []store.Audit, head *store.AuditSeal) error {
 	if err := t.mine(head.Tenant); err != nil {
 		return err
 	}
-	positions, sequences, chains := make([]int64, len(entries)), make([]int64, len(entries)), make([][]byte, len(entries))
+	positions, sequences := make([]int64, len(entries)), make([]int64, len(entries))
+	chains := make([][]byte, len(entries))
 	for i, e := range entries {
 		if err := t.mine(e.Tenant); err != nil {
 			return err

@@ -51,7 +51,8 @@ func (t *tx) claim(now time.Time, share store.Share, lease store.Lease) ([]*stor
 		)
 		UPDATE consents c SET claim_owner = $5, claim_until = $6, claim_number = claim_number + 1, next_poll = $6
 		FROM due WHERE c.tenant = $1 AND c.id = due.id RETURNING c.id, due.next_poll, c.claim_number`,
-		share.Tenant, share.Provider, columns.Micros(now), max(share.Limit, 0), lease.Owner, columns.Micros(lease.Until))
+		share.Tenant, share.Provider, columns.Micros(now), max(share.Limit, 0), lease.Owner,
+		columns.Micros(lease.Until))
 	if err != nil || len(got) == 0 {
 		return nil, err
 	}

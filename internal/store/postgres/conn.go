@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -18,8 +17,8 @@ const allTenants = "*"
 
 // The kinds of transaction, as they begin.
 const (
-	reads  = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-	writes = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+	reads  = "BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ"
+	writes = "BEGIN READ WRITE, ISOLATION LEVEL READ COMMITTED"
 )
 
 const (
@@ -56,12 +55,11 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	}
 	ahead := s.waiting.Add(1) - 1
 	defer s.waiting.Add(-1)
-	size := int64(s.pool.Config().MaxConns)
 	if ahead >= maxLine {
 		return nil, store.ErrBusy
 	}
-	if deadline, ok := ctx.Deadline(); ok && ahead > size &&
-		time.Until(deadline) < time.Duration(2*ahead*s.each.Load()/size) {
+	if deadline, ok := ctx.Deadline(); ok && ahead > s.connections &&
+		time.Until(deadline) < time.Duration(2*ahead*s.each.Load()/s.connections) {
 		return nil, store.ErrBusy
 	}
 	c, err := s.pool.Acquire(ctx)
@@ -186,6 +184,3 @@ func fit(ctx context.Context, c *pgx.Conn) error {
 	}
 	return nil
 }
-
-// isNoRows tells whether a query had no row.
-func isNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

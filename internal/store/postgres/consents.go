@@ -142,7 +142,8 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 			state = $7, valid_until = $8, withdrawals = $9, asked = $10, redirects = $11, flow = $12, reference = $13,
 			status = $14, resource = $15, next_poll = $16, poll_step = $17, last_poll = $18, last_read = $19,
 			missing_since = $20, missing_count = $21, ended = $22, version = version + 1
-		WHERE tenant = $23 AND id = $24 AND deleted = 0 AND version = $25`, append(values, c.Tenant, c.ID, c.Version)...)
+		WHERE tenant = $23 AND id = $24 AND deleted = 0 AND version = $25`,
+		append(values, c.Tenant, c.ID, c.Version)...)
 	if err != nil {
 		return err
 	}

@@ -162,8 +162,8 @@ func (t *tx) stripDeletion(consentID string) error {
 		if err != nil {
 			return t.fail(err)
 		}
-		const strip = "UPDATE consent_log SET owner = '', event = $1, resource = $2, key = NULL WHERE tenant = $3 AND " +
-			"consent_id = $4 AND sequence = $5"
+		const strip = "UPDATE consent_log SET owner = '', event = $1, resource = $2, key = NULL WHERE tenant = $3 " +
+			"AND consent_id = $4 AND sequence = $5"
 		if _, err := t.exec(strip, event, resource, t.tenant, consentID, e.Event.Sequence); err != nil {
 			return err
 		}

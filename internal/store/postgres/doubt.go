@@ -102,7 +102,7 @@ func (s *Store) settle(id uuid.UUID, cause error) error {
 		case time.Until(deadline) < doubtEvery || s.closed.Load():
 			return databaseError{fmt.Errorf("postgres: %w: %w", errDoubt, cause)}
 		}
-		time.Sleep(doubtEvery)
+		<-time.After(doubtEvery)
 	}
 }
 

@@ -217,8 +217,8 @@ const (
 )
 
 // Head is where a stream begins that sends the present state first: what it follows behind the head and finds in the
-// state, too, it sends twice. So a View that asks for the head before anything else waits a moment for what is committed
-// to be settled, and has the state of that moment.
+// state, too, it sends twice. So a View that asks for the head before anything else waits a moment for what is
+// committed to be settled, and has the state of that moment.
 func (r *reader) Head(log store.Log) (store.Cursor, error) {
 	first := !r.lock && r.asked == 0
 	ends, err := r.ends(log)

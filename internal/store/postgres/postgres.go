@@ -48,9 +48,11 @@ import (
 
 // Store is a store.Database in PostgreSQL.
 type Store struct {
-	pool   *pgxpool.Pool
-	listen *pgx.ConnConfig
-	health vitals.Health
+	pool *pgxpool.Pool
+	// connections is how many the pool has at most.
+	connections int64
+	listen      *pgx.ConnConfig
+	health      vitals.Health
 	// commits are how long COMMITs took.
 	commits vitals.Latencies
 	keys    *keys.Keys
@@ -121,7 +123,7 @@ func connect(ctx context.Context, rest string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	s := &Store{pool: pool, listen: set.listen}
+	s := &Store{pool: pool, connections: int64(set.pool.MaxConns), listen: set.listen}
 	s.health.FaultOf = faultOf
 	s.close = sync.OnceValue(s.release)
 	return s, nil
@@ -212,7 +214,7 @@ func (s *Store) write(ctx context.Context, tenant string, fn func(*tx) error) er
 
 // pause waits before another try, the longer the more there were. It tells whether the context still lasts.
 func pause(ctx context.Context, tries int) bool {
-	timer := time.NewTimer(rand.N(min(againMost, time.Millisecond<<tries)))
+	timer := time.NewTimer(rand.N(min(againMost, time.Millisecond<<tries))) //nolint:gosec // no secret
 	defer timer.Stop()
 	select {
 	case <-timer.C:

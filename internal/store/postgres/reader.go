@@ -116,8 +116,8 @@ func (t *tx) insert(query string, args ...any) error {
 	return err
 }
 
-// insertAbsent is insert for a row that the transaction may have looked for by a key. When it did not find the row then,
-// and somebody else has inserted it since, the transaction runs again.
+// insertAbsent is insert for a row that the transaction may have looked for by a key. When it did not find the row
+// then, and somebody else has inserted it since, the transaction runs again.
 func (t *tx) insertAbsent(key, query string, args ...any) error {
 	err := t.insert(query, args...)
 	if errors.Is(err, store.ErrExists) && t.absent[key] {

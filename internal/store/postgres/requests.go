@@ -87,8 +87,9 @@ func (t *tx) PutWebhook(w *store.Webhook) error {
 	if err := t.mine(w.Tenant); err != nil {
 		return err
 	}
-	err := t.insertAbsent("webhook "+w.Key, "INSERT INTO webhooks ("+columns.WebhookNames+") VALUES ($1, $2, $3, $4, $5)",
-		w.Key, w.Tenant, w.Provider, w.Registered, columns.Micros(w.UpdateTime))
+	const insert = "INSERT INTO webhooks (" + columns.WebhookNames + ") VALUES ($1, $2, $3, $4, $5)"
+	err := t.insertAbsent("webhook "+w.Key, insert, w.Key, w.Tenant, w.Provider, w.Registered,
+		columns.Micros(w.UpdateTime))
 	if errors.Is(err, store.ErrExists) {
 		_, err = t.exec("UPDATE webhooks SET provider = $3, registered = $4, update_time = $5 WHERE tenant = $1 AND "+
 			"key = $2", w.Tenant, w.Key, w.Provider, w.Registered, columns.Micros(w.UpdateTime))

@@ -144,8 +144,8 @@ func (y system) DeleteIntentsBefore(ctx context.Context, updated time.Time, limi
 func (y system) FinishErasures(ctx context.Context, limit int) (erased int, err error) {
 	err = y.s.write(ctx, allTenants, func(t *tx) error {
 		erased = 0
-		of, err := one(&t.reader, columns.Pair, "SELECT tenant, id FROM consents WHERE deleted = 2 ORDER BY tenant, id "+
-			"LIMIT 1 FOR NO KEY UPDATE")
+		of, err := one(&t.reader, columns.Pair, "SELECT tenant, id FROM consents WHERE deleted = 2 "+
+			"ORDER BY tenant, id LIMIT 1 FOR NO KEY UPDATE")
 		if err != nil {
 			if errors.Is(err, store.ErrNotFound) {
 				err = nil
