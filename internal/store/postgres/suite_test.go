@@ -106,7 +106,7 @@ func calm(tb testing.TB, c *pgx.Conn) {
 		tb.Error(err)
 		return
 	}
-	for limit := time.Now().Add(10 * time.Second); now < until; {
+	for limit := time.Now().Add(time.Minute); now < until; {
 		if err := c.QueryRow(ctx, fmt.Sprintf(query, "xmin")).Scan(&now); err != nil || time.Now().After(limit) {
 			tb.Errorf("transactions below %d are not over, the lowest is %d, %v", until, now, err)
 			return
