@@ -36,7 +36,7 @@ func TestManyBegin(t *testing.T) {
 		if s == nil {
 			continue
 		}
-		if s.epoch != opened[0].epoch {
+		if opened[0] != nil && s.epoch != opened[0].epoch {
 			t.Errorf("the epochs are %s and %s", s.epoch, opened[0].epoch)
 		}
 		if err := s.Close(); err != nil {
