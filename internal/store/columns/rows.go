@@ -274,6 +274,14 @@ type Owner struct {
 // ScanOwner scans an owner's id and wrapped data key.
 func ScanOwner(row Row) (o Owner, err error) { return o, row.Scan(&o.ID, &o.Wrapped) }
 
+// Lease scans owner and lease_until.
+func Lease(row Row) (l store.Lease, err error) {
+	var until int64
+	err = row.Scan(&l.Owner, &until)
+	l.Until = Instant(until)
+	return l, err
+}
+
 // IdempotencyNames are the columns that Idempotency scans, before the wrapped data key.
 const IdempotencyNames = `tenant, method, key, request, owner, lease_until, done, customer_id, consent_id, erased,
 		response, failure, create_time`

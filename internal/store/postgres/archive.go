@@ -118,7 +118,7 @@ var errOwnTools = fmt.Errorf("%w: PostgreSQL is backed up and restored with its 
 func (*Archive) Backup(context.Context, string, string) error { return errOwnTools }
 
 // Restore refuses, as Backup does.
-func Restore(context.Context, string, *keys.StoreKey, string, string) (store.Restored, error) {
+func Restore(context.Context, string, *keys.StoreKey, store.Backup) (store.Restored, error) {
 	return store.Restored{}, errOwnTools
 }
 

@@ -107,6 +107,11 @@ func (t *tx) ClaimFlow(consentID string, now time.Time, lease store.Lease) error
 	return t.claimedOrMissing("SELECT 1 FROM consents WHERE tenant = $1 AND id = $2", t.tenant, consentID)
 }
 
+func (r *reader) FlowClaim(consentID string) (store.Lease, error) {
+	const query = "SELECT owner, lease_until FROM flow_claims WHERE tenant = $1 AND consent_id = $2"
+	return one(r, columns.Lease, query+r.locking("flow_claims"), r.tenant, consentID)
+}
+
 func (t *tx) ReleaseFlow(consentID, owner string) error {
 	released, err := t.exec("DELETE FROM flow_claims WHERE tenant = $1 AND consent_id = $2 AND owner = $3", t.tenant,
 		consentID, owner)

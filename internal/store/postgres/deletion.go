@@ -22,35 +22,31 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 		return removed, err // There may be more.
 	}
 	for _, kind := range []struct {
-		list   string
-		delete func(id string) error
-		count  *int
+		list  string
+		erase func(ids []string) (gone int, err error)
+		count *int
 	}{
 		{
 			"SELECT id FROM consents WHERE tenant = $1 AND customer_id = $2 AND deleted = 1 ORDER BY id LIMIT $3",
-			t.eraseConsent, &removed.Consents,
+			eachOf(t.eraseConsent), &removed.Consents,
 		},
 		{
-			"SELECT id FROM shipments WHERE tenant = $1 AND customer_id = $2 ORDER BY id LIMIT $3", t.DeleteShipment,
+			"SELECT id FROM shipments WHERE tenant = $1 AND customer_id = $2 ORDER BY id LIMIT $3", t.eraseShipments,
 			&removed.Shipments,
 		},
 		{
 			"SELECT id FROM intents WHERE tenant = $1 AND customer_id = $2 AND customer_id <> '' LIMIT $3",
-			t.deleteIntent, new(int),
+			eachOf(t.deleteIntent), new(int),
 		},
 	} {
 		ids, err := all(&t.reader, columns.Only[string], kind.list, t.tenant, id, left)
 		if err != nil {
 			return removed, err
 		}
-		for _, row := range ids {
-			if err := kind.delete(row); err != nil {
-				return removed, err
-			}
-		}
-		*kind.count = len(ids)
-		if left -= len(ids); left == 0 {
-			return removed, nil // There may be more.
+		gone, err := kind.erase(ids)
+		*kind.count = gone
+		if left -= gone; err != nil || left == 0 || gone < len(ids) {
+			return removed, err // There may be more.
 		}
 	}
 	records, err := t.exec(`
@@ -71,6 +67,18 @@ func (t *tx) DeleteCustomer(id string, limit int) (removed store.Removed, err er
 	err = t.eraseKey(id)
 	removed.Done = err == nil
 	return removed, err
+}
+
+// eachOf gives what erases several by what erases one.
+func eachOf(erase func(id string) error) func(ids []string) (gone int, err error) {
+	return func(ids []string) (int, error) {
+		for i, id := range ids {
+			if err := erase(id); err != nil {
+				return i, err
+			}
+		}
+		return len(ids), nil
+	}
 }
 
 // deleteIntent removes an intent and the idempotency record that waits for it.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"math"
 	"strconv"
 
 	"kontor.dev/kontor/internal/store"
@@ -97,24 +98,65 @@ func (t *tx) UpdateShipment(s *store.Shipment) error {
 	return nil
 }
 
-// DeleteShipment removes a shipment's callback tokens and log entries with it: nothing else would find them afterwards.
+// shipmentErasures take what hangs on a shipment, some at a time: its callback tokens and its entries in the log.
+// Nothing would find them without the shipment.
+var shipmentErasures = []string{
+	"DELETE FROM callbacks WHERE hash IN (SELECT hash FROM callbacks WHERE tenant = $1 AND resource = $2 LIMIT $3)",
+	`DELETE FROM shipment_log WHERE position IN (
+		SELECT position FROM shipment_log WHERE tenant = $1 AND shipment_id = $2 ORDER BY position LIMIT $3
+	)`,
+}
+
+// hangingMost bounds how much of what hangs on shipments one transaction erases. Mostly that is two or three rows for
+// each.
+const hangingMost = 1000
+
+// DeleteShipment removes a shipment with what hangs on it.
 func (t *tx) DeleteShipment(id string) error {
-	changed, err := t.exec("DELETE FROM shipments WHERE tenant = $1 AND id = $2", t.tenant, id)
+	found, err := t.exists("SELECT 1 FROM shipments WHERE tenant = $1 AND id = $2 FOR UPDATE", t.tenant, id)
 	if err != nil {
 		return err
 	}
-	if changed == 0 {
+	if !found {
 		return store.ErrNotFound
 	}
-	for _, query := range []string{
-		"DELETE FROM callbacks WHERE tenant = $1 AND resource = $2",
-		`WITH gone AS (DELETE FROM shipment_log WHERE tenant = $1 AND shipment_id = $2 RETURNING position)
+	_, err = t.eraseShipment(id, math.MaxInt32)
+	return err
+}
+
+// eraseShipment erases a shipment and what hangs on it, of which it takes at most so many rows; it tells how many are
+// left to take for others. With none left, the shipment is still there, and there may be more of it.
+func (t *tx) eraseShipment(id string, hanging int) (left int, err error) {
+	// The log's end does not go back with its last entry.
+	if _, err := t.exec(`
 		INSERT INTO log_gone (log, position)
-		SELECT 'shipments', max(position) FROM gone HAVING count(*) > 0 ON CONFLICT DO NOTHING`,
-	} {
-		if _, err := t.exec(query, t.tenant, id); err != nil {
-			return err
+		SELECT 'shipments', max(position) FROM shipment_log WHERE tenant = $1 AND shipment_id = $2 HAVING count(*) > 0
+		ON CONFLICT DO NOTHING`, t.tenant, id); err != nil {
+		return 0, err
+	}
+	for _, statement := range shipmentErasures {
+		n, err := t.exec(statement, t.tenant, id, hanging)
+		if err != nil {
+			return 0, err
+		}
+		if hanging -= n; hanging <= 0 {
+			return 0, nil
 		}
 	}
-	return t.eraseKey(id) // if it had one of its own
+	if _, err := t.exec("DELETE FROM shipments WHERE tenant = $1 AND id = $2", t.tenant, id); err != nil {
+		return 0, err
+	}
+	return hanging, t.eraseKey(id) // if it had one of its own
+}
+
+// eraseShipments erases shipments until too much hangs on them for one transaction. It tells how many are gone.
+func (t *tx) eraseShipments(ids []string) (gone int, err error) {
+	left := hangingMost
+	for _, id := range ids {
+		if left, err = t.eraseShipment(id, left); err != nil || left == 0 {
+			return gone, err
+		}
+		gone++
+	}
+	return gone, nil
 }

@@ -170,13 +170,19 @@ func (y system) DeleteShipmentsBefore(ctx context.Context, created time.Time, li
 		if err != nil {
 			return err
 		}
-		for _, of := range old {
-			t.tenant = of[0]
-			if err := t.DeleteShipment(of[1]); err != nil {
+		defer func() { t.tenant = allTenants }()
+		hanging := hangingMost
+		for deleted = range old {
+			t.tenant = old[deleted][0]
+			if hanging, err = t.eraseShipment(old[deleted][1], hanging); err != nil {
 				return err
 			}
+			if hanging == 0 {
+				deleted = limit // There may be more.
+				return nil
+			}
 		}
-		t.tenant, deleted = allTenants, len(old)
+		deleted = len(old)
 		return nil
 	})
 	return deleted, err

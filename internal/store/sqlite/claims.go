@@ -95,15 +95,8 @@ func (t *tx) ClaimFlow(consentID string, now time.Time, lease store.Lease) error
 }
 
 func (r *reader) FlowClaim(consentID string) (store.Lease, error) {
-	return one(r, scanLease, "SELECT owner, lease_until FROM flow_claims WHERE tenant = ? AND consent_id = ?", r.tenant,
+	return one(r, columns.Lease, "SELECT owner, lease_until FROM flow_claims WHERE tenant = ? AND consent_id = ?", r.tenant,
 		consentID)
-}
-
-func scanLease(row columns.Row) (l store.Lease, err error) {
-	var until int64
-	err = row.Scan(&l.Owner, &until)
-	l.Until = columns.Instant(until)
-	return l, err
 }
 
 func (t *tx) ReleaseFlow(consentID, owner string) error {
