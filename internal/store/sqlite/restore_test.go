@@ -1049,7 +1049,8 @@ func TestDamagedRestores(t *testing.T) {
 	if _, err := db.Exec("DROP TRIGGER planted; DELETE FROM customers"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Restore(t.Context(), to, keystest.StoreKey(), pair(copied, keysPath)); !errors.Is(err, store.ErrBackup) {
+	if _, err := Restore(t.Context(), to, keystest.StoreKey(), pair(copied, keysPath)); !errors.Is(err,
+		store.ErrBackup) {
 		t.Errorf("a copy with rows of nobody: %v", err)
 	}
 	if left := listed(t, folder); !slices.Equal(left, []string{"s.db.lock"}) {
