@@ -84,7 +84,9 @@ func TestPostgresAddresses(t *testing.T) {
 		"postgres:", "postgres:secret", "postgres://u:secret@h:port/db", "postgres://u:secret@h/db?sslmode=secret",
 		"postgres://u:secret@h/db?kontor_listen=secret",
 	} {
-		_, err := openStore(t.Context(), &config.Config{Store: secret.New(address), StoreKey: secret.New(keystest.Text)})
+		_, err := openStore(t.Context(), &config.Config{
+			Store: secret.New(address), StoreKey: secret.New(keystest.Text),
+		})
 		if err == nil || !strings.Contains(err.Error(), "must be") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", address, err)
 		}

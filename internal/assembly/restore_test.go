@@ -64,8 +64,10 @@ func TestEndAgain(t *testing.T) {
 				}}
 			}
 			err := db.Update(t.Context(), "t", func(tx store.Tx) error {
-				*row = store.Consent{Tenant: row.Tenant, ID: row.ID, CustomerID: row.CustomerID, ValidUntil: row.ValidUntil,
-					Resource: &consentv1.Consent{Name: "consents/" + name}}
+				*row = store.Consent{
+					Tenant: row.Tenant, ID: row.ID, CustomerID: row.CustomerID, ValidUntil: row.ValidUntil,
+					Resource: &consentv1.Consent{Name: "consents/" + name},
+				}
 				if err := tx.InsertCustomer(&store.Customer{
 					Tenant: "t", ID: row.CustomerID, Resource: &customerv1.Customer{},
 				}); err != nil {
@@ -96,7 +98,8 @@ func TestEndAgain(t *testing.T) {
 				t.Errorf("it is %s, ended: %v; want %s, %v", got, after.Ended, of.want, of.final)
 			}
 			if bank := after.Resource.GetConnections()[0]; of.want == revoked &&
-				(bank.GetStatus() != consentv1.Connection_DISCONNECTED || bank.GetName() != row.Resource.GetConnections()[0].GetName()) {
+				(bank.GetStatus() != consentv1.Connection_DISCONNECTED ||
+					bank.GetName() != row.Resource.GetConnections()[0].GetName()) {
 				t.Errorf("its bank is %v", bank)
 			}
 			if of.final != after.NextPoll.IsZero() || after.NextPoll.After(time.Now()) {

@@ -1,6 +1,6 @@
 // Command cacerts prints the certificates of the public authorities that Mozilla trusts, as PEM, for the image, which
-// has no system to take them from. They come from a pinned module and not from the machine that builds: the image is the
-// same wherever it is built, and a company's own authority gets into none by accident.
+// has no system to take them from. They come from a pinned module and not from the machine that builds: the image is
+// the same wherever it is built, and a company's own authority gets into none by accident.
 package main
 
 import (

@@ -28,8 +28,8 @@
 //     (simulator.go).
 //   - Accounts have no id: their number serves (mapping.go: accountsOf). They name their bank by its name alone.
 //   - Transactions come in pages whose first number, size and end are not told: pages that only repeat what came before
-//     are taken for the end, and the log doubts it, until the operator knows (transactions.go). Neither is what their accountId
-//     means: a transaction is on the account whose number it is, and else on none (mapping.go: attribution).
+//     are taken for the end, and the log doubts it, until the operator knows (transactions.go). Neither is what their
+//     accountId means: a transaction is on the account whose number it is, and else on none (mapping.go: attribution).
 //   - fetchedAtInterval is when the data was fetched, and not what it covers: that follows from the bookings.
 //   - A list without entries may be null, wherever a list is documented (wire.go: required).
 //   - No currency is given: it is the market's. Numbers are decimals, and no float64 on their way (wire.go: amount).

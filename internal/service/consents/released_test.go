@@ -58,7 +58,8 @@ func TestAddBankAfterALostStore(t *testing.T) {
 		var lost atomic.Bool
 		banks := &refusing{lost: &lost, refuses: true}
 		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
-			p.Banks, p.ConsentOrigin = banks, consentv1.ConsentOrigin_SYNTHESISED // where flows do not exclude each other
+			p.Banks = banks
+			p.ConsentOrigin = consentv1.ConsentOrigin_SYNTHESISED // where flows do not exclude each other
 			p.Capabilities["AddBank"] = providers.Support{Level: providers.Native}
 		})
 		p.Store.Store = losing{Database: p.Database(), lost: &lost}

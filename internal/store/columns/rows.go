@@ -50,7 +50,8 @@ func Receipt(row Row) (*store.Receipt, error) {
 
 // ConsentNames are the columns that Consent scans, before the wrapped data key.
 const ConsentNames = `tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state,
-		valid_until, withdrawals, asked, redirects, flow, reference, resource, next_poll, poll_step, last_poll, last_read,
+		valid_until, withdrawals, asked, redirects, flow, reference, resource, next_poll, poll_step, last_poll,
+		last_read,
 		missing_since, missing_count, ended, version`
 
 // Consent scans ConsentNames and the wrapped data key.

@@ -11,7 +11,8 @@ import (
 const selectAudit = "SELECT " + columns.AuditNames + " FROM audit "
 
 func (r *reader) AuditTrail(after int64, limit int) ([]store.Audit, error) {
-	return all(r, columns.Audit, selectAudit+"WHERE position > ? AND tenant = ? ORDER BY position LIMIT ?", after, r.tenant,
+	return all(r, columns.Audit, selectAudit+"WHERE position > ? AND tenant = ? ORDER BY position LIMIT ?", after,
+		r.tenant,
 		max(limit, 0))
 }
 
@@ -81,12 +82,14 @@ func (r *reader) AuditChain() (c store.AuditChain, err error) {
 }
 
 func (r *reader) AuditCheckpoints(after int64, limit int) ([]store.AuditSeal, error) {
-	return all(r, columns.Seal, selectCheckpoints+"WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?", r.tenant,
+	return all(r, columns.Seal, selectCheckpoints+"WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?",
+		r.tenant,
 		after, max(limit, 0))
 }
 
 func (r *reader) AuditCheckpointBefore(before time.Time) (*store.AuditSeal, error) {
-	s, err := one(r, columns.Seal, selectCheckpoints+"WHERE tenant = ? AND time < ? ORDER BY time DESC LIMIT 1", r.tenant,
+	s, err := one(r, columns.Seal, selectCheckpoints+"WHERE tenant = ? AND time < ? ORDER BY time DESC LIMIT 1",
+		r.tenant,
 		columns.Micros(before))
 	if err != nil {
 		return nil, err

@@ -95,7 +95,8 @@ func (t *tx) ClaimFlow(consentID string, now time.Time, lease store.Lease) error
 }
 
 func (r *reader) FlowClaim(consentID string) (store.Lease, error) {
-	return one(r, columns.Lease, "SELECT owner, lease_until FROM flow_claims WHERE tenant = ? AND consent_id = ?", r.tenant,
+	return one(r, columns.Lease, "SELECT owner, lease_until FROM flow_claims WHERE tenant = ? AND consent_id = ?",
+		r.tenant,
 		consentID)
 }
 

@@ -33,8 +33,8 @@ var settings = []pragma{
 	{"foreign_keys", "ON", "1"},
 	{"secure_delete", "ON", "1"},
 	{"trusted_schema", "OFF", "0"},
-	// Else a commit needs a folder for passing files, outside of the store's: where the system is read-only there is none,
-	// and the store fails after a provider has done something.
+	// Else a commit needs a folder for passing files, outside of the store's. Where the system is read-only there is
+	// none, and the store fails after a provider has done something.
 	{"temp_store", "MEMORY", "2"},
 }
 

@@ -158,7 +158,8 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 			valid_until = ?, withdrawals = ?, asked = ?, redirects = ?,
 			flow = ?, reference = ?, status = ?, resource = ?, next_poll = ?, poll_step = ?, last_poll = ?,
 			last_read = ?, missing_since = ?, missing_count = ?, ended = ?, update_time = ?, version = version + 1
-		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`, append(values, updateTime(c), c.Tenant, c.ID, c.Version)...)
+		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`,
+		append(values, updateTime(c), c.Tenant, c.ID, c.Version)...)
 	if err != nil {
 		return err
 	}

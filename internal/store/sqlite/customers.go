@@ -20,7 +20,8 @@ func (r *reader) Customer(id string) (*store.Customer, error) {
 }
 
 func (r *reader) CustomerByReference(reference store.Lookup) (*store.Customer, error) {
-	return one(r, r.Opener.Customer, selectCustomers+"WHERE tenant = ? AND reference = ?", r.tenant, columns.Lookup(reference))
+	return one(r, r.Opener.Customer, selectCustomers+"WHERE tenant = ? AND reference = ?", r.tenant,
+		columns.Lookup(reference))
 }
 
 func (r *reader) CustomersByUser(provider string, users []string) (map[string]string, error) {

@@ -42,7 +42,8 @@ func (t *tx) InsertIdempotency(i *store.Idempotency) error {
 		INSERT INTO idempotency (tenant, method, key, request, owner, lease_until, done, customer_id, consent_id,
 			response, failure, create_time)
 		VALUES (?, ?, ?, coalesce(?, x''), ?, ?, ?, ?, ?, ?, ?, ?)`,
-		i.Tenant, i.Method, i.Key, columns.Lookup(i.Request), i.Lease.Owner, columns.Micros(i.Lease.Until), i.Done, i.CustomerID,
+		i.Tenant, i.Method, i.Key, columns.Lookup(i.Request), i.Lease.Owner, columns.Micros(i.Lease.Until), i.Done,
+		i.CustomerID,
 		i.ConsentID, answer, i.Failure, columns.Micros(i.CreateTime))
 	return err
 }

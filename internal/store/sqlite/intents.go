@@ -21,7 +21,8 @@ func (r *reader) OpenIntents(method, key string) ([]*store.Intent, error) {
 
 // expiredIntents lists those of all tenants.
 func (r *reader) expiredIntents(now time.Time, limit int) ([]*store.Intent, error) {
-	return all(r, columns.Intent, selectIntents+"WHERE state = 'open' AND lease_until <= ? ORDER BY lease_until LIMIT ?",
+	return all(r, columns.Intent,
+		selectIntents+"WHERE state = 'open' AND lease_until <= ? ORDER BY lease_until LIMIT ?",
 		columns.Micros(now), max(limit, 0))
 }
 

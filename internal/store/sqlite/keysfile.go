@@ -53,7 +53,8 @@ type keysLine struct {
 	// Consents and Shipments are the ids of those of the owner that there are.
 	Consents  json.RawMessage `json:"consents,omitempty"`
 	Shipments json.RawMessage `json:"shipments,omitempty"`
-	// Over are those of the consents that are over, as a list of keysOver.
+	// Over are those of the consents that are over, as a list of {id, how, time}: how one is over, as in
+	// store.EndKind, and when the last news of it came, in microseconds since 1970, 0 where that is not known.
 	Over json.RawMessage `json:"over,omitempty"`
 
 	// Receipt is what was deleted with the customer of the id Owner, who has no line of their own any more once all of
@@ -66,14 +67,6 @@ type keysLine struct {
 	Key []byte `json:"key,omitempty"`
 
 	End *keysEnd `json:"end,omitempty"`
-}
-
-// keysOver is how a consent is over.
-type keysOver struct {
-	ID  string        `json:"id"`
-	How store.EndKind `json:"how"`
-	// Time is that of the last news, in microseconds since 1970; 0 where it is not known.
-	Time int64 `json:"time"`
 }
 
 // keysEnd tells whether a file is whole.
@@ -124,14 +117,14 @@ func writeKeys(ctx context.Context, c *sql.Conn, to io.Writer) (head keysHead, e
 		return head, err
 	}
 	for _, query := range []string{
-		"SELECT '', '', NULL, NULL, NULL, NULL, purpose, wrapped FROM source.working_keys",
+		"SELECT '', '', NULL, NULL, NULL, NULL, purpose, wrapped FROM source.working_keys", //nolint:dupword // columns
 		`SELECT tenant, owner,
 			(SELECT json_group_array(id) FROM source.consents c WHERE c.tenant = k.tenant AND
 				c.customer_id = k.owner AND c.deleted = 0),
 			(SELECT json_group_array(id) FROM source.shipments s WHERE s.tenant = k.tenant AND s.customer_id = k.owner),
 			` + overOf + `,
 			NULL, '', wrapped FROM source.data_keys k`,
-		"SELECT tenant, id, NULL, NULL, NULL, resource, '', NULL FROM source.deletion_receipts",
+		"SELECT tenant, id, NULL, NULL, NULL, resource, '', NULL FROM source.deletion_receipts", //nolint:dupword // columns
 	} {
 		if err := writeKeyRows(ctx, c, w, query); err != nil {
 			return head, err

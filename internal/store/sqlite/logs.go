@@ -45,7 +45,8 @@ func (r *reader) Events(consentID string, after int64, limit int) ([]consent.Eve
 }
 
 func (r *reader) UnsettledEvents(consentID string) ([]consent.Event, error) {
-	return all(r, r.Event(r.tenant, consentID), unsettledEvents+"AND settled = 0 ORDER BY sequence", r.tenant, consentID)
+	return all(r, r.Event(r.tenant, consentID), unsettledEvents+"AND settled = 0 ORDER BY sequence", r.tenant,
+		consentID)
 }
 
 // fewKeys is how many keys are looked for one by one.

@@ -85,12 +85,14 @@ func (r *ReadOnly) View(ctx context.Context, tenant string, fn func(store.Reader
 	if tenant == "" {
 		return store.ErrTenant
 	}
-	return viewOn(ctx, r.readers, reader{tenant: tenant, Opener: columns.Opener{Epoch: r.epoch}}, func(r *reader) error { return fn(r) })
+	return viewOn(ctx, r.readers, reader{tenant: tenant, Opener: columns.Opener{Epoch: r.epoch}},
+		func(r *reader) error { return fn(r) })
 }
 
 // ViewAudit implements store.Archive.
 func (r *ReadOnly) ViewAudit(ctx context.Context, fn func(store.AuditTrails) error) error {
-	return viewOn(ctx, r.readers, reader{Opener: columns.Opener{Epoch: r.epoch}}, func(r *reader) error { return fn(trails{r}) })
+	return viewOn(ctx, r.readers, reader{Opener: columns.Opener{Epoch: r.epoch}},
+		func(r *reader) error { return fn(trails{r}) })
 }
 
 // trails is a store.AuditTrails.

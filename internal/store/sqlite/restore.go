@@ -29,8 +29,8 @@ const positionsLost = 1 << 32
 // answersKept is how long answers are remembered at most. Older ones would be erased at the next start.
 const answersKept = 48 * time.Hour
 
-// Restore makes a store at path of a backup: see store.Driver. There must be nothing at path. All is written beside it, checked, and on the disk before it gets its
-// name; when Restore fails, or is killed, there is nothing by that name.
+// Restore makes a store at path of a backup: see store.Driver. There must be nothing at path. All is written beside it,
+// checked, and on the disk before it gets its name; when Restore fails, or is killed, there is nothing by that name.
 //
 // Positions go on far behind those of the copy, and whoever follows a log from before it is told to begin anew.
 func Restore(
@@ -198,8 +198,8 @@ func (h keysHead) fits(ctx context.Context, c *conn) error {
 func (h keysHead) newest(target string) error {
 	noted, newer, err := h.newerKeys(target)
 	if newer {
-		return fmt.Errorf("%w: these keys are of %s, and a backup wrote newer ones at %s: what ended or was deleted in "+
-			"between would come back; give the newest, or say --older-keys where they are lost", store.ErrBackup,
+		return fmt.Errorf("%w: these keys are of %s, and a backup wrote newer ones at %s: what ended or was deleted "+
+			"in between would come back; give the newest, or say --older-keys where they are lost", store.ErrBackup,
 			h.Time.Format(time.RFC3339), noted.Time.Format(time.RFC3339))
 	}
 	return err
@@ -211,7 +211,8 @@ func loadKeys(ctx context.Context, c *conn, from *keysReader, owners *[]keysLine
 	for _, statement := range []string{
 		"CREATE TEMP TABLE kept_consents (tenant TEXT, id TEXT, PRIMARY KEY (tenant, id)) WITHOUT ROWID",
 		"CREATE TEMP TABLE kept_shipments (tenant TEXT, id TEXT, PRIMARY KEY (tenant, id)) WITHOUT ROWID",
-		"CREATE TEMP TABLE kept_over (tenant TEXT, id TEXT, how TEXT, time INTEGER, PRIMARY KEY (tenant, id)) WITHOUT ROWID",
+		`CREATE TEMP TABLE kept_over (tenant TEXT, id TEXT, how TEXT, time INTEGER, PRIMARY KEY (tenant, id))
+			WITHOUT ROWID`,
 		"BEGIN IMMEDIATE", "DELETE FROM data_keys", "DELETE FROM working_keys",
 	} {
 		if _, err := c.sql.ExecContext(ctx, statement); err != nil {
@@ -239,7 +240,8 @@ func loadKeys(ctx context.Context, c *conn, from *keysReader, owners *[]keysLine
 		if _, err := c.exec(ctx, shipments, line.Tenant, string(ids(line.Shipments))); err != nil {
 			return err
 		}
-		const over = "INSERT INTO kept_over SELECT ?, value ->> 'id', value ->> 'how', value ->> 'time' FROM json_each(?)"
+		const over = `INSERT INTO kept_over
+			SELECT ?, value ->> 'id', value ->> 'how', value ->> 'time' FROM json_each(?)`
 		_, err := c.exec(ctx, over, line.Tenant, string(ids(line.Over)))
 		return err
 	})

@@ -261,8 +261,8 @@ func TestRestoreWithNewerKeys(t *testing.T) {
 	}
 }
 
-// TestRestoreEndsAgain: what was over when the keys were written is over in a store made of an older copy, as it was and
-// since then; what stands, and what the provider tells, is as in the copy.
+// TestRestoreEndsAgain: what was over when the keys were written is over in a store made of an older copy, as it was
+// and since then; what stands, and what the provider tells, is as in the copy.
 func TestRestoreEndsAgain(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
@@ -1049,7 +1049,8 @@ func TestDamagedRestores(t *testing.T) {
 	if _, err := db.Exec("DROP TRIGGER planted; DELETE FROM customers"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Restore(t.Context(), to, keystest.StoreKey(), pair(copied, keysPath)); !errors.Is(err, store.ErrBackup) {
+	if _, err := Restore(t.Context(), to, keystest.StoreKey(), pair(copied, keysPath)); !errors.Is(err,
+		store.ErrBackup) {
 		t.Errorf("a copy with rows of nobody: %v", err)
 	}
 	if left := listed(t, folder); !slices.Equal(left, []string{"s.db.lock"}) {

@@ -80,7 +80,8 @@ func (y system) Backlog(ctx context.Context, now time.Time) (store.Backlog, erro
 		open, err := one(r, scan, "SELECT count(*), coalesce(min(create_time), 0) FROM (SELECT create_time FROM "+
 			"intents WHERE state = 'open' AND lease_until >= 0 ORDER BY lease_until LIMIT ?)", backlogMost)
 		return store.Backlog{
-			Due: due.n, DueSince: columns.Instant(due.first), OpenIntents: open.n, OldestIntent: columns.Instant(open.first),
+			Due: due.n, DueSince: columns.Instant(due.first), OpenIntents: open.n,
+			OldestIntent: columns.Instant(open.first),
 		}, err
 	})
 }

@@ -44,7 +44,8 @@ func (t *tx) trim(log store.Log, now, before time.Time, limit int) (int, error) 
 		return 0, err
 	}
 	floor, err := one(&t.reader, columns.Only[int64],
-		"SELECT coalesce(max(position), 0) FROM log_marks WHERE log = ? AND time <= ?", string(log), columns.Micros(before))
+		"SELECT coalesce(max(position), 0) FROM log_marks WHERE log = ? AND time <= ?", string(log),
+		columns.Micros(before))
 	if err != nil {
 		return 0, err
 	}
