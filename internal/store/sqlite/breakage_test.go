@@ -420,6 +420,33 @@ func TestPingTriesToWrite(t *testing.T) {
 	}
 }
 
+// TestRoomForLittleIsNotEnough: as long as there is no room for what calls may write, a store is not well, although small
+// writes fit.
+func TestRoomForLittleIsNotEnough(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	onWriter(t, s, "max_page_count = 1") // No page more than there are.
+	s.health.Note(store.NewFault(store.FaultFull, "made up"))
+	if err := s.probe(t.Context(), "UPDATE pulse SET probes = probes + 1 WHERE id = 1"); err != nil {
+		t.Fatalf("a small write: %v", err)
+	}
+	var fault *store.FaultError
+	for range 2 {
+		onWriter(t, s, "max_page_count = 1") // A connection that failed is given up, and the setting with it.
+		if err := s.Ping(t.Context()); !errors.As(err, &fault) || fault.Kind != store.FaultFull {
+			t.Errorf("with room for little: %v", err)
+		}
+	}
+	onWriter(t, s, "max_page_count = 1000000")
+	if err := s.Ping(t.Context()); err != nil || s.health.Short() {
+		t.Errorf("with room: %v", err)
+	}
+	probes := s.Stats().Failed[store.FaultFull]
+	if err := s.Ping(t.Context()); err != nil || s.Stats().Failed[store.FaultFull] != probes {
+		t.Errorf("and on: %v", err)
+	}
+}
+
 // TestNoFileIsMade: a connection that is opened after the file went does not make an empty one in its place.
 func TestNoFileIsMade(t *testing.T) {
 	t.Parallel()

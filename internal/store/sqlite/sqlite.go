@@ -321,6 +321,9 @@ func (s *Store) EndLeases(ctx context.Context) error {
 // pingAfter is how long ago the last write may be before Ping makes one.
 const pingAfter = 10 * time.Second
 
+// roomProbed is how much a store must take after it was full, in bytes: more than most transactions write.
+const roomProbed = 256 << 10
+
 // Ping implements store.Database. Who serves no calls because the file cannot be written makes no writes that would
 // tell that it can be again: so Ping itself makes a small one, unless there was a good one lately.
 func (s *Store) Ping(ctx context.Context) error {
@@ -336,13 +339,34 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	s.probing.Lock()
 	defer s.probing.Unlock()
+	if s.health.Short() {
+		return asFault(s.probeRoom(ctx))
+	}
 	if s.health.WroteWithin(pingAfter) {
 		return nil
 	}
-	return asFault(s.write(ctx, "", func(t *tx) error {
-		_, err := t.exec("UPDATE pulse SET probes = probes + 1 WHERE id = 1")
+	return asFault(s.probe(ctx, "UPDATE pulse SET probes = probes + 1 WHERE id = 1"))
+}
+
+// probeRoom tries whether there is room again. What is left of a full disk, such as the end of the write-ahead log where
+// a transaction was undone, takes a small write and not those of calls.
+func (s *Store) probeRoom(ctx context.Context) error {
+	const fill = "UPDATE pulse SET probes = probes + 1, room = zeroblob(?) WHERE id = 1"
+	if err := s.probe(ctx, fill, roomProbed); err != nil {
 		return err
-	}))
+	}
+	if err := s.probe(ctx, "UPDATE pulse SET room = NULL WHERE id = 1"); err != nil {
+		return err
+	}
+	s.health.HasRoom()
+	return nil
+}
+
+func (s *Store) probe(ctx context.Context, statement string, args ...any) error {
+	return s.write(ctx, "", func(t *tx) error {
+		_, err := t.exec(statement, args...)
+		return err
+	})
 }
 
 // asFault gives an error that tells its kind.

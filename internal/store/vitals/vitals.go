@@ -56,6 +56,8 @@ type Health struct {
 	fault *store.FaultError
 	// stopped is a fault after which nothing is written any more: what is there is no longer what was acknowledged.
 	stopped *store.FaultError
+	// short says that a write found no room, and that none was seen since.
+	short bool
 	// failed counts the writes that failed, by kind.
 	failed map[store.FaultKind]int64
 }
@@ -77,6 +79,7 @@ func (h *Health) Note(err error) {
 		h.failed = map[store.FaultKind]int64{}
 	}
 	h.failed[fault.Kind]++
+	h.short = h.short || fault.Kind == store.FaultFull
 	if h.stopped == nil && (fault.Kind == store.FaultCorrupt || fault.Kind == store.FaultTruncated) {
 		h.stopped = fault
 	}
@@ -107,6 +110,21 @@ func (h *Health) Writable() error {
 		return h.stopped
 	}
 	return nil
+}
+
+// Short tells whether a write found no room, and HasRoom was not called since. A small write that went well meanwhile
+// proves nothing: it may have fitted where others do not.
+func (h *Health) Short() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.short
+}
+
+// HasRoom notes that there is room for whatever may be written.
+func (h *Health) HasRoom() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.short = false
 }
 
 // WroteWithin tells whether the last write was well and ended within a time.
