@@ -420,8 +420,8 @@ func TestPingTriesToWrite(t *testing.T) {
 	}
 }
 
-// TestRoomForLittleIsNotEnough: as long as there is no room for what calls may write, a store is not well, although small
-// writes fit.
+// TestRoomForLittleIsNotEnough: as long as there is no room for what calls may write, a store is not well, although
+// small writes fit.
 func TestRoomForLittleIsNotEnough(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)

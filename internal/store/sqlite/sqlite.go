@@ -348,8 +348,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return asFault(s.probe(ctx, "UPDATE pulse SET probes = probes + 1 WHERE id = 1"))
 }
 
-// probeRoom tries whether there is room again. What is left of a full disk, such as the end of the write-ahead log where
-// a transaction was undone, takes a small write and not those of calls.
+// probeRoom tries whether there is room again. What is left of a full disk, such as the end of the write-ahead log
+// where a transaction was undone, takes a small write and not those of calls.
 func (s *Store) probeRoom(ctx context.Context) error {
 	const fill = "UPDATE pulse SET probes = probes + 1, room = zeroblob(?) WHERE id = 1"
 	if err := s.probe(ctx, fill, roomProbed); err != nil {
