@@ -32,13 +32,20 @@ type hiccup struct {
 	store.Database
 
 	durable bool
-	at      int
 	effects func() int
 
-	mu    sync.Mutex
-	count int
+	mu        sync.Mutex
+	at, count int // none fails while at is 0
 	// acted is what the provider had done when the access failed, -1 when none did.
 	acted int
+}
+
+// spring has an access from now on fail, none with 0, and gives what the provider had done when one did.
+func (h *hiccup) spring(at int) (acted int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at, h.count = at, 0
+	return h.acted
 }
 
 func (h *hiccup) springs() bool {
@@ -359,7 +366,10 @@ func denied(t *testing.T, name string, durable bool, step int) (acted int) {
 	write := writes[name]
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{effects: map[string]int{}, link: write.link}
-		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
+		h := &hiccup{durable: durable, effects: func() int { return w.count() }, acted: -1}
+		p := assemblytest.New(t, func(o *assembly.Options, p *providers.Provider) {
+			h.Database = o.Store
+			o.Store = h
 			p.Consents = worldConsents{p.Consents, w}
 			p.Links, p.Banks, p.Simulator, p.PartnerBanks, p.Connections, p.Shipments = w, w, w, w, w, w
 			names := []providers.Capability{
@@ -380,13 +390,9 @@ func denied(t *testing.T, name string, durable bool, step int) (acted int) {
 		w.mu.Lock()
 		w.effects = map[string]int{}
 		w.mu.Unlock()
-		h := &hiccup{
-			Database: p.Database(), durable: durable, at: step, effects: func() int { return w.count() }, acted: -1,
-		}
-		p.Store.Store = h
+		h.spring(step)
 		first := write.call(identity.WithTrail(p.Ctx), p, about)
-		p.Store.Store = p.Database()
-		acted = h.acted
+		acted = h.spring(0)
 		reason := kerr.Reason(first)
 		switch {
 		case acted < 0:
