@@ -265,3 +265,20 @@ func TestPagesThatRepeat(t *testing.T) {
 		}
 	}
 }
+
+func TestFieldsThatFimentoRefuses(t *testing.T) {
+	t.Parallel()
+	refuseFields(t, fimento.ID, fieldRefusal{
+		operation: "create_partner_bank",
+		body:      `{"statusCode": 400, "message": ["name must not be ` + canary + `"], "error": "Bad Request"}`,
+		rpc:       "kontor.consent.v1.ConsentService/CreatePartnerBank",
+		request:   object{"partnerBank": object{"displayName": "Bank"}},
+		field:     "partnerBank.displayName",
+	}, fieldRefusal{
+		operation: "create_process",
+		body:      `{"statusCode": 422, "message": ["socialSecurityNumber ` + canary + ` is wrong"], "error": "Unprocessable"}`,
+		rpc:       "kontor.consent.v1.ConsentService/CreateConsent",
+		request:   object{"consent": object{"market": "SE"}, "psu": object{"nationalId": "199503096316"}},
+		field:     "psu.nationalId",
+	})
+}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"math/big"
 	"net/http"
@@ -516,4 +517,19 @@ func TestSpoofedAddress(t *testing.T) {
 		}
 		resp.Body.Close()
 	}
+}
+
+func TestFieldsThatFinoosRefuses(t *testing.T) {
+	t.Parallel()
+	refuseFields(t, finoos.ID, fieldRefusal{
+		operation: "send_fax",
+		body:      `{"type": "invalid_input", "message": "recipient ` + canary + ` is unknown"}`,
+		rpc:       "kontor.documents.v1.DocumentService/CreateShipment",
+		request: object{"shipment": object{
+			"channel": "FAX", "recipient": "Notariat Nord", "subject": "Contract",
+			"pdf":     base64.StdEncoding.EncodeToString(pdf),
+			"address": object{"city": "Hamburg", "countryCode": "DE"},
+		}},
+		field: "shipment.recipient",
+	})
 }

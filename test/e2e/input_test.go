@@ -356,41 +356,24 @@ func TestUnspecifiedInAListOverGRPC(t *testing.T) {
 	wantInvalid(t, "no status", failed(err), "statuses[1]")
 }
 
-// TestFieldsThatProvidersRefuse: where a provider's refusal names the field that it does not take, the caller is told
-// which of their own it is, in Kontor's words, over both transports.
-func TestFieldsThatProvidersRefuse(t *testing.T) {
-	t.Parallel()
+// fieldRefusal is a provider's refusal of a request that names the field which it does not take.
+type fieldRefusal struct {
+	operation, body string
+	rpc             string
+	request         object
+	// field is which of the caller's own it is.
+	field string
+}
+
+// refuseFields has a provider refuse requests: the caller is told which of their own fields it is, in Kontor's words,
+// over both transports.
+func refuseFields(t *testing.T, provider string, refusals ...fieldRefusal) {
+	t.Helper()
 	w := newWorld(t, worldOptions{step: 5 * time.Millisecond, still: true})
 	c := w.client(t, lending)
-	for _, refusal := range []struct {
-		provider, operation, body, rpc, field string
-		request                               object
-	}{
-		{
-			"fimento", "create_partner_bank",
-			`{"statusCode": 400, "message": ["name must not be ` + canary + `"], "error": "Bad Request"}`,
-			"kontor.consent.v1.ConsentService/CreatePartnerBank", "partnerBank.displayName",
-			object{"partnerBank": object{"displayName": "Bank"}},
-		},
-		{
-			"fimento", "create_process",
-			`{"statusCode": 422, "message": ["socialSecurityNumber ` + canary + ` is wrong"], "error": "Unprocessable"}`,
-			"kontor.consent.v1.ConsentService/CreateConsent", "psu.nationalId",
-			object{"consent": object{"market": "SE"}, "psu": object{"nationalId": "199503096316"}},
-		},
-		{
-			"finoos", "send_fax",
-			`{"type": "invalid_input", "message": "recipient ` + canary + ` is unknown"}`,
-			"kontor.documents.v1.DocumentService/CreateShipment", "shipment.recipient",
-			object{"shipment": object{
-				"channel": "FAX", "recipient": "Notariat Nord", "subject": "Contract",
-				"pdf":     base64.StdEncoding.EncodeToString(pdf),
-				"address": object{"city": "Hamburg", "countryCode": "DE"},
-			}},
-		},
-	} {
+	core := w.core(provider)
+	for _, refusal := range refusals {
 		for _, transport := range transports {
-			core := w.core(refusal.provider)
 			core.Faults.Add(sandbox.Fault{Operation: refusal.operation, Status: 400, Body: refusal.body, Times: 1})
 			got, err := c.call(t.Context(), transport, methods()[refusal.rpc], refusal.request, nil, 0)
 			core.Faults.Clear()

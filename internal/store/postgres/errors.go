@@ -99,7 +99,7 @@ func faultOf(err error) *store.FaultError {
 	if fault, ok := errors.AsType[*store.FaultError](err); ok {
 		return fault
 	}
-	if _, ok := errors.AsType[databaseError](err); !ok || own(err) {
+	if _, ok := errors.AsType[databaseError](err); !ok || own(err) && !errors.Is(err, errNothing) {
 		return nil
 	}
 	kind := store.FaultFailing
