@@ -276,7 +276,7 @@ func TestFieldsThatFimentoRefuses(t *testing.T) {
 		field:     "partnerBank.displayName",
 	}, fieldRefusal{
 		operation: "create_process",
-		body:      `{"statusCode": 422, "message": ["socialSecurityNumber ` + canary + ` is wrong"], "error": "Unprocessable"}`,
+		body:      `{"statusCode": 422, "message": ["socialSecurityNumber ` + canary + ` is wrong"]}`,
 		rpc:       "kontor.consent.v1.ConsentService/CreateConsent",
 		request:   object{"consent": object{"market": "SE"}, "psu": object{"nationalId": "199503096316"}},
 		field:     "psu.nationalId",
