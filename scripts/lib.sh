@@ -14,6 +14,19 @@ fail() {
 # need fails with what to install when a command is missing.
 need() { command -v "$1" >/dev/null || fail "$1 is missing: $2"; }
 
+# packages WHY NAME...: installs packages, as root on Debian and Ubuntu; elsewhere fails with why, and what to install.
+packages() {
+	local why=$1
+	shift
+	if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+		fail "$why (Debian: sudo apt-get install $*)"
+	fi
+	step "apt-get install $*"
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update --quiet=2
+	apt-get install --quiet=2 --yes --no-install-recommends "$@" >/dev/null
+}
+
 # The systems that releases are built for.
 # shellcheck disable=SC2034 # used by who sources this
 systems=(linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64)

@@ -18,18 +18,12 @@ bin() {
 }
 bouncer() { PATH=$PATH:/usr/sbin command -v pgbouncer; }
 if ! bin >/dev/null || ! bouncer >/dev/null; then
-	if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
-		fail "the tests of the store need a PostgreSQL server and pgbouncer" \
-			"(Debian: sudo apt-get install postgresql pgbouncer)"
-	fi
-	step "apt-get install postgresql pgbouncer"
-	export DEBIAN_FRONTEND=noninteractive
 	# Only the programs are wanted, not servers that run.
-	mkdir -p /etc/postgresql-common
-	[[ -e /etc/postgresql-common/createcluster.conf ]] ||
+	if [[ $(id -u) == 0 && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+		mkdir -p /etc/postgresql-common
 		echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
-	apt-get update --quiet=2
-	RUNLEVEL=1 apt-get install --quiet=2 --yes --no-install-recommends postgresql pgbouncer >/dev/null
+	fi
+	RUNLEVEL=1 packages "the tests of the store need a PostgreSQL server and pgbouncer" postgresql pgbouncer
 fi
 bin=$(bin)
 

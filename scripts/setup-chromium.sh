@@ -11,10 +11,4 @@ done
 if [[ -d "/Applications/Google Chrome.app" ]]; then
 	exit 0
 fi
-if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
-	fail "the browser tests need Chromium or Chrome on the PATH (Debian: sudo apt-get install chromium)"
-fi
-step "apt-get install chromium"
-export DEBIAN_FRONTEND=noninteractive
-apt-get update --quiet=2
-apt-get install --quiet=2 --yes --no-install-recommends chromium >/dev/null
+packages "the browser tests need Chromium or Chrome on the PATH" chromium
