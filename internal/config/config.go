@@ -174,9 +174,9 @@ type Log struct {
 
 // Limits bound what callers can use up.
 type Limits struct {
-	// RequestsPerSecond is each client's quota over time.
+	// RequestsPerSecond is each client's quota over time, at all processes of one store together.
 	RequestsPerSecond int
-	// Burst is how many requests a client may send at once.
+	// Burst is how many requests a client may send at once; until processes know of each other, to each of them.
 	Burst int
 	// MaxInFlight is how many calls are answered at one time, streams aside. Of it, of MaxStreams and of MaxBodyBytes a
 	// tenant gets no more than three quarters of what others leave, and a client no more than three quarters of that.

@@ -225,6 +225,7 @@ func (r *Runner) sweep(ctx context.Context) error {
 		{r.Sweeps.DeleteIdempotencyBefore, now.Add(-idempotencyKept)},
 		{r.Sweeps.DeleteIntentsBefore, now.Add(-intentsKept)},
 		{r.Sweeps.DeleteCallbacksBefore, now},
+		{r.Sweeps.DeleteQuotasBefore, now},
 		{func(ctx context.Context, _ time.Time, limit int) (int, error) {
 			return r.Sweeps.FinishErasures(ctx, limit)
 		}, now},

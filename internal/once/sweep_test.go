@@ -30,6 +30,7 @@ func (s *slowSweeps) DeleteIdempotencyBefore(_ context.Context, _ time.Time, lim
 
 func (*slowSweeps) DeleteIntentsBefore(context.Context, time.Time, int) (int, error)   { return 0, nil }
 func (*slowSweeps) DeleteCallbacksBefore(context.Context, time.Time, int) (int, error) { return 0, nil }
+func (*slowSweeps) DeleteQuotasBefore(context.Context, time.Time, int) (int, error)    { return 0, nil }
 func (*slowSweeps) FinishErasures(context.Context, int) (int, error)                   { return 0, nil }
 func (*slowSweeps) GiveRoomBack(context.Context, int) (int, error)                     { return 0, nil }
 
@@ -81,6 +82,10 @@ func (s *manySweeps) DeleteCallbacksBefore(_ context.Context, _ time.Time, limit
 	return s.take("tokens", limit)
 }
 
+func (s *manySweeps) DeleteQuotasBefore(_ context.Context, _ time.Time, limit int) (int, error) {
+	return s.take("quotas", limit)
+}
+
 func (s *manySweeps) DeleteShipmentsBefore(_ context.Context, _ time.Time, limit int) (int, error) {
 	return s.take("shipments", limit)
 }
@@ -104,7 +109,8 @@ func TestSweepsGoOn(t *testing.T) {
 		const rows = 10*batch + 7
 		s := &manySweeps{rows: map[string]int{}}
 		kinds := []string{
-			"answers", "intents", "tokens", "shipments", "erasures", "room", string(store.ConsentLog), string(store.ShipmentLog),
+			"answers", "intents", "tokens", "quotas", "shipments", "erasures", "room", string(store.ConsentLog),
+			string(store.ShipmentLog),
 		}
 		for _, kind := range kinds {
 			s.rows[kind] = rows

@@ -24,6 +24,7 @@ import (
 	"kontor.dev/kontor/internal/server/inproc"
 	"kontor.dev/kontor/internal/server/origin"
 	"kontor.dev/kontor/internal/server/rest"
+	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -47,6 +48,8 @@ type Options struct {
 	Authenticator guard.Authenticator
 	// Audit notes calls that were refused or failed; see guard.Options. May be nil.
 	Audit func(ctx context.Context, method, resource string, failure error) error
+	// Quotas is where clients' quotas are counted together with other processes; see guard.Options. May be nil.
+	Quotas store.Quotas
 	// Telemetry records what happens.
 	Telemetry *telemetry.Telemetry
 	// OpenAPI is the document served as /openapi.json.
@@ -78,6 +81,9 @@ type Server struct {
 	draining     atomic.Bool
 	stop         sync.Once
 	failed       chan error
+	// background is what goes on beside calls, until stopBackground.
+	background     sync.WaitGroup
+	stopBackground context.CancelFunc
 }
 
 // New builds a server. Nothing listens before Start.
@@ -87,10 +93,10 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	s := &Server{options: o, health: health.NewServer(), failed: make(chan error, 3)}
+	s := &Server{options: o, health: health.NewServer(), failed: make(chan error, 3), stopBackground: func() {}}
 	s.guard, err = guard.New(guard.Options{
 		Services: services, Authenticator: o.Authenticator, Limits: o.Limits, BodyTimeout: bodyTimeout,
-		Telemetry: o.Telemetry, Audit: o.Audit, Proxies: o.Proxies, Vouch: s.vouch,
+		Telemetry: o.Telemetry, Audit: o.Audit, Quotas: o.Quotas, Proxies: o.Proxies, Vouch: s.vouch,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
@@ -246,6 +252,9 @@ func (s *Server) Start() error {
 	})
 	serve(s.admin.wait)
 	s.admin.ready.Store(&s.ready)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.background.Go(func() { s.guard.ShareQuotas(ctx) })
+	s.stopBackground = cancel
 	return nil
 }
 

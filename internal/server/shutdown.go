@@ -37,6 +37,8 @@ func (s *Server) shutDown(ctx context.Context) error {
 		defer cancel()
 		done(abandoned, s.guard.Wait)
 	}
+	s.stopBackground()
+	s.background.Wait()
 	_ = s.admin.Close() // probes are answered to the end
 	return err
 }

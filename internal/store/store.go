@@ -105,6 +105,9 @@ type Database interface {
 	Store
 	// System is the port for Kontor's own work on the rows of all tenants.
 	System() System
+	// Quotas is where processes that share the database count together what clients spend; nil where one process has the
+	// database to itself.
+	Quotas() Quotas
 	// Keys are the working keys of this database.
 	Keys() *keys.Keys
 	// Ping tells whether the database can be read and written; a FaultError says why it cannot.
@@ -399,6 +402,8 @@ type Sweeps interface {
 	// GiveRoomBack makes files smaller by at most limit pages of what was swept, as far as it is not kept for what
 	// comes. A store that cannot tells of none.
 	GiveRoomBack(ctx context.Context, limit int) (int, error)
+	// DeleteQuotasBefore forgets the buckets of clients (see Quotas) that were full again before a time.
+	DeleteQuotasBefore(ctx context.Context, full time.Time, limit int) (int, error)
 	// FinishErasures erases what is left of consents for which nobody called DeleteConsent to the end.
 	FinishErasures(ctx context.Context, limit int) (int, error)
 	// TrimLog takes entries out of a log that were committed before a time; cursors before them expire first. How old

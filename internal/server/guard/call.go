@@ -155,14 +155,6 @@ func (c *call) enter() error {
 	return c.occupy()
 }
 
-// quotaOf names whose quota a call uses up. Who comes with a ticket has one for its consent.
-func quotaOf(client identity.Identity) string {
-	if client.Ticket != nil {
-		return client.Tenant + "/" + client.ClientID + "/" + client.Ticket.ConsentID
-	}
-	return client.Tenant + "/" + client.ClientID
-}
-
 // allowed tells whether the client may call the method. A ticket is good for one, whatever its client may do.
 func (c *call) allowed() bool {
 	if c.client.Ticket != nil {

@@ -19,6 +19,7 @@ import (
 	"kontor.dev/kontor/internal/config"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/server/origin"
+	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/telemetry"
 )
 
@@ -30,6 +31,9 @@ type Options struct {
 	Authenticator Authenticator
 	// Limits bound what callers can use up.
 	Limits config.Limits
+	// Quotas is where clients' quotas are counted together with other processes; nil where this one serves alone. See
+	// Guard.ShareQuotas.
+	Quotas store.Quotas
 	// Proxies are whose word on where a gRPC call came from is taken. HTTP's is in the context that Admit gets.
 	Proxies origin.Proxies
 	// Vouch is told of each call whose sender is known, with the context that it came with. May be nil.
@@ -92,7 +96,20 @@ func New(o Options) (*Guard, error) {
 		perSecond: rate.Limit(o.Limits.RequestsPerSecond), burst: o.Limits.Burst,
 		clock: func() time.Time { return g.clock() },
 	}
+	if o.Quotas != nil {
+		g.quotas.shared = &sharedQuotas{
+			ledger: o.Quotas, clock: g.quotas.clock, log: o.Telemetry.Logger, come: make(chan struct{}, 1),
+			rate: store.QuotaRate{PerSecond: float64(o.Limits.RequestsPerSecond), Burst: float64(o.Limits.Burst)},
+		}
+	}
 	return g, nil
+}
+
+// ShareQuotas counts clients' quotas together with other processes, until the context ends.
+func (g *Guard) ShareQuotas(ctx context.Context) {
+	if g.quotas.shared != nil {
+		g.quotas.shared.run(ctx)
+	}
 }
 
 // Register gives a channel within the process the services with every method guarded.

@@ -17,48 +17,17 @@ import (
 
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/postgres/postgrestest"
 	"kontor.dev/kontor/internal/store/storetest"
 )
 
 // addressVariable names the environment's variable that has a server's address.
-const addressVariable = "KONTOR_TEST_POSTGRES"
+const addressVariable = postgrestest.Variable
 
 // newSchema makes a schema of a test's own, and gives the address of the database with it.
 func newSchema(tb testing.TB) string {
 	tb.Helper()
-	base := os.Getenv(addressVariable)
-	if base == "" {
-		tb.Fatalf("%s is not set: make test-go, or scripts/postgres.sh <command>, starts a server and sets it",
-			addressVariable)
-	}
-	address, err := url.Parse(base)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	admin, err := pgx.Connect(tb.Context(), base)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer admin.Close(context.WithoutCancel(tb.Context()))
-	if _, err := admin.Exec(tb.Context(), "CREATE SCHEMA "+name); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		c, err := pgx.Connect(context.Background(), base)
-		if err != nil {
-			tb.Error(err)
-			return
-		}
-		defer c.Close(context.Background())
-		if _, err := c.Exec(context.Background(), "DROP SCHEMA "+name+" CASCADE"); err != nil {
-			tb.Error(err)
-		}
-	})
-	query := address.Query()
-	query.Set("search_path", name)
-	address.RawQuery = query.Encode()
-	return strings.TrimPrefix(address.String(), "postgres:")
+	return postgrestest.NewSchema(tb)
 }
 
 // openAt opens a store that is closed when the test ends.

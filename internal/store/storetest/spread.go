@@ -51,6 +51,22 @@ func (s *spread) Keys() *keys.Keys { return s.next().Keys() }
 
 func (s *spread) System() store.System { return spreadSystem{s} }
 
+// Quotas goes to the next store with each call; nil where the stores have none.
+func (s *spread) Quotas() store.Quotas {
+	if s.next().Quotas() == nil {
+		return nil
+	}
+	return spreadQuotas{s}
+}
+
+type spreadQuotas struct{ *spread }
+
+func (s spreadQuotas) SpendQuotas(
+	ctx context.Context, rate store.QuotaRate, spent []store.QuotaSpent,
+) ([]store.QuotaLeft, error) {
+	return s.next().Quotas().SpendQuotas(ctx, rate, spent)
+}
+
 type spreadSystem struct{ *spread }
 
 func (s spreadSystem) next() store.System { return s.spread.next().System() }
@@ -98,6 +114,10 @@ func (s spreadSystem) DeleteCallbacksBefore(ctx context.Context, expired time.Ti
 
 func (s spreadSystem) DeleteIdempotencyBefore(ctx context.Context, created time.Time, limit int) (int, error) {
 	return s.next().DeleteIdempotencyBefore(ctx, created, limit)
+}
+
+func (s spreadSystem) DeleteQuotasBefore(ctx context.Context, full time.Time, limit int) (int, error) {
+	return s.next().DeleteQuotasBefore(ctx, full, limit)
 }
 
 func (s spreadSystem) DeleteShipmentsBefore(ctx context.Context, created time.Time, limit int) (int, error) {

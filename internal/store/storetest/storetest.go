@@ -94,6 +94,8 @@ func tests() []suiteTest {
 		{"ShipmentLog", testShipmentLog},
 		{"DeletedShipments", testDeletedShipments},
 		{"Callbacks", testCallbacks},
+		{"Quotas", testQuotas},
+		{"QuotaRace", testQuotaRace},
 		{"Idempotency", testIdempotency},
 		{"IdempotencyRace", testIdempotencyRace},
 		{"IdempotencyCleanup", testIdempotencyCleanup},
