@@ -38,7 +38,9 @@ func (s *Server) shutDown(ctx context.Context) error {
 		done(abandoned, s.guard.Wait)
 	}
 	s.stopBackground()
-	s.background.Wait()
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+	defer cancel()
+	done(ending, s.background.Wait)
 	_ = s.admin.Close() // probes are answered to the end
 	return err
 }

@@ -27,8 +27,9 @@ import (
 // then its rate. While the database is away, each process counts by itself.
 
 const (
-	// exchangeEvery is how long is waited between two exchanges, exchangeLimit how long one may take.
-	exchangeEvery, exchangeLimit = time.Second, 3 * time.Second
+	// exchangeEvery is how long is waited between two exchanges, exchangeLimit how long one may take: what is told is
+	// never older than the buckets have room for, so that who keeps within a quota never overdraws it.
+	exchangeEvery, exchangeLimit = time.Second, store.QuotaSlack - time.Second
 	// exchangeMost is how many clients one statement is about.
 	exchangeMost = 500
 	// tellFraction is which part of a second's tokens is not worth telling.
@@ -55,11 +56,14 @@ type sharedQuotas struct {
 
 // portion is what a process may take of a client's shared bucket. Its quota's lock guards it.
 type portion struct {
-	// known says that the rest is: it was told lately how the bucket stands.
+	// known says that the rest is: it was told how the bucket stands.
 	known bool
-	// left is what was in the bucket at a time, used what was taken here since it was told.
+	// level is how many tokens are in the bucket, as far as it is known here, at a time.
+	level float64
+	at    time.Time
+	// left was in it when that was told, used was taken here since.
 	left float64
-	at   time.Time
+	told time.Time
 	used float64
 	// of is this process's part of what all want, others what others want in a second.
 	of, others float64
@@ -78,17 +82,18 @@ func (p *portion) wait(now time.Time, rate store.QuotaRate) time.Duration {
 	if !p.known {
 		return 0
 	}
-	whole := min(rate.Most(), p.left+rate.PerSecond*max(0, now.Sub(p.at).Seconds()))
-	may := max(
-		p.of*whole,
-		whole-2*exchangeEvery.Seconds()*p.others, // enough for all until the exchange after next
-		min(whole, 1), // a portion may be less than a token
-	)
-	if may-p.used >= 1 {
+	p.level = min(rate.Most(), p.level+rate.PerSecond*max(0, now.Sub(p.at).Seconds()))
+	p.at = now
+	missing := 1 - p.level // An overdrawn bucket must fill first, whoever asks.
+	enough := p.level-2*exchangeEvery.Seconds()*p.others >= 1
+	if !enough && p.used >= 1 { // A portion may be less than a token.
+		came := rate.PerSecond * max(0, now.Sub(p.told).Seconds())
+		// After the next exchange it is another portion.
+		missing = max(missing, min((p.used+1)/p.of-p.left-came, rate.PerSecond*exchangeEvery.Seconds()))
+	}
+	if missing <= 0 {
 		return 0
 	}
-	// After the next exchange it is another portion. An overdrawn bucket must fill first, whoever asks.
-	missing := max(1-whole, min((p.used+1)/p.of-whole, exchangeEvery.Seconds()*rate.PerSecond))
 	return max(waitLeast, time.Duration(math.Ceil(missing/rate.PerSecond*float64(time.Second))))
 }
 
@@ -97,6 +102,7 @@ func (s *sharedQuotas) note(c *quota, granted bool) {
 	p := &c.portion
 	p.wanted++
 	if granted {
+		p.level--
 		p.used++
 		p.spent++
 	}
@@ -160,7 +166,7 @@ func (s *sharedQuotas) exchange(ctx context.Context) {
 			if err != nil {
 				c.alone()
 			} else {
-				c.learn(now, left[i])
+				c.learn(now, left[i], s.rate)
 			}
 		}
 	}
@@ -187,18 +193,20 @@ func (c *quota) tell(now time.Time) store.QuotaSpent {
 }
 
 // learn takes over how the shared bucket stands. Calls that came while it was asked for are taken off.
-func (c *quota) learn(now time.Time, left store.QuotaLeft) {
+func (c *quota) learn(now time.Time, bucket store.QuotaLeft, rate store.QuotaRate) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := &c.portion
-	p.known, p.left, p.at, p.used = true, left.Level, now, float64(p.spent)
-	others := max(0, left.Wanted-p.lately)
+	p.known, p.left, p.told, p.used = true, bucket.Level, now, float64(p.spent)
+	p.level, p.at = max(rate.Least(), p.left-p.used), now
+	others := max(0, bucket.Wanted-p.lately)
 	p.of, p.others = p.lately/(p.lately+others), others/store.QuotaMemory.Seconds()
 }
 
-// alone has the client's quota be what this process counts.
+// alone has the client's quota be what this process counts. What was spent so far is never told: others could not tell
+// in time either, and all at once would overdraw the bucket.
 func (c *quota) alone() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.portion.known = false
+	c.portion.known, c.portion.spent = false, 0
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/identity"
@@ -91,46 +90,6 @@ func TestSharesForget(t *testing.T) {
 	})
 	if tenants > 1 || s.now() != 0 {
 		t.Errorf("%d tenants are remembered, %d taken", tenants, s.now())
-	}
-}
-
-// TestQuotasForget: a client that sends nothing is forgotten once its quota is whole, and not before.
-func TestQuotasForget(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	q := quotas{perSecond: 1, burst: 120, clock: func() time.Time { return now }}
-	for i := range 1000 {
-		if err := q.take(fmt.Sprint("idle", i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 120 {
-		if err := q.take("busy"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if q.take("busy") == nil {
-		t.Error("there is more than the burst")
-	}
-	now = now.Add(61 * time.Second)
-	if err := q.take("other"); err != nil {
-		t.Error(err)
-	}
-	remembered := 0
-	q.clients.Range(func(any, any) bool {
-		remembered++
-		return true
-	})
-	if remembered != 2 {
-		t.Errorf("%d clients are remembered", remembered)
-	}
-	for range 61 {
-		if err := q.take("busy"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if q.take("busy") == nil {
-		t.Error("a client that is not idle was forgotten, and its quota whole again")
 	}
 }
 

@@ -275,6 +275,10 @@ func TestServedByAnotherRole(t *testing.T) {
 	if err := s.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
+	spent := []store.QuotaSpent{{Tenant: "hansa", Client: "one", Spent: 1, Wanted: 1}}
+	if _, err := s.Quotas().SpendQuotas(t.Context(), store.QuotaRate{PerSecond: 1, Burst: 1}, spent); err != nil {
+		t.Error(err)
+	}
 	c := sqlOn(t, served)
 	for _, statement := range []string{
 		"ALTER TABLE consents DISABLE ROW LEVEL SECURITY", "DROP POLICY tenants ON consents", "TRUNCATE audit",

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"kontor.dev/kontor/internal/keys"
@@ -45,7 +46,8 @@ const spendQuotas = `
 	RETURNING tenant, client, level, wanted`
 
 // SpendQuotas implements store.Quotas. Unlike other transactions that write it leaves no id behind by which a lost
-// COMMIT would be looked up: a second of one process that is counted or not makes no difference that lasts.
+// COMMIT would be looked up, and does not wait for one beyond its context: a second of one process that is counted or
+// not makes no difference that lasts.
 func (q quotas) SpendQuotas(
 	ctx context.Context, rate store.QuotaRate, spent []store.QuotaSpent,
 ) (left []store.QuotaLeft, err error) {
@@ -79,11 +81,13 @@ func (q quotas) SpendQuotas(
 	}
 	_, err = all(r, scan, spendQuotas, tenants, clients, tokens, wanted, rate.Most(), rate.Least(), rate.PerSecond,
 		store.QuotaMemory.Seconds(), rate.Whole().Microseconds())
-	if err == nil {
-		err = q.s.commit(c, false)
-	}
 	if err != nil {
 		return nil, err
+	}
+	c.over = true
+	if _, err := c.PgConn().Exec(ctx, "COMMIT").ReadAll(); err != nil {
+		_ = c.Close(ctx)
+		return nil, databaseError{fmt.Errorf("postgres: commit: %w", err)}
 	}
 	return left, nil
 }
