@@ -22,7 +22,7 @@ type world struct {
 
 	core   *sandbox.Core
 	player *played.Server
-	clock  *played.Clock
+	clock  *sandbox.AheadClock
 }
 
 var redirects = providers.Redirects{
@@ -39,7 +39,7 @@ func configOf(url string) example.Config {
 
 func newWorld(t *testing.T, change func(*example.Config)) *world {
 	t.Helper()
-	w := &world{clock: &played.Clock{}}
+	w := &world{clock: &sandbox.AheadClock{}}
 	w.core = sandbox.NewCore(sandbox.Options{Seed: 1, Step: time.Minute, Clock: w.clock})
 	w.player = played.New(w.core, played.Config{})
 	server := httptest.NewServer(w.player)
