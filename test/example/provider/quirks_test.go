@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/sandbox"
@@ -321,6 +323,25 @@ func TestAReadIsNarrowedAtSkarvholm(t *testing.T) {
 	calls := w.core.Calls.All()
 	if len(calls) != 1 || calls[0].Query.Get("dateFrom") != "2020-01-02" || calls[0].Query.Has("dateTo") {
 		t.Errorf("the calls are %+v", calls)
+	}
+}
+
+// What Skarvholm calls rente is interest, and would be a pension in the words of others.
+func TestLabelsAreNorwegian(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ref := w.approve(t, w.create(t))
+	found := map[string]bankingv1.Subcategory_Value{}
+	for tx, err := range w.Accounts.Transactions(present(t), ref, providers.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(tx.GetAmount().GetValue(), "-") {
+			found[tx.GetProviderCategory()] = tx.GetSubcategory()
+		}
+	}
+	if found["Rente"] != bankingv1.Subcategory_CAPITAL_INCOME || found["Lønn"] != bankingv1.Subcategory_WAGE {
+		t.Errorf("the labels became %v", found)
 	}
 }
 

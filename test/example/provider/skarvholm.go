@@ -15,6 +15,7 @@
 //   - A 401 can be about a consent, or about our login; a 429 about one consent, or about all (errors.go: classify).
 //   - Data is collected for a while after the approval (mapping.go: stateOf).
 //   - Nobody may read a consent's data more than four times a day while its customer is away (Open: Manners).
+//   - Some labels are Norwegian words, and "rente" is no pension (mapping.go: labels).
 //   - A renewal makes a new consent. The one before can be read until the customer approves (consents.go).
 package example
 
