@@ -102,6 +102,9 @@ var mutants = map[string]mutant{
 			return providers.Return{Ref: &ref}, nil
 		}
 	}},
+	"takes any return for a failure": {test: "Redirects", after: func(p *providers.Provider, _ providers.Deps) {
+		p.Callbacks.Outcome = func(url.Values) providers.Outcome { return providers.OutcomeError }
+	}},
 	"renews without a link": {test: "Links", after: onLinks(func(issued *providers.Issued) { issued.Link.URI = "" })},
 	"loses what stands when it renews": {test: "Links", after: onLinks(func(issued *providers.Issued) {
 		issued.Ref.State = secret.String{}

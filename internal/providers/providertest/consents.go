@@ -84,8 +84,18 @@ func testRepetition(s *suite) {
 	}
 }
 
-// testRedirects: the adapter refuses a return that is about another customer's consent.
+// testRedirects: the adapter refuses a return that is about another customer's consent, and takes an approval's for none
+// that failed.
 func testRedirects(s *suite) {
+	if outcome := s.provider.Callbacks.Outcome; outcome != nil {
+		query := s.decide(s.create().Ref)
+		if got := outcome(query); got != "" && got != providers.OutcomeSuccess {
+			s.Errorf("a customer who approved came back with the outcome %q", got)
+		}
+		if got := outcome(url.Values{}); got != "" {
+			s.Errorf("a query that tells nothing has the outcome %q", got)
+		}
+	}
 	redirect := s.provider.Callbacks.Redirect
 	if redirect == nil {
 		return

@@ -196,6 +196,23 @@ func TestTheReturnBringsACode(t *testing.T) {
 	}
 }
 
+// Skarvholm's pages return the customer to one address, and its query says how the visit ended.
+func TestTheQueryTellsTheOutcome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for want, visit := range map[providers.Outcome]func(string) (string, error){
+		"": w.player.Approve, providers.OutcomeExit: w.player.Deny, providers.OutcomeError: w.player.FailLogin,
+	} {
+		location, err := visit(w.create(t).ID)
+		if err != nil || !strings.HasPrefix(location, redirects.Success+"&") {
+			t.Errorf("the customer is sent to %s, %v", location, err)
+		}
+		if got := w.Callbacks.Outcome(played.QueryOf(location)); got != want {
+			t.Errorf("the outcome is %q, want %q", got, want)
+		}
+	}
+}
+
 func TestAnswersAboutOneConsent(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

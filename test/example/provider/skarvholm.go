@@ -10,6 +10,7 @@
 //
 //   - The customer's return brings a code, which is exchanged for the consent's token (callbacks.go). Without it an
 //     approved consent cannot be read, and is none for Kontor (mapping.go: stateOf).
+//   - The pages return the customer to one address, and say in its query how the visit ended (callbacks.go: outcome).
 //   - Bodies to /oauth are forms, all others JSON (auth.go, state.go).
 //   - Each request carries a digest of its exact body and a signature of both (client.go: sign).
 //   - A 401 can be about a consent, or about our login; a 429 about one consent, or about all (errors.go: classify).
@@ -140,7 +141,7 @@ func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provid
 		ReadsOneAccount: true,
 		KeepsState:      true,
 		Manners:         providers.Manners{ReadsPerDay: readsPerDay},
-		Callbacks:       providers.Callbacks{Redirect: a.redirect},
+		Callbacks:       providers.Callbacks{Redirect: a.redirect, Outcome: outcome},
 		Session:         a,
 		Consents:        a,
 		Links:           a,
