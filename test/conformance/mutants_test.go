@@ -82,6 +82,11 @@ var mutants = map[string]mutant{
 			Key: strconv.FormatInt(counter.Add(1), 10), Type: consentv1.ConsentEvent_PROVIDER_STATUS,
 		})
 	})},
+	"tells twice that a consent was made": {test: "Consents", after: onState(func(state *providers.ConsentState) {
+		state.Observations = append(state.Observations, providers.Observation{
+			Key: "begun", Type: consentv1.ConsentEvent_CREATED,
+		})
+	})},
 	"takes two consents for one": {test: "Repetition", after: func(p *providers.Provider, _ providers.Deps) {
 		p.RepeatsConsents = true
 	}},

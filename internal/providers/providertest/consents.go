@@ -63,6 +63,13 @@ func testConsents(s *suite) {
 	}
 	// Reading again tells nothing new.
 	events := s.history(first)
+	made := slices.DeleteFunc(slices.Clone(events), func(e consent.Event) bool {
+		return e.Type != consentv1.ConsentEvent_CREATED
+	})
+	if len(made) != 1 {
+		s.Errorf("the history has %d events CREATED: an observation that the consent was made has the key %q",
+			len(made), providers.KeyCreated)
+	}
 	if again := consent.Observe(events, second, s.now().AddDate(0, 0, 1)); len(again) != 0 {
 		s.Errorf("reading again gave %d new events, such as %s", len(again), again[0].Type)
 	}
