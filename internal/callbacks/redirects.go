@@ -1,6 +1,7 @@
 package callbacks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -25,7 +26,7 @@ const redirectRefresh = 3 * time.Second
 //
 // A visit has one outcome, the first. Whoever comes later is led on by their address, and changes nothing.
 func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query url.Values) (string, error) {
-	cb, row, location, err := c.visit(ctx, token, outcome)
+	cb, row, how, location, err := c.visit(ctx, token, outcome, query)
 	if err != nil {
 		return "", err
 	}
@@ -40,7 +41,7 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 		return "", err
 	}
 	defer release()
-	before, first, err := c.first(ctx, cb, outcome)
+	before, first, err := c.first(ctx, cb, string(how))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return "", kerr.ErrUnknownCallback
@@ -50,7 +51,6 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 		c.Follower.Hint(ctx, row) // who comes back again may have done something more
 		return location, nil
 	}
-	how := providers.Outcome(outcome)
 	back, read, err := c.readReturn(ctx, p, row, how, query)
 	if err != nil {
 		return "", errors.Join(err, c.note(ctx, cb, func(cb *store.Callback) { *cb = before })) // nobody came back
@@ -63,36 +63,49 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 }
 
 // RedirectAddress gives the address to which Redirect would send a browser on, and takes nothing in.
-func (c *Callbacks) RedirectAddress(ctx context.Context, token, outcome string) (string, error) {
-	_, _, location, err := c.visit(ctx, token, outcome)
+func (c *Callbacks) RedirectAddress(ctx context.Context, token, outcome string, query url.Values) (string, error) {
+	_, _, _, location, err := c.visit(ctx, token, outcome, query)
 	return location, err
 }
 
-// visit finds the visit that a token stands for, its consent, and where an outcome leads.
+// visit finds the visit that a token stands for, its consent, how it ended, and where that leads.
 func (c *Callbacks) visit(
-	ctx context.Context, token, outcome string,
-) (cb *store.Callback, row *store.Consent, location string, err error) {
+	ctx context.Context, token, outcome string, query url.Values,
+) (cb *store.Callback, row *store.Consent, how providers.Outcome, location string, err error) {
 	if cb, err = c.callback(ctx, store.CallbackRedirect, token); err != nil {
-		return nil, nil, "", err
+		return nil, nil, "", "", err
 	}
 	err = c.Store.View(ctx, cb.Tenant, func(r store.Reader) (err error) {
 		row, err = r.Consent(cb.Resource)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil, "", kerr.ErrUnknownCallback
+		return nil, nil, "", "", kerr.ErrUnknownCallback
 	}
 	if err != nil {
-		return nil, nil, "", err
+		return nil, nil, "", "", err
 	}
-	location = map[providers.Outcome]string{
+	how = c.outcome(row, providers.Outcome(outcome), query)
+	addresses := map[providers.Outcome]string{
 		providers.OutcomeSuccess: row.Redirects.GetSuccess(), providers.OutcomeError: row.Redirects.GetError(),
 		providers.OutcomeExit: row.Redirects.GetExit(),
-	}[providers.Outcome(outcome)]
-	if location == "" {
-		return nil, nil, "", kerr.ErrUnknownCallback
 	}
-	return cb, row, location, nil
+	// Where the caller gave no address for what the query tells, the customer is led on all the same.
+	location = cmp.Or(addresses[how], addresses[providers.Outcome(outcome)])
+	if location == "" {
+		return nil, nil, "", "", kerr.ErrUnknownCallback
+	}
+	return cb, row, how, location, nil
+}
+
+// outcome tells how a visit ended: as the query says, for a provider with one address for all outcomes, else as the
+// address does.
+func (c *Callbacks) outcome(row *store.Consent, address providers.Outcome, query url.Values) providers.Outcome {
+	p, err := c.Tenants.Provider(row.Tenant, row.Provider)
+	if err != nil || p.Callbacks.Outcome == nil {
+		return address
+	}
+	return cmp.Or(p.Callbacks.Outcome(query), address)
 }
 
 // first notes the outcome of a visit, and tells whether it is the one that counts, and what was noted before. What the

@@ -111,6 +111,49 @@ func TestVisitsHaveOneOutcome(t *testing.T) {
 	}
 }
 
+// A provider may return customers to one address, and tell in the query how the visit ended: that is the outcome, also
+// for who looks where the address leads, and for who comes again. Where it does not tell, the address does.
+func TestOneAddressForAllOutcomes(t *testing.T) {
+	for query, want := range map[string]struct {
+		location string
+		noted    []consentv1.ConsentEvent_Type
+	}{
+		"error=access_denied": {"left", []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_LINK_EXITED}},
+		"error=server_error":  {"failed", []consentv1.ConsentEvent_Type{consentv1.ConsentEvent_AUTHORIZATION_FAILED}},
+		"code=1":              {"done", nil},
+	} {
+		t.Run(query, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, row, token := visiting(t, func(_ *assembly.Options, p *providers.Provider) {
+					p.Callbacks.Outcome = func(query url.Values) providers.Outcome {
+						return map[string]providers.Outcome{
+							"access_denied": providers.OutcomeExit, "server_error": providers.OutcomeError,
+						}[query.Get("error")]
+					}
+				})
+				came, err := url.ParseQuery(query)
+				if err != nil {
+					t.Fatal(err)
+				}
+				location, err := p.Callbacks.RedirectAddress(t.Context(), token, "success", came)
+				if err != nil || location != "https://app.example.com/"+want.location {
+					t.Errorf("the address leads to %q, %v", location, err)
+				}
+				for range 2 {
+					location, err := p.Callbacks.Redirect(t.Context(), token, "success", came)
+					if err != nil || location != "https://app.example.com/"+want.location {
+						t.Errorf("the customer is led to %q, %v", location, err)
+					}
+					assemblytest.Pass(time.Minute)
+				}
+				if got := outcomes(t, p, row); !slices.Equal(got, want.noted) {
+					t.Errorf("noted are %v, want %v", got, want.noted)
+				}
+			})
+		})
+	}
+}
+
 // Of visits that come at once, with all outcomes and to two processes, one counts.
 func TestVisitsAtOnceHaveOneOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -140,7 +183,7 @@ func TestRepeatedVisitsMakeFewReads(t *testing.T) {
 		before, began := len(p.Times(row)), time.Now()
 		reads := func() int { return len(p.Times(row)) - before }
 		for range 1000 {
-			location, err := p.Callbacks.RedirectAddress(t.Context(), token, "success")
+			location, err := p.Callbacks.RedirectAddress(t.Context(), token, "success", nil)
 			if err != nil || location != "https://app.example.com/done" {
 				t.Fatalf("the address leads to %q, %v", location, err)
 			}

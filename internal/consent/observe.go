@@ -14,7 +14,7 @@ import (
 
 // Keys of events that happen once in a consent.
 const (
-	keyCreated = "created"
+	keyCreated = providers.KeyCreated
 	keyFinal   = "revoked-by-caller"
 	keyDeleted = "deleted"
 

@@ -17,20 +17,59 @@ type Purpose struct {
 // matter: "Debt collection", "debt_collection" and "debtCollection" are one label. No label says nothing, one that is
 // not in the table is OTHER; the label itself always travels beside the category. Received says that the amount came
 // in: interest is income then and a fee else, and an income that goes out again is of no kind that lenders look for.
-func PurposeOf(label string, received bool) Purpose {
+func PurposeOf(label string, received bool) Purpose { return Labels{}.PurposeOf(label, received) }
+
+// Label is what a word means.
+type Label struct {
+	Category    bankingv1.Category_Value
+	Subcategory bankingv1.Subcategory_Value
+	// Paid is the category of an amount that goes out, where that is another one; interest is a fee then.
+	Paid bankingv1.Category_Value
+}
+
+// purpose is what a transaction with the label is for.
+func (l Label) purpose(received bool) Purpose {
+	switch {
+	case !received && l.Paid != bankingv1.Category_VALUE_UNSPECIFIED:
+		return Purpose{Category: l.Paid}
+	case !received && l.Category == bankingv1.Category_INCOME:
+		return Purpose{Category: l.Category} // taken back, or paid by a business: nobody lives on it
+	}
+	return Purpose{Category: l.Category, Subcategory: l.Subcategory}
+}
+
+// Labels are words of one provider that the common table lacks, or that mean something else in it: "rente" is interest
+// in Danish, and a pension in German. The zero Labels are none.
+type Labels struct{ words map[string]Label }
+
+// NewLabels makes a provider's own labels of what each word means. Two that are spelled alike, but for case, spaces and
+// punctuation, and one that has no letter, are a mistake in the program, and panic.
+func NewLabels(words map[string]Label) Labels {
+	plain := make(map[string]Label, len(words))
+	for word, means := range words {
+		at := plainLabel(word)
+		if _, taken := plain[at]; taken || at == "" {
+			panic("providers: the label " + word + " stands twice, or says nothing")
+		}
+		plain[at] = means
+	}
+	return Labels{plain}
+}
+
+// PurposeOf is the package's PurposeOf with the provider's own words first.
+func (l Labels) PurposeOf(label string, received bool) Purpose {
 	if strings.TrimSpace(label) == "" {
 		return Purpose{}
 	}
-	row, ok := categories[plainLabel(label)]
-	switch {
-	case !ok:
-		return Purpose{Category: bankingv1.Category_OTHER}
-	case !received && row.paid != bankingv1.Category_VALUE_UNSPECIFIED:
-		return Purpose{Category: row.paid}
-	case !received && row.category == bankingv1.Category_INCOME:
-		return Purpose{Category: row.category} // taken back, or paid by a business: nobody lives on it
+	plain := plainLabel(label)
+	if own, ok := l.words[plain]; ok {
+		return own.purpose(received)
 	}
-	return Purpose{Category: row.category, Subcategory: row.subcategory}
+	row, ok := categories[plain]
+	if !ok {
+		return Purpose{Category: bankingv1.Category_OTHER}
+	}
+	return Label{row.category, row.subcategory, row.paid}.purpose(received)
 }
 
 // labelled is one row of the table: what the labels mean.
@@ -41,9 +80,9 @@ type labelled struct {
 	paid        bankingv1.Category_Value // what they mean for an amount that goes out, where that is something else
 }
 
-// The labels of both providers, in one table. Of Fimento's the documentation shows only "income", of finoOS's only
-// "salary"; the others are the words that such lists use. A label that turns out to be missing is OTHER until it is
-// added here.
+// The labels that any provider may use, in one table; words of one provider alone are its adapter's Labels. Of Fimento's
+// the documentation shows only "income", of finoOS's only "salary"; the others are the words that such lists use. A
+// label that turns out to be missing is OTHER until it is added here, or there.
 var labels = []labelled{
 	// Fimento, and the words that both would use.
 	{category: bankingv1.Category_INCOME, labels: "income incomes otherincome"},

@@ -57,6 +57,49 @@ func TestPurposeOf(t *testing.T) {
 	}
 }
 
+// A provider's own words come before the common table, and nobody else hears of them.
+func TestLabelsOfOneProvider(t *testing.T) {
+	own := NewLabels(map[string]Label{
+		"Rente": {
+			Category: bankingv1.Category_INCOME, Subcategory: bankingv1.Subcategory_CAPITAL_INCOME,
+			Paid: bankingv1.Category_BANK_FEES,
+		},
+		"Dag-ligvarer": {Category: bankingv1.Category_GROCERIES},
+	})
+	for label, want := range map[string]struct{ received, paid Purpose }{
+		"rente": {
+			Purpose{bankingv1.Category_INCOME, bankingv1.Subcategory_CAPITAL_INCOME},
+			Purpose{Category: bankingv1.Category_BANK_FEES},
+		},
+		"dagligvarer": {
+			Purpose{Category: bankingv1.Category_GROCERIES}, Purpose{Category: bankingv1.Category_GROCERIES},
+		},
+		"salary": {PurposeOf("salary", true), PurposeOf("salary", false)},
+		"":       {},
+		"!?":     {Purpose{Category: bankingv1.Category_OTHER}, Purpose{Category: bankingv1.Category_OTHER}},
+	} {
+		if got := own.PurposeOf(label, true); got != want.received {
+			t.Errorf("%q that came in is %v, want %v", label, got, want.received)
+		}
+		if got := own.PurposeOf(label, false); got != want.paid {
+			t.Errorf("%q that went out is %v, want %v", label, got, want.paid)
+		}
+	}
+	if got := PurposeOf("rente", true).Subcategory; got != bankingv1.Subcategory_PENSION {
+		t.Errorf("to all other providers it is %s", got)
+	}
+	for _, words := range []map[string]Label{{"a b": {}, "A-B": {}}, {"!?": {}}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%v are taken", words)
+				}
+			}()
+			NewLabels(words)
+		}()
+	}
+}
+
 // The table has to say the same thing of a label wherever it stands, and to spell labels as PurposeOf looks them up.
 func TestLabelsStandOnce(t *testing.T) {
 	seen := map[string]bankingv1.Category_Value{}

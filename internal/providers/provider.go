@@ -330,9 +330,13 @@ type ConsentState struct {
 	Ref *ConsentRef
 }
 
+// KeyCreated is the key of the status that says that the consent was made. Kontor notes that, too, and it is one event.
+const KeyCreated = "created"
+
 // Observation is one status from a provider's history.
 type Observation struct {
-	// Key identifies the status within the consent, so that it becomes one event however often it is reported.
+	// Key identifies the status within the consent, so that it becomes one event however often it is reported. That of
+	// the status with which a consent begins is KeyCreated.
 	Key string
 	// Type is PROVIDER_STATUS for a code that the adapter does not know.
 	Type consentv1.ConsentEvent_Type

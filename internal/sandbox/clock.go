@@ -3,6 +3,7 @@ package sandbox
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,6 +30,19 @@ type realClock struct{}
 func (realClock) Now() time.Time { return time.Now().UTC() }
 
 func (realClock) AfterFunc(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
+
+// AheadClock is the machine's clock, which tests put ahead. What is to happen after some time happens after that time,
+// whatever was put on top. The zero AheadClock is not ahead. It is safe for concurrent use.
+type AheadClock struct{ ahead atomic.Int64 }
+
+// Now is the machine's time and what was put on top.
+func (c *AheadClock) Now() time.Time { return time.Now().UTC().Add(time.Duration(c.ahead.Load())) }
+
+// AfterFunc implements Clock.
+func (*AheadClock) AfterFunc(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
+
+// Advance puts the clock ahead.
+func (c *AheadClock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // ManualClock stands still until it is told to advance. It is safe for concurrent use.
 type ManualClock struct {

@@ -23,7 +23,7 @@ type Callbacks interface {
 	// to send it on to.
 	Redirect(ctx context.Context, token, outcome string, query url.Values) (location string, err error)
 	// RedirectAddress gives the address to which Redirect would send a browser on. It takes nothing in.
-	RedirectAddress(ctx context.Context, token, outcome string) (location string, err error)
+	RedirectAddress(ctx context.Context, token, outcome string, query url.Values) (location string, err error)
 	// ShipmentReport takes a provider's report on a shipment.
 	ShipmentReport(ctx context.Context, token string, query url.Values, body func() ([]byte, error)) error
 }
@@ -89,7 +89,7 @@ func callbacks(mux *http.ServeMux, c Callbacks, g *guard.Guard, t *telemetry.Tel
 			var location string
 			var err error
 			if r.Method == http.MethodHead { // which GET's route takes, too: somebody looks where the address leads
-				location, err = c.RedirectAddress(r.Context(), token, outcome)
+				location, err = c.RedirectAddress(r.Context(), token, outcome, r.URL.Query())
 			} else {
 				location, err = c.Redirect(r.Context(), token, outcome, r.URL.Query())
 			}

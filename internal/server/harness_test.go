@@ -180,7 +180,7 @@ func (c *callbackFakes) Webhook(
 	return c.webhook(provider, token, text)
 }
 
-func (c *callbackFakes) RedirectAddress(context.Context, string, string) (string, error) {
+func (c *callbackFakes) RedirectAddress(context.Context, string, string, url.Values) (string, error) {
 	return "https://app.example.com/looked", nil
 }
 

@@ -24,7 +24,7 @@ import (
 type mutant struct {
 	test string
 	// before changes what the adapter is opened with.
-	before func(deps *providers.Deps)
+	before func(cfg *example.Config, deps *providers.Deps)
 	// after changes the provider that it opened.
 	after func(p *providers.Provider, deps providers.Deps)
 }
@@ -52,7 +52,7 @@ var mutants = map[string]mutant{
 			return found, changed(err, func(e *providers.Error) { e.Provider = "example" })
 		}
 	})},
-	"calls itself by another id": {test: "Instances", before: func(deps *providers.Deps) { deps.ID = "first" }},
+	"calls itself by another id": {test: "Instances", before: func(_ *example.Config, deps *providers.Deps) { deps.ID = "first" }},
 	"cannot log in": {
 		test:  "Session",
 		after: onSession(func(context.Context) error { return errors.New("no") }),
@@ -62,6 +62,12 @@ var mutants = map[string]mutant{
 			_, err := p.Consents.GetConsent(ctx, providers.ConsentRef{ID: "x"})
 			return providers.Ignore(err, "get_consent", providers.KindNotFound)
 		})(p, deps)
+	}},
+	"signs on with a key that was replaced": {test: "Secrets", before: func(cfg *example.Config, _ *providers.Deps) {
+		cfg.SigningKey = secret.New(cfg.SigningKey.Reveal())
+	}},
+	"logs in with a secret that was replaced": {test: "Secrets", before: func(cfg *example.Config, _ *providers.Deps) {
+		cfg.ClientSecret = secret.New(cfg.ClientSecret.Reveal())
 	}},
 	"reads more than it must": {test: "Reads", after: func(p *providers.Provider, deps providers.Deps) {
 		onAccounts(func(a *accounts) {
@@ -74,6 +80,11 @@ var mutants = map[string]mutant{
 	"reports a status anew with each read": {test: "Consents", after: onState(func(state *providers.ConsentState) {
 		state.Observations = append(state.Observations, providers.Observation{
 			Key: strconv.FormatInt(counter.Add(1), 10), Type: consentv1.ConsentEvent_PROVIDER_STATUS,
+		})
+	})},
+	"tells twice that a consent was made": {test: "Consents", after: onState(func(state *providers.ConsentState) {
+		state.Observations = append(state.Observations, providers.Observation{
+			Key: "begun", Type: consentv1.ConsentEvent_CREATED,
 		})
 	})},
 	"takes two consents for one": {test: "Repetition", after: func(p *providers.Provider, _ providers.Deps) {
@@ -95,6 +106,9 @@ var mutants = map[string]mutant{
 		) (providers.Return, error) {
 			return providers.Return{Ref: &ref}, nil
 		}
+	}},
+	"takes any return for a failure": {test: "Redirects", after: func(p *providers.Provider, _ providers.Deps) {
+		p.Callbacks.Outcome = func(url.Values) providers.Outcome { return providers.OutcomeError }
 	}},
 	"renews without a link": {test: "Links", after: onLinks(func(issued *providers.Issued) { issued.Link.URI = "" })},
 	"loses what stands when it renews": {test: "Links", after: onLinks(func(issued *providers.Issued) {
@@ -203,7 +217,7 @@ var mutants = map[string]mutant{
 			}
 		})(p, deps)
 	}},
-	"does not keep a new state": {test: "StateRenewed", before: func(deps *providers.Deps) { deps.State = nil }},
+	"does not keep a new state": {test: "StateRenewed", before: func(_ *example.Config, deps *providers.Deps) { deps.State = nil }},
 	"goes on without its caller": {test: "Context", after: onAccounts(func(a *accounts) {
 		a.list = func(ctx context.Context, ref providers.ConsentRef) ([]providers.Account, error) {
 			return a.Accounts.ListAccounts(context.WithoutCancel(ctx), ref)
@@ -293,7 +307,7 @@ func TestMutants(t *testing.T) {
 func (m mutant) settings(settings providers.Settings) providers.Settings {
 	open := func(ctx context.Context, cfg example.Config, deps providers.Deps) (*providers.Provider, error) {
 		if m.before != nil {
-			m.before(&deps)
+			m.before(&cfg, &deps)
 		}
 		p, err := example.Open(ctx, cfg, deps)
 		if err == nil && m.after != nil {

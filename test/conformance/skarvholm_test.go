@@ -28,7 +28,7 @@ func TestExampleBasics(t *testing.T) {
 }
 
 func openExample(t *testing.T) providertest.Harness {
-	clock := &played.Clock{}
+	clock := &sandbox.AheadClock{}
 	player, core, address := play(t, clock, func(core *sandbox.Core) *played.Server {
 		return played.New(core, played.Config{})
 	})

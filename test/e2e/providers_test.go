@@ -22,7 +22,8 @@ type provider struct {
 	exceptions map[string]string
 	// showPerson decides whose accounts the customer of a consent shows. Optional where the psu decides.
 	showPerson func(t *testing.T, w *world, consent *consentv1.Consent, person sandbox.Person)
-	// logins are what the provider shows of a person; pending says whether it shows what is not booked yet.
+	// logins are what the provider shows of a person, with amounts as they are spelled once they came through: a
+	// provider of whole cents has two decimals and no -0.00. Pending says whether it shows what is not booked yet.
 	logins  func(*sandbox.Population, sandbox.Person) []sandbox.BankLogin
 	pending bool
 	// namesRequests says that its errors carry a request id.

@@ -15,6 +15,7 @@ func TestCheck(t *testing.T) {
 		wire    = "cmd/gateway/wire.go alone names the providers"
 		reading = "the sandbox reads the documentation alone"
 		plays   = "only the gateway's sandbox command and tests play providers"
+		bases   = "the gateway's commands alone name databases"
 		helpers = "test helpers stay out of production code"
 		status  = "adapters classify errors"
 		pure    = "the rule of a consent's status is pure"
@@ -95,6 +96,20 @@ func TestCheck(t *testing.T) {
 		{"internal/server/server.go", "kontor.dev/kontor/internal/sandbox", plays},
 		{"internal/server/server_test.go", "kontor.dev/kontor/internal/sandbox", nothing},
 		{"internal/providers/providertest/suite.go", "kontor.dev/kontor/internal/sandbox", nothing},
+
+		{"cmd/gateway/stores.go", "kontor.dev/kontor/internal/store/sqlite", nothing},
+		{"internal/service/store.go", "kontor.dev/kontor/internal/store/sqlite", bases},
+		{"internal/once/once.go", "kontor.dev/kontor/internal/store/third/sub", bases},
+		{"internal/once/once.go", "kontor.dev/kontor/internal/store", nothing},
+		{"internal/once/once.go", "kontor.dev/kontor/internal/store/storetest", helpers},
+		{"internal/once/once_test.go", "kontor.dev/kontor/internal/store/sqlite", nothing},
+		{"internal/assembly/assemblytest/assemblytest.go", "kontor.dev/kontor/internal/store/sqlite", nothing},
+		{"internal/store/store.go", "kontor.dev/kontor/internal/store/postgres", bases},
+		{"internal/store/columns/consents.go", "kontor.dev/kontor/internal/store/postgres", bases},
+		{"internal/store/postgres/open.go", "kontor.dev/kontor/internal/store/sqlite", bases},
+		{"internal/store/postgres/open.go", "kontor.dev/kontor/internal/store/postgres/sub", nothing},
+		{"internal/store/postgres/open.go", "kontor.dev/kontor/internal/store/columns", nothing},
+		{"internal/store/postgres/open.go", "kontor.dev/kontor/internal/store/wake", nothing},
 
 		{"internal/store/sqlite/sqlite.go", "kontor.dev/kontor/internal/store/storetest", helpers},
 		{"internal/store/sqlite/sqlite.go", "testing", helpers},

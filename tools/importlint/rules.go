@@ -39,6 +39,7 @@ func (f file) helper() bool { return testHelper(f.dir) }
 const (
 	providers = "internal/providers"
 	sandbox   = "internal/sandbox"
+	stores    = "internal/store"
 	// An adapter and a dialect live in the tests, to show what these are made of. The rules hold for them, too.
 	exampleAdapter = "test/example/provider"
 	exampleDialect = "test/example/played"
@@ -76,6 +77,18 @@ func dialect(pkg string) string {
 	}
 	return dir
 }
+
+// driver gives the folder of the store's driver that a package belongs to, "" for none. Each folder below the contract
+// is one, but for what drivers share and for test helpers.
+func driver(pkg string) string {
+	dir := child(stores, pkg)
+	if slices.Contains(sharedByDrivers, dir) || testHelper(dir) {
+		return ""
+	}
+	return dir
+}
+
+var sharedByDrivers = []string{stores + "/columns", stores + "/migrations", stores + "/vitals", stores + "/wake"}
 
 // child gives the folder directly below a directory in which a package lies, "" when it lies elsewhere.
 func child(dir, pkg string) string {
@@ -137,6 +150,11 @@ var rules = []rule{
 			return !f.in("cmd/gateway", sandbox) && dialect(f.dir) == "" && !f.test() && !f.helper()
 		},
 		imports: under(sandbox),
+	},
+	{
+		why:     "the gateway's commands alone name databases: all else knows the store's contract",
+		file:    func(f file) bool { return !f.in("cmd/gateway") && !f.test() && !f.helper() },
+		imports: func(f file, pkg string) bool { return driver(pkg) != "" && driver(pkg) != driver(f.dir) },
 	},
 	{
 		why:  "test helpers stay out of production code",

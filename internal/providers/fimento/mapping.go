@@ -272,7 +272,7 @@ func statusKey(scope string, status wireStatus) string {
 	key := scope + "/" + string(status.Code)
 	switch {
 	case scope == overall && status.Code == codeCreated:
-		key = codeCreated
+		key = providers.KeyCreated
 	case !status.Timestamp.IsZero():
 		key += "/" + status.Timestamp.UTC().Format(time.RFC3339) // to the second
 	}

@@ -63,6 +63,13 @@ func testConsents(s *suite) {
 	}
 	// Reading again tells nothing new.
 	events := s.history(first)
+	made := slices.DeleteFunc(slices.Clone(events), func(e consent.Event) bool {
+		return e.Type != consentv1.ConsentEvent_CREATED
+	})
+	if len(made) != 1 {
+		s.Errorf("the history has %d events CREATED: an observation that the consent was made has the key %q",
+			len(made), providers.KeyCreated)
+	}
 	if again := consent.Observe(events, second, s.now().AddDate(0, 0, 1)); len(again) != 0 {
 		s.Errorf("reading again gave %d new events, such as %s", len(again), again[0].Type)
 	}
@@ -84,8 +91,18 @@ func testRepetition(s *suite) {
 	}
 }
 
-// testRedirects: the adapter refuses a return that is about another customer's consent.
+// testRedirects: the adapter refuses a return that is about another customer's consent, and takes an approval's for none
+// that failed.
 func testRedirects(s *suite) {
+	if outcome := s.provider.Callbacks.Outcome; outcome != nil {
+		query := s.decide(s.create().Ref)
+		if got := outcome(query); got != "" && got != providers.OutcomeSuccess {
+			s.Errorf("a customer who approved came back with the outcome %q", got)
+		}
+		if got := outcome(url.Values{}); got != "" {
+			s.Errorf("a query that tells nothing has the outcome %q", got)
+		}
+	}
 	redirect := s.provider.Callbacks.Redirect
 	if redirect == nil {
 		return

@@ -106,6 +106,7 @@ var tests = map[string]test{
 	"Instances":        {run: testInstances},
 	"Session":          {run: testSession},
 	"Login":            {run: testLogin, needs: []string{"Has", "Calls"}},
+	"Secrets":          {run: testSecrets},
 	"Reads":            {run: testReads, needs: []string{"Has", "Calls"}},
 	"Consents":         {run: testConsents},
 	"Repetition":       {run: testRepetition},

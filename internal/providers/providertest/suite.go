@@ -59,15 +59,20 @@ func newSuite(tb testing.TB, h Harness) *suite {
 // open opens the adapter.
 func (s *suite) open(id string, policy providers.Policy) *providers.Provider {
 	s.Helper()
-	p, err := s.h.Settings.Open(s.Context(), providers.Deps{
-		ID: id, Tenant: "tenant", Observer: s.sent, State: s.keeper, Policy: policy, Clock: s.h.Clock,
-		Logger: slog.New(slog.NewJSONHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	p, err := s.h.Settings.Open(s.Context(), s.deps(id, policy))
 	if err != nil {
 		s.Fatalf("open the adapter: %v", err)
 	}
 	OnlyTold(s, p)
 	return p
+}
+
+// deps is what the adapter gets.
+func (s *suite) deps(id string, policy providers.Policy) providers.Deps {
+	return providers.Deps{
+		ID: id, Tenant: "tenant", Observer: s.sent, State: s.keeper, Policy: policy, Clock: s.h.Clock,
+		Logger: slog.New(slog.NewJSONHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
 }
 
 // ctx is the context of a call on behalf of an end user.

@@ -5,6 +5,7 @@ import (
 
 	providerv1 "kontor.dev/kontor/gen/go/kontor/provider/v1"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/service"
 )
 
@@ -148,6 +149,61 @@ func testLogin(s *suite) {
 	if got := s.calls(""); got != len(s.has.Login) {
 		s.Errorf("eight checks made %d calls, want one login", got)
 	}
+}
+
+// testSecrets: a secret that is replaced while the gateway runs (Settings.Renew) is what the adapter uses from then on.
+// Secrets without which the provider does what it is asked for, such as a webhook's, are passed over.
+func testSecrets(s *suite) {
+	if s.ask(s.provider) != nil {
+		s.Fatal("the provider does not do what it is asked for")
+	}
+	for i, kept := range s.h.Settings.Secrets() {
+		right, wrong := secret.New(kept.Reveal()), secret.New(another(kept.Reveal()))
+		kept.Replace(wrong)
+		p, err := s.h.Settings.Open(s.Context(), s.deps("first", providers.Policy{Retries: -1}))
+		needed := err == nil && s.ask(p) != nil
+		kept.Replace(right)
+		if !needed {
+			continue
+		}
+		p = s.open("first", providers.Policy{Retries: -1})
+		kept.Replace(wrong)
+		if s.ask(p) == nil {
+			s.Errorf("secret %d of the configuration was replaced, and the adapter goes on with the one before: "+
+				"Reveal it where it is used, for each request", i+1)
+		}
+		kept.Replace(right)
+	}
+}
+
+// ask asks a provider for something that needs all its credentials.
+func (s *suite) ask(p *providers.Provider) error {
+	if err := p.Session.Check(s.ctx()); err != nil {
+		return s.hear(err)
+	}
+	if p.Users != nil {
+		_, err := p.Users.CreateUser(s.ctx(), s.newUser())
+		return s.hear(err)
+	}
+	_, err := p.Consents.CreateConsent(s.ctx(), s.newConsent())
+	return s.hear(err)
+}
+
+// another gives a text like a secret but for one letter or digit in its middle, so that it is as well formed.
+func another(text string) string {
+	letters := []byte(text)
+	for i := range letters {
+		at := (len(letters)/2 + i) % len(letters)
+		switch c := letters[at]; {
+		case c == 'z' || c == 'Z' || c == '9':
+			letters[at]--
+			return string(letters)
+		case c >= 'a' && c < 'z' || c >= 'A' && c < 'Z' || c >= '0' && c < '9':
+			letters[at]++
+			return string(letters)
+		}
+	}
+	return text + "x"
 }
 
 // testReads: the reads use the operations that the harness says.

@@ -1,6 +1,7 @@
 package played
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -13,6 +14,9 @@ var accountTypes = map[string]string{
 	sandbox.AccountCurrent: "CACC", sandbox.AccountSavings: "SVGS", sandbox.AccountCard: "CARD",
 	sandbox.AccountLoan: "LOAN", sandbox.AccountSecurities: "SECU",
 }
+
+// categories are the labels that Skarvholm has in Norwegian; the others are as the sandbox calls them.
+var categories = map[string]string{sandbox.CategorySalary: "Lønn", sandbox.CategoryInterest: "Rente"}
 
 func (*Server) listAccounts(_ *http.Request, c *consent) reply {
 	listed := accountsWire{Accounts: []accountWire{}}
@@ -47,7 +51,8 @@ func (*Server) listTransactions(r *http.Request, c *consent) reply {
 			ID: t.ID, BookingDate: t.Date.Format(time.DateOnly), ValueDate: t.ValueDate.Format(time.DateOnly),
 			Amount:       amountWire{Currency: account.Currency, Amount: t.Amount},
 			Counterparty: partyWire{Name: t.Counterparty.Name, IBAN: t.Counterparty.IBAN},
-			Remittance:   t.Description, MandateID: t.MandateRef, EndToEndID: t.EndToEndID, Category: t.Category,
+			Remittance:   t.Description, MandateID: t.MandateRef, EndToEndID: t.EndToEndID,
+			Category: cmp.Or(categories[t.Category], t.Category),
 		}
 		switch {
 		case from != "" && w.BookingDate < from || to != "" && w.BookingDate > to:

@@ -81,10 +81,8 @@ func (s *Server) newConsent(r *http.Request, replaces *consent) reply {
 		asked.ValidDays < 1 || asked.ValidDays > maxDays {
 		return refusal(http.StatusBadRequest, "FORMAT_ERROR")
 	}
-	for _, uri := range []string{asked.SuccessURI, asked.ErrorURI, asked.CancelURI} {
-		if u, err := url.Parse(uri); err != nil || u.Host == "" {
-			return refusal(http.StatusBadRequest, "FORMAT_ERROR")
-		}
+	if u, err := url.Parse(asked.ReturnURI); err != nil || u.Host == "" {
+		return refusal(http.StatusBadRequest, "FORMAT_ERROR")
 	}
 	c := &consent{
 		id: "sk-" + s.core.Rand.Hex(24), page: "page-" + s.core.Rand.Hex(32), status: statusReceived, asked: asked,
@@ -153,15 +151,13 @@ func (s *Server) decide(c *consent, decision string, bank int) string {
 		code := "code-" + s.core.Rand.Hex(32)
 		s.codes[code] = c
 		query.Set("code", code)
-		return withQuery(c.asked.SuccessURI, query)
 	case deny:
 		c.status = statusRejected
 		query.Set("error", "access_denied")
-		return withQuery(c.asked.CancelURI, query)
 	default:
 		query.Set("error", "server_error")
-		return withQuery(c.asked.ErrorURI, query)
 	}
+	return withQuery(c.asked.ReturnURI, query)
 }
 
 // withQuery adds to the query of an address.

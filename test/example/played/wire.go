@@ -22,11 +22,9 @@ type tokenWire struct {
 }
 
 type newConsentWire struct {
-	Recurring  bool   `json:"recurringIndicator"`
-	ValidDays  int    `json:"validDays"`
-	SuccessURI string `json:"successUri"`
-	ErrorURI   string `json:"errorUri"`
-	CancelURI  string `json:"cancelUri"`
+	Recurring bool   `json:"recurringIndicator"`
+	ValidDays int    `json:"validDays"`
+	ReturnURI string `json:"returnUri"`
 }
 
 type consentWire struct {

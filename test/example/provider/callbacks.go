@@ -7,6 +7,17 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
+// outcome reads how a visit ended: Skarvholm's pages return the customer to one address, whatever they did.
+func outcome(query url.Values) providers.Outcome {
+	switch query.Get("error") {
+	case "":
+		return "" // as the address says
+	case "access_denied":
+		return providers.OutcomeExit
+	}
+	return providers.OutcomeError
+}
+
 // redirect reads the query with which Skarvholm's pages return the customer: the consent's id, and after an approval a
 // code. The code is exchanged for the consent's token at once, since it lives for a minute.
 func (a *adapter) redirect(

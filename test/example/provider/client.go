@@ -9,6 +9,7 @@ import (
 
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/providers/upstream"
+	"kontor.dev/kontor/internal/secret"
 )
 
 // Headers of Skarvholm.
@@ -32,7 +33,7 @@ func newClient(
 		Operations:      table,
 		Login:           login,
 		Authorize:       func(h http.Header, token string) { h.Set("Authorization", "Bearer "+token) },
-		Sign:            signer([]byte(cfg.SigningKey.Reveal())),
+		Sign:            signer(cfg.SigningKey),
 		ErrorCode:       errorCode,
 		Classify:        classify,
 		RequestIDHeader: headerRequestID,
@@ -45,12 +46,13 @@ func newClient(
 	})
 }
 
-// signer signs requests: Digest is over the exact bytes of the body, Signature over method, path, query and Digest.
-func signer(key []byte) func(r *http.Request, body []byte) error {
+// signer signs requests: Digest is over the exact bytes of the body, Signature over method, path, query and Digest. The
+// key may be replaced while the gateway runs, so it is revealed for each request.
+func signer(key secret.String) func(r *http.Request, body []byte) error {
 	return func(r *http.Request, body []byte) error {
 		sum := sha256.Sum256(body)
 		digest := "SHA-256=" + base64.StdEncoding.EncodeToString(sum[:])
-		mac := hmac.New(sha256.New, key)
+		mac := hmac.New(sha256.New, []byte(key.Reveal()))
 		_, _ = mac.Write([]byte(r.Method + " " + r.URL.RequestURI() + "\n" + digest))
 		r.Header.Set(headerDigest, digest)
 		r.Header.Set(headerSignature, base64.StdEncoding.EncodeToString(mac.Sum(nil)))

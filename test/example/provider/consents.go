@@ -67,9 +67,9 @@ func (a *adapter) RenewLink(
 
 func (a *adapter) consentBody(flow providers.Flow) wireNewConsent {
 	return wireNewConsent{
-		Recurring:  flow.Access != consentv1.Access_ONE_OFF,
-		ValidDays:  a.cfg.ConsentDays,
-		SuccessURI: flow.Redirects.Success, ErrorURI: flow.Redirects.Error, CancelURI: flow.Redirects.Exit,
+		Recurring: flow.Access != consentv1.Access_ONE_OFF,
+		ValidDays: a.cfg.ConsentDays,
+		ReturnURI: flow.Redirects.Success, // the one for all outcomes
 	}
 }
 

@@ -88,8 +88,17 @@ func accountOf(consent string, w wireAccount) providers.Account {
 	return providers.Account{ID: w.ID, ConnectionID: consent, Account: account}
 }
 
+// labels are Skarvholm's own words. In other providers' lists "rente" is a pension.
+var labels = providers.NewLabels(map[string]providers.Label{
+	"lønn": {Category: bankingv1.Category_INCOME, Subcategory: bankingv1.Subcategory_WAGE},
+	"rente": {
+		Category: bankingv1.Category_INCOME, Subcategory: bankingv1.Subcategory_CAPITAL_INCOME,
+		Paid: bankingv1.Category_BANK_FEES,
+	},
+})
+
 func transactionOf(account string, w wireTransaction, status bankingv1.Transaction_Status) providers.Transaction {
-	purpose := providers.PurposeOf(w.Category, w.Amount.Amount.Sign() >= 0)
+	purpose := labels.PurposeOf(w.Category, w.Amount.Amount.Sign() >= 0)
 	return providers.Transaction{ID: w.ID, AccountID: account, Transaction: &bankingv1.Transaction{
 		Status:                status,
 		Amount:                moneyOf(w.Amount),

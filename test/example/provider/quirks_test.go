@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/sandbox"
@@ -22,7 +24,7 @@ type world struct {
 
 	core   *sandbox.Core
 	player *played.Server
-	clock  *played.Clock
+	clock  *sandbox.AheadClock
 }
 
 var redirects = providers.Redirects{
@@ -39,7 +41,7 @@ func configOf(url string) example.Config {
 
 func newWorld(t *testing.T, change func(*example.Config)) *world {
 	t.Helper()
-	w := &world{clock: &played.Clock{}}
+	w := &world{clock: &sandbox.AheadClock{}}
 	w.core = sandbox.NewCore(sandbox.Options{Seed: 1, Step: time.Minute, Clock: w.clock})
 	w.player = played.New(w.core, played.Config{})
 	server := httptest.NewServer(w.player)
@@ -194,6 +196,23 @@ func TestTheReturnBringsACode(t *testing.T) {
 	}
 }
 
+// Skarvholm's pages return the customer to one address, and its query says how the visit ended.
+func TestTheQueryTellsTheOutcome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for want, visit := range map[providers.Outcome]func(string) (string, error){
+		"": w.player.Approve, providers.OutcomeExit: w.player.Deny, providers.OutcomeError: w.player.FailLogin,
+	} {
+		location, err := visit(w.create(t).ID)
+		if address, _, _ := strings.Cut(location, "?"); err != nil || !strings.HasPrefix(redirects.Success, address+"?") {
+			t.Errorf("the customer is sent to %s, %v", location, err)
+		}
+		if got := w.Callbacks.Outcome(played.QueryOf(location)); got != want {
+			t.Errorf("the outcome is %q, want %q", got, want)
+		}
+	}
+}
+
 func TestAnswersAboutOneConsent(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -321,6 +340,25 @@ func TestAReadIsNarrowedAtSkarvholm(t *testing.T) {
 	calls := w.core.Calls.All()
 	if len(calls) != 1 || calls[0].Query.Get("dateFrom") != "2020-01-02" || calls[0].Query.Has("dateTo") {
 		t.Errorf("the calls are %+v", calls)
+	}
+}
+
+// What Skarvholm calls rente is interest, and would be a pension in the words of others.
+func TestLabelsAreNorwegian(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ref := w.approve(t, w.create(t))
+	found := map[string]bankingv1.Subcategory_Value{}
+	for tx, err := range w.Accounts.Transactions(present(t), ref, providers.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(tx.GetAmount().GetValue(), "-") {
+			found[tx.GetProviderCategory()] = tx.GetSubcategory()
+		}
+	}
+	if found["Rente"] != bankingv1.Subcategory_CAPITAL_INCOME || found["Lønn"] != bankingv1.Subcategory_WAGE {
+		t.Errorf("the labels became %v", found)
 	}
 }
 

@@ -10,11 +10,13 @@
 //
 //   - The customer's return brings a code, which is exchanged for the consent's token (callbacks.go). Without it an
 //     approved consent cannot be read, and is none for Kontor (mapping.go: stateOf).
+//   - The pages return the customer to one address, and say in its query how the visit ended (callbacks.go: outcome).
 //   - Bodies to /oauth are forms, all others JSON (auth.go, state.go).
 //   - Each request carries a digest of its exact body and a signature of both (client.go: sign).
 //   - A 401 can be about a consent, or about our login; a 429 about one consent, or about all (errors.go: classify).
 //   - Data is collected for a while after the approval (mapping.go: stateOf).
 //   - Nobody may read a consent's data more than four times a day while its customer is away (Open: Manners).
+//   - Some labels are Norwegian words, and "rente" is no pension (mapping.go: labels).
 //   - A renewal makes a new consent. The one before can be read until the customer approves (consents.go).
 package example
 
@@ -139,7 +141,7 @@ func Open(_ context.Context, cfg Config, deps providers.Deps) (*providers.Provid
 		ReadsOneAccount: true,
 		KeepsState:      true,
 		Manners:         providers.Manners{ReadsPerDay: readsPerDay},
-		Callbacks:       providers.Callbacks{Redirect: a.redirect},
+		Callbacks:       providers.Callbacks{Redirect: a.redirect, Outcome: outcome},
 		Session:         a,
 		Consents:        a,
 		Links:           a,

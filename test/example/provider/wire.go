@@ -34,11 +34,9 @@ func (t *wireToken) check() error {
 }
 
 type wireNewConsent struct {
-	Recurring  bool   `json:"recurringIndicator"`
-	ValidDays  int    `json:"validDays"`
-	SuccessURI string `json:"successUri"`
-	ErrorURI   string `json:"errorUri"`
-	CancelURI  string `json:"cancelUri"`
+	Recurring bool   `json:"recurringIndicator"`
+	ValidDays int    `json:"validDays"`
+	ReturnURI string `json:"returnUri"`
 }
 
 // wireConsent is a consent. A link comes only with one that was just made.
