@@ -14,6 +14,23 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
+{{- /* Others than the pods have, or services would send callers to the job. */ -}}
+{{- define "kontor.migrate.labels" -}}
+app.kubernetes.io/name: kontor-migrate
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "kontor.migrate.hook" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{- /* Where names are looked up. */ -}}
+{{- define "kontor.egress.names" -}}
+- to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+  ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+{{- end }}
+
 {{- /* kontor.yaml: what the chart sets, and over that what values say. */ -}}
 {{- define "kontor.config" -}}
 {{- include "kontor.configWith" (dict "root" . "over" dict) }}
