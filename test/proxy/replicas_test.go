@@ -75,10 +75,11 @@ func (o *watcher) overGRPC(ctx context.Context, w *world, consent string) error 
 	}
 }
 
-// unlessAway gives errors that a caller need not expect when a gateway goes away.
+// unlessAway gives errors that a caller need not expect when a gateway goes away. Of one that is killed the proxy ends
+// the answer without its last part, which has the outcome: gRPC calls that INTERNAL, without a reason of Kontor's.
 func unlessAway(err error) error {
-	switch status.Code(err) {
-	case codes.Unavailable, codes.Canceled:
+	switch code := status.Code(err); {
+	case code == codes.Unavailable, code == codes.Canceled, code == codes.Internal && worldtest.Reason(err) == "":
 		return nil
 	}
 	return err
