@@ -358,6 +358,9 @@ func alone(t *testing.T, all objects) {
 // spread demands what several pods on one PostgreSQL need.
 func spread(t *testing.T, all objects, selects func(what string, selector map[string]string)) {
 	t.Helper()
+	if config := all.config.Data["kontor.yaml"]; !strings.Contains(config, "store: ${file:/run/secrets/kontor/store}") {
+		t.Errorf("the pods have another store than the Secret says: %s", config)
+	}
 	pod, _ := all.pod()
 	mounted(t, pod.Spec, nil)
 	for _, volume := range pod.Spec.Volumes {
