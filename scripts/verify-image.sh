@@ -61,7 +61,8 @@ contained() {
 	[[ -z $2 ]] || network=(nsenter --target "$2" --net)
 	shift 2
 	# shellcheck disable=SC2016 # the inner shell is to expand this
-	KONTOR_STORE_KEY=${of[store]} KONTOR_CLIENT_SHA256=${of[hash]} "${network[@]}" \
+	KONTOR_STORE_KEY=${of[store]} KONTOR_CLIENT_SHA256=${of[hash]} KONTOR_STORE=sqlite:/var/lib/kontor/data/kontor.db \
+		KONTOR_GRPC=127.0.0.1:9090 KONTOR_HTTP=127.0.0.1:8080 KONTOR_ADMIN=127.0.0.1:8081 "${network[@]}" \
 		unshare --mount --pid --ipc --uts --fork --kill-child sh -euc '
 		root=$1 run=$2 user=$3 work=$4
 		shift 4

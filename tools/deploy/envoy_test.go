@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	bootstrap "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	manager "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	previous "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstream "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -66,14 +68,17 @@ func TestEnvoy(t *testing.T) {
 		t.Error("X-Forwarded-For is as the caller says")
 	}
 	clusters := map[string]bool{}
-	for _, cluster := range config.GetStaticResources().GetClusters() {
-		clusters[cluster.GetName()] = true
-		options := cluster.GetTypedExtensionProtocolOptions()["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
+	for _, c := range config.GetStaticResources().GetClusters() {
+		clusters[c.GetName()] = true
+		if c.GetLbPolicy() != cluster.Cluster_LEAST_REQUEST || len(c.GetHealthChecks()) != 1 {
+			t.Errorf("%s: gateways are chosen by %v, with %d checks", c.GetName(), c.GetLbPolicy(), len(c.GetHealthChecks()))
+		}
+		options := c.GetTypedExtensionProtocolOptions()["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
 		if options != nil {
 			within[*upstream.HttpProtocolOptions](t, options)
 		}
-		if (options != nil) != strings.HasSuffix(cluster.GetName(), "grpc") {
-			t.Errorf("%s: HTTP/2 is %v", cluster.GetName(), options != nil)
+		if (options != nil) != strings.HasSuffix(c.GetName(), "grpc") {
+			t.Errorf("%s: HTTP/2 is %v", c.GetName(), options != nil)
 		}
 	}
 	for _, route := range http.GetRouteConfig().GetVirtualHosts()[0].GetRoutes() {
@@ -81,9 +86,14 @@ func TestEnvoy(t *testing.T) {
 		if !clusters[action.GetCluster()] {
 			t.Errorf("there is no cluster %s", action.GetCluster())
 		}
-		if action.GetTimeout() == nil || action.GetTimeout().AsDuration() != 0 || action.GetRetryPolicy() != nil {
-			t.Errorf("%s: streams would end, or writes be repeated: %v", action.GetCluster(), action)
+		if action.GetTimeout() == nil || action.GetTimeout().AsDuration() != 0 {
+			t.Errorf("%s: streams would end: %v", action.GetCluster(), action)
 		}
+		retry := action.GetRetryPolicy()
+		if retry.GetRetryOn() != "connect-failure,refused-stream" {
+			t.Errorf("%s: writes would be repeated, or what reached nobody is not: %v", action.GetCluster(), action)
+		}
+		within[*previous.PreviousHostsPredicate](t, retry.GetRetryHostPredicate()[0].GetTypedConfig())
 	}
 	for name, wrong := range map[string]string{
 		"unknown":       strings.Replace(string(text), "use_remote_address", "use_remote_addresses", 1),

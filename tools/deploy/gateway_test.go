@@ -50,9 +50,9 @@ func newStoreKey(t *testing.T) string {
 	return strings.TrimSpace(string(key))
 }
 
-// checked has the gateway check a configuration, which finds files below the places that it names: each place is
-// replaced by a folder, in which the files are. It gives what check said.
-func checked(t *testing.T, text string, files map[string]string, env ...string) (string, error) {
+// placed writes a configuration into a new folder, and files below the places that it names: each place is replaced by
+// a folder there. It gives the configuration's path.
+func placed(t *testing.T, text string, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "var", "lib", "kontor"), 0o700); err != nil {
@@ -74,7 +74,13 @@ func checked(t *testing.T, text string, files map[string]string, env ...string) 
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	check := exec.CommandContext(t.Context(), binary, "check", "--config", config)
+	return config
+}
+
+// checked has the gateway check a configuration, with files that lie where it looks for them. It gives what check said.
+func checked(t *testing.T, text string, files map[string]string, env ...string) (string, error) {
+	t.Helper()
+	check := exec.CommandContext(t.Context(), binary, "check", "--config", placed(t, text, files))
 	check.Env = append(os.Environ(), env...)
 	out, err := check.CombinedOutput()
 	return string(out), err
