@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"kontor.dev/kontor/test/worldtest"
@@ -168,4 +170,13 @@ func (r *Replica) Run(args ...string) (string, error) {
 		return "", fmt.Errorf("gateway %v: %w\n%s%s", args, err, out, errOut.Bytes())
 	}
 	return string(out), nil
+}
+
+// warnings are the newest lines of its log that are more than information.
+func (r *Replica) warnings() string {
+	log, _ := os.ReadFile(filepath.Join(r.Dir, "gateway.log"))
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, `"level":"INFO"`) })
+	const most = 30
+	return strings.Join(lines[max(0, len(lines)-most):], "\n")
 }

@@ -186,7 +186,7 @@ func (w *World) stop() {
 	stopping.Wait()
 	if w.t.Failed() {
 		for _, r := range w.Replicas {
-			w.t.Logf("gateway %d: %s", r.Number, worldtest.LastWords(r.Dir))
+			w.t.Logf("what gateway %d warns of, at last:\n%s", r.Number, r.warnings())
 		}
 	}
 }
