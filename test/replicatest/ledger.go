@@ -234,15 +234,20 @@ func (w *World) Do(ctx context.Context, e *Entry) bool {
 func (w *World) attempt(
 	ctx context.Context, method string, call func(context.Context, *worldtest.Stubs) (proto.Message, error),
 ) (proto.Message, error) {
-	err := status.Error(codes.Unavailable, errDown.Error())
-	var made proto.Message
-	// A load balancer sends nobody to a gateway that does not run; one that ends, or is frozen, is met.
-	if stubs := w.Any().Stubs(); stubs != nil {
-		limited, cancel := context.WithTimeout(worldtest.AsPSU(context.WithoutCancel(ctx)), callLimit)
-		defer cancel()
-		made, err = call(limited, stubs)
-		w.Count(method, err)
+	r := w.Any()
+	stubs := r.Stubs()
+	frozen, freezes := r.asleep()
+	if stubs == nil || frozen {
+		// A load balancer sends nobody to a gateway that does not run, or does not answer. Who is there already is met.
+		return nil, status.Error(codes.Unavailable, errDown.Error())
 	}
+	limited, cancel := context.WithTimeout(worldtest.AsPSU(context.WithoutCancel(ctx)), callLimit)
+	defer cancel()
+	made, err := call(limited, stubs)
+	if _, now := r.asleep(); now != freezes && status.Code(err) == codes.DeadlineExceeded {
+		err = status.Error(codes.Unavailable, "the gateway was frozen")
+	}
+	w.Count(method, err)
 	return made, err
 }
 

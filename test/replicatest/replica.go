@@ -30,6 +30,8 @@ type Replica struct {
 	// gateway is nil while it does not run.
 	gateway *worldtest.Gateway
 	frozen  bool
+	// freezes counts how often it was frozen.
+	freezes int
 	// stubs are for calls, streams for streams: a connection carries a bounded number of them.
 	stubs   *worldtest.Stubs
 	streams []*worldtest.Stubs
@@ -145,7 +147,15 @@ func (r *Replica) Freeze() error {
 		return errDown
 	}
 	r.frozen = true
+	r.freezes++
 	return r.gateway.Freeze()
+}
+
+// asleep tells whether the gateway is frozen, and how often it was.
+func (r *Replica) asleep() (frozen bool, freezes int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.frozen, r.freezes
 }
 
 // Thaw lets it go on.
