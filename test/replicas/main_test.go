@@ -83,11 +83,19 @@ func nowAndThen(intn func(int) int) func() time.Duration {
 // eventually waits until a condition holds, for as long as limit.
 func eventually(t *testing.T, what string, limit time.Duration, condition func() bool) {
 	t.Helper()
+	if !holds(limit, condition) {
+		t.Fatalf("in vain waited for: %s", what)
+	}
+}
+
+// holds waits until a condition holds, for as long as limit, and tells whether it does.
+func holds(limit time.Duration, condition func() bool) bool {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(limit); !condition(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("in vain waited for: %s", what)
+			return false
 		}
 	}
+	return true
 }

@@ -80,72 +80,94 @@ func TestRetryAfterHoldsAll(t *testing.T) {
 	for _, id := range worldtest.Providers() {
 		waiting(t, w, id, 6)
 	}
+	var watching sync.WaitGroup
 	for _, id := range worldtest.Providers() {
-		core, operation := w.Played[id].Core, polls.Of(id)
-		core.Faults.Add(sandbox.Fault{
-			Operation: operation, Status: http.StatusTooManyRequests, RetryAfter: "6", Times: 1,
-		})
-		var told time.Time
-		eventually(t, id+" to ask for a pause", worldtest.Patience, func() bool {
-			for _, call := range core.Calls.Of(operation) {
-				if call.Status == http.StatusTooManyRequests {
-					told = call.Time
-				}
-			}
-			return !told.IsZero()
-		})
-		end := told.Add(6 * time.Second)
-		eventually(t, id+" to be asked again", worldtest.Patience, func() bool {
-			return len(polled(core, operation, end.Add(-100*time.Millisecond))) > 0
-		})
-		during := 0
-		// What was under way when the provider asked for it is not held.
-		for _, times := range polled(core, operation, told.Add(time.Second)) {
-			for _, at := range times {
-				if at.Before(end.Add(-100 * time.Millisecond)) {
-					during++
-				}
+		watching.Go(func() { leftAlone(t, id, w.Played[id].Core) })
+	}
+	watching.Wait()
+}
+
+// leftAlone has a provider ask for a pause, and counts the reads within it.
+func leftAlone(t *testing.T, id string, core *sandbox.Core) {
+	t.Helper()
+	const pause, slack = 6 * time.Second, 100 * time.Millisecond
+	operation := polls.Of(id)
+	core.Faults.Add(sandbox.Fault{
+		Operation: operation, Status: http.StatusTooManyRequests, RetryAfter: "6", Times: 1,
+	})
+	var told time.Time
+	if !holds(worldtest.Patience, func() bool {
+		for _, call := range core.Calls.Of(operation) {
+			if call.Status == http.StatusTooManyRequests {
+				told = call.Time
 			}
 		}
-		if during > 0 {
-			t.Errorf("%s: %d reads in the background while it was to be left alone", id, during)
+		return !told.IsZero()
+	}) {
+		t.Errorf("%s is not asked", id)
+		return
+	}
+	end := told.Add(pause - slack)
+	if !holds(worldtest.Patience, func() bool { return len(polled(core, operation, end)) > 0 }) {
+		t.Errorf("%s is not asked again", id)
+	}
+	during := 0
+	// What was under way when the provider asked for it is not held.
+	for _, times := range polled(core, operation, told.Add(time.Second)) {
+		for _, at := range times {
+			if at.Before(end) {
+				during++
+			}
 		}
+	}
+	if during > 0 {
+		t.Errorf("%s: %d reads in the background while it was to be left alone", id, during)
 	}
 }
 
 // TestLoginsBounded: a gateway whose logins fail tries again at most every 5 s, whoever calls.
 func TestLoginsBounded(t *testing.T) {
 	t.Parallel()
-	const pause = 5 * time.Second
 	w := newWorld(t, replicatest.Options{Polling: "{min_interval: 1h, max_interval: 1h}"})
+	var failing sync.WaitGroup
 	for _, id := range worldtest.Providers() {
-		core, login := w.Played[id].Core, worldtest.Of(id).Login
-		core.Faults.Add(sandbox.Fault{Operation: login, Status: http.StatusServiceUnavailable})
-		core.ExpireTokens()
-		began, before := time.Now(), core.Calls.Count(login)
-		calling, stop := context.WithTimeout(t.Context(), time.Duration(scaled(20, 3))*time.Second)
-		var callers sync.WaitGroup
-		for _, r := range w.Replicas {
-			for range 4 {
-				callers.Go(func() {
-					for calling.Err() == nil {
-						if worldtest.Of(id).Probe(worldtest.AsPSU(calling), r.Stubs()) == nil {
-							t.Errorf("%s is asked without a login", id)
-							return
-						}
+		failing.Go(func() { loginsFail(t, w, id) })
+	}
+	failing.Wait()
+}
+
+// loginsFail has all gateways ask a provider that lets nobody in, and counts their logins.
+func loginsFail(t *testing.T, w *replicatest.World, id string) {
+	t.Helper()
+	const pause = 5 * time.Second // between two logins of one gateway
+	core, login := w.Played[id].Core, worldtest.Of(id).Login
+	core.Faults.Add(sandbox.Fault{Operation: login, Status: http.StatusServiceUnavailable})
+	core.ExpireTokens()
+	began, before := time.Now(), core.Calls.Count(login)
+	calling, stop := context.WithTimeout(t.Context(), time.Duration(scaled(20, 3))*time.Second)
+	defer stop()
+	var callers sync.WaitGroup
+	for _, r := range w.Replicas {
+		for range 4 {
+			callers.Go(func() {
+				for calling.Err() == nil {
+					if worldtest.Of(id).Probe(worldtest.AsPSU(calling), r.Stubs()) == nil {
+						t.Errorf("%s is asked without a login", id)
+						return
 					}
-				})
-			}
+				}
+			})
 		}
-		callers.Wait()
-		stop()
-		logins, most := core.Calls.Count(login)-before, len(w.Replicas)*(1+int(time.Since(began)/pause))
-		if logins > most {
-			t.Errorf("%s: %d logins by three gateways in %s, want at most %d", id, logins, time.Since(began), most)
-		}
-		core.Faults.Clear()
-		eventually(t, id+" to be asked again", worldtest.Patience, func() bool {
-			return worldtest.Of(id).Probe(worldtest.AsPSU(t.Context()), w.Replicas[0].Stubs()) == nil
-		})
+	}
+	callers.Wait()
+	logins, most := core.Calls.Count(login)-before, len(w.Replicas)*(1+int(time.Since(began)/pause))
+	if logins == 0 || logins > most {
+		t.Errorf("%s: %d logins by three gateways in %s, want at most %d", id, logins, time.Since(began), most)
+	}
+	core.Faults.Clear()
+	if !holds(worldtest.Patience, func() bool {
+		return worldtest.Of(id).Probe(worldtest.AsPSU(t.Context()), w.Replicas[0].Stubs()) == nil
+	}) {
+		t.Errorf("%s is not asked again", id)
 	}
 }
