@@ -75,6 +75,10 @@ crash: ## Kill the gateway at every step, and 200 times at random
 chaos: ## Let one provider hang, then faults come and go at both, for MINUTES (3) each; SEED repeats a run
 	go test ./test/chaos -run '^(TestHangStaysWithItsProvider|TestMix)$$' -count 1 -v -timeout 60m -args -minutes $(or $(MINUTES),3) $(if $(SEED),-seed $(SEED))
 
+.PHONY: chaos-postgres
+chaos-postgres: ## Kill, freeze and restart gateways that share a PostgreSQL, and the server; SEED repeats a run
+	scripts/chaos-postgres.sh
+
 .PHONY: test-openapi
 test-openapi: ## Send requests made up from the OpenAPI document for MINUTES (5)
 	go test ./test/e2e -run '^(TestExamples|TestRequestsAsDescribed)$$' -count 1 -v -timeout 60m -args -openapi $(or $(MINUTES),5)m

@@ -3,7 +3,8 @@
 # before it, which are gone afterwards: on loopback ports, in a temporary folder, with the
 # settings that a new cluster has. KONTOR_TEST_POSTGRES has the address of an empty
 # database whose owner is no superuser, KONTOR_TEST_PGBOUNCER host and port of pgbouncer.
-# There is a second role, kontor_served, which owns nothing.
+# There is a second role, kontor_served, which owns nothing. KONTOR_TEST_POSTGRES_RESTART is a program that restarts the
+# server: well, or with the argument "immediate" as after a crash.
 # Installs both as root on Debian and Ubuntu; elsewhere says what is missing.
 source "$(dirname "$0")/lib.sh"
 
@@ -66,6 +67,13 @@ server "$bin/psql" --host "$folder" --port "$port" --username postgres --quiet -
 	--command "CREATE ROLE kontor LOGIN CREATEDB" --command "CREATE ROLE kontor_served LOGIN" \
 	--command "CREATE DATABASE kontor OWNER kontor" postgres
 export KONTOR_TEST_POSTGRES="postgres://kontor@127.0.0.1:$port/kontor?sslmode=disable"
+cat >"$folder/restart" <<END
+#!/bin/sh
+cd '$folder' && exec ${as[*]} '$bin/pg_ctl' --pgdata '$folder/data' --log '$folder/data/server.log' --silent --wait \
+	--mode "\${1:-fast}" restart
+END
+chmod 0755 "$folder/restart"
+export KONTOR_TEST_POSTGRES_RESTART=$folder/restart
 
 cat >"$folder/pgbouncer.ini" <<END
 [databases]

@@ -22,8 +22,10 @@ type Config struct {
 	HTTP string
 	// PublicURL is where providers and browsers reach the gateway's callbacks.
 	PublicURL string
-	Tenants   []Tenant
-	Clients   []Client
+	// Store is the store's address; "" for one beside kontor.yaml, of the engine that the environment names.
+	Store   string
+	Tenants []Tenant
+	Clients []Client
 	// More are further lines of kontor.yaml.
 	More string
 }
@@ -90,13 +92,15 @@ func (b Block) Settings() map[string]string {
 	return settings
 }
 
-// Write writes kontor.yaml into a folder, with a database beside it. Providers' secrets come from files with the ending
-// .secret and, in turn, from the environment: what Write gives must stand in it.
+// Write writes kontor.yaml into a folder, with a database beside it unless Store names one. Providers' secrets come
+// from files with the ending .secret and, in turn, from the environment: what Write gives must stand in it.
 func (c Config) Write(dir string) (env []string, err error) {
 	var text strings.Builder
-	address, err := storeIn(dir)
-	if err != nil {
-		return nil, err
+	address := c.Store
+	if address == "" {
+		if address, err = storeIn(dir); err != nil {
+			return nil, err
+		}
 	}
 	fmt.Fprintf(&text, `listen: {grpc: "127.0.0.1:0", http: %q, admin: "127.0.0.1:0"}
 public_url: %s

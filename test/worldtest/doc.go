@@ -17,6 +17,8 @@
 //	test/e2e/polder_test.go              its entry, with setups and journeys; what is told of it alone
 //	test/chaos/polder_test.go            its entry, with the operations that reads lead to
 //	test/crash/polder_test.go            its entry, with the requests at which the gateway is killed
+//	test/replicatest/polder.go           its entry, with what tells how often it did what it was asked for
+//	test/replicas/polder_test.go         its entries: the operations by which consents come about and are followed
 //	test/security/polder_test.go         only where it has callbacks to forge, or secrets of an odd form
 //
 // Its market should be one that no other provider serves: some cases leave the choice of a provider to the market.

@@ -201,6 +201,16 @@ func (g *Gateway) Kill() {
 	<-g.ended
 }
 
+// Freeze stops the gateway's process where it stands, and Thaw lets it go on. Both return before the system has done
+// so for each of its threads.
+func (g *Gateway) Freeze() error { return freeze(g.process.Process) }
+
+// Thaw lets a frozen gateway go on.
+func (g *Gateway) Thaw() error { return thaw(g.process.Process) }
+
+// Ended is closed once the gateway is gone.
+func (g *Gateway) Ended() <-chan struct{} { return g.ended }
+
 // Resident is how many bytes of memory the gateway has in use, 0 where the system does not tell.
 func (g *Gateway) Resident() int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.process.Process.Pid))

@@ -29,7 +29,12 @@ func storeIn(dir string) (address string, err error) {
 	default:
 		return "", errors.New(StoreVariable + " must be empty or postgres")
 	}
-	base := os.Getenv(PostgresVariable)
+	sum := sha256.Sum256([]byte(dir))
+	return Schema(context.Background(), os.Getenv(PostgresVariable), "world_"+hex.EncodeToString(sum[:8]))
+}
+
+// Schema makes a schema in the database at an address, unless it is there, and gives the address of a store in it.
+func Schema(ctx context.Context, base, name string) (address string, err error) {
 	if base == "" {
 		return "", errors.New(PostgresVariable + " is not set: make test-postgres, or scripts/postgres.sh <command>, " +
 			"starts a server and sets it")
@@ -38,19 +43,16 @@ func storeIn(dir string) (address string, err error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(dir))
-	schema := "world_" + hex.EncodeToString(sum[:8])
-	ctx := context.Background()
 	c, err := pgx.Connect(ctx, base)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, c.Close(ctx)) }()
-	if _, err := c.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+schema); err != nil {
+	if _, err := c.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+name); err != nil {
 		return "", err
 	}
 	query := at.Query()
-	query.Set("search_path", schema)
+	query.Set("search_path", name)
 	at.RawQuery = query.Encode()
 	return at.String(), nil
 }

@@ -27,9 +27,11 @@ type Stubs struct {
 }
 
 // Dial makes stubs for a gateway's gRPC address; without authorization when that is empty.
-func Dial(address, authorization string) (*Stubs, error) {
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithPerRPCCredentials(bearer(authorization)), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+func Dial(address, authorization string, more ...grpc.DialOption) (*Stubs, error) {
+	conn, err := grpc.NewClient(address, append([]grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithPerRPCCredentials(bearer(authorization)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64 << 20)),
+	}, more...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -26,10 +26,19 @@ func (t *tx) sealAnswer(i *store.Idempotency) (sealed []byte, err error) {
 }
 
 func (r *reader) Idempotency(method, key string) (*store.Idempotency, error) {
-	found, err := one(r, r.Opener.Idempotency, "SELECT "+columns.IdempotencyNames+`,
+	const where = " FROM idempotency WHERE tenant = $1 AND method = $2 AND key = $3"
+	var found *store.Idempotency
+	var err error
+	if r.lock {
+		// Whoever had the row may have made the customer and their key together with the answer. A statement that waited
+		// for the row sees it as it is now, but not the key: that takes one that begins afterwards.
+		_, err = one(r, columns.Only[int], "SELECT 1"+where+r.locking("idempotency"), r.tenant, method, key)
+	}
+	if err == nil {
+		found, err = one(r, r.Opener.Idempotency, "SELECT "+columns.IdempotencyNames+`,
 			(SELECT wrapped FROM data_keys k WHERE k.tenant = idempotency.tenant AND k.owner = idempotency.customer_id)
-		FROM idempotency WHERE tenant = $1 AND method = $2 AND key = $3`+r.locking("idempotency"), r.tenant, method,
-		key)
+			`+where, r.tenant, method, key)
+	}
 	return sought(r, "idempotency "+method+" "+key, found, err)
 }
 

@@ -1,0 +1,86 @@
+package replicas
+
+import (
+	"testing"
+	"time"
+
+	"kontor.dev/kontor/test/replicatest"
+)
+
+// TestConnectionsCut cuts connections to the database before COMMIT, and between COMMIT and its answer.
+func TestConnectionsCut(t *testing.T) {
+	cuts := int64(scaled(200, 12))
+	w := newWorld(t, replicatest.Options{})
+	intn := random(1)
+	began := time.Now()
+	watching := watch(t, w, 4, nowAndThen(intn))
+	for _, r := range w.Replicas {
+		r.Line.OnCommit(func() replicatest.Fate {
+			n := intn(30)
+			return replicatest.Fate{CutBefore: n == 0, CutAfter: n == 1}
+		})
+	}
+	load := w.Load(replicatest.LoadOptions{})
+	times := func() (before, after int64) {
+		for _, r := range w.Replicas {
+			before, after = before+r.Line.Before.Load(), after+r.Line.After.Load()
+		}
+		return before, after
+	}
+	eventually(t, "enough cuts", 5*time.Minute, func() bool {
+		before, after := times()
+		return before >= cuts/2 && after >= cuts/2
+	})
+	load.Stop()
+	for _, r := range w.Replicas {
+		r.Line.OnCommit(nil)
+	}
+	before, after := times()
+	w.Check(t, watching...).Report(t, "connection cut around COMMIT", int(before+after), time.Since(began))
+}
+
+// TestBackendsKilled has the server end connections of the gateways while they are at work.
+func TestBackendsKilled(t *testing.T) {
+	t.Parallel()
+	kills := scaled(100, 10)
+	w := newWorld(t, replicatest.Options{})
+	intn := random(3)
+	began := time.Now()
+	watching := watch(t, w, 4, nowAndThen(intn))
+	load := w.Load(replicatest.LoadOptions{})
+	for killed := 0; killed < kills; {
+		<-time.After(time.Duration(20+intn(100)) * time.Millisecond)
+		gone, err := w.KillBackend(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if gone {
+			killed++
+		}
+	}
+	load.Stop()
+	w.Check(t, watching...).Report(t, "backend killed", kills, time.Since(began))
+}
+
+// TestServerRestarted restarts the server under load, in turn as after a crash and well.
+func TestServerRestarted(t *testing.T) {
+	t.Parallel()
+	times := scaled(20, 2)
+	server := replicatest.NewServer(t)
+	w := newWorld(t, replicatest.Options{Database: server.Database})
+	intn := random(4)
+	began := time.Now()
+	watching := watch(t, w, 4, nowAndThen(intn))
+	load := w.Load(replicatest.LoadOptions{})
+	for i := range times {
+		before := len(w.Entries())
+		eventually(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= before+20 })
+		if err := server.Restart(i%2 == 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := len(w.Entries())
+	eventually(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= before+20 })
+	load.Stop()
+	w.Check(t, watching...).Report(t, "PostgreSQL restarted", times, time.Since(began))
+}
