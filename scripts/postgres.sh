@@ -10,34 +10,14 @@ source "$(dirname "$0")/lib.sh"
 
 (($# > 0)) || fail "usage: scripts/postgres.sh <command> [argument]..."
 
-# bin finds the newest server: Debian keeps it off the PATH.
-bin() {
-	local found
-	found=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
-	[[ -n $found && -x $found/initdb ]] || found=$(dirname "$(command -v initdb 2>/dev/null)" 2>/dev/null) || true
-	[[ -n $found && -x $found/initdb && -x $found/pg_ctl ]] && printf '%s\n' "$found"
-}
 bouncer() { PATH=$PATH:/usr/sbin command -v pgbouncer; }
-if ! bin >/dev/null || ! bouncer >/dev/null; then
-	# Only the programs are wanted, not servers that run.
-	if [[ $(id -u) == 0 && ! -e /etc/postgresql-common/createcluster.conf ]]; then
-		mkdir -p /etc/postgresql-common
-		echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
-	fi
-	RUNLEVEL=1 packages "the tests of the store need a PostgreSQL server and pgbouncer" postgresql pgbouncer
+if ! postgres_bin >/dev/null || ! bouncer >/dev/null; then
+	postgres_packages "the tests of the store need a PostgreSQL server and pgbouncer" postgresql pgbouncer
 fi
-bin=$(bin)
+bin=$(postgres_bin)
 
-# The server refuses to run as root.
-as=()
 folder=$(mktemp -d "${TMPDIR:-/tmp}/kontor-postgres.XXXXXX")
-if [[ $(id -u) == 0 ]]; then
-	user=nobody
-	id postgres >/dev/null 2>&1 && user=postgres
-	chown "$user" "$folder"
-	need setpriv "it is part of util-linux"
-	as=(setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups --)
-fi
+unprivileged "$folder"
 server() { (cd "$folder" && "${as[@]}" "$@"); }
 
 pool=
