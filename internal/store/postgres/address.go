@@ -1,13 +1,18 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -17,6 +22,9 @@ const Form = "postgres://<user>@<host>/<database>"
 // listenParameter, in the query of an address, says where changes are listened for: "off", or a host and port in place
 // of the address's.
 const listenParameter = "kontor_listen"
+
+// userTimeoutParameter, in the query of an address, is libpq's: milliseconds.
+const userTimeoutParameter = "tcp_user_timeout"
 
 // defaultConnections is how many connections a store has at most, unless the address says so by pool_max_conns.
 const defaultConnections = 16
@@ -43,13 +51,26 @@ func parse(rest string) (settings, error) {
 		return settings{}, errAddress
 	}
 	query := address.Query()
-	listen := query.Get(listenParameter)
+	listen, userTimeout := query.Get(listenParameter), defaultUserTimeout
 	query.Del(listenParameter)
+	if text := query.Get(userTimeoutParameter); text != "" {
+		milliseconds, err := strconv.ParseInt(text, 10, 32)
+		if err != nil || milliseconds < 0 {
+			return settings{}, fmt.Errorf("%s must be milliseconds", userTimeoutParameter)
+		}
+		userTimeout = time.Duration(milliseconds) * time.Millisecond
+		query.Del(userTimeoutParameter)
+	}
 	address.RawQuery = query.Encode()
 	pool, err := pgxpool.ParseConfig(address.String())
 	if err != nil {
 		return settings{}, errAddress // pgx quotes the address, though not the password.
 	}
+	if query.Get("pool_ping_timeout") == "" {
+		pool.PingTimeout = defaultConnectTimeout
+	}
+	harden(pool.ConnConfig, query, userTimeout)
+	pool.BeforeConnect = lay
 	if query.Get("pool_max_conns") == "" {
 		pool.MaxConns = defaultConnections
 	}
@@ -77,6 +98,36 @@ func parse(rest string) (settings, error) {
 	if err != nil {
 		return settings{}, errAddress
 	}
+	harden(other.ConnConfig, query, userTimeout)
 	s.listen = other.ConnConfig
 	return s, nil
+}
+
+// harden bounds how long a host is believed in that says nothing, and passes by those that cannot be written where
+// there are several.
+func harden(c *pgx.ConnConfig, query url.Values, userTimeout time.Duration) {
+	c.DialFunc = dialer(userTimeout)
+	if query.Get("connect_timeout") == "" && c.ConnectTimeout == 0 {
+		c.ConnectTimeout = defaultConnectTimeout
+	}
+	several := slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool {
+		return f.Host != c.Host || f.Port != c.Port
+	})
+	switch query.Get("target_session_attrs") {
+	case "":
+		if several && c.ValidateConnect == nil {
+			c.ValidateConnect = writable
+		}
+	case "read-write":
+		c.ValidateConnect = writable
+	}
+}
+
+// writable refuses a server that cannot be written.
+func writable(ctx context.Context, c *pgconn.PgConn) error {
+	err := pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, c)
+	if err != nil && !c.IsClosed() && code(err) == "" {
+		return fmt.Errorf("%w: %w", errStandby, err)
+	}
+	return err
 }

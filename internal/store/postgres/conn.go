@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -71,7 +72,7 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	return nil, databaseError{fmt.Errorf("postgres: connect: %w", err)}
+	return nil, databaseError{fmt.Errorf("postgres: connect: %w", unlimited(ctx, err))}
 }
 
 // begin opens a transaction of a kind for a tenant. When the server was away, connections that nobody used meanwhile
@@ -103,14 +104,34 @@ func (c *conn) open(ctx context.Context, kind, tenant string) error {
 	script := fmt.Sprintf("%s; SET LOCAL kontor.tenant = %s; SET LOCAL statement_timeout = %d; "+
 		"SET LOCAL idle_in_transaction_session_timeout = %d", kind, literal(tenant), statementLimit.Milliseconds(),
 		idleLimit.Milliseconds())
-	_, err := c.PgConn().Exec(ctx, script).ReadAll()
+	limited, cancel := c.s.limited(ctx)
+	defer cancel()
+	_, err := c.PgConn().Exec(limited, script).ReadAll()
+	if c := code(err); c == readOnly || c == notInRecovery {
+		return fmt.Errorf("%w: %w", errStandby, err)
+	}
+	return unlimited(ctx, err)
+}
+
+// limited gives a context for one statement, whose answer does not come when the server is frozen.
+func (s *Store) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.silence)
+}
+
+// unlimited tells an error of a statement that the server left without an answer from one of the caller's deadline.
+func unlimited(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %v", errSilent, err) //nolint:errorlint // It would be taken for the caller's deadline.
+	}
 	return err
 }
 
 // anew ends a transaction that reads and begins another one, which has the state of now.
 func (c *conn) anew(ctx context.Context, kind, tenant string) error {
-	if _, err := c.PgConn().Exec(ctx, "ROLLBACK").ReadAll(); err != nil {
-		return err
+	limited, cancel := c.s.limited(ctx)
+	defer cancel()
+	if _, err := c.PgConn().Exec(limited, "ROLLBACK").ReadAll(); err != nil {
+		return unlimited(ctx, err)
 	}
 	return c.open(ctx, kind, tenant)
 }
@@ -135,9 +156,18 @@ func (c *conn) end() {
 			_ = c.Close(ctx) // The server ends the transaction with it.
 		}
 	}
+	c.leave()
+}
+
+// leave gives the connection back to the pool, once.
+func (c *conn) leave() {
+	if c.back == nil {
+		return
+	}
 	held := int64(time.Since(c.began))
 	c.s.each.Add((held - c.s.each.Load()) / eachWeight)
 	c.back.Release()
+	c.back = nil
 }
 
 // alone runs fn in one transaction, while no other process does so with this database: for what is made once.

@@ -21,11 +21,18 @@ import (
 //   - It puts the id there as not committed: then the transaction is undone and cannot be committed any more, also
 //     when its COMMIT arrives yet, since its own id is refused.
 //
+// Where a standby has to confirm COMMITs, what is found may be on this server alone: one that was killed while a COMMIT
+// waited, and came back, shows it to all. So the row is written once more, which the standby confirms together with all
+// that was before it.
+//
 // The number of the transaction would do as long as the server lives (pg_xact_status). But one that was lost with a
 // crash is given again, to another transaction, and then that one's fate would be reported.
 
 // errDoubt says that nobody could find out whether a transaction was committed.
 var errDoubt = errors.New("it is not known whether the transaction was committed")
+
+// errWarned says that the server warned of something while it committed.
+var errWarned = errors.New("the server warned while it committed")
 
 const (
 	// doubtLimit is how long is tried to find out, which is enough for another server to take over.
@@ -42,7 +49,7 @@ func (s *Store) commit(c *conn, wrote bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), commitLimit)
 	defer cancel()
 	c.over = true
-	began := time.Now()
+	line, began := c.line(), time.Now()
 	if !wrote {
 		_, err := c.PgConn().Exec(ctx, "COMMIT").ReadAll()
 		if err != nil {
@@ -60,6 +67,8 @@ func (s *Store) commit(c *conn, wrote bool) error {
 	batch.Queue("INSERT INTO commits (id, committed) VALUES ($1, true)", [16]byte(id))
 	batch.Queue("SET LOCAL statement_timeout = 0")
 	batch.Queue("COMMIT")
+	line.warned.Store(false)
+	line.committing.Store(true)
 	results := c.SendBatch(ctx, batch)
 	var tag pgconn.CommandTag
 	for range batch.Len() {
@@ -71,18 +80,26 @@ func (s *Store) commit(c *conn, wrote bool) error {
 		err = e
 	}
 	switch {
-	case err == nil && tag.String() == "COMMIT":
+	case err == nil && tag.String() == "COMMIT" && !line.warned.Load():
+		line.committing.Store(false)
 		s.commits.Add(time.Since(began))
 		s.marks.add(s, id)
 		return nil
-	case err == nil:
+	case err == nil && tag.String() != "COMMIT":
+		line.committing.Store(false)
 		return databaseError{fmt.Errorf("postgres: commit: the server answered %s", tag.String())}
+	case err == nil:
+		// Somebody had the server cancel the COMMIT while it waited for a standby: it is done here, and perhaps only here.
+		line.committing.Store(false)
+		c.leave()
+		return s.settle(id, errWarned)
 	}
 	_ = c.Close(context.Background())
 	err = databaseError{fmt.Errorf("postgres: commit: %w", err)}
 	if !lost(err) && !errors.Is(err, context.DeadlineExceeded) {
 		return err // The server said that it did not.
 	}
+	c.leave() // Others may be in doubt at the same time, and each needs another connection.
 	return s.settle(id, err)
 }
 
@@ -108,12 +125,27 @@ func (s *Store) settle(id uuid.UUID, cause error) error {
 
 // fate tells whether a transaction was committed, and sees to it that it will not be if not.
 func (s *Store) fate(ctx context.Context, id uuid.UUID) (committed bool, err error) {
-	const keep = "INSERT INTO commits (id, committed) VALUES ($1, false) ON CONFLICT DO NOTHING"
-	if _, err := s.pool.Exec(ctx, keep, [16]byte(id)); err != nil {
+	const keep = `INSERT INTO commits AS c (id, committed) VALUES ($1, false)
+		ON CONFLICT (id) DO UPDATE SET committed = c.committed RETURNING c.committed`
+	back, err := s.pool.Acquire(ctx)
+	if err != nil {
 		return false, err
 	}
-	err = s.pool.QueryRow(ctx, "SELECT committed FROM commits WHERE id = $1", [16]byte(id)).Scan(&committed)
-	return committed, err
+	defer back.Release()
+	line := (&conn{Conn: back.Conn()}).line()
+	line.warned.Store(false)
+	batch := &pgx.Batch{}
+	batch.Queue("BEGIN READ WRITE, ISOLATION LEVEL READ COMMITTED")
+	batch.Queue("SET LOCAL statement_timeout = 0")
+	batch.Queue(keep, [16]byte(id)).QueryRow(func(row pgx.Row) error { return row.Scan(&committed) })
+	batch.Queue("COMMIT")
+	if err := back.SendBatch(ctx, batch).Close(); err != nil {
+		return false, err
+	}
+	if line.warned.Load() {
+		return false, errWarned
+	}
+	return committed, nil
 }
 
 // marks forgets ids that nobody can be in doubt about any more.

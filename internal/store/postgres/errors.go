@@ -28,6 +28,9 @@ var (
 	errTurn = errors.New("postgres: out of turn")
 	// errNothing says that it is clear, after a connection was lost, that nothing of a transaction was committed.
 	errNothing = errors.New("postgres: the connection was lost before the commit")
+	// errStandby says that the server cannot be written: a standby, or a primary that was demoted. Another connection
+	// may lead to the primary.
+	errStandby = errors.New("postgres: the server is a standby")
 )
 
 // code is the SQLSTATE that the server gave, "" for an error of another kind.
@@ -48,6 +51,8 @@ const (
 	lockNotAvailable    = "55P03"
 	idleTooLong         = "25P03"
 	readOnly            = "25006"
+	// notInRecovery is what a standby answers to BEGIN READ WRITE.
+	notInRecovery = "0A000"
 )
 
 // again tells whether a transaction failed by what others did at the same time: run anew, it may succeed. A violated
@@ -65,6 +70,9 @@ func again(err error) bool {
 func lost(err error) bool {
 	if _, ok := errors.AsType[databaseError](err); !ok || own(err) {
 		return false
+	}
+	if errors.Is(err, errStandby) {
+		return true
 	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	// What is neither the server's nor the caller's came from the network, or from pgx, which gave the connection up.
@@ -106,7 +114,7 @@ func faultOf(err error) *store.FaultError {
 	switch c := code(err); {
 	case c == "53100":
 		kind = store.FaultFull
-	case c == readOnly:
+	case c == readOnly || errors.Is(err, errStandby):
 		kind = store.FaultReadOnly
 	case strings.HasPrefix(c, "XX00") && c != "XX000":
 		kind = store.FaultCorrupt

@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -85,7 +87,26 @@ type proxy struct {
 	// onCommit is asked for each COMMIT that passes: to cut the connection before it, or when its answer comes.
 	onCommit func() (before, after bool)
 	refuse   atomic.Bool
+	// muted have nothing passed on any more; cancels counts requests to cancel.
+	muted   map[net.Conn]bool
+	cancels atomic.Int64
 }
+
+// mute has what connections there are take all that is sent, and answer nothing.
+func (p *proxy) mute() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.muted = maps.Clone(p.open)
+}
+
+func (p *proxy) isMute(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.muted[c]
+}
+
+// cancelRequest is what a request to cancel has behind its length.
+const cancelRequest = 80877102
 
 // newProxy gives a proxy, and an address that leads through it.
 func newProxy(t *testing.T, rest string) (*proxy, string) {
@@ -159,6 +180,12 @@ func (p *proxy) serve(client net.Conn) {
 		n, err := client.Read(buffer)
 		if err != nil {
 			return
+		}
+		if n == 16 && binary.BigEndian.Uint32(buffer[4:]) == cancelRequest {
+			p.cancels.Add(1)
+		}
+		if p.isMute(client) {
+			continue
 		}
 		// The statement is sent as text each time, and in one piece with what goes before it.
 		if p.onCommit != nil && strings.Contains(string(buffer[:n]), "INSERT INTO commits") &&

@@ -52,7 +52,9 @@ func (n *news) start(s *Store) {
 			n.mu.Unlock()
 			for _, log := range logs {
 				// Who misses it looks for itself.
-				_, _ = s.pool.Exec(ctx, "SELECT pg_notify($1, $2)", s.channel(), string(log))
+				limited, cancel := s.limited(ctx)
+				_, _ = s.pool.Exec(limited, "SELECT pg_notify($1, $2)", s.channel(), string(log))
+				cancel()
 			}
 			timer := time.NewTimer(newsEvery)
 			select {

@@ -52,7 +52,9 @@ type Store struct {
 	// connections is how many the pool has at most.
 	connections int64
 	listen      *pgx.ConnConfig
-	health      vitals.Health
+	// silence is how long an answer is waited for.
+	silence time.Duration
+	health  vitals.Health
 	// commits are how long COMMITs took.
 	commits vitals.Latencies
 	keys    *keys.Keys
@@ -123,7 +125,7 @@ func connect(ctx context.Context, rest string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	s := &Store{pool: pool, connections: int64(set.pool.MaxConns), listen: set.listen}
+	s := &Store{pool: pool, connections: int64(set.pool.MaxConns), listen: set.listen, silence: silence}
 	s.health.FaultOf = faultOf
 	s.close = sync.OnceValue(s.release)
 	return s, nil
@@ -275,11 +277,27 @@ func (s *Store) identify(ctx context.Context, c *pgx.Conn) error {
 const pingAfter = 10 * time.Second
 
 // Ping implements store.Database. Who serves no calls because the database cannot be written makes no writes that
-// would tell that it can be again: so Ping itself makes a small one, unless there was a good one lately.
+// would tell that it can be again: so Ping itself makes a small one, unless there was a good one lately. It returns when
+// the context ends, although a COMMIT may still wait for a standby.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.health.Writable(); err != nil {
 		return err
 	}
+	pinged := make(chan error, 1)
+	go func() { pinged <- s.ping(ctx) }()
+	var err error
+	select {
+	case err = <-pinged:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &store.FaultError{Kind: store.FaultBusy, Err: fmt.Errorf("postgres: no answer in time: %w", err)}
+	}
+	return err
+}
+
+func (s *Store) ping(ctx context.Context) error {
 	var size int64
 	err := s.read(ctx, allTenants, func(r *reader) (err error) {
 		size, err = one(r, columns.Only[int64], "SELECT pg_database_size(current_database())")

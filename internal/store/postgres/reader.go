@@ -55,7 +55,7 @@ func (r *reader) broken(err error) error {
 	if r.ctx.Err() != nil {
 		return r.fail(r.ctx.Err())
 	}
-	return r.fail(databaseError{err})
+	return r.fail(databaseError{unlimited(r.ctx, err)})
 }
 
 // ready tells whether there may be a further statement.
@@ -100,7 +100,9 @@ func (t *tx) exec(query string, args ...any) (int, error) {
 		return 0, err
 	}
 	t.wrote = true
-	tag, err := t.c.Exec(t.ctx, query, kept(args)...)
+	limited, cancel := t.s.limited(t.ctx)
+	defer cancel()
+	tag, err := t.c.Exec(limited, query, kept(args)...)
 	if err != nil {
 		return 0, t.broken(err)
 	}
@@ -142,7 +144,9 @@ func (t *tx) guarded(query string, args ...any) (int, error) {
 	if _, err := t.exec("SAVEPOINT guarded"); err != nil {
 		return 0, err
 	}
-	tag, err := t.c.Exec(t.ctx, query, kept(args)...)
+	limited, cancel := t.s.limited(t.ctx)
+	defer cancel()
+	tag, err := t.c.Exec(limited, query, kept(args)...)
 	if code(err) == uniqueViolation {
 		if _, err := t.exec("ROLLBACK TO guarded"); err != nil {
 			return 0, err
@@ -170,7 +174,9 @@ func all[T any](r *reader, scan func(columns.Row) (T, error), query string, args
 		return nil, err
 	}
 	r.asked++
-	rows, err := r.c.Query(r.ctx, query, kept(args)...)
+	limited, cancel := r.s.limited(r.ctx)
+	defer cancel()
+	rows, err := r.c.Query(limited, query, kept(args)...)
 	if err != nil {
 		return nil, r.broken(err)
 	}
