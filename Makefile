@@ -56,12 +56,16 @@ test-race: setup ## Run the Go tests with the race detector
 test-postgres: setup ## Run the end-to-end tests with gateways that keep their stores in PostgreSQL
 	KONTOR_TEST_STORE=postgres scripts/postgres.sh go test -timeout $(TEST_TIMEOUT) ./test/e2e
 
+.PHONY: test-failover
+test-failover: ## Lose PostgreSQL's primary under load; FULL=1 20 times
+	scripts/patroni.sh go test -tags failover ./test/failover -count 1 -v -timeout 60m $(if $(FULL),-args -full)
+
 .PHONY: test-clients
 test-clients: ## Run the tests of the TypeScript and Python stubs
 	scripts/test-clients.sh
 
 .PHONY: check
-check: verify-generate lint vuln test-race test-postgres fuzz-briefly test-clients check-deploy ## Run what CI runs
+check: verify-generate lint vuln test-race test-postgres test-failover fuzz-briefly test-clients check-deploy ## Run what CI runs
 
 .PHONY: check-deploy
 check-deploy: ## Check deploy/ and releases; wholly as root on Debian or Ubuntu
