@@ -1,0 +1,121 @@
+//go:build failover
+
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+
+	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	"kontor.dev/kontor/internal/keys/keystest"
+	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/postgres"
+)
+
+// TestStandby leads a store that is open to the standby, as a name or a proxy may that knows no better: what is written
+// fails with a word, and succeeds when the way leads to the primary again, without a restart.
+func TestStandby(t *testing.T) {
+	c := newCluster(t)
+	primary, standby := c.whole()
+	w := newWay(t)
+	w.lead(primary)
+	s, err := postgres.Open(t.Context(), fmt.Sprintf("//kontor@%s/kontor?sslmode=disable", w.listener.Addr()),
+		keystest.StoreKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	write := func(id string) error {
+		return s.Update(t.Context(), "hansa", func(tx store.Tx) error {
+			return tx.InsertCustomer(&store.Customer{Tenant: "hansa", ID: id, Resource: &customerv1.Customer{}})
+		})
+	}
+	if err := write("before"); err != nil {
+		t.Fatal(err)
+	}
+	w.lead(standby)
+	err = write("meanwhile")
+	fault, ok := errors.AsType[*store.FaultError](s.Ping(t.Context()))
+	if err == nil || !ok || fault.Kind != store.FaultReadOnly {
+		t.Errorf("at the standby: %v, Ping %v; want %q", err, fault, store.FaultReadOnly)
+	}
+	w.lead(primary)
+	if err := errors.Join(write("after"), s.Ping(t.Context())); err != nil {
+		t.Errorf("at the primary again: %v", err)
+	}
+	// Of two hosts the one that can be written is found, whichever comes first.
+	for _, hosts := range [][]member{{standby, primary}, {primary, standby}} {
+		other, err := postgres.Open(t.Context(), fmt.Sprintf("//kontor@/kontor?sslmode=disable&host=%s,%s&port=%d,%d",
+			hosts[0].Host, hosts[1].Host, hosts[0].Port, hosts[1].Port), keystest.StoreKey())
+		if err != nil {
+			t.Errorf("%v: %v", hosts, err)
+			continue
+		}
+		if err := errors.Join(other.Ping(t.Context()), other.Close()); err != nil {
+			t.Errorf("%v: %v", hosts, err)
+		}
+	}
+}
+
+// way leads to one node at a time.
+type way struct {
+	listener net.Listener
+
+	mu   sync.Mutex
+	to   string
+	open []net.Conn
+}
+
+func newWay(t *testing.T) *way {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &way{listener: listener}
+	t.Cleanup(func() { _ = listener.Close(); w.lead(member{}) })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go w.carry(client)
+		}
+	}()
+	return w
+}
+
+// lead ends all connections, and leads new ones to a node.
+func (w *way) lead(to member) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.to = net.JoinHostPort(to.Host, fmt.Sprint(to.Port))
+	for _, conn := range w.open {
+		_ = conn.Close()
+	}
+	w.open = nil
+}
+
+func (w *way) carry(client net.Conn) {
+	defer client.Close()
+	w.mu.Lock()
+	server, err := net.Dial("tcp", w.to)
+	if err == nil {
+		w.open = append(w.open, client, server)
+	}
+	w.mu.Unlock()
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		_, _ = io.Copy(client, server)
+		_ = client.Close()
+	}()
+	_, _ = io.Copy(server, client)
+}
