@@ -21,7 +21,10 @@ if ! postgres_bin >/dev/null || ! command -v patroni >/dev/null || ! command -v 
 fi
 bin=$(postgres_bin)
 
-folder=$(mktemp -d "${TMPDIR:-/tmp}/kontor-patroni.XXXXXX")
+# What is killed here are processes, which memory survives as a disk does: and there a lost node is whole again in seconds.
+room=${TMPDIR:-/tmp}
+if [[ -w /dev/shm ]] && (($(df --output=avail -k /dev/shm | tail -1) > 2 << 20)); then room=/dev/shm; fi
+folder=$(mktemp -d "$room/kontor-patroni.XXXXXX")
 unprivileged "$folder"
 # A node's Patroni and server belong to whoever runs them, and outlive the program that started them.
 here() { (cd "$folder" && "${as[@]}" "$@"); }

@@ -33,18 +33,18 @@ var (
 // TestPrimaryLost kills the primary under load, with and without its Patroni, and brings it back as a standby. Some
 // gateways reach the database through HAProxy, others by an address with all nodes.
 func TestPrimaryLost(t *testing.T) {
-	lose(t, scaled(20, 2), []loss{machine, server}, "HAProxy", "several hosts")
+	lose(t, "PostgreSQL's primary killed", scaled(20, 2), []loss{machine, server}, "HAProxy", "several hosts")
 }
 
 // TestPrimaryFrozen freezes the primary and its Patroni for as long as it takes until another one serves, and then lets
 // them go on: what the old primary has not passed on is undone. HAProxy ends the sessions with it; who has sessions of
 // their own would keep them.
 func TestPrimaryFrozen(t *testing.T) {
-	lose(t, scaled(5, 1), []loss{frozen}, "HAProxy")
+	lose(t, "PostgreSQL's primary frozen", scaled(5, 1), []loss{frozen}, "HAProxy")
 }
 
 // lose loses the primary a number of times.
-func lose(t *testing.T, times int, losses []loss, ways ...string) {
+func lose(t *testing.T, what string, times int, losses []loss, ways ...string) {
 	t.Helper()
 	c := newCluster(t)
 	address := map[string]string{"HAProxy": c.proxied, "several hosts": c.hosts}
@@ -91,7 +91,7 @@ func lose(t *testing.T, times int, losses []loss, ways ...string) {
 		w.load.Stop()
 	}
 	for way, w := range worlds {
-		w.Check(t, w.watching...).Report(t, losses[0].name+" ("+way+")", times, time.Since(began))
+		w.Check(t, w.watching...).Report(t, what+" ("+way+")", times, time.Since(began))
 	}
 }
 
