@@ -80,7 +80,7 @@ chaos: ## Let one provider hang, then faults come and go at both, for MINUTES (3
 	go test ./test/chaos -run '^(TestHangStaysWithItsProvider|TestMix)$$' -count 1 -v -timeout 60m -args -minutes $(or $(MINUTES),3) $(if $(SEED),-seed $(SEED))
 
 .PHONY: chaos-postgres
-chaos-postgres: ## Kill, freeze and restart gateways that share a PostgreSQL, and the server; SEED repeats a run
+chaos-postgres: ## Kill, freeze and restart gateways that share a PostgreSQL, the server, and a cluster's primary; SEED repeats a run
 	scripts/chaos-postgres.sh
 
 .PHONY: test-openapi

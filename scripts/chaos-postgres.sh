@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Kills, freezes and restarts gateways that share a PostgreSQL, cuts their connections and restarts the server, at full
-# length, and prints a table of what was lost, doubled and told to callers. SEED repeats a run, RUN picks tests.
+# Kills, freezes and restarts gateways that share a PostgreSQL, cuts their connections, restarts the server and, on a
+# cluster of its own, loses the primary, at full length, and prints a table of what was lost, doubled and told to callers. SEED repeats a run, RUN picks tests.
 source "$(dirname "$0")/lib.sh"
 
 table=$(mktemp)
@@ -9,6 +9,8 @@ export KONTOR_CHAOS_TABLE=$table
 failed=
 scripts/postgres.sh go test ./test/replicas -run "${RUN:-.}" -count 1 -v -timeout 60m -args -full ${SEED:+-seed "$SEED"} ||
 	failed="test/replicas"
+scripts/patroni.sh go test -tags failover ./test/failover -run "${RUN:-.}" -count 1 -v -timeout 60m -args -full \
+	${SEED:+-seed "$SEED"} || failed+=" test/failover"
 awk -F '\t' '
 	{ for (i = 1; i <= NF; i++) { cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i) } }
 	END {

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
@@ -59,6 +62,68 @@ func TestStandby(t *testing.T) {
 			t.Errorf("%v: %v", hosts, err)
 		}
 	}
+}
+
+// TestUnconfirmed loses the connection of a COMMIT that waits for a frozen standby. Nobody sees what it commits as long
+// as the standby has to confirm it, and whoever asked for it is told once it did, or once Patroni goes on without.
+func TestUnconfirmed(t *testing.T) {
+	c := newCluster(t)
+	primary, standby := c.whole()
+	w := newWay(t)
+	w.lead(primary)
+	s, err := postgres.Open(t.Context(), fmt.Sprintf("//kontor@%s/kontor?sslmode=disable", w.listener.Addr()),
+		keystest.StoreKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	reader, err := pgx.Connect(t.Context(), fmt.Sprintf("postgres://kontor@%s:%d/kontor?sslmode=disable", primary.Host,
+		primary.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close(t.Context())
+	if _, err := reader.Exec(t.Context(), "SET kontor.tenant = '*'"); err != nil {
+		t.Fatal(err)
+	}
+	id := "unconfirmed " + uuid.NewString()
+	look := func() (waits, seen int, names string) {
+		const query = `SELECT (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = 'kontor'),
+			(SELECT count(*) FROM customers WHERE id = $1), current_setting('synchronous_standby_names')`
+		if err := reader.QueryRow(t.Context(), query, id).Scan(&waits, &seen, &names); err != nil {
+			t.Fatal(err)
+		}
+		return waits, seen, names
+	}
+	c.do("freeze", standby.node())
+	written := make(chan error, 1)
+	go func() {
+		written <- s.Update(t.Context(), "hansa", func(tx store.Tx) error {
+			return tx.InsertCustomer(&store.Customer{Tenant: "hansa", ID: id, Resource: &customerv1.Customer{}})
+		})
+	}()
+	eventually(t, "a COMMIT that waits for the standby", patience, func() bool {
+		waits, _, _ := look()
+		return waits > 0
+	})
+	w.lead(primary) // The connection is lost.
+	early := 0
+	eventually(t, "Patroni to go on without the standby", patience, func() bool {
+		_, seen, names := look()
+		if names != "" {
+			early += seen
+		}
+		return names == "" && seen > 0
+	})
+	// A look may be between Patroni's change and the server's telling of it.
+	if early > 2 {
+		t.Errorf("%d looks saw what the standby had not confirmed", early)
+	}
+	c.do("thaw", standby.node())
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+	c.whole()
 }
 
 // way leads to one node at a time.
