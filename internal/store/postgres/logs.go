@@ -308,7 +308,8 @@ func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1
 func (t *tx) AppendShipment(shipmentID string, after *documentsv1.Shipment) error {
 	owner, err := one(&t.reader, columns.ScanOwner, `
 		SELECT k.owner, k.wrapped FROM shipments s
-		JOIN data_keys k ON k.tenant = s.tenant AND k.owner = coalesce(s.customer_id, s.id)
+		JOIN data_keys k ON k.tenant = s.tenant AND
+			k.owner = CASE WHEN s.customer_id IS NULL THEN s.id ELSE s.customer_id END
 		WHERE s.tenant = $1 AND s.id = $2 FOR NO KEY UPDATE OF s`, t.tenant, shipmentID)
 	if err != nil {
 		return err
