@@ -168,7 +168,10 @@ func TestMigrate(t *testing.T) {
 func TestStoreCopyKinds(t *testing.T) {
 	file := filepath.Join(furnish(t, good), "kontor.yaml")
 	for _, c := range []struct{ from, to, want string }{
-		{"sqlite:secret.db", "sqlite:secret.db", "from sqlite:<path> to postgres://<user>@<host>/<database>, not from sqlite to sqlite"},
+		{
+			"sqlite:secret.db", "sqlite:secret.db",
+			"from sqlite:<path> to postgres://<user>@<host>/<database>, not from sqlite to sqlite",
+		},
 		{"postgres://u:secret@h/db", "sqlite:secret.db", "not from postgres to sqlite"},
 		{"postgres://u:secret@h/db", "postgres://u:secret@h/db", "not from postgres to postgres"},
 		{"postgres://u:secret@h/db", "", "not from postgres to sqlite"}, // the configuration's

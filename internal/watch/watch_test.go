@@ -417,8 +417,8 @@ func TestSnapshotInPages(t *testing.T) {
 	}
 }
 
-// TestNothingTwiceWithTheState has changes come while the present state is sent: those of a row that was sent before come
-// as events, those that its page had already do not, and what follows does.
+// TestNothingTwiceWithTheState has changes come while the present state is sent: those of a row that was sent before
+// come as events, those that its page had already do not, and what follows does.
 func TestNothingTwiceWithTheState(t *testing.T) {
 	t.Parallel()
 	w := newOne(t)

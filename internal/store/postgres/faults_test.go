@@ -470,8 +470,8 @@ func TestClaimsOfTheStopped(t *testing.T) {
 	}
 }
 
-// TestNewestBeforeItIsSettled has a transaction dally while another one appends to the log: the rows have the event, the
-// log has not yet. Newest tells up to where, so that who begins with the rows does not get it again.
+// TestNewestBeforeItIsSettled has a transaction dally while another one appends to the log: the rows have the event,
+// the log has not yet. Newest tells up to where, so that who begins with the rows does not get it again.
 func TestNewestBeforeItIsSettled(t *testing.T) {
 	t.Parallel()
 	rest := newSchema(t)

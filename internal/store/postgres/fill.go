@@ -313,7 +313,8 @@ func settle(ctx context.Context, c *pgx.Conn, origin store.Origin) error {
 		"UPDATE intents SET lease_until = 0 WHERE state = 'open'",
 		"DELETE FROM user_claims",
 		"DELETE FROM flow_claims",
-		"UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE claim_owner <> '' AND next_poll <> 0",
+		"UPDATE consents SET next_poll = 1, claim_owner = '', claim_until = 0 WHERE claim_owner <> '' AND " +
+			"next_poll <> 0",
 		"UPDATE consents SET claim_owner = '', claim_until = 0 WHERE claim_owner <> ''",
 	} {
 		if _, err := c.Exec(ctx, statement); err != nil {

@@ -64,7 +64,8 @@ const catalog = `
 	SELECT 'policy', p.polname::text, own.relname::text, concat_ws(' ', p.polcmd::text,
 		CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
 		CASE WHEN p.polroles = '{0}' THEN 'for all' ELSE 'for some' END,
-		'USING ' || pg_get_expr(p.polqual, p.polrelid), 'CHECK ' || pg_get_expr(p.polwithcheck, p.polrelid))
+		'USING ' || regexp_replace(pg_get_expr(p.polqual, p.polrelid), '\s+', ' ', 'g'),
+		'CHECK ' || regexp_replace(pg_get_expr(p.polwithcheck, p.polrelid), '\s+', ' ', 'g'))
 	FROM pg_policy p JOIN own ON own.oid = p.polrelid
 	UNION ALL
 	SELECT 'trigger', t.tgname::text, own.relname::text, ''

@@ -109,7 +109,7 @@ func full(t *testing.T) (rest string, c *pgx.Conn) {
 // small are tables with a row, or a few for each account of a provider, tenant or day.
 var small = []string{
 	"epoch", "working_keys", "log_floors", "log_marks", "log_gone", "audit_seals", "audit_roll", "pulse", "provider_pauses", "webhooks",
-	"schema_migrations",
+	"schema_migrations", "quotas",
 }
 
 // sorted are parts of statements that may sort, since what they find is little: one consent's entries, a page, what was
