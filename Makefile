@@ -73,7 +73,7 @@ check-deploy: ## Check deploy/ and releases; wholly as root on Debian or Ubuntu
 
 .PHONY: crash
 crash: ## Kill the gateway at every step, and 200 times at random
-	go test -timeout 30m -count=1 ./test/crash -kills 200
+	scripts/postgres.sh go test -timeout 30m -count=1 ./test/crash -kills 200
 
 .PHONY: chaos
 chaos: ## Let one provider hang, then faults come and go at both, for MINUTES (3) each; SEED repeats a run

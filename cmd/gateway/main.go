@@ -32,6 +32,7 @@ usage: gateway <command> [flags]
   audit verify say whether the audit trail is as it was sealed; works beside a running gateway
   backup       copy the store, and customers' keys apart; works beside a running gateway
   restore      make a store of a backup, without what was deleted since
+  store copy   copy the store into an empty database of another kind
   migrate      bring the store's tables to this version's, without serving
   healthcheck  ask a running gateway whether it is ready, for containers
   version      say which version this is
@@ -96,6 +97,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		return runBackup(ctx, args, out, errOut)
 	case "restore":
 		return runRestore(ctx, args, out, errOut)
+	case "store":
+		return runStore(ctx, args, out, errOut)
 	case "migrate":
 		return runMigrate(ctx, args, out, errOut)
 	case "version":

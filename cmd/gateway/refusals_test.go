@@ -373,7 +373,7 @@ func TestCommandsSayWhatTheyDo(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{
 		"sandbox", "serve", "check", "operations", "keys new", "keys store", "audit export", "audit verify", "backup",
-		"restore", "migrate", "version", "healthcheck",
+		"restore", "store copy", "migrate", "version", "healthcheck",
 	} {
 		words := strings.Fields(command)
 		for _, help := range []string{"--help", "-h", "-help"} {
@@ -396,7 +396,7 @@ func TestCommandsSayWhatTheyDo(t *testing.T) {
 	}
 	for _, words := range [][]string{
 		{}, {"surprise"}, {"keys"}, {"audit"}, {"keys", "old"}, {"audit", "import"}, {"backup"},
-		{"restore"}, {"restore", "--from", "copy.db"},
+		{"restore"}, {"restore", "--from", "copy.db"}, {"store"}, {"store", "move"}, {"store", "copy"},
 	} {
 		var out, errOut bytes.Buffer
 		if err := run(t.Context(), words, &out, &errOut); !errors.Is(err, errUsage) || out.Len() > 0 {

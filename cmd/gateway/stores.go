@@ -32,6 +32,13 @@ var stores = []store.Driver{
 		) (store.Restored, error) {
 			return sqlite.Restore(ctx, filepath.FromSlash(path), key, backup)
 		},
+		Source: func(ctx context.Context, path string, key *keys.StoreKey) (store.Source, error) {
+			source, err := sqlite.OpenSource(ctx, filepath.FromSlash(path), key)
+			if err != nil {
+				return nil, err
+			}
+			return source, nil
+		},
 		Migrate: func(ctx context.Context, path string) (from, to int, err error) {
 			return sqlite.Migrate(ctx, filepath.FromSlash(path))
 		},
@@ -53,7 +60,7 @@ var stores = []store.Driver{
 			}
 			return archive, nil
 		},
-		Restore: postgres.Restore, Migrate: postgres.Migrate,
+		Restore: postgres.Restore, Fill: postgres.Fill, Migrate: postgres.Migrate,
 	},
 }
 

@@ -163,3 +163,30 @@ func TestMigrate(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestStoreCopyKinds: there is one way, from SQLite to PostgreSQL. Addresses are never quoted.
+func TestStoreCopyKinds(t *testing.T) {
+	file := filepath.Join(furnish(t, good), "kontor.yaml")
+	for _, c := range []struct{ from, to, want string }{
+		{
+			"sqlite:secret.db", "sqlite:secret.db",
+			"from sqlite:<path> to postgres://<user>@<host>/<database>, not from sqlite to sqlite",
+		},
+		{"postgres://u:secret@h/db", "sqlite:secret.db", "not from postgres to sqlite"},
+		{"postgres://u:secret@h/db", "postgres://u:secret@h/db", "not from postgres to postgres"},
+		{"postgres://u:secret@h/db", "", "not from postgres to sqlite"}, // the configuration's
+		{"", "secret://h", "--to: must be "},
+		{"secret", "postgres://h/db", "--from: must be "},
+	} {
+		args := []string{"store", "copy", "--config", file}
+		for flag, value := range map[string]string{"--from": c.from, "--to": c.to} {
+			if value != "" {
+				args = append(args, flag, value)
+			}
+		}
+		if out, err := called(t, args...); err == nil || !strings.Contains(err.Error(), c.want) ||
+			strings.Contains(err.Error(), "secret") || out != "" {
+			t.Errorf("%v: %v, %s", args, err, out)
+		}
+	}
+}

@@ -34,6 +34,15 @@ type Driver struct {
 	// deletions are as they have them. It refuses, with ErrBackup, where there is a database already, keys that are
 	// older than the copy or another database's, and those that are not the newest as far as can be seen.
 	Restore func(ctx context.Context, rest string, key *keys.StoreKey, backup Backup) (Restored, error)
+	// Source opens a database that nobody has, from which Fill makes one of another kind, and refuses one of an older
+	// version; nil where there is no way from this kind.
+	Source func(ctx context.Context, rest string, key *keys.StoreKey) (Source, error)
+	// Fill makes a database of all that a source has, wholly or not at all, where there is none, or none that was ever
+	// opened; else the error is ErrMove. Check sees the audit trails of what was made before it is there for good:
+	// when it fails, nothing is made. Nil where there is no way to this kind.
+	//
+	// Cursors, tokens and keys of the source are good in what is made. Leases and claims have ended: nobody is at work.
+	Fill func(ctx context.Context, rest string, from Source, check func(AuditTrails) error) ([]Moved, error)
 	// Migrate brings the tables of a database that nobody has to the newest version, and tells from which one to which;
 	// 0 stands for a database without tables.
 	Migrate func(ctx context.Context, rest string) (from, to int, err error)

@@ -19,6 +19,8 @@ type Stats struct {
 	CreateTime time.Time
 	// LastBackup is when a copy was last made, zero for never.
 	LastBackup time.Time
+	// BackedUpElsewhere says that the database's own tools copy it: nothing is known of copies.
+	BackedUpElsewhere bool
 }
 
 // Backlog is what waits to be done. Counts end at 10000.

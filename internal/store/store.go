@@ -182,6 +182,10 @@ type LogReader interface {
 	// Head is the cursor behind the newest entry of a log. It never goes back, also when the newest entries are
 	// deleted.
 	Head(log Log) (Cursor, error)
+	// Newest tells which of some resources, by id, have entries behind a cursor, and the place behind the newest of
+	// each. Those count, too, that are committed and not yet to be seen in the log: what the rows of this moment have
+	// in them, they have from the entries up to there.
+	Newest(log Log, ids []string, after Cursor) (map[string]Cursor, error)
 }
 
 // RequestReader reads what is remembered of creating requests.

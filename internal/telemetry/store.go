@@ -36,8 +36,10 @@ func (t *Telemetry) WatchStore(
 		log:     desc("store_log_size_bytes", "Size of what the database has not yet moved to its place."),
 		ok:      desc("store_last_write_ok", "1 when the last write was well, 0 when it failed."),
 		failed:  desc("store_write_failures_total", "Writes that failed for a fault of the store, by kind.", "fault"),
-		backup:  desc("backup_timestamp_seconds", "When the last copy was made; missing while there is none."),
-		missing: desc("backup_missing_seconds", "For how long the database is there without any copy; 0 with one."),
+		backup: desc("backup_timestamp_seconds", "When the last copy was made; missing while there is none, and where "+
+			"copies are not the gateway's."),
+		missing: desc("backup_missing_seconds", "For how long the database is there without any copy; 0 with one; "+
+			"missing where copies are not the gateway's."),
 		due:     desc("consents_due", "Consents whose time to be read has come, 10000 at most."),
 		lag:     desc("poll_lag_seconds", "For how long the first of them has been due."),
 		intents: desc("intents_open", "Writes to providers whose outcome is not stored, 10000 at most."),
@@ -69,13 +71,14 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	gauge(m.size, float64(stats.Size))
 	gauge(m.log, float64(stats.LogSize))
 	gauge(m.ok, ok)
-	missing := 0.0
-	if !stats.LastBackup.IsZero() {
+	switch {
+	case stats.BackedUpElsewhere: // Neither metric is there, so that no alert asks for a backup that nobody can make.
+	case stats.LastBackup.IsZero():
+		gauge(m.missing, max(0, time.Since(stats.CreateTime).Seconds()))
+	default:
 		gauge(m.backup, float64(stats.LastBackup.Unix()))
-	} else {
-		missing = max(0, time.Since(stats.CreateTime).Seconds())
+		gauge(m.missing, 0)
 	}
-	gauge(m.missing, missing)
 	for _, kind := range store.FaultKinds() { // all of them: see alerting
 		n := float64(stats.Failed[kind])
 		to <- prometheus.MustNewConstMetric(m.failed, prometheus.CounterValue, n, string(kind))

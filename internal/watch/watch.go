@@ -37,9 +37,9 @@ type Topic struct{ Tenant, ID string }
 type Watched[M any] struct {
 	Topic Topic
 	Feed  *Feed[M]
-	// Snapshot sends the present state, the token with its last message, and gives the place behind which the events
-	// follow. When there is nothing to send it says so, and the token is sent by itself.
-	Snapshot func() (at store.Cursor, sent bool, err error)
+	// Snapshot sends the present state, the token with its last message. When there is nothing to send it says so, and
+	// the token is sent by itself.
+	Snapshot func() (Present, error)
 	// Gone tells why nothing follows any more, nil while something may: a stream that is resumed behind the last entry
 	// about its resource would wait for ever. It is asked when all entries were read; nil for never.
 	Gone func(store.Reader) error
@@ -64,11 +64,11 @@ func Run[M any](ctx context.Context, s *Streams, w Watched[M], token string) err
 	r := &run[M]{Watched: w, streams: s, at: at, silence: time.NewTimer(s.Heartbeat)}
 	defer r.silence.Stop()
 	if token == "" {
-		var sent bool
-		if r.at, sent, err = w.Snapshot(); err != nil {
+		present, err := w.Snapshot()
+		if err != nil {
 			return err
 		}
-		if !sent {
+		if r.at, r.newer = present.At, present.Newer; !present.Sent {
 			if err := w.Heartbeat(w.Token(r.at)); err != nil {
 				return err
 			}
@@ -97,7 +97,9 @@ type run[M any] struct {
 	streams *Streams
 	place   *subscription[M]
 	// at is the place behind the last entry that was sent.
-	at      store.Cursor
+	at store.Cursor
+	// newer has, by id, the places up to which the present state had events behind at in it.
+	newer   map[string]store.Cursor
 	silence *time.Timer
 }
 
@@ -166,8 +168,15 @@ func (r *run[M]) live(ctx context.Context) (over bool, err error) {
 	}
 }
 
-// send sends an entry. It tells whether the stream is over with that.
+// send sends an entry, unless the present state had it. It tells whether the stream is over with that.
 func (r *run[M]) send(e *entry[M]) (over bool, err error) {
+	if place, ok := r.newer[e.about.ID]; ok {
+		if !e.at.Behind(place) {
+			r.at = e.at
+			return false, nil
+		}
+		delete(r.newer, e.about.ID)
+	}
 	if err := r.Send(e.message(r.Topic)); err != nil {
 		return false, err
 	}

@@ -143,9 +143,9 @@ func (w *world) watch(t *testing.T, id, token string) *stream {
 	watched := Watched[*message]{
 		Topic: Topic{Tenant: tenant, ID: id}, Feed: w.feed, Send: send,
 		Heartbeat: func(token string) error { return send(&message{token: token}) },
-		Snapshot: func() (at store.Cursor, sent bool, err error) {
-			at, err = w.db.System().Head(ctx, store.ShipmentLog)
-			return at, false, err
+		Snapshot: func() (p Present, err error) {
+			p.At, err = w.db.System().Head(ctx, store.ShipmentLog)
+			return p, err
 		},
 	}
 	go func() { s.ended <- Run(ctx, w.streams, watched, token) }()
@@ -374,7 +374,7 @@ func TestSnapshotInPages(t *testing.T) {
 			}
 			var seen, tokens []string
 			pages, held := 0, 0
-			at, sent, err := SendAll(t.Context(), w.streams, watched,
+			present, err := SendAll(t.Context(), w.streams, watched,
 				func(r store.Reader, page store.Page) ([]*store.Shipment, error) {
 					pages++
 					list, err := r.Shipments(store.ShipmentFilter{}, page)
@@ -391,8 +391,8 @@ func TestSnapshotInPages(t *testing.T) {
 					}
 					return nil
 				})
-			if err != nil || sent != (rows > 0) || !slices.Equal(seen, ids) {
-				t.Fatalf("%d of %d rows were sent, %t, %v", len(seen), rows, sent, err)
+			if err != nil || present.Sent != (rows > 0) || !slices.Equal(seen, ids) {
+				t.Fatalf("%d of %d rows were sent, %t, %v", len(seen), rows, present.Sent, err)
 			}
 			if want := rows/Batch + 1; pages != want {
 				t.Errorf("%d pages were read, want %d", pages, want)
@@ -402,17 +402,66 @@ func TestSnapshotInPages(t *testing.T) {
 					t.Errorf("message %d of %d has the token %q", i, rows, token)
 				}
 			}
-			if at != before { // Else what comes while the rows are read would be missing.
-				t.Fatalf("the events follow from %s, want %s, which was the end when the first row was read", at, before)
+			if present.At != before { // Else what comes while the rows are read would be missing.
+				t.Fatalf("the events follow from %s, want %s, which was the end when the first row was read", present.At,
+					before)
 			}
 			if rows == 0 {
 				return
 			}
-			if got, err := w.feed.place(watched.Topic, tokens[rows-1]); got != at || err != nil {
+			if got, err := w.feed.place(watched.Topic, tokens[rows-1]); got != present.At || err != nil {
 				t.Error("the token stands for another place than the events follow from")
 			}
 			w.watch(t, "", tokens[rows-1]).want(t, "change")
 		})
+	}
+}
+
+// TestNothingTwiceWithTheState has changes come while the present state is sent: those of a row that was sent before
+// come as events, those that its page had already do not, and what follows does.
+func TestNothingTwiceWithTheState(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	var ids []string
+	for n := range Batch + 1 {
+		ids = append(ids, fmt.Sprintf("%06d", n))
+	}
+	w.insert(t, ids...)
+	first, last := ids[0], ids[Batch]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	messages, ended := make(chan string, 100), make(chan error, 1)
+	watched := Watched[*message]{
+		Topic: Topic{Tenant: tenant}, Feed: w.feed,
+		Send:      func(m *message) error { messages <- m.subject; return nil },
+		Heartbeat: func(string) error { return nil },
+	}
+	watched.Snapshot = func() (Present, error) {
+		return SendAll(ctx, w.streams, watched, func(r store.Reader, page store.Page) ([]*store.Shipment, error) {
+			return r.Shipments(store.ShipmentFilter{}, page)
+		}, func(row *store.Shipment) string { return row.ID }, func(row *store.Shipment, _ string) error {
+			if row.ID == first {
+				w.append(t, first, "of a row that was sent")
+				w.append(t, last, "of one that is read later")
+				w.append(t, last, "of one that is read later, too")
+			}
+			return nil
+		})
+	}
+	go func() { ended <- Run(ctx, w.streams, watched, "") }()
+	if got := <-messages; got != "of a row that was sent" {
+		t.Errorf("the first event is %q", got)
+	}
+	w.append(t, last, "after the state")
+	w.append(t, last, "after that")
+	for _, want := range []string{"after the state", "after that"} {
+		if got := <-messages; got != want {
+			t.Errorf("the next event is %q, want %q", got, want)
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the stream ended with %v", err)
 	}
 }
 

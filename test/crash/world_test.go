@@ -37,6 +37,7 @@ type world struct {
 // options change a world.
 type options struct {
 	config string // further lines of kontor.yaml
+	store  string // the store's address; "" for that which the environment says
 	// reached gives where the gateway finds a provider, given where its gate is, by the provider's id.
 	reached map[string]func(gate string) string
 }
@@ -70,8 +71,8 @@ func newWorld(t *testing.T, o options) *world {
 		}
 	}
 	w.env = must(worldtest.Config{
-		PublicURL: "http://127.0.0.1:9",
-		Tenants:   []worldtest.Tenant{{ID: tenantName, Redirects: "https://app.example.com/*", Providers: blocks}},
+		PublicURL: "http://127.0.0.1:9", Store: o.store,
+		Tenants: []worldtest.Tenant{{ID: tenantName, Redirects: "https://app.example.com/*", Providers: blocks}},
 		Clients: []worldtest.Client{
 			{ID: clientID, Tenant: tenantName, Key: key, Scopes: worldtest.Everything},
 			{ID: clerkID, Tenant: tenantName, Key: clerkKey, Scopes: "customers.read"},

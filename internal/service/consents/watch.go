@@ -107,7 +107,7 @@ func (s *Server) WatchConsents(
 			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}
-	w.Snapshot = func() (store.Cursor, bool, error) {
+	w.Snapshot = func() (watch.Present, error) {
 		if w.Topic.ID == "" {
 			return watch.SendAll(ctx, s.Streams, w, func(r store.Reader, page store.Page) ([]*store.Consent, error) {
 				return r.Consents(store.ConsentFilter{}, page)
@@ -115,13 +115,13 @@ func (s *Server) WatchConsents(
 		}
 		row, at, err := s.consentState(ctx, w.Topic)
 		if err != nil {
-			return "", false, err
+			return watch.Present{}, err
 		}
 		if err := state(row, w.Token(at)); err != nil {
-			return "", false, err
+			return watch.Present{}, err
 		}
 		s.Follower.Hint(ctx, row) // somebody waits for news now
-		return at, true, nil
+		return watch.Present{At: at, Sent: true}, nil
 	}
 	w.Heartbeat = func(token string) error {
 		return send(&consentv1.WatchConsentsResponse{
@@ -143,7 +143,7 @@ func (s *Server) consentState(
 	ctx context.Context, topic watch.Topic,
 ) (row *store.Consent, at store.Cursor, err error) {
 	err = s.Store.View(ctx, topic.Tenant, func(r store.Reader) (err error) {
-		if at, err = r.Head(store.ConsentLog); err != nil {
+		if at, err = watch.PlaceOf(r, store.ConsentLog, topic.ID); err != nil {
 			return err
 		}
 		row, err = r.Consent(topic.ID)

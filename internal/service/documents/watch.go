@@ -57,7 +57,7 @@ func (s *Server) WatchShipments(
 			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}
-	w.Snapshot = func() (store.Cursor, bool, error) {
+	w.Snapshot = func() (watch.Present, error) {
 		if w.Topic.ID == "" {
 			return watch.SendAll(ctx, s.Streams, w, func(r store.Reader, page store.Page) ([]*store.Shipment, error) {
 				return r.Shipments(store.ShipmentFilter{}, page)
@@ -65,9 +65,9 @@ func (s *Server) WatchShipments(
 		}
 		row, at, err := s.shipmentState(ctx, w.Topic)
 		if err != nil {
-			return "", false, err
+			return watch.Present{}, err
 		}
-		return at, true, state(row, w.Token(at))
+		return watch.Present{At: at, Sent: true}, state(row, w.Token(at))
 	}
 	w.Heartbeat = func(token string) error {
 		return stream.Send(&documentsv1.WatchShipmentsResponse{
@@ -83,7 +83,7 @@ func (s *Server) shipmentState(
 	ctx context.Context, topic watch.Topic,
 ) (row *store.Shipment, at store.Cursor, err error) {
 	err = s.Store.View(ctx, topic.Tenant, func(r store.Reader) (err error) {
-		if at, err = r.Head(store.ShipmentLog); err != nil {
+		if at, err = watch.PlaceOf(r, store.ShipmentLog, topic.ID); err != nil {
 			return err
 		}
 		row, err = r.Shipment(topic.ID)

@@ -283,6 +283,24 @@ func Lease(row Row) (l store.Lease, err error) {
 	return l, err
 }
 
+// Place is where the newest entry of a resource stands.
+type Place struct {
+	ID       string
+	Position int64
+}
+
+// Placed scans a Place.
+func Placed(row Row) (p Place, err error) { return p, row.Scan(&p.ID, &p.Position) }
+
+// Places gives them as cursors of a log.
+func Places(log store.Log, epoch string, found []Place) map[string]store.Cursor {
+	places := make(map[string]store.Cursor, len(found))
+	for _, p := range found {
+		places[p.ID] = store.NewCursor(log, epoch, p.Position)
+	}
+	return places
+}
+
 // IdempotencyNames are the columns that Idempotency scans, before the wrapped data key.
 const IdempotencyNames = `tenant, method, key, request, owner, lease_until, done, customer_id, consent_id, erased,
 		response, failure, create_time`

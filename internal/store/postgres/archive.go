@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/store"
-	"kontor.dev/kontor/internal/store/columns"
 	"kontor.dev/kontor/internal/store/migrations"
 )
 
 // Archive reads a database for exports. It changes nothing.
-type Archive struct{ s *Store }
+type Archive struct {
+	s *Store
+	// newer says that its tables are those of a newer version.
+	newer bool
+}
 
 var _ store.Archive = (*Archive)(nil)
 
@@ -50,7 +52,7 @@ func OpenArchive(ctx context.Context, rest string) (_ *Archive, err error) {
 	if err := fits(applied, steps); err != nil {
 		return nil, err
 	}
-	return &Archive{s}, c.QueryRow(ctx, "SELECT value, base FROM epoch").Scan(&s.epoch, &s.base)
+	return &Archive{s: s, newer: len(applied) > len(steps)}, c.QueryRow(ctx, "SELECT value, base FROM epoch").Scan(&s.epoch, &s.base)
 }
 
 // ViewAudit implements store.Archive.
@@ -73,29 +75,6 @@ func (t trails) Of(tenant string) store.AuditReader {
 	of := *t.reader
 	of.tenant = tenant
 	return &of
-}
-
-// Foreign implements store.Archive. It names triggers and rules, which change what is written or read, and tables whose
-// rows are no longer kept apart by tenant.
-func (a *Archive) Foreign(ctx context.Context) (names []string, err error) {
-	err = a.s.read(ctx, allTenants, func(r *reader) (err error) {
-		names, err = all(r, columns.Only[string], `
-			SELECT 'trigger ' || t.tgname || ' on ' || c.relname || ', which Kontor did not make'
-			FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-			WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace
-			UNION ALL
-			SELECT 'rule ' || u.rulename || ' on ' || c.relname || ', which Kontor did not make'
-			FROM pg_rewrite u JOIN pg_class c ON c.oid = u.ev_class
-			WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
-			UNION ALL
-			SELECT 'table ' || c.relname || ', whose row-level security was turned off'
-			FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid AND t.attname = 'tenant' AND NOT t.attisdropped
-			WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
-				AND NOT (c.relrowsecurity AND c.relforcerowsecurity)`)
-		return err
-	})
-	slices.Sort(names)
-	return names, err
 }
 
 // Keys implements store.Archive.

@@ -14,9 +14,11 @@ import (
 )
 
 // isDue is the condition for consents of an account that are due and nobody has. While a consent is claimed its
-// next_poll lies at the claim's end, unless there was news; so the index has few that are not to be had.
+// next_poll lies at the claim's end, unless there was news; so the index has few that are not to be had. It asks for
+// more than 0, not for other than 0: else the planner counts what is not planned among what is due, and reads the
+// table.
 const isDue = `
-	tenant = $1 AND provider = $2 AND next_poll <> 0 AND next_poll <= $3 AND claim_until <= $3 AND deleted = 0
+	tenant = $1 AND provider = $2 AND next_poll > 0 AND next_poll <= $3 AND claim_until <= $3 AND deleted = 0
 	AND NOT EXISTS (SELECT 1 FROM provider_pauses p WHERE p.tenant = $1 AND p.provider = $2 AND p.until > $3) `
 
 // anyDue tells whether there is something to claim.

@@ -496,3 +496,57 @@ func TestClaimsOfTheStopped(t *testing.T) {
 		t.Errorf("%d more are due", n)
 	}
 }
+
+// TestNewestBeforeItIsSettled has a transaction dally while another one appends to the log: the rows have the event,
+// the log has not yet. Newest tells up to where, so that who begins with the rows does not get it again.
+func TestNewestBeforeItIsSettled(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	s := openAt(t, rest)
+	setUp(t, s, "a", "b")
+	dallies := sqlOn(t, rest)
+	if _, err := dallies.Exec(t.Context(), "BEGIN; SELECT pg_current_xact_id()"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := appendNext(t.Context(), s, "a", "early"); err != nil {
+		t.Fatal(err)
+	}
+	var head store.Cursor
+	var newest map[string]store.Cursor
+	look := func(r store.Reader) error {
+		c, err := r.Consent("a") // asked first: so Head does not wait
+		if err != nil || c.Resource.GetEventCount() != 1 {
+			t.Errorf("the row is %v, %v", c, err)
+		}
+		if head, err = r.Head(store.ConsentLog); err != nil {
+			return err
+		}
+		newest, err = r.Newest(store.ConsentLog, []string{"a", "b"}, head)
+		return err
+	}
+	if err := s.View(t.Context(), tenant, look); err != nil {
+		t.Fatal(err)
+	}
+	if len(newest) != 1 || !newest["a"].Behind(head) {
+		t.Fatalf("behind %s the newest are %v", head, newest)
+	}
+	if _, err := dallies.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	calm(t, dallies)
+	if _, err := appendNext(t.Context(), s, "a", "late"); err != nil {
+		t.Fatal(err)
+	}
+	calm(t, dallies)
+	for after, want := range map[store.Cursor]int{head: 2, newest["a"]: 1} {
+		if err := s.View(t.Context(), tenant, func(r store.Reader) error {
+			entries, err := r.ConsentEntries("a", after, 9)
+			if len(entries) != want {
+				t.Errorf("behind %s come %d entries, want %d", after, len(entries), want)
+			}
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -216,9 +216,9 @@ const (
 	headWait, headEvery = time.Second, 2 * time.Millisecond
 )
 
-// Head is where a stream begins that sends the present state first: what it follows behind the head and finds in the
-// state, too, it sends twice. So a View that asks for the head before anything else waits a moment for what is
-// committed to be settled, and has the state of that moment.
+// Head is where a stream begins that sends the present state first: it has to pass over what it follows behind the head
+// and finds in the state, too (see Newest), and who resumes it from there gets that once more. So a View that asks for
+// the head before anything else waits a moment for what is committed to be settled, and has the state of that moment.
 func (r *reader) Head(log store.Log) (store.Cursor, error) {
 	first := !r.lock && r.asked == 0
 	ends, err := r.ends(log)
@@ -231,6 +231,27 @@ func (r *reader) Head(log store.Log) (store.Cursor, error) {
 		}
 	}
 	return store.NewCursor(log, r.Epoch, ends.head), err
+}
+
+// newestEntries find the newest entry of each of some resources, settled or not.
+var newestEntries = map[store.Log]string{
+	store.ConsentLog: `
+		SELECT id, position FROM unnest($2::text[]) AS id CROSS JOIN LATERAL (
+			SELECT position FROM consent_log WHERE tenant = $1 AND consent_id = id ORDER BY sequence DESC LIMIT 1
+		) newest WHERE position > $3`,
+	store.ShipmentLog: `
+		SELECT id, position FROM unnest($2::text[]) AS id CROSS JOIN LATERAL (
+			SELECT position FROM shipment_log WHERE tenant = $1 AND shipment_id = id ORDER BY position DESC LIMIT 1
+		) newest WHERE position > $3`,
+}
+
+func (r *reader) Newest(log store.Log, ids []string, after store.Cursor) (map[string]store.Cursor, error) {
+	position, err := after.Position(log, r.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	found, err := all(r, columns.Placed, newestEntries[log], r.tenant, ids, position)
+	return columns.Places(log, r.Epoch, found), err
 }
 
 // newest is the newest entry of a row.
@@ -287,7 +308,8 @@ func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1
 func (t *tx) AppendShipment(shipmentID string, after *documentsv1.Shipment) error {
 	owner, err := one(&t.reader, columns.ScanOwner, `
 		SELECT k.owner, k.wrapped FROM shipments s
-		JOIN data_keys k ON k.tenant = s.tenant AND k.owner = coalesce(s.customer_id, s.id)
+		JOIN data_keys k ON k.tenant = s.tenant AND
+			k.owner = CASE WHEN s.customer_id IS NULL THEN s.id ELSE s.customer_id END
 		WHERE s.tenant = $1 AND s.id = $2 FOR NO KEY UPDATE OF s`, t.tenant, shipmentID)
 	if err != nil {
 		return err

@@ -235,7 +235,7 @@ func TestRowLevelSecurity(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if names, err := archive.Foreign(t.Context()); err != nil || len(names) != 2 {
+	if names, err := archive.Foreign(t.Context()); err != nil || len(names) != 3 {
 		t.Errorf("foreign are %q, %v", names, err)
 	}
 	if err := archive.Backup(t.Context(), "", ""); !errors.Is(err, store.ErrBackup) {

@@ -83,11 +83,20 @@ var _ store.Database = (*Store)(nil)
 
 // Open opens the database at an address, of which it gets what stands behind "postgres:"; makes or brings up to date
 // its tables, and opens its working keys with the store key. Several processes may do so at the same time.
-func Open(ctx context.Context, rest string, key *keys.StoreKey) (_ *Store, err error) {
+func Open(ctx context.Context, rest string, key *keys.StoreKey) (*Store, error) {
 	if key == nil {
 		return nil, keys.ErrNoStoreKey
 	}
-	s, err := connect(ctx, rest)
+	set, err := parse(rest)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, set, key)
+}
+
+// open is Open for an address that was read.
+func open(ctx context.Context, set settings, key *keys.StoreKey) (_ *Store, err error) {
+	s, err := connectTo(ctx, set)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +130,10 @@ func connect(ctx context.Context, rest string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return connectTo(ctx, set)
+}
+
+func connectTo(ctx context.Context, set settings) (*Store, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, set.pool)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
@@ -333,6 +346,7 @@ func (s *Store) Keys() *keys.Keys { return s.keys }
 func (s *Store) Stats() store.Stats {
 	stats := store.Stats{
 		Commits: s.commits.Snapshot(), Waiting: int(s.waiting.Load()), Size: s.size.Load(), CreateTime: s.made,
+		BackedUpElsewhere: true,
 	}
 	s.health.Tell(&stats)
 	return stats

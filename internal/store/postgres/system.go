@@ -218,7 +218,7 @@ func (y system) Backlog(ctx context.Context, now time.Time) (store.Backlog, erro
 	scan := func(row columns.Row) (c counted, err error) { return c, row.Scan(&c.n, &c.first) }
 	return readAll(ctx, y.s, func(r *reader) (b store.Backlog, err error) {
 		due, err := one(r, scan, "SELECT count(*), coalesce(min(next_poll), 0) FROM (SELECT next_poll FROM consents "+
-			"WHERE next_poll <> 0 AND next_poll <= $1 AND claim_until <= $1 ORDER BY next_poll LIMIT $2) due",
+			"WHERE next_poll > 0 AND next_poll <= $1 AND claim_until <= $1 ORDER BY next_poll LIMIT $2) due",
 			columns.Micros(now), backlogMost)
 		if err != nil {
 			return b, err

@@ -182,6 +182,33 @@ func (r *reader) Head(log store.Log) (store.Cursor, error) {
 	return store.NewCursor(log, r.Epoch, position), err
 }
 
+// newestEntries find the newest entry of each of some resources.
+var newestEntries = map[store.Log]string{
+	store.ConsentLog: `
+		SELECT value, position FROM json_each(?2) JOIN consent_log ON position = (
+			SELECT position FROM consent_log INDEXED BY consent_log_by_sequence
+			WHERE tenant = ?1 AND consent_id = value ORDER BY sequence DESC LIMIT 1
+		) WHERE position > ?3`,
+	store.ShipmentLog: `
+		SELECT value, position FROM json_each(?2) JOIN shipment_log ON position = (
+			SELECT position FROM shipment_log INDEXED BY shipment_log_by_shipment
+			WHERE tenant = ?1 AND shipment_id = value ORDER BY position DESC LIMIT 1
+		) WHERE position > ?3`,
+}
+
+func (r *reader) Newest(log store.Log, ids []string, after store.Cursor) (map[string]store.Cursor, error) {
+	position, err := after.Position(log, r.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	values, err := columns.List(ids)
+	if err != nil {
+		return nil, r.fail(err)
+	}
+	found, err := all(r, columns.Placed, newestEntries[log], r.tenant, values, position)
+	return columns.Places(log, r.Epoch, found), err
+}
+
 func (r *reader) head(log store.Log) (int64, error) {
 	ends, err := r.ends(log)
 	return ends.head, err

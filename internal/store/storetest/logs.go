@@ -562,6 +562,52 @@ func testLateCommits(t *testing.T, s *spread) {
 	}
 }
 
+// testNewest asks for the newest entries of resources: those behind a place alone, and of no other tenant.
+func testNewest(t *testing.T, s *spread) {
+	insertLogConsents(t, s, 3)
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.InsertShipment(newShipment(hansa, 2, "")), appendNext(tx, id(10)), appendNext(tx, id(11)),
+			appendNext(tx, id(11)))
+	})
+	head := read(t, s, func(r store.Reader) (store.Cursor, error) { return r.Head(store.ConsentLog) })
+	entries := read(t, s, func(r store.Reader) ([]store.ConsentEntry, error) { return r.ConsentEntries("", "", many) })
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(appendNext(tx, id(11)), tx.AppendShipment(id(2), newShipment(hansa, 2, "").Resource))
+	})
+	ids := []string{id(10), id(11), id(12), "none", "\x00"}
+	newest := func(tenant string, log store.Log, after store.Cursor) (found map[string]store.Cursor) {
+		if err := s.View(t.Context(), tenant, func(r store.Reader) (err error) {
+			found, err = r.Newest(log, append(ids, id(2)), after)
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+		return found
+	}
+	all := newest(hansa, store.ConsentLog, "")
+	if len(all) != 2 || all[id(10)] != entries[0].Cursor || !all[id(11)].Behind(head) {
+		t.Errorf("the newest are %v, of %v", all, entries)
+	}
+	if later := newest(hansa, store.ConsentLog, head); len(later) != 1 || later[id(11)] != all[id(11)] {
+		t.Errorf("behind %s there are %v", head, later)
+	}
+	if none := newest(hansa, store.ConsentLog, all[id(11)]); len(none) != 0 {
+		t.Errorf("behind the end there are %v", none)
+	}
+	if ships := newest(hansa, store.ShipmentLog, ""); len(ships) != 1 || ships[id(2)] == "" {
+		t.Errorf("of shipments there are %v", ships)
+	}
+	if others := newest(stranger, store.ConsentLog, ""); len(others) != 0 {
+		t.Errorf("another tenant sees %v", others)
+	}
+	if err := s.View(t.Context(), hansa, func(r store.Reader) error {
+		_, err := r.Newest(store.ShipmentLog, ids, head)
+		return err
+	}); !errors.Is(err, store.ErrCursor) {
+		t.Errorf("a cursor of the other log: %v", err)
+	}
+}
+
 // testSubscribe sees that whoever follows a log is woken, by whatever store the change was made.
 func testSubscribe(t *testing.T, s *spread) {
 	update(t, s, func(tx store.Tx) error {

@@ -129,6 +129,7 @@ func tests() []suiteTest {
 		{"Context", testContext},
 		{"Ended", testEnded},
 		{"Copies", testCopies},
+		{"Newest", testNewest},
 		{"Subscribe", testSubscribe},
 		{"SubscribeUnderLoad", testSubscribeUnderLoad},
 		{"Sealed", testSealed},

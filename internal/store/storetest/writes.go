@@ -198,6 +198,10 @@ var lookups = []readCall{
 		one, err := rows(r.ConsentEntries(id(seedConsent), "", 10))
 		return all + one, err
 	}},
+	{method: "Newest", list: true, find: func(r store.Reader) (int, error) {
+		found, err := r.Newest(store.ConsentLog, []string{id(seedConsent)}, "")
+		return len(found), err
+	}},
 	{method: "ShipmentEntries", list: true, find: func(r store.Reader) (int, error) {
 		all, err := rows(r.ShipmentEntries("", "", 10))
 		if err != nil {
