@@ -685,6 +685,7 @@ func TestToldAgain(t *testing.T) {
 		return at
 	}
 	before, want := head(), 1 // the first read, when it begins
+	wake <- before            // Who takes it has done with that.
 	for _, c := range []struct {
 		add  string
 		told func() store.Cursor
