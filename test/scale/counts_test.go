@@ -138,7 +138,7 @@ func TestTransactions(t *testing.T) {
 				Name: consent.GetName(), Refresh: true,
 			})
 			return err
-		}, 4},
+		}, 3},
 	} {
 		const calls = 20
 		ctx := worldtest.AsPSU(t.Context())

@@ -82,14 +82,8 @@ func newWorld(t *testing.T, o options) *world {
 	}
 	w := &world{Running: running, options: o}
 	t.Cleanup(func() {
-		w.stop(t)
 		if err := running.Close(); err != nil {
 			t.Error(err)
-		}
-		if t.Failed() {
-			for _, r := range w.replicas {
-				t.Log(worldtest.LastWords(r.dir))
-			}
 		}
 	})
 	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -126,6 +120,15 @@ func newWorld(t *testing.T, o options) *world {
 	for n := range o.most {
 		w.add(t, cfg, filepath.Join(dir, fmt.Sprint("gateway", n)))
 	}
+	// Gateways end before all that they need.
+	t.Cleanup(func() {
+		w.stop(t)
+		for _, r := range w.replicas {
+			if t.Failed() {
+				t.Log(worldtest.LastWords(r.dir))
+			}
+		}
+	})
 	return w
 }
 
