@@ -46,7 +46,7 @@ type options struct {
 	engine string
 	// most is how many gateways there will be.
 	most int
-	// count says that what they ask the database is counted.
+	// count says that what they ask the database is counted, and streams send heartbeats every second.
 	count bool
 	// polling is what stands in kontor.yaml; consents are left alone otherwise.
 	polling string
@@ -60,7 +60,7 @@ type world struct {
 	// address is the store's, without a counter between.
 	address  string
 	replicas []*replica
-	// running are those that run.
+	// up are those that run.
 	up []*replica
 }
 
@@ -106,8 +106,11 @@ func newWorld(t *testing.T, o options) *world {
 	}
 	cfg := worldtest.Config{
 		PublicURL: front.URL,
-		More: "heartbeat: 1s\nlimits: {requests_per_second: 1000000, burst: 1000000}\nwebhooks: false\n" +
-			"log: {level: error}\npolling: " + polling + "\n",
+		More: "limits: {requests_per_second: 1000000, burst: 1000000}\nwebhooks: false\nlog: {level: error}\n" +
+			"polling: " + polling + "\n",
+	}
+	if o.count {
+		cfg.More += "heartbeat: 1s\n"
 	}
 	for _, tenant := range []string{worked, watched} {
 		cfg.Tenants = append(cfg.Tenants, worldtest.Tenant{
