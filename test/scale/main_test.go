@@ -18,6 +18,7 @@ var (
 	full    = flag.Bool("full", false, "measure at full size")
 	seconds = flag.Float64("seconds", 10, "how long each load goes on, in full")
 	polled  = flag.Int("consents", 100_000, "how many consents are polled, in full")
+	mode    = flag.String("mode", "", "default_query_exec_mode in the address of PostgreSQL")
 )
 
 // binary is the gateway under test.

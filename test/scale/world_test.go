@@ -218,6 +218,10 @@ func newDatabase(t *testing.T) string {
 		}
 	})
 	at.Path = "/" + name
+	if query := at.Query(); *mode != "" {
+		query.Set("default_query_exec_mode", *mode)
+		at.RawQuery = query.Encode()
+	}
 	return at.String()
 }
 
