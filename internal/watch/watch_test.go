@@ -662,8 +662,8 @@ type told struct {
 
 func (d told) Subscribe(store.Log) (<-chan store.Cursor, func()) { return d.wake, func() {} }
 
-// TestToldAgain tells the tailer of one entry as often as processes do: by its commit, by another process and by a look.
-// It reads once, but whatever it has not read it does read, and also when it is not told how far.
+// TestToldAgain tells the tailer of one entry as often as processes do: by its commit, by another process and by a
+// look. It reads once, but whatever it has not read it does read, and also when it is not told how far.
 func TestToldAgain(t *testing.T) {
 	t.Parallel()
 	w := newOne(t)

@@ -2,6 +2,7 @@ package scale
 
 import (
 	"bufio"
+	"bytes"
 	big "encoding/binary"
 	"io"
 	"maps"
@@ -113,14 +114,15 @@ func (c *counter) carry(client net.Conn) {
 		if size < 0 || size > 1<<28 {
 			return
 		}
-		body := make([]byte, size)
+		message := append(bytes.Clone(head), make([]byte, size)...)
+		body := message[len(head):]
 		if _, err := io.ReadFull(from, body); err != nil {
 			return
 		}
 		if !first {
 			now.heard(head[0], body)
 		}
-		if _, err := server.Write(append(head, body...)); err != nil {
+		if _, err := server.Write(message); err != nil {
 			return
 		}
 	}

@@ -13,9 +13,6 @@ import (
 	"kontor.dev/kontor/test/worldtest"
 )
 
-// What a gateway asks that has to do with streams. Ends is what a look reads of each log, and a read of a log, too.
-const ends = "log_ends"
-
 // look is the transaction by which a gateway looks where both logs end.
 const look = "read log_ends log_ends"
 

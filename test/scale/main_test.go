@@ -1,6 +1,6 @@
 // Package scale measures gateways that share a PostgreSQL, from outside: what an idle stream, an event, a call and a
-// poll cost the database (counts_test.go), and how much one, two and four gateways do (bench_test.go). The built gateway
-// runs as processes of its own; what it asks the database is counted on the wire.
+// poll cost the database (counts_test.go), and how much one, two and four gateways do (bench_test.go). The built
+// gateway runs as processes of its own; what it asks the database is counted on the wire.
 //
 // A test run is small and holds to what must not depend on the machine: counts. `make bench-replicas` is the measurement
 // that docs/scaling.md tells of.

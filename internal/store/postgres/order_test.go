@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// ordering is a way to number the entries of a log such that readers can go on behind the last number that they saw. The
-// ways are compared in bare SQL on one table, so that only they differ (docs/decisions/0091).
+// ordering is a way to number the entries of a log such that readers can go on behind the last number that they saw.
+// The ways are compared in bare SQL on one table, so that only they differ (docs/decisions/0091).
 type ordering struct {
 	name string
 	// tenants is how many share the log.
