@@ -107,6 +107,10 @@ rivals: ## Have one tenant ask for too much, and compare another one's latency w
 bench-growth: ## Remove a million audit rows and a customer with 200,000, and measure what others wait meanwhile
 	go test ./test/growth -run '^(TestMeasured|TestManyConsents)$$' -count 1 -v -timeout 60m -args -full
 
+.PHONY: bench-replicas
+bench-replicas: ## Measure one, two and four gateways on one PostgreSQL, beside SQLite, each load for SECONDS_EACH (10)
+	scripts/postgres.sh go test ./test/scale -count 1 -v -timeout 60m -args -full -seconds $(or $(SECONDS_EACH),10)
+
 .PHONY: bench
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem $(TEST)

@@ -382,9 +382,10 @@ type Tails interface {
 	// Head is the cursor behind the newest entry of a log.
 	Head(ctx context.Context, log Log) (Cursor, error)
 	// Subscribe returns a channel that receives after entries of a log were committed, by whatever process: possibly
-	// once for several, possibly once too often. No wake-up is lost as long as the subscriber reads the log after each.
-	// cancel ends the subscription.
-	Subscribe(log Log) (wake <-chan struct{}, cancel func())
+	// once for several, possibly once too often. What it receives is a place up to which there may be more, empty when
+	// that is not known: who has read up to just there need not read. No wake-up is lost as long as the subscriber reads
+	// the log after each other one. cancel ends the subscription.
+	Subscribe(log Log) (wake <-chan Cursor, cancel func())
 }
 
 // Tokens finds what callback tokens are for: the tenant is not known before.

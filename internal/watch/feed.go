@@ -194,15 +194,31 @@ func (f *Feed[M]) follow(ctx context.Context, t *tailer, at store.Cursor) {
 		if len(page) == tailBatch {
 			continue
 		}
-		var retry <-chan time.Time
-		if err != nil {
-			retry = time.After(tailRetry)
-		}
-		select {
-		case <-wake:
-		case <-retry:
-		case <-ctx.Done():
+		if !await(ctx, wake, at, err != nil) {
 			return
+		}
+	}
+}
+
+// await waits until there may be entries behind a place, or for another try when the store did not answer. It tells
+// whether the context still lasts. The same entries are told of several times, by their commit, by other processes and
+// by looking: once they were read, they are not read again.
+func await(ctx context.Context, wake <-chan store.Cursor, at store.Cursor, failed bool) bool {
+	var retry <-chan time.Time
+	if failed {
+		retry = time.After(tailRetry)
+	}
+	for {
+		select {
+		case to := <-wake:
+			if to == at && to != "" && !failed {
+				continue
+			}
+			return true
+		case <-retry:
+			return true
+		case <-ctx.Done():
+			return false
 		}
 	}
 }

@@ -45,7 +45,7 @@ type counted struct {
 	tails *atomic.Int32
 }
 
-func (c counted) Subscribe(log store.Log) (<-chan struct{}, func()) {
+func (c counted) Subscribe(log store.Log) (<-chan store.Cursor, func()) {
 	wake, cancel := c.Tails.Subscribe(log)
 	c.tails.Add(1)
 	return wake, func() {
@@ -699,5 +699,66 @@ func TestExpiredToken(t *testing.T) {
 		if m := <-again.messages; m.token == "" || m.subject != "" {
 			t.Errorf("the stream begins anew with %v", m)
 		}
+	}
+}
+
+// told is a log's tails of which a test decides when they wake.
+type told struct {
+	store.Tails
+
+	wake chan store.Cursor
+}
+
+func (d told) Subscribe(store.Log) (<-chan store.Cursor, func()) { return d.wake, func() {} }
+
+// TestToldAgain tells the tailer of one entry as often as processes do: by its commit, by another process and by a
+// look. It reads once, but whatever it has not read it does read, and also when it is not told how far.
+func TestToldAgain(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	w.insert(t, "a")
+	wake := make(chan store.Cursor)
+	w.feed.tails = told{w.db.System(), wake}
+	tail, reads := w.feed.tail, 0 // by the tailer alone, until it takes the last wake-up
+	w.feed.tail = func(ctx context.Context, after store.Cursor, limit int) ([]*entry[*message], error) {
+		reads++
+		return tail(ctx, after, limit)
+	}
+	s := w.watch(t, "", "")
+	s.want(t, "")
+	head := func() store.Cursor {
+		at, err := w.db.System().Head(t.Context(), store.ShipmentLog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	before, want := head(), 1 // the first read, when it begins
+	wake <- before            // Who takes it has done with that.
+	for _, c := range []struct {
+		add  string
+		told func() store.Cursor
+		read int
+	}{
+		{"one", head, 1},
+		{"", head, 0},
+		{"", head, 0},
+		{"", func() store.Cursor { return before }, 1}, // The log may have gone back.
+		{"", func() store.Cursor { return "" }, 1},
+		{"two", head, 1},
+		{"", head, 0},
+	} {
+		want += c.read
+		if c.add == "" {
+			wake <- c.told()
+			continue
+		}
+		w.append(t, "a", c.add)
+		wake <- c.told()
+		s.want(t, c.add)
+	}
+	wake <- head() // Who takes it has done with all before.
+	if reads != want {
+		t.Errorf("the log was read %d times, want %d", reads, want)
 	}
 }

@@ -1,6 +1,7 @@
 package worldtest
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -221,6 +222,20 @@ func (g *Gateway) Resident() int64 {
 	var kilobytes int64
 	_, _ = fmt.Sscan(rest, &kilobytes)
 	return kilobytes << 10
+}
+
+// Used is the processors' time that the gateway has used, 0 when it is gone, and where the system does not tell.
+func (g *Gateway) Used() time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.process.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	var user, system int64 // in hundredths of a second
+	if fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])); len(fields) > 12 {
+		_, _ = fmt.Sscan(fields[11], &user)
+		_, _ = fmt.Sscan(fields[12], &system)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
 // Metrics are what the gateway measures.

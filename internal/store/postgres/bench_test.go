@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -31,27 +32,32 @@ func BenchmarkAppend(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	var next atomic.Int64
-	b.SetParallelism(writers)
-	b.RunParallel(func(p *testing.PB) {
-		id := fmt.Sprint(next.Add(1) % writers)
-		for p.Next() {
-			err := s.Update(b.Context(), tenant, func(tx store.Tx) error {
-				c, err := tx.Consent(id)
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	b.ResetTimer()
+	var group sync.WaitGroup
+	for n := range writers {
+		id := fmt.Sprint(n)
+		group.Go(func() {
+			for left.Add(-1) >= 0 {
+				err := s.Update(b.Context(), tenant, func(tx store.Tx) error {
+					c, err := tx.Consent(id)
+					if err != nil {
+						return err
+					}
+					c.Resource.EventCount++
+					if err := tx.UpdateConsent(c); err != nil {
+						return err
+					}
+					event := consent.Event{Sequence: int64(c.Resource.GetEventCount())}
+					return tx.AppendEvent(id, event, c.Resource)
+				})
 				if err != nil {
-					return err
+					b.Error(err)
 				}
-				c.Resource.EventCount++
-				if err := tx.UpdateConsent(c); err != nil {
-					return err
-				}
-				event := consent.Event{Sequence: int64(c.Resource.GetEventCount())}
-				return tx.AppendEvent(id, event, c.Resource)
-			})
-			if err != nil {
-				b.Error(err)
 			}
-		}
-	})
+		})
+	}
+	group.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tx/s")
 }

@@ -300,7 +300,7 @@ func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1
 		t.EventKey(t.tenant, consentID, event.Key)); err != nil {
 		return err
 	}
-	t.touched[store.ConsentLog] = true
+	t.touched[store.ConsentLog] = store.NewCursor(store.ConsentLog, t.Epoch, position)
 	return nil
 }
 
@@ -338,6 +338,6 @@ func (t *tx) AppendShipment(shipmentID string, after *documentsv1.Shipment) erro
 		"($1, $2, $3, $4, $5)", position, t.tenant, shipmentID, owner.ID, resource); err != nil {
 		return err
 	}
-	t.touched[store.ShipmentLog] = true
+	t.touched[store.ShipmentLog] = store.NewCursor(store.ShipmentLog, t.Epoch, position)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 
 // Processes find new entries by looking at the log (package wake). So that they need not wait for the next look,
 // whoever committed some tells the others by NOTIFY: after the commit, since within it all that notify wait for each
-// other, and once for all that were committed meanwhile. It is a hint: one that is lost costs a fifth of a second.
+// other, and once for all that were committed meanwhile. It says up to where the log goes, so that who has read so far
+// does not read again. It is a hint: one that is lost costs a fifth of a second.
 
 const (
 	// newsEvery is how long is waited between two NOTIFYs.
@@ -26,7 +28,7 @@ const (
 // news tells other processes which logs have entries.
 type news struct {
 	mu      sync.Mutex
-	pending map[store.Log]bool
+	pending map[store.Log]store.Cursor
 	// come has room for one: there is something pending.
 	come   chan struct{}
 	cancel context.CancelFunc
@@ -37,7 +39,7 @@ type news struct {
 func (n *news) start(s *Store) {
 	var ctx context.Context
 	ctx, n.cancel = context.WithCancel(context.Background())
-	n.come, n.done, n.pending = make(chan struct{}, 1), make(chan struct{}), map[store.Log]bool{}
+	n.come, n.done, n.pending = make(chan struct{}, 1), make(chan struct{}), map[store.Log]store.Cursor{}
 	go func() {
 		defer close(n.done)
 		for {
@@ -47,13 +49,13 @@ func (n *news) start(s *Store) {
 			case <-n.come:
 			}
 			n.mu.Lock()
-			logs := slices.Collect(maps.Keys(n.pending))
+			places := slices.Collect(maps.Values(n.pending))
 			clear(n.pending)
 			n.mu.Unlock()
-			for _, log := range logs {
+			for _, place := range places {
 				// Who misses it looks for itself.
 				limited, cancel := s.limited(ctx)
-				_, _ = s.pool.Exec(limited, "SELECT pg_notify($1, $2)", s.channel(), string(log))
+				_, _ = s.pool.Exec(limited, "SELECT pg_notify($1, $2)", s.channel(), string(place))
 				cancel()
 			}
 			timer := time.NewTimer(newsEvery)
@@ -66,13 +68,17 @@ func (n *news) start(s *Store) {
 	}()
 }
 
-// tell has the others know of logs, without waiting for it.
-func (n *news) tell(logs map[store.Log]bool) {
+// tell has the others know of logs and up to where they go, without waiting for it.
+func (n *news) tell(logs map[store.Log]store.Cursor) {
 	if len(logs) == 0 || n.come == nil {
 		return
 	}
 	n.mu.Lock()
-	maps.Copy(n.pending, logs)
+	for log, place := range logs {
+		if place.Behind(n.pending[log]) {
+			n.pending[log] = place
+		}
+	}
 	n.mu.Unlock()
 	select {
 	case n.come <- struct{}{}:
@@ -123,6 +129,7 @@ func (s *Store) hear(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		s.hub.Wake(map[store.Log]bool{store.Log(told.Payload): true})
+		log, _, _ := strings.Cut(told.Payload, ".")
+		s.hub.Wake(map[store.Log]store.Cursor{store.Log(log): store.Cursor(told.Payload)})
 	}
 }

@@ -240,14 +240,16 @@ func pause(ctx context.Context, tries int) bool {
 }
 
 // attempt runs fn once and commits. It tells which logs got entries.
-func (s *Store) attempt(ctx context.Context, tenant string, fn func(*tx) error) (_ map[store.Log]bool, err error) {
+func (s *Store) attempt(
+	ctx context.Context, tenant string, fn func(*tx) error,
+) (_ map[store.Log]store.Cursor, err error) {
 	c, err := s.begin(ctx, writes, tenant)
 	if err != nil {
 		return nil, err
 	}
 	t := &tx{
 		reader:  reader{ctx: ctx, c: c, s: s, tenant: tenant, Opener: s.opener(), own: none, lock: true},
-		touched: map[store.Log]bool{},
+		touched: map[store.Log]store.Cursor{},
 	}
 	defer func() {
 		t.failed = errEnded

@@ -33,8 +33,8 @@ type reader struct {
 // tx is a store.Tx.
 type tx struct {
 	reader
-	// touched are the logs whose followers to wake.
-	touched map[store.Log]bool
+	// touched are the logs whose followers to wake, with the places behind the newest entries.
+	touched map[store.Log]store.Cursor
 	// wrote says that there was a statement that may have changed something.
 	wrote bool
 	// given counts the positions that were given.

@@ -90,18 +90,18 @@ func (y system) Head(ctx context.Context, log store.Log) (store.Cursor, error) {
 	return readAll(ctx, y.s, func(r *reader) (store.Cursor, error) { return r.Head(log) })
 }
 
-func (y system) Subscribe(log store.Log) (<-chan struct{}, func()) { return y.s.hub.Subscribe(log) }
+func (y system) Subscribe(log store.Log) (<-chan store.Cursor, func()) { return y.s.hub.Subscribe(log) }
 
 // heads reads where the logs end.
-func (s *Store) heads(ctx context.Context) (map[store.Log]int64, error) {
-	return readAll(ctx, s, func(r *reader) (map[store.Log]int64, error) {
-		heads := map[store.Log]int64{}
+func (s *Store) heads(ctx context.Context) (map[store.Log]store.Cursor, error) {
+	return readAll(ctx, s, func(r *reader) (map[store.Log]store.Cursor, error) {
+		heads := map[store.Log]store.Cursor{}
 		for log := range logTables {
 			ends, err := r.ends(log)
 			if err != nil {
 				return nil, err
 			}
-			heads[log] = ends.head
+			heads[log] = store.NewCursor(log, r.Epoch, ends.head)
 		}
 		return heads, nil
 	})

@@ -244,7 +244,7 @@ func (t *tx) AppendEvent(consentID string, event consent.Event, after *consentv1
 	if appended == 0 {
 		return store.ErrConflict
 	}
-	t.touched[store.ConsentLog] = true
+	t.touched[store.ConsentLog] = ""
 	return nil
 }
 
@@ -268,6 +268,6 @@ func (t *tx) AppendShipment(shipmentID string, after *documentsv1.Shipment) erro
 	if _, err := t.exec(insert, t.tenant, shipmentID, owner.ID, resource); err != nil {
 		return err
 	}
-	t.touched[store.ShipmentLog] = true
+	t.touched[store.ShipmentLog] = ""
 	return nil
 }

@@ -29,7 +29,7 @@ type reader struct {
 type tx struct {
 	reader
 	// touched are the logs whose followers to wake.
-	touched map[store.Log]bool
+	touched map[store.Log]store.Cursor
 	// purge says that rows were deleted that must not stay in the write-ahead log.
 	purge bool
 }

@@ -415,7 +415,7 @@ func endAgain(
 					ctx: ctx, run: ctx, c: c, tenant: late.tenant,
 					Opener: columns.Opener{Epoch: epoch, Keys: working},
 				},
-				touched: map[store.Log]bool{},
+				touched: map[store.Log]store.Cursor{},
 			}
 			if err := end(working, t, late.id, late.End); err != nil {
 				return err

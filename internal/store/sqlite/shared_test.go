@@ -492,7 +492,7 @@ func TestGivingUpAsTheTurnComes(t *testing.T) {
 	open := turn.open
 	x := &tx{
 		reader:  reader{ctx: t.Context(), run: t.Context(), c: turn.conn, tenant: tenant, Opener: s.opener()},
-		touched: map[store.Log]bool{},
+		touched: map[store.Log]store.Cursor{},
 	}
 	if err := turn.run(x, func(x *tx) error { return insert(x, "a") }); err != nil {
 		t.Fatal(err)

@@ -90,7 +90,7 @@ type Store struct {
 	anchor *conn
 	hub    wake.Hub
 	// wake is the hub's, but in tests.
-	wake func(map[store.Log]bool)
+	wake func(map[store.Log]store.Cursor)
 	// probing lets one at a time try whether the file can be written.
 	probing sync.Mutex
 	// purgeDue says that something was erased and the write-ahead log may still hold it.
@@ -250,7 +250,7 @@ func (s *Store) write(ctx context.Context, tenant string, fn func(*tx) error) er
 		run := context.WithoutCancel(ctx)
 		return &tx{
 			reader:  reader{ctx: ctx, run: run, c: c, tenant: tenant, Opener: s.opener()},
-			touched: map[store.Log]bool{},
+			touched: map[store.Log]store.Cursor{},
 		}
 	}, fn)
 	if err == nil {

@@ -442,7 +442,7 @@ func TestWakingDoesNotHoldTheWriter(t *testing.T) {
 	s := openNew(t)
 	setUp(t, s, "a", "b")
 	told := make(chan struct{})
-	s.wake = func(map[store.Log]bool) { <-told }
+	s.wake = func(map[store.Log]store.Cursor) { <-told }
 	var group sync.WaitGroup
 	entered := make(chan struct{}, 2)
 	for _, id := range []string{"a", "b"} {

@@ -621,7 +621,7 @@ func testSubscribe(t *testing.T, s *spread) {
 				newShipment(hansa, 2, "").Resource)
 		},
 	}
-	await := func(t *testing.T, wake <-chan struct{}) {
+	await := func(t *testing.T, wake <-chan store.Cursor) {
 		t.Helper()
 		select {
 		case <-wake:

@@ -150,6 +150,6 @@ func (s spreadSystem) Beat(ctx context.Context, now time.Time) (time.Duration, e
 	return s.next().Beat(ctx, now)
 }
 
-func (s spreadSystem) Subscribe(log store.Log) (wake <-chan struct{}, cancel func()) {
+func (s spreadSystem) Subscribe(log store.Log) (wake <-chan store.Cursor, cancel func()) {
 	return s.next().Subscribe(log)
 }

@@ -17,13 +17,13 @@ const lookEvery = 200 * time.Millisecond
 // Hub wakes those who follow a log.
 type Hub struct {
 	// Heads reads where the logs end.
-	Heads func(context.Context) (map[store.Log]int64, error)
+	Heads func(context.Context) (map[store.Log]store.Cursor, error)
 	// Listen calls Wake for what other processes tell, until the context ends; nil where they cannot tell. It is a hint
 	// alone: what it misses is found by looking.
 	Listen func(context.Context)
 
-	mu          sync.RWMutex
-	subscribers map[store.Log]map[chan struct{}]struct{}
+	mu          sync.Mutex
+	subscribers map[store.Log]map[chan store.Cursor]struct{}
 	// stop ends the looking; nil while nobody follows.
 	stop   context.CancelFunc
 	looks  sync.WaitGroup
@@ -32,15 +32,15 @@ type Hub struct {
 
 // Subscribe implements store.Tails. One pending wake-up stands for any number of changes, so nobody's
 // slowness costs more than one slot. The channel is never closed.
-func (h *Hub) Subscribe(log store.Log) (<-chan struct{}, func()) {
-	wake := make(chan struct{}, 1)
+func (h *Hub) Subscribe(log store.Log) (<-chan store.Cursor, func()) {
+	wake := make(chan store.Cursor, 1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.subscribers == nil {
-		h.subscribers = map[store.Log]map[chan struct{}]struct{}{}
+		h.subscribers = map[store.Log]map[chan store.Cursor]struct{}{}
 	}
 	if h.subscribers[log] == nil {
-		h.subscribers[log] = map[chan struct{}]struct{}{}
+		h.subscribers[log] = map[chan store.Cursor]struct{}{}
 	}
 	h.subscribers[log][wake] = struct{}{}
 	if h.stop == nil && !h.closed {
@@ -54,7 +54,7 @@ func (h *Hub) Subscribe(log store.Log) (<-chan struct{}, func()) {
 	return wake, func() { h.unsubscribe(log, wake) }
 }
 
-func (h *Hub) unsubscribe(log store.Log, wake chan struct{}) {
+func (h *Hub) unsubscribe(log store.Log, wake chan store.Cursor) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.subscribers[log], wake)
@@ -72,7 +72,7 @@ func (h *Hub) unsubscribe(log store.Log, wake chan struct{}) {
 func (h *Hub) look(ctx context.Context) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	var last map[store.Log]int64
+	var last map[store.Log]store.Cursor
 	for {
 		select {
 		case <-ctx.Done():
@@ -83,31 +83,48 @@ func (h *Hub) look(ctx context.Context) {
 		if err != nil {
 			continue // Who follows meets the same error.
 		}
-		grown := map[store.Log]bool{}
-		for log, head := range heads {
-			grown[log] = head != last[log] || last == nil
-		}
-		maps.DeleteFunc(grown, func(_ store.Log, grown bool) bool { return !grown })
-		h.Wake(grown)
+		h.Wake(changed(last, heads))
 		last = heads
 	}
 }
 
-// Wake tells the subscribers of logs, without waiting for any.
-func (h *Hub) Wake(logs map[store.Log]bool) {
+// changed are the logs that end elsewhere than when they were last looked at.
+func changed(last, now map[store.Log]store.Cursor) map[store.Log]store.Cursor {
+	logs := maps.Clone(now)
+	maps.DeleteFunc(logs, func(log store.Log, head store.Cursor) bool { return last != nil && head == last[log] })
+	return logs
+}
+
+// Wake tells the subscribers of logs, without waiting for any. With each log comes the place up to which there may be
+// more, empty when that is not known.
+func (h *Hub) Wake(logs map[store.Log]store.Cursor) {
 	if len(logs) == 0 {
 		return
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	for log := range logs {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for log, place := range logs {
 		for wake := range h.subscribers[log] {
 			select {
-			case wake <- struct{}{}:
-			default: // It has one to read already, and reads the log after it.
+			case had := <-wake:
+				wake <- further(had, place)
+			default:
+				wake <- place // There is room: nobody else sends.
 			}
 		}
 	}
+}
+
+// further is what stands for two wake-ups. Where one of them says nothing, or they are of two databases, that is
+// nothing, too: the log is read.
+func further(a, b store.Cursor) store.Cursor {
+	switch {
+	case a == b || a != "" && b.Behind(a):
+		return b
+	case b != "" && a.Behind(b):
+		return a
+	}
+	return ""
 }
 
 // Close ends the looking for good.
