@@ -54,6 +54,9 @@ type entry struct {
 // audit exports the audit trail, beside the running gateway.
 func (w *world) audit(args ...string) (entries []entry) {
 	w.t.Helper()
+	if err := worldtest.Settled(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
 	decoder := json.NewDecoder(strings.NewReader(w.run(append([]string{"audit", "export"}, args...)...)))
 	decoder.DisallowUnknownFields()
 	for {

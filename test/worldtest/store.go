@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -159,6 +160,32 @@ func Stored(ctx context.Context, dir string) (all []byte, err error) {
 		}
 	}
 	return content.Bytes(), nil
+}
+
+// Settled waits until the logs and audit trails show all that was committed. On PostgreSQL they show it together with
+// all that was begun before, of whoever has a store in the same server.
+func Settled(ctx context.Context) (err error) {
+	if Stores() == SQLite {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	c, err := pgx.Connect(ctx, os.Getenv(PostgresVariable))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
+	var until, now int64
+	const query = "SELECT pg_snapshot_%s(pg_current_snapshot())::text::bigint"
+	if err := c.QueryRow(ctx, fmt.Sprintf(query, "xmax")).Scan(&until); err != nil {
+		return err
+	}
+	for now < until {
+		if err := c.QueryRow(ctx, fmt.Sprintf(query, "xmin")).Scan(&now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // everyTenants makes an address one whose connections see the rows of all tenants.

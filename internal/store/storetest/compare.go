@@ -577,6 +577,12 @@ func withoutCursors(entries []store.ConsentEntry) []store.ConsentEntry {
 	return entries
 }
 
+// inOrder gives intents in the order of their ids. Of those that wait with one record a store gives any first.
+func inOrder(intents []*store.Intent) []*store.Intent {
+	slices.SortFunc(intents, func(a, b *store.Intent) int { return cmp.Compare(a.ID, b.ID) })
+	return intents
+}
+
 // stateOf reads all that is stored, but for what each database has for itself: cursors and positions.
 func stateOf(t *testing.T, on *side) (all []any) {
 	t.Helper()
@@ -603,7 +609,7 @@ func tenantsState(r store.Reader, tenant string) (all []any, err error) {
 	if e != nil {
 		return nil, e
 	}
-	s.Heads = [2]store.Cursor{}
+	s.Heads, s.OpenIntents = [2]store.Cursor{}, inOrder(s.OpenIntents)
 	withoutCursors(s.ConsentEntries)
 	for i := range s.ShipmentEntries {
 		s.ShipmentEntries[i].Cursor = ""
@@ -655,7 +661,7 @@ func tenantsState(r store.Reader, tenant string) (all []any, err error) {
 		record, e := r.Idempotency("CreateConsent", key)
 		keep("record", record, e)
 		open, e := r.OpenIntents("CreateConsent", key)
-		keep("open intents", open, e)
+		keep("open intents", inOrder(open), e)
 	}
 	for n := range 3 {
 		webhook, e := r.Webhook(fmt.Sprint(tenant, " webhook ", n))
