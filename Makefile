@@ -14,6 +14,9 @@ RACE := -race '-gcflags=modernc.org/...=-d=checkptr=0' '-gcflags=modernc.org/sql
 # Packages, or flags, for go test: make test-go TEST=./internal/money
 TEST ?= ./...
 
+# The suites that run on both engines: test-go has stores in SQLite, test-postgres in PostgreSQL. The slowest is first.
+SUITES := ./test/crash ./test/security ./test/e2e ./test/chaos ./test/overload ./test/growth ./test/proxy
+
 # check's steps share what they set up.
 .NOTPARALLEL:
 
@@ -53,8 +56,8 @@ test-race: setup ## Run the Go tests with the race detector
 	scripts/postgres.sh go test $(RACE) -timeout $(TEST_TIMEOUT) $(TEST)
 
 .PHONY: test-postgres
-test-postgres: setup ## Run the end-to-end tests with gateways that keep their stores in PostgreSQL
-	KONTOR_TEST_STORE=postgres scripts/postgres.sh go test -timeout $(TEST_TIMEOUT) ./test/e2e
+test-postgres: setup ## Run the suites with stores in PostgreSQL
+	KONTOR_TEST_STORE=postgres scripts/postgres.sh go test -timeout $(TEST_TIMEOUT) $(SUITES)
 
 .PHONY: test-failover
 test-failover: ## Lose PostgreSQL's primary under load; FULL=1 20 times

@@ -2,7 +2,8 @@
 # Runs a command with a PostgreSQL server of its own, and a pgbouncer in transaction mode
 # before it, which are gone afterwards: on loopback ports, in a temporary folder, with the
 # settings that a new cluster has. KONTOR_TEST_POSTGRES has the address of an empty
-# database whose owner is no superuser, KONTOR_TEST_PGBOUNCER host and port of pgbouncer.
+# database whose owner is no superuser, KONTOR_TEST_POSTGRES_LOG the path of the server's log,
+# KONTOR_TEST_PGBOUNCER host and port of pgbouncer.
 # There is a second role, kontor_served, which owns nothing. KONTOR_TEST_POSTGRES_RESTART is a program that restarts the
 # server: well, or with the argument "immediate" as after a crash.
 # Installs both as root on Debian and Ubuntu; elsewhere says what is missing.
@@ -47,6 +48,7 @@ server "$bin/psql" --host "$folder" --port "$port" --username postgres --quiet -
 	--command "CREATE ROLE kontor LOGIN CREATEDB" --command "CREATE ROLE kontor_served LOGIN" \
 	--command "CREATE DATABASE kontor OWNER kontor" postgres
 export KONTOR_TEST_POSTGRES="postgres://kontor@127.0.0.1:$port/kontor?sslmode=disable"
+export KONTOR_TEST_POSTGRES_LOG=$folder/data/server.log
 cat >"$folder/restart" <<END
 #!/bin/sh
 cd '$folder' && exec ${as[*]} '$bin/pg_ctl' --pgdata '$folder/data' --log '$folder/data/server.log' --silent --wait \

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +54,9 @@ type entry struct {
 // audit exports the audit trail, beside the running gateway.
 func (w *world) audit(args ...string) (entries []entry) {
 	w.t.Helper()
+	if err := worldtest.Settled(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
 	decoder := json.NewDecoder(strings.NewReader(w.run(append([]string{"audit", "export"}, args...)...)))
 	decoder.DisallowUnknownFields()
 	for {
@@ -278,20 +279,14 @@ func TestAuditRetention(t *testing.T) {
 	w.eventually("the entry is gone", func() bool { return len(w.audit()) == 0 })
 }
 
-// filesHold tells whether a text stands in any of the database's files.
-func filesHold(t *testing.T, w *world, text string) bool {
+// storeHolds tells whether a text stands anywhere in the store.
+func storeHolds(t *testing.T, w *world, text string) bool {
 	t.Helper()
-	files, err := filepath.Glob(w.path("kontor.db*"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files: %v", err)
+	stored := must(worldtest.Stored(context.WithoutCancel(t.Context()), w.dir))(t)
+	if len(stored) == 0 {
+		t.Fatal("nothing is stored")
 	}
-	return slices.ContainsFunc(files, func(file string) bool {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return bytes.Contains(content, []byte(text))
-	})
+	return bytes.Contains(stored, []byte(text))
 }
 
 // auditedCustomers makes calls that no provider is asked for.
@@ -359,7 +354,7 @@ func auditedCustomers(w *world, check func(audited) proto.Message) {
 }
 
 // TestDeletedCustomerIsGone deletes a customer and looks for what was theirs: at the providers, behind the API, and
-// in the database's files.
+// in the store.
 func TestDeletedCustomerIsGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -388,18 +383,18 @@ func TestDeletedCustomerIsGone(t *testing.T) {
 	letter.Shipment.Customer = optional.Of(name)
 	letter.Shipment.Recipient, letter.Shipment.Subject = canary+"-recipient", canary+"-subject"
 	shipment := must(c.Documents.CreateShipment(w.context(), letter))(t)
-	if filesHold(t, w, canary) {
-		t.Error("the database's files hold in clear text what is personal")
+	if storeHolds(t, w, canary) {
+		t.Error("the store holds in clear text what is personal")
 	}
 	// What they hold of the customer in clear text: their consents' ids at the providers.
 	for _, consent := range consents {
-		if !filesHold(t, w, consent.GetProviderReference()) {
-			t.Fatal("the database's files do not hold what is looked for later")
+		if !storeHolds(t, w, consent.GetProviderReference()) {
+			t.Fatal("the store does not hold what is looked for later")
 		}
 	}
 	left := func() bool {
 		return slices.ContainsFunc(consents, func(consent *consentv1.Consent) bool {
-			return filesHold(t, w, consent.GetProviderReference())
+			return storeHolds(t, w, consent.GetProviderReference())
 		})
 	}
 
@@ -446,11 +441,11 @@ func TestDeletedCustomerIsGone(t *testing.T) {
 	}
 	must(c.Customers.GetCustomer(w.context(), &customerv1.GetCustomerRequest{Name: bystander}))(t)
 	if left() {
-		t.Error("the database's files still hold what was deleted")
+		t.Error("the store still holds what was deleted")
 	}
 	w.kill()
 	if left() {
-		t.Error("after a kill, the database's files hold what was deleted")
+		t.Error("after a kill, the store holds what was deleted")
 	}
 	for _, e := range w.audit() {
 		if e.Method == "DeleteCustomer" && e.Outcome == "OK" && e.Resource != name {

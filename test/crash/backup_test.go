@@ -17,6 +17,9 @@ import (
 	"kontor.dev/kontor/test/worldtest"
 )
 
+var _ = worldtest.Only(worldtest.SQLite, "backups of PostgreSQL are taken and restored by its own tools",
+	"TestBackup", "TestRestoreErasesAgain", "TestRestoreEndsAgain")
+
 // TestBackup takes a backup while callers are at work, as docs/operations-backup.md has it, loses the database, and
 // restores it: all that was acknowledged before the backup began is there, keys included.
 func TestBackup(t *testing.T) {
@@ -116,8 +119,8 @@ func TestRestoreErasesAgain(t *testing.T) {
 		}
 	}
 	// Where a provider names a consent by its customer's user, that of the customer who stays is there.
-	if filesHold(t, w, theirs.GetProviderReference()) {
-		t.Errorf("the files have how the provider names %s", theirs.GetName())
+	if storeHolds(t, w, theirs.GetProviderReference()) {
+		t.Errorf("the store has how the provider names %s", theirs.GetName())
 	}
 	w.verified()
 	w.restart()

@@ -162,7 +162,11 @@ func cutEverywhere(t *testing.T, w *world, wire *cable, reply bool) {
 	}
 	t.Logf("a fax is %d bytes, its reply %d", request, answer)
 	faxes := map[string]sentFax{}
-	for after := range last + 1 {
+	every := 1
+	if worldtest.Stores() == worldtest.Postgres {
+		every = 16 // Where the connection breaks is nothing to the store: some of them show that it keeps what came of it.
+	}
+	for after := 0; after <= last; after += every {
 		key := uuid.NewString()
 		carried := wire.shipmentsCarried()
 		wire.arm(cut{reply, after})
@@ -200,7 +204,7 @@ func cutEverywhere(t *testing.T, w *world, wire *cable, reply bool) {
 		}
 		standsAsItIs(t, w, fax, accepted[key])
 	}
-	if unknown == 0 || !reply && unknown < last/2 {
+	if unknown == 0 || !reply && unknown < last/2/every {
 		t.Errorf("only %d of %d cuts left it unknown", unknown, len(faxes))
 	}
 }

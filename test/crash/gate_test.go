@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -34,6 +35,7 @@ type gate struct {
 
 	mu      sync.Mutex
 	trap    *trap
+	open    int                 // connections of the gateway
 	replies map[string][]string // the bodies of 2xx replies, by operation, as they were made, delivered or not
 }
 
@@ -48,8 +50,20 @@ type trap struct {
 func newGate(played *sandboxes.Played) *gate {
 	base := strings.TrimPrefix(played.Player.Settings()["base_url"], played.URL)
 	g := &gate{provider: played.Player, base: base, replies: map[string][]string{}}
-	g.Server = httptest.NewServer(g)
+	g.Server = httptest.NewUnstartedServer(g)
 	g.Config.ErrorLog = worldtest.DiscardLog
+	g.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		switch state {
+		case http.StateNew:
+			g.open++
+		case http.StateClosed, http.StateHijacked:
+			g.open--
+		case http.StateActive, http.StateIdle:
+		}
+	}
+	g.Start()
 	return g
 }
 
@@ -78,6 +92,13 @@ func (g *gate) disarm() (armed bool) {
 	armed = g.trap != nil
 	g.trap = nil
 	return armed
+}
+
+// quiet tells whether all is done that a gateway asked for before it was killed: its connections have ended.
+func (g *gate) quiet() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open == 0
 }
 
 // spring fires the trap if it is for this operation and moment.

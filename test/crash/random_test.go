@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,7 +119,8 @@ func TestKilledAtRandom(t *testing.T) {
 	random := rand.New(rand.NewPCG(uint64(*seed), 3))
 	var all []*request
 	for range *kills {
-		all = append(all, w.load(random, all, time.Duration(5+random.Int64N(120))*time.Millisecond)...)
+		all = append(all, w.load(random, all, random.IntN(2*workers),
+			time.Duration(random.Int64N(30))*time.Millisecond)...)
 		w.restart()
 	}
 	acknowledged, unknown := 0, 0
@@ -140,10 +142,12 @@ func TestKilledAtRandom(t *testing.T) {
 	w.accounts(t, all)
 }
 
-// load has the workers send requests until the gateway is killed, after a time, and gives the requests.
-func (w *world) load(random *rand.Rand, earlier []*request, until time.Duration) []*request {
+// load has the workers send requests until the gateway is killed, a moment after so many answers, and gives the
+// requests.
+func (w *world) load(random *rand.Rand, earlier []*request, answers int, moment time.Duration) []*request {
 	var mu sync.Mutex
 	var sent []*request
+	var answered atomic.Int64
 	next := func() *request {
 		mu.Lock()
 		defer mu.Unlock()
@@ -171,10 +175,12 @@ func (w *world) load(random *rand.Rand, earlier []*request, until time.Duration)
 				if r.answer, r.err = r.send(ctx, client); r.err != nil {
 					return // it was killed
 				}
+				answered.Add(1)
 			}
 		})
 	}
-	timer := time.NewTimer(until)
+	w.eventually("callers are answered", func() bool { return answered.Load() >= int64(answers) })
+	timer := time.NewTimer(moment)
 	<-timer.C
 	w.kill()
 	cancel()

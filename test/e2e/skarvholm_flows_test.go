@@ -31,7 +31,7 @@ func listAccounts(t *testing.T, c *client, consent string) ([]*bankingv1.Account
 // inDatabase tells whether a text stands in the database as it is.
 func (w *world) inDatabase(t *testing.T, text string) bool {
 	t.Helper()
-	stored, err := worldtest.Stored(w.dir)
+	stored, err := worldtest.Stored(t.Context(), w.dir)
 	if err != nil || len(stored) == 0 {
 		t.Fatal("there is no database", err)
 	}

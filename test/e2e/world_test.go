@@ -204,11 +204,15 @@ func (w *world) leaks(metrics []byte) error {
 			w.secret(string(match[1]), "a callback's token")
 		}
 	}
-	stored, err := worldtest.Stored(w.dir)
+	stored, err := worldtest.Stored(context.Background(), w.dir)
 	if err != nil {
 		return err
 	}
-	places := map[string][]byte{"metrics": metrics, "the store": stored}
+	servers, err := worldtest.ServersLog()
+	if err != nil {
+		return err
+	}
+	places := map[string][]byte{"metrics": metrics, "the store": stored, "PostgreSQL's log": servers}
 	files, err := filepath.Glob(w.path("*"))
 	if err != nil {
 		return err

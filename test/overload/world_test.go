@@ -4,20 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
-	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
-	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/store"
-	"kontor.dev/kontor/internal/store/sqlite"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -93,15 +88,11 @@ func newWorldOf(t *testing.T, consents int, limits string) *world {
 // fill puts consents into the store, as they are when they were revoked.
 func (w *world) fill(t *testing.T, consents int) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(w.dir, "store_key.secret"))
+	key, err := worldtest.StoreKey(w.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := keys.Parse(secret.New(strings.TrimSpace(string(text))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sqlite.Open(t.Context(), filepath.Join(w.dir, "kontor.db"), key, sqlite.Options{})
+	db, err := worldtest.OpenStore(t.Context(), w.dir, key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -189,7 +189,7 @@ func TestCanaries(t *testing.T) {
 
 	total, size := 0, 0
 	for _, name := range []string{
-		"gateway.log", "kontor.db", "before the end: kontor.db-wal", "metrics", "traces", "errors and headers",
+		"gateway.log", "the store", "before the end: the store", "metrics", "traces", "errors and headers",
 		"URLs", "URLs to providers",
 	} {
 		if len(sinks[name]) == 0 {
@@ -339,7 +339,7 @@ func (w *world) providerURLs() []byte {
 	return b.Bytes()
 }
 
-// files reads all that the gateway wrote.
+// files reads all that the gateway wrote: what is in its folder, and the store, wherever that is.
 func (w *world) files(t *testing.T, sinks map[string][]byte, prefix string) {
 	t.Helper()
 	for _, path := range must(filepath.Glob(w.path("*")))(t) {
@@ -347,4 +347,6 @@ func (w *world) files(t *testing.T, sinks map[string][]byte, prefix string) {
 			sinks[prefix+filepath.Base(path)] = must(os.ReadFile(path))(t)
 		}
 	}
+	sinks[prefix+"PostgreSQL's log"] = must(worldtest.ServersLog())(t)
+	sinks[prefix+"the store"] = must(worldtest.Stored(context.WithoutCancel(t.Context()), w.dir))(t)
 }

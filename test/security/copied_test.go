@@ -16,7 +16,6 @@ import (
 	"hash"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,9 +32,7 @@ import (
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/sandbox"
-	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/store"
-	"kontor.dev/kontor/internal/store/sqlite"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -157,7 +154,8 @@ func TestCopiedDatabase(t *testing.T) {
 	for _, needle := range needles {
 		guesses[needle.value] = needle.what
 	}
-	files := append(copyOf(t, w), beside(t, w)...)
+	copied := must(worldtest.CopyStore(w.dir))(t)
+	files := append(must(worldtest.Stored(t.Context(), copied))(t), beside(t, w)...)
 	hashed, tried := 0, 0
 	{
 		hay := windows(append(names.Bytes(), files...))
@@ -200,33 +198,21 @@ func TestCopiedDatabase(t *testing.T) {
 	}
 	found := newHaystack(t, needles).hits(t, "the copied database", files)
 
-	wantReadable(t, w, reference, kept, deleted, requests)
+	wantReadable(t, w, copied, reference, kept, deleted, requests)
 	t.Logf("%d bytes: %d strings, %d hits; %d hashes of %d guesses, %d hits", len(files), len(needles), found, tried,
 		len(guesses), hashed)
 }
 
-// copyOf copies the database's files beside the running gateway, and gives what they hold.
-func copyOf(t *testing.T, w *world) (all []byte) {
-	t.Helper()
-	for _, name := range must(filepath.Glob(w.path("kontor.db*")))(t) {
-		content, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(must(copies(w))(t), filepath.Base(name)), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, content...)
-	}
-	return all
-}
-
-// beside gives what stands beside the database: a backup and an export of the audit, as the commands make them, and the
-// log, which has the audit's checkpoints.
+// beside gives what stands beside the database: an export of the audit, and where there is one a backup, as the commands
+// make them, and the log, which has the audit's checkpoints.
 func beside(t *testing.T, w *world) (all []byte) {
 	t.Helper()
-	to := w.path("backup.db")
-	for _, args := range [][]string{{"backup", "--to", to}, {"audit", "export"}} {
+	commands, names := [][]string{{"audit", "export"}}, []string{w.path("gateway.log")}
+	if worldtest.Stores() == worldtest.SQLite { // PostgreSQL's own tools take backups, of the tables as they are.
+		to := w.path("backup.db")
+		commands, names = append(commands, []string{"backup", "--to", to}), append(names, to)
+	}
+	for _, args := range commands {
 		command := exec.CommandContext(t.Context(), gatewayPath, append(args, "--config", w.path("kontor.yaml"))...)
 		command.Dir = w.dir
 		out, err := command.Output()
@@ -235,7 +221,7 @@ func beside(t *testing.T, w *world) (all []byte) {
 		}
 		all = append(all, out...)
 	}
-	for _, name := range []string{to, w.path("gateway.log")} {
+	for _, name := range names {
 		content := must(os.ReadFile(name))(t)
 		if len(content) == 0 {
 			t.Fatalf("%s is empty", name)
@@ -257,12 +243,6 @@ func spellings(id string) []string {
 		all = append(all, bare, bare[2:], bare[:8]+"-"+bare[8:], bare[2:8]+"-"+bare[8:])
 	}
 	return all
-}
-
-// copies is the folder of the copy.
-func copies(w *world) (string, error) {
-	dir := w.path("copy")
-	return dir, os.MkdirAll(dir, 0o700)
 }
 
 // composed are texts that somebody would hash to recognise a value: alone, and with the names around it.
@@ -377,17 +357,15 @@ func (w windowed) has(sum string) bool {
 // wantReadable opens the copy as the gateway does: with the store key what was kept is there, and nothing is left of
 // what was deleted; with another one it does not open.
 func wantReadable(
-	t *testing.T, w *world, reference string, kept, deleted []*consentv1.Consent,
+	t *testing.T, w *world, copied, reference string, kept, deleted []*consentv1.Consent,
 	requests map[string]*consentv1.CreateConsentRequest,
 ) {
 	t.Helper()
-	path := filepath.Join(must(copies(w))(t), "kontor.db")
 	other := must(keys.Parse(must(keys.New())(t)))(t)
-	if _, err := sqlite.Open(t.Context(), path, other, sqlite.Options{}); !errors.Is(err, keys.ErrOtherStoreKey) {
+	if _, err := worldtest.OpenStore(t.Context(), copied, other); !errors.Is(err, keys.ErrOtherStoreKey) {
 		t.Errorf("another store key: %v", err)
 	}
-	text := strings.TrimSpace(string(must(os.ReadFile(w.path("store_key.secret")))(t)))
-	db := must(sqlite.Open(t.Context(), path, must(keys.Parse(secret.New(text)))(t), sqlite.Options{}))(t)
+	db := must(worldtest.OpenStore(t.Context(), copied, must(worldtest.StoreKey(w.dir))(t)))(t)
 	defer db.Close()
 	var all strings.Builder
 	err := db.View(t.Context(), "default", func(r store.Reader) error {

@@ -2,6 +2,7 @@ package worldtest
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -98,7 +99,7 @@ func (c Config) Write(dir string) (env []string, err error) {
 	var text strings.Builder
 	address := c.Store
 	if address == "" {
-		if address, err = storeIn(dir); err != nil {
+		if address, err = storeIn(context.Background(), dir); err != nil {
 			return nil, err
 		}
 	}

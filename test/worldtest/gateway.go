@@ -22,10 +22,6 @@ import (
 // path is put into binary. With race it is built with the race detector when the tests are. After, if any, tells what
 // went wrong in what the tests shared.
 func Main(m *testing.M, suite string, binary *string, race bool, after func() error) (code int) {
-	fail := func(err error) int {
-		fmt.Fprintln(os.Stderr, "FAIL:", err)
-		return 1
-	}
 	dir, err := os.MkdirTemp("", "kontor-"+suite+"-")
 	if err != nil {
 		return fail(err)
@@ -44,7 +40,7 @@ func Main(m *testing.M, suite string, binary *string, race bool, after func() er
 	if err != nil {
 		return fail(err)
 	}
-	code = m.Run()
+	code = Run(m)
 	if after != nil {
 		if err := after(); err != nil {
 			return fail(err)

@@ -167,7 +167,12 @@ func (t *tx) claimedOrMissing(query string, args ...any) error {
 	return err
 }
 
+// ReleaseUser locks the customer before the claim, as who claims does who has looked whether there is a user: else the
+// two would wait for each other, until the server ends one of them a second later.
 func (t *tx) ReleaseUser(customerID, provider, owner string) error {
+	if err := t.lockCustomer("id = $2", customerID); err != nil {
+		return err
+	}
 	released, err := t.exec("DELETE FROM user_claims WHERE tenant = $1 AND customer_id = $2 AND provider = $3 AND "+
 		"owner = $4", t.tenant, customerID, provider, owner)
 	return lostUnless(released, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -110,21 +111,27 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Prepared {
 		t.Helper()
 		rest := newSchema(t)
-		var mu sync.Mutex
-		var watch *pgx.Conn
-		return storetest.Prepared{
-			Open:   func() store.Database { return openAt(t, rest) },
-			Stored: func() []byte { return stored(t, rest) },
-			Settled: func() {
-				mu.Lock()
-				defer mu.Unlock()
-				if watch == nil {
-					watch = sqlOn(t, rest)
-				}
-				calm(t, watch)
-			},
-		}
+		return prepared(t, rest, rest)
 	}, 3)
+}
+
+// prepared is a database that stores open at one address, and tests look into at another one.
+func prepared(t *testing.T, rest, direct string) storetest.Prepared {
+	t.Helper()
+	var mu sync.Mutex
+	var watch *pgx.Conn
+	return storetest.Prepared{
+		Open:   func() store.Database { return openAt(t, rest) },
+		Stored: func() []byte { return stored(t, direct) },
+		Settled: func() {
+			mu.Lock()
+			defer mu.Unlock()
+			if watch == nil {
+				watch = sqlOn(t, direct)
+			}
+			calm(t, watch)
+		},
+	}
 }
 
 // poolVariable names the environment's variable that has the address of a pgbouncer in transaction mode before the same
@@ -132,8 +139,8 @@ func TestStore(t *testing.T) {
 const poolVariable = "KONTOR_TEST_PGBOUNCER"
 
 // newDatabase makes a database of a test's own, and gives its address through pgbouncer, which takes no settings of
-// connections such as a schema.
-func newDatabase(t *testing.T) string {
+// connections such as a schema, and that of the server.
+func newDatabase(t *testing.T) (pooled, direct string) {
 	t.Helper()
 	base, pool := os.Getenv(addressVariable), os.Getenv(poolVariable)
 	if base == "" || pool == "" {
@@ -159,15 +166,34 @@ func newDatabase(t *testing.T) string {
 	t.Cleanup(func() { run(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)") })
 	query := address.Query()
 	query.Set(listenParameter, address.Host)
-	address.Host, address.Path, address.RawQuery = pool, "/"+name, query.Encode()
-	return strings.TrimPrefix(address.String(), "postgres:")
+	address.Path = "/" + name
+	direct = strings.TrimPrefix(address.String(), "postgres:")
+	address.Host, address.RawQuery = pool, query.Encode()
+	return strings.TrimPrefix(address.String(), "postgres:"), direct
+}
+
+var pooled = flag.String("pooled", "3", "on how many stores the suite runs through pgbouncer: some of 123")
+
+// TestStoreThroughPgbouncer runs the suite with stores whose transactions each get another connection.
+func TestStoreThroughPgbouncer(t *testing.T) {
+	t.Parallel()
+	for _, stores := range *pooled {
+		t.Run(string(stores), func(t *testing.T) {
+			t.Parallel()
+			storetest.RunOn(t, func(t *testing.T) storetest.Prepared {
+				t.Helper()
+				pooled, direct := newDatabase(t)
+				return prepared(t, pooled, direct)
+			}, int(stores-'0'))
+		})
+	}
 }
 
 // TestThroughPgbouncer has several stores behind a pool that gives each transaction another connection: five
 // connections for all. They are told of each other's entries by a connection that does not go through it.
 func TestThroughPgbouncer(t *testing.T) {
 	t.Parallel()
-	rest := newDatabase(t)
+	rest, _ := newDatabase(t)
 	stores := []*Store{openAt(t, rest), openAt(t, rest), openAt(t, rest)}
 	setUp(t, stores[0], "a", "b", "c")
 	wake, cancel := stores[2].System().Subscribe(store.ConsentLog)

@@ -54,19 +54,25 @@ func (y system) ClaimDue(ctx context.Context, now time.Time, owner string, lease
 	return claimed, nil
 }
 
+// RenewLeases passes by what a transaction is changing, mostly to end it: that transaction takes rows in another order,
+// and the two would wait for each other. What is still held is renewed the next time.
 func (y system) RenewLeases(ctx context.Context, owners []string, until time.Time) error {
 	if len(owners) == 0 {
 		return nil
 	}
 	return y.s.write(ctx, allTenants, func(t *tx) error {
-		const longer = " SET lease_until = greatest(lease_until, $1) WHERE owner = ANY($2)"
-		for _, statement := range []string{
-			"UPDATE idempotency" + longer + " AND NOT done",
-			"UPDATE intents" + longer + " AND state = 'open'",
-			"UPDATE user_claims" + longer,
-			"UPDATE flow_claims" + longer,
+		for _, held := range []struct{ table, key, and string }{
+			{"idempotency", "tenant, method, key", " AND NOT done"},
+			{"intents", "tenant, id", " AND state = 'open'"},
+			{"user_claims", "tenant, customer_id, provider", ""},
+			{"flow_claims", "tenant, consent_id", ""},
 		} {
-			if _, err := t.exec(statement, columns.Micros(until), owners); err != nil {
+			if _, err := t.exec(fmt.Sprintf(`
+				WITH held AS MATERIALIZED (
+					SELECT %[2]s FROM %[1]s WHERE owner = ANY($2)%[3]s FOR NO KEY UPDATE SKIP LOCKED
+				)
+				UPDATE %[1]s SET lease_until = greatest(lease_until, $1) WHERE (%[2]s) IN (SELECT %[2]s FROM held)`,
+				held.table, held.key, held.and), columns.Micros(until), owners); err != nil {
 				return err
 			}
 		}

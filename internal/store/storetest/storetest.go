@@ -32,23 +32,28 @@ func Run(t *testing.T, prepare func(t *testing.T) Prepared, further ...int) {
 	for _, stores := range append([]int{1, 2}, further...) {
 		t.Run([]string{"one store", "two stores", "three stores"}[stores-1], func(t *testing.T) {
 			t.Parallel()
-			for _, test := range tests() {
-				t.Run(test.name, func(t *testing.T) {
-					t.Parallel()
-					database := prepare(t)
-					s := &spread{stored: database.Stored, settled: database.Settled}
-					for range stores {
-						s.stores = append(s.stores, database.Open())
-					}
-					test.run(t, s)
-				})
-			}
+			RunOn(t, prepare, stores)
 		})
 	}
 	t.Run("Copies of a database", func(t *testing.T) {
 		t.Parallel()
 		testForeignCursors(t, prepare(t).Open(), prepare(t).Open())
 	})
+}
+
+// RunOn runs the suite on so many stores that have one database open.
+func RunOn(t *testing.T, prepare func(t *testing.T) Prepared, stores int) {
+	for _, test := range tests() {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			database := prepare(t)
+			s := &spread{stored: database.Stored, settled: database.Settled}
+			for range stores {
+				s.stores = append(s.stores, database.Open())
+			}
+			test.run(t, s)
+		})
+	}
 }
 
 // suiteTest is one of the tests. It has an empty database.
