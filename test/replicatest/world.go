@@ -68,8 +68,10 @@ type World struct {
 	// Origin is a resume token from before anything happened.
 	Origin string
 
-	t         testing.TB
-	turn      atomic.Int64
+	t    testing.TB
+	turn atomic.Int64
+	// steady has watchers hang up no more.
+	steady    atomic.Bool
 	recorders map[string]*recorder
 
 	mu     sync.Mutex
