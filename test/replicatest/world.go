@@ -183,6 +183,7 @@ func (w *World) stop() {
 			if err := r.Stop(); err != nil {
 				w.t.Errorf("gateway %d: %v", r.Number, err)
 			}
+			r.hangUp()
 		})
 	}
 	stopping.Wait()
