@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"kontor.dev/kontor/internal/sandbox"
@@ -64,18 +66,24 @@ func ask(e *replicatest.Entry, of ...*replicatest.Replica) (answers []<-chan ans
 	return answers
 }
 
-// agreed waits for the answers to one write, which must be equal, and notes them. It gives how long the last one took.
+// agreed waits for the answers to one write and notes them. Those who need not ask again must be told the same. It gives
+// how long the last answer took.
 func agreed(t *testing.T, e *replicatest.Entry, answers []<-chan answer) (took time.Duration) {
 	t.Helper()
-	var first answer
-	for i, answered := range answers {
+	var first *answer
+	for _, answered := range answers {
 		next := <-answered
 		took = max(took, next.took)
-		if i == 0 {
-			first = next
+		switch {
+		case status.Code(next.err) == codes.Unavailable:
+			if first == nil {
+				e.Told(nil, next.err)
+			}
+		case first == nil:
+			first = &next
 			e.Told(next.message, next.err)
-		} else if replicatest.Outcome(first.err) != replicatest.Outcome(next.err) ||
-			!proto.Equal(first.message, next.message) {
+		case replicatest.Outcome(first.err) != replicatest.Outcome(next.err) ||
+			!proto.Equal(first.message, next.message):
 			t.Errorf("one %s is answered with %v, %v and %v, %v",
 				e.Kind.Name, first.message, first.err, next.message, next.err)
 		}

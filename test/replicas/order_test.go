@@ -11,7 +11,7 @@ import (
 // watchers go from gateway to gateway with their tokens.
 func TestOrder(t *testing.T) {
 	t.Parallel()
-	reconnects, watchers := scaled(1000, 60), scaled(10, 4)
+	reconnects, writes, watchers := scaled(1000, 60), scaled(500, 40), scaled(10, 4)
 	w := newWorld(t, replicatest.Options{})
 	intn := random(2)
 	began := time.Now()
@@ -23,7 +23,7 @@ func TestOrder(t *testing.T) {
 			return replicatest.Fate{Delay: time.Duration(intn(60)) * time.Millisecond}
 		})
 	}
-	watching := watch(t, w, watchers, func() time.Duration { return time.Duration(20+intn(400)) * time.Millisecond })
+	watching := watch(t, w, watchers, func() time.Duration { return time.Duration(20+intn(800)) * time.Millisecond })
 	load := w.Load(replicatest.LoadOptions{Keep: true})
 	done := func() (n int) {
 		for _, s := range watching {
@@ -31,7 +31,9 @@ func TestOrder(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "all reconnects", 5*time.Minute, func() bool { return done() >= reconnects })
+	eventually(t, "all writes and reconnects", 8*time.Minute, func() bool {
+		return done() >= reconnects && len(w.Entries()) >= writes
+	})
 	load.Stop()
 	n := done()
 	result := w.Check(t, watching...)

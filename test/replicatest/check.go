@@ -40,7 +40,8 @@ type Result struct {
 	Gaps, Repeats, Reorders int
 }
 
-// settleLimit is how long it may take until a write is answered when all is well again: a lease must run out first.
+// settleLimit is how long it may take until a write is answered when all is well again, for which a lease may have to
+// run out, and until watchers have seen all.
 const settleLimit = time.Minute
 
 // together is how many calls the checks make at one time.
@@ -52,6 +53,7 @@ const together = 8
 // the test for all that is lost, doubled, out of order or told by a reason that no caller may see, and gives the counts.
 func (w *World) Check(t testing.TB, watching ...*Watcher) *Result {
 	t.Helper()
+	w.steady.Store(true)
 	result := &Result{Reasons: w.Reasons()}
 	c := &checker{World: w, t: t, result: result, deleted: map[string]bool{}}
 	for _, what := range slices.Sorted(maps.Keys(w.wrong)) {
@@ -418,7 +420,7 @@ func (c *checker) watched(watching []*Watcher) {
 
 // await waits until a watcher saw the newest event of all that it follows, or time is over: judge counts what is missing.
 func (c *checker) await(s *Watcher, histories map[string][]Event) {
-	deadline := time.Now().Add(worldtest.Patience)
+	deadline := time.Now().Add(settleLimit)
 	for missing := true; missing && time.Now().Before(deadline); {
 		seen := map[Event]bool{}
 		for _, event := range s.Seen() {

@@ -196,8 +196,8 @@ func Outcome(err error) string {
 // retryable tells whether a caller may repeat what failed.
 func retryable(err error) bool { return status.Code(err) == codes.Unavailable }
 
-// callLimit is the callers' deadline.
-const callLimit = 20 * time.Second
+// callLimit is the callers' deadline. It is long, so that a machine with much else to do meets it.
+const callLimit = time.Minute
 
 // tries is how often callers repeat what was UNAVAILABLE before they give up.
 const tries = 6

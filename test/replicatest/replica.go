@@ -35,6 +35,18 @@ type Replica struct {
 	// stubs are for calls, streams for streams: a connection carries a bounded number of them.
 	stubs   *worldtest.Stubs
 	streams []*worldtest.Stubs
+	// former are those of processes that ended.
+	former []*worldtest.Stubs
+}
+
+// hangUp closes the connections to processes that ended.
+func (r *Replica) hangUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, stubs := range r.former {
+		stubs.Close()
+	}
+	r.former = nil
 }
 
 // streamsEach is how many streams are opened on one connection: below what a gateway takes.
@@ -103,23 +115,15 @@ var errDown = errors.New("the gateway does not run")
 func (r *Replica) take() *worldtest.Gateway {
 	r.mu.Lock()
 	gateway, frozen := r.gateway, r.frozen
-	open := r.streams
+	// Calls that are under way see how the gateway ends, and not that their connection was closed here.
+	r.former = append(r.former, r.streams...)
 	if r.stubs != nil {
-		open = append(open, r.stubs)
+		r.former = append(r.former, r.stubs)
 	}
 	r.gateway, r.stubs, r.streams, r.frozen = nil, nil, nil, false
 	r.mu.Unlock()
 	if gateway != nil && frozen {
 		_ = gateway.Thaw()
-	}
-	// Calls that are under way see how the gateway ends, and not that their connection was closed here.
-	if gateway != nil {
-		go func() {
-			<-gateway.Ended()
-			for _, stubs := range open {
-				stubs.Close()
-			}
-		}()
 	}
 	return gateway
 }

@@ -35,7 +35,8 @@ type WatchOptions struct {
 	Consent string
 	// SSE is over REST with Server-Sent Events.
 	SSE bool
-	// HangUp tells after how long the watcher hangs up by itself, to go on at whatever gateway; nil for never.
+	// HangUp tells after how long the watcher hangs up by itself, to go on at whatever gateway, until Check; nil for
+	// never.
 	HangUp func() time.Duration
 }
 
@@ -113,7 +114,7 @@ func (s *Watcher) run(ctx context.Context) {
 		once, hangUp := context.WithCancel(ctx)
 		alive := time.AfterFunc(silence, hangUp)
 		leave := alive
-		if s.HangUp != nil {
+		if s.HangUp != nil && !s.world.steady.Load() {
 			leave = time.AfterFunc(s.HangUp(), hangUp) // No deadline: the gateway must not know beforehand.
 		}
 		err := s.follow(once, s.world.Any(), func() { alive.Reset(silence) })

@@ -68,8 +68,10 @@ type World struct {
 	// Origin is a resume token from before anything happened.
 	Origin string
 
-	t         testing.TB
-	turn      atomic.Int64
+	t    testing.TB
+	turn atomic.Int64
+	// steady has watchers hang up no more.
+	steady    atomic.Bool
 	recorders map[string]*recorder
 
 	mu     sync.Mutex
@@ -181,6 +183,7 @@ func (w *World) stop() {
 			if err := r.Stop(); err != nil {
 				w.t.Errorf("gateway %d: %v", r.Number, err)
 			}
+			r.hangUp()
 		})
 	}
 	stopping.Wait()
