@@ -238,7 +238,8 @@ func (w *world) call(t *testing.T, authorities *x509.CertPool) {
 		t.Fatal(err)
 	}
 	w.grpc = &worldtest.Stubs{
-		Conn: conn, Consents: consentv1.NewConsentServiceClient(conn), Customers: customerv1.NewCustomerServiceClient(conn),
+		Conn: conn, Consents: consentv1.NewConsentServiceClient(conn),
+		Customers: customerv1.NewCustomerServiceClient(conn),
 	}
 	t.Cleanup(w.grpc.Close)
 }
