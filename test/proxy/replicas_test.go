@@ -171,7 +171,8 @@ func goesAway(t *testing.T, w *world, leave func(*worldtest.Gateway) error, kill
 	ctx, cancel := context.WithCancel(t.Context())
 	consent := worldtest.Must(w.grpc.Consents.CreateConsent(w.asGRPC(t, uuid.NewString()),
 		&consentv1.CreateConsentRequest{
-			Consent: &consentv1.Consent{Market: sandbox.Sweden}, Psu: &consentv1.Psu{NationalId: sandbox.GoodNationalID},
+			Consent: &consentv1.Consent{Market: sandbox.Sweden},
+			Psu:     &consentv1.Psu{NationalId: sandbox.GoodNationalID},
 		}))(t)
 	var running sync.WaitGroup
 	defer running.Wait()

@@ -14,13 +14,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -88,9 +86,15 @@ func start(t *testing.T, front front, gateways int) *world {
 	}
 	t.Cleanup(func() { _ = played.Close() })
 	w := &world{front: front, key: worldtest.KeyOf("proxy", "lending")}
-	first := t.TempDir()
+	first, store := t.TempDir(), ""
+	if gateways > 1 {
+		schema := "proxy_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+		if store, err = worldtest.Schema(t.Context(), os.Getenv(worldtest.PostgresVariable), schema); err != nil {
+			t.Fatal(err)
+		}
+	}
 	env, err := worldtest.Config{
-		PublicURL: "https://kontor.example.com",
+		PublicURL: "https://kontor.example.com", Store: store,
 		Tenants: []worldtest.Tenant{{
 			ID: "default", Redirects: "https://app.example.com/*", Providers: worldtest.Blocks(played),
 		}},
@@ -100,9 +104,6 @@ func start(t *testing.T, front front, gateways int) *world {
 	}.Write(first)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if gateways > 1 {
-		share(t, first)
 	}
 	for i := range gateways {
 		dir := first
@@ -129,34 +130,6 @@ func start(t *testing.T, front front, gateways int) *world {
 	}
 	w.proxy(t)
 	return w
-}
-
-// share has the gateway of a folder keep its store in a schema of the test's PostgreSQL.
-func share(t *testing.T, dir string) {
-	t.Helper()
-	base := os.Getenv(worldtest.PostgresVariable)
-	if base == "" {
-		t.Fatal(worldtest.PostgresVariable + " is not set: scripts/postgres.sh <command> starts a server and sets it")
-	}
-	c, err := pgx.Connect(t.Context(), base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close(t.Context())
-	schema := "proxy_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	if _, err := c.Exec(t.Context(), "CREATE SCHEMA "+schema); err != nil {
-		t.Fatal(err)
-	}
-	config := filepath.Join(dir, "kontor.yaml")
-	text, err := os.ReadFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := regexp.MustCompile(`(?m)^store: .*$`)
-	changed := line.ReplaceAllLiteral(text, fmt.Appendf(nil, "store: %q", base+"&search_path="+schema))
-	if err := os.WriteFile(config, changed, 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // free gives an address that nobody listens on.
@@ -265,7 +238,8 @@ func (w *world) call(t *testing.T, authorities *x509.CertPool) {
 		t.Fatal(err)
 	}
 	w.grpc = &worldtest.Stubs{
-		Conn: conn, Consents: consentv1.NewConsentServiceClient(conn), Customers: customerv1.NewCustomerServiceClient(conn),
+		Conn: conn, Consents: consentv1.NewConsentServiceClient(conn),
+		Customers: customerv1.NewCustomerServiceClient(conn),
 	}
 	t.Cleanup(w.grpc.Close)
 }

@@ -436,7 +436,8 @@ func scaled(t *testing.T, all objects) {
 		return
 	}
 	spec := all.scaler.Spec
-	if at := spec.ScaleTargetRef; at.Kind != "Deployment" || at.Name != all.deployment.Name || at.APIVersion != "apps/v1" {
+	at := spec.ScaleTargetRef
+	if at.Kind != "Deployment" || at.Name != all.deployment.Name || at.APIVersion != "apps/v1" {
 		t.Errorf("the autoscaler looks for %v", at)
 	}
 	if *spec.MinReplicas != 2 || spec.MaxReplicas != 8 {
@@ -481,7 +482,8 @@ func stopsInTime(t *testing.T, all objects) {
 		t.Errorf("the pod refuses callers %v after SIGTERM, and is unready after %v", delay, noticed)
 	}
 	const timeout = 25 * time.Second // of shutdown, unless the configuration says another
-	if grace := time.Duration(*pod.Spec.TerminationGracePeriodSeconds) * time.Second; grace < delay+timeout+5*time.Second {
+	grace := time.Duration(*pod.Spec.TerminationGracePeriodSeconds) * time.Second
+	if grace < delay+timeout+5*time.Second {
 		t.Errorf("the pod is killed after %v", grace)
 	}
 }
@@ -550,7 +552,8 @@ func TestChartConfig(t *testing.T) {
 		t.Error("the gateway takes everything")
 	}
 	// What an operator says goes before what the chart sets.
-	said := decoded(t, strings.Replace(least, "config:", "config:\n  shutdown: {delay: 9s}", 1)).config.Data["kontor.yaml"]
+	later := strings.Replace(least, "config:", "config:\n  shutdown: {delay: 9s}", 1)
+	said := decoded(t, later).config.Data["kontor.yaml"]
 	if !strings.Contains(said, "delay: 9s") {
 		t.Error(said)
 	}
@@ -559,7 +562,8 @@ func TestChartConfig(t *testing.T) {
 // TestChartRefuses: what is misspelt, missing or does not go together fails before anything is installed.
 func TestChartRefuses(t *testing.T) {
 	refused := []string{
-		"", "config: {}", least + "persistance: {size: 1Gi}\n", least + "secretName: \"\"\n", least + "tls: {secret: a}\n",
+		"", "config: {}", least + "persistance: {size: 1Gi}\n", least + "secretName: \"\"\n",
+		least + "tls: {secret: a}\n",
 		least + "store: mysql\n", least + "store: null\n",
 		// One process serves a SQLite file, and a node that is drained may not wait for two.
 		least + "replicas: 2\n", least + "replicas: 1\n", least + "autoscaling: {enabled: true}\n",

@@ -63,7 +63,8 @@ func TestCompose(t *testing.T) {
 			for name, service := range loaded.Services {
 				// PostgreSQL's image begins as root, to take its volume over.
 				if name != "postgres" && (!service.ReadOnly || !slices.Equal(service.CapDrop, []string{"ALL"})) ||
-					!slices.Contains(service.SecurityOpt, "no-new-privileges:true") || service.Privileged || service.User == "root" {
+					!slices.Contains(service.SecurityOpt, "no-new-privileges:true") ||
+					service.Privileged || service.User == "root" {
 					t.Errorf("%s may do too much: %+v", name, service)
 				}
 				if len(service.Ports) > 0 { // the played providers ask nobody who they are
@@ -128,7 +129,8 @@ func proxied(t *testing.T, loaded *types.Project, gateways []string) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"GRPC", "HTTP"} {
-		if got, want := *proxy["KONTOR_BIND_"+name], *first.Services["kontor"].Environment["KONTOR_"+name]; got != want {
+		alone := first.Services["kontor"].Environment
+		if got, want := *proxy["KONTOR_BIND_"+name], *alone["KONTOR_"+name]; got != want {
 			t.Errorf("the proxy listens on %s, want %s", got, want)
 		}
 	}

@@ -71,7 +71,8 @@ func TestEnvoy(t *testing.T) {
 	for _, c := range config.GetStaticResources().GetClusters() {
 		clusters[c.GetName()] = true
 		if c.GetLbPolicy() != cluster.Cluster_LEAST_REQUEST || len(c.GetHealthChecks()) != 1 {
-			t.Errorf("%s: gateways are chosen by %v, with %d checks", c.GetName(), c.GetLbPolicy(), len(c.GetHealthChecks()))
+			t.Errorf("%s: gateways are chosen by %v, with %d checks", c.GetName(), c.GetLbPolicy(),
+				len(c.GetHealthChecks()))
 		}
 		options := c.GetTypedExtensionProtocolOptions()["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
 		if options != nil {

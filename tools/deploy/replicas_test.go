@@ -123,7 +123,8 @@ func TestChartServes(t *testing.T) {
 	all := decoded(t, text)
 
 	job := all.before.job.Spec.Template.Spec.Containers[0]
-	config := placed(t, all.before.config.Data["kontor.yaml"], map[string]string{"run/secrets/kontor-owner/store": owner})
+	only := map[string]string{"run/secrets/kontor-owner/store": owner}
+	config := placed(t, all.before.config.Data["kontor.yaml"], only)
 	for _, want := range []string{"there was no store: one is made", "which is the newest"} {
 		if out, err := run(t, job.Args, config).CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
 			t.Fatalf("%v: %s, want %q", err, out, want)
@@ -164,7 +165,8 @@ func TestChartServes(t *testing.T) {
 	}
 	asked(pods[1], http.MethodGet, "/v1/"+customer.Name, "")
 	for _, p := range pods {
-		health := exec.CommandContext(t.Context(), binary, "healthcheck", "--admin", strings.TrimPrefix(p.Admin, "http://"))
+		admin := strings.TrimPrefix(p.Admin, "http://")
+		health := exec.CommandContext(t.Context(), binary, "healthcheck", "--admin", admin)
 		if out, err := health.CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
