@@ -32,7 +32,7 @@ func newCluster(t *testing.T) *cluster {
 		"KONTOR_TEST_PATRONI_NODE": &c.program,
 	} {
 		if *value = os.Getenv(name); *value == "" {
-			t.Fatalf("%s is not set: make test-failover, or scripts/patroni.sh <command>, starts a cluster and sets it", name)
+			t.Fatalf("%s is not set: make test-failover, or scripts/patroni.sh <command>, sets it", name)
 		}
 	}
 	c.apis = strings.Split(apis, ",")

@@ -176,7 +176,8 @@ func (w *world) watchReadiness() {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.Replicas[0].Gateway().Admin+"/readyz", nil)
+			address := w.Replicas[0].Gateway().Admin + "/readyz"
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 			if err != nil {
 				return
 			}

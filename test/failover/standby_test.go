@@ -88,7 +88,8 @@ func TestUnconfirmed(t *testing.T) {
 	}
 	id := "unconfirmed " + uuid.NewString()
 	look := func() (waits, seen int, names string) {
-		const query = `SELECT (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = 'kontor'),
+		const query = `SELECT
+			(SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = 'kontor'),
 			(SELECT count(*) FROM customers WHERE id = $1), current_setting('synchronous_standby_names')`
 		if err := reader.QueryRow(t.Context(), query, id).Scan(&waits, &seen, &names); err != nil {
 			t.Fatal(err)

@@ -89,7 +89,7 @@ func (s *Store) commit(c *conn, wrote bool) error {
 		line.committing.Store(false)
 		return databaseError{fmt.Errorf("postgres: commit: the server answered %s", tag.String())}
 	case err == nil:
-		// Somebody had the server cancel the COMMIT while it waited for a standby: it is done here, and perhaps only here.
+		// Somebody had the server cancel the COMMIT while it waited for a standby: it is done, perhaps only here.
 		line.committing.Store(false)
 		c.leave()
 		return s.settle(id, errWarned)

@@ -194,7 +194,8 @@ func TestSilentServer(t *testing.T) {
 		_, err := r.Consent("a")
 		return err
 	})
-	if fault := faultOf(err); fault == nil || fault.Kind != store.FaultFailing || errors.Is(err, context.DeadlineExceeded) {
+	fault := faultOf(err)
+	if fault == nil || fault.Kind != store.FaultFailing || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v, want a fault of the store", err)
 	}
 	if err := s.Ping(t.Context()); err != nil { // with a new connection
