@@ -108,7 +108,8 @@ func full(t *testing.T) (rest string, c *pgx.Conn) {
 
 // small are tables with a row, or a few for each account of a provider, tenant or day.
 var small = []string{
-	"epoch", "working_keys", "log_floors", "log_marks", "log_gone", "audit_seals", "audit_roll", "pulse", "provider_pauses", "webhooks",
+	"epoch", "working_keys", "log_floors", "log_marks", "log_gone", "audit_seals", "audit_roll", "pulse",
+	"provider_pauses", "webhooks",
 	"schema_migrations", "quotas",
 }
 
