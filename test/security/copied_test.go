@@ -203,8 +203,8 @@ func TestCopiedDatabase(t *testing.T) {
 		len(guesses), hashed)
 }
 
-// beside gives what stands beside the database: an export of the audit, and where there is one a backup, as the commands
-// make them, and the log, which has the audit's checkpoints.
+// beside gives what stands beside the database: an export of the audit, and where there is one a backup, as the
+// commands make them, and the log, which has the audit's checkpoints.
 func beside(t *testing.T, w *world) (all []byte) {
 	t.Helper()
 	commands, names := [][]string{{"audit", "export"}}, []string{w.path("gateway.log")}

@@ -10,7 +10,11 @@ import (
 )
 
 // elsewhere are suites with stores that make test-postgres does not run, with why.
-var elsewhere = map[string]string{"replicas": "its gateways share a PostgreSQL in every run"}
+var elsewhere = map[string]string{
+	"failover": "its gateways share a cluster of PostgreSQL in every run",
+	"replicas": "its gateways share a PostgreSQL in every run",
+	"scale":    "it measures both engines in every run",
+}
 
 // TestSuitesRunOnBothEngines: a suite whose gateways have stores is among those of make test-postgres.
 func TestSuitesRunOnBothEngines(t *testing.T) {

@@ -124,8 +124,8 @@ func CopyStore(dir string) (copied string, err error) {
 	return copied, nil
 }
 
-// Stored gives all bytes of the store of the gateway that has a folder, as somebody finds them who copies it: its files,
-// or the rows of its tables.
+// Stored gives all bytes of the store of the gateway that has a folder, as somebody finds them who copies it: its
+// files, or the rows of its tables.
 func Stored(ctx context.Context, dir string) (all []byte, err error) {
 	if Stores() == SQLite {
 		names, err := files(dir)
@@ -191,8 +191,8 @@ func Settled(ctx context.Context) (err error) {
 // everyTenants makes an address one whose connections see the rows of all tenants.
 func everyTenants(address string) string { return address + "&kontor.tenant=*" }
 
-// Rows opens the tables of the store of the gateway that has a folder for statements of a test's own, beside who else has
-// it open.
+// Rows opens the tables of the store of the gateway that has a folder for statements of a test's own, beside who else
+// has it open.
 func Rows(ctx context.Context, dir string) (*sql.DB, error) {
 	if Stores() == SQLite {
 		return sql.Open("sqlite", file(dir))

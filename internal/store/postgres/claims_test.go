@@ -125,10 +125,13 @@ func TestLeasesAreRenewedBesideWork(t *testing.T) {
 	err = s.View(t.Context(), tenant, func(r store.Reader) error {
 		record, err := r.Idempotency("m", "open")
 		intent, err2 := r.Intent("open")
-		if err = errors.Join(err, err2); err == nil && (!record.Lease.Until.Equal(later) || !intent.Lease.Until.Equal(later)) {
+		if err = errors.Join(err, err2); err != nil {
+			return err
+		}
+		if !record.Lease.Until.Equal(later) || !intent.Lease.Until.Equal(later) {
 			t.Errorf("the leases end at %s and %s, want %s", record.Lease.Until, intent.Lease.Until, later)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		t.Error(err)

@@ -14,7 +14,7 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", uint64(time.Now().UnixNano()), "decides what is done on both engines")
-	steps = flag.Int("steps", 200, "how much that is, in each of four rounds")
+	steps = flag.Int("steps", 100, "how much that is, in each of four rounds")
 )
 
 // TestAsOnSQLite does the same on both engines, at random.

@@ -172,9 +172,10 @@ func newDatabase(t *testing.T) (pooled, direct string) {
 	return strings.TrimPrefix(address.String(), "postgres:"), direct
 }
 
-var pooled = flag.String("pooled", "3", "on how many stores the suite runs through pgbouncer: some of 123")
+var pooled = flag.String("pooled", "", "on how many stores the suite runs through pgbouncer: some of 123")
 
-// TestStoreThroughPgbouncer runs the suite with stores whose transactions each get another connection.
+// TestStoreThroughPgbouncer runs the suite with stores whose transactions each get another connection, for who asks for
+// it: it makes a database for each test. TestThroughPgbouncer is for every day.
 func TestStoreThroughPgbouncer(t *testing.T) {
 	t.Parallel()
 	for _, stores := range *pooled {

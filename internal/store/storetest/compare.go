@@ -18,7 +18,7 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// Compare has databases of several kinds do the same steps, chosen by a seed, and demands that each has the same outcome
+// Compare has databases of several kinds do the same steps, chosen by a seed, and demands that each has one outcome
 // everywhere and leaves the same behind: what one kind does otherwise than another is a fault of one of them.
 func Compare(t *testing.T, seed uint64, steps int, kinds map[string]Prepared) {
 	t.Helper()
@@ -587,7 +587,9 @@ func inOrder(intents []*store.Intent) []*store.Intent {
 func stateOf(t *testing.T, on *side) (all []any) {
 	t.Helper()
 	for _, tenant := range []string{hansa, stranger} {
-		all = append(all, readOf(t, on.spread, tenant, func(r store.Reader) ([]any, error) { return tenantsState(r, tenant) }))
+		all = append(all, readOf(t, on.spread, tenant, func(r store.Reader) ([]any, error) {
+			return tenantsState(r, tenant)
+		}))
 	}
 	trail, err := on.System().AuditTrail(t.Context(), 0, many)
 	tenants, err2 := on.System().AuditTenants(t.Context())
