@@ -32,7 +32,7 @@ usage: gateway <command> [flags]
   audit verify say whether the audit trail is as it was sealed; works beside a running gateway
   backup       copy the store, and customers' keys apart; works beside a running gateway
   restore      make a store of a backup, without what was deleted since
-  store copy   copy the store into an empty database of another kind
+  store copy   fill an empty database of another kind with the store
   migrate      bring the store's tables to this version's, without serving
   healthcheck  ask a running gateway whether it is ready, for containers
   version      say which version this is

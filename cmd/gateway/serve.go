@@ -154,7 +154,8 @@ func start(
 		Reflection: cfg.Reflection, Proxies: cfg.TrustedProxies, Admin: g.admin,
 		Services: services.Servers.Register, Callbacks: services.Callbacks,
 		Authenticator: authenticator(g.keys, g.issuers, services.Tickets),
-		Audit:         services.Audit.Failure, Quotas: g.store.Quotas(), Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI,
+		Audit:         services.Audit.Failure, Quotas: g.store.Quotas(),
+		Telemetry: g.telemetry, OpenAPI: kontor.OpenAPI,
 		Sandbox: cfg.Sandbox, Stopping: stopping,
 		Ready: map[string]func(context.Context) error{"store": g.store.Ping}, Degraded: services.Tenants.Down,
 	})

@@ -26,10 +26,11 @@ const redirectRefresh = 3 * time.Second
 //
 // A visit has one outcome, the first. Whoever comes later is led on by their address, and changes nothing.
 func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query url.Values) (string, error) {
-	cb, row, how, location, err := c.visit(ctx, token, outcome, query)
+	v, err := c.visit(ctx, token, outcome, query)
 	if err != nil {
 		return "", err
 	}
+	cb, row, how, location := v.cb, v.row, v.how, v.location
 	p, err := c.Tenants.Provider(row.Tenant, row.Provider)
 	if err != nil {
 		return location, nil // the tenant left the provider; its customer is led on all the same
@@ -64,38 +65,45 @@ func (c *Callbacks) Redirect(ctx context.Context, token, outcome string, query u
 
 // RedirectAddress gives the address to which Redirect would send a browser on, and takes nothing in.
 func (c *Callbacks) RedirectAddress(ctx context.Context, token, outcome string, query url.Values) (string, error) {
-	_, _, _, location, err := c.visit(ctx, token, outcome, query)
-	return location, err
+	v, err := c.visit(ctx, token, outcome, query)
+	return v.location, err
+}
+
+// visit is a browser's way back from a provider.
+type visit struct {
+	cb  *store.Callback
+	row *store.Consent
+	// how says how it ended, location where that leads.
+	how      providers.Outcome
+	location string
 }
 
 // visit finds the visit that a token stands for, its consent, how it ended, and where that leads.
-func (c *Callbacks) visit(
-	ctx context.Context, token, outcome string, query url.Values,
-) (cb *store.Callback, row *store.Consent, how providers.Outcome, location string, err error) {
-	if cb, err = c.callback(ctx, store.CallbackRedirect, token); err != nil {
-		return nil, nil, "", "", err
+func (c *Callbacks) visit(ctx context.Context, token, outcome string, query url.Values) (v visit, err error) {
+	if v.cb, err = c.callback(ctx, store.CallbackRedirect, token); err != nil {
+		return visit{}, err
 	}
-	err = c.Store.View(ctx, cb.Tenant, func(r store.Reader) (err error) {
-		row, err = r.Consent(cb.Resource)
+	err = c.Store.View(ctx, v.cb.Tenant, func(r store.Reader) (err error) {
+		v.row, err = r.Consent(v.cb.Resource)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil, "", "", kerr.ErrUnknownCallback
+		return visit{}, kerr.ErrUnknownCallback
 	}
 	if err != nil {
-		return nil, nil, "", "", err
+		return visit{}, err
 	}
-	how = c.outcome(row, providers.Outcome(outcome), query)
+	v.how = c.outcome(v.row, providers.Outcome(outcome), query)
 	addresses := map[providers.Outcome]string{
-		providers.OutcomeSuccess: row.Redirects.GetSuccess(), providers.OutcomeError: row.Redirects.GetError(),
-		providers.OutcomeExit: row.Redirects.GetExit(),
+		providers.OutcomeSuccess: v.row.Redirects.GetSuccess(), providers.OutcomeError: v.row.Redirects.GetError(),
+		providers.OutcomeExit: v.row.Redirects.GetExit(),
 	}
 	// Where the caller gave no address for what the query tells, the customer is led on all the same.
-	location = cmp.Or(addresses[how], addresses[providers.Outcome(outcome)])
-	if location == "" {
-		return nil, nil, "", "", kerr.ErrUnknownCallback
+	v.location = cmp.Or(addresses[v.how], addresses[providers.Outcome(outcome)])
+	if v.location == "" {
+		return visit{}, kerr.ErrUnknownCallback
 	}
-	return cb, row, how, location, nil
+	return v, nil
 }
 
 // outcome tells how a visit ended: as the query says, for a provider with one address for all outcomes, else as the

@@ -80,9 +80,9 @@ type labelled struct {
 	paid        bankingv1.Category_Value // what they mean for an amount that goes out, where that is something else
 }
 
-// The labels that any provider may use, in one table; words of one provider alone are its adapter's Labels. Of Fimento's
-// the documentation shows only "income", of finoOS's only "salary"; the others are the words that such lists use. A
-// label that turns out to be missing is OTHER until it is added here, or there.
+// The labels that any provider may use, in one table; words of one provider alone are its adapter's Labels. Of
+// Fimento's the documentation shows only "income", of finoOS's only "salary"; the others are the words that such lists
+// use. A label that turns out to be missing is OTHER until it is added here, or there.
 var labels = []labelled{
 	// Fimento, and the words that both would use.
 	{category: bankingv1.Category_INCOME, labels: "income incomes otherincome"},

@@ -105,8 +105,8 @@ type Database interface {
 	Store
 	// System is the port for Kontor's own work on the rows of all tenants.
 	System() System
-	// Quotas is where processes that share the database count together what clients spend; nil where one process has the
-	// database to itself.
+	// Quotas is where processes that share the database count together what clients spend; nil where one process has
+	// the database to itself.
 	Quotas() Quotas
 	// Keys are the working keys of this database.
 	Keys() *keys.Keys
@@ -383,8 +383,8 @@ type Tails interface {
 	Head(ctx context.Context, log Log) (Cursor, error)
 	// Subscribe returns a channel that receives after entries of a log were committed, by whatever process: possibly
 	// once for several, possibly once too often. What it receives is a place up to which there may be more, empty when
-	// that is not known: who has read up to just there need not read. No wake-up is lost as long as the subscriber reads
-	// the log after each other one. cancel ends the subscription.
+	// that is not known: who has read up to just there need not read. No wake-up is lost as long as the subscriber
+	// reads the log after each other one. cancel ends the subscription.
 	Subscribe(log Log) (wake <-chan Cursor, cancel func())
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -77,8 +78,8 @@ func TestUnconfirmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	reader, err := pgx.Connect(t.Context(), fmt.Sprintf("postgres://kontor@%s:%d/kontor?sslmode=disable", primary.Host,
-		primary.Port))
+	at := net.JoinHostPort(primary.Host, strconv.Itoa(primary.Port))
+	reader, err := pgx.Connect(t.Context(), "postgres://kontor@"+at+"/kontor?sslmode=disable")
 	if err != nil {
 		t.Fatal(err)
 	}

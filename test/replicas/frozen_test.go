@@ -9,8 +9,8 @@ import (
 )
 
 // TestFrozen stops a gateway where it stands, in the middle of what it asks providers for, for longer than others leave
-// to it what it was at: 60 s, in a test run a little longer than the lease of a key. What it writes afterwards comes too
-// late, and it serves on.
+// to it what it was at: 60 s, in a test run a little longer than the lease of a key. What it writes afterwards comes
+// too late, and it serves on.
 func TestFrozen(t *testing.T) {
 	t.Parallel()
 	times, asleep := scaled(3, 1), time.Duration(scaled(60, 18))*time.Second

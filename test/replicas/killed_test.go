@@ -66,8 +66,8 @@ func ask(e *replicatest.Entry, of ...*replicatest.Replica) (answers []<-chan ans
 	return answers
 }
 
-// agreed waits for the answers to one write and notes them. Those who need not ask again must be told the same. It gives
-// how long the last answer took.
+// agreed waits for the answers to one write and notes them. Those who need not ask again must be told the same. It
+// gives how long the last answer took.
 func agreed(t *testing.T, e *replicatest.Entry, answers []<-chan answer) (took time.Duration) {
 	t.Helper()
 	var first *answer

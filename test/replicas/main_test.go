@@ -62,8 +62,8 @@ func random(stream uint64) func(n int) int {
 	}
 }
 
-// watch has some follow everything who change the gateway now and then, over gRPC and REST in turn. They watch until the
-// test ends.
+// watch has some follow everything who change the gateway now and then, over gRPC and REST in turn. They watch until
+// the test ends.
 func watch(t *testing.T, w *replicatest.World, count int, hangUp func() time.Duration) []*replicatest.Watcher {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())

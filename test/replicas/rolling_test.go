@@ -52,8 +52,8 @@ func balanced(t *testing.T, w *replicatest.World) (c *worldtest.Stubs, moved fun
 	return c, func() { names.UpdateState(where()) }
 }
 
-// TestRollingRestarts restarts one gateway after the other, as a new version is brought out, while many streams are open
-// and clients call that repeat what is UNAVAILABLE: streams go on elsewhere, and all calls succeed.
+// TestRollingRestarts restarts one gateway after the other, as a new version is brought out, while many streams are
+// open and clients call that repeat what is UNAVAILABLE: streams go on elsewhere, and all calls succeed.
 func TestRollingRestarts(t *testing.T) {
 	t.Parallel()
 	rounds, streams, consents := scaled(3, 1), scaled(2000, 150), scaled(100, 15)

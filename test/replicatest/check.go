@@ -50,8 +50,9 @@ const together = 8
 // Check settles all writes, when all gateways run and nothing fails any more: what was acknowledged is answered as
 // before, and all else is done now, or nobody knows. Then it holds the ledger against what the gateways show and what
 // the providers did, the audit against the ledger, and the watchers, who still watch, against the histories. It fails
-// the test for all that is lost, doubled, out of order or told by a reason that no caller may see, and gives the counts.
-func (w *World) Check(t testing.TB, watching ...*Watcher) *Result {
+// the test for all that is lost, doubled, out of order or told by a reason that no caller may see, and gives the
+// counts.
+func (w *World) Check(t *testing.T, watching ...*Watcher) *Result {
 	t.Helper()
 	w.steady.Store(true)
 	result := &Result{Reasons: w.Reasons()}
@@ -71,7 +72,7 @@ func (w *World) Check(t testing.TB, watching ...*Watcher) *Result {
 type checker struct {
 	*World
 
-	t      testing.TB
+	t      *testing.T
 	result *Result
 
 	mu sync.Mutex
@@ -79,7 +80,7 @@ type checker struct {
 	deleted map[string]bool
 }
 
-func (c *checker) lost(format string, args ...any) {
+func (c *checker) lostf(format string, args ...any) {
 	c.t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,7 +88,7 @@ func (c *checker) lost(format string, args ...any) {
 	c.t.Errorf("lost: "+format, args...)
 }
 
-func (c *checker) doubled(n int, format string, args ...any) {
+func (c *checker) doubledf(n int, format string, args ...any) {
 	c.t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,9 +146,9 @@ func (c *checker) settle() {
 		case gone:
 			err = nil
 		case err == nil && e.Answer != nil && !Same(e.Answer, made):
-			c.lost("%s was acknowledged as %v, and repeated it is %v", e.Kind.Name, e.Answer, made)
+			c.lostf("%s was acknowledged as %v, and repeated it is %v", e.Kind.Name, e.Answer, made)
 		case err != nil && e.Answer != nil:
-			c.lost("%s of %s was acknowledged, and repeated it is %v", e.Kind.Name, named(e.Answer), err)
+			c.lostf("%s of %s was acknowledged, and repeated it is %v", e.Kind.Name, named(e.Answer), err)
 		case e.Kind == renewLink && status.Code(err) == codes.FailedPrecondition: // it was revoked since
 		case err != nil && Outcome(err) != outcomeUnknown, err != nil && c.finds(e):
 			c.t.Errorf("%s, repeated when all is well, ends with %v", e.Kind.Name, err)
@@ -218,16 +219,16 @@ func (c *checker) stands() {
 			})
 		}
 		if err != nil {
-			c.lost("%s was acknowledged, and reading it ends with %v", name, err)
+			c.lostf("%s was acknowledged, and reading it ends with %v", name, err)
 			return
 		}
 		if now, ok := found.(*consentv1.Consent); ok {
 			was, _ := e.Answer.(*consentv1.Consent)
 			if now.GetEventCount() < was.GetEventCount() {
-				c.lost("%s was acknowledged with %d events and has %d", name, was.GetEventCount(), now.GetEventCount())
+				c.lostf("%s was acknowledged with %d events and has %d", name, was.GetEventCount(), now.GetEventCount())
 			}
 			if revoked[idOf(name)] && now.GetStatus() != consentv1.Consent_REVOKED {
-				c.lost("%s was revoked, and is %s", name, now.GetStatus())
+				c.lostf("%s was revoked, and is %s", name, now.GetStatus())
 			}
 		}
 	})
@@ -263,9 +264,9 @@ func (c *checker) atProviders() {
 			continue
 		}
 		if n := there[e.Key]; n > 1 {
-			c.doubled(n-1, "one key has %d consents", n)
+			c.doubledf(n-1, "one key has %d consents", n)
 		} else if n == 0 && e.Answer != nil && !c.deleted[idOf(named(e.Answer))] {
-			c.lost("%s is not listed", named(e.Answer))
+			c.lostf("%s is not listed", named(e.Answer))
 		}
 		asked[e.Provider]++
 		if e.Err != nil {
@@ -278,11 +279,11 @@ func (c *checker) atProviders() {
 		provider := providers.Of(id)
 		has, most := provider.made(c.World), made[id]+unknown[id]
 		if has > most {
-			c.doubled(has-most, "%s did %d for %d consents that were asked for, %d of unknown outcome",
+			c.doubledf(has-most, "%s did %d for %d consents that were asked for, %d of unknown outcome",
 				id, has, asked[id], unknown[id])
 		}
 		if has < made[id] {
-			c.lost("%s has %d, and %d consents were acknowledged", id, has, made[id])
+			c.lostf("%s has %d, and %d consents were acknowledged", id, has, made[id])
 		}
 		if provider.effects == nil {
 			continue
@@ -293,9 +294,9 @@ func (c *checker) atProviders() {
 				continue
 			}
 			if n := effects[e.Key]; n > 1 {
-				c.doubled(n-1, "%s did one %s %d times", id, e.Kind.Name, n)
+				c.doubledf(n-1, "%s did one %s %d times", id, e.Kind.Name, n)
 			} else if n == 0 && e.Err == nil {
-				c.lost("%s did not do a %s that was acknowledged", id, e.Kind.Name)
+				c.lostf("%s did not do a %s that was acknowledged", id, e.Kind.Name)
 			}
 		}
 	}
@@ -333,7 +334,7 @@ func (c *checker) audit() {
 	}
 	for what, n := range wanted {
 		if there[what] < n {
-			c.lost("%d entries of %s of %s are in the audit, %d were acknowledged",
+			c.lostf("%d entries of %s of %s are in the audit, %d were acknowledged",
 				there[what], what.method, what.resource, n)
 		}
 	}
@@ -418,7 +419,8 @@ func (c *checker) watched(watching []*Watcher) {
 	}
 }
 
-// await waits until a watcher saw the newest event of all that it follows, or time is over: judge counts what is missing.
+// await waits until a watcher saw the newest event of all that it follows, or time is over: judge counts what is
+// missing.
 func (c *checker) await(s *Watcher, histories map[string][]Event) {
 	deadline := time.Now().Add(settleLimit)
 	for missing := true; missing && time.Now().Before(deadline); {

@@ -26,7 +26,7 @@ type reply struct {
 	body []byte
 }
 
-func newRecorder(t testing.TB, provider http.Handler) *recorder {
+func newRecorder(t *testing.T, provider http.Handler) *recorder {
 	t.Helper()
 	r := &recorder{provider: provider}
 	r.server = httptest.NewServer(r)

@@ -15,8 +15,8 @@ import (
 const TableVariable = "KONTOR_CHAOS_TABLE"
 
 // columns are those of a row, and the table's first line.
-const columns = "fault\ttimes\twrites\tacknowledged\tcalls\tfailed by reason\tunknown\tlost\tdoubled\tstreams\tevents\t" +
-	"gaps\trepeats\treorders\ttook"
+const columns = "fault\ttimes\twrites\tacknowledged\tcalls\tfailed by reason\tunknown\tlost\tdoubled\tstreams\t" +
+	"events\tgaps\trepeats\treorders\ttook"
 
 // Row is a line of the table, in tabs: what was done to the gateways, how often, and what became of it.
 func (r *Result) Row(fault string, times int, took time.Duration) string {
@@ -36,7 +36,7 @@ func (r *Result) Row(fault string, times int, took time.Duration) string {
 }
 
 // Report tells the row in the test's log, and adds it to the table of the environment, if there is one.
-func (r *Result) Report(t testing.TB, fault string, times int, took time.Duration) {
+func (r *Result) Report(t *testing.T, fault string, times int, took time.Duration) {
 	t.Helper()
 	row := r.Row(fault, times, took)
 	names, values := strings.Split(columns, "\t"), strings.Split(row, "\t")

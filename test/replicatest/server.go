@@ -14,13 +14,13 @@ type Server struct {
 	// Database is the address of an empty database.
 	Database string
 
-	t       testing.TB
+	t       *testing.T
 	restart string // the program that does it
 }
 
 // NewServer starts a server by scripts/postgres.sh, which ends with the test: for what must not happen to a server that
 // other tests use. The working directory is that of a suite.
-func NewServer(t testing.TB) *Server {
+func NewServer(t *testing.T) *Server {
 	t.Helper()
 	script := filepath.Join("..", "..", "scripts", "postgres.sh")
 	// It tells what it made, and ends when nobody listens any more: when this process is gone, too.

@@ -202,7 +202,7 @@ func (s *Watcher) openSSE(ctx context.Context, r *Replica, token string) (
 	if token != "" {
 		request.Header.Set("Last-Event-Id", token)
 	}
-	response, err := browsers.Do(request)
+	response, err := browsers.Do(request) //nolint:bodyclose // whoever reads on closes it
 	if err != nil {
 		return nil, nil, err
 	}

@@ -68,7 +68,7 @@ type World struct {
 	// Origin is a resume token from before anything happened.
 	Origin string
 
-	t    testing.TB
+	t    *testing.T
 	turn atomic.Int64
 	// steady has watchers hang up no more.
 	steady    atomic.Bool
@@ -80,7 +80,7 @@ type World struct {
 
 // New starts everything, all gateways at the same time. What it started ends with the test; a gateway that does not end
 // well then fails it.
-func New(t testing.TB, o Options) *World {
+func New(t *testing.T, o Options) *World {
 	t.Helper()
 	running, err := worldtest.Play(context.Background(), sandbox.Options{Seed: o.Seed, Step: 2 * time.Millisecond},
 		o.Played...)

@@ -91,8 +91,8 @@ func testRepetition(s *suite) {
 	}
 }
 
-// testRedirects: the adapter refuses a return that is about another customer's consent, and takes an approval's for none
-// that failed.
+// testRedirects: the adapter refuses a return that is about another customer's consent, and takes an approval's for
+// none that failed.
 func testRedirects(s *suite) {
 	if outcome := s.provider.Callbacks.Outcome; outcome != nil {
 		query := s.decide(s.create().Ref)

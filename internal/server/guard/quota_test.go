@@ -140,7 +140,9 @@ func (g *granted) bounds(from, to, within time.Duration, perSecond int) (least, 
 
 // ask has a client send calls for a while, at random moments: so many in a second to each process, by the time since
 // the world began.
-func (w *quotaWorld) ask(client string, lasts time.Duration, demand func(process int, at time.Duration) float64) *granted {
+func (w *quotaWorld) ask(
+	client string, lasts time.Duration, demand func(process int, at time.Duration) float64,
+) *granted {
 	const step = 5 * time.Millisecond
 	g := &granted{}
 	for until := time.Now().Add(lasts); time.Now().Before(until); time.Sleep(step) {
@@ -181,7 +183,8 @@ func TestSharedQuotas(t *testing.T) {
 		name   string
 		demand func(process int, at time.Duration) float64
 		before func(context.Context) error
-		// error says by which part the rate may differ within 10 s for who wants more than the quota; 0 for who does not.
+		// error says by which part the rate may differ within 10 s for who wants more than the quota; 0 for who does
+		// not.
 		error float64
 	}{
 		{"within, spread", even(90), slow, 0},

@@ -52,7 +52,8 @@ func OpenArchive(ctx context.Context, rest string) (_ *Archive, err error) {
 	if err := fits(applied, steps); err != nil {
 		return nil, err
 	}
-	return &Archive{s: s, newer: len(applied) > len(steps)}, c.QueryRow(ctx, "SELECT value, base FROM epoch").Scan(&s.epoch, &s.base)
+	err = c.QueryRow(ctx, "SELECT value, base FROM epoch").Scan(&s.epoch, &s.base)
+	return &Archive{s: s, newer: len(applied) > len(steps)}, err
 }
 
 // ViewAudit implements store.Archive.

@@ -62,7 +62,8 @@ func Fill(
 			return err
 		}
 		r := &reader{
-			ctx: ctx, c: &conn{Conn: c, s: s}, s: s, tenant: allTenants, Opener: columns.Opener{Epoch: s.epoch}, own: none,
+			ctx: ctx, c: &conn{Conn: c, s: s}, s: s, tenant: allTenants, own: none,
+			Opener: columns.Opener{Epoch: s.epoch},
 		}
 		if err := check(trails{r}); err != nil {
 			return err
@@ -181,8 +182,9 @@ func newBatch(table columns.Table) *batch {
 	for i, column := range table.Columns {
 		lists[i] = fmt.Sprintf("$%d::%s[]", i+1, types[column.Kind])
 	}
-	b.insert = "INSERT INTO " + table.Name + " (" + strings.Join(table.Names(), ", ") + ") SELECT * FROM unnest(" +
-		strings.Join(lists, ", ") + ")"
+	names := strings.Join(table.Names(), ", ")
+	b.insert = "INSERT INTO " + table.Name + " (" + names + ") SELECT " + names +
+		" FROM unnest(" + strings.Join(lists, ", ") + ") AS given (" + names + ")"
 	b.clear()
 	return b
 }
@@ -214,8 +216,8 @@ func (b *batch) add(values []any) error {
 			text, is := values[i].(string)
 			ok = is || values[i] == nil
 			if text != plain(text) {
-				return fmt.Errorf("%w: column %s of a row has a character that PostgreSQL does not keep (NUL, or one that "+
-					"is not UTF-8)", store.ErrMove, column.Name)
+				return fmt.Errorf("%w: column %s of a row has a character that PostgreSQL does not keep "+
+					"(NUL, or one that is not UTF-8)", store.ErrMove, column.Name)
 			}
 			var value *string
 			if is {
@@ -270,9 +272,9 @@ func (s *sum) add(values []any) {
 		case []byte:
 			kind, content = 'b', value
 		case int64:
-			kind, content = 'n', binary.BigEndian.AppendUint64(nil, uint64(value)) //nolint:gosec // any bits
+			kind, content = 'n', binary.BigEndian.AppendUint64(nil, uint64(value))
 		case int32:
-			kind, content = 'n', binary.BigEndian.AppendUint64(nil, uint64(value)) //nolint:gosec // any bits
+			kind, content = 'n', binary.BigEndian.AppendUint64(nil, uint64(value))
 		case bool:
 			kind, content = 'n', make([]byte, 8)
 			if value {
@@ -297,8 +299,8 @@ func settle(ctx context.Context, c *pgx.Conn, origin store.Origin) error {
 	last := origin.AuditHead
 	for log, head := range origin.Heads {
 		last = max(last, head)
-		if _, err := c.Exec(ctx, "INSERT INTO log_gone (log, position) SELECT $1, $2::bigint WHERE $2::bigint > 0", string(log),
-			head); err != nil {
+		if _, err := c.Exec(ctx, "INSERT INTO log_gone (log, position) SELECT $1, $2::bigint WHERE $2::bigint > 0",
+			string(log), head); err != nil {
 			return err
 		}
 	}

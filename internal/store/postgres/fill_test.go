@@ -239,8 +239,8 @@ func TestFillFails(t *testing.T) {
 			from := given{rows: map[string]func([]string, func([]any) error) error{}}.withKeys(t)
 			from.rows["consent_log"] = c.rows
 			rest := newSchema(t)
-			if _, err := Fill(t.Context(), rest, from, func(store.AuditTrails) error { return c.check }); !errors.Is(err,
-				c.want) {
+			_, err := Fill(t.Context(), rest, from, func(store.AuditTrails) error { return c.check })
+			if !errors.Is(err, c.want) {
 				t.Errorf("the error is %v, want %v", err, c.want)
 			}
 			if from, _, err := Migrate(t.Context(), rest); from != 0 || err != nil {

@@ -42,7 +42,8 @@ const catalog = `
 	SELECT CASE relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view'
 			WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'sequence' END, relname::text, '',
 		(SELECT coalesce(string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod),
-				(SELECT 'COLLATE ' || l.collname FROM pg_collation l WHERE l.oid = a.attcollation AND l.collname <> 'default'),
+				(SELECT 'COLLATE ' || l.collname FROM pg_collation l
+					WHERE l.oid = a.attcollation AND l.collname <> 'default'),
 				CASE WHEN a.attnotnull THEN 'NOT NULL' END,
 				(SELECT 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
 					WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum)), ', ' ORDER BY a.attname), '')
@@ -50,7 +51,8 @@ const catalog = `
 	FROM own WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 	UNION ALL
 	SELECT 'row-level security', 'of all rows', relname::text,
-		CASE WHEN relrowsecurity AND relforcerowsecurity THEN 'forced' WHEN relrowsecurity THEN 'not forced' ELSE 'off' END
+		CASE WHEN relrowsecurity AND relforcerowsecurity THEN 'forced' WHEN relrowsecurity THEN 'not forced'
+			ELSE 'off' END
 	FROM own WHERE relkind IN ('r', 'p')
 	UNION ALL
 	SELECT 'index', i.relname::text, own.relname::text,

@@ -30,8 +30,8 @@ func (r *reader) Idempotency(method, key string) (*store.Idempotency, error) {
 	var found *store.Idempotency
 	var err error
 	if r.lock {
-		// Whoever had the row may have made the customer and their key together with the answer. A statement that waited
-		// for the row sees it as it is now, but not the key: that takes one that begins afterwards.
+		// Whoever had the row may have made the customer and their key together with the answer. A statement that
+		// waited for the row sees it as it is now, but not the key: that takes one that begins afterwards.
 		_, err = one(r, columns.Only[int], "SELECT 1"+where+r.locking("idempotency"), r.tenant, method, key)
 	}
 	if err == nil {

@@ -127,8 +127,8 @@ func confirmed(t *testing.T, rest string) (again, not int) {
 	return again, not
 }
 
-// TestDoubtIsWrittenAnew: what is found after a lost answer may be on a server that came back and shows what its standby
-// never had. It counts once it was written again, which the standby confirms.
+// TestDoubtIsWrittenAnew: what is found after a lost answer may be on a server that came back and shows what its
+// standby never had. It counts once it was written again, which the standby confirms.
 func TestDoubtIsWrittenAnew(t *testing.T) {
 	t.Parallel()
 	rest := newSchema(t)

@@ -71,8 +71,8 @@ func full(t *testing.T) (rest string, c *pgx.Conn) {
 			flow, reference, status, resource, next_poll, poll_step, last_poll, last_read, missing_since, missing_count,
 			ended, claim_owner, claim_until, deleted)
 		SELECT 'hansa', 's' || lpad(n::text, 6, '0'), 'c' || n, 'p' || n % 3, 'ref' || n, '', '', 'SE', 0, '{}', 1,
-			('r' || n)::bytea, n % 7, 'x', n % 2 * n, 0, 0, n, 0, 0, false, CASE n % 1000 WHEN 0 THEN 'o' || n ELSE '' END,
-			0, CASE n % 100 WHEN 0 THEN 1 WHEN 1 THEN 2 ELSE 0 END`,
+			('r' || n)::bytea, n % 7, 'x', n % 2 * n, 0, 0, n, 0, 0, false,
+			CASE n % 1000 WHEN 0 THEN 'o' || n ELSE '' END, 0, CASE n % 100 WHEN 0 THEN 1 WHEN 1 THEN 2 ELSE 0 END`,
 		`consent_log SELECT n, 'hansa', 's' || lpad((n % 4000)::text, 6, '0'), n / 4000 + 1, 1, 'c' || n, 'x', 'x',
 			('k' || n)::bytea, n % 2 = 0`,
 		"shipments SELECT 'hansa', 'h' || lpad(n::text, 6, '0'), CASE WHEN n % 10 > 0 THEN 'c' || n END, 'p', n % 3, 'x', 1",

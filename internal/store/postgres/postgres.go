@@ -292,8 +292,8 @@ func (s *Store) identify(ctx context.Context, c *pgx.Conn) error {
 const pingAfter = 10 * time.Second
 
 // Ping implements store.Database. Who serves no calls because the database cannot be written makes no writes that
-// would tell that it can be again: so Ping itself makes a small one, unless there was a good one lately. It returns when
-// the context ends, although a COMMIT may still wait for a standby.
+// would tell that it can be again: so Ping itself makes a small one, unless there was a good one lately. It returns
+// when the context ends, although a COMMIT may still wait for a standby.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.health.Writable(); err != nil {
 		return err

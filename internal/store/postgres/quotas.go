@@ -27,8 +27,8 @@ const (
 )
 
 // spendQuotas takes what was spent out of the buckets of all clients that it is given. They are locked in one order, so
-// that processes that do so at the same time wait for each other, and never in a circle. Of a bucket that is there, what
-// was spent is what excluded.level, that of a new one, lacks to be full.
+// that processes that do so at the same time wait for each other, and never in a circle. Of a bucket that is there,
+// what was spent is what excluded.level, that of a new one, lacks to be full.
 //
 // $1 to $4 are tenants, clients, what they spent and wanted; $5 is what a bucket has room for, $6 how far it may be
 // overdrawn, $7 its tokens for each second, $8 the seconds for which what was wanted is remembered, $9 the microseconds
@@ -56,7 +56,8 @@ func (q quotas) SpendQuotas(
 	tenants, clients := make([]string, len(spent)), make([][]byte, len(spent))
 	tokens, wanted := make([]float64, len(spent)), make([]float64, len(spent))
 	for i, of := range spent {
-		tenants[i], clients[i] = of.Tenant, q.s.keys.MAC(keys.References, of.Tenant, []byte("client"), []byte(of.Client))
+		tenants[i] = of.Tenant
+		clients[i] = q.s.keys.MAC(keys.References, of.Tenant, []byte("client"), []byte(of.Client))
 		tokens[i], wanted[i] = float64(of.Spent), float64(of.Wanted)
 		place[bucket{of.Tenant, string(clients[i])}] = i
 	}

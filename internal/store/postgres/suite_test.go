@@ -212,7 +212,8 @@ func TestThroughPgbouncer(t *testing.T) {
 					t.Errorf("store %d: Ping: %v", n, err)
 				}
 				spent := []store.QuotaSpent{{Tenant: tenant, Client: "one", Spent: 1, Wanted: 1}}
-				if _, err := s.Quotas().SpendQuotas(t.Context(), store.QuotaRate{PerSecond: 1, Burst: 9}, spent); err != nil {
+				rate := store.QuotaRate{PerSecond: 1, Burst: 9}
+				if _, err := s.Quotas().SpendQuotas(t.Context(), rate, spent); err != nil {
 					t.Errorf("store %d: SpendQuotas: %v", n, err)
 				}
 			}

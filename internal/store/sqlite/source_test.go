@@ -98,7 +98,8 @@ func TestSource(t *testing.T) {
 		t.Errorf("its origin is %+v", origin)
 	}
 	for _, row := range rowsOf(t, source, "consents", "state", "redirects", "version", "tenant") {
-		if state, ok := row[0].([]byte); !ok || state == nil || row[1] != nil || row[2] != int64(1) || row[3] != tenant {
+		state, ok := row[0].([]byte)
+		if !ok || state == nil || row[1] != nil || row[2] != int64(1) || row[3] != tenant {
 			t.Errorf("a row is %#v", row)
 		}
 	}

@@ -45,8 +45,8 @@ func Compare(t *testing.T, seed uint64, steps int, kinds map[string]Prepared) {
 				continue
 			}
 			if diff := difference(got, first); diff != "" {
-				t.Fatalf("seed %d, step %d: %s differs (- %s, + %s):\n%s\nfailed: %v; %v\nbefore it:\n%s", seed, n, s.what,
-					sides[0].name, side.name, diff, sides[0].failed, side.failed,
+				t.Fatalf("seed %d, step %d: %s differs (- %s, + %s):\n%s\nfailed: %v; %v\nbefore it:\n%s",
+					seed, n, s.what, sides[0].name, side.name, diff, sides[0].failed, side.failed,
 					strings.Join(done[max(0, n-recalled):n], "\n"))
 			}
 		}
@@ -513,7 +513,8 @@ func (g *chooser) work() step {
 			return s.DeleteCallbacksBefore(ctx, now, many)
 		})
 	case 7:
-		return count(fmt.Sprint("DeleteIdempotencyBefore ", old), func(ctx context.Context, s store.System) (int, error) {
+		what := fmt.Sprint("DeleteIdempotencyBefore ", old)
+		return count(what, func(ctx context.Context, s store.System) (int, error) {
 			return s.DeleteIdempotencyBefore(ctx, old, many)
 		})
 	case 8:

@@ -158,7 +158,8 @@ func testQuotaRace(t *testing.T, s *spread) {
 			for range each {
 				var spent []store.QuotaSpent
 				for _, n := range rand.Perm(len(clients)) {
-					spent = append(spent, store.QuotaSpent{Tenant: hansa, Client: clients[n], Spent: int64(n), Wanted: 1})
+					of := store.QuotaSpent{Tenant: hansa, Client: clients[n], Spent: int64(n), Wanted: 1}
+					spent = append(spent, of)
 				}
 				if _, err := quotas.SpendQuotas(t.Context(), rate, spent); err != nil {
 					t.Error(err)

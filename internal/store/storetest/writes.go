@@ -259,7 +259,8 @@ var systemMethods = map[string]string{
 	"DeleteIdempotencyBefore": "IdempotencyCleanup",
 	"DeleteIntentsBefore":     "Intents", "AuditTrail": "Audit", "AuditTenants": "AuditSeals",
 	"FinishErasures": "ErasureInPieces", "GiveRoomBack": "RoomGivenBack",
-	"DeleteQuotasBefore": "Quotas", "DeleteShipmentsBefore": "OldShipments", "TrimLog": "TrimmedLogs", "Beat": "ClockGoesBack", "Backlog": "Backlog",
+	"DeleteQuotasBefore": "Quotas", "DeleteShipmentsBefore": "OldShipments", "TrimLog": "TrimmedLogs",
+	"Beat": "ClockGoesBack", "Backlog": "Backlog",
 }
 
 // testEveryMethod sees that the suite calls every method of a store: add a call of a new one to lookups, writes or

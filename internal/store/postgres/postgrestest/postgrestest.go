@@ -21,7 +21,7 @@ func NewSchema(tb testing.TB) string {
 	tb.Helper()
 	base := os.Getenv(Variable)
 	if base == "" {
-		tb.Fatalf("%s is not set: make test-go, or scripts/postgres.sh <command>, starts a server and sets it", Variable)
+		tb.Fatalf("%s is not set: make test-go and scripts/postgres.sh <command> start a server and set it", Variable)
 	}
 	address, err := url.Parse(base)
 	if err != nil {
@@ -32,7 +32,7 @@ func NewSchema(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer admin.Close(context.WithoutCancel(tb.Context()))
+	defer func() { _ = admin.Close(context.WithoutCancel(tb.Context())) }()
 	if _, err := admin.Exec(tb.Context(), "CREATE SCHEMA "+name); err != nil {
 		tb.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func NewSchema(tb testing.TB) string {
 			tb.Error(err)
 			return
 		}
-		defer c.Close(context.Background())
+		defer func() { _ = c.Close(context.Background()) }()
 		if _, err := c.Exec(context.Background(), "DROP SCHEMA "+name+" CASCADE"); err != nil {
 			tb.Error(err)
 		}
