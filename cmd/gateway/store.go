@@ -30,8 +30,8 @@ func runStore(ctx context.Context, args []string, out, errOut io.Writer) error {
 // runStoreCopy copies a store that no gateway has into an empty database of another kind.
 func runStoreCopy(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := newFlags("store copy", "Copies a store that no gateway has into an empty database of another kind, so "+
-		"that many gateways can go on with it: wholly or not at all, and compared row by row. Callers' tokens and keys "+
-		"stay good. The store that is copied stays as it is.",
+		"that many gateways can go on with it: wholly or not at all, and compared row by row. Callers' tokens and "+
+		"keys stay good. The store that is copied stays as it is.",
 		"gateway store copy --config kontor.yaml --from sqlite:./data/kontor.db --to postgres://kontor@db/kontor")
 	path := flags.String("config", "kontor.yaml", "the configuration, of which store and store_key are read")
 	from := flags.String("from", "", "the store to copy, such as sqlite:./data/kontor.db; default: as configured")

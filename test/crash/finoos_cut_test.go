@@ -164,7 +164,8 @@ func cutEverywhere(t *testing.T, w *world, wire *cable, reply bool) {
 	faxes := map[string]sentFax{}
 	every := 1
 	if worldtest.Stores() == worldtest.Postgres {
-		every = 16 // Where the connection breaks is nothing to the store: some of them show that it keeps what came of it.
+		// Where the connection breaks is nothing to the store: some of them show that it keeps what came of it.
+		every = 16
 	}
 	for after := 0; after <= last; after += every {
 		key := uuid.NewString()
