@@ -504,9 +504,9 @@ func (g *chooser) work() step {
 		})
 	case 5:
 		return step{"ExpiredIntents", func(ctx context.Context, on *side) []any {
-			found, err := on.System().ExpiredIntents(ctx, now, 3)
+			found, err := on.System().ExpiredIntents(ctx, now, many) // of leases that end together any may come first
 			backlog, err2 := on.System().Backlog(ctx, now)
-			return []any{found, kindOf(err), backlog, kindOf(err2)}
+			return []any{inOrder(found), kindOf(err), backlog, kindOf(err2)}
 		}}
 	case 6:
 		return count("DeleteCallbacksBefore", func(ctx context.Context, s store.System) (int, error) {
@@ -578,9 +578,12 @@ func withoutCursors(entries []store.ConsentEntry) []store.ConsentEntry {
 	return entries
 }
 
-// inOrder gives intents in the order of their ids. Of those that wait with one record a store gives any first.
+// inOrder gives intents in the order of their ids: of those that wait with one record, or whose leases end together, a
+// store gives any first.
 func inOrder(intents []*store.Intent) []*store.Intent {
-	slices.SortFunc(intents, func(a, b *store.Intent) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(intents, func(a, b *store.Intent) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID))
+	})
 	return intents
 }
 
