@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Kills, freezes and restarts gateways that share a PostgreSQL, cuts their connections, restarts the server and, on a
-# cluster of its own, loses the primary, at full length, and prints a table of what was lost, doubled and told to callers. SEED repeats a run, RUN picks tests.
+# cluster of its own, loses the primary, at full length, and prints a table of what was lost, doubled and told to
+# callers. SEED repeats a run, RUN picks tests.
 source "$(dirname "$0")/lib.sh"
 
 table=$(mktemp)
 trap 'rm -f "$table"' EXIT
 export KONTOR_CHAOS_TABLE=$table
 failed=
-scripts/postgres.sh go test ./test/replicas -run "${RUN:-.}" -count 1 -v -timeout 60m -args -full ${SEED:+-seed "$SEED"} ||
-	failed="test/replicas"
+# One fault at a time, so that each row tells of its own.
+scripts/postgres.sh go test ./test/replicas -run "${RUN:-.}" -count 1 -parallel 1 -v -timeout 60m -args -full \
+	${SEED:+-seed "$SEED"} || failed="test/replicas"
 scripts/patroni.sh go test -tags failover ./test/failover -run "${RUN:-.}" -count 1 -v -timeout 60m -args -full \
 	${SEED:+-seed "$SEED"} || failed+=" test/failover"
 awk -F '\t' '

@@ -305,31 +305,29 @@ func (c *checker) atProviders() {
 // audited is what the audit tells of a write.
 type audited struct{ method, resource string }
 
-// audit demands an entry of each acknowledged write, and that the trail is as it was sealed.
+// audit demands an entry of each acknowledged write, and that the trail is as it was sealed. An export has what was
+// committed once all that was begun before has ended, in whatever database of the server: so it is made again until
+// nothing is missing, or time is over.
 func (c *checker) audit() {
-	gateway := c.Replicas[0]
-	out, err := gateway.Run("audit", "export", "--tenant", tenant)
-	if err != nil {
-		c.t.Errorf("audit export: %v", err)
-		return
-	}
-	there, wanted := map[audited]int{}, map[audited]int{}
-	decoder := json.NewDecoder(strings.NewReader(out))
-	for {
-		var entry struct{ Method, Resource, Outcome, Checkpoint string }
-		if err := decoder.Decode(&entry); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			c.t.Errorf("audit export: %v", err)
-			return
-		}
-		if entry.Outcome == "OK" {
-			there[audited{entry.Method, entry.Resource}]++
-		}
-	}
+	wanted := map[audited]int{}
 	for _, e := range c.Entries() {
 		if e.Answer != nil && e.request != "" {
 			wanted[audited{e.Kind.Name, cmp.Or(e.About, named(e.Answer))}]++
+		}
+	}
+	var there map[audited]int
+	for deadline := time.Now().Add(settleLimit); ; c.rest(context.Background(), time.Second) {
+		var err error
+		if there, err = c.exported(); err != nil {
+			c.t.Errorf("audit export: %v", err)
+			return
+		}
+		missing := false
+		for what, n := range wanted {
+			missing = missing || there[what] < n
+		}
+		if !missing || time.Now().After(deadline) {
+			break
 		}
 	}
 	for what, n := range wanted {
@@ -338,8 +336,29 @@ func (c *checker) audit() {
 				there[what], what.method, what.resource, n)
 		}
 	}
-	if _, err := gateway.Run("audit", "verify"); err != nil {
+	if _, err := c.Replicas[0].Run("audit", "verify"); err != nil {
 		c.t.Errorf("audit verify: %v", err)
+	}
+}
+
+// exported counts the entries of calls that went well, as an export has them.
+func (c *checker) exported() (map[audited]int, error) {
+	out, err := c.Replicas[0].Run("audit", "export", "--tenant", tenant)
+	if err != nil {
+		return nil, err
+	}
+	there := map[audited]int{}
+	decoder := json.NewDecoder(strings.NewReader(out))
+	for {
+		var entry struct{ Method, Resource, Outcome, Checkpoint string }
+		if err := decoder.Decode(&entry); errors.Is(err, io.EOF) {
+			return there, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if entry.Outcome == "OK" {
+			there[audited{entry.Method, entry.Resource}]++
+		}
 	}
 }
 
