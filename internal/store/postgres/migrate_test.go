@@ -290,6 +290,34 @@ func TestServedByAnotherRole(t *testing.T) {
 	}
 }
 
+// TestBaseStays begins with a migration while another process serves, whose events come from transactions with higher
+// numbers than that of the migration: they are no reason to count otherwise than those who serve.
+func TestBaseStays(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	s := openAt(t, rest)
+	setUp(t, s, "a")
+	begins, err := connect(t.Context(), rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer begins.Close()
+	err = begins.alone(t.Context(), func(c *pgx.Conn) error {
+		if err := migrate(t.Context(), c, stepsOf(t, "-- serves: 1\nCREATE TABLE further (id INTEGER);")); err != nil {
+			return err
+		}
+		for range 3 {
+			if _, err := appendNext(t.Context(), s, "a", "x"); err != nil {
+				return err
+			}
+		}
+		return begins.identify(t.Context(), c)
+	})
+	if err != nil || begins.base != s.base {
+		t.Errorf("who begins adds %d to the numbers of transactions, who serves %d; %v", begins.base, s.base, err)
+	}
+}
+
 // TestNumbersBeginAnew moves the tables to where transactions have lower numbers, as a dump does: what comes later lies
 // behind what was there.
 func TestNumbersBeginAnew(t *testing.T) {

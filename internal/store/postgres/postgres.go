@@ -271,10 +271,13 @@ func (s *Store) attempt(
 
 // identify reads what makes this database itself, and sees to it that positions go on from where they are.
 func (s *Store) identify(ctx context.Context, c *pgx.Conn) error {
-	// The numbers of transactions begin anew where the tables were moved to another server by a dump.
+	// The numbers of transactions begin anew where the tables were moved to another server by a dump. That is so when
+	// what is seen has numbers that no transaction was given yet. Higher ones than this transaction's prove nothing: it
+	// may have got its own before, with a migration, while others serve; they keep to the base that they have read.
 	const goOn = `
 		UPDATE epoch SET base = (last >> 20) + 1 - number
-		FROM (SELECT pg_current_xact_id()::text::bigint AS number, greatest(
+		FROM (SELECT greatest(pg_current_xact_id()::text::bigint,
+			pg_snapshot_xmax(pg_current_snapshot())::text::bigint) AS number, greatest(
 			(SELECT max(position) FROM consent_log), (SELECT max(position) FROM shipment_log),
 			(SELECT max(position) FROM audit), (SELECT max(floor) FROM log_floors),
 			(SELECT max(position) FROM log_gone), (SELECT max(position) FROM audit_seals)) AS last) positions
