@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // cluster is what scripts/patroni.sh started.
@@ -98,7 +100,7 @@ const patience = 2 * time.Minute
 // whole waits until there are a primary and a synchronous standby, and gives them.
 func (c *cluster) whole() (primary, standby member) {
 	c.t.Helper()
-	eventually(c.t, "a primary with a synchronous standby", patience, func() bool {
+	worldtest.Within(c.t, "a primary with a synchronous standby", patience, func() bool {
 		primary, standby = c.now()
 		return primary.node() > 0 && standby.node() > 0
 	})

@@ -130,7 +130,7 @@ func newWorld(t *testing.T, o replicatest.Options, intn func(int) int) *world {
 func (w *world) goesOn(t *testing.T) {
 	t.Helper()
 	before := w.Reasons()["OK"]
-	eventually(t, "calls to go on", patience, func() bool { return w.Reasons()["OK"] >= before+20 })
+	worldtest.Within(t, "calls to go on", patience, func() bool { return w.Reasons()["OK"] >= before+20 })
 }
 
 // back waits until each gateway has done a write that it was asked for after a moment, and tells how long that took.

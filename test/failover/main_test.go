@@ -5,12 +5,11 @@ package failover
 import (
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
+	"kontor.dev/kontor/test/replicatest"
 	"kontor.dev/kontor/test/worldtest"
 )
 
@@ -37,24 +36,4 @@ func scaled(whole, small int) int {
 }
 
 // random gives numbers for a test, for many at one time.
-func random(stream uint64) func(n int) int {
-	var mu sync.Mutex
-	source := rand.New(rand.NewPCG(uint64(*seed), stream))
-	return func(n int) int {
-		mu.Lock()
-		defer mu.Unlock()
-		return source.IntN(n)
-	}
-}
-
-// eventually waits until a condition holds, for as long as limit.
-func eventually(t *testing.T, what string, limit time.Duration, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(limit); !condition(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("in vain waited for: %s", what)
-		}
-	}
-}
+func random(stream uint64) func(n int) int { return replicatest.Random(*seed, stream) }

@@ -18,6 +18,7 @@ import (
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/postgres"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // TestStandby leads a store that is open to the standby, as a name or a proxy may that knows no better: what is written
@@ -104,13 +105,13 @@ func TestUnconfirmed(t *testing.T) {
 			return tx.InsertCustomer(&store.Customer{Tenant: "hansa", ID: id, Resource: &customerv1.Customer{}})
 		})
 	}()
-	eventually(t, "a COMMIT that waits for the standby", patience, func() bool {
+	worldtest.Within(t, "a COMMIT that waits for the standby", patience, func() bool {
 		waits, _, _ := look()
 		return waits > 0
 	})
 	w.lead(primary) // The connection is lost.
 	early := 0
-	eventually(t, "Patroni to go on without the standby", patience, func() bool {
+	worldtest.Within(t, "Patroni to go on without the standby", patience, func() bool {
 		_, seen, names := look()
 		if names != "" {
 			early += seen

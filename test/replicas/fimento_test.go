@@ -24,7 +24,7 @@ func TestBurstOfWebhooks(t *testing.T) {
 	const interval = 2 * time.Second
 	w := newWorld(t, replicatest.Options{Polling: "{min_interval: 2s, max_interval: 1h}"})
 	core := w.Played[fimento.ID].Core
-	eventually(t, "a webhook to be registered", worldtest.Patience, func() bool {
+	worldtest.Within(t, "a webhook to be registered", worldtest.Patience, func() bool {
 		return core.Calls.Count(fimento.OpAddWebhook) > 0
 	})
 	var registered struct{ WebhookURL string }

@@ -6,6 +6,7 @@ import (
 
 	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/test/replicatest"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // TestFrozen stops a gateway where it stands, in the middle of what it asks providers for, for longer than others leave
@@ -44,7 +45,7 @@ func TestFrozen(t *testing.T) {
 				e.Answer = was
 			}
 		}
-		eventually(t, "it to serve on", time.Minute, func() bool {
+		worldtest.Within(t, "it to serve on", time.Minute, func() bool {
 			e := w.Enter(replicatest.NewConsent(entries[0].Provider))
 			agreed(t, e, ask(e, r))
 			return e.Err == nil

@@ -28,11 +28,11 @@ func TestKilled(t *testing.T) {
 	load := w.Load(replicatest.LoadOptions{})
 	for i := range times {
 		before := len(w.Entries())
-		eventually(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= before+10+intn(20) })
+		worldtest.Within(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= before+10+intn(20) })
 		r := w.Replicas[i%len(w.Replicas)]
 		r.Kill()
 		before = len(w.Entries())
-		eventually(t, "calls to go on at the others", time.Minute, func() bool {
+		worldtest.Within(t, "calls to go on at the others", time.Minute, func() bool {
 			return len(w.Entries()) >= before+10
 		})
 		if err := r.Start(); err != nil {
@@ -108,7 +108,7 @@ func held(t *testing.T, w *replicatest.World, r *replicatest.Replica, fault sand
 		e := w.Enter(replicatest.NewConsent(id))
 		entries = append(entries, e)
 		answers[e] = ask(e, r)
-		eventually(t, id+" to be asked", worldtest.Patience, func() bool {
+		worldtest.Within(t, id+" to be asked", worldtest.Patience, func() bool {
 			return core.Calls.Count(fault.Operation) > before
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/test/replicatest"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // TestConnectionsCut cuts connections to the database before COMMIT, and between COMMIT and its answer.
@@ -27,7 +28,7 @@ func TestConnectionsCut(t *testing.T) {
 		}
 		return before, after
 	}
-	eventually(t, "enough cuts", 5*time.Minute, func() bool {
+	worldtest.Within(t, "enough cuts", 5*time.Minute, func() bool {
 		before, after := times()
 		return before >= cuts/2 && after >= cuts/2
 	})
@@ -74,13 +75,13 @@ func TestServerRestarted(t *testing.T) {
 	load := w.Load(replicatest.LoadOptions{})
 	for i := range times {
 		before := len(w.Entries())
-		eventually(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= before+20 })
+		worldtest.Within(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= before+20 })
 		if err := server.Restart(i%2 == 0); err != nil {
 			t.Fatal(err)
 		}
 	}
 	before := len(w.Entries())
-	eventually(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= before+20 })
+	worldtest.Within(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= before+20 })
 	load.Stop()
 	w.Check(t, watching...).Report(t, "PostgreSQL restarted", times, time.Since(began))
 }

@@ -12,9 +12,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -52,15 +50,7 @@ func newWorld(t *testing.T, o replicatest.Options) *replicatest.World {
 }
 
 // random gives numbers for a test, for many at one time.
-func random(stream uint64) func(n int) int {
-	var mu sync.Mutex
-	source := rand.New(rand.NewPCG(uint64(*seed), stream))
-	return func(n int) int {
-		mu.Lock()
-		defer mu.Unlock()
-		return source.IntN(n)
-	}
-}
+func random(stream uint64) func(n int) int { return replicatest.Random(*seed, stream) }
 
 // watch has some follow everything who change the gateway now and then, over gRPC and REST in turn. They watch until
 // the test ends.
@@ -78,24 +68,4 @@ func watch(t *testing.T, w *replicatest.World, count int, hangUp func() time.Dur
 // nowAndThen gives times to hang up after, around a second.
 func nowAndThen(intn func(int) int) func() time.Duration {
 	return func() time.Duration { return time.Duration(200+intn(1600)) * time.Millisecond }
-}
-
-// eventually waits until a condition holds, for as long as limit.
-func eventually(t *testing.T, what string, limit time.Duration, condition func() bool) {
-	t.Helper()
-	if !holds(limit, condition) {
-		t.Fatalf("in vain waited for: %s", what)
-	}
-}
-
-// holds waits until a condition holds, for as long as limit, and tells whether it does.
-func holds(limit time.Duration, condition func() bool) bool {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(limit); !condition(); <-tick.C {
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-	return true
 }

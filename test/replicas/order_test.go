@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kontor.dev/kontor/test/replicatest"
+	"kontor.dev/kontor/test/worldtest"
 )
 
 // TestOrder delays the commits of eight writers at random, so that they end in another order than they began, while
@@ -31,7 +32,7 @@ func TestOrder(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "all writes and reconnects", 8*time.Minute, func() bool {
+	worldtest.Within(t, "all writes and reconnects", 8*time.Minute, func() bool {
 		return done() >= reconnects && len(w.Entries()) >= writes
 	})
 	load.Stop()

@@ -76,7 +76,7 @@ func TestRollingRestarts(t *testing.T) {
 		watching = append(watching, s)
 	}
 	for _, s := range watching {
-		eventually(t, "a stream to open", time.Minute, s.Open)
+		worldtest.Within(t, "a stream to open", time.Minute, s.Open)
 	}
 	began := time.Now()
 	calling, cancel := context.WithCancel(t.Context())
@@ -112,7 +112,7 @@ func TestRollingRestarts(t *testing.T) {
 			restarts++
 			moved()
 			entries := len(w.Entries())
-			eventually(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= entries+8 })
+			worldtest.Within(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= entries+8 })
 		}
 	}
 	cancel()

@@ -51,7 +51,7 @@ func TestPolledOnce(t *testing.T) {
 	since, rounds := time.Now(), scaled(20, 4)
 	for _, id := range worldtest.Providers() {
 		core := w.Played[id].Core
-		eventually(t, id+"'s consents to be read", 2*time.Minute, func() bool {
+		worldtest.Within(t, id+"'s consents to be read", 2*time.Minute, func() bool {
 			at := polled(core, polls.Of(id), since)
 			for _, times := range at {
 				if len(times) < rounds {
@@ -96,7 +96,7 @@ func leftAlone(t *testing.T, id string, core *sandbox.Core) {
 		Operation: operation, Status: http.StatusTooManyRequests, RetryAfter: "6", Times: 1,
 	})
 	var told time.Time
-	if !holds(worldtest.Patience, func() bool {
+	if !worldtest.Holds(worldtest.Patience, func() bool {
 		for _, call := range core.Calls.Of(operation) {
 			if call.Status == http.StatusTooManyRequests {
 				told = call.Time
@@ -108,7 +108,7 @@ func leftAlone(t *testing.T, id string, core *sandbox.Core) {
 		return
 	}
 	end := told.Add(pause - slack)
-	if !holds(worldtest.Patience, func() bool { return len(polled(core, operation, end)) > 0 }) {
+	if !worldtest.Holds(worldtest.Patience, func() bool { return len(polled(core, operation, end)) > 0 }) {
 		t.Errorf("%s is not asked again", id)
 	}
 	during := 0
@@ -165,7 +165,7 @@ func loginsFail(t *testing.T, w *replicatest.World, id string) {
 		t.Errorf("%s: %d logins by three gateways in %s, want at most %d", id, logins, time.Since(began), most)
 	}
 	core.Faults.Clear()
-	if !holds(worldtest.Patience, func() bool {
+	if !worldtest.Holds(worldtest.Patience, func() bool {
 		return worldtest.Of(id).Probe(worldtest.AsPSU(t.Context()), w.Replicas[0].Stubs()) == nil
 	}) {
 		t.Errorf("%s is not asked again", id)

@@ -74,8 +74,7 @@ type World struct {
 	steady    atomic.Bool
 	recorders map[string]*recorder
 
-	mu     sync.Mutex
-	random *rand.Rand
+	intn func(n int) int
 }
 
 // New starts everything, all gateways at the same time. What it started ends with the test; a gateway that does not end
@@ -89,7 +88,7 @@ func New(t *testing.T, o Options) *World {
 	}
 	w := &World{
 		Running: running, t: t, recorders: map[string]*recorder{},
-		random: rand.New(rand.NewPCG(uint64(o.Seed), 7)), //nolint:gosec // repeatable on purpose
+		intn: Random(o.Seed, 7),
 	}
 	t.Cleanup(func() { _ = running.Close() })
 	front := httptest.NewServer(http.HandlerFunc(w.serveAny))
@@ -223,10 +222,17 @@ func (w *World) KillBackend(ctx context.Context) (killed bool, err error) {
 }
 
 // Intn gives a number below n by the world's seed.
-func (w *World) Intn(n int) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.random.IntN(n)
+func (w *World) Intn(n int) int { return w.intn(n) }
+
+// Random gives numbers below n, the same ones for a seed and a stream, for many at one time.
+func Random(seed int64, stream uint64) func(n int) int {
+	var mu sync.Mutex
+	source := rand.New(rand.NewPCG(uint64(seed), stream)) //nolint:gosec // repeatable on purpose
+	return func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return source.IntN(n)
+	}
 }
 
 // Any is one of the gateways at random, whether it runs or not.

@@ -18,13 +18,27 @@ const Patience = 30 * time.Second
 // Eventually waits until a condition holds.
 func Eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
+	Within(t, what, Patience, condition)
+}
+
+// Within waits until a condition holds, for as long as limit.
+func Within(t *testing.T, what string, limit time.Duration, condition func() bool) {
+	t.Helper()
+	if !Holds(limit, condition) {
+		t.Fatalf("in vain waited for: %s", what)
+	}
+}
+
+// Holds waits until a condition holds, for as long as limit, and tells whether it does.
+func Holds(limit time.Duration, condition func() bool) bool {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(Patience); !condition(); <-tick.C {
+	for deadline := time.Now().Add(limit); !condition(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("in vain waited for: %s", what)
+			return false
 		}
 	}
+	return true
 }
 
 // Must gives a call's answer, or ends the test.
