@@ -105,6 +105,9 @@ func (p *proxy) isMute(c net.Conn) bool {
 	return p.muted[c]
 }
 
+// execute begins the message that has a statement carried out.
+const execute = "E\x00\x00\x00\t"
+
 // cancelRequest is what a request to cancel has behind its length.
 const cancelRequest = 80877102
 
@@ -187,9 +190,10 @@ func (p *proxy) serve(client net.Conn) {
 		if p.isMute(client) {
 			continue
 		}
-		// The statement is sent as text each time, and in one piece with what goes before it.
-		if p.onCommit != nil && strings.Contains(string(buffer[:n]), "INSERT INTO commits") &&
-			strings.Contains(string(buffer[:n]), "COMMIT") {
+		// The statement is sent as text each time, and in one piece with what goes before it; once before that for each
+		// connection, to have it described only.
+		if sent := string(buffer[:n]); p.onCommit != nil && strings.Contains(sent, "INSERT INTO commits") &&
+			strings.Contains(sent, "COMMIT") && strings.Contains(sent, execute) {
 			before, after := p.onCommit()
 			if before {
 				return
