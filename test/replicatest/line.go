@@ -142,11 +142,16 @@ func (l *Line) carry(client net.Conn) {
 	}
 }
 
+// execute begins the message that has a statement carried out.
+const execute = "E\x00\x00\x00\t"
+
 // fate decides what becomes of a piece that may have a COMMIT of what was written. Its statement goes as text, and in
-// one piece with the row by which it can be looked up.
+// one piece with the row by which it can be looked up; once before that for each connection, to have it described only.
 func (l *Line) fate(piece []byte) Fate {
-	if !bytes.Contains(piece, []byte("INSERT INTO commits")) || !bytes.Contains(piece, []byte("COMMIT")) {
-		return Fate{}
+	for _, part := range []string{"INSERT INTO commits", "COMMIT", execute} {
+		if !bytes.Contains(piece, []byte(part)) {
+			return Fate{}
+		}
 	}
 	l.Commits.Add(1)
 	decide := l.onCommit.Load()

@@ -53,8 +53,9 @@ func (n *news) start(s *Store) {
 			clear(n.pending)
 			n.mu.Unlock()
 			for _, place := range places {
-				// Who misses it looks for itself.
-				limited, cancel := s.limited(ctx)
+				// Who misses it looks for itself. One that is under way is not cancelled when the store closes: the
+				// request to cancel would need another connection.
+				limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), endLimit)
 				_, _ = s.pool.Exec(limited, "SELECT pg_notify($1, $2)", s.channel(), string(place))
 				cancel()
 			}
