@@ -170,18 +170,46 @@ func (c *conn) leave() {
 	c.back = nil
 }
 
-// alone runs fn in one transaction, while no other process does so with this database: for what is made once.
+const (
+	// aloneIdle is how long a transaction that is alone may do nothing: others that begin wait for it.
+	aloneIdle = time.Minute
+	// inUseEvery is how long is waited between two tries to change tables that are in use, so that those who serve get
+	// on meanwhile; inUseLimit how long is tried.
+	inUseEvery, inUseLimit = 3 * time.Second, time.Minute
+)
+
+// alone runs fn in one transaction, while no other process does so with this database: for what is made once. It runs
+// fn again when that meets tables that are in use.
 func (s *Store) alone(ctx context.Context, fn func(*pgx.Conn) error) error {
+	for began := time.Now(); ; {
+		err := s.aloneOnce(ctx, fn)
+		if !errors.Is(err, errInUse) || time.Since(began) > inUseLimit {
+			return err
+		}
+		timer := time.NewTimer(inUseEvery)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}
+
+func (s *Store) aloneOnce(ctx context.Context, fn func(*pgx.Conn) error) error {
 	back, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer back.Release()
-	return pgx.BeginFunc(ctx, back, func(t pgx.Tx) error {
+	// Whatever the server's defaults are: what is read after the lock is as those left it who had it before.
+	kind := pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}
+	return pgx.BeginTxFunc(ctx, back, kind, func(t pgx.Tx) error {
 		// The lock goes with the transaction. Schemas of one database are databases to us.
 		for _, statement := range []string{
 			"SELECT pg_advisory_xact_lock(hashtextextended('kontor ' || current_schema(), 0))",
 			"SET LOCAL kontor.tenant = '*'",
+			fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", aloneIdle.Milliseconds()),
 		} {
 			if _, err := t.Exec(ctx, statement); err != nil {
 				return err

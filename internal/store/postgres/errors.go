@@ -19,6 +19,10 @@ var (
 )
 
 var (
+	// errInUse says that tables could not be changed since others use them.
+	errInUse = errors.New("its tables are in use, such as by a dump or another transaction that goes on for long")
+	// errCrowded says that the server had too many connections a moment ago.
+	errCrowded = errors.New("postgres: the server has too many connections")
 	// errEnded is what a Reader or Tx answers after its View or Update.
 	errEnded = errors.New("postgres: the transaction has ended")
 	// errClosed is what a Store answers after Close.

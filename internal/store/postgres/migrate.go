@@ -63,8 +63,14 @@ func Migrate(ctx context.Context, rest string) (from, to int, err error) {
 	return from, to, nil
 }
 
+// lockLimit is how long a step waits for a table that is in use. Whoever else comes to the table waits behind it.
+const lockLimit = 500 * time.Millisecond
+
 // migrate applies the steps that are missing, wholly or not at all, within a transaction that no other process shares.
 // It refuses tables whose history differs, and newer ones unless their steps say that this program can go on with them.
+//
+// What changes a table waits until nobody uses it, and everybody else behind that: as long as a dump takes, if there is
+// one. So steps wait a moment alone; then the error is errInUse, and whoever waited gets on before the next try.
 func migrate(ctx context.Context, c *pgx.Conn, files fs.FS) error {
 	steps, err := migrations.Load(files)
 	if err != nil {
@@ -77,12 +83,19 @@ func migrate(ctx context.Context, c *pgx.Conn, files fs.FS) error {
 	if err := fits(applied, steps); err != nil || len(applied) >= len(steps) {
 		return err
 	}
+	if _, err := c.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", lockLimit.Milliseconds())); err != nil {
+		return err
+	}
 	for _, step := range steps[len(applied):] {
 		if err := apply(ctx, c, step); err != nil {
+			if state := code(err); state == lockNotAvailable || state == deadlock {
+				err = fmt.Errorf("%w: %w", errInUse, err)
+			}
 			return fmt.Errorf("migration %s: %w", step.Name, err)
 		}
 	}
-	return nil
+	_, err = c.Exec(ctx, "SET LOCAL lock_timeout TO DEFAULT")
+	return err
 }
 
 // past is a step that the tables have been through.

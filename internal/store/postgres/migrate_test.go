@@ -17,11 +17,21 @@ import (
 	"kontor.dev/kontor/internal/store/migrations"
 )
 
-// TestManyBegin opens an empty database ten times at once: its tables and keys are made once.
+// TestManyBegin opens an empty database ten times at once: its tables and keys are made once, whatever transactions are
+// unless they say so.
 func TestManyBegin(t *testing.T) {
 	t.Parallel()
+	for _, isolation := range []string{"read committed", "repeatable read"} {
+		t.Run(isolation, func(t *testing.T) {
+			t.Parallel()
+			beginTogether(t, with(t, newSchema(t), "default_transaction_isolation", isolation))
+		})
+	}
+}
+
+func beginTogether(t *testing.T, rest string) {
+	t.Helper()
 	const processes = 10
-	rest := newSchema(t)
 	var group sync.WaitGroup
 	var opened [processes]*Store
 	for n := range opened {
@@ -119,6 +129,38 @@ func TestNewerTables(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), rest, keystest.StoreKey()); !errors.Is(err, ErrSchema) {
 		t.Errorf("tables that this program cannot use: %v, want %v", err, ErrSchema)
+	}
+}
+
+// TestMigrateBesideALongReader changes a table that somebody reads for long, as a dump does: those who serve get on
+// meanwhile, and the table is changed when the reader has ended.
+func TestMigrateBesideALongReader(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	s := openAt(t, rest)
+	setUp(t, s, "a")
+	dump, c := sqlOn(t, rest), sqlOn(t, rest)
+	if _, err := dump.Exec(t.Context(), "BEGIN; LOCK TABLE consents IN ACCESS SHARE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	migrated := make(chan error, 1)
+	files := stepsOf(t, "-- serves: 1\nALTER TABLE consents ADD COLUMN further TEXT NOT NULL DEFAULT '';")
+	go func() { migrated <- migrateWith(t, rest, files) }()
+	for waits := false; !waits; {
+		if err := c.QueryRow(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE relation = 'consents'::regclass "+
+			"AND mode = 'AccessExclusiveLock' AND NOT granted)").Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// If the step waited on, this would end by statementLimit.
+	if _, err := appendNext(t.Context(), s, "a", "x"); err != nil {
+		t.Errorf("while a step waits for a table: %v", err)
+	}
+	if _, err := dump.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Errorf("when the table is free: %v", err)
 	}
 }
 
