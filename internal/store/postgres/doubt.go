@@ -41,6 +41,9 @@ const (
 	doubtEvery = 250 * time.Millisecond
 	// commitLimit is how long a COMMIT is waited for before it is in doubt: a standby may have to confirm it.
 	commitLimit = 30 * time.Second
+	// doubtMost is how old a transaction may be of which an id that is not there says that it was not committed: the
+	// ids of older ones are forgotten. Only a process that was frozen or suspended for minutes asks so late.
+	doubtMost = marksKept - 5*time.Minute
 )
 
 // commit ends a transaction such that its outcome is known. The caller's context is not asked: once a function has
@@ -114,9 +117,9 @@ func (s *Store) settle(id uuid.UUID, cause error) error {
 		switch {
 		case err == nil && committed:
 			return nil
-		case err == nil:
+		case err == nil && time.Since(madeAt(id)) < doubtMost:
 			return databaseError{fmt.Errorf("%w: %w", errNothing, cause)}
-		case time.Until(deadline) < doubtEvery || s.closed.Load():
+		case err == nil, time.Until(deadline) < doubtEvery || s.closed.Load():
 			return databaseError{fmt.Errorf("postgres: %w: %w", errDoubt, cause)}
 		}
 		<-time.After(doubtEvery)
@@ -162,6 +165,18 @@ const (
 	marksEach, marksMost = 500, 2000
 )
 
+// madeAt is when an id was made, by the wall clock: others stand still while a machine is suspended.
+func madeAt(id uuid.UUID) time.Time { return time.Unix(id.Time().UnixTime()) }
+
+// earlier is an id as it would have been made some time before.
+func earlier(id uuid.UUID, by time.Duration) uuid.UUID {
+	before := madeAt(id).Add(-by).UnixMilli()
+	for i := range 6 {
+		id[i] = byte(before >> (40 - 8*i))
+	}
+	return id
+}
+
 func (m *marks) add(s *Store, id uuid.UUID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -169,12 +184,7 @@ func (m *marks) add(s *Store, id uuid.UUID) {
 		return
 	}
 	m.count, m.busy = 0, true
-	old := id
-	seconds, nanos := id.Time().UnixTime()
-	before := time.Unix(seconds, nanos).Add(-marksKept).UnixMilli()
-	for i := range 6 {
-		old[i] = byte(before >> (40 - 8*i))
-	}
+	old := earlier(id, marksKept)
 	s.work.Go(func() {
 		defer func() {
 			m.mu.Lock()

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/consent"
@@ -286,6 +288,34 @@ func TestNobodyKnows(t *testing.T) {
 	}()
 	if _, err := appendNext(t.Context(), s, "a", "x"); !errors.Is(err, errDoubt) || faultOf(err) == nil {
 		t.Errorf("error %v, want %v", err, errDoubt)
+	}
+}
+
+// TestDoubtComesLate asks for the fate of transactions whose ids may be forgotten, as a process does that was suspended
+// while it waited for the answer: that an id is not there says nothing any more.
+func TestDoubtComesLate(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	s := openAt(t, rest)
+	c := sqlOn(t, rest)
+	for _, of := range []struct {
+		age  time.Duration
+		kept bool
+		want error
+	}{{0, false, errNothing}, {0, true, nil}, {marksKept, false, errDoubt}, {marksKept, true, nil}} {
+		id, err := uuid.NewV7()
+		if err != nil {
+			t.Fatal(err)
+		}
+		id = earlier(id, of.age)
+		if of.kept {
+			if _, err := c.Exec(t.Context(), "INSERT INTO commits VALUES ($1, true)", [16]byte(id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.settle(id, io.ErrUnexpectedEOF); !errors.Is(err, of.want) {
+			t.Errorf("%+v: %v", of, err)
+		}
 	}
 }
 
