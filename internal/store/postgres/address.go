@@ -70,7 +70,6 @@ func parse(rest string) (settings, error) {
 		pool.PingTimeout = defaultConnectTimeout
 	}
 	harden(pool.ConnConfig, query, userTimeout)
-	pool.BeforeConnect = lay
 	if query.Get("pool_max_conns") == "" {
 		pool.MaxConns = defaultConnections
 	}

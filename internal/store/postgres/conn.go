@@ -30,6 +30,9 @@ const (
 	// A statement that takes longer than statementLimit is given up, and a transaction that does nothing for idleLimit:
 	// its process may be frozen, and others wait for the rows that it has locked.
 	statementLimit, idleLimit = 30 * time.Second, 10 * time.Second
+	// crowdedEvery is how long a server that has too many connections is not asked for another one, crowdedLimit how
+	// long is waited for one that the gateway has, crowdedPause, for pause, how long between two looks.
+	crowdedEvery, crowdedLimit, crowdedPause = 250 * time.Millisecond, 2 * time.Second, 4
 	// endLimit bounds how long a rollback is waited for.
 	endLimit = 5 * time.Second
 )
@@ -63,16 +66,34 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 		time.Until(deadline) < time.Duration(2*ahead*s.each.Load()/s.connections) {
 		return nil, store.ErrBusy
 	}
-	c, err := s.pool.Acquire(ctx)
-	switch {
-	case err == nil:
-		return c, nil
-	case s.closed.Load():
-		return nil, errClosed
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
+	for began := time.Now(); ; {
+		c, err := s.pool.Acquire(ctx)
+		switch {
+		case err == nil:
+			return c, nil
+		case s.closed.Load():
+			return nil, errClosed
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
+		if code(err) == tooManyConnections {
+			s.crowded.Store(time.Now().Add(crowdedEvery).UnixNano())
+			err = fmt.Errorf("%w: %w", errCrowded, err)
+		}
+		if !errors.Is(err, errCrowded) || time.Since(began) > crowdedLimit || !pause(ctx, crowdedPause) {
+			return nil, databaseError{fmt.Errorf("postgres: connect: %w", unlimited(ctx, err))}
+		}
 	}
-	return nil, databaseError{fmt.Errorf("postgres: connect: %w", unlimited(ctx, err))}
+}
+
+// lay is for each connection that the pool makes. A server that has just refused one is not asked for others, which
+// would cost it as much: whoever needs one waits for those that there are.
+func (s *Store) lay(_ context.Context, config *pgx.ConnConfig) error {
+	if time.Now().UnixNano() < s.crowded.Load() {
+		return errCrowded
+	}
+	lay(config)
+	return nil
 }
 
 // begin opens a transaction of a kind for a tenant. When the server was away, connections that nobody used meanwhile

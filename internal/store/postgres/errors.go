@@ -55,6 +55,7 @@ const (
 	lockNotAvailable    = "55P03"
 	idleTooLong         = "25P03"
 	readOnly            = "25006"
+	tooManyConnections  = "53300"
 	// notInRecovery is what a standby answers to BEGIN READ WRITE.
 	notInRecovery = "0A000"
 )
@@ -77,6 +78,9 @@ func lost(err error) bool {
 	}
 	if errors.Is(err, errStandby) {
 		return true
+	}
+	if errors.Is(err, errCrowded) {
+		return false // It was waited for long enough.
 	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	// What is neither the server's nor the caller's came from the network, or from pgx, which gave the connection up.
@@ -122,7 +126,7 @@ func faultOf(err error) *store.FaultError {
 		kind = store.FaultReadOnly
 	case strings.HasPrefix(c, "XX00") && c != "XX000":
 		kind = store.FaultCorrupt
-	case c == "53300" || c == canceled || c == lockNotAvailable || c == idleTooLong:
+	case c == tooManyConnections, errors.Is(err, errCrowded), c == canceled, c == lockNotAvailable, c == idleTooLong:
 		kind = store.FaultBusy
 	case again(err):
 		return nil

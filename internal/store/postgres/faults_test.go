@@ -584,3 +584,48 @@ func TestNewestBeforeItIsSettled(t *testing.T) {
 		}
 	}
 }
+
+// TestTooManyConnections has the server take fewer connections than the gateway may have: whoever gets none waits for
+// one that others have, as in a pool that is as small.
+func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
+	_, direct := newDatabase(t)
+	s := openAt(t, direct)
+	setUp(t, s, "a")
+	address, err := url.Parse("postgres:" + direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := sqlOn(t, direct)
+	alter := func(limit int) {
+		if _, err := c.Exec(t.Context(), fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT %d",
+			strings.TrimPrefix(address.Path, "/"), limit)); err != nil {
+			t.Error(err)
+		}
+	}
+	look := func() error {
+		return s.View(t.Context(), tenant, func(r store.Reader) error {
+			_, err := r.Consent("a")
+			return err
+		})
+	}
+	alter(4)
+	const callers, each = 16, 20
+	var group sync.WaitGroup
+	for range callers {
+		group.Go(func() {
+			for range each {
+				if err := look(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	alter(0)
+	s.pool.Reset()
+	if err := look(); faultOf(err) == nil || faultOf(err).Kind != store.FaultBusy {
+		t.Errorf("without any connection: %v", err)
+	}
+}

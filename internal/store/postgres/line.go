@@ -58,7 +58,7 @@ var errNoCancel = errors.New("postgres: a COMMIT is not cancelled")
 // Whenever pgx gives a connection up, it asks the server to cancel what runs there. To cancel a COMMIT that waits for a
 // standby means to show everybody what no standby has: readers see events that a failover undoes. So no such request
 // leaves while a COMMIT is under way: once a connection stands, nothing else dials for it.
-func lay(_ context.Context, config *pgx.ConnConfig) error {
+func lay(config *pgx.ConnConfig) {
 	l, dial := &line{}, config.DialFunc
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if l.committing.Load() {
@@ -75,7 +75,6 @@ func lay(_ context.Context, config *pgx.ConnConfig) error {
 		c.CustomData()[lineKey] = l
 		return nil
 	}
-	return nil
 }
 
 // line gives a connection's.

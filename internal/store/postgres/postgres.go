@@ -67,6 +67,8 @@ type Store struct {
 
 	// waiting is how many wait for a connection, each how long one is lately held, in nanoseconds.
 	waiting, each atomic.Int64
+	// crowded is until when no connection is asked of the server, which had too many: nanoseconds since 1970.
+	crowded atomic.Int64
 	// size is what the database had when it was last asked, in bytes.
 	size atomic.Int64
 	// probing lets one at a time try whether the database can be written.
@@ -134,11 +136,12 @@ func connect(ctx context.Context, rest string) (*Store, error) {
 }
 
 func connectTo(ctx context.Context, set settings) (*Store, error) {
-	pool, err := pgxpool.NewWithConfig(ctx, set.pool)
-	if err != nil {
+	s := &Store{connections: int64(set.pool.MaxConns), listen: set.listen, silence: silence}
+	set.pool.BeforeConnect = s.lay
+	var err error
+	if s.pool, err = pgxpool.NewWithConfig(ctx, set.pool); err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	s := &Store{pool: pool, connections: int64(set.pool.MaxConns), listen: set.listen, silence: silence}
 	s.health.FaultOf = faultOf
 	s.close = sync.OnceValue(s.release)
 	return s, nil
