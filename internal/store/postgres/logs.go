@@ -214,6 +214,9 @@ func (r *reader) place(log store.Log, cursor store.Cursor) (int64, error) {
 const (
 	// headWait bounds how long Head waits for what is committed already to be settled, headEvery is between two looks.
 	headWait, headEvery = time.Second, 2 * time.Millisecond
+	// headShare is which part of the connections may wait so at a time. While somebody's transaction dallies, each
+	// stream that begins would have one for as long as headWait, and all other calls would wait for those.
+	headShare = 4
 )
 
 // Head is where a stream begins that sends the present state first: it has to pass over what it follows behind the head
@@ -221,9 +224,13 @@ const (
 // the head before anything else waits a moment for what is committed to be settled, and has the state of that moment.
 func (r *reader) Head(log store.Log) (store.Cursor, error) {
 	first := !r.lock && r.asked == 0
+	defer r.s.waitingHeads.Add(-1)
+	if r.s.waitingHeads.Add(1) > max(1, r.s.connections/headShare) {
+		first = false // as if it were asked later
+	}
 	ends, err := r.ends(log)
 	for wanted, began := ends.top, time.Now(); first && err == nil && ends.head < wanted; ends, err = r.ends(log) {
-		if time.Since(began) > headWait || !pause(r.ctx, int(headEvery/time.Millisecond)) {
+		if time.Since(began) > r.s.headWait || !pause(r.ctx, int(headEvery/time.Millisecond)) {
 			break
 		}
 		if err := r.c.anew(r.ctx, reads, r.tenant); err != nil {

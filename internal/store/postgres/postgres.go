@@ -54,7 +54,12 @@ type Store struct {
 	listen      *pgx.ConnConfig
 	// silence is how long an answer is waited for.
 	silence time.Duration
-	health  vitals.Health
+	// headWait is how long Head waits, waitingHeads how many do.
+	headWait     time.Duration
+	waitingHeads atomic.Int64
+	// idle is how long a transaction may do nothing.
+	idle   time.Duration
+	health vitals.Health
 	// commits are how long COMMITs took.
 	commits vitals.Latencies
 	keys    *keys.Keys
@@ -136,7 +141,10 @@ func connect(ctx context.Context, rest string) (*Store, error) {
 }
 
 func connectTo(ctx context.Context, set settings) (*Store, error) {
-	s := &Store{connections: int64(set.pool.MaxConns), listen: set.listen, silence: silence}
+	s := &Store{
+		connections: int64(set.pool.MaxConns), listen: set.listen, silence: silence, idle: idleLimit,
+		headWait: headWait,
+	}
 	set.pool.BeforeConnect = s.lay
 	var err error
 	if s.pool, err = pgxpool.NewWithConfig(ctx, set.pool); err != nil {
