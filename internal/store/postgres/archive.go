@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -11,6 +12,10 @@ import (
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/migrations"
 )
+
+// archiveIdle is how long a transaction of an Archive may do nothing: what it reads may go to a pager, or over a slow
+// line. It locks no rows, and holds no events back; VACUUM alone waits for it.
+const archiveIdle = 15 * time.Minute
 
 // Archive reads a database for exports. It changes nothing.
 type Archive struct {
@@ -28,6 +33,7 @@ func OpenArchive(ctx context.Context, rest string) (_ *Archive, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.idle = archiveIdle
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("postgres: %w", err), s.Close())

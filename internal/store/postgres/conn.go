@@ -124,7 +124,7 @@ func (s *Store) begin(ctx context.Context, kind, tenant string) (*conn, error) {
 func (c *conn) open(ctx context.Context, kind, tenant string) error {
 	script := fmt.Sprintf("%s; SET LOCAL kontor.tenant = %s; SET LOCAL statement_timeout = %d; "+
 		"SET LOCAL idle_in_transaction_session_timeout = %d", kind, literal(tenant), statementLimit.Milliseconds(),
-		idleLimit.Milliseconds())
+		c.s.idle.Milliseconds())
 	limited, cancel := c.s.limited(ctx)
 	defer cancel()
 	_, err := c.PgConn().Exec(limited, script).ReadAll()
