@@ -115,10 +115,9 @@ func (r *run[M]) catchUp(ctx context.Context) (over bool, err error) {
 			}
 			return err
 		})
-		switch {
-		case errors.Is(err, store.ErrCursor):
-			return false, errForeignToken
-		case errors.Is(err, store.ErrCursorExpired):
+		// The token was made here, since it opened. So a place that is none now was lost: an earlier state of the store
+		// was restored.
+		if errors.Is(err, store.ErrCursor) || errors.Is(err, store.ErrCursorExpired) {
 			return false, errExpiredToken
 		}
 		if err != nil {
@@ -186,7 +185,6 @@ func (r *run[M]) send(e *entry[M]) (over bool, err error) {
 }
 
 var (
-	errForeignToken = kerr.InvalidField("resumeToken", "is not a token of this stream")
 	errExpiredToken = kerr.New(errorv1.Error_RESUME_TOKEN_EXPIRED,
 		"what followed the resume token is no longer kept: begin the watch anew, without a token")
 	errStopping = kerr.New(errorv1.Error_GATEWAY_STOPPING,

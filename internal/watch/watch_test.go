@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -665,6 +666,39 @@ func TestOneTailerAtATime(t *testing.T) {
 	f.giveUp(late)
 	if f.tailer == nil || len(s.behind) != 0 {
 		t.Error("a former tailer ended the present one")
+	}
+}
+
+// TestTokenOfLostTime resumes streams with tokens that were made with this store's keys, for places that it does not
+// have: it was restored to an earlier state, with another epoch or without. Their callers watch anew.
+func TestTokenOfLostTime(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	w.insert(t, "a")
+	w.append(t, "a", "kept")
+	first := w.watch(t, "", "")
+	place, err := w.feed.place(Topic{Tenant: tenant}, (<-first.messages).token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.end(t)
+	epoch := strings.Split(string(place), ".")[1]
+	for what, at := range map[string]store.Cursor{
+		"another epoch":  store.NewCursor(store.ShipmentLog, "0123456789abcdef", 1),
+		"behind the end": store.NewCursor(store.ShipmentLog, epoch, 1<<40),
+	} {
+		for _, id := range []string{"", "a"} {
+			late := w.watch(t, id, w.feed.token(Topic{Tenant: tenant, ID: id}, at))
+			select {
+			case err := <-late.ended:
+				if kerr.Reason(err) != errorv1.Error_RESUME_TOKEN_EXPIRED {
+					t.Errorf("%s: the stream of %q ended with %v, want that its token has expired", what, id, err)
+				}
+				late.ended <- err
+			case m := <-late.messages:
+				t.Errorf("%s: the stream of %q goes on with %v", what, id, m)
+			}
+		}
 	}
 }
 
