@@ -123,7 +123,8 @@ func told(out io.Writer, done store.Restored) {
 // runMigrate brings the store's tables to the newest version, without serving.
 func runMigrate(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := newFlags("migrate", "Brings the store's tables to this version's, without serving, and says from which "+
-		"version to which. No gateway may have the store; serve does the same when it starts.",
+		"version to which; serve does the same when it starts. A SQLite file must be without a gateway, a PostgreSQL "+
+		"database need not.",
 		"gateway migrate --config kontor.yaml")
 	path := flags.String("config", "kontor.yaml", "the configuration, of which store alone is read")
 	if err := flags.parse(args, out, errOut); err != nil {

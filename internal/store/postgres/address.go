@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -30,7 +32,7 @@ const userTimeoutParameter = "tcp_user_timeout"
 const defaultConnections = 16
 
 // errAddress never quotes the address: it may hold a password.
-var errAddress = errors.New("must be " + Form)
+var errAddress = errors.New("must be " + Form + ", with %2F for / in a password, %23 for # and so on")
 
 // settings is what an address says.
 type settings struct {
@@ -50,21 +52,21 @@ func parse(rest string) (settings, error) {
 	if err != nil || !strings.HasPrefix(rest, "//") {
 		return settings{}, errAddress
 	}
-	query := address.Query()
+	query := parameters(address)
 	listen, userTimeout := query.Get(listenParameter), defaultUserTimeout
 	query.Del(listenParameter)
 	if text := query.Get(userTimeoutParameter); text != "" {
 		milliseconds, err := strconv.ParseInt(text, 10, 32)
 		if err != nil || milliseconds < 0 {
-			return settings{}, fmt.Errorf("%s must be milliseconds", userTimeoutParameter)
+			return settings{}, fmt.Errorf("its parameter %s must be milliseconds", userTimeoutParameter)
 		}
 		userTimeout = time.Duration(milliseconds) * time.Millisecond
 		query.Del(userTimeoutParameter)
 	}
-	address.RawQuery = query.Encode()
+	address.RawQuery = encoded(query)
 	pool, err := pgxpool.ParseConfig(address.String())
 	if err != nil {
-		return settings{}, errAddress // pgx quotes the address, though not the password.
+		return settings{}, misread(address)
 	}
 	if query.Get("pool_ping_timeout") == "" {
 		pool.PingTimeout = defaultConnectTimeout
@@ -87,19 +89,49 @@ func parse(rest string) (settings, error) {
 	}
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil || host == "" || port == "" {
-		return settings{}, fmt.Errorf("%s must be off, or a host and port", listenParameter)
+		return settings{}, fmt.Errorf("its parameter %s must be off, or a host and port", listenParameter)
 	}
 	address.Host = listen
 	query.Del("host")
 	query.Del("port")
-	address.RawQuery = query.Encode()
+	address.RawQuery = encoded(query)
 	other, err := pgxpool.ParseConfig(address.String())
 	if err != nil {
-		return settings{}, errAddress
+		return settings{}, misread(address)
 	}
 	harden(other.ConnConfig, query, userTimeout)
 	s.listen = other.ConnConfig
 	return s, nil
+}
+
+// parameters gives the query of an address as libpq reads it: a plus sign is one, and no space.
+func parameters(address *url.URL) url.Values {
+	literal := *address
+	literal.RawQuery = strings.ReplaceAll(address.RawQuery, "+", "%2B")
+	return literal.Query()
+}
+
+// encoded writes parameters as libpq reads them.
+func encoded(query url.Values) string { return strings.ReplaceAll(query.Encode(), "+", "%20") }
+
+// misread names the parameter that keeps an address from being read, the first without which it can be. pgx's own error
+// quotes the address.
+func misread(address *url.URL) error {
+	query := parameters(address)
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		rest, without := *address, maps.Clone(query)
+		without.Del(name)
+		rest.RawQuery = encoded(without)
+		if _, err := pgxpool.ParseConfig(rest.String()); err != nil {
+			continue
+		}
+		_, err := pgxpool.ParseConfig(address.String())
+		if unread, ok := errors.AsType[*fs.PathError](err); ok {
+			return fmt.Errorf("its parameter %s must name a file that can be read: %w", name, unread.Err)
+		}
+		return fmt.Errorf("its parameter %s must be one that PostgreSQL's clients take", name)
+	}
+	return errAddress
 }
 
 // harden bounds how long a host is believed in that says nothing, and passes by those that cannot be written where

@@ -69,6 +69,40 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+// TestAddressParameters passes parameters on as libpq reads them, whose plus signs are no spaces.
+func TestAddressParameters(t *testing.T) {
+	t.Parallel()
+	const rest = "//u@db/kontor?password=a+b%20c%2Bd&options=-c%20work_mem%3D8MB&kontor_listen=db:5433"
+	s, err := parse(rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*pgx.ConnConfig{s.pool.ConnConfig, s.listen} {
+		if c.Password != "a+b c+d" || c.RuntimeParams["options"] != "-c work_mem=8MB" {
+			t.Errorf("password %q, options %q", c.Password, c.RuntimeParams["options"])
+		}
+	}
+}
+
+// TestAddressFault names what keeps an address from being read, and quotes nothing of it.
+func TestAddressFault(t *testing.T) {
+	t.Parallel()
+	for rest, want := range map[string]string{
+		"//u:hidden@db/kontor?sslmode=verify-full&sslrootcert=/hidden": "sslrootcert must name a file that can be read",
+		"//u:hidden@db/kontor?sslmode=hidden":                          "sslmode must be one",
+		"//u:hidden@db/kontor?pool_max_conns=hidden":                   "pool_max_conns must be one",
+		"//u:hidden@db/kontor?kontor_listen=hidden":                    "kontor_listen must be off, or",
+		"//u:hidden@db/kontor?tcp_user_timeout=hidden":                 "tcp_user_timeout must be milliseconds",
+		"//u:hid/den@db/kontor":                                        "%2F for / in a password",
+		"kontor:hidden":                                                "must be postgres://<user>@<host>/<database>",
+	} {
+		err := Check(rest)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hid") {
+			t.Errorf("%s: %v, want %q", rest, err, want)
+		}
+	}
+}
+
 // cutOnce has a proxy cut the connection between the next COMMIT and its answer, each time that it is told to.
 func cutOnce(p *proxy) *atomic.Bool {
 	var cut atomic.Bool
