@@ -297,6 +297,16 @@ func TestCheckRefusesWhatServeRefuses(t *testing.T) {
 			files: mode("store.key", 0o444),
 			want:  "4: store_key: comes from a file that can be read by everybody",
 		},
+		"everybody's address": {
+			old: `"sqlite:FOLDER/data/kontor.db"`, new: `"${file:address}"`,
+			files: func(t *testing.T, dir string) {
+				if err := os.WriteFile(filepath.Join(dir, "address"), []byte("postgres://u:canary@h/db"),
+					0o644); err != nil { //nolint:gosec // on purpose
+					t.Fatal(err)
+				}
+			},
+			want: "3: store: comes from a file that can be read by everybody",
+		},
 		"an inline secret": {
 			old: `"${file:finoos.secret}"`, new: "canary", files: mode("kontor.yaml", 0o644),
 			want: "13: tenants.default.providers.berlin.secret: is a secret in a file that can be read by everybody",
@@ -324,6 +334,9 @@ func TestCheckRefusesWhatServeRefuses(t *testing.T) {
 			}
 			checked := outcome(t, "check", dir)
 			if strings.Contains(c.want, "by everybody") {
+				if strings.Count(checked, c.want) > 1 {
+					t.Errorf("told twice: %s", checked)
+				}
 				wantWarning(t, dir, c.want)
 			} else if served := outcome(t, "serve", dir); checked != served {
 				t.Errorf("check refuses\n%s\nserve refuses\n%s", checked, served)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"kontor.dev/kontor/internal/secret"
 )
@@ -48,11 +49,13 @@ const exposedFile = "can be read by everybody on this machine: take that away, a
 // warning: in a container, where secrets are mounted so that all can read them, nobody else is on the machine.
 func (v value) exposed(how string) {
 	found := Problem{File: v.parser.file, Line: v.node.Line, Path: v.path, Message: how + " " + exposedFile}
+	list := &v.parser.problems
 	if v.parser.options.WarnExposed {
-		v.parser.warnings = append(v.parser.warnings, found)
-		return
+		list = &v.parser.warnings
 	}
-	v.parser.problems = append(v.parser.problems, found)
+	if !slices.Contains(*list, found) { // A store's address is read twice.
+		*list = append(*list, found)
+	}
 }
 
 // hidden reads a secret. One that stands in the configuration itself is only as secret as that file.
