@@ -2,6 +2,7 @@ package assembly_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -336,4 +337,141 @@ func TestOneAnswerAfterStandingStill(t *testing.T) {
 		calling.Wait()
 		wantTakenOver(t, late)
 	})
+}
+
+// connecting is a provider that keeps one consent for each user. The first user, or the first read, takes its time.
+type connecting struct {
+	users
+	providers.Consents
+
+	userTakes, readTakes time.Duration
+	calls, reads, ended  atomic.Int32
+}
+
+func (c *connecting) CreateUser(context.Context, providers.NewUser) (string, error) {
+	n := c.calls.Add(1)
+	if n == 1 {
+		time.Sleep(c.userTakes)
+	}
+	return fmt.Sprint("user-", n), nil
+}
+
+func (c *connecting) GetConsent(ctx context.Context, ref providers.ConsentRef) (*providers.ConsentState, error) {
+	if c.reads.Add(1) == 1 {
+		time.Sleep(c.readTakes)
+	}
+	return c.Consents.GetConsent(ctx, ref)
+}
+
+func (c *connecting) RevokeConsent(context.Context, providers.ConsentRef) error {
+	c.ended.Add(1)
+	return nil
+}
+
+// A process asks for a consent, and what it asks the provider takes so long that another one takes its work over. The
+// customer has connected a bank by then: that is not left over from before, and stays.
+func TestBanksConnectedMeanwhileStay(t *testing.T) {
+	for name, test := range map[string]struct {
+		provider      *connecting
+		user          string // that the customer has already
+		first, second string // the keys
+		want          errorv1.Error_Reason
+	}{
+		"another request, while the user is made": {
+			&connecting{userTakes: stillFor}, "", "", "key-2", errorv1.Error_CONSENT_EXISTS,
+		},
+		"the same request, while the user is looked at": {
+			&connecting{readTakes: stillFor}, "user-0", "key-1", "key-1", errorv1.Error_STORE_UNAVAILABLE,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				at := test.provider
+				p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
+					at.Consents = p.Consents
+					p.Users, p.Consents, p.OneConsentPerUser = at, at, true
+				})
+				customer, err := p.Servers.Customer.CreateCustomer(p.Ctx, &customerv1.CreateCustomerRequest{
+					Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if test.user != "" {
+					has(t, p, customer, test.user)
+				}
+				still := p.Dying(t)
+				var late error
+				var calling sync.WaitGroup
+				calling.Go(func() {
+					_, late = still.Servers.Consent.CreateConsent(still.Ctx,
+						consentRequest(test.first, customer.GetName()))
+				})
+				assemblytest.Pass(5 * time.Second)
+				if _, err := p.Servers.Consent.CreateConsent(p.Ctx,
+					consentRequest(test.second, customer.GetName())); err != nil {
+					t.Fatal(err)
+				}
+				p.Report(providers.ConsentState{Stateful: true, Connections: []providers.ConnectionState{
+					{ID: "bank", Active: true},
+				}}, nil)
+				calling.Wait()
+				if n := at.ended.Load(); n != 0 || kerr.Reason(late) != test.want {
+					t.Errorf("the late one ended with %v, and disconnected the user %d times", late, n)
+				}
+			})
+		})
+	}
+}
+
+// has gives a customer a user.
+func has(t *testing.T, p *assemblytest.Gateway, customer *customerv1.Customer, user string) {
+	t.Helper()
+	row, err := p.Load.Customer(p.Ctx, customer.GetName())
+	if err == nil {
+		err = p.Store.Update(p.Ctx, row.Tenant, func(tx store.Tx) error {
+			fresh, err := tx.Customer(row.ID)
+			if err != nil {
+				return err
+			}
+			fresh.Users["fimento"] = user
+			return tx.UpdateCustomer(fresh)
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A customer is deleted at one process while another one makes their user: the receipt says that nothing of theirs is
+// left, and so it is.
+func TestNoUserIsLeftOfADeletedCustomer(t *testing.T) {
+	for _, key := range []string{"", "key-1"} {
+		synctest.Test(t, func(t *testing.T) {
+			book := &userBook{users: users{made: &atomic.Int32{}}}
+			p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) { p.Users = book })
+			other := p.Beside(t)
+			customer, err := p.Servers.Customer.CreateCustomer(p.Ctx, &customerv1.CreateCustomerRequest{
+				Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var late error
+			var calling sync.WaitGroup
+			calling.Go(func() {
+				_, late = other.Servers.Consent.CreateConsent(other.Ctx, consentRequest(key, customer.GetName()))
+			})
+			assemblytest.Pass(500 * time.Millisecond)
+			if _, err := p.Servers.Customer.DeleteCustomer(p.Ctx,
+				&customerv1.DeleteCustomerRequest{Name: customer.GetName()}); err != nil {
+				t.Fatal(err)
+			}
+			calling.Wait()
+			made, deleted := book.made.Load(), book.deleted.Load()
+			if made != 1 || deleted != 1 || kerr.Reason(late) != errorv1.Error_CUSTOMER_NOT_FOUND {
+				t.Errorf("with key %q: %v; %d users were made, %d deleted", key, late, made, deleted)
+			}
+		})
+	}
 }

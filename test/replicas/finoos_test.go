@@ -2,13 +2,16 @@ package replicas
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
+	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/internal/sandbox/finoos"
 	"kontor.dev/kontor/internal/sandbox/sandboxes"
 	"kontor.dev/kontor/test/replicatest"
@@ -52,5 +55,100 @@ func TestOneUser(t *testing.T) {
 	}
 	if users := sandboxes.As[*finoos.Server](w.Running, finoos.ID).Users(); len(users) != customers {
 		t.Errorf("%d customers are %d users", customers, len(users))
+	}
+}
+
+// TestOneVisit: a browser's return reaches all gateways at once, with every outcome that there is. One counts, and the
+// consent is read as often as for one.
+func TestOneVisit(t *testing.T) {
+	t.Parallel()
+	const interval = 2 * time.Second
+	w := newWorld(t, replicatest.Options{Polling: "{min_interval: 2s, max_interval: 1h}"})
+	played, core := sandboxes.As[*finoos.Server](w.Running, finoos.ID), w.Played[finoos.ID].Core
+	for _, made := range waiting(t, w, finoos.ID, scaled(20, 4)) {
+		began := time.Now()
+		location, err := played.CompleteLogin(made.GetProviderReference())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var coming sync.WaitGroup
+		for _, r := range append(w.Replicas, w.Replicas...) {
+			for _, outcome := range []string{"/error", "/success", "/exit"} {
+				address := r.HTTP() + strings.Replace(strings.TrimPrefix(location, w.PublicURL), "/success", outcome, 1)
+				coming.Go(func() {
+					response, err := worldtest.NoRedirects.Get(address)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					response.Body.Close()
+					if response.StatusCode/100 != 3 {
+						t.Errorf("a browser is told %s", response.Status)
+					}
+				})
+			}
+		}
+		coming.Wait()
+		events := worldtest.Must(w.Any().Stubs().Consents.ListConsentEvents(t.Context(),
+			&consentv1.ListConsentEventsRequest{Parent: made.GetName()}))(t)
+		ended := 0
+		for _, event := range events.GetEvents() {
+			switch event.GetType() {
+			case consentv1.ConsentEvent_LINK_EXITED, consentv1.ConsentEvent_AUTHORIZATION_FAILED:
+				ended++
+			}
+		}
+		if ended > 1 {
+			t.Errorf("one visit ended %d times: %v", ended, events.GetEvents())
+		}
+		reads := 0
+		for path, times := range polled(core, polls.Of(finoos.ID), began) {
+			if strings.Contains(path, made.GetProviderReference()) {
+				reads += len(times)
+			}
+		}
+		if most := 2 + int(time.Since(began)/interval); reads > most {
+			t.Errorf("one visit led to %d reads, want at most %d", reads, most)
+		}
+	}
+}
+
+// TestDeletedMeanwhile deletes customers at one gateway while others ask for consents of theirs, and for their users
+// with that: in the end nobody has a user.
+func TestDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, replicatest.Options{})
+	core := w.Played[finoos.ID].Core
+	core.Faults.Add(sandbox.Fault{Operation: creates.Of(finoos.ID), Delay: 300 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(worldtest.AsPSU(t.Context()), 5*time.Minute)
+	defer cancel()
+	for range scaled(50, 8) {
+		customer := worldtest.Must(w.Any().Stubs().Customers.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{
+			Customer: &customerv1.Customer{Type: customerv1.Customer_PERSON},
+		}))(t)
+		var calls sync.WaitGroup
+		before := core.Calls.Count(creates.Of(finoos.ID))
+		for _, r := range w.Replicas[1:] {
+			calls.Go(func() {
+				request := replicatest.ConsentRequest(uuid.NewString(), finoos.ID)
+				request.Consent.Customer = customer.GetName()
+				// What it is told depends on who comes first.
+				_, _ = r.Stubs().Consents.CreateConsent(ctx, request)
+			})
+		}
+		eventually(t, "a user to be made", worldtest.Patience, func() bool {
+			return core.Calls.Count(creates.Of(finoos.ID)) > before
+		})
+		_, err := w.Replicas[0].Stubs().Customers.DeleteCustomer(ctx,
+			&customerv1.DeleteCustomerRequest{Name: customer.GetName()})
+		if err != nil {
+			t.Errorf("DeleteCustomer: %v", err)
+		}
+		calls.Wait()
+		for _, user := range sandboxes.As[*finoos.Server](w.Running, finoos.ID).Users() {
+			if !user.Deleted {
+				t.Errorf("%s, of a customer who was deleted, is there", user.ID)
+			}
+		}
 	}
 }

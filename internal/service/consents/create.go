@@ -193,7 +193,18 @@ func (s *Server) leaveNoLogin(
 	case len(state.Connections) == 0:
 		return nil
 	}
-	if err := attempt.GoOn(ctx); err != nil {
+	// The provider may have answered late, or this process stood still: what is connected by now may be what the
+	// customer agreed to with a consent that somebody else made meanwhile.
+	err = attempt.Update(ctx, func(tx store.Tx) error {
+		if err := attempt.Own(tx); err != nil {
+			return err
+		}
+		if _, err := service.Replaced(tx, p, row, s.Clock.Now()); err != nil {
+			return err
+		}
+		return attempt.GoOn(ctx)
+	})
+	if err != nil {
 		return err
 	}
 	if err := p.Consents.RevokeConsent(ctx, ref); !service.Over(err) {

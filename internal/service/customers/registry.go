@@ -134,10 +134,26 @@ func (r *Registry) EnsureUser(
 		return tx.UpdateCustomer(fresh)
 	})
 	if err != nil {
-		return "", attempt.Unrecorded(ctx, p, "create_user", err)
+		return "", r.notStored(ctx, attempt, p, row, saved, made, err)
 	}
 	attempt.Settled()
 	return user, nil
+}
+
+// notStored tells a caller that a user was made and not stored. When that is since their customer, who was saved, was
+// deleted meanwhile, it deletes the user: the receipt tells that nothing of theirs is left.
+func (r *Registry) notStored(
+	ctx context.Context, attempt *once.Attempt, p *providers.Provider, row *store.Customer, saved bool, made string,
+	cause error,
+) error {
+	_, gone := r.Load.Customer(ctx, row.Resource.GetName())
+	if !saved || kerr.Reason(gone) != errorv1.Error_CUSTOMER_NOT_FOUND {
+		return attempt.Unrecorded(ctx, p, "create_user", cause)
+	}
+	if err := p.Users.DeleteUser(ctx, made); err != nil {
+		return attempt.Unrecorded(ctx, p, "create_user", err)
+	}
+	return gone
 }
 
 // intendUser notes that the customer's user is about to be made. Of a customer that others know, too, it claims the
