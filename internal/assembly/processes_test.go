@@ -621,3 +621,42 @@ func TestDeletionOfADeadProcess(t *testing.T) {
 type gone struct{ providers.Consents }
 
 func (gone) RevokeConsent(context.Context, providers.ConsentRef) error { return nil }
+
+// registry takes its time to register an address; the first call never comes back when hangs is set.
+type registry struct {
+	hangs bool
+	calls atomic.Int32
+}
+
+func (r *registry) RegisterWebhook(ctx context.Context, _ string) error {
+	if r.calls.Add(1) == 1 && r.hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	time.Sleep(time.Second)
+	return nil
+}
+
+// However many processes start at one time, a provider is told one address: it calls all that it was ever told. When
+// the process that tells it dies, another one does.
+func TestOneWebhookForAllProcesses(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			hook := &registry{hangs: dies}
+			p := assemblytest.New(t, func(o *assembly.Options, p *providers.Provider) { o.Webhooks, p.Webhooks = true, hook })
+			for range 3 {
+				p.Beside(t)
+			}
+			assemblytest.Pass(time.Second / 2)
+			want := int32(1)
+			if dies {
+				p.Stop()
+				want = 2
+			}
+			assemblytest.Pass(3 * time.Minute)
+			if calls := hook.calls.Load(); calls != want {
+				t.Errorf("four processes, of which one dies %t, told %d addresses", dies, calls)
+			}
+		})
+	}
+}

@@ -79,15 +79,20 @@ func (c *Callbacks) RegisterWebhooks(ctx context.Context) {
 func (c *Callbacks) registerWebhook(ctx context.Context, tenant string, p *providers.Provider) {
 	registration := hex.EncodeToString(c.Keys.MAC(keys.Tokens, tenant, []byte("registration"), []byte(p.ID),
 		[]byte(c.Tenants[tenant].Accounts[p.ID]), []byte(c.PublicURL)))
-	token := newToken()
+	try := &webhookTry{tenant: tenant, p: p, registration: registration, token: newToken()}
 	for wait := 5 * time.Second; ; wait = min(2*wait, 10*time.Minute) {
-		done, err := c.tryWebhook(ctx, tenant, p, registration, token)
+		done, err := c.tryWebhook(ctx, try)
 		if done || ctx.Err() != nil {
 			return
 		}
-		c.Log.WarnContext(ctx, "webhook not registered; polling covers it", "tenant", tenant, "provider", p.ID,
-			"error", err.Error(), "retry_in", wait.String())
-		timer := time.NewTimer(wait)
+		rest := wait
+		if others, ok := errors.AsType[beingRegistered](err); ok {
+			rest = others.left
+		} else {
+			c.Log.WarnContext(ctx, "webhook not registered; polling covers it", "tenant", tenant, "provider", p.ID,
+				"error", err.Error(), "retry_in", wait.String())
+		}
+		timer := time.NewTimer(rest)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -97,41 +102,72 @@ func (c *Callbacks) registerWebhook(ctx context.Context, tenant string, p *provi
 	}
 }
 
-func (c *Callbacks) tryWebhook(
-	ctx context.Context, tenant string, p *providers.Provider, registration, token string,
-) (bool, error) {
-	known := false
-	hash := hashToken(c.Keys, store.CallbackWebhook, token)
-	err := c.Store.Update(ctx, tenant, func(tx store.Tx) error {
-		have, err := tx.Webhook(registration)
+// webhookClaim is how long a registration is left to the process that began it last: longer than the provider takes to
+// answer.
+const webhookClaim = time.Minute
+
+// beingRegistered says that another process is at it, for as long as left. Each registration is another address, and
+// the provider would call all of them for good.
+type beingRegistered struct{ left time.Duration }
+
+func (beingRegistered) Error() string { return "callbacks: another process registers the webhook" }
+
+// webhookTry is a process's try to register.
+type webhookTry struct {
+	tenant              string
+	p                   *providers.Provider
+	registration, token string
+	// began is when this process began last; zero before it did.
+	began time.Time
+}
+
+func (c *Callbacks) tryWebhook(ctx context.Context, try *webhookTry) (done bool, err error) {
+	var known bool
+	var began time.Time
+	var left time.Duration
+	hash := hashToken(c.Keys, store.CallbackWebhook, try.token)
+	err = c.Store.Update(ctx, try.tenant, func(tx store.Tx) error {
+		known, left, began = false, 0, c.Clock.Now().Truncate(time.Microsecond) // as the store keeps it
+		have, err := tx.Webhook(try.registration)
 		switch {
 		case err == nil && have.Registered:
 			known = true
 			return nil
+		case err == nil && !have.UpdateTime.Equal(try.began):
+			left = have.UpdateTime.Add(webhookClaim).Sub(began)
+			if left > 0 && left <= 2*webhookClaim { // else it is over, or the clock went back since
+				return nil
+			}
+			left = 0
 		case err != nil && !errors.Is(err, store.ErrNotFound):
 			return err
 		}
 		// The token must be known before the provider can use it.
 		err = tx.InsertCallback(&store.Callback{
-			Hash: hash, Kind: store.CallbackWebhook, Tenant: tenant, Provider: p.ID, Resource: registration,
-			CreateTime: c.Clock.Now(),
+			Hash: hash, Kind: store.CallbackWebhook, Tenant: try.tenant, Provider: try.p.ID, Resource: try.registration,
+			CreateTime: began,
 		})
 		if err != nil && !errors.Is(err, store.ErrExists) { // an earlier try may have stored it
 			return err
 		}
 		return tx.PutWebhook(&store.Webhook{
-			Key: registration, Tenant: tenant, Provider: p.ID, UpdateTime: c.Clock.Now(),
+			Key: try.registration, Tenant: try.tenant, Provider: try.p.ID, UpdateTime: began,
 		})
 	})
-	if known || err != nil {
+	switch {
+	case known || err != nil:
 		return known, err
+	case left > 0:
+		return false, beingRegistered{left}
 	}
-	if err := p.Webhooks.RegisterWebhook(ctx, c.PublicURL+"/callbacks/"+p.ID+"/webhook/"+token); err != nil {
+	try.began = began
+	address := c.PublicURL + "/callbacks/" + try.p.ID + "/webhook/" + try.token
+	if err := try.p.Webhooks.RegisterWebhook(ctx, address); err != nil {
 		return false, err
 	}
-	return true, c.Store.Update(ctx, tenant, func(tx store.Tx) error {
+	return true, c.Store.Update(ctx, try.tenant, func(tx store.Tx) error {
 		return tx.PutWebhook(&store.Webhook{
-			Key: registration, Tenant: tenant, Provider: p.ID, Registered: true, UpdateTime: c.Clock.Now(),
+			Key: try.registration, Tenant: try.tenant, Provider: try.p.ID, Registered: true, UpdateTime: c.Clock.Now(),
 		})
 	})
 }

@@ -53,3 +53,24 @@ func TestBurstOfWebhooks(t *testing.T) {
 		}
 	}
 }
+
+// TestOneWebhook starts many gateways at the same time, on a database without tables: it is made once, they serve, and
+// the provider is told one address.
+func TestOneWebhook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, replicatest.Options{Replicas: scaled(10, 4)})
+	for _, r := range w.Replicas {
+		e := w.Enter(replicatest.NewConsent(fimento.ID))
+		if agreed(t, e, ask(e, r)); e.Err != nil {
+			t.Errorf("gateway %d: %v", r.Number, e.Err)
+		}
+	}
+	core := w.Played[fimento.ID].Core
+	eventually(t, "a webhook to be registered", worldtest.Patience, func() bool {
+		return core.Calls.Count(fimento.OpAddWebhook) > 0
+	})
+	if told := core.Calls.Count(fimento.OpAddWebhook); told != 1 {
+		t.Errorf("%d gateways told %d addresses", len(w.Replicas), told)
+	}
+	w.Check(t)
+}
