@@ -164,6 +164,7 @@ func New(o Options) (*Services, error) {
 	runner := &once.Runner{
 		Store: db, Leases: system, Sweeps: system, Keys: keys, Clock: clock, Log: log, Process: process,
 		LogRetention: o.LogRetention, ShipmentRetention: o.ShipmentRetention, Beat: system.Beat,
+		Time: system.Time,
 	}
 	sessions := &callbacks.Sessions{
 		Store: db, Keys: keys, Clock: clock, Follower: follower, History: writer, Audit: trail,

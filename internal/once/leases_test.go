@@ -359,3 +359,23 @@ func TestSweepsForgetEverythingOld(t *testing.T) {
 		t.Errorf("left are %d records, %d intents, %d tokens", keys, intents, tokens)
 	}
 }
+
+// TestAWrongClockIsNotTold: the time of a machine whose clock is wrong would have all others bring forward what they
+// planned.
+func TestAWrongClockIsNotTold(t *testing.T) {
+	for shared, told := range map[time.Time]int{
+		{}: 1, noon: 1, noon.Add(-20 * time.Second): 1, noon.Add(20 * time.Second): 1,
+		noon.Add(-time.Minute): 0, noon.Add(time.Minute): 0,
+	} {
+		p := live(t)(noon)
+		beats := 0
+		p.Beat = func(context.Context, time.Time) (time.Duration, error) {
+			beats++
+			return 0, nil
+		}
+		p.Time = func(context.Context) (time.Time, error) { return shared, nil }
+		if err := p.beat(t.Context()); beats != told || (err == nil) != (told == 1) {
+			t.Errorf("the database says %s: the time was told %d times, %v", shared, beats, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package once
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -23,6 +24,10 @@ const repairEvery = leaseTime / 2
 
 // beatEvery is how often the store is told the time, and so how late it is noticed that the clock went back.
 const beatEvery = time.Minute
+
+// clocksApart is how far the clock of a process may be from the one of all processes: as much as a clock may go back
+// without notice.
+const clocksApart = 30 * time.Second
 
 // batch bounds how many rows one transaction of repair or sweeping takes.
 const batch = 100
@@ -204,8 +209,19 @@ func (r *Runner) renew(ctx context.Context) error {
 	return r.Leases.RenewLeases(ctx, r.atWork(), r.Clock.Now().Add(leaseTime))
 }
 
-// beat tells the store the time.
+// beat tells the store the time. Of a machine whose clock is wrong it tells none: all others would bring forward what
+// they planned, again and again.
 func (r *Runner) beat(ctx context.Context) error {
+	if r.Time != nil {
+		shared, err := r.Time(ctx)
+		if err != nil {
+			return err
+		}
+		apart := r.Clock.Now().Sub(shared)
+		if !shared.IsZero() && apart.Abs() > clocksApart {
+			return fmt.Errorf("once: this machine's clock and the database's are %s apart", apart.Abs().Round(time.Second))
+		}
+	}
 	back, err := r.Beat(ctx, r.Clock.Now())
 	if back > 0 {
 		r.Log.WarnContext(ctx, "the clock went back; what was planned by it is brought forward",

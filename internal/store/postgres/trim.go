@@ -94,6 +94,14 @@ const (
 	shiftBatch = 500
 )
 
+// Time implements store.Claims.
+func (y system) Time(ctx context.Context) (time.Time, error) {
+	return readAll(ctx, y.s, func(r *reader) (time.Time, error) {
+		micros, err := one(r, columns.Only[int64], "SELECT "+serverTime)
+		return columns.Instant(micros), err
+	})
+}
+
 // Beat implements store.Claims. Processes on several machines must have clocks that agree.
 func (y system) Beat(ctx context.Context, now time.Time) (back time.Duration, err error) {
 	err = y.s.write(ctx, allTenants, func(t *tx) error {

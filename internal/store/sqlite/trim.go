@@ -96,6 +96,9 @@ const (
 	shiftBatch = 500
 )
 
+// Time implements store.Claims: there is no other clock.
+func (system) Time(context.Context) (time.Time, error) { return time.Time{}, nil }
+
 // Beat implements store.Claims. All processes that have the file open are on one machine, and share its clock.
 func (y system) Beat(ctx context.Context, now time.Time) (back time.Duration, err error) {
 	err = y.s.write(ctx, "", func(t *tx) error {

@@ -372,6 +372,10 @@ func testClockGoesBack(t *testing.T, s *spread) {
 			t.Errorf("at %s the clock is %s back, %v; want %s", now, back, err, want)
 		}
 	}
+	// The database's own clock, where it has one, is on this machine here.
+	if at, err := s.System().Time(t.Context()); err != nil || !at.IsZero() && time.Since(at).Abs() > time.Hour {
+		t.Errorf("the database's clock says %s, %v", at, err)
+	}
 	beat(noon.Add(-time.Minute), 0)
 	beat(noon, 0)
 	claimed := claimDue(t, s, noon, "dead", 1)

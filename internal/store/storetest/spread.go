@@ -150,6 +150,8 @@ func (s spreadSystem) Beat(ctx context.Context, now time.Time) (time.Duration, e
 	return s.next().Beat(ctx, now)
 }
 
+func (s spreadSystem) Time(ctx context.Context) (time.Time, error) { return s.next().Time(ctx) }
+
 func (s spreadSystem) Subscribe(log store.Log) (wake <-chan store.Cursor, cancel func()) {
 	return s.next().Subscribe(log)
 }

@@ -260,7 +260,7 @@ var systemMethods = map[string]string{
 	"DeleteIntentsBefore":     "Intents", "AuditTrail": "Audit", "AuditTenants": "AuditSeals",
 	"FinishErasures": "ErasureInPieces", "GiveRoomBack": "RoomGivenBack",
 	"DeleteQuotasBefore": "Quotas", "DeleteShipmentsBefore": "OldShipments", "TrimLog": "TrimmedLogs",
-	"Beat": "ClockGoesBack", "Backlog": "Backlog",
+	"Beat": "ClockGoesBack", "Time": "ClockGoesBack", "Backlog": "Backlog",
 }
 
 // testEveryMethod sees that the suite calls every method of a store: add a call of a new one to lookups, writes or
