@@ -171,3 +171,47 @@ func loginsFail(t *testing.T, w *replicatest.World, id string) {
 		t.Errorf("%s is not asked again", id)
 	}
 }
+
+// TestEndedMeanwhile revokes consents at one gateway while others renew their links and read them: what is revoked
+// stays so, and nobody has a link to it.
+func TestEndedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, replicatest.Options{})
+	ctx, cancel := context.WithTimeout(worldtest.AsPSU(t.Context()), 5*time.Minute)
+	defer cancel()
+	for _, id := range worldtest.Providers() {
+		for _, made := range waiting(t, w, id, scaled(40, 5)) {
+			if err := w.Approve(ctx, made); err != nil {
+				t.Fatal(err)
+			}
+			name := made.GetName()
+			var calls sync.WaitGroup
+			for i, r := range w.Replicas {
+				stubs := r.Stubs()
+				calls.Go(func() {
+					if i > 0 {
+						return
+					}
+					_, err := stubs.Consents.RevokeConsent(ctx, &consentv1.RevokeConsentRequest{Name: name})
+					if err != nil {
+						t.Errorf("%s: %v", id, err)
+					}
+				})
+				// What these are told depends on who comes first.
+				calls.Go(func() {
+					_, _ = stubs.Consents.RenewConsentLink(ctx, &consentv1.RenewConsentLinkRequest{Name: name})
+				})
+				calls.Go(func() {
+					_, _ = stubs.Consents.GetConsent(ctx, &consentv1.GetConsentRequest{Name: name, Refresh: true})
+				})
+			}
+			calls.Wait()
+			for _, r := range w.Replicas {
+				got, err := r.Stubs().Consents.GetConsent(ctx, &consentv1.GetConsentRequest{Name: name, Refresh: true})
+				if err != nil || got.GetStatus() != consentv1.Consent_REVOKED || got.GetLink().GetUri() != "" {
+					t.Errorf("%s: a consent that was revoked is %s with the link %v, %v", id, got.GetStatus(), got.GetLink(), err)
+				}
+			}
+		}
+	}
+}
