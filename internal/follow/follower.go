@@ -24,9 +24,6 @@ const (
 	// followers bounds how many consents of one provider account are read at once in the background. There is no bound
 	// for all accounts together: a provider that hangs would use it up.
 	followers = 16
-	// claimTime is how long a consent that is claimed is left to this process: longer than a read takes that waits for
-	// one under way. When the process dies, another one takes the consent after that time.
-	claimTime = 2*refreshTimeout + 15*time.Second
 	// letGoTimeout bounds how long a stopping process tries to give back what it has claimed.
 	letGoTimeout = 2 * time.Second
 )
@@ -51,10 +48,12 @@ type Deps struct {
 // hint. However many hints come, a consent is read at most once in the shortest interval; a read that a
 // caller asks for does not wait.
 //
-// Several processes share the work: what is due is claimed first, and the claim ends when the next time is planned.
+// Several processes share the work: what is due is claimed first, the claim is renewed while the provider is asked, and
+// it ends when the next time is planned.
 type Follower struct {
 	Deps
 
+	claims  claims
 	reads   coalesce.Next[reading]
 	wake    chan struct{}
 	running sync.WaitGroup
@@ -72,11 +71,13 @@ func New(d Deps) *Follower {
 // Run reads consents as they fall due until the context ends. It returns when no read is under way any more.
 func (f *Follower) Run(ctx context.Context) {
 	defer f.running.Wait()
+	f.running.Go(func() { f.renew(ctx) })
 	slots := newSlots(f.Tenants)
 	ticker := time.NewTicker(f.Plan.look)
 	defer ticker.Stop()
 	for {
 		if free := slots.free(); len(free) > 0 {
+			began := time.Now()
 			due, err := f.Claims.ClaimDue(ctx, f.Clock.Now(), f.Process, claimTime, free)
 			if err != nil {
 				due = nil // Whatever came with the error is not claimed: another process may have it.
@@ -85,12 +86,13 @@ func (f *Follower) Run(ctx context.Context) {
 				}
 			}
 			for _, row := range due {
-				release := slots.take(row.Tenant, row.Provider)
+				free, release := slots.take(row.Tenant, row.Provider), f.claims.hold(row, began)
 				f.running.Go(func() {
 					defer f.nudge() // there is room for the next
-					defer release()
+					defer free()
 					defer f.survive(ctx, row)
 					f.poll(ctx, row)
+					release()
 				})
 			}
 		}
@@ -103,7 +105,8 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 }
 
-// survive has a read that panics end there. The consent is read again when its claim is over.
+// survive has a read that panics end there. Its claim is kept up to the limit, so that the consent is not read again and
+// again.
 func (f *Follower) survive(ctx context.Context, row *store.Consent) {
 	if recover() != nil {
 		f.Log.ErrorContext(ctx, "panic", "stack", string(debug.Stack()), "consent", row.Resource.GetName())
@@ -134,8 +137,8 @@ func (f *Follower) poll(ctx context.Context, claimed *store.Consent) {
 	_, resting := errors.AsType[restError](err)
 	pauses := retryAfter > 0 && !resting
 	f.endClaim(ctx, claimed, func(tx store.Tx, row *store.Consent) error {
-		// Where it was not moved since it was claimed, nobody had news meanwhile.
-		hinted := row.NextPoll
+		// It lies at the claim's end, unless somebody had news meanwhile.
+		hinted, hint := row.NextPoll, !row.NextPoll.IsZero() && row.NextPoll.Before(row.ClaimedUntil)
 		if row.Resource.GetEventCount() == before || read.row == nil {
 			row.PollStep++
 		} else {
@@ -159,7 +162,9 @@ func (f *Follower) poll(ctx context.Context, claimed *store.Consent) {
 				return err
 			}
 		}
-		hint := !hinted.IsZero() && hinted.Before(claimed.Claim.Until)
+		if rested := f.notBefore(row); hinted.Before(rested) {
+			hinted = rested
+		}
 		if hint && !row.Ended && (row.NextPoll.IsZero() || hinted.Before(row.NextPoll)) {
 			row.NextPoll = hinted
 		}

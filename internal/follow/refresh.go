@@ -133,7 +133,7 @@ func (f *Follower) ask(
 		if overtaken = overtakes(fresh, before) && (told != nil || momentary(report)); overtaken {
 			return f.leave(tx, fresh, report, last)
 		}
-		hinted := fresh.NextPoll
+		hinted, claimed := fresh.NextPoll, fresh.ClaimedUntil
 		if err := f.found(tx, fresh); err != nil {
 			return err
 		}
@@ -141,7 +141,9 @@ func (f *Follower) ask(
 			return err
 		}
 		// Whoever planned an earlier read while the provider answered knows of something that the answer may lack.
-		if hinted.Equal(before.NextPoll) || fresh.Ended || !dueBefore(hinted, fresh.NextPoll) {
+		// A claim, or its renewal, plans nothing.
+		unmoved := hinted.Equal(before.NextPoll) || hinted.Equal(claimed)
+		if unmoved || fresh.Ended || !dueBefore(hinted, fresh.NextPoll) {
 			return nil
 		}
 		fresh.NextPoll = hinted

@@ -31,8 +31,8 @@
 // owner, if it still lives, learns of it by ErrClaimLost when it wants to write, and has then changed nothing. Leases
 // end by the clocks of the processes: those must agree within a few seconds, and a lease must be long against that.
 //
-//   - A consent that is due is claimed by System.ClaimDue; the claim ends with the UpdateConsent that plans the next
-//     poll.
+//   - A consent that is due is claimed by System.ClaimDue; its owner renews the claim while it polls
+//     (System.RenewClaims), and ends it with the UpdateConsent that plans the next poll.
 //   - A creating request is an Idempotency record, and each of its writes to a provider an Intent. Both carry a lease,
 //     which its owner renews while it works (System.RenewLeases).
 //   - Tx.ClaimUser sees to it that only one process makes a customer's user at a provider, Tx.ClaimFlow that only one
@@ -357,9 +357,12 @@ type Claims interface {
 	// has not run out, and those of accounts that are paused: they come due when the pause is over. No two callers get
 	// the same consent at a time.
 	//
-	// A claimed consent's NextPoll is moved to the end of the lease. If it lies earlier when the poll ends, somebody
-	// had news meanwhile.
+	// A claimed consent's NextPoll is moved to the end of the lease (ClaimedUntil). If it lies earlier when the poll
+	// ends, somebody had news meanwhile.
 	ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, shares []Share) ([]*Consent, error)
+	// RenewClaims extends claims that ClaimDue gave and that are still their owners'. It never shortens one, and takes
+	// back none that ended or was lost. A consent's NextPoll goes along with the lease unless somebody had news.
+	RenewClaims(ctx context.Context, claimed []*Consent, until time.Time) error
 	// Beat tells the time, again and again. When the clock went back since, by more than clocks may differ, what was
 	// planned by it is brought forward by as much: polls, claims, leases and pauses. It gives by how much.
 	Beat(ctx context.Context, now time.Time) (back time.Duration, err error)

@@ -14,7 +14,8 @@ import (
 	"kontor.dev/kontor/test/worldtest"
 )
 
-// keyLease is how long a key, and what was begun with it, is left to a gateway that does not speak of it any more.
+// keyLease is how long a key, and what was begun with it, is left to a gateway that does not speak of it any more; and
+// so is a consent that it reads.
 const keyLease = 15 * time.Second
 
 // TestKilled kills one gateway after the other by SIGKILL, and starts it again a while later.
@@ -144,6 +145,51 @@ func TestTakenOver(t *testing.T) {
 	}
 	if err := w.Replicas[1].Start(); err != nil {
 		t.Fatal(err)
+	}
+	w.Check(t)
+}
+
+// TestPollsTakenOver kills a gateway that reads consents at their providers: another one reads them as soon as its
+// claims are over.
+func TestPollsTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, replicatest.Options{})
+	for _, r := range w.Replicas[1:] {
+		if err := r.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := map[string]int{}
+	for _, id := range worldtest.Providers() {
+		core := w.Played[id].Core
+		before[id] = core.Calls.Count(polls.Of(id))
+		core.Faults.Add(sandbox.Fault{Operation: polls.Of(id), Delay: time.Hour, Times: 1})
+		e := w.Enter(replicatest.NewConsent(id))
+		agreed(t, e, ask(e, w.Replicas[0]))
+	}
+	read := func(id string, times int) func() bool {
+		return func() bool { return w.Played[id].Core.Calls.Count(polls.Of(id)) >= before[id]+times }
+	}
+	for _, id := range worldtest.Providers() {
+		eventually(t, id+" to be asked", worldtest.Patience, read(id, 1))
+	}
+	w.Replicas[0].Kill()
+	killed := time.Now()
+	for _, id := range worldtest.Providers() {
+		before[id] = w.Played[id].Core.Calls.Count(polls.Of(id))
+	}
+	if err := w.Replicas[1].Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range worldtest.Providers() {
+		// A claim, and the while until somebody looks.
+		eventually(t, id+"'s consent to be read by another", 2*keyLease, read(id, 1))
+		t.Logf("%s: read by another after %s", id, time.Since(killed).Round(time.Millisecond))
+	}
+	for _, i := range []int{0, 2} {
+		if err := w.Replicas[i].Start(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.Check(t)
 }

@@ -52,21 +52,22 @@ func Receipt(row Row) (*store.Receipt, error) {
 const ConsentNames = `tenant, id, customer_id, provider, provider_ref, user_id, partner_bank, market, state,
 		valid_until, withdrawals, asked, redirects, flow, reference, resource, next_poll, poll_step, last_poll,
 		last_read,
-		missing_since, missing_count, ended, version`
+		missing_since, missing_count, ended, version, claim_until`
 
 // Consent scans ConsentNames and the wrapped data key.
 func (o Opener) Consent(row Row) (*store.Consent, error) {
 	var c store.Consent
 	var redirects, resource, state, withdrawals, asked, key []byte
-	var validUntil, nextPoll, lastPoll, lastRead, missingSince int64
+	var validUntil, nextPoll, lastPoll, lastRead, missingSince, claimedUntil int64
 	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market,
 		&state, &validUntil, &withdrawals, &asked, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll,
-		&c.PollStep, &lastPoll, &lastRead, &missingSince, &c.Missing.Count, &c.Ended, &c.Version, &key)
+		&c.PollStep, &lastPoll, &lastRead, &missingSince, &c.Missing.Count, &c.Ended, &c.Version,
+		&claimedUntil, &key)
 	if err != nil {
 		return nil, err
 	}
 	c.ValidUntil, c.NextPoll, c.LastPoll = Instant(validUntil), Instant(nextPoll), Instant(lastPoll)
-	c.LastRead, c.Missing.Since = Instant(lastRead), Instant(missingSince)
+	c.LastRead, c.Missing.Since, c.ClaimedUntil = Instant(lastRead), Instant(missingSince), Instant(claimedUntil)
 	if err := json.Unmarshal(withdrawals, &c.Withdrawals); err != nil {
 		return nil, err
 	}

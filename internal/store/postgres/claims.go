@@ -77,6 +77,18 @@ func (t *tx) claim(now time.Time, share store.Share, lease store.Lease) ([]*stor
 	return rows, nil
 }
 
+// renewClaims passes by what others are changing, which is renewed the next time: whoever is at it may wait for another
+// row that is renewed here.
+const renewClaims = `
+	WITH held AS MATERIALIZED (
+		SELECT c.tenant, c.id FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS h (tenant, id, owner, number)
+		JOIN consents c ON c.tenant = h.tenant AND c.id = h.id
+		WHERE c.claim_owner = h.owner AND c.claim_number = h.number AND c.claim_until < $5 AND c.deleted = 0
+		FOR NO KEY UPDATE OF c SKIP LOCKED
+	)
+	UPDATE consents c SET next_poll = CASE c.next_poll WHEN c.claim_until THEN $5 ELSE c.next_poll END, claim_until = $5
+	FROM held WHERE c.tenant = held.tenant AND c.id = held.id`
+
 // endClaim ends the claim that a consent carries, if it is still the newest.
 func (t *tx) endClaim(c *store.Consent) error {
 	changed, err := t.exec(`

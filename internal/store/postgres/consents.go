@@ -152,7 +152,9 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 			c.ID)
 	}
 	c.Version++
-	c.Claim = store.Claim{}
+	if c.Claim != (store.Claim{}) {
+		c.Claim, c.ClaimedUntil = store.Claim{}, time.Time{}
+	}
 	return nil
 }
 

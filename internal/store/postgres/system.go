@@ -54,6 +54,22 @@ func (y system) ClaimDue(ctx context.Context, now time.Time, owner string, lease
 	return claimed, nil
 }
 
+// RenewClaims implements store.Claims.
+func (y system) RenewClaims(ctx context.Context, claimed []*store.Consent, until time.Time) error {
+	if len(claimed) == 0 {
+		return nil
+	}
+	n := len(claimed)
+	tenants, ids, owners, numbers := make([]string, n), make([]string, n), make([]string, n), make([]int64, n)
+	for i, c := range claimed {
+		tenants[i], ids[i], owners[i], numbers[i] = c.Tenant, c.ID, c.Claim.Owner, c.Claim.Number
+	}
+	return y.s.write(ctx, allTenants, func(t *tx) error {
+		_, err := t.exec(renewClaims, tenants, ids, owners, numbers, columns.Micros(until))
+		return err
+	})
+}
+
 // RenewLeases passes by what a transaction is changing, mostly to end it: that transaction takes rows in another order,
 // and the two would wait for each other. What is still held is renewed the next time.
 func (y system) RenewLeases(ctx context.Context, owners []string, until time.Time) error {

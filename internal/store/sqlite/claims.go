@@ -63,6 +63,15 @@ func (t *tx) claim(d due, lease store.Lease) (*store.Consent, error) {
 	return c, nil
 }
 
+// renewClaim extends the claim that a consent carries, if it is still the newest and has not ended.
+func (t *tx) renewClaim(c *store.Consent, until time.Time) error {
+	_, err := t.exec(`
+		UPDATE consents SET next_poll = CASE next_poll WHEN claim_until THEN ?1 ELSE next_poll END, claim_until = ?1
+		WHERE tenant = ?2 AND id = ?3 AND claim_owner = ?4 AND claim_number = ?5 AND claim_until < ?1 AND deleted = 0`,
+		columns.Micros(until), c.Tenant, c.ID, c.Claim.Owner, c.Claim.Number)
+	return err
+}
+
 // endClaim ends the claim that a consent carries, if it is still the newest.
 func (t *tx) endClaim(c *store.Consent) error {
 	changed, err := t.exec(`

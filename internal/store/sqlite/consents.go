@@ -167,7 +167,9 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 		return t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 0", c.Tenant, c.ID)
 	}
 	c.Version++
-	c.Claim = store.Claim{}
+	if c.Claim != (store.Claim{}) {
+		c.Claim, c.ClaimedUntil = store.Claim{}, time.Time{}
+	}
 	return nil
 }
 

@@ -58,6 +58,21 @@ func (y system) ClaimDue(ctx context.Context, now time.Time, owner string, lease
 	return claimed, nil
 }
 
+// RenewClaims implements store.Claims.
+func (y system) RenewClaims(ctx context.Context, claimed []*store.Consent, until time.Time) error {
+	if len(claimed) == 0 {
+		return nil
+	}
+	return y.s.write(ctx, "", func(t *tx) error {
+		for _, c := range claimed {
+			if err := t.renewClaim(c, until); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 func (y system) RenewLeases(ctx context.Context, owners []string, until time.Time) error {
 	if len(owners) == 0 {
 		return nil

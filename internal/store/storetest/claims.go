@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -94,7 +95,10 @@ func testClaimDue(t *testing.T, s *spread) {
 	if !got.NextPoll.Equal(got.Claim.Until) {
 		t.Errorf("a claimed consent is next due at %v, want the claim's end", got.NextPoll)
 	}
-	got.Claim, got.NextPoll = store.Claim{}, before.NextPoll
+	if !got.ClaimedUntil.Equal(got.Claim.Until) || !before.ClaimedUntil.IsZero() {
+		t.Errorf("it is claimed until %v, and was until %v", got.ClaimedUntil, before.ClaimedUntil)
+	}
+	got.Claim, got.NextPoll, got.ClaimedUntil = store.Claim{}, before.NextPoll, time.Time{}
 	wantEqual(t, "the claimed consent", &got, before)
 	stored := readOf(t, s, stranger, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(11)) })
 	if stored.Claim != (store.Claim{}) || stored.Version != before.Version {
@@ -321,6 +325,68 @@ func testClaimsEnd(t *testing.T, s *spread) {
 		s.Update(t.Context(), hansa, func(tx store.Tx) error { return tx.UpdateConsent(late) }), store.ErrNotFound)
 }
 
+// testRenewedClaims renews claims that are held, were lost, were ended, and of which there was news.
+func testRenewedClaims(t *testing.T, s *spread) {
+	insertDue(t, s, map[int]time.Time{10: minute(0), 12: minute(0), 14: minute(0), 16: minute(0), 11: minute(0)})
+	byID := map[string]*store.Consent{}
+	for _, c := range claimDue(t, s, minute(0), "owner-1", 9) {
+		byID[c.ID] = c
+	}
+	held, news, ended, unplanned, strangers := byID[id(10)], byID[id(12)], byID[id(14)], byID[id(16)], byID[id(11)]
+	renew := func(until time.Time, claimed ...*store.Consent) {
+		t.Helper()
+		wantError(t, "RenewClaims", s.System().RenewClaims(t.Context(), claimed, until), nil)
+	}
+	ends := func(tenant string, n int, claimed, next time.Time) {
+		t.Helper()
+		c := readOf(t, s, tenant, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(n)) })
+		if !c.ClaimedUntil.Equal(claimed) || !c.NextPoll.Equal(next) {
+			t.Errorf("%d is claimed until %v and due at %v, want %v and %v", n, c.ClaimedUntil, c.NextPoll, claimed, next)
+		}
+	}
+	done := *ended
+	wantError(t, "the end of a claim", plan(t, s, ended, minute(30)), nil)
+	wantError(t, "news", plan(t, s, &store.Consent{Tenant: hansa, ID: id(12)}, minute(0).Add(time.Second)), nil)
+	wantError(t, "no further poll", plan(t, s, &store.Consent{Tenant: hansa, ID: id(16)}, time.Time{}), nil)
+	version := read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(10)) }).Version
+
+	renew(minute(9))
+	ends(hansa, 10, minute(1), minute(1))
+	renew(minute(5), held, news, &done, unplanned)
+	renew(minute(3), held) // It does not become shorter.
+	ends(hansa, 10, minute(5), minute(5))
+	ends(hansa, 12, minute(5), minute(0).Add(time.Second))
+	ends(hansa, 14, time.Time{}, minute(30))
+	ends(hansa, 16, minute(5), time.Time{})
+	ends(stranger, 11, minute(1), minute(1))
+	if now := read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(10)) }); now.Version != version {
+		t.Errorf("by a renewal the version becomes %d from %d", now.Version, version)
+	}
+	lost := claimDue(t, s, minute(5).Add(-time.Microsecond), "owner-2", 9)
+	wantEqual(t, "due while the claims are renewed", idsOf(lost), []string{id(11)})
+	renew(minute(20), strangers)
+	ends(stranger, 11, lost[0].Claim.Until, lost[0].Claim.Until)
+
+	// An owner may be late, as long as nobody else came; its own former claim is not the one that it has.
+	renew(minute(8), held)
+	wantEqual(t, "due when a claim was renewed late", idsOf(claimDue(t, s, minute(7), "owner-3", 9)),
+		[]string{id(12), id(11)})
+	second := map[string]*store.Consent{}
+	for _, c := range claimDue(t, s, minute(8), "owner-1", 9) {
+		second[c.ID] = c
+	}
+	wantEqual(t, "due when the renewed claim is over", slices.Sorted(maps.Keys(second)),
+		[]string{id(10), id(11), id(12)})
+	renew(minute(20), held)
+	ends(hansa, 10, minute(8).Add(leaseTime), minute(8).Add(leaseTime))
+	wantError(t, "the end of the former claim", plan(t, s, held, minute(99)), store.ErrClaimLost)
+	wantError(t, "the end of the newer one", plan(t, s, second[id(10)], minute(99)), nil)
+
+	update(t, s, func(tx store.Tx) error { return deleteConsent(tx, id(12)) })
+	renew(minute(20), second[id(12)])
+	wantEqual(t, "due in the end", idsOf(claimDue(t, s, minute(50), "owner-4", 9)), []string{id(14), id(11)})
+}
+
 // testNewsDuringClaims makes a claimed consent due at once: nobody else gets it before the claim ends, and its owner
 // sees that there was news.
 func testNewsDuringClaims(t *testing.T, s *spread) {
@@ -336,7 +402,7 @@ func testNewsDuringClaims(t *testing.T, s *spread) {
 	})
 	wantEqual(t, "due while it is claimed", idsOf(claimDue(t, s, minute(0).Add(10*time.Second), "owner-2", 9)), nil)
 	fresh := read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(10)) })
-	if !fresh.NextPoll.Before(claimed.NextPoll) {
+	if !fresh.NextPoll.Before(fresh.ClaimedUntil) {
 		t.Errorf("the consent is next due at %v, which tells the claim's owner of no news", fresh.NextPoll)
 	}
 	wantError(t, "the end of the claim", plan(t, s, claimed, fresh.NextPoll), nil)

@@ -76,6 +76,10 @@ func (s spreadSystem) ClaimDue(ctx context.Context, now time.Time, owner string,
 	return s.next().ClaimDue(ctx, now, owner, lease, shares)
 }
 
+func (s spreadSystem) RenewClaims(ctx context.Context, claimed []*store.Consent, until time.Time) error {
+	return s.next().RenewClaims(ctx, claimed, until)
+}
+
 func (s spreadSystem) RenewLeases(ctx context.Context, owners []string, until time.Time) error {
 	return s.next().RenewLeases(ctx, owners, until)
 }

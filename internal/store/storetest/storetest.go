@@ -78,6 +78,7 @@ func tests() []suiteTest {
 		{"OthersRead", testOthersRead},
 		{"FlowClaims", testFlowClaims},
 		{"ClaimsEnd", testClaimsEnd},
+		{"RenewedClaims", testRenewedClaims},
 		{"ClockGoesBack", testClockGoesBack},
 		{"Backlog", testBacklog},
 		{"NewsDuringClaims", testNewsDuringClaims},
