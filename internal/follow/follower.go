@@ -86,10 +86,10 @@ func (f *Follower) Run(ctx context.Context) {
 				}
 			}
 			for _, row := range due {
-				free, release := slots.take(row.Tenant, row.Provider), f.claims.hold(row, began)
+				leave, release := slots.take(row.Tenant, row.Provider), f.claims.hold(row, began)
 				f.running.Go(func() {
 					defer f.nudge() // there is room for the next
-					defer free()
+					defer leave()
 					defer f.survive(ctx, row)
 					f.poll(ctx, row)
 					release()
@@ -105,8 +105,8 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 }
 
-// survive has a read that panics end there. Its claim is kept up to the limit, so that the consent is not read again and
-// again.
+// survive has a read that panics end there. Its claim is kept up to the limit, so that the consent is not read again
+// and again.
 func (f *Follower) survive(ctx context.Context, row *store.Consent) {
 	if recover() != nil {
 		f.Log.ErrorContext(ctx, "panic", "stack", string(debug.Stack()), "consent", row.Resource.GetName())

@@ -50,8 +50,8 @@ func (f *Follower) Hint(ctx context.Context, row *store.Consent) {
 	f.nudge()
 }
 
-// soonest tells when a consent can be read by nobody's wish. For one that is being polled that is now: a time before the
-// claim's end tells the poll of the hint, and when the poll ends it has the consent rest first where it must.
+// soonest tells when a consent can be read by nobody's wish. For one that is being polled that is now: a time before
+// the claim's end tells the poll of the hint, and when the poll ends it has the consent rest first where it must.
 func (f *Follower) soonest(row *store.Consent) time.Time {
 	now, until := f.Clock.Now(), f.notBefore(row)
 	if until.Before(now) || now.Before(row.ClaimedUntil) {

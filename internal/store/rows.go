@@ -118,8 +118,8 @@ type Consent struct {
 	Missing Missing
 	// Claim is set by System.ClaimDue alone; readers leave it empty. UpdateConsent with it ends the claim.
 	Claim Claim
-	// ClaimedUntil is until when somebody has the consent claimed who polls it, zero for nobody; it may be over. Readers
-	// tell it, writers pass it by.
+	// ClaimedUntil is until when somebody has the consent claimed who polls it, zero for nobody; it may be over.
+	// Readers tell it, writers pass it by.
 	ClaimedUntil time.Time
 	// Ended says that the consent no longer exists at the provider.
 	Ended bool

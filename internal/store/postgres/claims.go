@@ -81,7 +81,8 @@ func (t *tx) claim(now time.Time, share store.Share, lease store.Lease) ([]*stor
 // row that is renewed here.
 const renewClaims = `
 	WITH held AS MATERIALIZED (
-		SELECT c.tenant, c.id FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS h (tenant, id, owner, number)
+		SELECT c.tenant, c.id
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS h (tenant, id, owner, number)
 		JOIN consents c ON c.tenant = h.tenant AND c.id = h.id
 		WHERE c.claim_owner = h.owner AND c.claim_number = h.number AND c.claim_until < $5 AND c.deleted = 0
 		FOR NO KEY UPDATE OF c SKIP LOCKED

@@ -293,6 +293,10 @@ func writeOften(t *testing.T, s *Store) {
 		}
 	}
 	_, _ = y.ClaimDue(ctx, now, "me", time.Minute, []store.Share{{Tenant: tenant, Provider: "p1", Limit: 10}})
+	claim := store.Claim{Lease: lease, Number: 1}
+	_ = y.RenewClaims(ctx, []*store.Consent{
+		{Tenant: tenant, ID: "s000007", Claim: claim}, {Tenant: tenant, ID: "s000008", Claim: claim},
+	}, now)
 	_ = y.RenewLeases(ctx, []string{"me"}, now)
 	_, _ = y.DeleteCallbacksBefore(ctx, now, 100)
 	_, _ = y.DeleteIdempotencyBefore(ctx, now, 100)

@@ -341,14 +341,19 @@ func testRenewedClaims(t *testing.T, s *spread) {
 		t.Helper()
 		c := readOf(t, s, tenant, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(n)) })
 		if !c.ClaimedUntil.Equal(claimed) || !c.NextPoll.Equal(next) {
-			t.Errorf("%d is claimed until %v and due at %v, want %v and %v", n, c.ClaimedUntil, c.NextPoll, claimed, next)
+			t.Errorf("%d is claimed until %v and due at %v, want %v and %v", n, c.ClaimedUntil, c.NextPoll, claimed,
+				next)
 		}
 	}
 	done := *ended
 	wantError(t, "the end of a claim", plan(t, s, ended, minute(30)), nil)
 	wantError(t, "news", plan(t, s, &store.Consent{Tenant: hansa, ID: id(12)}, minute(0).Add(time.Second)), nil)
 	wantError(t, "no further poll", plan(t, s, &store.Consent{Tenant: hansa, ID: id(16)}, time.Time{}), nil)
-	version := read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(10)) }).Version
+	version := func() int64 {
+		t.Helper()
+		return read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(10)) }).Version
+	}
+	before := version()
 
 	renew(minute(9))
 	ends(hansa, 10, minute(1), minute(1))
@@ -359,8 +364,8 @@ func testRenewedClaims(t *testing.T, s *spread) {
 	ends(hansa, 14, time.Time{}, minute(30))
 	ends(hansa, 16, minute(5), time.Time{})
 	ends(stranger, 11, minute(1), minute(1))
-	if now := read(t, s, func(r store.Reader) (*store.Consent, error) { return r.Consent(id(10)) }); now.Version != version {
-		t.Errorf("by a renewal the version becomes %d from %d", now.Version, version)
+	if now := version(); now != before {
+		t.Errorf("by a renewal the version becomes %d from %d", now, before)
 	}
 	lost := claimDue(t, s, minute(5).Add(-time.Microsecond), "owner-2", 9)
 	wantEqual(t, "due while the claims are renewed", idsOf(lost), []string{id(11)})

@@ -67,7 +67,9 @@ type side struct {
 	name string
 	// claims are those that ClaimDue gave, by consent; marks are cursors that were the ends of the consents' log.
 	claims map[string]store.Claim
-	marks  []store.Cursor
+	// claimed are all consents that ClaimDue gave, as they were then.
+	claimed []*store.Consent
+	marks   []store.Cursor
 	// failed is the newest error that stores do not document.
 	failed error
 }
@@ -542,6 +544,11 @@ func (g *chooser) claimDue() step {
 		{Tenant: hansa, Provider: finoos, Limit: oneOf(g, 0, many)}, {Tenant: hansa, Provider: fimento, Limit: many},
 		{Tenant: stranger, Provider: fimento, Limit: oneOf(g, 0, many)},
 	}
+	if g.sometimes(3) {
+		return step{"RenewClaims", func(ctx context.Context, on *side) []any {
+			return []any{kindOf(on.System().RenewClaims(ctx, on.claimed, now.Add(2*time.Minute)))}
+		}}
+	}
 	return step{fmt.Sprint("ClaimDue ", owner, shares), func(ctx context.Context, on *side) []any {
 		found, err := on.System().ClaimDue(ctx, now, owner, time.Minute, shares)
 		slices.SortFunc(found, func(a, b *store.Consent) int {
@@ -549,6 +556,8 @@ func (g *chooser) claimDue() step {
 		})
 		for _, c := range found {
 			on.claims[c.Tenant+c.ID] = c.Claim
+			claimed := *c
+			on.claimed = append(on.claimed, &claimed)
 		}
 		return []any{found, kindOf(err)}
 	}}

@@ -253,7 +253,8 @@ var lookups = []readCall{
 
 // systemMethods are those of System, each with the test that calls it.
 var systemMethods = map[string]string{
-	"ClaimDue": "ClaimDue", "RenewClaims": "RenewedClaims", "RenewLeases": "Leases", "ExpiredIntents": "Intents", "TailConsents": "Tails",
+	"ClaimDue": "ClaimDue", "RenewClaims": "RenewedClaims", "RenewLeases": "Leases", "ExpiredIntents": "Intents",
+	"TailConsents":  "Tails",
 	"TailShipments": "Tails", "Head": "Tails",
 	"Subscribe": "Subscribe", "Callback": "Callbacks", "DeleteCallbacksBefore": "Callbacks",
 	"DeleteIdempotencyBefore": "IdempotencyCleanup",
