@@ -38,10 +38,7 @@ func (s *slow) GetConsent(ctx context.Context, ref providers.ConsentRef) (*provi
 func TestHintDuringARead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider := &slow{}
-		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
-			provider.Consents = p.Consents
-			p.Consents = provider
-		})
+		p := assemblytest.New(t, slowly(provider))
 		row := p.Create(t)
 		assemblytest.Pass(time.Hour) // It is read every five minutes by now.
 		before := len(p.Times(row))
@@ -64,10 +61,7 @@ func TestHintDuringARead(t *testing.T) {
 func TestStoppingGivesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider := &slow{}
-		p := assemblytest.New(t, func(_ *assembly.Options, p *providers.Provider) {
-			provider.Consents = p.Consents
-			p.Consents = provider
-		})
+		p := assemblytest.New(t, slowly(provider))
 		row := p.Create(t)
 		provider.take(20 * time.Second)
 		for len(p.Times(row)) == 0 {
@@ -120,16 +114,6 @@ func TestFailedClaimsAreNotRead(t *testing.T) {
 	})
 }
 
-// slowly is a gateway whose provider takes its time.
-func slowly(t *testing.T, changes ...func(*assembly.Options, *providers.Provider)) (*assemblytest.Gateway, *slow) {
-	t.Helper()
-	provider := &slow{}
-	return assemblytest.New(t, append(changes, func(_ *assembly.Options, p *providers.Provider) {
-		provider.Consents = p.Consents
-		p.Consents = provider
-	})...), provider
-}
-
 // asked waits until a consent was read so many times.
 func asked(p *assemblytest.Gateway, row *store.Consent, times int) {
 	for len(p.Times(row)) < times {
@@ -140,7 +124,8 @@ func asked(p *assemblytest.Gateway, row *store.Consent, times int) {
 // A read that takes longer than a claim lasts keeps it: no other process reads the consent meanwhile.
 func TestLongReadsKeepTheirClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, provider := slowly(t)
+		provider := &slow{}
+		p := assemblytest.New(t, slowly(provider))
 		row := p.Create(t)
 		p.Beside(t)
 		provider.take(25 * time.Second)
@@ -199,7 +184,8 @@ func follows(t *testing.T, of *assemblytest.Gateway, dead bool) (stop func()) {
 // life does not count.
 func TestReadsOfADeadProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, provider := slowly(t)
+		provider := &slow{}
+		p := assemblytest.New(t, slowly(provider))
 		row := p.Create(t)
 		p.Stop()
 		provider.take(29 * time.Second)
@@ -287,7 +273,8 @@ func TestPanickingReadsKeepTheirClaims(t *testing.T) {
 // A hint that comes while a consent is read counts although the consent has to rest for longer than it is claimed.
 func TestHintDuringAReadBeforeALongRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, provider := slowly(t, func(o *assembly.Options, _ *providers.Provider) {
+		provider := &slow{}
+		p := assemblytest.New(t, slowly(provider), func(o *assembly.Options, _ *providers.Provider) {
 			o.Polling.MinInterval, o.Polling.MaxInterval = time.Minute, time.Hour
 		})
 		row := p.Create(t)

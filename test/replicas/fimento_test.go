@@ -66,7 +66,7 @@ func TestOneWebhook(t *testing.T) {
 		}
 	}
 	core := w.Played[fimento.ID].Core
-	eventually(t, "a webhook to be registered", worldtest.Patience, func() bool {
+	worldtest.Within(t, "a webhook to be registered", worldtest.Patience, func() bool {
 		return core.Calls.Count(fimento.OpAddWebhook) > 0
 	})
 	if told := core.Calls.Count(fimento.OpAddWebhook); told != 1 {

@@ -136,7 +136,7 @@ func TestDeletedMeanwhile(t *testing.T) {
 				_, _ = r.Stubs().Consents.CreateConsent(ctx, request)
 			})
 		}
-		eventually(t, "a user to be made", worldtest.Patience, func() bool {
+		worldtest.Within(t, "a user to be made", worldtest.Patience, func() bool {
 			return core.Calls.Count(creates.Of(finoos.ID)) > before
 		})
 		_, err := w.Replicas[0].Stubs().Customers.DeleteCustomer(ctx,

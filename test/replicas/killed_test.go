@@ -171,7 +171,7 @@ func TestPollsTakenOver(t *testing.T) {
 		return func() bool { return w.Played[id].Core.Calls.Count(polls.Of(id)) >= before[id]+times }
 	}
 	for _, id := range worldtest.Providers() {
-		eventually(t, id+" to be asked", worldtest.Patience, read(id, 1))
+		worldtest.Within(t, id+" to be asked", worldtest.Patience, read(id, 1))
 	}
 	w.Replicas[0].Kill()
 	killed := time.Now()
@@ -183,7 +183,7 @@ func TestPollsTakenOver(t *testing.T) {
 	}
 	for _, id := range worldtest.Providers() {
 		// A claim, and the while until somebody looks.
-		eventually(t, id+"'s consent to be read by another", 2*keyLease, read(id, 1))
+		worldtest.Within(t, id+"'s consent to be read by another", 2*keyLease, read(id, 1))
 		t.Logf("%s: read by another after %s", id, time.Since(killed).Round(time.Millisecond))
 	}
 	for _, i := range []int{0, 2} {
