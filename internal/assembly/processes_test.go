@@ -643,7 +643,9 @@ func TestOneWebhookForAllProcesses(t *testing.T) {
 	for _, dies := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			hook := &registry{hangs: dies}
-			p := assemblytest.New(t, func(o *assembly.Options, p *providers.Provider) { o.Webhooks, p.Webhooks = true, hook })
+			p := assemblytest.New(t, func(o *assembly.Options, p *providers.Provider) {
+				o.Webhooks, p.Webhooks = true, hook
+			})
 			for range 3 {
 				p.Beside(t)
 			}

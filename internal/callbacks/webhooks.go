@@ -86,7 +86,7 @@ func (c *Callbacks) registerWebhook(ctx context.Context, tenant string, p *provi
 			return
 		}
 		rest := wait
-		if others, ok := errors.AsType[beingRegistered](err); ok {
+		if others, ok := errors.AsType[beingRegisteredError](err); ok {
 			rest = others.left
 		} else {
 			c.Log.WarnContext(ctx, "webhook not registered; polling covers it", "tenant", tenant, "provider", p.ID,
@@ -106,11 +106,11 @@ func (c *Callbacks) registerWebhook(ctx context.Context, tenant string, p *provi
 // answer.
 const webhookClaim = time.Minute
 
-// beingRegistered says that another process is at it, for as long as left. Each registration is another address, and
-// the provider would call all of them for good.
-type beingRegistered struct{ left time.Duration }
+// beingRegisteredError says that another process is at it, for as long as left. Each registration is another address,
+// and the provider would call all of them for good.
+type beingRegisteredError struct{ left time.Duration }
 
-func (beingRegistered) Error() string { return "callbacks: another process registers the webhook" }
+func (beingRegisteredError) Error() string { return "callbacks: another process registers the webhook" }
 
 // webhookTry is a process's try to register.
 type webhookTry struct {
@@ -158,7 +158,7 @@ func (c *Callbacks) tryWebhook(ctx context.Context, try *webhookTry) (done bool,
 	case known || err != nil:
 		return known, err
 	case left > 0:
-		return false, beingRegistered{left}
+		return false, beingRegisteredError{left}
 	}
 	try.began = began
 	address := c.PublicURL + "/callbacks/" + try.p.ID + "/webhook/" + try.token

@@ -42,7 +42,8 @@ type Runner struct {
 	Log    *slog.Logger
 	// Beat tells the store the time, see store.Claims.
 	Beat func(ctx context.Context, now time.Time) (back time.Duration, err error)
-	// Time tells the time by the clock of all processes that share the store, see store.Claims; nil where there is none.
+	// Time tells the time by the clock of all processes that share the store, see store.Claims; nil where there is
+	// none.
 	Time func(ctx context.Context) (time.Time, error)
 	// Process names this process among all that share the store, now and ever.
 	Process string

@@ -219,7 +219,8 @@ func (r *Runner) beat(ctx context.Context) error {
 		}
 		apart := r.Clock.Now().Sub(shared)
 		if !shared.IsZero() && apart.Abs() > clocksApart {
-			return fmt.Errorf("once: this machine's clock and the database's are %s apart", apart.Abs().Round(time.Second))
+			return fmt.Errorf("once: the clocks of this machine and the database are %s apart",
+				apart.Abs().Round(time.Second))
 		}
 	}
 	back, err := r.Beat(ctx, r.Clock.Now())

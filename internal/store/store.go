@@ -366,8 +366,8 @@ type Claims interface {
 	// Beat tells the time, again and again. When the clock went back since, by more than clocks may differ, what was
 	// planned by it is brought forward by as much: polls, claims, leases and pauses. It gives by how much.
 	Beat(ctx context.Context, now time.Time) (back time.Duration, err error)
-	// Time tells the time by the database's own clock, which all processes share; zero where they are on one machine and
-	// share that one's.
+	// Time tells the time by the database's own clock, which all processes share; zero where they are on one machine
+	// and share that one's.
 	Time(ctx context.Context) (time.Time, error)
 }
 

@@ -71,7 +71,8 @@ func TestOneKeyForMany(t *testing.T) {
 				}
 				calls.Wait()
 			}
-			if asked := core.Calls.Count(creates.Of(id)) - before; len(names) != 1 || reused != 2*(len(asking)-1) || asked != 1 {
+			asked := core.Calls.Count(creates.Of(id)) - before
+			if len(names) != 1 || reused != 2*(len(asking)-1) || asked != 1 {
 				t.Errorf("%s: one key has %d consents, %d were refused, and the provider was asked %d times", id,
 					len(names), reused, asked)
 			}
