@@ -28,7 +28,8 @@ func TestReleaseWhileAnotherClaims(t *testing.T) {
 	t.Parallel()
 	rest := newSchema(t)
 	watch := sqlOn(t, rest)
-	maker, other := openAt(t, withApplication(t, rest)), openAt(t, withApplication(t, rest))
+	named := with(t, rest, "application_name", t.Name())
+	maker, other := openAt(t, named), openAt(t, named)
 	setUp(t, maker)
 	now := time.Now()
 	claim := func(tx store.Tx, owner string) error {

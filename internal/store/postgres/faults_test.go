@@ -327,7 +327,7 @@ func TestBackendsKilled(t *testing.T) {
 	s := openAt(t, rest)
 	ids := []string{"a", "b", "c", "d"}
 	setUp(t, s, ids...)
-	killer, named := sqlOn(t, rest), openAt(t, withApplication(t, rest))
+	killer, named := sqlOn(t, rest), openAt(t, with(t, rest, "application_name", t.Name()))
 	var group sync.WaitGroup
 	stop := make(chan struct{})
 	killed := 0
@@ -382,19 +382,6 @@ func TestBackendsKilled(t *testing.T) {
 		t.Errorf("only %d were killed", killed)
 	}
 	t.Logf("%d were killed", killed)
-}
-
-// withApplication names the test's connections.
-func withApplication(t *testing.T, rest string) string {
-	t.Helper()
-	address, err := url.Parse("postgres:" + rest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	query := address.Query()
-	query.Set("application_name", t.Name())
-	address.RawQuery = query.Encode()
-	return strings.TrimPrefix(address.String(), "postgres:")
 }
 
 // TestDeadlock has two transactions lock two rows crosswise: one is undone and runs again.

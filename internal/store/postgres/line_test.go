@@ -24,7 +24,7 @@ func with(t *testing.T, rest, name, value string) string {
 	}
 	query := address.Query()
 	query.Set(name, value)
-	address.RawQuery = query.Encode()
+	address.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20") // In an address of PostgreSQL + is a plus.
 	return strings.TrimPrefix(address.String(), "postgres:")
 }
 

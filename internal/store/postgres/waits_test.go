@@ -88,7 +88,7 @@ func TestHeadsLeaveConnections(t *testing.T) {
 func TestAnswerIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	rest := newSchema(t)
-	first, second := openAt(t, rest), openAt(t, withApplication(t, rest))
+	first, second := openAt(t, rest), openAt(t, with(t, rest, "application_name", t.Name()))
 	looking := sqlOn(t, rest)
 	const method, key = "CreateConsent", "key"
 	lease := store.Lease{Owner: "first", Until: time.Now().Add(time.Minute)}
