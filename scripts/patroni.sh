@@ -143,7 +143,13 @@ start)
 kill) kill -KILL \$(patroni) \$(server) 2>/dev/null || true ;;
 kill-server) kill -KILL \$(server | cut -d' ' -f1) ;;
 freeze) kill -STOP \$(patroni) \$(server) ;;
-thaw) kill -CONT \$(patroni) \$(server) ;;
+thaw)
+	# In place of the watchdog that ends a node whose Patroni was frozen: it may write the leader's key again without
+	# looking who has it by now (update_leader of etcd3 in Patroni 3.0.2), and undo what the new primary did.
+	kill -KILL \$(patroni)
+	kill -CONT \$(server)
+	exec "\$0" start "\$2"
+	;;
 *) exit 2 ;;
 esac
 END

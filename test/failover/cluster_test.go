@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,8 +40,28 @@ func newCluster(t *testing.T) *cluster {
 		}
 	}
 	c.apis = strings.Split(apis, ",")
+	t.Cleanup(c.tell)
 	c.whole()
 	return c
+}
+
+// patroniTime is how the time in Patroni's own lines begins.
+const patroniTime = "2006-01-02 15:04:05,"
+
+// tell logs what the nodes said at last, when a test failed.
+func (c *cluster) tell() {
+	if !c.t.Failed() {
+		return
+	}
+	logs, _ := filepath.Glob(filepath.Join(filepath.Dir(c.program), "*", "patroni.log"))
+	for _, path := range logs {
+		text, _ := os.ReadFile(path)
+		// Of the server's lines, which have a dot in the time, there are too many.
+		lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool {
+			return len(line) < len(patroniTime) || line[len(patroniTime)-1] != ',' || strings.Contains(line, " no action. ")
+		})
+		c.t.Logf("%s ends with\n%s", path, strings.Join(lines[max(0, len(lines)-100):], "\n"))
+	}
 }
 
 // do does something to a node: start, kill, kill-server, freeze or thaw.

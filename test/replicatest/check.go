@@ -438,26 +438,31 @@ func (c *checker) watched(watching []*Watcher) {
 	}
 }
 
-// await waits until a watcher saw the newest event of all that it follows, or time is over: judge counts what is
-// missing.
+// await waits until a watcher saw the newest event of all that it follows, or saw nothing more for long: judge counts
+// what is missing.
 func (c *checker) await(s *Watcher, histories map[string][]Event) {
-	deadline := time.Now().Add(settleLimit)
-	for missing := true; missing && time.Now().Before(deadline); {
-		seen := map[Event]bool{}
-		for _, event := range s.Seen() {
-			seen[event] = true
-		}
+	had, from, deadline := -1, int64(0), time.Now().Add(settleLimit)
+	for ; time.Now().Before(deadline); c.rest(context.Background(), 50*time.Millisecond) {
+		events := s.Seen()
 		s.mu.Lock()
 		begin := s.begin
 		s.mu.Unlock()
-		missing = false
-		for id, events := range histories {
-			if n := len(events); n > 0 && follows(s, id) && int64(n) > begin && !seen[events[n-1]] {
+		if len(events) == had && begin == from {
+			continue
+		}
+		had, from, deadline = len(events), begin, time.Now().Add(settleLimit)
+		seen := make(map[Event]bool, len(events))
+		for _, event := range events {
+			seen[event] = true
+		}
+		missing := false
+		for id, history := range histories {
+			if n := len(history); n > 0 && follows(s, id) && int64(n) > begin && !seen[history[n-1]] {
 				missing = true
 			}
 		}
-		if missing {
-			c.rest(context.Background(), 20*time.Millisecond)
+		if !missing {
+			return
 		}
 	}
 }

@@ -29,6 +29,8 @@ type LoadOptions struct {
 	Links int
 	// Keep says that nothing is deleted, so that all that ever happened can be compared.
 	Keep bool
+	// End says that each consent is revoked or deleted in the end, so that gateways have few to poll.
+	End bool
 	// Deaf says that no customer approves: providers have no news then.
 	Deaf bool
 }
@@ -89,7 +91,11 @@ func (w *World) live(ctx context.Context, random *rand.Rand, o LoadOptions) {
 	if ctx.Err() != nil {
 		return
 	}
-	switch random.IntN(6) {
+	ends := random.IntN(6)
+	if o.End {
+		ends %= 3
+	}
+	switch ends {
 	case 0, 1:
 		w.Do(ctx, &Entry{Kind: revoke, About: name})
 	case 2:
