@@ -57,24 +57,35 @@ END
 chmod 0755 "$folder/restart"
 export KONTOR_TEST_POSTGRES_RESTART=$folder/restart
 
-cat >"$folder/pgbouncer.ini" <<END
-[databases]
-* = host=127.0.0.1 port=$port user=kontor
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = $((port + 12000))
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = 5
-max_client_conn = 500
-END
-(cd "$folder" && exec "${as[@]}" "$(bouncer)" pgbouncer.ini) >"$folder/pgbouncer.log" 2>&1 &
-pool=$!
-export KONTOR_TEST_PGBOUNCER=127.0.0.1:$((port + 12000))
-for _ in {1..50}; do
-	(: <"/dev/tcp/127.0.0.1/$((port + 12000))") 2>/dev/null && break
-	kill -0 "$pool" 2>/dev/null || fail "pgbouncer does not start: $(tail -3 "$folder/pgbouncer.log")"
-	sleep 0.1
+# The ports are below those that the system gives to outgoing connections.
+pooled=
+for _ in {1..20}; do
+	pooled=$((20000 + RANDOM % 12000))
+	((pooled != port)) || continue
+	cat >"$folder/pgbouncer.ini" <<-END
+		[databases]
+		* = host=127.0.0.1 port=$port user=kontor
+		[pgbouncer]
+		listen_addr = 127.0.0.1
+		listen_port = $pooled
+		unix_socket_dir =
+		auth_type = any
+		pool_mode = transaction
+		default_pool_size = 5
+		max_client_conn = 500
+	END
+	(cd "$folder" && exec "${as[@]}" "$(bouncer)" pgbouncer.ini) >"$folder/pgbouncer.log" 2>&1 &
+	pool=$!
+	# It ends by itself where it cannot listen.
+	for _ in {1..50}; do
+		kill -0 "$pool" 2>/dev/null || break
+		! grep -qs "process up" "$folder/pgbouncer.log" || break 2
+		sleep 0.1
+	done
+	kill "$pool" 2>/dev/null || true
+	wait "$pool" 2>/dev/null || true
+	pool=
 done
+[[ -n $pool ]] || fail "pgbouncer does not start: $(tail -3 "$folder/pgbouncer.log")"
+export KONTOR_TEST_PGBOUNCER=127.0.0.1:$pooled
 "$@"
