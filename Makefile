@@ -25,7 +25,7 @@ help:
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Start the gateway with both providers played by the sandbox
+run: ## Start the gateway with all providers played by the sandbox
 	go run ./cmd/gateway sandbox
 
 .PHONY: build

@@ -37,8 +37,9 @@ for system in "${systems[@]}"; do
 	version=$(go version -m "$binary" | awk '$1 == "mod" {print $3}')
 	name=kontor_${version#v}_${system/\//_}
 	mkdir "$scratch/$name"
-	cp -r "$binary" LICENSE THIRD_PARTY_NOTICES README.md CHANGELOG.md SECURITY.md kontor.example.yaml deploy docs \
-		"$scratch/$name/"
+	# With whatever README.md leads to.
+	cp -r "$binary" LICENSE THIRD_PARTY_NOTICES README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md kontor.example.yaml \
+		deploy docs "$scratch/$name/"
 	tar --create --directory "$scratch" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
 		--mode='u=rwX,go=rX' --format=gnu "$name" | gzip --no-name --best >"$to/$name.tar.gz"
 	go -C tools run ./linked sbom .. "$binary" >"$to/$name.cdx.json"

@@ -25,7 +25,9 @@ mkdir "$elsewhere/unpacked"
 tar --extract --gzip --file "$archive" --directory "$elsewhere/unpacked" --strip-components 1
 said=$("$elsewhere/unpacked/gateway" version)
 grep --quiet "^commit *$(git rev-parse HEAD)\$" <<<"$said" || fail "the binary does not know its commit: $said"
-for file in LICENSE THIRD_PARTY_NOTICES README.md kontor.example.yaml deploy/systemd/kontor.service; do
+mapfile -t linked < <(grep --only-matching --extended-regexp '\]\([^):#]+' README.md | cut -c3-)
+((${#linked[@]} > 5)) || fail "README.md leads to ${#linked[@]} files"
+for file in LICENSE THIRD_PARTY_NOTICES README.md kontor.example.yaml deploy/systemd/kontor.service "${linked[@]}"; do
 	[[ -s $elsewhere/unpacked/$file ]] || fail "$file is missing in the archive"
 done
 step "twice the same: $(head -c 16 .build/dist-verified/SHA256SUMS)..."

@@ -22,7 +22,7 @@ const usage = `Kontor, one service in front of several bank-data providers.
 
 usage: gateway <command> [flags]
 
-  sandbox      play both providers on this machine, with a walk-through; needs no account
+  sandbox      play all providers on this machine, with a walk-through; needs no account
   serve        run with a configuration: gateway serve --config kontor.yaml
   check        say what is wrong with a configuration; --online also logs in at each provider
   operations   print each provider's HTTP operations, and how sure their paths are

@@ -38,7 +38,7 @@ type sandboxFlags struct {
 // parseSandboxFlags reads the flags. Each provider of the list has one, called as its id.
 func parseSandboxFlags(args []string, list []sandbox.Dialect, out, errOut io.Writer) (sandboxFlags, error) {
 	f := sandboxFlags{played: map[string]string{}}
-	flags := newFlags("sandbox", "Plays both providers on this machine, with a gateway in front of them and a "+
+	flags := newFlags("sandbox", "Plays all providers on this machine, with a gateway in front of them and a "+
 		"walk-through; needs no account.", "gateway sandbox --seed 7")
 	flags.StringVar(&f.grpc, "grpc", "127.0.0.1:9090", "where the gateway serves gRPC")
 	flags.StringVar(&f.http, "http", "127.0.0.1:8080", "where the gateway serves REST")

@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -188,6 +189,24 @@ func TestDashboardAndAlertsUseWhatExists(t *testing.T) {
 		if strings.HasPrefix(name,
 			"kontor_") && name != "kontor_build_info" && !used[name] && !used[name+"_bucket"] && !strings.HasSuffix(name, "_bucket") {
 			t.Errorf("nothing shows %s", name)
+		}
+	}
+}
+
+// TestDashboardTellsApart holds panels to what docs/operations.md has operators look for in them: which operation it is,
+// and which gateway, since each has a bulkhead of its own.
+func TestDashboardTellsApart(t *testing.T) {
+	all := dashboard(t)
+	for panel, label := range map[string]string{"Provider calls": "operation", "Provider calls under way": "instance"} {
+		if !bytes.Contains(read(t, "docs/operations.md"), []byte("*"+panel+"*")) {
+			t.Errorf("docs/operations.md leads nobody to %s", panel)
+		}
+		tells := func(e expression) bool {
+			groups := grouping.FindStringSubmatch(e.text)
+			return e.where == "panel "+panel && groups != nil && slices.Contains(word.FindAllString(groups[1], -1), label)
+		}
+		if !slices.ContainsFunc(all, tells) {
+			t.Errorf("%s tells no %s from another", panel, label)
 		}
 	}
 }
