@@ -124,6 +124,7 @@ var faults = map[string]fault{
 	"KontorStoreUnavailable": {once: func(p *plant) { p.call("Unavailable", "STORE_UNAVAILABLE") }},
 	"KontorStoreNotWritable": {once: func(p *plant) { p.stats.Fault = store.FaultFull }},
 	"KontorStoreFault":       {once: func(p *plant) { p.stats.Failed[store.FaultReplaced]++ }},
+	"KontorEventsHeld":       {once: func(p *plant) { p.stats.EventsHeld = time.Minute }},
 	"KontorStoreSlow":        {lasting: func(p *plant) { p.commit(5) }},
 	"KontorInternalErrors":   {once: func(p *plant) { p.call("Internal", "INTERNAL") }},
 	"KontorAuditGap":         {once: func(p *plant) { p.AuditGap() }},

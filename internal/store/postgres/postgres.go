@@ -69,6 +69,8 @@ type Store struct {
 	made time.Time
 	hub  wake.Hub
 	news news
+	// held is for how long events have been held back.
+	held held
 
 	// waiting is how many wait for a connection, each how long one is lately held, in nanoseconds.
 	waiting, each atomic.Int64
@@ -362,7 +364,7 @@ func (s *Store) Keys() *keys.Keys { return s.keys }
 func (s *Store) Stats() store.Stats {
 	stats := store.Stats{
 		Commits: s.commits.Snapshot(), Waiting: int(s.waiting.Load()), Size: s.size.Load(), CreateTime: s.made,
-		BackedUpElsewhere: true,
+		BackedUpElsewhere: true, EventsHeld: s.held.longest(time.Now()),
 	}
 	s.health.Tell(&stats)
 	return stats
