@@ -205,9 +205,6 @@ func (s *Store) Update(ctx context.Context, tenant string, fn func(store.Tx) err
 
 // write runs fn in a transaction that writes, until it is clear what became of it.
 func (s *Store) write(ctx context.Context, tenant string, fn func(*tx) error) error {
-	if err := s.health.Writable(); err != nil {
-		return err
-	}
 	for conflicts, undone, gone := 0, 0, 0; ; {
 		touched, err := s.attempt(ctx, tenant, fn)
 		switch {
@@ -311,9 +308,6 @@ const pingAfter = 10 * time.Second
 // would tell that it can be again: so Ping itself makes a small one, unless there was a good one lately. It returns
 // when the context ends, although a COMMIT may still wait for a standby.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.health.Writable(); err != nil {
-		return err
-	}
 	pinged := make(chan error, 1)
 	go func() { pinged <- s.ping(ctx) }()
 	var err error
