@@ -24,32 +24,19 @@ import (
 // TestStandby leads a store that is open to the standby, as a name or a proxy may that knows no better: what is written
 // fails with a word, and succeeds when the way leads to the primary again, without a restart.
 func TestStandby(t *testing.T) {
-	c := newCluster(t)
-	primary, standby := c.whole()
-	w := newWay(t)
-	w.lead(primary)
-	s, err := postgres.Open(t.Context(), fmt.Sprintf("//kontor@%s/kontor?sslmode=disable", w.listener.Addr()),
-		keystest.StoreKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	write := func(id string) error {
-		return s.Update(t.Context(), "hansa", func(tx store.Tx) error {
-			return tx.InsertCustomer(&store.Customer{Tenant: "hansa", ID: id, Resource: &customerv1.Customer{}})
-		})
-	}
-	if err := write("before"); err != nil {
+	primary, standby := newCluster(t).whole()
+	w, s := openByWay(t, primary)
+	if err := s.write(t, "before"); err != nil {
 		t.Fatal(err)
 	}
 	w.lead(standby)
-	err = write("meanwhile")
+	err := s.write(t, "meanwhile")
 	fault, ok := errors.AsType[*store.FaultError](s.Ping(t.Context()))
 	if err == nil || !ok || fault.Kind != store.FaultReadOnly {
 		t.Errorf("at the standby: %v, Ping %v; want %q", err, fault, store.FaultReadOnly)
 	}
 	w.lead(primary)
-	if err := errors.Join(write("after"), s.Ping(t.Context())); err != nil {
+	if err := errors.Join(s.write(t, "after"), s.Ping(t.Context())); err != nil {
 		t.Errorf("at the primary again: %v", err)
 	}
 	// Of two hosts the one that can be written is found, whichever comes first.
@@ -71,14 +58,7 @@ func TestStandby(t *testing.T) {
 func TestUnconfirmed(t *testing.T) {
 	c := newCluster(t)
 	primary, standby := c.whole()
-	w := newWay(t)
-	w.lead(primary)
-	s, err := postgres.Open(t.Context(), fmt.Sprintf("//kontor@%s/kontor?sslmode=disable", w.listener.Addr()),
-		keystest.StoreKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	w, s := openByWay(t, primary)
 	at := net.JoinHostPort(primary.Host, strconv.Itoa(primary.Port))
 	reader, err := pgx.Connect(t.Context(), "postgres://kontor@"+at+"/kontor?sslmode=disable")
 	if err != nil {
@@ -100,11 +80,7 @@ func TestUnconfirmed(t *testing.T) {
 	}
 	c.do("freeze", standby.node())
 	written := make(chan error, 1)
-	go func() {
-		written <- s.Update(t.Context(), "hansa", func(tx store.Tx) error {
-			return tx.InsertCustomer(&store.Customer{Tenant: "hansa", ID: id, Resource: &customerv1.Customer{}})
-		})
-	}()
+	go func() { written <- s.write(t, id) }()
 	worldtest.Within(t, "a COMMIT that waits for the standby", patience, func() bool {
 		waits, _, _ := look()
 		return waits > 0
@@ -127,6 +103,31 @@ func TestUnconfirmed(t *testing.T) {
 		t.Error(err)
 	}
 	c.whole()
+}
+
+// opened is a store that is open.
+type opened struct{ *postgres.Store }
+
+// openByWay opens a store by a way, which leads to a node at first.
+func openByWay(t *testing.T, first member) (*way, opened) {
+	t.Helper()
+	w := newWay(t)
+	w.lead(first)
+	s, err := postgres.Open(t.Context(), fmt.Sprintf("//kontor@%s/kontor?sslmode=disable", w.listener.Addr()),
+		keystest.StoreKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return w, opened{s}
+}
+
+// write stores a customer.
+func (s opened) write(t *testing.T, id string) error {
+	t.Helper()
+	return s.Update(t.Context(), "hansa", func(tx store.Tx) error {
+		return tx.InsertCustomer(&store.Customer{Tenant: "hansa", ID: id, Resource: &customerv1.Customer{}})
+	})
 }
 
 // way leads to one node at a time.
