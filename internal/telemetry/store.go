@@ -128,8 +128,8 @@ func (t *Telemetry) WarnOfHeldEvents(ctx context.Context, stats func() store.Sta
 		switch held := stats().EventsHeld; {
 		case !warned && held > heldLong:
 			warned = true
-			t.Logger.WarnContext(ctx, "events are held back from streams: a transaction stays open in the database's server",
-				"seconds", held.Seconds())
+			t.Logger.WarnContext(ctx, "events are held back from streams: a transaction stays open in the database's "+
+				"server", "seconds", held.Seconds())
 		case warned && held == 0:
 			warned = false
 			t.Logger.InfoContext(ctx, "events are held back from streams no longer")

@@ -368,8 +368,8 @@ type guardedStream struct {
 // Context implements grpc.ServerStream.
 func (s *guardedStream) Context() context.Context { return s.call.ctx }
 
-// SendMsg implements grpc.ServerStream. Of a connection that is gone, with the caller, the transport of gRPC says that it
-// is unavailable, which it says of nothing else here, and may say so before the context ends.
+// SendMsg implements grpc.ServerStream. Of a connection that is gone, with the caller, the transport of gRPC says that
+// it is unavailable, which it says of nothing else here, and may say so before the context ends.
 func (s *guardedStream) SendMsg(answer any) error {
 	err := s.ServerStream.SendMsg(answer)
 	if s.call.transport == "grpc" && status.Code(err) == codes.Unavailable {
