@@ -178,7 +178,7 @@ func TestMetricsFromTheStart(t *testing.T) {
 		{`kontor_provider_breaker_state{`, `provider="finoos"`, `tenant="default"`},
 		{`kontor_store_write_failures_total{`, `fault="gone"`},
 		{`kontor_audit_gaps_total`}, {`kontor_log_lines_dropped_total`}, {`kontor_intents_open`}, {`kontor_consents_due`},
-		{`kontor_store_last_write_ok`}, {`kontor_store_commit_duration_seconds_count`}, {`kontor_store_size_bytes`},
+		{`kontor_store_last_write_ok`}, {`kontor_store_events_held_seconds`}, {`kontor_store_commit_duration_seconds_count`}, {`kontor_store_size_bytes`},
 	} {
 		if !slices.ContainsFunc(lines, func(line string) bool {
 			return !strings.HasPrefix(line, "#") && !slices.ContainsFunc(want, func(part string) bool {

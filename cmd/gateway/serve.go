@@ -182,6 +182,7 @@ func (g *gateway) run(ctx context.Context, services *assembly.Services) {
 		}
 	}()
 	go warnOfKeys(ctx, g.keys, g.telemetry.Logger)
+	go g.telemetry.WarnOfHeldEvents(ctx, g.store.Stats)
 }
 
 // stop ends everything in order: callers first, then the work in the background, then the store.

@@ -44,7 +44,8 @@ var stores = []store.Driver{
 		},
 	},
 	{
-		Scheme: "postgres", Form: postgres.Form, Place: placePostgres, Folder: func(string) string { return "" },
+		Scheme: "postgres", Alias: "postgresql", // as PostgreSQL's own programs have it
+		Form: postgres.Form, Place: placePostgres, Folder: func(string) string { return "" },
 		Usable: func(string) error { return nil },
 		Open: func(ctx context.Context, rest string, key *keys.StoreKey) (store.Database, error) {
 			db, err := postgres.Open(ctx, rest, key)
@@ -81,7 +82,7 @@ func driverIn(address, folder string) (store.Driver, string, error) {
 	scheme, rest, _ := strings.Cut(address, ":")
 	var forms []string
 	for _, d := range stores {
-		if d.Scheme == scheme {
+		if scheme == d.Scheme || scheme != "" && scheme == d.Alias {
 			placed, err := d.Place(rest, folder)
 			return d, placed, err
 		}

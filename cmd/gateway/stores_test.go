@@ -81,7 +81,7 @@ func TestStoreAddresses(t *testing.T) {
 // TestPostgresAddresses refuses what is no address of a database, without quoting it.
 func TestPostgresAddresses(t *testing.T) {
 	for _, address := range []string{
-		"postgres:", "postgres:secret", "postgres://u:secret@h:port/db", "postgres://u:secret@h/db?sslmode=secret",
+		"postgres:", "postgres:secret", "postgresql:secret", "postgresq://u:secret@h/db", ":secret", "postgres://u:secret@h:port/db", "postgres://u:secret@h/db?sslmode=secret",
 		"postgres://u:secret@h/db?kontor_listen=secret",
 	} {
 		_, err := openStore(t.Context(), &config.Config{
@@ -95,8 +95,14 @@ func TestPostgresAddresses(t *testing.T) {
 		"postgres://u:secret@h/db", "postgres://u@/db?host=h,g&port=6432,6432&target_session_attrs=read-write&kontor_listen=g:5432", "postgres:///db?host=/run",
 		"postgres://u@h/db?kontor_listen=off&pool_max_conns=4",
 	} {
-		if d, rest, err := driverIn(address, "/folder"); err != nil || d.Scheme+":"+rest != address {
-			t.Errorf("%q becomes %q, %v", address, rest, err)
+		other := "postgresql" + strings.TrimPrefix(address, "postgres")
+		for _, given := range []string{address, other} {
+			if d, rest, err := driverIn(given, "/folder"); err != nil || d.Scheme+":"+rest != address {
+				t.Errorf("%q becomes %q, %v", given, rest, err)
+			}
+			if kept, folder, err := known.Store(given, "/folder"); err != nil || kept != address || folder != "" {
+				t.Errorf("of %q the configuration keeps %q, %q, %v", given, kept, folder, err)
+			}
 		}
 	}
 }

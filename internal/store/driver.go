@@ -13,6 +13,8 @@ import (
 type Driver struct {
 	// Scheme is what stands before the first colon of an address, such as "sqlite".
 	Scheme string
+	// Alias is another scheme that means the same; "" for none. Addresses are kept with Scheme.
+	Alias string
 	// Form is how an address looks, for people, such as "sqlite:<path>".
 	Form string
 	// Place says what is wrong with an address, of which it gets what stands behind the colon, and gives it with a path

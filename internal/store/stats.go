@@ -15,6 +15,9 @@ type Stats struct {
 	LastWrite time.Time
 	// Failed counts the writes that failed, by kind.
 	Failed map[FaultKind]int64
+	// EventsHeld is for how long events that are committed have been held back from streams, at least: by somebody's
+	// transaction that stays open, on a server where such a thing can be. 0 while no stream is open.
+	EventsHeld time.Duration
 	// CreateTime is when the database was made. A copy has that of the database.
 	CreateTime time.Time
 	// LastBackup is when a copy was last made, zero for never.

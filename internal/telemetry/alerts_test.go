@@ -125,6 +125,7 @@ var faults = map[string]fault{
 	"KontorStoreNotWritable": {once: func(p *plant) { p.stats.Fault = store.FaultFull }},
 	"KontorStoreFault":       {once: func(p *plant) { p.stats.Failed[store.FaultReplaced]++ }},
 	"KontorStoreFull":        {once: func(p *plant) { p.stats.Failed[store.FaultFull]++ }},
+	"KontorEventsHeld":       {once: func(p *plant) { p.stats.EventsHeld = time.Minute }},
 	"KontorStoreSlow":        {lasting: func(p *plant) { p.commit(5) }},
 	"KontorInternalErrors":   {once: func(p *plant) { p.call("Internal", "INTERNAL") }},
 	"KontorAuditGap":         {once: func(p *plant) { p.AuditGap() }},

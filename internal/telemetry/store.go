@@ -14,8 +14,8 @@ type storeMetrics struct {
 	stats   func() store.Stats
 	backlog func(context.Context, time.Time) (store.Backlog, error)
 
-	commits, waiting, size, log, ok, failed, backup, missing *prometheus.Desc
-	due, lag, intents, oldest                                *prometheus.Desc
+	commits, waiting, size, log, ok, failed, held, backup, missing *prometheus.Desc
+	due, lag, intents, oldest                                      *prometheus.Desc
 }
 
 // backlogTimeout bounds how long metrics wait for the store.
@@ -36,6 +36,8 @@ func (t *Telemetry) WatchStore(
 		log:     desc("store_log_size_bytes", "Size of what the database has not yet moved to its place."),
 		ok:      desc("store_last_write_ok", "1 when the last write was well, 0 when it failed."),
 		failed:  desc("store_write_failures_total", "Writes that failed for a fault of the store, by kind.", "fault"),
+		held: desc("store_events_held_seconds", "For how long committed events have been held back from streams by a "+
+			"transaction that stays open in the database's server; 0 while no stream is open."),
 		backup: desc("backup_timestamp_seconds", "When the last copy was made; missing while there is none, and where "+
 			"copies are not the gateway's."),
 		missing: desc("backup_missing_seconds", "For how long the database is there without any copy; 0 with one; "+
@@ -50,7 +52,8 @@ func (t *Telemetry) WatchStore(
 // Describe implements prometheus.Collector.
 func (m *storeMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		m.commits, m.waiting, m.size, m.log, m.ok, m.failed, m.backup, m.missing, m.due, m.lag, m.intents, m.oldest,
+		m.commits, m.waiting, m.size, m.log, m.ok, m.failed, m.held, m.backup, m.missing, m.due, m.lag, m.intents,
+		m.oldest,
 	} {
 		to <- d
 	}
@@ -71,6 +74,7 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	gauge(m.size, float64(stats.Size))
 	gauge(m.log, float64(stats.LogSize))
 	gauge(m.ok, ok)
+	gauge(m.held, stats.EventsHeld.Seconds())
 	switch {
 	case stats.BackedUpElsewhere: // Neither metric is there, so that no alert asks for a backup that nobody can make.
 	case stats.LastBackup.IsZero():
@@ -100,4 +104,35 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	gauge(m.lag, since(backlog.DueSince))
 	gauge(m.intents, float64(backlog.OpenIntents))
 	gauge(m.oldest, since(backlog.OldestIntent))
+}
+
+const (
+	// heldLong is for how long events may be held back before the log says so: no transaction of a gateway takes as
+	// long.
+	heldLong = 30 * time.Second
+	// heldEvery is how often that is looked at.
+	heldEvery = 5 * time.Second
+)
+
+// WarnOfHeldEvents says once in the log that events are held back from streams for long, and once that it is over,
+// until the context ends. Stats must not wait for the store.
+func (t *Telemetry) WarnOfHeldEvents(ctx context.Context, stats func() store.Stats) {
+	ticker := time.NewTicker(heldEvery)
+	defer ticker.Stop()
+	for warned := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		switch held := stats().EventsHeld; {
+		case !warned && held > heldLong:
+			warned = true
+			t.Logger.WarnContext(ctx, "events are held back from streams: a transaction stays open in the database's "+
+				"server", "seconds", held.Seconds())
+		case warned && held == 0:
+			warned = false
+			t.Logger.InfoContext(ctx, "events are held back from streams no longer")
+		}
+	}
 }

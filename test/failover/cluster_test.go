@@ -4,6 +4,7 @@ package failover
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -77,6 +78,9 @@ type member struct {
 	Name, Role, State, Host string
 	Port                    int
 }
+
+// address is where its server listens.
+func (m member) address() string { return net.JoinHostPort(m.Host, strconv.Itoa(m.Port)) }
 
 func (m member) node() int {
 	n, _ := strconv.Atoi(strings.TrimPrefix(m.Name, "node"))

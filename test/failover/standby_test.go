@@ -5,10 +5,6 @@ package failover
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"strconv"
-	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -18,38 +14,26 @@ import (
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/postgres"
+	"kontor.dev/kontor/test/replicatest"
 	"kontor.dev/kontor/test/worldtest"
 )
 
 // TestStandby leads a store that is open to the standby, as a name or a proxy may that knows no better: what is written
 // fails with a word, and succeeds when the way leads to the primary again, without a restart.
 func TestStandby(t *testing.T) {
-	c := newCluster(t)
-	primary, standby := c.whole()
-	w := newWay(t)
-	w.lead(primary)
-	s, err := postgres.Open(t.Context(), fmt.Sprintf("//kontor@%s/kontor?sslmode=disable", w.listener.Addr()),
-		keystest.StoreKey())
-	if err != nil {
+	primary, standby := newCluster(t).whole()
+	line, s := openByLine(t, primary)
+	if err := s.write(t, "before"); err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	write := func(id string) error {
-		return s.Update(t.Context(), "hansa", func(tx store.Tx) error {
-			return tx.InsertCustomer(&store.Customer{Tenant: "hansa", ID: id, Resource: &customerv1.Customer{}})
-		})
-	}
-	if err := write("before"); err != nil {
-		t.Fatal(err)
-	}
-	w.lead(standby)
-	err = write("meanwhile")
+	line.Lead(standby.address())
+	err := s.write(t, "meanwhile")
 	fault, ok := errors.AsType[*store.FaultError](s.Ping(t.Context()))
 	if err == nil || !ok || fault.Kind != store.FaultReadOnly {
 		t.Errorf("at the standby: %v, Ping %v; want %q", err, fault, store.FaultReadOnly)
 	}
-	w.lead(primary)
-	if err := errors.Join(write("after"), s.Ping(t.Context())); err != nil {
+	line.Lead(primary.address())
+	if err := errors.Join(s.write(t, "after"), s.Ping(t.Context())); err != nil {
 		t.Errorf("at the primary again: %v", err)
 	}
 	// Of two hosts the one that can be written is found, whichever comes first.
@@ -71,16 +55,8 @@ func TestStandby(t *testing.T) {
 func TestUnconfirmed(t *testing.T) {
 	c := newCluster(t)
 	primary, standby := c.whole()
-	w := newWay(t)
-	w.lead(primary)
-	s, err := postgres.Open(t.Context(), fmt.Sprintf("//kontor@%s/kontor?sslmode=disable", w.listener.Addr()),
-		keystest.StoreKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	at := net.JoinHostPort(primary.Host, strconv.Itoa(primary.Port))
-	reader, err := pgx.Connect(t.Context(), "postgres://kontor@"+at+"/kontor?sslmode=disable")
+	line, s := openByLine(t, primary)
+	reader, err := pgx.Connect(t.Context(), "postgres://kontor@"+primary.address()+"/kontor?sslmode=disable")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,16 +76,12 @@ func TestUnconfirmed(t *testing.T) {
 	}
 	c.do("freeze", standby.node())
 	written := make(chan error, 1)
-	go func() {
-		written <- s.Update(t.Context(), "hansa", func(tx store.Tx) error {
-			return tx.InsertCustomer(&store.Customer{Tenant: "hansa", ID: id, Resource: &customerv1.Customer{}})
-		})
-	}()
+	go func() { written <- s.write(t, id) }()
 	worldtest.Within(t, "a COMMIT that waits for the standby", patience, func() bool {
 		waits, _, _ := look()
 		return waits > 0
 	})
-	w.lead(primary) // The connection is lost.
+	line.Cut() // The connection is lost.
 	early := 0
 	worldtest.Within(t, "Patroni to go on without the standby", patience, func() bool {
 		_, seen, names := look()
@@ -129,61 +101,30 @@ func TestUnconfirmed(t *testing.T) {
 	c.whole()
 }
 
-// way leads to one node at a time.
-type way struct {
-	listener net.Listener
+// opened is a store that is open.
+type opened struct{ *postgres.Store }
 
-	mu   sync.Mutex
-	to   string
-	open []net.Conn
-}
-
-func newWay(t *testing.T) *way {
+// openByLine opens a store by a line, which leads to a node at first.
+func openByLine(t *testing.T, first member) (*replicatest.Line, opened) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	line, err := replicatest.NewLine(first.address())
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &way{listener: listener}
-	t.Cleanup(func() { _ = listener.Close(); w.lead(member{}) })
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go w.carry(client)
-		}
-	}()
-	return w
-}
-
-// lead ends all connections, and leads new ones to a node.
-func (w *way) lead(to member) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.to = net.JoinHostPort(to.Host, fmt.Sprint(to.Port))
-	for _, conn := range w.open {
-		_ = conn.Close()
-	}
-	w.open = nil
-}
-
-func (w *way) carry(client net.Conn) {
-	defer client.Close()
-	w.mu.Lock()
-	server, err := net.Dial("tcp", w.to)
-	if err == nil {
-		w.open = append(w.open, client, server)
-	}
-	w.mu.Unlock()
+	t.Cleanup(line.Close)
+	s, err := postgres.Open(t.Context(), fmt.Sprintf("//kontor@%s/kontor?sslmode=disable", line.Address()),
+		keystest.StoreKey())
 	if err != nil {
-		return
+		t.Fatal(err)
 	}
-	defer server.Close()
-	go func() {
-		_, _ = io.Copy(client, server)
-		_ = client.Close()
-	}()
-	_, _ = io.Copy(server, client)
+	t.Cleanup(func() { _ = s.Close() })
+	return line, opened{s}
+}
+
+// write stores a customer.
+func (s opened) write(t *testing.T, id string) error {
+	t.Helper()
+	return s.Update(t.Context(), "hansa", func(tx store.Tx) error {
+		return tx.InsertCustomer(&store.Customer{Tenant: "hansa", ID: id, Resource: &customerv1.Customer{}})
+	})
 }

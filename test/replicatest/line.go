@@ -19,18 +19,18 @@ type Fate struct {
 // Line leads from one gateway to its database.
 type Line struct {
 	listener net.Listener
-	server   string
 	refuses  atomic.Bool
 	onCommit atomic.Pointer[func() Fate]
 	// Commits counts those that passed, Before and After the connections that were cut so.
 	Commits, Before, After atomic.Int64
 
-	mu   sync.Mutex
-	open map[net.Conn]struct{}
+	mu     sync.Mutex
+	server string
+	open   map[net.Conn]struct{}
 }
 
-// newLine gives a line to a server.
-func newLine(server string) (*Line, error) {
+// NewLine gives a line to a server, a host and port.
+func NewLine(server string) (*Line, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // ends with Close
 	if err != nil {
 		return nil, err
@@ -75,6 +75,21 @@ func (l *Line) Cut() {
 	}
 }
 
+// Lead cuts all connections that there are, and leads new ones to another server.
+func (l *Line) Lead(server string) {
+	l.mu.Lock()
+	l.server = server
+	l.mu.Unlock()
+	l.Cut()
+}
+
+// to is the server that new connections lead to.
+func (l *Line) to() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.server
+}
+
 // Refuse says whether new connections are refused.
 func (l *Line) Refuse(refuse bool) { l.refuses.Store(refuse) }
 
@@ -99,7 +114,7 @@ func (l *Line) carry(client net.Conn) {
 	if l.refuses.Load() {
 		return
 	}
-	server, err := net.Dial("tcp", l.server) //nolint:noctx // ends with Cut
+	server, err := net.Dial("tcp", l.to()) //nolint:noctx // ends with Cut
 	if err != nil {
 		return
 	}

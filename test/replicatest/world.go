@@ -142,7 +142,7 @@ func (w *World) add(o Options, dir string, blocks []worldtest.Block) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if r.Line, err = newLine(at.Host); err != nil {
+		if r.Line, err = NewLine(at.Host); err != nil {
 			w.t.Fatal(err)
 		}
 		w.t.Cleanup(r.Line.Close)

@@ -581,6 +581,12 @@ func TestChartRefuses(t *testing.T) {
 			t.Errorf("taken: %s", strings.TrimPrefix(text, least))
 		}
 	}
+	for _, scheme := range []string{"postgres", "postgresql"} {
+		text := strings.Replace(several, "config:", "config:\n  store: "+scheme+"://kontor@db/kontor", 1)
+		if _, err := rendered(t, text); err != nil {
+			t.Errorf("%s is refused: %v", scheme, err)
+		}
+	}
 }
 
 // TestChartRestarts: another configuration is another pod, another label of the service is not.

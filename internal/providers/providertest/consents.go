@@ -1,7 +1,9 @@
 package providertest
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"time"
@@ -136,6 +138,51 @@ func testWebhooks(s *suite) {
 	for _, body := range []string{"", "{", "null", "[]", `"x"`, "\xff\xfe", `{"id": {"id": [[[[null]]]]}}`} {
 		if ids, err := webhook(s.ctx(), http.Header{}, []byte(body)); s.hear(err) == nil && slices.Contains(ids, "") {
 			s.Errorf("the body %q names a consent without an id", body)
+		}
+	}
+	s.wantWebhooks()
+}
+
+// wantWebhooks has the played provider send its own webhooks about a consent: none is refused, and one names it.
+// Without that, a check that refuses all of them would pass for one that refuses what is forged.
+func (s *suite) wantWebhooks() {
+	s.Helper()
+	type sent struct {
+		header http.Header
+		body   []byte
+	}
+	come := make(chan sent, 64)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		select {
+		case come <- sent{r.Header, body}:
+		default: // There are enough.
+		}
+	}))
+	s.Cleanup(receiver.Close)
+	switch {
+	case s.provider.Webhooks != nil:
+		if err := s.provider.Webhooks.RegisterWebhook(s.ctx(), receiver.URL); err != nil {
+			s.Fatalf("register a webhook: %v", s.hear(err))
+		}
+	case s.h.Webhooks != nil:
+		s.h.Webhooks(s.TB, receiver.URL)
+	default:
+		s.Fatal("the adapter reads webhooks, and registers none: bring Webhooks")
+	}
+	ref := s.approved()
+	for ctx := s.ctx(); ; {
+		select {
+		case got := <-come:
+			ids, err := s.provider.Callbacks.Webhook(s.ctx(), got.header, got.body)
+			if s.hear(err) != nil {
+				s.Fatalf("a webhook that the provider sent is refused: %v", err)
+			}
+			if slices.Contains(ids, ref.ID) {
+				return
+			}
+		case <-ctx.Done():
+			s.Fatal("no webhook that the provider sent names the consent that changed")
 		}
 	}
 }

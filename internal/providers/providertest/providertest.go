@@ -72,6 +72,10 @@ type Harness struct {
 	// Age makes what the adapter remembers of a consent (ConsentRef.State) too old to be used as it is.
 	Age func(t testing.TB, ref providers.ConsentRef)
 
+	// Webhooks has the played provider call an address when a consent changes, for an adapter that reads webhooks and
+	// registers none, since that is done by hand.
+	Webhooks func(t testing.TB, url string)
+
 	// Except has a reason for each test that cannot hold for this provider, by the test's name.
 	Except map[string]string
 }

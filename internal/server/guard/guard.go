@@ -10,8 +10,10 @@ import (
 
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
@@ -365,6 +367,16 @@ type guardedStream struct {
 
 // Context implements grpc.ServerStream.
 func (s *guardedStream) Context() context.Context { return s.call.ctx }
+
+// SendMsg implements grpc.ServerStream. Of a connection that is gone, with the caller, the transport of gRPC says that
+// it is unavailable, which it says of nothing else here, and may say so before the context ends.
+func (s *guardedStream) SendMsg(answer any) error {
+	err := s.ServerStream.SendMsg(answer)
+	if s.call.transport == "grpc" && status.Code(err) == codes.Unavailable {
+		return context.Canceled
+	}
+	return err
+}
 
 // RecvMsg implements grpc.ServerStream.
 func (s *guardedStream) RecvMsg(request any) error {

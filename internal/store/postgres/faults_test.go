@@ -22,6 +22,7 @@ import (
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/store"
+	"kontor.dev/kontor/internal/store/columns"
 )
 
 const tenant = "hansa"
@@ -470,6 +471,70 @@ func TestServerUndoes(t *testing.T) {
 	}
 	if err := s.Ping(t.Context()); err != nil {
 		t.Errorf("Ping: %v", err)
+	}
+}
+
+// TestDamageIsMended: a server that met damage may still take other things, and is mended while it is asked. So what a
+// store says of it goes when the server is well, without a restart.
+func TestDamageIsMended(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	s, server := openAt(t, rest), sqlOn(t, rest)
+	setUp(t, s, "a")
+	for _, state := range []string{"XX001", "XX002"} {
+		met := fmt.Sprintf("DO $$ BEGIN RAISE EXCEPTION 'made up' USING ERRCODE = '%s'; END $$", state)
+		for what, meet := range map[string]func() error{
+			"a write": func() error {
+				return s.write(t.Context(), tenant, func(x *tx) error {
+					_, err := x.exec(met)
+					return err
+				})
+			},
+			"a read": func() error {
+				return s.read(t.Context(), tenant, func(r *reader) error {
+					_, err := one(r, columns.Only[int64], met)
+					return err
+				})
+			},
+		} {
+			if err := meet(); err == nil || s.Stats().Fault != store.FaultCorrupt {
+				t.Errorf("%s meets %s: %v, and the store says %q", what, state, err, s.Stats().Fault)
+			}
+			if _, err := appendNext(t.Context(), s, "a", what+state); err != nil || s.Stats().Fault != "" {
+				t.Errorf("after %s met %s: %v, and the store says %q", what, state, err, s.Stats().Fault)
+			}
+			if err := meet(); err == nil {
+				t.Errorf("%s is well", what)
+			}
+			if err := s.Ping(t.Context()); err != nil || s.Stats().Fault != "" {
+				t.Errorf("after %s met %s, Ping: %v, and the store says %q", what, state, err, s.Stats().Fault)
+			}
+		}
+	}
+	if _, err := server.Exec(t.Context(), `
+		CREATE FUNCTION damaged() RETURNS trigger LANGUAGE plpgsql AS
+			'BEGIN RAISE EXCEPTION USING ERRCODE = ''XX001''; END';
+		CREATE TRIGGER damaged BEFORE UPDATE ON pulse FOR EACH ROW EXECUTE FUNCTION damaged()`); err != nil {
+		t.Fatal(err)
+	}
+	probe := func(x *tx) error {
+		_, err := x.exec("UPDATE pulse SET probes = probes WHERE id = 1")
+		return err
+	}
+	if err := s.write(t.Context(), allTenants, probe); err == nil {
+		t.Error("what is damaged is written")
+	}
+	for range 2 {
+		var fault *store.FaultError
+		if err := s.Ping(t.Context()); !errors.As(err, &fault) || fault.Kind != store.FaultCorrupt {
+			t.Errorf("while there is damage, Ping: %v", err)
+		}
+	}
+	if _, err := server.Exec(t.Context(), "DROP TRIGGER damaged ON pulse"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ping(t.Context()); err != nil || s.Stats().Fault != "" {
+		t.Errorf("when it is mended, Ping: %v, and the store says %q", err, s.Stats().Fault)
 	}
 }
 

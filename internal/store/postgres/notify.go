@@ -98,8 +98,9 @@ func (n *news) stop() {
 // channel is what is notified: one for each database, and for each schema in it.
 func (s *Store) channel() string { return "kontor_" + s.epoch }
 
-// follow wakes those who follow a log by what other processes tell, until the context ends.
+// follow wakes those who follow a log by what other processes tell, until the context ends and nobody follows.
 func (s *Store) follow(ctx context.Context) {
+	defer s.held.forget()
 	for s.listen != nil && ctx.Err() == nil {
 		s.hear(ctx)
 		timer := time.NewTimer(listenAgain)
@@ -109,6 +110,7 @@ func (s *Store) follow(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+	<-ctx.Done()
 }
 
 // hear listens until the connection or the context ends.

@@ -69,6 +69,8 @@ type Store struct {
 	made time.Time
 	hub  wake.Hub
 	news news
+	// held is for how long events have been held back.
+	held held
 
 	// waiting is how many wait for a connection, each how long one is lately held, in nanoseconds.
 	waiting, each atomic.Int64
@@ -203,9 +205,6 @@ func (s *Store) Update(ctx context.Context, tenant string, fn func(store.Tx) err
 
 // write runs fn in a transaction that writes, until it is clear what became of it.
 func (s *Store) write(ctx context.Context, tenant string, fn func(*tx) error) error {
-	if err := s.health.Writable(); err != nil {
-		return err
-	}
 	for conflicts, undone, gone := 0, 0, 0; ; {
 		touched, err := s.attempt(ctx, tenant, fn)
 		switch {
@@ -309,9 +308,6 @@ const pingAfter = 10 * time.Second
 // would tell that it can be again: so Ping itself makes a small one, unless there was a good one lately. It returns
 // when the context ends, although a COMMIT may still wait for a standby.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.health.Writable(); err != nil {
-		return err
-	}
 	pinged := make(chan error, 1)
 	go func() { pinged <- s.ping(ctx) }()
 	var err error
@@ -362,7 +358,7 @@ func (s *Store) Keys() *keys.Keys { return s.keys }
 func (s *Store) Stats() store.Stats {
 	stats := store.Stats{
 		Commits: s.commits.Snapshot(), Waiting: int(s.waiting.Load()), Size: s.size.Load(), CreateTime: s.made,
-		BackedUpElsewhere: true,
+		BackedUpElsewhere: true, EventsHeld: s.held.longest(time.Now()),
 	}
 	s.health.Tell(&stats)
 	return stats

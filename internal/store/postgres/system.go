@@ -123,6 +123,7 @@ func (s *Store) heads(ctx context.Context) (map[store.Log]store.Cursor, error) {
 			if err != nil {
 				return nil, err
 			}
+			s.held.note(ctx, log, ends, time.Now())
 			heads[log] = store.NewCursor(log, r.Epoch, ends.head)
 		}
 		return heads, nil

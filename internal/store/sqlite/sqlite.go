@@ -128,7 +128,8 @@ func open(
 	}
 	s := &Store{files: files{path: file}, logLimit: logLimit, truncateAt: logLimit, alone: opts.Alone}
 	s.close = sync.OnceValue(s.release)
-	s.hub.Heads, s.wake, s.health.FaultOf = s.heads, s.hub.Wake, faultOf
+	s.hub.Heads, s.wake = s.heads, s.hub.Wake
+	s.health.FaultOf, s.health.Stops = faultOf, true
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("sqlite: %s: %w", path, err), s.Close())

@@ -49,6 +49,9 @@ func (l *Latencies) Snapshot() store.Histogram {
 type Health struct {
 	// FaultOf gives what an error says about the database as a whole, nil for nothing.
 	FaultOf func(error) *store.FaultError
+	// Stops has nothing written any more once damage was met, until the database is opened anew: for files that this
+	// process writes itself. A server decides for itself what it still takes, and is mended while it is asked.
+	Stops bool
 
 	mu sync.Mutex
 	// at is when a write last ended, fault how: nil for well.
@@ -80,7 +83,7 @@ func (h *Health) Note(err error) {
 	}
 	h.failed[fault.Kind]++
 	h.short = h.short || fault.Kind == store.FaultFull
-	if h.stopped == nil && (fault.Kind == store.FaultCorrupt || fault.Kind == store.FaultTruncated) {
+	if h.Stops && h.stopped == nil && (fault.Kind == store.FaultCorrupt || fault.Kind == store.FaultTruncated) {
 		h.stopped = fault
 	}
 }
