@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"sync"
 	"time"
 
 	"kontor.dev/kontor"
@@ -80,7 +81,7 @@ type gateway struct {
 	stopServices context.CancelFunc
 	servicesDone chan struct{}
 	// hurry has nothing that is under way wait any longer for a store that is away.
-	hurry context.CancelFunc
+	hurry func()
 }
 
 // start assembles the gateway and makes it listen. It is stopped with stop, and not by the context.
@@ -130,12 +131,12 @@ func start(
 		}
 	}
 	stopping := make(chan struct{})
-	ending, hurry := context.WithCancel(ctx)
-	g.hurry = hurry
+	ending := make(chan struct{})
+	g.hurry = sync.OnceFunc(func() { close(ending) })
 	services, err := assembly.New(assembly.Options{
 		Store: g.store, Tenants: wired.tenants, Refs: refs, PublicURL: cfg.PublicURL, Logger: log,
 		Stopping:  stopping,
-		Ending:    ending.Done(),
+		Ending:    ending,
 		Heartbeat: cfg.Heartbeat, Hold: cfg.Reads.Hold, HoldBytes: int64(cfg.Reads.HoldBytes),
 		Polling: follow.Polling{
 			MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval,

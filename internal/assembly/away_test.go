@@ -185,7 +185,8 @@ func TestNobodyWaitsForTheStoreAtTheEnd(t *testing.T) {
 		ending := make(chan struct{})
 		began, provider := time.Now(), &faxes{}
 		p := assemblytest.New(t, faxing(provider), func(o *assembly.Options, _ *providers.Provider) {
-			o.Store, o.Ending = &absent{Database: o.Store, from: sinceSent(began, &provider.sent), lasts: time.Hour}, ending
+			o.Store = &absent{Database: o.Store, from: sinceSent(began, &provider.sent), lasts: time.Hour}
+			o.Ending = ending
 		})
 		time.AfterFunc(3*time.Second, func() { close(ending) })
 		ctx := identity.WithTrail(p.Ctx)
@@ -236,8 +237,8 @@ func TestRefusalsAreStored(t *testing.T) {
 	})
 }
 
-// TestRegistrationsAreStored: the store is away when a webhook is registered. The provider, which calls whatever address
-// it was ever told, is told no other.
+// TestRegistrationsAreStored: the store is away when a webhook is registered. The provider, which calls whatever
+// address it was ever told, is told no other.
 func TestRegistrationsAreStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hook, from := &registry{}, time.Now().Add(time.Second)
