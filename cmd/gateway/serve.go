@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"sync"
 	"time"
 
 	"kontor.dev/kontor"
@@ -79,6 +80,8 @@ type gateway struct {
 	// stopServices ends what the services do in the background; servicesDone is closed when they have.
 	stopServices context.CancelFunc
 	servicesDone chan struct{}
+	// hurry has nothing that is under way wait any longer for a store that is away.
+	hurry func()
 }
 
 // start assembles the gateway and makes it listen. It is stopped with stop, and not by the context.
@@ -128,9 +131,12 @@ func start(
 		}
 	}
 	stopping := make(chan struct{})
+	ending := make(chan struct{})
+	g.hurry = sync.OnceFunc(func() { close(ending) })
 	services, err := assembly.New(assembly.Options{
 		Store: g.store, Tenants: wired.tenants, Refs: refs, PublicURL: cfg.PublicURL, Logger: log,
 		Stopping:  stopping,
+		Ending:    ending,
 		Heartbeat: cfg.Heartbeat, Hold: cfg.Reads.Hold, HoldBytes: int64(cfg.Reads.HoldBytes),
 		Polling: follow.Polling{
 			MinInterval: cfg.Polling.MinInterval, MaxInterval: cfg.Polling.MaxInterval,
@@ -190,6 +196,9 @@ func (g *gateway) stop() error {
 	var errs []error
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Shutdown.Delay+g.cfg.Shutdown.Timeout+5*time.Second)
 	defer cancel()
+	if g.hurry != nil {
+		defer time.AfterFunc(g.cfg.Shutdown.Delay+g.cfg.Shutdown.Timeout, g.hurry).Stop()
+	}
 	if g.server != nil {
 		errs = append(errs, g.server.Stop(ctx))
 	}

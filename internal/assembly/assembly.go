@@ -50,6 +50,8 @@ type Options struct {
 	Clock func() time.Time
 	// Stopping is closed when streams must end.
 	Stopping <-chan struct{}
+	// Ending is closed when what is still under way must not wait any longer for a store that is away. Nil for never.
+	Ending <-chan struct{}
 	// Heartbeat is the longest silence of a stream; 15 s when zero.
 	Heartbeat time.Duration
 	// Hold is how long a listing of bank data is held in memory for its further pages, and HoldBytes how much memory
@@ -137,7 +139,8 @@ func New(o Options) (*Services, error) {
 	}
 	// What all of them use.
 	clock, log, tenants := service.Clock(o.Clock), o.Logger, o.Tenants
-	db := &service.Store{Store: o.Store, Log: log}
+	db := &service.Store{Store: o.Store, Log: log, Ending: o.Ending}
+	o.Refs.Store.Ending = o.Ending
 	keys := o.Store.Keys()
 	names, tokens := service.Names{Keys: keys}, service.Tokens{Keys: keys}
 	// The port to the rows of all tenants is for what works by itself, and each gets the part that it needs.

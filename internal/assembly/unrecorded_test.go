@@ -80,16 +80,32 @@ func (h *hiccup) Update(ctx context.Context, tenant string, fn func(store.Tx) er
 type world struct {
 	mu      sync.Mutex
 	effects map[string]int
+	// answered are the times at which the provider answered.
+	answered []time.Time
 	// link is what a synchronization answers.
 	link *providers.Link
+	// takes is how long the provider takes to answer what it has done.
+	takes time.Duration
 }
 
 // act notes an effect as the client of HTTP does.
 func (w *world) act(ctx context.Context, what string) {
 	identity.TrailOf(ctx).Acted()
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.effects[what]++
+	w.answered = append(w.answered, time.Now().Add(w.takes))
+	w.mu.Unlock()
+	time.Sleep(w.takes)
+}
+
+// nth gives when the provider answered for the nth time, zero when it has not yet.
+func (w *world) nth(n int) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n < 1 || len(w.answered) < n {
+		return time.Time{}
+	}
+	return w.answered[n-1]
 }
 
 func (w *world) count(what ...string) (n int) {
@@ -365,31 +381,11 @@ func denied(t *testing.T, name string, durable bool, step int) (acted int) {
 	t.Helper()
 	write := writes[name]
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{effects: map[string]int{}, link: write.link}
-		h := &hiccup{durable: durable, effects: func() int { return w.count() }, acted: -1}
-		p := assemblytest.New(t, func(o *assembly.Options, p *providers.Provider) {
-			h.Database = o.Store
-			o.Store = h
-			p.Consents = worldConsents{p.Consents, w}
-			p.Links, p.Banks, p.Simulator, p.PartnerBanks, p.Connections, p.Shipments = w, w, w, w, w, w
-			names := []providers.Capability{
-				"RevokeConsent", "DeleteConsent", "AddBank", "SimulateDecision", "CreatePartnerBank", "GetPartnerBank",
-				"ListPartnerBanks", "UpdatePartnerBank", "SyncConnection", "DeleteConnection", "CreateManagementSession",
-				"CreateShipment", "ListShipments",
-			}
-			p.RepeatsConsents = !write.anew
-			if write.users {
-				p.Users, p.Importer = worldUsers{world: w}, w
-				names = append(names, "ImportConnections", "ListProviderUsers")
-			}
-			for _, name := range names {
-				p.Capabilities[name] = providers.Support{Level: providers.Native}
-			}
+		h := &hiccup{durable: durable, acted: -1}
+		p, w, about := writing(t, name, func(db store.Database, w *world) store.Database {
+			h.Database, h.effects = db, func() int { return w.count() }
+			return h
 		})
-		about := standing(t, p, name)
-		w.mu.Lock()
-		w.effects = map[string]int{}
-		w.mu.Unlock()
 		h.spring(step)
 		first := write.call(identity.WithTrail(p.Ctx), p, about)
 		acted = h.spring(0)
@@ -421,6 +417,39 @@ func denied(t *testing.T, name string, durable bool, step int) (acted int) {
 		assemblytest.Pass(time.Minute)
 	})
 	return acted
+}
+
+// writing gives a gateway whose provider writes, what the provider writes from now on, and what a call is about. The
+// gateway's database is what between makes of it.
+func writing(
+	t *testing.T, name string, between func(store.Database, *world) store.Database,
+) (*assemblytest.Gateway, *world, at) {
+	t.Helper()
+	write := writes[name]
+	w := &world{effects: map[string]int{}, link: write.link}
+	p := assemblytest.New(t, func(o *assembly.Options, p *providers.Provider) {
+		o.Store = between(o.Store, w)
+		p.Consents = worldConsents{p.Consents, w}
+		p.Links, p.Banks, p.Simulator, p.PartnerBanks, p.Connections, p.Shipments = w, w, w, w, w, w
+		names := []providers.Capability{
+			"RevokeConsent", "DeleteConsent", "AddBank", "SimulateDecision", "CreatePartnerBank", "GetPartnerBank",
+			"ListPartnerBanks", "UpdatePartnerBank", "SyncConnection", "DeleteConnection", "CreateManagementSession",
+			"CreateShipment", "ListShipments",
+		}
+		p.RepeatsConsents = !write.anew
+		if write.users {
+			p.Users, p.Importer = worldUsers{world: w}, w
+			names = append(names, "ImportConnections", "ListProviderUsers")
+		}
+		for _, name := range names {
+			p.Capabilities[name] = providers.Support{Level: providers.Native}
+		}
+	})
+	about := standing(t, p, name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.effects, w.answered = map[string]int{}, nil
+	return p, w, about
 }
 
 // standing gives a consent that stands, with a connection, and its customer; for an import, a customer alone, and for a

@@ -149,7 +149,8 @@ func (t *Trail) writeLine(ctx context.Context, tenant string, of *line) {
 
 // append writes entries of one tenant in one transaction.
 func (t *Trail) append(ctx context.Context, tenant string, entries []store.Audit) error {
-	ctx, cancel := context.WithTimeout(ctx, failureTimeout)
+	// The entries are several calls', and none of them waits for a store that is away since another one has acted.
+	ctx, cancel := context.WithTimeout(identity.WithTrail(ctx), failureTimeout)
 	defer cancel()
 	return t.Store.Update(ctx, tenant, func(tx store.Tx) error {
 		service.Durable(tx, t.tell)

@@ -147,6 +147,28 @@ func TestFailuresShareCommits(t *testing.T) {
 	})
 }
 
+// TestFailuresDoNotWaitForTheStore: entries are written together, and who has acted makes nobody else wait for a store
+// that is away.
+func TestFailuresDoNotWaitForTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTrail(t)
+		w.db.fail(store.ErrAway)
+		began := time.Now()
+		for i, want := range []errorv1.Error_Reason{
+			errorv1.Error_OUTCOME_UNKNOWN, errorv1.Error_STORE_UNAVAILABLE,
+		} {
+			ctx := call("t", "c", i)
+			if want == errorv1.Error_OUTCOME_UNKNOWN {
+				identity.TrailOf(ctx).Acted()
+			}
+			told := w.Failure(ctx, "CreateConsent", "", errDown)
+			if kerr.Reason(told) != want || time.Since(began) > 0 {
+				t.Errorf("the caller is told %v after %s, want %s at once", told, time.Since(began), want)
+			}
+		}
+	})
+}
+
 // TestFailuresUnderLoad has 1,600 callers fail five times each, beside others who write: every failure is in the audit
 // when its caller is told, and they cost few transactions.
 func TestFailuresUnderLoad(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
 )
 
@@ -165,7 +166,7 @@ func (c *Callbacks) tryWebhook(ctx context.Context, try *webhookTry) (done bool,
 	if err := try.p.Webhooks.RegisterWebhook(ctx, address); err != nil {
 		return false, err
 	}
-	return true, c.Store.Update(ctx, try.tenant, func(tx store.Tx) error {
+	return true, c.Store.Update(service.Patient(ctx), try.tenant, func(tx store.Tx) error {
 		return tx.PutWebhook(&store.Webhook{
 			Key: try.registration, Tenant: try.tenant, Provider: try.p.ID, Registered: true, UpdateTime: c.Clock.Now(),
 		})

@@ -97,12 +97,12 @@ type keeper struct {
 }
 
 // keepTimeout bounds how long a state that must not be lost is tried to be kept.
-const keepTimeout = 10 * time.Second
+const keepTimeout = 20 * time.Second
 
 // KeepState implements providers.StateKeeper. It goes on when the call that it belongs to ends: a provider that gave
 // out a new token takes no old one any more.
 func (k keeper) KeepState(ctx context.Context, ref providers.ConsentRef, state secret.String) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+	ctx, cancel := context.WithTimeout(service.Patient(context.WithoutCancel(ctx)), keepTimeout)
 	defer cancel()
 	return k.refs.Store.Update(ctx, k.tenant, func(tx store.Tx) error {
 		rows, err := tx.ConsentsByProviderRef(k.provider, []string{ref.ID})

@@ -160,3 +160,37 @@ func TestAdaptersRemember(t *testing.T) {
 		}
 	})
 }
+
+// away is a database that cannot be reached until some time.
+type away struct {
+	store.Database
+
+	until time.Time
+}
+
+func (a *away) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
+	if time.Now().Before(a.until) {
+		return store.ErrAway
+	}
+	return a.Database.Update(ctx, tenant, fn)
+}
+
+// What an adapter must remember is kept although the store is away for some time: the provider takes nothing older.
+func TestAdaptersRememberWhatTheStoreMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		bank, p := newTokenBank(t, &log)
+		row := p.Create(t)
+		db := &away{Database: p.Database(), until: time.Now().Add(12 * time.Second)}
+		keeper := assembly.NewRefs(db, slog.New(slog.DiscardHandler)).Keeper("default", row.Provider)
+		if err := keeper.KeepState(p.Ctx, providers.ConsentRef{ID: row.ProviderRef}, secret.New("kept")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Follower.Refresh(p.Ctx, row); err != nil {
+			t.Fatal(err)
+		}
+		if got := bank.last(); got != "kept" {
+			t.Errorf("the adapter got %q", got)
+		}
+	})
+}

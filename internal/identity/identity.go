@@ -101,13 +101,13 @@ func Peer(ctx context.Context) string {
 	return address
 }
 
-// Trail remembers of a call which outcomes are in the audit already, and whether a provider may have changed something
-// for it. A nil Trail remembers nothing. Safe for concurrent
-// use.
+// Trail remembers of a call which outcomes are in the audit already, whether a provider may have changed something for
+// it, and since when the store was away. A nil Trail remembers nothing. Safe for concurrent use.
 type Trail struct {
 	mu       sync.Mutex
 	outcomes []string
 	acted    bool
+	away     time.Time
 }
 
 // WithTrail attaches a new trail.
@@ -157,6 +157,19 @@ func (t *Trail) HasActed() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.acted
+}
+
+// AwaySince gives when the store was first found to be away for the call: now, when it was not before.
+func (t *Trail) AwaySince(now time.Time) time.Time {
+	if t == nil {
+		return now
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.away.IsZero() {
+		t.away = now
+	}
+	return t.away
 }
 
 // WithIdempotencyKey attaches the caller's idempotency key.

@@ -3,6 +3,7 @@ package identity_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"kontor.dev/kontor/internal/identity"
 )
@@ -61,7 +62,17 @@ func TestTrail(t *testing.T) {
 	if none.Has("OK") {
 		t.Error("no trail remembers something")
 	}
+	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	if got := none.AwaySince(noon); got != noon {
+		t.Errorf("no trail remembers %s", got)
+	}
 	ctx := identity.WithTrail(context.Background())
+	for later := range 2 {
+		got := identity.TrailOf(ctx).AwaySince(noon.Add(time.Duration(later) * time.Second))
+		if got != noon {
+			t.Errorf("the store is away since %s", got)
+		}
+	}
 	identity.TrailOf(ctx).Note("OK")
 	if trail := identity.TrailOf(ctx); !trail.Has("OK") || trail.Has("INTERNAL") {
 		t.Error("a trail remembers something else")

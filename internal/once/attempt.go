@@ -313,7 +313,8 @@ func (a *Attempt) Abandon(ctx context.Context, failure error, also func(store.Tx
 		a.unknown = true
 	}
 	pins := state == store.IntentUnknown && a.key != "" && !a.Repeatable
-	err := a.runner.Store.Update(ctx, a.Tenant, func(tx store.Tx) error {
+	// Of an intent that stays open others take the outcome for unknown, although the provider told it.
+	err := a.runner.Store.Update(service.Patient(ctx), a.Tenant, func(tx store.Tx) error {
 		if err := a.Settle(tx, state); err != nil {
 			return err
 		}

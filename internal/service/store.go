@@ -15,23 +15,30 @@ import (
 
 // Store is the store, whose failures it translates to errors for callers. It is the port for one tenant at a time:
 // services that serve callers reach no other.
+//
+// Once a provider was asked to change something for a call, a store that is away is waited for, see ErrAway of package
+// store: what happened is to be known. Before, callers learn at once that nothing was done.
 type Store struct {
 	store.Store
 
 	Log *slog.Logger
+	// Ending is closed when a store that is away is no longer waited for, since the process ends. Nil for never.
+	Ending <-chan struct{}
 }
 
-// View reads a tenant's rows.
+// View reads a tenant's rows. fn may run more than once.
 func (s *Store) View(ctx context.Context, tenant string, fn func(store.Reader) error) error {
-	return s.Translate(ctx, s.Store.View(ctx, tenant, fn))
+	return s.Translate(ctx, s.patiently(ctx, func() error { return s.Store.View(ctx, tenant, fn) }))
 }
 
 // Update changes a tenant's rows. fn may run more than once.
 func (s *Store) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
 	var last *transaction
-	err := s.Store.Update(ctx, tenant, func(tx store.Tx) error {
-		last = &transaction{Tx: tx}
-		return fn(last)
+	err := s.patiently(ctx, func() error {
+		return s.Store.Update(ctx, tenant, func(tx store.Tx) error {
+			last = &transaction{Tx: tx}
+			return fn(last)
+		})
 	})
 	if err == nil && last != nil {
 		for _, do := range last.durable {

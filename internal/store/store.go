@@ -67,6 +67,10 @@ var (
 	// ErrBusy says that too many wait to write, or so many that the context would end before it is this one's turn.
 	// Nothing was done.
 	ErrBusy = errors.New("store: too many wait to write")
+	// ErrAway says that the database cannot be reached, or not be written, for the time being, such as while another
+	// server takes over. Nothing of the transaction was done, and the same one may succeed soon. A transaction of which
+	// nobody knows whether it became durable fails with another error.
+	ErrAway = errors.New("store: away for the time being")
 	// ErrClaimed says that somebody else is at work on the row and their lease has not run out.
 	ErrClaimed = errors.New("store: claimed by another")
 	// ErrClaimLost says that a claim or lease ran out and somebody else has taken the row over.

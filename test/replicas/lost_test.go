@@ -1,9 +1,11 @@
 package replicas
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"kontor.dev/kontor/internal/sandbox"
 	"kontor.dev/kontor/test/replicatest"
 	"kontor.dev/kontor/test/worldtest"
 )
@@ -84,4 +86,39 @@ func TestServerRestarted(t *testing.T) {
 	worldtest.Within(t, "calls to go on", time.Minute, func() bool { return len(w.Entries()) >= before+20 })
 	load.Stop()
 	w.Check(t, watching...).Report(t, "PostgreSQL restarted", times, time.Since(began))
+}
+
+// TestStoredWhenTheServerIsBack restarts the server, as after a crash, while each provider does what it was asked to,
+// and lets nobody in for as long as a failover takes: the gateway waits, and what was done is stored and answered.
+func TestStoredWhenTheServerIsBack(t *testing.T) {
+	t.Parallel()
+	const answers, away = 2 * time.Second, 5 * time.Second // after so long the provider does, and the server is away
+	server := replicatest.NewServer(t)
+	w := newWorld(t, replicatest.Options{Database: server.Database})
+	entries, asked := held(t, w, w.Replicas[0], sandbox.Fault{Delay: answers, Times: 1})
+	for _, r := range w.Replicas {
+		r.Line.Refuse(true)
+		r.Line.Cut()
+	}
+	if err := server.Restart(true); err != nil {
+		t.Fatal(err)
+	}
+	worldtest.Within(t, "the providers to do it", worldtest.Patience, func() bool {
+		return !slices.ContainsFunc(worldtest.Providers(), func(id string) bool {
+			calls := w.Played[id].Core.Calls.Of(creates.Of(id))
+			return len(calls) == 0 || calls[len(calls)-1].Status == 0
+		})
+	})
+	<-time.After(away)
+	for _, r := range w.Replicas {
+		r.Line.Refuse(false)
+	}
+	for _, e := range entries {
+		if took := agreed(t, e, asked[e]); e.Err != nil {
+			t.Errorf("%s: %v after %s", e.Provider, e.Err, took)
+		}
+	}
+	if result := w.Check(t); result.Unknown > 0 {
+		t.Errorf("of %d consents nobody knows what became", result.Unknown)
+	}
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -86,6 +87,15 @@ func lost(err error) bool {
 	// What is neither the server's nor the caller's came from the network, or from pgx, which gave the connection up.
 	return !ok || e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC" ||
 		strings.HasPrefix(e.Code, "08") || strings.HasPrefix(e.Code, "57P")
+}
+
+// away has an error say so that comes from a server which cannot be reached or written for now. Nothing was committed
+// then: where that is in doubt, the error is another one.
+func away(err error) error {
+	if errors.Is(err, errDoubt) || !errors.Is(err, errNothing) && !errors.Is(err, errCrowded) && !lost(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", store.ErrAway, err)
 }
 
 // own tells whether an error is one that the contract or this package names.

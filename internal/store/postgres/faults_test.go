@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
@@ -287,8 +288,90 @@ func TestNobodyKnows(t *testing.T) {
 		}
 		s.closed.Store(true)
 	}()
-	if _, err := appendNext(t.Context(), s, "a", "x"); !errors.Is(err, errDoubt) || faultOf(err) == nil {
+	_, err := appendNext(t.Context(), s, "a", "x")
+	if !errors.Is(err, errDoubt) || errors.Is(err, store.ErrAway) || faultOf(err) == nil {
 		t.Errorf("error %v, want %v", err, errDoubt)
+	}
+}
+
+// TestAway lets nobody in: who reads and who writes is told that the same may succeed soon, and so it does. A
+// transaction that is wrong itself is told otherwise.
+func TestAway(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	p, through := newProxy(t, rest)
+	s := openAt(t, through)
+	setUp(t, s, "a")
+	p.refuse.Store(true)
+	p.cutAll()
+	_, err := appendNext(t.Context(), s, "a", "x")
+	read := s.View(t.Context(), tenant, func(r store.Reader) error {
+		_, err := r.Consent("a")
+		return err
+	})
+	if !errors.Is(err, store.ErrAway) || !errors.Is(read, store.ErrAway) {
+		t.Errorf("who writes is told %v, who reads %v", err, read)
+	}
+	p.refuse.Store(false)
+	if _, err := appendNext(t.Context(), s, "a", "x"); err != nil {
+		t.Error(err)
+	}
+	if _, err := appendNext(t.Context(), s, "none", "x"); !errors.Is(err, store.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+// TestNothingWasDone cuts each connection before COMMIT: that nothing was done is looked up, and told.
+func TestNothingWasDone(t *testing.T) {
+	t.Parallel()
+	rest := newSchema(t)
+	direct := openAt(t, rest)
+	setUp(t, direct, "a")
+	p, through := newProxy(t, rest)
+	s := openAt(t, through)
+	var commits atomic.Int64
+	p.onCommit = func() (bool, bool) { return commits.Add(1)%2 == 1, false } // whoever looks it up is let through
+	_, err := appendNext(t.Context(), s, "a", "x")
+	if !errors.Is(err, errNothing) || !errors.Is(err, store.ErrAway) {
+		t.Errorf("error %v, want %v", err, errNothing)
+	}
+	if found := keysOf(t, direct, "a"); len(found) != 0 {
+		t.Errorf("there are %v", found)
+	}
+}
+
+// TestWhatIsAway tells errors apart.
+func TestWhatIsAway(t *testing.T) {
+	t.Parallel()
+	said := func(severity, code string) error {
+		return databaseError{&pgconn.PgError{SeverityUnlocalized: severity, Code: code}}
+	}
+	for _, c := range []struct {
+		err  error
+		away bool
+	}{
+		{nil, false},
+		{databaseError{io.ErrUnexpectedEOF}, true},
+		{databaseError{fmt.Errorf("connect: %w", io.EOF)}, true},
+		{said("FATAL", "57P01"), true},
+		{said("FATAL", "57P03"), true},
+		{databaseError{errStandby}, true},
+		{databaseError{fmt.Errorf("%w: %w", errCrowded, said("FATAL", tooManyConnections))}, true},
+		{databaseError{fmt.Errorf("%w: %w", errNothing, io.EOF)}, true},
+		{databaseError{fmt.Errorf("%w: %w", errDoubt, io.EOF)}, false},
+		{databaseError{fmt.Errorf("%w: %w", errDoubt, errStandby)}, false},
+		{said("ERROR", serialization), false},
+		{said("ERROR", "23514"), false},
+		{said("ERROR", "53100"), false},
+		{said("ERROR", canceled), false},
+		{context.DeadlineExceeded, false},
+		{errClosed, false},
+		{store.ErrNotFound, false},
+		{store.ErrClaimLost, false},
+	} {
+		if got := away(c.err); errors.Is(got, store.ErrAway) != c.away || !errors.Is(got, c.err) {
+			t.Errorf("%v becomes %v", c.err, got)
+		}
 	}
 }
 

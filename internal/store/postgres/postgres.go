@@ -162,7 +162,7 @@ func (s *Store) View(ctx context.Context, tenant string, fn func(store.Reader) e
 	if tenant == "" || tenant == allTenants {
 		return store.ErrTenant
 	}
-	return s.read(ctx, tenant, func(r *reader) error { return fn(r) })
+	return away(s.read(ctx, tenant, func(r *reader) error { return fn(r) }))
 }
 
 // read runs fn in a transaction that reads.
@@ -200,7 +200,7 @@ func (s *Store) Update(ctx context.Context, tenant string, fn func(store.Tx) err
 	if tenant == "" || tenant == allTenants {
 		return store.ErrTenant
 	}
-	return s.write(ctx, tenant, func(t *tx) error { return fn(t) })
+	return away(s.write(ctx, tenant, func(t *tx) error { return fn(t) }))
 }
 
 // write runs fn in a transaction that writes, until it is clear what became of it.

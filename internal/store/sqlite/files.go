@@ -146,3 +146,12 @@ func faultOf(err error) *store.FaultError {
 	}
 	return &store.FaultError{Kind: kind, Err: err}
 }
+
+// away has an error say so that comes from a file which another process has: what was waited for may come yet. Whatever
+// else is wrong with a file is seldom over within seconds.
+func away(err error) error {
+	if fault := faultOf(err); fault == nil || fault.Kind != store.FaultBusy || errors.Is(err, errDoubtful) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", store.ErrAway, err)
+}

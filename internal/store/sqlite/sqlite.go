@@ -193,7 +193,7 @@ func (s *Store) View(ctx context.Context, tenant string, fn func(store.Reader) e
 	if tenant == "" {
 		return store.ErrTenant
 	}
-	return s.read(ctx, tenant, func(r *reader) error { return fn(r) })
+	return away(s.read(ctx, tenant, func(r *reader) error { return fn(r) }))
 }
 
 // read runs fn in a transaction that reads.
@@ -239,7 +239,7 @@ func (s *Store) Update(ctx context.Context, tenant string, fn func(store.Tx) err
 	for try := 1; ; try++ {
 		err := s.write(ctx, tenant, func(t *tx) error { return fn(t) })
 		if !errors.Is(err, store.ErrConflict) || try == conflictTries {
-			return err
+			return away(err)
 		}
 	}
 }

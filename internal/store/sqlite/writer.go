@@ -48,6 +48,9 @@ const (
 // errAgain says that the shared transaction was lost by no fault of this member's.
 var errAgain = errors.New("sqlite: the shared transaction was lost")
 
+// errDoubtful says that a transaction may have become durable where nobody finds it: it is not run again.
+var errDoubtful = errors.New("sqlite: after the commit")
+
 // writer is the connection that writes, and the line of those who wait for it.
 type writer struct {
 	db     *sql.DB
@@ -94,8 +97,6 @@ type shared struct {
 	// ended is closed when it is known what became of the transaction: err is nil once it is durable.
 	ended chan struct{}
 	err   error
-	// doubtful says that the transaction may have become durable where nobody finds it: it is not run again.
-	doubtful bool
 }
 
 func (s *shared) end(err error) {
@@ -326,8 +327,7 @@ func (t *turn) commit() {
 	if err := t.kept(); err != nil {
 		// It is durable for SQLite, in files that nobody may find again.
 		t.note(err)
-		open.doubtful = true
-		open.end(fmt.Errorf("sqlite: after the commit: %w", err))
+		open.end(fmt.Errorf("%w: %w", errDoubtful, err))
 		return
 	}
 	t.commits.Add(1)
@@ -447,7 +447,7 @@ func (w *writer) join(ctx context.Context, newTx func(*conn) *tx, fn func(*tx) e
 	}
 	<-open.ended
 	if open.err != nil {
-		if open.members > 1 && !open.doubtful {
+		if open.members > 1 && !errors.Is(open.err, errDoubtful) {
 			return nil, errAgain
 		}
 		return nil, open.err
