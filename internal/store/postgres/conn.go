@@ -317,3 +317,29 @@ func fit(ctx context.Context, c *pgx.Conn) error {
 	}
 	return nil
 }
+
+// permitted refuses a role without the rights that serving takes, such as to a table that came with a migration. Else
+// the calls that need them would fail one by one, while the gateway seems to be ready.
+func permitted(ctx context.Context, c *pgx.Conn) error {
+	var tables []string
+	for _, o := range expected() {
+		if o.kind == "table" && o.name != "schema_migrations" { // which is read alone
+			tables = append(tables, o.name)
+		}
+	}
+	const query = `SELECT relname::text FROM pg_class
+		WHERE relnamespace = current_schema()::regnamespace AND relname = ANY($1)
+			AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+				AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))
+		ORDER BY 1`
+	rows, err := c.Query(ctx, query, tables)
+	if err != nil {
+		return err
+	}
+	lacking, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err == nil && len(lacking) > 0 {
+		err = fmt.Errorf("permission denied for table %s: who serves must have SELECT, INSERT, UPDATE and DELETE",
+			strings.Join(lacking, ", "))
+	}
+	return err
+}

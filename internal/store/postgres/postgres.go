@@ -121,6 +121,9 @@ func open(ctx context.Context, set settings, key *keys.StoreKey) (_ *Store, err 
 		if err := migrate(ctx, c, migrationFiles); err != nil {
 			return err
 		}
+		if err := permitted(ctx, c); err != nil {
+			return err
+		}
 		if s.keys, err = unlock(ctx, c, key); err != nil {
 			return err
 		}
