@@ -44,29 +44,76 @@ type conn struct {
 	s     *Store
 	back  *pgxpool.Conn
 	began time.Time
+	// place is where a call takes one among the calls; nil for Kontor's own work.
+	place chan struct{}
 	// over says that the transaction has ended.
 	over bool
 }
 
-// acquire waits in line for a connection. Whoever would spend half of the time that is left in it is better off to know
-// at once.
-func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+const (
+	// ownShare is which part of the connections calls leave to Kontor's own work. Behind a crowd of calls, as when all
+	// streams come back at once, leases would not be renewed in time, and others would take over what is under way.
+	ownShare = 8
+	// lookupShare is which part of the connections those may have at a time who come with a callback's token: anybody
+	// can make up tokens.
+	lookupShare = 4
+)
+
+// places makes room for those who may have one part of the connections at a time, at least one.
+func places(connections int64) chan struct{} { return make(chan struct{}, max(1, connections)) }
+
+// enter takes a place, and waits for it.
+func enter(ctx context.Context, place chan struct{}) error {
+	select {
+	case place <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// wait waits in line for a place among the calls. Whoever would spend half of the time that is left in it is better off
+// to know at once.
+func (s *Store) wait(ctx context.Context) error {
+	ahead := s.waiting.Add(1) - 1
+	defer s.waiting.Add(-1)
+	if ahead >= maxLine {
+		return store.ErrBusy
+	}
+	if deadline, ok := ctx.Deadline(); ok && ahead > s.connections &&
+		time.Until(deadline) < time.Duration(2*ahead*s.each.Load()/s.connections) {
+		return store.ErrBusy
+	}
+	return enter(ctx, s.calls)
+}
+
+// admit gets a connection for a tenant's call, which waits for a place, or for Kontor's own work, which does not.
+func (s *Store) admit(ctx context.Context, tenant string) (*conn, error) {
+	c, began := &conn{s: s}, time.Now()
+	if tenant != allTenants {
+		if err := s.wait(ctx); err != nil {
+			return nil, err
+		}
+		c.place = s.calls
+	}
+	var err error
+	if c.back, err = s.acquire(ctx, began); err != nil {
+		c.makeRoom()
+		return nil, err
+	}
+	c.Conn, c.began = c.back.Conn(), time.Now()
+	return c, nil
+}
+
+// acquire gets a connection for who has waited since a time.
+func (s *Store) acquire(ctx context.Context, began time.Time) (*pgxpool.Conn, error) {
 	if s.closed.Load() {
 		return nil, errClosed
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ahead := s.waiting.Add(1) - 1
-	defer s.waiting.Add(-1)
-	if ahead >= maxLine {
-		return nil, store.ErrBusy
-	}
-	if deadline, ok := ctx.Deadline(); ok && ahead > s.connections &&
-		time.Until(deadline) < time.Duration(2*ahead*s.each.Load()/s.connections) {
-		return nil, store.ErrBusy
-	}
-	for began := time.Now(); ; {
+	for {
 		c, err := s.pool.Acquire(ctx)
 		switch {
 		case err == nil:
@@ -96,15 +143,14 @@ func (s *Store) lay(_ context.Context, config *pgx.ConnConfig) error {
 	return nil
 }
 
-// begin opens a transaction of a kind for a tenant. When the server was away, connections that nobody used meanwhile
-// are found to be dead here, where nothing is lost yet: others are tried.
+// begin opens a transaction of a kind for a tenant, or for Kontor's own work. When the server was away, connections
+// that nobody used meanwhile are found to be dead here, where nothing is lost yet: others are tried.
 func (s *Store) begin(ctx context.Context, kind, tenant string) (*conn, error) {
 	for try := 1; ; try++ {
-		back, err := s.acquire(ctx)
+		c, err := s.admit(ctx, tenant)
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{Conn: back.Conn(), s: s, back: back, began: time.Now()}
 		if err = c.open(ctx, kind, tenant); err == nil {
 			return c, nil
 		}
@@ -189,6 +235,14 @@ func (c *conn) leave() {
 	c.s.each.Add((held - c.s.each.Load()) / eachWeight)
 	c.back.Release()
 	c.back = nil
+	c.makeRoom()
+}
+
+// makeRoom lets another call have this one's place.
+func (c *conn) makeRoom() {
+	if c.place != nil {
+		<-c.place
+	}
 }
 
 const (
@@ -262,4 +316,30 @@ func fit(ctx context.Context, c *pgx.Conn) error {
 		}
 	}
 	return nil
+}
+
+// permitted refuses a role without the rights that serving takes, such as to a table that came with a migration. Else
+// the calls that need them would fail one by one, while the gateway seems to be ready.
+func permitted(ctx context.Context, c *pgx.Conn) error {
+	var tables []string
+	for _, o := range expected() {
+		if o.kind == "table" && o.name != "schema_migrations" { // which is read alone
+			tables = append(tables, o.name)
+		}
+	}
+	const query = `SELECT relname::text FROM pg_class
+		WHERE relnamespace = current_schema()::regnamespace AND relname = ANY($1)
+			AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+				AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))
+		ORDER BY 1`
+	rows, err := c.Query(ctx, query, tables)
+	if err != nil {
+		return err
+	}
+	lacking, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err == nil && len(lacking) > 0 {
+		err = fmt.Errorf("permission denied for table %s: who serves must have SELECT, INSERT, UPDATE and DELETE",
+			strings.Join(lacking, ", "))
+	}
+	return err
 }

@@ -285,6 +285,28 @@ func TestRowLevelSecurity(t *testing.T) {
 	}
 }
 
+// servedBy lets the role kontor_served serve with the tables at an address, and gives its own. further are statements
+// that their owner runs then.
+func servedBy(t *testing.T, rest string, further ...string) (served string) {
+	t.Helper()
+	address, err := url.Parse("postgres:" + rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := address.Query().Get("search_path")
+	owner := sqlOn(t, rest)
+	for _, statement := range append([]string{
+		"GRANT USAGE ON SCHEMA " + schema + " TO kontor_served",
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + schema + " TO kontor_served",
+	}, further...) {
+		if _, err := owner.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address.User = url.User("kontor_served")
+	return strings.TrimPrefix(address.String(), "postgres:")
+}
+
 // TestServedByAnotherRole serves with a role that does not own the tables, as docs/operations.md has it: it cannot turn
 // row-level security off, nor change tables.
 func TestServedByAnotherRole(t *testing.T) {
@@ -293,22 +315,7 @@ func TestServedByAnotherRole(t *testing.T) {
 	if _, _, err := Migrate(t.Context(), rest); err != nil {
 		t.Fatal(err)
 	}
-	address, err := url.Parse("postgres:" + rest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema := address.Query().Get("search_path")
-	owner := sqlOn(t, rest)
-	for _, statement := range []string{
-		"GRANT USAGE ON SCHEMA " + schema + " TO kontor_served",
-		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + schema + " TO kontor_served",
-	} {
-		if _, err := owner.Exec(t.Context(), statement); err != nil {
-			t.Fatal(err)
-		}
-	}
-	address.User = url.User("kontor_served")
-	served := strings.TrimPrefix(address.String(), "postgres:")
+	served := servedBy(t, rest)
 	s := openAt(t, served)
 	setUp(t, s, "a")
 	if _, err := appendNext(t.Context(), s, "a", "x"); err != nil {
@@ -328,6 +335,25 @@ func TestServedByAnotherRole(t *testing.T) {
 	} {
 		if _, err := c.Exec(t.Context(), statement); code(err) != "42501" {
 			t.Errorf("%s: %v, want that it may not", statement, err)
+		}
+	}
+}
+
+// TestRoleWithoutRights: a role that lacks a right is refused at the start, with the table's name.
+func TestRoleWithoutRights(t *testing.T) {
+	t.Parallel()
+	for _, right := range []string{"SELECT", "INSERT", "UPDATE", "DELETE"} {
+		rest := newSchema(t)
+		if _, _, err := Migrate(t.Context(), rest); err != nil {
+			t.Fatal(err)
+		}
+		served := servedBy(t, rest, "REVOKE "+right+" ON shipments, webhooks FROM kontor_served")
+		s, err := Open(t.Context(), served, keystest.StoreKey())
+		if err == nil {
+			_ = s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "permission denied for table shipments, webhooks") {
+			t.Errorf("without %s: %v, want that it is denied", right, err)
 		}
 	}
 }

@@ -74,6 +74,8 @@ type Store struct {
 
 	// waiting is how many wait for a connection, each how long one is lately held, in nanoseconds.
 	waiting, each atomic.Int64
+	// calls has a place for each call that may have a connection, lookups one for each look for a callback's token.
+	calls, lookups chan struct{}
 	// crowded is until when no connection is asked of the server, which had too many: nanoseconds since 1970.
 	crowded atomic.Int64
 	// size is what the database had when it was last asked, in bytes.
@@ -121,6 +123,9 @@ func open(ctx context.Context, set settings, key *keys.StoreKey) (_ *Store, err 
 		if err := migrate(ctx, c, migrationFiles); err != nil {
 			return err
 		}
+		if err := permitted(ctx, c); err != nil {
+			return err
+		}
 		if s.keys, err = unlock(ctx, c, key); err != nil {
 			return err
 		}
@@ -152,6 +157,7 @@ func connectTo(ctx context.Context, set settings) (*Store, error) {
 	if s.pool, err = pgxpool.NewWithConfig(ctx, set.pool); err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
+	s.calls, s.lookups = places(s.connections-max(1, s.connections/ownShare)), places(s.connections/lookupShare)
 	s.health.FaultOf = faultOf
 	s.close = sync.OnceValue(s.release)
 	return s, nil

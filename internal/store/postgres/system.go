@@ -131,6 +131,10 @@ func (s *Store) heads(ctx context.Context) (map[store.Log]store.Cursor, error) {
 }
 
 func (y system) Callback(ctx context.Context, kind store.CallbackKind, hash [32]byte) (*store.Callback, error) {
+	if err := enter(ctx, y.s.lookups); err != nil {
+		return nil, err
+	}
+	defer func() { <-y.s.lookups }()
 	return readAll(ctx, y.s, func(r *reader) (*store.Callback, error) { return r.callback(kind, hash) })
 }
 

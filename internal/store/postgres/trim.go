@@ -103,13 +103,18 @@ func (y system) Time(ctx context.Context) (time.Time, error) {
 }
 
 // Beat implements store.Claims. Processes on several machines must have clocks that agree.
+//
+// It may wait for a connection and for the row, or be frozen, while others tell later times: now is what it is once the
+// row is locked. To the second, which is enough.
 func (y system) Beat(ctx context.Context, now time.Time) (back time.Duration, err error) {
+	asked, began := now, time.Now()
 	err = y.s.write(ctx, allTenants, func(t *tx) error {
 		back = 0
 		told, err := one(&t.reader, columns.Only[int64], "SELECT time FROM pulse WHERE id = 1 FOR UPDATE")
 		if err != nil {
 			return err
 		}
+		now = asked.Add(time.Since(began).Truncate(time.Second))
 		if ahead := columns.Instant(told).Sub(now); told != 0 && ahead > clockSlack {
 			back = ahead
 			for _, statement := range []string{
