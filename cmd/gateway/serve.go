@@ -10,8 +10,8 @@ import (
 	"math"
 	"os"
 	"os/signal"
-	"syscall"
 	"sync"
+	"syscall"
 	"time"
 
 	"kontor.dev/kontor"

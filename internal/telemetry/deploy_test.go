@@ -193,8 +193,8 @@ func TestDashboardAndAlertsUseWhatExists(t *testing.T) {
 	}
 }
 
-// TestDashboardTellsApart holds panels to what docs/operations.md has operators look for in them: which operation it is,
-// and which gateway, since each has a bulkhead of its own.
+// TestDashboardTellsApart holds panels to what docs/operations.md has operators look for in them: which operation it
+// is, and which gateway, since each has a bulkhead of its own.
 func TestDashboardTellsApart(t *testing.T) {
 	all := dashboard(t)
 	for panel, label := range map[string]string{"Provider calls": "operation", "Provider calls under way": "instance"} {

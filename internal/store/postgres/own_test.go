@@ -109,8 +109,8 @@ func TestTokensLeaveConnections(t *testing.T) {
 	}
 }
 
-// TestBeatComesLate: the time that a process tells is not that of when it began to wait. Else the clock would seem to go
-// back, and the leases of what others have under way would be cut short.
+// TestBeatComesLate: the time that a process tells is not that of when it began to wait. Else the clock would seem to
+// go back, and the leases of what others have under way would be cut short.
 func TestBeatComesLate(t *testing.T) {
 	t.Parallel()
 	rest := newSchema(t)
