@@ -61,7 +61,7 @@ func Run[M any](ctx context.Context, s *Streams, w Watched[M], token string) err
 	if err != nil {
 		return err
 	}
-	r := &run[M]{Watched: w, streams: s, at: at, silence: time.NewTimer(s.Heartbeat)}
+	r := &run[M]{Watched: w, streams: s, at: at, spoke: token == "", silence: time.NewTimer(s.Heartbeat)}
 	defer r.silence.Stop()
 	if token == "" {
 		present, err := w.Snapshot()
@@ -99,7 +99,9 @@ type run[M any] struct {
 	// at is the place behind the last entry that was sent.
 	at store.Cursor
 	// newer has, by id, the places up to which the present state had events behind at in it.
-	newer   map[string]store.Cursor
+	newer map[string]store.Cursor
+	// spoke says that something was sent, with which the caller has the answer's headers.
+	spoke   bool
 	silence *time.Timer
 }
 
@@ -143,6 +145,11 @@ func (r *run[M]) catchUp(ctx context.Context) (over bool, err error) {
 
 // live sends what the tailer hands over, until the stream has fallen behind. It tells whether it is over.
 func (r *run[M]) live(ctx context.Context) (over bool, err error) {
+	if !r.spoke {
+		if err := r.beat(); err != nil {
+			return false, err
+		}
+	}
 	for {
 		select {
 		case e := <-r.place.entries:
@@ -155,16 +162,22 @@ func (r *run[M]) live(ctx context.Context) (over bool, err error) {
 		case <-r.place.behind:
 			return false, r.streams.Store.Translate(ctx, r.Feed.refresh(ctx, r.place))
 		case <-r.silence.C:
-			if err := r.Heartbeat(r.Token(r.at)); err != nil {
+			if err := r.beat(); err != nil {
 				return false, err
 			}
-			r.silence.Reset(r.streams.Heartbeat)
 		case <-ctx.Done():
 			return false, ctx.Err()
 		case <-r.streams.Stopping:
 			return false, errStopping
 		}
 	}
+}
+
+// beat says that the stream stands.
+func (r *run[M]) beat() error {
+	r.spoke = true
+	r.silence.Reset(r.streams.Heartbeat)
+	return r.Heartbeat(r.Token(r.at))
 }
 
 // send sends an entry, unless the present state had it. It tells whether the stream is over with that.
@@ -179,7 +192,7 @@ func (r *run[M]) send(e *entry[M]) (over bool, err error) {
 	if err := r.Send(e.message(r.Topic)); err != nil {
 		return false, err
 	}
-	r.at = e.at
+	r.at, r.spoke = e.at, true
 	r.silence.Reset(r.streams.Heartbeat)
 	return e.last && r.Topic.ID != "", nil
 }

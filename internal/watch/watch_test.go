@@ -258,6 +258,32 @@ func TestOneTailerMakesMessagesOnce(t *testing.T) {
 	again.want(t, "later")
 }
 
+// TestResumedStreamSpeaks resumes a stream behind which nothing is: its caller hears at once that it stands, and not
+// with the next event or heartbeat. Until then there is no answer over REST, and proxies give it up.
+func TestResumedStreamSpeaks(t *testing.T) {
+	t.Parallel()
+	w := newOne(t)
+	w.insert(t, "a")
+	w.append(t, "a", "before")
+	for _, id := range []string{"", "a"} {
+		first := w.watch(t, id, "")
+		token := first.want(t, "").token
+		first.end(t)
+		resumed := w.watch(t, id, token)
+		if again := resumed.want(t, "").token; again != token {
+			t.Errorf("the stream of %q stands at %q, want where it was resumed, %q", id, again, token)
+		}
+		w.append(t, "a", "later")
+		resumed.want(t, "later")
+		resumed.end(t)
+		// With something to say there is nothing beside it.
+		late := w.watch(t, id, token)
+		late.want(t, "later")
+		w.append(t, "a", "even later")
+		late.want(t, "even later")
+	}
+}
+
 // TestSlowStream has one stream that does not read, while another one reads more than is kept for the first. In the end
 // it reads all, too.
 func TestSlowStream(t *testing.T) {
@@ -325,7 +351,9 @@ func TestEveryStreamSeesAll(t *testing.T) {
 				s := both[random.IntN(2)].watch(t, id, token)
 				for left := 1 + random.IntN(2*buffered); left > 0 && len(results[n]) < want[id]; left-- {
 					m := s.next(t)
-					results[n], token = append(results[n], m.subject), m.token
+					if token = m.token; m.subject != "" { // else a heartbeat
+						results[n] = append(results[n], m.subject)
+					}
 					if random.IntN(40) == 0 { // slow for a moment
 						<-time.After(3 * time.Millisecond)
 					}

@@ -39,6 +39,16 @@ func (w *world) looks(t *testing.T, n int) (asked []counts) {
 	return asked
 }
 
+// caughtUp waits until no stream reads the log by itself any more, as each does when it begins.
+func (w *world) caughtUp(t *testing.T) {
+	t.Helper()
+	for {
+		if !slices.ContainsFunc(w.looks(t, 2), func(c counts) bool { return c.own() > 0 }) {
+			return
+		}
+	}
+}
+
 // TestIdleStreams has one stream on each of three gateways, then many: the database is asked for no more.
 func TestIdleStreams(t *testing.T) {
 	w := newWorld(t, options{engine: "postgres", most: 3, count: true})
@@ -53,13 +63,13 @@ func TestIdleStreams(t *testing.T) {
 		}
 		return transactions, looked, log
 	}
-	w.looks(t, 2) // What begins a stream is over.
+	w.caughtUp(t)
 	one, onesLooks, _ := sum(w.looks(t, rounds))
 	watch.end()
 
 	each := scaled(1000, 50)
 	w.watch(t, watched, each)
-	w.looks(t, 2)
+	w.caughtUp(t)
 	all := w.looks(t, rounds)
 	many, manysLooks, log := sum(all)
 	t.Logf("three gateways, while each looked %d times: one stream each, %d transactions, of which %d looks; %d each: "+
@@ -84,7 +94,7 @@ func TestOneRead(t *testing.T) {
 	const tries = 30
 	var reads []int
 	for n := range tries {
-		w.looks(t, 2)
+		w.caughtUp(t)
 		reference := fmt.Sprint("event ", n)
 		made := worldtest.Must(create(t.Context(), w.on(t, n%len(w.up), watched), reference))(t)
 		want := total * int(made.GetEventCount()) // all of one transaction

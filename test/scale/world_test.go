@@ -393,6 +393,9 @@ type watchers struct {
 	at map[string][]time.Time
 }
 
+// streamTakes is how long it may take until a stream has begun, all on one slow machine.
+const streamTakes = 20 * time.Millisecond
+
 // watch opens n streams on each gateway and waits until all have the present state.
 func (w *world) watch(t *testing.T, tenant string, n int) *watchers {
 	t.Helper()
@@ -412,7 +415,8 @@ func (w *world) watch(t *testing.T, tenant string, n int) *watchers {
 			all.ended.Go(func() { all.follow(t, stream) })
 		}
 	}
-	worldtest.Eventually(t, "all streams' present state", func() bool {
+	limit := worldtest.Patience + time.Duration(n*len(w.up))*streamTakes
+	worldtest.Within(t, "all streams' present state", limit, func() bool {
 		return all.states.Load() == int64(n*len(w.up))
 	})
 	return all
