@@ -53,6 +53,7 @@ func TestHintDuringARead(t *testing.T) {
 		if asked := len(p.Times(row)) - before; asked != 2 {
 			t.Errorf("read %d times, want once more after the hint", asked)
 		}
+		provider.take(0)
 		assemblytest.Pass(time.Minute) // until nothing is under way any more
 	})
 }
@@ -134,6 +135,7 @@ func TestLongReadsKeepTheirClaims(t *testing.T) {
 		if asked := len(p.Times(row)); asked != 1 {
 			t.Errorf("read %d times while the first read goes on", asked)
 		}
+		provider.take(0)
 		assemblytest.Pass(time.Minute) // until nothing is under way any more
 	})
 }
@@ -291,6 +293,7 @@ func TestHintDuringAReadBeforeALongRest(t *testing.T) {
 		if asked := len(p.Times(row)) - before; asked != 2 {
 			t.Errorf("read %d times, want once more after the hint", asked)
 		}
+		provider.take(0)
 		assemblytest.Pass(time.Minute) // until nothing is under way any more
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,10 +14,32 @@ import (
 	"kontor.dev/kontor/internal/telemetry"
 )
 
+// lines is a log that is read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (l *lines) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, text...)
+	return len(text), nil
+}
+
+// take gives what was written since it was last asked.
+func (l *lines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer func() { l.text = nil }()
+	return string(l.text)
+}
+
 // TestHeldEventsAreTold: that streams get no events is said once, after half a minute, and so is that it is over.
 func TestHeldEventsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tel, out := setUp(t, telemetry.Options{Level: slog.LevelInfo, Format: "json"})
+		out := &lines{}
+		tel, _ := setUp(t, telemetry.Options{Level: slog.LevelInfo, Format: "json", Log: out})
 		var since atomic.Pointer[time.Time]
 		stats := func() (s store.Stats) {
 			if at := since.Load(); at != nil {
@@ -33,8 +56,7 @@ func TestHeldEventsAreTold(t *testing.T) {
 		told := func(after time.Duration) string {
 			time.Sleep(after)
 			synctest.Wait()
-			defer out.Reset()
-			return out.String()
+			return out.take()
 		}
 		for range 2 {
 			if got := told(time.Hour); got != "" {

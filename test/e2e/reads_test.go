@@ -145,8 +145,10 @@ func TestStreamedLines(t *testing.T) {
 			return wrapped.Result, err == nil
 		},
 		"text/event-stream": func(line string) (json.RawMessage, bool) {
-			data, ok := strings.CutPrefix(line, "data: ")
-			return json.RawMessage(data), ok || line == "" || strings.HasPrefix(line, "event: heartbeat")
+			if data, ok := strings.CutPrefix(line, "data: "); ok {
+				return json.RawMessage(data), true
+			}
+			return nil, line == "" || line == "event: heartbeat"
 		},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -181,7 +181,7 @@ func TestEndedMeanwhile(t *testing.T) {
 	defer cancel()
 	for _, id := range worldtest.Providers() {
 		for _, made := range waiting(t, w, id, scaled(40, 5)) {
-			if err := w.Approve(ctx, made); err != nil {
+			if err := w.Approve(t.Context(), made); err != nil {
 				t.Fatal(err)
 			}
 			name := made.GetName()
