@@ -393,8 +393,8 @@ type watchers struct {
 	at map[string][]time.Time
 }
 
-// streamTakes is how long it may take until a stream has begun, all on one slow machine.
-const streamTakes = 20 * time.Millisecond
+// streamsBegin is how many streams may begin at a time.
+const streamsBegin = 500
 
 // watch opens n streams on each gateway and waits until all have the present state.
 func (w *world) watch(t *testing.T, tenant string, n int) *watchers {
@@ -402,31 +402,39 @@ func (w *world) watch(t *testing.T, tenant string, n int) *watchers {
 	ctx, cancel := context.WithCancel(context.Background())
 	all := &watchers{cancel: cancel, at: map[string][]time.Time{}}
 	t.Cleanup(all.end)
+	began := func(streams int) {
+		worldtest.Eventually(t, fmt.Sprintf("the present state of %d streams", streams), func() bool {
+			return all.states.Load() >= int64(streams)
+		})
+	}
+	opened := 0
 	for _, r := range w.up {
 		for i := range n {
 			stubs, err := r.as(tenant, i)
 			if err != nil {
 				t.Fatal(err)
 			}
+			// A gateway refuses those who come when some thousands wait already.
+			opened++
+			began(opened - streamsBegin)
 			stream, err := stubs.Consents.WatchConsents(ctx, &consentv1.WatchConsentsRequest{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			all.ended.Go(func() { all.follow(t, stream) })
+			all.ended.Go(func() { all.follow(ctx, t, stream) })
 		}
 	}
-	limit := worldtest.Patience + time.Duration(n*len(w.up))*streamTakes
-	worldtest.Within(t, "all streams' present state", limit, func() bool {
-		return all.states.Load() == int64(n*len(w.up))
-	})
+	began(opened)
 	return all
 }
 
-func (a *watchers) follow(t *testing.T, stream consentv1.ConsentService_WatchConsentsClient) {
+func (a *watchers) follow(
+	ctx context.Context, t *testing.T, stream consentv1.ConsentService_WatchConsentsClient,
+) {
 	for follows := false; ; {
 		message, err := stream.Recv()
 		switch {
-		case stream.Context().Err() != nil:
+		case ctx.Err() != nil:
 			return
 		case err != nil:
 			t.Errorf("a stream ended: %v", err)
