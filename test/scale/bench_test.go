@@ -88,14 +88,18 @@ func TestBench(t *testing.T) {
 			r := &row{engine: engine, gateways: n}
 			w.start(t, n)
 			w.calls(t, r)
+			t.Logf("%s, %d gateways: calls are measured", engine, n)
 			w.streams(t, r)
+			t.Logf("%s, %d gateways: streams are measured", engine, n)
 			of = append(of, r)
 		}
 		samples := w.samples(t)
 		w.stop(t)
 		w.fill(t, samples, scaled(*polled, 300))
+		t.Logf("%s: there are consents to poll", engine)
 		for _, r := range of {
 			w.polls(t, r)
+			t.Logf("%s, %d gateways: polls are measured", engine, r.gateways)
 			w.stop(t)
 		}
 		w.sizes(t)
