@@ -82,6 +82,7 @@ type reply struct {
 	texts    []json.RawMessage // the same as JSON, over REST
 	failure  *failure
 	ended    bool // a stream ended by itself
+	beats    int  // heartbeats before the first message: a stream of transactions sent nothing else until then
 }
 
 // failure is an error as a caller sees it, the same over both transports.
@@ -192,8 +193,11 @@ func (c *client) callGRPC(ctx context.Context, m *method, request map[string]any
 			r.failure = failed(err)
 			return r, nil
 		}
-		if !beats(out) {
+		switch {
+		case !beats(out):
 			r.messages = append(r.messages, out)
+		case len(r.messages) == 0:
+			r.beats++
 		}
 	}
 	return r, nil
@@ -294,8 +298,11 @@ func (c *client) callREST(ctx context.Context, m *method, request map[string]any
 		if err := protojson.Unmarshal(result, out); err != nil {
 			return reply{}, err
 		}
-		if !beats(out) {
+		switch {
+		case !beats(out):
 			r.messages, r.texts = append(r.messages, out), append(r.texts, result)
+		case len(r.messages) == 0:
+			r.beats++
 		}
 	}
 	return r, nil

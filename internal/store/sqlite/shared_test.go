@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"modernc.org/sqlite"
 
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/store"
@@ -334,19 +337,30 @@ func TestFailureAtTheEnds(t *testing.T) {
 	}
 }
 
+// withinAStatement is what the SQL function within_a_statement calls.
+var withinAStatement atomic.Pointer[context.CancelFunc]
+
+func init() {
+	sqlite.MustRegisterScalarFunction("within_a_statement", 0,
+		func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+			(*withinAStatement.Load())()
+			return "", nil
+		})
+}
+
 // TestInterruption ends the context of an Update in the middle of a long statement: SQLite would roll back the whole
 // transaction if it were interrupted, and all who share it would run again.
 func TestInterruption(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	const rows = 200_000
+	withinAStatement.Store(&cancel)
+	const rows = 20_000
 	second := newMember(func(tx store.Tx) error {
-		time.AfterFunc(5*time.Millisecond, cancel)
 		n, err := asTx(tx).exec(`
 			WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 			INSERT INTO audit (time, tenant, actor, method, resource, peer, request_id, outcome)
-			SELECT i, 'hansa', '', '', '', '', '', '' FROM n`, rows)
+			SELECT i, 'hansa', CASE i WHEN 1000 THEN within_a_statement() ELSE '' END, '', '', '', '', '' FROM n`, rows)
 		if n != rows || err != nil {
 			t.Errorf("the statement made %d rows (%v), want %d", n, err, rows)
 		}

@@ -135,6 +135,7 @@ func (g *chooser) step() step {
 	return step{
 		what: fmt.Sprintf("%s undone %t: %s", tenant, undone, strings.Join(what, "; ")),
 		do: func(ctx context.Context, on *side) (outcome []any) {
+			settle(on.spread)
 			err := on.Update(ctx, tenant, func(tx store.Tx) error {
 				outcome = nil
 				for _, w := range writes {
@@ -241,6 +242,10 @@ func (g *chooser) writeConsent(tenant string) oneWrite {
 		row.ProviderRef, row.Reference = fmt.Sprint("process-", g.IntN(3)), lookup(oneOf(g, "", "loan-1", "loan-2"))
 		return plain(fmt.Sprintf("InsertConsent %s of %s at %s", consentID, customer, provider),
 			func(tx store.Tx) error {
+				// Ids are used once: what a store makes of another consent's entries is nobody's concern.
+				if before, err := tx.ConsentEntries(consentID, "", 1); err != nil || len(before) > 0 {
+					return cmp.Or(err, store.ErrExists)
+				}
 				inserted := *row
 				return tx.InsertConsent(&inserted)
 			})
