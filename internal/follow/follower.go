@@ -148,7 +148,7 @@ func (f *Follower) poll(ctx context.Context, claimed *store.Consent) {
 			return failed
 		}
 		row.NextPoll = f.Plan.at(row, f.Clock.Now())
-		row.LastPoll = asked
+		f.asked(row, asked)
 		if err == nil {
 			row.LastRead = asked
 		}

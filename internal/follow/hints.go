@@ -61,7 +61,8 @@ func (f *Follower) soonest(row *store.Consent) time.Time {
 }
 
 // notBefore tells until when a consent must not be read by nobody's wish: within the shortest interval after this
-// process read it or any process polled it, and longer where the provider counts such reads.
+// process read it, any process polled it or any process's read had news, and longer where the provider counts such
+// reads.
 func (f *Follower) notBefore(row *store.Consent) time.Time {
 	f.mu.Lock()
 	last := f.last[key(row)]
@@ -73,6 +74,14 @@ func (f *Follower) notBefore(row *store.Consent) time.Time {
 		return time.Time{} // The clock went back since: when it was read by the new time nobody knows.
 	}
 	return last.Add(max(f.Plan.min, f.Plan.rest(row)))
+}
+
+// asked has a row say when its provider was asked, unless it was asked since. A time to come is from before the clock
+// went back.
+func (f *Follower) asked(row *store.Consent, at time.Time) {
+	if at.After(row.LastPoll) || row.LastPoll.After(f.Clock.Now()) {
+		row.LastPoll = at
+	}
 }
 
 // dueBy tells whether a consent will be read by a time anyway.

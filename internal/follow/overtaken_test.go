@@ -208,3 +208,27 @@ func TestHintDuringAReadWithNews(t *testing.T) {
 		}
 	})
 }
+
+// What one process has just read for a caller, with news, another one's hint does not have read again at once.
+func TestReadsWithNewsAreKnownToAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := assemblytest.New(t, nobodyLooks, daysPass)
+		other := p.Beside(t)
+		row := p.Create(t)
+		p.Report(connected("bank"), nil)
+		if _, err := p.Follower.Refresh(p.Ctx, row); err != nil {
+			t.Fatal(err)
+		}
+		p.Stop() // It would claim what the other one hints at, and knows.
+		before := len(p.Times(row))
+		other.HintAt(t, row)
+		assemblytest.Pass(day / 2)
+		if asked := len(p.Times(row)) - before; asked != 0 {
+			t.Errorf("the provider was asked %d times within the shortest interval", asked)
+		}
+		assemblytest.Pass(day)
+		if asked := len(p.Times(row)) - before; asked != 1 {
+			t.Errorf("the provider was asked %d times after it, want once", asked)
+		}
+	})
+}

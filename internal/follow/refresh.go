@@ -116,7 +116,8 @@ func (f *Follower) ask(
 	if err != nil {
 		return nil, false, err
 	}
-	f.note(key(before), f.Clock.Now())
+	asked := f.Clock.Now()
+	f.note(key(before), asked)
 	report, err := p.Consents.GetConsent(ctx, ref)
 	kind := providers.KindOf(err)
 	switch {
@@ -134,6 +135,7 @@ func (f *Follower) ask(
 			return f.leave(tx, fresh, report, last)
 		}
 		hinted, claimed := fresh.NextPoll, fresh.ClaimedUntil
+		f.asked(fresh, asked) // stored with the news: other processes' hints need not ask again at once
 		if err := f.found(tx, fresh); err != nil {
 			return err
 		}

@@ -135,6 +135,7 @@ func TestHintsDoNotFloodTheStore(t *testing.T) {
 		p := assemblytest.New(t)
 		row := p.Create(t)
 		assemblytest.Pass(time.Hour)
+		rested(p, row)
 		p.HintAt(t, row)
 		synctest.Wait() // It is read now, and can be read again in five seconds.
 		var updates atomic.Int64
@@ -165,6 +166,7 @@ func TestShortWaitsHoldBackTheAccount(t *testing.T) {
 		}
 		other := p.CreateAt(t, "finoos")
 		assemblytest.Pass(time.Hour)
+		rested(p, rows[0])
 		const wait = 20 * time.Second
 		p.Report(providers.ConsentState{}, &providers.Error{
 			Kind: providers.KindRateLimited, Provider: "fimento", RetryAfter: wait,

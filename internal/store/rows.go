@@ -110,7 +110,7 @@ type Consent struct {
 	// NextPoll is when the provider should be asked next, zero for not at all; PollStep counts polls without news.
 	NextPoll time.Time
 	PollStep int
-	// LastPoll is when the provider was last asked by nobody's wish, zero for never.
+	// LastPoll is when the provider was last asked by nobody's wish, or for a caller with news, zero for never.
 	LastPoll time.Time
 	// LastRead is when a read by nobody's wish last went well, zero for never.
 	LastRead time.Time
