@@ -340,18 +340,20 @@ func TestFailureAtTheEnds(t *testing.T) {
 // withinAStatement is what the SQL function within_a_statement calls.
 var withinAStatement atomic.Pointer[context.CancelFunc]
 
-func init() {
+// makeWithinAStatement makes that function, for all connections that are opened later.
+var makeWithinAStatement = sync.OnceFunc(func() {
 	sqlite.MustRegisterScalarFunction("within_a_statement", 0,
 		func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
 			(*withinAStatement.Load())()
 			return "", nil
 		})
-}
+})
 
 // TestInterruption ends the context of an Update in the middle of a long statement: SQLite would roll back the whole
 // transaction if it were interrupted, and all who share it would run again.
 func TestInterruption(t *testing.T) {
 	t.Parallel()
+	makeWithinAStatement()
 	s := openNew(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	withinAStatement.Store(&cancel)
