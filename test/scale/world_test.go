@@ -2,7 +2,6 @@ package scale
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -16,7 +15,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
@@ -28,6 +26,7 @@ import (
 	"kontor.dev/kontor/internal/secret"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/postgres"
+	"kontor.dev/kontor/internal/store/postgres/postgrestest"
 	"kontor.dev/kontor/internal/store/sqlite"
 	"kontor.dev/kontor/test/worldtest"
 )
@@ -191,33 +190,7 @@ func (*world) copy(t *testing.T, from, to, name string) {
 // newDatabase makes a database of a test's own and gives its address.
 func newDatabase(t *testing.T) string {
 	t.Helper()
-	base := os.Getenv(worldtest.PostgresVariable)
-	if base == "" {
-		t.Fatalf("%s is not set: make test-go, or scripts/postgres.sh <command>, starts a server and sets it",
-			worldtest.PostgresVariable)
-	}
-	at, err := url.Parse(base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := "scale_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	run := func(ctx context.Context, statement string) error {
-		c, err := pgx.Connect(ctx, base)
-		if err != nil {
-			return err
-		}
-		_, err = c.Exec(ctx, statement)
-		return errors.Join(err, c.Close(ctx))
-	}
-	if err := run(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := run(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
-			t.Error(err)
-		}
-	})
-	at.Path = "/" + name
+	at := postgrestest.NewDatabase(t)
 	if query := at.Query(); *mode != "" {
 		query.Set("default_query_exec_mode", *mode)
 		at.RawQuery = query.Encode()

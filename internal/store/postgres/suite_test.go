@@ -6,14 +6,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"kontor.dev/kontor/internal/keys/keystest"
@@ -21,9 +19,6 @@ import (
 	"kontor.dev/kontor/internal/store/postgres/postgrestest"
 	"kontor.dev/kontor/internal/store/storetest"
 )
-
-// addressVariable names the environment's variable that has a server's address.
-const addressVariable = postgrestest.Variable
 
 // newSchema makes a schema of a test's own, and gives the address of the database with it.
 func newSchema(tb testing.TB) string {
@@ -142,31 +137,13 @@ const poolVariable = "KONTOR_TEST_PGBOUNCER"
 // connections such as a schema, and that of the server.
 func newDatabase(t *testing.T) (pooled, direct string) {
 	t.Helper()
-	base, pool := os.Getenv(addressVariable), os.Getenv(poolVariable)
-	if base == "" || pool == "" {
-		t.Fatalf("%s or %s is not set: make test-go, or scripts/postgres.sh <command>, starts servers and sets them",
-			addressVariable, poolVariable)
+	pool := os.Getenv(poolVariable)
+	if pool == "" {
+		t.Fatalf("%s is not set: make test-go, or scripts/postgres.sh <command>, starts servers and sets it", poolVariable)
 	}
-	address, err := url.Parse(base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	run := func(ctx context.Context, statement string) {
-		c, err := pgx.Connect(ctx, base)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close(ctx)
-		if _, err := c.Exec(ctx, statement); err != nil {
-			t.Error(err)
-		}
-	}
-	run(t.Context(), "CREATE DATABASE "+name)
-	t.Cleanup(func() { run(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)") })
+	address := postgrestest.NewDatabase(t)
 	query := address.Query()
 	query.Set(listenParameter, address.Host)
-	address.Path = "/" + name
 	direct = strings.TrimPrefix(address.String(), "postgres:")
 	address.Host, address.RawQuery = pool, query.Encode()
 	return strings.TrimPrefix(address.String(), "postgres:"), direct
