@@ -109,9 +109,9 @@ func TestOneVisit(t *testing.T) {
 				}
 			}
 		}
-		// The customer who is back is not kept waiting for a poll. Beside that each gateway may poll once: before the
-		// first poll is stored it knows of its own reads alone.
-		if most := 1 + len(w.Replicas) + int(time.Since(began)/interval); len(reads) > most {
+		// The customer who is back is not kept waiting for a poll. A gateway that was told of the visit before the news
+		// of that read were stored may poll, and asks up to three times while what others store overtakes its answers.
+		if most := 1 + 3 + int(time.Since(began)/interval); len(reads) > most {
 			t.Errorf("one visit led to %d reads, want at most %d: after %s", len(reads), most, reads)
 		}
 	}
