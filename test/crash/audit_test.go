@@ -472,6 +472,9 @@ func TestNoPersonalDataInAudit(t *testing.T) {
 			t.Error("deleted nobody")
 		}
 	}
+	if err := worldtest.Settled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	out := w.run("audit", "export")
 	if strings.Count(out, "\n") < 4 {
 		t.Fatalf("the export has too little to look at: %s", out)

@@ -300,11 +300,9 @@ func wrongRequests(m protoreflect.MethodDescriptor) (all []object) {
 // wrong calls with a request that may be no message at all: then REST alone can say it.
 func (w *world) wrong(t *testing.T, s *worldtest.Stubs, m protoreflect.MethodDescriptor, request object) answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), streamTime)
-	defer cancel()
-	a := w.callREST(t, ctx, overREST, keyOf(owner), m, request)
+	a := w.call(t, s, overREST, keyOf(owner), m, request)
 	if protojson.Unmarshal(marshal(t, request), newMessage(t, m.Input())) == nil {
-		b := callGRPC(t, ctx, s, m, request)
+		b := w.call(t, s, overGRPC, keyOf(owner), m, request)
 		a.header += b.header + protojson.Format(b.failure)
 	}
 	return a
