@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
@@ -26,6 +27,7 @@ func TestForgedCallbacks(t *testing.T) {
 			must(s.Documents.CreateShipment(t.Context(), letter("Notariat Nord", []byte("%PDF-1.4\n"))))(t),
 		)
 	}
+	made := time.Now()
 	consents := []*consentv1.Consent{ask(t, s, finoos.ID, nil), ask(t, s, finoos.ID, nil)}
 	tokens := map[string][]string{}
 	for _, call := range w.ours.Played[finoos.ID].Core.Calls.All() {
@@ -43,7 +45,8 @@ func TestForgedCallbacks(t *testing.T) {
 	id := func(i int) string { return strings.TrimPrefix(shipments[i%2].GetName(), "shipments/") }
 	user := func(i int) string { return consents[i%2].GetProviderReference() }
 	before := history(t, s, consents[0].GetName()) + history(t, s, consents[1].GetName())
-	asked := calls(w.ours)
+	polled := func() int { return w.ours.Played[finoos.ID].Core.Calls.Count("get_logins") }
+	asked, reads := calls(w.ours), polled()
 
 	const n = 1000
 	statuses := storm(n, func(i int, r *rand.Rand) int {
@@ -83,8 +86,10 @@ func TestForgedCallbacks(t *testing.T) {
 	) + history(t, s, consents[1].GetName()); strip(after) != strip(before) {
 		t.Errorf("consents changed:\n%s\n%s", before, after)
 	}
-	if n := calls(w.ours) - asked; n != 0 {
-		t.Errorf("providers were asked %d times", n)
+	// Nothing but a read of each consent for each interval since it was made, if a slow machine took that long.
+	reads = polled() - reads
+	if others := calls(w.ours) - asked - reads; others > 0 || reads > len(consents)*int(time.Since(made)/minInterval) {
+		t.Errorf("providers were asked %d times, and for %d reads", others, reads)
 	}
 	// The tokens are good: with all that belongs to them they are taken.
 	accepted := 0
