@@ -105,5 +105,6 @@ func TestForgedCallbacks(t *testing.T) {
 	if accepted != len(shipments) {
 		t.Errorf("%d true reports were taken, want %d", accepted, len(shipments))
 	}
-	t.Logf("%d forged callbacks: answers %v, 0 transitions, 0 calls to providers", n, statuses)
+	t.Logf("%d forged callbacks: answers %v, 0 transitions, %d planned reads, 0 other calls to providers", n, statuses,
+		reads)
 }
