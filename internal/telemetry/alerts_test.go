@@ -17,6 +17,7 @@ import (
 type plant struct {
 	*telemetry.Telemetry
 
+	create  *telemetry.Method
 	lines   *telemetry.Lines
 	up      float64
 	stats   store.Stats
@@ -43,14 +44,15 @@ func newPlant(t *testing.T) *plant {
 		func(context.Context, time.Time) (store.Backlog, error) { return p.backlog, nil })
 	p.WatchCertificate(func() time.Time { return p.until })
 	p.WatchKeys(func() map[string]time.Time { return p.keys })
-	p.RPC.Expect("kontor.consent.v1.ConsentService", "CreateConsent")
+	p.create = p.RPC.Method("kontor.consent.v1.ConsentService", "CreateConsent", false)
+	p.create.Expect()
 	p.ExpectProvider("default", "fimento", []string{"login", "create_process"})
 	return p
 }
 
 // call is a call of the API that ends.
 func (p *plant) call(code, reason string) {
-	p.RPC.Start("kontor.consent.v1.ConsentService", "CreateConsent", "grpc", false)(code, reason)
+	p.create.Start("grpc").End(code, reason)
 }
 
 // attempt is an attempt at the provider that ends.
@@ -164,9 +166,9 @@ var faults = map[string]fault{
 	}},
 	"KontorOutcomeUnknown": {once: func(p *plant) { p.call("Aborted", "OUTCOME_UNKNOWN") }},
 	"KontorSlow": {lasting: func(p *plant) {
-		end := p.RPC.Start("kontor.consent.v1.ConsentService", "CreateConsent", "grpc", false)
+		call := p.create.Start("grpc")
 		time.Sleep(20 * time.Second)
-		end("OK", "")
+		call.End("OK", "")
 	}},
 	"KontorCallersLimited": {lasting: func(p *plant) {
 		for range 60 {

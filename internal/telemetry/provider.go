@@ -81,21 +81,29 @@ func (o *observer) Start(ctx context.Context, call providers.CallInfo) (context.
 	if call.Attempt > 1 {
 		m.retries.WithLabelValues(call.Provider, call.Operation).Inc()
 	}
-	ctx, span := o.t.Tracer.Start(ctx,
-		call.Provider+"/"+call.Operation, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
-			attribute.String("kontor.provider", call.Provider), attribute.String("kontor.operation", call.Operation),
-			attribute.String("http.request.method", call.Method),
-			attribute.Int("http.request.resend_count", call.Attempt-1),
-		))
+	var span trace.Span
+	if o.t.Traces() {
+		ctx, span = o.t.Tracer.Start(ctx,
+			call.Provider+"/"+call.Operation, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+				attribute.String("kontor.provider", call.Provider), attribute.String("kontor.operation", call.Operation),
+				attribute.String("http.request.method", call.Method),
+				attribute.Int("http.request.resend_count", call.Attempt-1),
+			))
+	}
 	return ctx, func(outcome providers.CallOutcome) {
 		gauge.Dec()
 		result := "ok"
 		if !outcome.OK {
 			result = outcome.Kind.String()
-			span.SetStatus(codes.Error, result)
 		}
 		m.calls.WithLabelValues(call.Provider, call.Operation, result).Inc()
 		m.duration.WithLabelValues(call.Provider, call.Operation).Observe(outcome.Duration.Seconds())
+		if span == nil {
+			return
+		}
+		if !outcome.OK {
+			span.SetStatus(codes.Error, result)
+		}
 		span.SetAttributes(attribute.Int("http.response.status_code", outcome.Status),
 			attribute.Int64("http.response.body.size", outcome.Bytes),
 			attribute.String("kontor.provider_request_id", outcome.RequestID))

@@ -1,9 +1,11 @@
 package telemetry
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/kerr"
@@ -45,28 +47,79 @@ var alerting = []errorv1.Error_Reason{
 	errorv1.Error_GATEWAY_RATE_LIMITED, errorv1.Error_UNAUTHENTICATED,
 }
 
-// Expect begins a method's counters at zero, as far as alerts look at them.
-func (m *RPCMetrics) Expect(service, method string) {
-	for _, transport := range []string{"grpc", "rest"} {
+// Method measures the calls of one method. It is made once and kept: looking metrics up by their labels takes longer
+// than counting.
+type Method struct {
+	rpc             *RPCMetrics
+	service, method string
+	stream          bool
+	over            map[string]*transport
+}
+
+// transport is what one way in has of a method's metrics, from the first call on.
+type transport struct {
+	sync.Once
+
+	underWay prometheus.Gauge
+	duration prometheus.Observer // nil of a stream
+	ok       prometheus.Counter
+}
+
+// Method gives what measures the calls of a method. Stream says that its answer is one.
+func (m *RPCMetrics) Method(service, method string, stream bool) *Method {
+	return &Method{
+		rpc: m, service: service, method: method, stream: stream,
+		over: map[string]*transport{"grpc": {}, "rest": {}},
+	}
+}
+
+// Expect begins the method's counters at zero, as far as alerts look at them.
+func (m *Method) Expect() {
+	for over := range m.over {
 		for _, reason := range alerting {
-			m.requests.WithLabelValues(service, method, transport, kerr.Code(reason).String(), reason.String())
+			m.rpc.requests.WithLabelValues(m.service, m.method, over, kerr.Code(reason).String(), reason.String())
 		}
 	}
 }
 
-// Start notes that a call begins; transport is "grpc" or "rest". The returned function notes how it ended.
-func (m *RPCMetrics) Start(service, method, transport string, stream bool) (end func(code, reason string)) {
-	gauge := m.inFlight.WithLabelValues(service)
-	if stream {
-		gauge = m.streams.WithLabelValues(service, method)
+// Call is a call under way.
+type Call struct {
+	of    *Method
+	over  string
+	begun time.Time
+}
+
+// Start notes that a call begins, over "grpc" or "rest".
+func (m *Method) Start(over string) Call {
+	m.of(over).underWay.Inc()
+	return Call{of: m, over: over, begun: time.Now()}
+}
+
+// End notes how a call ended.
+func (c Call) End(code, reason string) {
+	metrics := c.of.of(c.over)
+	metrics.underWay.Dec()
+	if code == codes.OK.String() && reason == "" {
+		metrics.ok.Inc()
+	} else {
+		c.of.rpc.requests.WithLabelValues(c.of.service, c.of.method, c.over, code, reason).Inc()
 	}
-	gauge.Inc()
-	begun := time.Now()
-	return func(code, reason string) {
-		gauge.Dec()
-		m.requests.WithLabelValues(service, method, transport, code, reason).Inc()
-		if !stream {
-			m.duration.WithLabelValues(service, method, transport).Observe(time.Since(begun).Seconds())
+	if metrics.duration != nil {
+		metrics.duration.Observe(time.Since(c.begun).Seconds())
+	}
+}
+
+// of gives the metrics of calls over one way in. Those that had no call yet are not shown.
+func (m *Method) of(over string) *transport {
+	t := m.over[over]
+	t.Do(func() {
+		t.ok = m.rpc.requests.WithLabelValues(m.service, m.method, over, codes.OK.String(), "")
+		if m.stream {
+			t.underWay = m.rpc.streams.WithLabelValues(m.service, m.method)
+			return
 		}
-	}
+		t.underWay = m.rpc.inFlight.WithLabelValues(m.service)
+		t.duration = m.rpc.duration.WithLabelValues(m.service, m.method, over)
+	})
+	return t
 }

@@ -79,8 +79,8 @@ func sample(t *testing.T, registry *prometheus.Registry, want string) (float64, 
 
 func TestMetrics(t *testing.T) {
 	tel, _ := setUp(t, telemetry.Options{Version: "v1"})
-	end := tel.RPC.Start("s", "m", "rest", false)
-	endStream := tel.RPC.Start("s", "w", "grpc", true)
+	call := tel.RPC.Method("s", "m", false).Start("rest")
+	stream := tel.RPC.Method("s", "w", true).Start("grpc")
 	check := func(name string, want float64) {
 		t.Helper()
 		if got, ok := sample(t, tel.Registry, name); !ok || got != want {
@@ -89,8 +89,8 @@ func TestMetrics(t *testing.T) {
 	}
 	check("kontor_rpc_in_flight{service=s}", 1)
 	check("kontor_rpc_streams{method=w,service=s}", 1)
-	end("NotFound", "CONSENT_NOT_FOUND")
-	endStream("OK", "")
+	call.End("NotFound", "CONSENT_NOT_FOUND")
+	stream.End("OK", "")
 	tel.HTTP.Done("GET /docs", 200)
 	check("kontor_rpc_in_flight{service=s}", 0)
 	check("kontor_rpc_streams{method=w,service=s}", 0)

@@ -98,9 +98,16 @@ func (d described) RegisterService(desc *grpc.ServiceDesc, service any) {
 	wrapped.Streams = slices.Clone(desc.Streams)
 	for i := range wrapped.Streams {
 		s := &wrapped.Streams[i]
-		s.Handler = d.guard.describing(rule{service: desc.ServiceName, method: s.StreamName, stream: true}, s.Handler)
+		s.Handler = d.guard.describing(d.guard.beside(desc.ServiceName, s.StreamName), s.Handler)
 	}
 	d.GRPCServer.RegisterService(&wrapped, service)
+}
+
+// beside gives the rule of a stream that is no method of the API.
+func (g *Guard) beside(service, method string) rule {
+	return rule{
+		service: service, method: method, stream: true, metrics: g.telemetry.RPC.Method(service, method, true),
+	}
 }
 
 // describing guards a method that describes the API. Its requests are read by the library, which bounds them.

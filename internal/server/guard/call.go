@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
@@ -42,7 +43,7 @@ type call struct {
 	from      string // where the call came from
 	begun     time.Time
 	span      trace.Span // nil until it is known who calls
-	measured  func(code, reason string)
+	measured  telemetry.Call
 	md        metadata.MD
 	// ctx is what the service gets.
 	ctx context.Context
@@ -83,7 +84,7 @@ func (g *Guard) begin(ctx context.Context, r rule, s sender) *call {
 	if c.requestID == "" {
 		c.requestID = RequestID(c.md.Get(keyRequestID))
 	}
-	c.measured = g.telemetry.RPC.Start(r.service, r.method, c.transport, r.stream)
+	c.measured = r.metrics.Start(c.transport)
 	return c
 }
 
@@ -104,6 +105,10 @@ func (g *Guard) origin(ctx context.Context, md metadata.MD) origin.Origin {
 // decide that one is recorded.
 func (c *call) trace() {
 	if c.span != nil {
+		return
+	}
+	if !c.guard.telemetry.Traces() {
+		c.span = noop.Span{}
 		return
 	}
 	ctx := c.ctx
@@ -329,6 +334,21 @@ func (c *call) naming(failure error) error {
 	return kerr.With(failure, kind, c.resource)
 }
 
+// traced ends the call's span.
+func (c *call) traced(code codes.Code, reason string) {
+	if c.span.IsRecording() {
+		c.span.SetAttributes(attribute.String("rpc.response.status_code", code.String()),
+			attribute.String("kontor.client", c.client.ClientID))
+		if reason != "" {
+			c.span.SetAttributes(attribute.String("kontor.reason", reason))
+		}
+		if serverFault(code) {
+			c.span.SetStatus(otelcodes.Error, reason)
+		}
+	}
+	c.span.End()
+}
+
 // end logs, counts and finishes a call. Panicked is what recover gave.
 func (c *call) end(panicked any, err error) error {
 	if panicked != nil {
@@ -347,17 +367,9 @@ func (c *call) end(panicked any, err error) error {
 	if finished != nil {
 		reason = kerr.Reason(finished).String()
 	}
-	c.measured(code.String(), reason)
+	c.measured.End(code.String(), reason)
 	c.log(code, reason, cause)
-	c.span.SetAttributes(attribute.String("rpc.response.status_code", code.String()),
-		attribute.String("kontor.client", c.client.ClientID))
-	if finished != nil {
-		c.span.SetAttributes(attribute.String("kontor.reason", reason))
-		if serverFault(code) {
-			c.span.SetStatus(otelcodes.Error, reason)
-		}
-	}
-	c.span.End()
+	c.traced(code, reason)
 	if c.client.ClientID == "" {
 		forget(c.ctx)
 	}
@@ -423,7 +435,9 @@ func serverFault(code codes.Code) bool {
 
 // adopt goes on with a call that a front let in, in the context of the channel.
 func (c *call) adopt(ctx context.Context) {
-	c.ctx = trace.ContextWithSpan(ctx, c.span)
+	if c.ctx = ctx; c.span.IsRecording() {
+		c.ctx = trace.ContextWithSpan(ctx, c.span)
+	}
 	c.attach()
 }
 

@@ -55,6 +55,7 @@ type Options struct {
 type Guard struct {
 	services      []api.Implementation
 	rules         map[string]rule
+	nowhere       rule // of what is called and does not exist
 	authenticator Authenticator
 	quotas        quotas
 	// calls and streams are the places for those under way, bodies the bytes of their requests.
@@ -84,8 +85,10 @@ func New(o Options) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range rules {
-		o.Telemetry.RPC.Expect(r.service, r.method)
+	for method, r := range rules {
+		r.metrics = o.Telemetry.RPC.Method(r.service, r.method, r.stream)
+		r.metrics.Expect()
+		rules[method] = r
 	}
 	g := &Guard{
 		services: o.Services, rules: rules, authenticator: o.Authenticator, validation: validation,
@@ -94,6 +97,7 @@ func New(o Options) (*Guard, error) {
 		bodies: shares{max: int64(o.Limits.MaxBodyBytes)}, reflections: shares{max: maxReflections},
 		proxies: o.Proxies, vouch: o.Vouch, strangers: newSampler(o.Telemetry.Logger),
 	}
+	g.nowhere = g.beside("unknown", "unknown")
 	g.quotas = quotas{
 		perSecond: rate.Limit(o.Limits.RequestsPerSecond), burst: o.Limits.Burst,
 		clock: func() time.Time { return g.clock() },
@@ -296,8 +300,7 @@ func (c *call) endWithClient() (release func()) {
 
 // Unknown answers a method that is not in the API.
 func (g *Guard) Unknown(_ any, stream grpc.ServerStream) error {
-	c := g.begin(stream.Context(), rule{service: "unknown", method: "unknown", stream: true},
-		g.senderOf(stream.Context()))
+	c := g.begin(stream.Context(), g.nowhere, g.senderOf(stream.Context()))
 	defer known(stream.Context())
 	c.sendRequestID(stream)
 	return c.end(nil, kerr.New(errorv1.Error_METHOD_NOT_FOUND, "there is no such method"))

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"kontor.dev/kontor/internal/api"
+	"kontor.dev/kontor/internal/telemetry"
 )
 
 // rule tells who may call a method.
@@ -22,6 +23,8 @@ type rule struct {
 	stream bool
 	// maxRequest is how many bytes its request may have, as JSON or as a message.
 	maxRequest int
+	// metrics measure its calls.
+	metrics *telemetry.Method
 }
 
 // How many bytes requests may have. Most hold a name and some words; two hold lists; documents and accounts that are

@@ -103,7 +103,7 @@ func TestPlacesAreHeldToTheEnd(t *testing.T) {
 		return failure
 	}
 	a := func() *Admission {
-		r := rule{service: "kontor.consent.v1.ConsentService", method: "GetConsent", scope: "consents.read"}
+		r := g.rules[consentv1.ConsentService_GetConsent_FullMethodName]
 		c := g.begin(t.Context(), r, sender{transport: "rest", md: headersOf(head(bearerKey).Header)})
 		if err := c.enter(); err != nil {
 			t.Fatal(err)
