@@ -32,9 +32,10 @@ type sandboxProcess struct {
 }
 
 // startSandbox starts a sandbox that writes its log to a file, and waits until it is ready.
-func startSandbox(t *testing.T, dir string, stderr *os.File) *sandboxProcess {
+func startSandbox(t *testing.T, dir string, stderr *os.File, env ...string) *sandboxProcess {
 	t.Helper()
 	p := &sandboxProcess{cmd: sandboxCommand(t, dir), ready: map[string]string{}}
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stderr = stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -108,6 +108,7 @@ func start(
 	}
 	log := g.telemetry.Logger
 	warn(cfg, log)
+	useMemory(log)
 	if g.admin, err = server.StartAdmin(cfg.Listen.Admin, cfg.TLS, g.telemetry); err != nil {
 		return g, err
 	}
