@@ -86,9 +86,10 @@ func newTrail(t *testing.T) *trailed {
 
 // call is the context of a call of a client, from a connection of its own.
 func call(tenant, client string, n int) context.Context {
-	ctx := identity.With(context.Background(), identity.Identity{ClientID: client, Tenant: tenant})
-	ctx = identity.WithPeer(ctx, fmt.Sprintf("192.0.2.1:%d", n))
-	return identity.WithTrail(identity.WithRequestID(ctx, fmt.Sprint("r-", n)))
+	return identity.WithCall(context.Background(), identity.Call{
+		Client: identity.Identity{ClientID: client, Tenant: tenant}, Trail: &identity.Trail{},
+		Peer: fmt.Sprintf("192.0.2.1:%d", n), RequestID: fmt.Sprint("r-", n),
+	})
 }
 
 // entries reads a tenant's trail.

@@ -47,59 +47,64 @@ func (i Identity) Allows(scope string) bool {
 	})
 }
 
-type (
-	identityKey    struct{}
-	requestIDKey   struct{}
-	idempotencyKey struct{}
-	lastEventIDKey struct{}
-	ifMatchKey     struct{}
-	peerKey        struct{}
-	trailKey       struct{}
-)
+// Call is what is known of a call beside its request.
+type Call struct {
+	// Client is who calls; the zero Identity, which has no tenant and no scope, when nobody was authenticated.
+	Client Identity
+	// RequestID is the id of the request, as the caller sees it in x-request-id.
+	RequestID string
+	// Peer is the network address that the call came from, past the proxies that are trusted.
+	Peer string
+	// IdempotencyKey is the metadata or header `idempotency-key`, empty when there was none. A request_id in the
+	// request goes before it.
+	IdempotencyKey string
+	// LastEventID is the metadata or header `last-event-id`: the resume token that a reconnecting EventSource sends. A
+	// resume_token in the request goes before it.
+	LastEventID string
+	// IfMatch is the etag that the caller expects of the resource, empty when any will do.
+	IfMatch string
+	// Trail is the call's, nil when there is none.
+	Trail *Trail
+}
+
+type callKey struct{}
+
+// WithCall attaches a call, in place of the one before.
+func WithCall(ctx context.Context, call Call) context.Context { return context.WithValue(ctx, callKey{}, &call) }
+
+// CallOf gives the call that a context belongs to; the zero Call when it belongs to none.
+func CallOf(ctx context.Context) Call {
+	if call, ok := ctx.Value(callKey{}).(*Call); ok {
+		return *call
+	}
+	return Call{}
+}
 
 // With attaches the client.
 func With(ctx context.Context, id Identity) context.Context {
-	return context.WithValue(ctx, identityKey{}, id)
+	call := CallOf(ctx)
+	call.Client = id
+	return WithCall(ctx, call)
 }
 
-// From gives the client. It is the zero Identity, which has no tenant and no scope, when nobody was authenticated.
-func From(ctx context.Context) Identity {
-	id, _ := ctx.Value(identityKey{}).(Identity)
-	return id
-}
+// From gives the client of the call.
+func From(ctx context.Context) Identity { return CallOf(ctx).Client }
 
-// WithRequestID attaches the id of the request.
-func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
-}
-
-// RequestID gives the id of the request, as the caller sees it in x-request-id.
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
+// RequestID gives the id of the request.
+func RequestID(ctx context.Context) string { return CallOf(ctx).RequestID }
 
 // WithIfMatch attaches the etag that the caller expects of the resource.
 func WithIfMatch(ctx context.Context, etag string) context.Context {
-	return context.WithValue(ctx, ifMatchKey{}, etag)
+	call := CallOf(ctx)
+	call.IfMatch = etag
+	return WithCall(ctx, call)
 }
 
-// IfMatch gives the etag that the caller expects of the resource, empty when any will do.
-func IfMatch(ctx context.Context) string {
-	etag, _ := ctx.Value(ifMatchKey{}).(string)
-	return etag
-}
-
-// WithPeer attaches the network address that the call came from, past the proxies that are trusted.
-func WithPeer(ctx context.Context, address string) context.Context {
-	return context.WithValue(ctx, peerKey{}, address)
-}
+// IfMatch gives the etag that the caller expects of the resource.
+func IfMatch(ctx context.Context) string { return CallOf(ctx).IfMatch }
 
 // Peer gives the network address that the call came from.
-func Peer(ctx context.Context) string {
-	address, _ := ctx.Value(peerKey{}).(string)
-	return address
-}
+func Peer(ctx context.Context) string { return CallOf(ctx).Peer }
 
 // Trail remembers of a call which outcomes are in the audit already, whether a provider may have changed something for
 // it, and since when the store was away. A nil Trail remembers nothing. Safe for concurrent use.
@@ -112,14 +117,13 @@ type Trail struct {
 
 // WithTrail attaches a new trail.
 func WithTrail(ctx context.Context) context.Context {
-	return context.WithValue(ctx, trailKey{}, &Trail{})
+	call := CallOf(ctx)
+	call.Trail = &Trail{}
+	return WithCall(ctx, call)
 }
 
 // TrailOf gives the trail, nil when there is none.
-func TrailOf(ctx context.Context) *Trail {
-	trail, _ := ctx.Value(trailKey{}).(*Trail)
-	return trail
-}
+func TrailOf(ctx context.Context) *Trail { return CallOf(ctx).Trail }
 
 // Note remembers an outcome.
 func (t *Trail) Note(outcome string) {
@@ -174,24 +178,13 @@ func (t *Trail) AwaySince(now time.Time) time.Time {
 
 // WithIdempotencyKey attaches the caller's idempotency key.
 func WithIdempotencyKey(ctx context.Context, key string) context.Context {
-	return context.WithValue(ctx, idempotencyKey{}, key)
+	call := CallOf(ctx)
+	call.IdempotencyKey = key
+	return WithCall(ctx, call)
 }
 
-// IdempotencyKey gives the metadata or header `idempotency-key`, empty when there was none. A request_id in the request
-// goes before it.
-func IdempotencyKey(ctx context.Context) string {
-	key, _ := ctx.Value(idempotencyKey{}).(string)
-	return key
-}
+// IdempotencyKey gives the caller's idempotency key.
+func IdempotencyKey(ctx context.Context) string { return CallOf(ctx).IdempotencyKey }
 
-// WithLastEventID attaches the id of the last event that a resuming stream has seen.
-func WithLastEventID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, lastEventIDKey{}, id)
-}
-
-// LastEventID gives the metadata or header `last-event-id`: the resume token that a reconnecting EventSource sends. A
-// resume_token in the request goes before it.
-func LastEventID(ctx context.Context) string {
-	id, _ := ctx.Value(lastEventIDKey{}).(string)
-	return id
-}
+// LastEventID gives the id of the last event that a resuming stream has seen.
+func LastEventID(ctx context.Context) string { return CallOf(ctx).LastEventID }

@@ -42,16 +42,14 @@ func TestContext(t *testing.T) {
 	if identity.RequestID(empty) != "" || identity.IdempotencyKey(empty) != "" || identity.LastEventID(empty) != "" {
 		t.Error("an empty context has values")
 	}
-	ctx := identity.With(empty, identity.Identity{ClientID: "lending", Tenant: "default"})
-	ctx = identity.WithRequestID(ctx, "r")
-	ctx = identity.WithIdempotencyKey(ctx, "k")
-	ctx = identity.WithLastEventID(ctx, "e")
-	ctx = identity.WithPeer(ctx, "192.0.2.1:5")
+	ctx := identity.WithCall(empty, identity.Call{RequestID: "r", LastEventID: "e", Peer: "192.0.2.1:5"})
+	ctx = identity.With(ctx, identity.Identity{ClientID: "lending", Tenant: "default"})
+	ctx = identity.WithIdempotencyKey(identity.WithIfMatch(ctx, "t"), "k")
 	if id := identity.From(ctx); id.ClientID != "lending" || id.Tenant != "default" {
 		t.Errorf("got %v", id)
 	}
 	if identity.RequestID(ctx) != "r" || identity.IdempotencyKey(ctx) != "k" || identity.LastEventID(ctx) != "e" ||
-		identity.Peer(ctx) != "192.0.2.1:5" {
+		identity.Peer(ctx) != "192.0.2.1:5" || identity.IfMatch(ctx) != "t" {
 		t.Error("values are mixed up")
 	}
 }

@@ -150,8 +150,9 @@ func (d entrance) before(next http.Handler) http.Handler {
 		}
 
 		from := d.proxies.Of(r.RemoteAddr, r.Header.Values(origin.Header), r.TLS)
-		ctx := identity.WithRequestID(context.WithValue(r.Context(), exchangeKey{}, e), id)
-		ctx = origin.With(identity.WithPeer(ctx, from.String()), from)
+		ctx := identity.WithCall(context.WithValue(r.Context(), exchangeKey{}, e),
+			identity.Call{RequestID: id, Peer: from.String()})
+		ctx = origin.With(ctx, from)
 		r = r.WithContext(ctx)
 		defer func() {
 			panicked := recover()

@@ -162,21 +162,12 @@ func only(md metadata.MD, key string) string {
 
 // attach puts what travels beside a request, and who called, into the context that the service gets.
 func (c *call) attach() {
-	ctx := identity.WithTrail(identity.WithPeer(identity.WithRequestID(c.ctx, c.requestID), c.from))
-	if c.client.ClientID == "" {
-		c.ctx = ctx
-		return
-	}
-	ctx = identity.With(ctx, c.client)
-	ctx = providers.WithCall(ctx, providers.Call{PSUIP: c.psuIP, RequestID: c.requestID})
-	if c.idempotencyKey != "" {
-		ctx = identity.WithIdempotencyKey(ctx, c.idempotencyKey)
-	}
-	if c.lastEventID != "" {
-		ctx = identity.WithLastEventID(ctx, c.lastEventID)
-	}
-	if c.ifMatch != "" {
-		ctx = identity.WithIfMatch(ctx, c.ifMatch)
+	ctx := identity.WithCall(c.ctx, identity.Call{
+		Client: c.client, RequestID: c.requestID, Peer: c.from, Trail: &identity.Trail{},
+		IdempotencyKey: c.idempotencyKey, LastEventID: c.lastEventID, IfMatch: c.ifMatch,
+	})
+	if c.client.ClientID != "" {
+		ctx = providers.WithCall(ctx, providers.Call{PSUIP: c.psuIP, RequestID: c.requestID})
 	}
 	if c.slot != nil {
 		ctx = slot.With(ctx, c.slot)
