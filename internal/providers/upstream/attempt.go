@@ -113,7 +113,7 @@ func (e *exchanged) run(ctx context.Context, take consumer) (*Response, *failure
 	defer answer.Body.Close()
 	e.status = answer.StatusCode
 	e.verdict, e.took = succeeded, time.Since(e.began)
-	if id := answer.Header.Get(c.cfg.RequestIDHeader); c.cfg.RequestIDHeader != "" && plainID.MatchString(id) {
+	if id := answer.Header.Get(c.cfg.RequestIDHeader); c.cfg.RequestIDHeader != "" && plainID(id) {
 		e.requestID = id
 	}
 	c.health.noteQuota(answer.Header)

@@ -4,15 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/net/http/httpguts"
 
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/secret"
@@ -60,7 +56,7 @@ type Response struct {
 type exchange struct {
 	op        providers.Operation
 	url       *url.URL
-	header    http.Header
+	header    http.Header // beside Client.header
 	body      []byte
 	hasBody   bool
 	login     bool
@@ -71,17 +67,13 @@ type exchange struct {
 	timer     *time.Timer // ends it, when the caller has no deadline; else nil
 }
 
-var (
-	pathParameter = regexp.MustCompile(`\{[a-zA-Z]+\}`)
-	plainID       = regexp.MustCompile(`^[A-Za-z0-9._:/+=@~-]{1,128}$`)
-)
-
 // prepare makes a request ready. Nothing has been sent when it fails.
 func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
-	op, ok := c.cfg.Operations[r.Operation]
+	to, ok := c.routes[r.Operation]
 	if !ok {
 		return nil, c.internalError(r.Operation, errNoOperation)
 	}
+	op := to.op
 	x := &exchange{op: op, header: http.Header{}, login: r.NoAuth, token: r.Token, accept: r.Accept}
 	if x.accept == nil {
 		x.accept = func(status int) bool { return status >= 200 && status <= 299 }
@@ -90,29 +82,15 @@ func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
 	if !r.Token.IsZero() && c.cfg.Authorize == nil {
 		return nil, c.internalError(op.Name, errNoAuthorize)
 	}
-	bad := ""
-	path := pathParameter.ReplaceAllStringFunc(op.Path, func(parameter string) string {
-		name := parameter[1 : len(parameter)-1]
-		value := r.Path[name]
-		if value == "" || value == "." || value == ".." {
-			bad = name
-		}
-		return url.PathEscape(value)
-	})
-	if bad != "" {
-		return nil, &providers.Error{
-			Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name, Fields: []string{bad},
-		}
-	}
-	target := *c.base
-	target.RawPath = strings.TrimRight(c.base.EscapedPath(), "/") + path
-	decoded, err := url.PathUnescape(target.RawPath)
+	target, bad, err := to.target(c.base, r.Path)
 	if err != nil {
 		return nil, c.internalError(op.Name, errBadPath)
 	}
-	target.Path = decoded
+	if bad != "" {
+		return nil, c.invalidField(op.Name, bad)
+	}
 	target.RawQuery = r.Query.Encode()
-	x.url = &target
+	x.url = target
 
 	if r.Body != nil {
 		encoder := r.Encoder
@@ -126,32 +104,24 @@ func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
 		x.body, x.hasBody = body, true
 		x.header.Set("Content-Type", mediaType)
 	}
-	x.header.Set("Accept", "application/json")
-	x.header.Set("Accept-Encoding", "gzip")
-	x.header.Set("User-Agent", "kontor")
-	for _, header := range []http.Header{c.cfg.Header, r.Header} {
-		for name, values := range header {
-			x.header[http.CanonicalHeaderKey(name)] = values
-		}
-	}
-	for name, values := range x.header {
-		for _, value := range values {
-			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-				return nil, &providers.Error{
-					Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: op.Name,
-					Fields: []string{name},
-				}
-			}
-		}
+	if bad := addHeader(x.header, r.Header); bad != "" {
+		return nil, c.invalidField(op.Name, bad)
 	}
 	if c.cfg.RequestIDHeader != "" {
 		x.requestID = providers.CallOf(ctx).RequestID
-		if !plainID.MatchString(x.requestID) {
+		if !plainID(x.requestID) {
 			x.requestID = uuid.NewString()
 		}
 		x.header.Set(c.cfg.RequestIDHeader, x.requestID)
 	}
 	return x, nil
+}
+
+// invalidField refuses a request because of one of its values.
+func (c *Client) invalidField(operation, field string) *providers.Error {
+	return &providers.Error{
+		Kind: providers.KindInvalidField, Provider: c.cfg.Provider, Operation: operation, Fields: []string{field},
+	}
 }
 
 // newRequest makes the HTTP request of one attempt.
@@ -163,7 +133,7 @@ func (c *Client) newRequest(ctx context.Context, x *exchange, l *lease) (*http.R
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
 		ProtoMinor: 1,
-		Header:     maps.Clone(x.header),
+		Header:     c.headerOf(x),
 	}).WithContext(ctx)
 	if x.hasBody && len(x.body) == 0 {
 		request.Body = http.NoBody // else net/http takes the length for unknown
@@ -187,15 +157,4 @@ func (c *Client) newRequest(ctx context.Context, x *exchange, l *lease) (*http.R
 		}
 	}
 	return request, nil
-}
-
-func validHeaders(header http.Header) bool {
-	for _, values := range header {
-		for _, value := range values {
-			if !httpguts.ValidHeaderFieldValue(value) {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -24,6 +24,7 @@ package upstream
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -38,6 +39,8 @@ import (
 type Client struct {
 	cfg      Config
 	base     *url.URL
+	routes   map[string]*route
+	header   http.Header       // of every request
 	reads    http.RoundTripper // keeps connections
 	writes   http.RoundTripper // a connection for each request
 	tokens   *tokens
@@ -56,9 +59,15 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
+	header, bad := newHeader(cfg.Header)
+	if bad != "" {
+		return nil, fmt.Errorf("upstream: no request can carry the header %q", bad)
+	}
 	c := &Client{
 		cfg:      cfg,
 		base:     base,
+		routes:   newRoutes(base, cfg.Operations),
+		header:   header,
 		bulkhead: bulkhead.New[any](uint(cfg.Policy.MaxConcurrent)),
 		budget:   newBudget(),
 	}
