@@ -12,7 +12,8 @@ import (
 
 const (
 	// memoryRoom is how much garbage may wait for collection, in percent of what is in use. What the gateway keeps is
-	// small beside what its calls use up, so that the 100 % of the Go runtime has it collect many times a second.
+	// small beside what its calls use up, so that the 100 % of the Go runtime has it collect many times a second: reads
+	// cost an eighth to a fifth more CPU with it (make bench, GOGC=100 beside it).
 	memoryRoom = 400
 	// memoryShare is how much of the memory that its container has the process fills before it collects more often.
 	memoryShare = 0.8
