@@ -29,6 +29,10 @@ const (
 	maxMetadata = 12 << 10
 	// readBuffer is what each connection has to read with, whether or not it sends anything.
 	readBuffer = 8 << 10
+	// workers are goroutines that serve one call after the other, and keep the stack that calls need: a read costs 7 %
+	// less CPU with them, one from the store alone 5 to 24 % (make bench, twice in turns). A stream may
+	// keep one for as long as it lasts. Calls that find none get a goroutine of their own.
+	workers = 64
 	// maxQuestion bounds what the library reads by itself: what clients ask about the API. The guard reads requests.
 	maxQuestion = 16 << 10
 )
@@ -37,6 +41,7 @@ func (s *Server) newGRPC() {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(guard.Codec()),
 		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
+		grpc.NumStreamWorkers(workers),
 		grpc.MaxRecvMsgSize(maxQuestion),
 		grpc.MaxHeaderListSize(maxMetadata),
 		// A window that is set does not grow by itself.
