@@ -3,8 +3,6 @@ package rest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -14,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/server/rest/answer"
 )
 
 // Media types of streams, as the API's description has them.
@@ -22,13 +21,15 @@ const (
 	lines       = "application/x-ndjson"
 )
 
-// plainJSON writes protojson with all fields that have a default but empty strings, so that an empty list is a list and
-// what is not known is not there, and reads it strictly.
-type plainJSON struct{ runtime.JSONPb }
+// plainJSON writes answers as package answer has them, and reads requests strictly.
+type plainJSON struct {
+	// JSONPb has the media type, and writes what is no message of the API.
+	runtime.JSONPb
 
-func newJSON() *plainJSON {
-	return &plainJSON{runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitDefaultValues: true}}}
+	form answer.Form
 }
+
+func newJSON() *plainJSON { return &plainJSON{form: answer.Full} }
 
 // StreamContentType implements runtime.StreamContentType.
 func (*plainJSON) StreamContentType(any) string { return lines }
@@ -37,43 +38,33 @@ func (*plainJSON) StreamContentType(any) string { return lines }
 func (j *plainJSON) Marshal(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case proto.Message:
-		return j.message(v)
+		return inScratch(func(b []byte) ([]byte, error) { return j.message(b, v) })
 	case map[string]any:
 		if message, ok := v["result"].(proto.Message); ok && len(v) == 1 {
-			return j.wrapped("result", message)
+			return j.wrapped(`{"result":`, message)
 		}
 	case map[string]proto.Message:
 		if failure, ok := v["error"]; ok && len(v) == 1 {
-			return j.wrapped("error", failure)
+			return j.wrapped(`{"error":`, failure)
 		}
 	}
 	return j.JSONPb.Marshal(v)
 }
 
-func (j *plainJSON) wrapped(name string, message proto.Message) ([]byte, error) {
-	text, err := j.message(message)
-	if err != nil {
-		return nil, err
-	}
-	return append(append([]byte(`{"`+name+`":`), text...), '}'), nil
+func (j *plainJSON) wrapped(begin string, message proto.Message) ([]byte, error) {
+	return inScratch(func(b []byte) ([]byte, error) {
+		b, err := j.message(append(b, begin...), message)
+		return append(b, '}'), err
+	})
 }
 
-// message writes one message. protojson puts in blanks at random; what a caller reads, and a stream sends, has none.
-func (j *plainJSON) message(message proto.Message) ([]byte, error) {
-	options := j.MarshalOptions
+// message appends one message.
+func (j *plainJSON) message(b []byte, message proto.Message) ([]byte, error) {
+	form := j.form
 	if deleted(message) {
-		options.EmitDefaultValues = false
+		form = answer.Sparse
 	}
-	text, err := options.Marshal(message)
-	if err != nil {
-		return nil, err
-	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, text); err != nil {
-		return nil, err
-	}
-	descriptor := message.ProtoReflect().Descriptor()
-	return withoutEmptyFields(withoutInputs(compact.Bytes(), descriptor), descriptor), nil
+	return answer.Append(b, message, form)
 }
 
 // deleted tells of a message of a stream that it is about something that was deleted: nothing but what is left of it is
@@ -179,19 +170,16 @@ func (e *events) event(message proto.Message) ([]byte, error) {
 }
 
 func (e *events) frame(kind, id string, message proto.Message) ([]byte, error) {
-	data, err := e.plainJSON.Marshal(message)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	if kind != "" {
-		fmt.Fprintf(&out, "event: %s\n", kind)
-	}
-	if id != "" {
-		fmt.Fprintf(&out, "id: %s\n", id)
-	}
-	fmt.Fprintf(&out, "data: %s\n\n", data)
-	return out.Bytes(), nil
+	return inScratch(func(b []byte) ([]byte, error) {
+		if kind != "" {
+			b = append(append(append(b, "event: "...), kind...), '\n')
+		}
+		if id != "" {
+			b = append(append(append(b, "id: "...), id...), '\n')
+		}
+		b, err := e.message(append(b, "data: "...), message)
+		return append(b, "\n\n"...), err
+	})
 }
 
 // streamHeaders keeps proxies from holding a stream back.

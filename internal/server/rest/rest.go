@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc"
 
 	"kontor.dev/kontor/internal/api"
+	"kontor.dev/kontor/internal/server/rest/answer"
 )
 
 // Options tune the front.
@@ -88,7 +89,7 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 	if err != nil {
 		return nil, err
 	}
-	plain, bare := newJSON(), &plainJSON{}
+	plain, bare := newJSON(), &plainJSON{form: answer.Sparse}
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, plain),
 		runtime.WithMarshalerOption(eventStream, &events{plain}),
