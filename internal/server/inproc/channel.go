@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // Channel is a connection within the process. Services are registered before it is used.
@@ -50,7 +51,7 @@ func (c *Channel) RegisterService(desc *grpc.ServiceDesc, service any) {
 }
 
 // Invoke implements grpc.ClientConnInterface: one call, in the goroutine of its caller. The request is the handler's,
-// and empty afterwards.
+// and empty afterwards. Of the answer the caller changes nothing but its own message.
 func (c *Channel) Invoke(ctx context.Context, name string, request, answer any, opts ...grpc.CallOption) error {
 	m, ok := c.methods[name]
 	if !ok || m.unary == nil {
@@ -73,7 +74,7 @@ func (c *Channel) Invoke(ctx context.Context, name string, request, answer any, 
 	if err != nil {
 		return crossing(err)
 	}
-	return duplicate(answer, given)
+	return lend(answer, given)
 }
 
 // NewStream implements grpc.ClientConnInterface. The call begins when its request is sent.
@@ -141,13 +142,18 @@ func move(to, from any) error {
 	return nil
 }
 
-// duplicate gives a message a copy of another's content.
-func duplicate(to, from any) error {
+// lend gives a message what another has in it: texts, lists and inner messages are shared. Field by field, since others
+// may be reading the other one, which notes its size for that in a place of its own.
+func lend(to, from any) error {
 	target, source, err := pair(to, from)
 	if err != nil {
 		return err
 	}
 	proto.Reset(target)
-	proto.Merge(target, source)
+	into := target.ProtoReflect()
+	source.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		into.Set(field, value)
+		return true
+	})
 	return nil
 }

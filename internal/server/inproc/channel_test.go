@@ -277,9 +277,9 @@ func TestRequestOfAStreamIsCopied(t *testing.T) {
 	}
 }
 
-// TestAnswerIsCopied: a handler gives many callers the same answer at the same time; what a caller does with its own
-// message reaches nobody.
-func TestAnswerIsCopied(t *testing.T) {
+// TestAnswerIsLent: a handler gives many callers the same answer at the same time. What is in it they share, and what a
+// caller does with its own message reaches nobody.
+func TestAnswerIsLent(t *testing.T) {
 	t.Parallel()
 	s, client := connect()
 	shared := &consentv1.Consent{Name: "consents/1", Link: &typev1.Link{Uri: optional.Of("u")},
@@ -293,6 +293,12 @@ func TestAnswerIsCopied(t *testing.T) {
 			if err != nil || !proto.Equal(got, want) {
 				t.Errorf("got %v, %v", got, err)
 				return
+			}
+			if got.GetLink() != shared.GetLink() || got.GetBrokerBanks()[0] != shared.GetBrokerBanks()[0] {
+				t.Error("the answer is copied")
+			}
+			if _, err := proto.Marshal(shared); err != nil { // as a server of gRPC does at the same time
+				t.Error(err)
 			}
 			got.Name, got.Link, got.BrokerBanks = strconv.Itoa(i), nil, nil
 		})
