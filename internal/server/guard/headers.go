@@ -45,18 +45,28 @@ const maxAuthorization = maxKey + 16
 
 // headersOf gives the headers of an HTTP request that are of interest, as metadata.
 func headersOf(header http.Header) metadata.MD {
-	md := make(metadata.MD, len(heeded))
-	for _, h := range heeded {
-		if values := header.Values(h.key); len(values) > 0 {
-			md[h.key] = values
-		}
-	}
-	for _, key := range []string{keyTraceparent, keyTracestate} {
-		if values := header.Values(key); len(values) > 0 {
-			md[key] = values
+	md := make(metadata.MD, len(picked))
+	for _, p := range picked {
+		if values := header[p.name]; len(values) > 0 {
+			md[p.key] = values
 		}
 	}
 	return md
+}
+
+// picked are the headers that are of interest, by their names in metadata and in http.Header. To make the latter for
+// each request costs an allocation for each of them.
+var picked = newPicked()
+
+func newPicked() (all []struct{ key, name string }) {
+	keys := []string{keyTraceparent, keyTracestate}
+	for _, h := range heeded {
+		keys = append(keys, h.key)
+	}
+	for _, key := range keys {
+		all = append(all, struct{ key, name string }{key, http.CanonicalHeaderKey(key)})
+	}
+	return all
 }
 
 // checkHeaders refuses headers that cannot be taken: such as are there twice, too long, or not printable.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,6 +28,79 @@ func (nowhere) NewStream(
 	return nil, kerr.New(errorv1.Error_UNAUTHENTICATED, "called")
 }
 
+// pathOf gives a path that a mapping is for.
+func pathOf(b api.Binding) string {
+	path := b.Path
+	for from, rest, found := strings.Cut(path, "{"); found; from, rest, found = strings.Cut(path, "{") {
+		name, behind, _ := strings.Cut(rest, "}")
+		_, pattern, _ := strings.Cut(name, "=")
+		path = from + strings.ReplaceAll(pattern, "*", "1") + behind
+	}
+	return path
+}
+
+// called notes the calls that reach the channel.
+type called struct {
+	nowhere
+
+	methods *[]string
+}
+
+func (c called) Invoke(ctx context.Context, method string, request, answer any, o ...grpc.CallOption) error {
+	*c.methods = append(*c.methods, method)
+	return c.nowhere.Invoke(ctx, method, request, answer, o...)
+}
+
+func (c called) NewStream(
+	ctx context.Context, desc *grpc.StreamDesc, method string, o ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	*c.methods = append(*c.methods, method)
+	return c.nowhere.NewStream(ctx, desc, method, o...)
+}
+
+// TestEveryRouteIsAdmitted: whatever mapping a request matches, it is admitted for that mapping's method, once, before
+// anything else is done with it, and makes no call when it is not.
+func TestEveryRouteIsAdmitted(t *testing.T) {
+	var admitted, reached []string
+	var refusal error
+	front, err := New(t.Context(), called{methods: &reached}, Options{
+		Admit: func(r *http.Request, method string) (Admission, error) {
+			if admitted = append(admitted, method); refusal != nil {
+				return nil, refusal
+			}
+			return everybody{r.Context(), 1 << 10}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes := 0
+	for _, service := range api.Services() {
+		methods, err := service.Methods()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range methods {
+			name := api.FullName(method)
+			for _, b := range api.Bindings(method) {
+				routes++
+				for _, refusal = range []error{nil, kerr.New(errorv1.Error_UNAUTHENTICATED, "refused")} {
+					admitted, reached = nil, nil
+					w := httptest.NewRecorder()
+					front.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), b.Verb, pathOf(b), strings.NewReader(`{}`)))
+					if !slices.Equal(admitted, []string{name}) || slices.Contains(reached, name) != (refusal == nil) ||
+						w.Code != http.StatusUnauthorized {
+						t.Errorf("%s, %v: admitted for %v, called %v, %d", b.Route(), refusal, admitted, reached, w.Code)
+					}
+				}
+			}
+		}
+	}
+	if routes < 40 {
+		t.Errorf("only %d routes were found", routes)
+	}
+}
+
 // TestCustomMethodsTakeTheirVerbAlone: `consents/1:revoke` is the path of a method, and no consent's name, whatever the
 // verb. The paths are those of the API's description, so that a new method is held to it.
 func TestCustomMethodsTakeTheirVerbAlone(t *testing.T) {
@@ -42,16 +116,9 @@ func TestCustomMethodsTakeTheirVerbAlone(t *testing.T) {
 		}
 		for _, method := range methods {
 			for _, b := range api.Bindings(method) {
-				path := b.Path
-				if !strings.Contains(path[strings.LastIndexByte(path, '/'):], ":") {
-					continue
+				if path := pathOf(b); strings.Contains(path[strings.LastIndexByte(path, '/'):], ":") {
+					taken[path] = append(taken[path], b.Verb)
 				}
-				for from, rest, found := strings.Cut(path, "{"); found; from, rest, found = strings.Cut(path, "{") {
-					name, behind, _ := strings.Cut(rest, "}")
-					_, pattern, _ := strings.Cut(name, "=")
-					path = from + strings.ReplaceAll(pattern, "*", "1") + behind
-				}
-				taken[path] = append(taken[path], b.Verb)
 			}
 		}
 	}

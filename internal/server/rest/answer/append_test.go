@@ -240,7 +240,8 @@ func (f *filler) value(fd protoreflect.FieldDescriptor, v protoreflect.Value, de
 		return protoreflect.ValueOfUint32(uint32(f.bits()))
 	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
 		if parent.FullName() == "google.protobuf.Timestamp" && f.below(8) > 0 {
-			return protoreflect.ValueOfInt64([]int64{0, minSeconds, maxSeconds, 1795000000, int64(uint32(f.bits()))}[f.below(5)])
+			seconds := []int64{0, minSeconds, maxSeconds, 1795000000, int64(uint32(f.bits()))}
+			return protoreflect.ValueOfInt64(seconds[f.below(len(seconds))])
 		}
 		return protoreflect.ValueOfInt64(int64(f.bits()))
 	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
@@ -279,7 +280,9 @@ func TestNumbers(t *testing.T) {
 
 // TestOnlyGeneratedMessages: what is no generated message has no shape, and is refused.
 func TestOnlyGeneratedMessages(t *testing.T) {
-	for _, kind := range []reflect.Type{reflect.TypeFor[string](), reflect.TypeFor[*strings.Builder](), reflect.TypeFor[spb.Status]()} {
+	for _, kind := range []reflect.Type{
+		reflect.TypeFor[string](), reflect.TypeFor[*strings.Builder](), reflect.TypeFor[spb.Status](),
+	} {
 		if s, err := shapeOf(kind); err == nil {
 			t.Errorf("%s has the shape %v", kind, s)
 		}

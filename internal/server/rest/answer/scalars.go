@@ -3,7 +3,6 @@ package answer
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"math"
 	"reflect"
 	"strconv"
@@ -12,38 +11,40 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// scalar gives how values of a kind are written.
-func scalar(kind protoreflect.Kind) (appender, error) {
-	switch kind {
-	case protoreflect.BoolKind:
-		return func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return strconv.AppendBool(b, v.Bool()), nil }, nil
-	case protoreflect.StringKind:
-		return func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return text(b, v.String()) }, nil
-	case protoreflect.BytesKind:
-		return func(b []byte, v reflect.Value, _ Form) ([]byte, error) {
-			return append(base64.StdEncoding.AppendEncode(append(b, '"'), v.Bytes()), '"'), nil
-		}, nil
-	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
-		return func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return strconv.AppendInt(b, v.Int(), 10), nil }, nil
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		return func(b []byte, v reflect.Value, _ Form) ([]byte, error) {
-			return strconv.AppendUint(b, v.Uint(), 10), nil
-		}, nil
-	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
-		return func(b []byte, v reflect.Value, _ Form) ([]byte, error) {
-			return append(strconv.AppendInt(append(b, '"'), v.Int(), 10), '"'), nil
-		}, nil
-	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return func(b []byte, v reflect.Value, _ Form) ([]byte, error) {
-			return append(strconv.AppendUint(append(b, '"'), v.Uint(), 10), '"'), nil
-		}, nil
-	case protoreflect.FloatKind:
-		return func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return float(b, v.Float(), 32), nil }, nil
-	case protoreflect.DoubleKind:
-		return func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return float(b, v.Float(), 64), nil }, nil
-	default:
-		return nil, fmt.Errorf("answer: there is no JSON for a %s", kind)
+// scalars has how values are written, by kind. Numbers of 64 bits are texts.
+var scalars = map[protoreflect.Kind]appender{
+	protoreflect.BoolKind:     boolean,
+	protoreflect.StringKind:   func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return text(b, v.String()) },
+	protoreflect.BytesKind:    base,
+	protoreflect.Int32Kind:    signed,
+	protoreflect.Sint32Kind:   signed,
+	protoreflect.Sfixed32Kind: signed,
+	protoreflect.Uint32Kind:   unsigned,
+	protoreflect.Fixed32Kind:  unsigned,
+	protoreflect.Int64Kind:    quoted(signed),
+	protoreflect.Sint64Kind:   quoted(signed),
+	protoreflect.Sfixed64Kind: quoted(signed),
+	protoreflect.Uint64Kind:   quoted(unsigned),
+	protoreflect.Fixed64Kind:  quoted(unsigned),
+	protoreflect.FloatKind:    func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return float(b, v.Float(), 32), nil },
+	protoreflect.DoubleKind:   func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return float(b, v.Float(), 64), nil },
+}
+
+func boolean(b []byte, v reflect.Value, _ Form) ([]byte, error) { return strconv.AppendBool(b, v.Bool()), nil }
+
+func signed(b []byte, v reflect.Value, _ Form) ([]byte, error) { return strconv.AppendInt(b, v.Int(), 10), nil }
+
+func unsigned(b []byte, v reflect.Value, _ Form) ([]byte, error) { return strconv.AppendUint(b, v.Uint(), 10), nil }
+
+func quoted(write appender) appender {
+	return func(b []byte, v reflect.Value, form Form) ([]byte, error) {
+		b, err := write(append(b, '"'), v, form)
+		return append(b, '"'), err
 	}
+}
+
+func base(b []byte, v reflect.Value, _ Form) ([]byte, error) {
+	return append(base64.StdEncoding.AppendEncode(append(b, '"'), v.Bytes()), '"'), nil
 }
 
 // enum gives how an enum's values are written: by name, or by number where that is not known.

@@ -184,7 +184,7 @@ func (b builder) single(fd protoreflect.FieldDescriptor, held reflect.Type) (app
 	case fd.Enum() != nil:
 		return enum(fd.Enum()), nil
 	}
-	return scalar(fd.Kind())
+	return scalars[fd.Kind()], nil
 }
 
 // list gives how a field with many values is written.

@@ -27,8 +27,8 @@ func wellKnown(message protoreflect.MessageDescriptor) appender {
 		return instant
 	case "Any":
 		return detail
-	case "Duration", "FieldMask", "Struct", "Value", "ListValue", "BoolValue", "Int32Value", "Int64Value", "UInt32Value",
-		"UInt64Value", "FloatValue", "DoubleValue", "StringValue", "BytesValue":
+	case "Duration", "FieldMask", "Struct", "Value", "ListValue", "BoolValue", "Int32Value", "Int64Value",
+		"UInt32Value", "UInt64Value", "FloatValue", "DoubleValue", "StringValue", "BytesValue":
 		return delegated
 	}
 	return nil
