@@ -26,15 +26,21 @@ var scalars = map[protoreflect.Kind]appender{
 	protoreflect.Sfixed64Kind: quoted(signed),
 	protoreflect.Uint64Kind:   quoted(unsigned),
 	protoreflect.Fixed64Kind:  quoted(unsigned),
-	protoreflect.FloatKind:    func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return float(b, v.Float(), 32), nil },
-	protoreflect.DoubleKind:   func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return float(b, v.Float(), 64), nil },
+	protoreflect.FloatKind:    number(32),
+	protoreflect.DoubleKind:   number(64),
 }
 
-func boolean(b []byte, v reflect.Value, _ Form) ([]byte, error) { return strconv.AppendBool(b, v.Bool()), nil }
+func boolean(b []byte, v reflect.Value, _ Form) ([]byte, error) {
+	return strconv.AppendBool(b, v.Bool()), nil
+}
 
-func signed(b []byte, v reflect.Value, _ Form) ([]byte, error) { return strconv.AppendInt(b, v.Int(), 10), nil }
+func signed(b []byte, v reflect.Value, _ Form) ([]byte, error) {
+	return strconv.AppendInt(b, v.Int(), 10), nil
+}
 
-func unsigned(b []byte, v reflect.Value, _ Form) ([]byte, error) { return strconv.AppendUint(b, v.Uint(), 10), nil }
+func unsigned(b []byte, v reflect.Value, _ Form) ([]byte, error) {
+	return strconv.AppendUint(b, v.Uint(), 10), nil
+}
 
 func quoted(write appender) appender {
 	return func(b []byte, v reflect.Value, form Form) ([]byte, error) {
@@ -65,6 +71,10 @@ func enum(descriptor protoreflect.EnumDescriptor) appender {
 		}
 		return strconv.AppendInt(b, v.Int(), 10), nil
 	}
+}
+
+func number(bits int) appender {
+	return func(b []byte, v reflect.Value, _ Form) ([]byte, error) { return float(b, v.Float(), bits), nil }
 }
 
 // float appends a number as ECMAScript writes it, as encoding/json does.
