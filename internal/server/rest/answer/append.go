@@ -56,7 +56,7 @@ func (s *shape) fill(b []byte, v reflect.Value, form Form) ([]byte, error) {
 		if b, err = f.write(b, value, form); err != nil {
 			return nil, err
 		}
-		if empty(b[begin:]) && !f.open {
+		if empty(b[begin:]) {
 			b = b[:before]
 		}
 	}
@@ -79,7 +79,7 @@ func (f *field) find(message reflect.Value, form Form) (reflect.Value, bool) {
 	v := message.Field(f.index)
 	switch f.presence {
 	case implicit:
-		return v, form == Full && !f.mute || !v.IsZero() || v.CanFloat() && math.Signbit(v.Float()) // -0 is not 0
+		return v, form == Full || !v.IsZero() || v.CanFloat() && math.Signbit(v.Float()) // -0 is not 0
 	case counted:
 		return v, form == Full && !f.mute || v.Len() > 0
 	case nilable:

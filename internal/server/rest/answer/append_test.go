@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -278,10 +279,16 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestOnlyGeneratedMessages: what is no generated message has no shape, and is refused.
-func TestOnlyGeneratedMessages(t *testing.T) {
+// TestNothingChosen: a oneof may hold a pointer that is nil, and nothing is chosen then.
+func TestNothingChosen(t *testing.T) {
+	compare(t, &expr.Value{Kind: (*expr.Value_BoolValue)(nil)})
+	compare(t, &expr.Value{Kind: &expr.Value_MapValue{}})
+}
+
+// TestRefused: what is no message, or has what shapes do not know, is refused.
+func TestRefused(t *testing.T) {
 	for _, kind := range []reflect.Type{
-		reflect.TypeFor[string](), reflect.TypeFor[*strings.Builder](), reflect.TypeFor[spb.Status](),
+		reflect.TypeFor[string](), reflect.TypeFor[*strings.Builder](), reflect.TypeFor[*descriptorpb.FieldOptions](),
 	} {
 		if s, err := shapeOf(kind); err == nil {
 			t.Errorf("%s has the shape %v", kind, s)

@@ -130,6 +130,17 @@ func emptyForm(fd protoreflect.FieldDescriptor) string {
 	return ""
 }
 
+// open tells whether a field holds JSON of any form.
+func open(fd protoreflect.FieldDescriptor) bool { return fd.Message() != nil && openKind(fd.Message()) }
+
+func openKind(message protoreflect.MessageDescriptor) bool {
+	switch message.FullName() {
+	case "google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue":
+		return true
+	}
+	return false
+}
+
 // eachField visits the fields of a message and of all messages in it, each message once.
 func eachField(message protoreflect.MessageDescriptor, visit func(protoreflect.FieldDescriptor)) {
 	for _, m := range within(message) {

@@ -35,10 +35,8 @@ type field struct {
 	presence presence
 	// choice is the generated struct of one field of a oneof; nil for other fields.
 	choice reflect.Type
-	// mute says that the field is not written where it is empty, whatever the form: a text, or INPUT_ONLY.
+	// mute says that what is counted is not written where it is empty, whatever the form: a text, or INPUT_ONLY.
 	mute bool
-	// open says that the field holds JSON of any form, of which nothing is left out.
-	open  bool
 	write appender
 }
 
@@ -77,7 +75,7 @@ func (b builder) shape(message reflect.Type) (*shape, error) {
 		return begun, nil
 	}
 	generated, ok := reflect.Zero(message).Interface().(proto.Message)
-	if !ok || message.Kind() != reflect.Pointer || message.Elem().Kind() != reflect.Struct {
+	if !ok {
 		return nil, fmt.Errorf("answer: %s is no generated message", message)
 	}
 	s := &shape{of: message.Elem()}
@@ -120,7 +118,7 @@ func placesOf(message reflect.Type) map[string]int {
 func (b builder) field(fd protoreflect.FieldDescriptor, message reflect.Type, places map[string]int) (field, error) {
 	text := fd.Kind() == protoreflect.StringKind || fd.Kind() == protoreflect.BytesKind
 	f := field{
-		name: []byte(`"` + fd.JSONName() + `":`), open: open(fd),
+		name: []byte(`"` + fd.JSONName() + `":`),
 		mute: inputOnly(fd) || text && fd.Cardinality() != protoreflect.Repeated,
 	}
 	place := strconv.Itoa(int(fd.Number()))

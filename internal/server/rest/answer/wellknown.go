@@ -34,17 +34,6 @@ func wellKnown(message protoreflect.MessageDescriptor) appender {
 	return nil
 }
 
-// open tells whether a field holds JSON of any form.
-func open(fd protoreflect.FieldDescriptor) bool { return fd.Message() != nil && openKind(fd.Message()) }
-
-func openKind(message protoreflect.MessageDescriptor) bool {
-	switch message.FullName() {
-	case "google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue":
-		return true
-	}
-	return false
-}
-
 // delegated appends what protojson writes, without its random blanks.
 func delegated(b []byte, v reflect.Value, _ Form) ([]byte, error) {
 	spaced, err := protojson.Marshal(v.Interface().(proto.Message)) //nolint:forcetypeassert // shapes are of messages
