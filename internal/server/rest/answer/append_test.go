@@ -11,7 +11,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/genproto/googleapis/api/distribution"
-	"google.golang.org/genproto/googleapis/api/expr/v1alpha1"
+	expr "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -43,7 +43,7 @@ var others = []proto.Message{
 	&structpb.Struct{}, &structpb.Value{}, &structpb.ListValue{}, &fieldmaskpb.FieldMask{}, &wrapperspb.BoolValue{},
 	&wrapperspb.Int32Value{}, &wrapperspb.Int64Value{}, &wrapperspb.UInt32Value{}, &wrapperspb.UInt64Value{},
 	&wrapperspb.FloatValue{}, &wrapperspb.DoubleValue{}, &wrapperspb.BytesValue{}, &anypb.Any{},
-	&expr.ParsedExpr{}, &expr.CheckedExpr{}, &expr.Value{}, &expr.Constant{}, &expr.Explain{},
+	&expr.ParsedExpr{}, &expr.CheckedExpr{}, &expr.Value{}, &expr.Constant{},
 	&distribution.Distribution{}, &annotations.ClientLibrarySettings{}, &annotations.Publishing{},
 }
 
@@ -283,6 +283,16 @@ func TestNumbers(t *testing.T) {
 func TestNothingChosen(t *testing.T) {
 	compare(t, &expr.Value{Kind: (*expr.Value_BoolValue)(nil)})
 	compare(t, &expr.Value{Kind: &expr.Value_MapValue{}})
+}
+
+// TestKeys: the keys of maps that no type has which is compared stand in order, too.
+func TestKeys(t *testing.T) {
+	for i, keys := range [][]any{{uint32(9), uint32(10)}, {false, true}, {"10", "9"}} {
+		first, second := reflect.ValueOf(keys[0]), reflect.ValueOf(keys[1])
+		if compareKeys(first, second) != -1 || compareKeys(second, first) != 1 || keyText(second) == keyText(first) {
+			t.Errorf("%d: %v is not before %v", i, first, second)
+		}
+	}
 }
 
 // TestRefused: what is no message, or has what shapes do not know, is refused.

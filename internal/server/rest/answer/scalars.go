@@ -61,9 +61,7 @@ func enum(descriptor protoreflect.EnumDescriptor) appender {
 	names := map[int64]string{}
 	for i := range descriptor.Values().Len() {
 		value := descriptor.Values().Get(i)
-		if number := int64(value.Number()); names[number] == "" {
-			names[number] = `"` + string(value.Name()) + `"`
-		}
+		names[int64(value.Number())] = `"` + string(value.Name()) + `"`
 	}
 	return func(b []byte, v reflect.Value, _ Form) ([]byte, error) {
 		if name, ok := names[v.Int()]; ok {

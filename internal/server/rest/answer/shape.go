@@ -36,7 +36,7 @@ type field struct {
 	// choice is the generated struct of one field of a oneof; nil for other fields.
 	choice reflect.Type
 	// mute says that what is counted is not written where it is empty, whatever the form: a text, or INPUT_ONLY.
-	mute bool
+	mute  bool
 	write appender
 }
 
@@ -74,7 +74,7 @@ func (b builder) shape(message reflect.Type) (*shape, error) {
 	if begun, ok := b[message]; ok {
 		return begun, nil
 	}
-	generated, ok := reflect.Zero(message).Interface().(proto.Message)
+	generated, ok := reflect.TypeAssert[proto.Message](reflect.Zero(message))
 	if !ok {
 		return nil, fmt.Errorf("answer: %s is no generated message", message)
 	}
