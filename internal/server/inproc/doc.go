@@ -11,8 +11,8 @@
 //     handler may keep a request for work that outlives the call, and may change it; a copy of a large document would
 //     be for nothing, since the front makes a request for one call and never looks at it again.
 //   - A unary answer is lent: the caller has a message of its own, whose lists and inner messages are the handler's,
-//     and only reads them. A handler may give many callers the same message at a time, and keep it, but changes none that
-//     it has returned; a server of gRPC reads it after that, too.
+//     and only reads them. A handler may give many callers the same message at a time, and keep it, but changes none
+//     that it has returned; a server of gRPC reads it after that, too.
 //   - A message of a stream is copied while the handler waits, once, and the copy is the caller's: over a socket a
 //     handler may use its message again as soon as Send returns, and must be able to here. So is a stream's request.
 //   - A stream holds few messages that nobody has read yet. Beyond that the handler waits in Send, until the caller
