@@ -112,7 +112,7 @@ func TestAnswersAreProtojson(t *testing.T) {
 	for _, kind := range kinds(t) {
 		compare(t, kind.New().Interface())
 		compare(t, kind.Zero().Interface()) // nil
-		for range 200 {
+		for range 50 {
 			choices := make([]byte, random.IntN(2000))
 			for i := range choices {
 				choices[i] = byte(random.Uint32())
