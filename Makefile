@@ -17,6 +17,10 @@ TEST ?= ./...
 # The suites that run on both engines: test-go has stores in SQLite, test-postgres in PostgreSQL. The slowest is first.
 SUITES := ./test/crash ./test/security ./test/e2e ./test/chaos ./test/overload ./test/growth ./test/proxy
 
+# Builds what measures, and has it measure in its folder.
+BENCH = go build -o .build/bench ./test/bench && cd test/bench && $(CURDIR)/.build/bench -rounds $(or $(ROUNDS),6) \
+	-each $(or $(SECONDS_EACH),1)s
+
 # check's steps share what they set up.
 .NOTPARALLEL:
 
@@ -115,7 +119,16 @@ bench-replicas: ## Measure one, two and four gateways on one PostgreSQL, beside 
 	scripts/postgres.sh go test ./test/scale -count 1 -v -timeout 60m -args -full -seconds $(or $(SECONDS_EACH),10)
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: ## Measure Kontor beside a proxy and a naive gateway; ROWS=a,b, ROUNDS (6), SECONDS_EACH (1), MARKDOWN=1
+	$(BENCH) $(if $(ROWS),-rows $(ROWS)) $(if $(MARKDOWN),-markdown)
+
+.PHONY: bench-profile
+bench-profile: ## Profile Kontor's CPU while ROW (accounts) of bench is measured
+	$(BENCH) -rows $(or $(ROW),accounts) -profile $(CURDIR)/.build/bench.pprof
+	@go tool pprof -top -cum -nodecount 60 .build/bench.pprof
+
+.PHONY: bench-functions
+bench-functions: ## Run the benchmarks of functions
 	go test -run '^$$' -bench . -benchmem $(TEST)
 
 .PHONY: fuzz

@@ -1,7 +1,6 @@
 package worldtest
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -208,31 +207,14 @@ func (g *Gateway) Thaw() error { return thaw(g.process.Process) }
 // Ended is closed once the gateway is gone.
 func (g *Gateway) Ended() <-chan struct{} { return g.ended }
 
+// Pid is the gateway's process id.
+func (g *Gateway) Pid() int { return g.process.Process.Pid }
+
 // Resident is how many bytes of memory the gateway has in use, 0 where the system does not tell.
-func (g *Gateway) Resident() int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.process.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
-	var kilobytes int64
-	_, _ = fmt.Sscan(rest, &kilobytes)
-	return kilobytes << 10
-}
+func (g *Gateway) Resident() int64 { return Resident(g.Pid()) }
 
 // Used is the processors' time that the gateway has used, 0 when it is gone, and where the system does not tell.
-func (g *Gateway) Used() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.process.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	var user, system int64 // in hundredths of a second
-	if fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])); len(fields) > 12 {
-		_, _ = fmt.Sscan(fields[11], &user)
-		_, _ = fmt.Sscan(fields[12], &system)
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond
-}
+func (g *Gateway) Used() time.Duration { return Used(g.Pid()) }
 
 // Metrics are what the gateway measures.
 func (g *Gateway) Metrics() ([]byte, error) {

@@ -129,6 +129,12 @@ func TestCheck(t *testing.T) {
 		{"internal/consent/rule.go", "time", nothing},
 		{"internal/consent/rule_test.go", "os", nothing},
 
+		// What measures the gateway makes worlds as suites do, and is never part of it.
+		{"test/bench/world.go", "kontor.dev/kontor/test/worldtest", nothing},
+		{"test/bench/load/load.go", "kontor.dev/kontor/internal/sandbox", nothing},
+		{"test/benchmarks/world.go", "kontor.dev/kontor/test/worldtest", helpers},
+		{"internal/server/server.go", "kontor.dev/kontor/test/bench/stub", tests},
+
 		// The example in the tests is held to the same, and never part of the gateway.
 		{"cmd/gateway/wire.go", "kontor.dev/kontor/test/example/provider", tests},
 		{"internal/service/consent_test.go", "kontor.dev/kontor/test/example/provider", blind},
