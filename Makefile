@@ -17,6 +17,10 @@ TEST ?= ./...
 # The suites that run on both engines: test-go has stores in SQLite, test-postgres in PostgreSQL. The slowest is first.
 SUITES := ./test/crash ./test/security ./test/e2e ./test/chaos ./test/overload ./test/growth ./test/proxy
 
+# Where the functions are that calls spend their time in.
+HOT := ./internal/keys ./internal/service/... ./internal/providers/... ./internal/server/... ./internal/watch/... \
+	./internal/history ./internal/store/sqlite
+
 # Builds what measures, and has it measure in its folder.
 BENCH = go build -o .build/bench ./test/bench && cd test/bench && $(CURDIR)/.build/bench -rounds $(or $(ROUNDS),6) \
 	-each $(or $(SECONDS_EACH),1)s
@@ -130,6 +134,10 @@ bench-profile: ## Profile Kontor's CPU while ROW (accounts) of bench is measured
 .PHONY: bench-functions
 bench-functions: ## Run the benchmarks of functions
 	go test -run '^$$' -bench . -benchmem $(TEST)
+
+.PHONY: bench-compare
+bench-compare: ## Compare the benchmarks of functions with those of BASE (main), in TEST; COUNT (8), BENCHTIME, BENCH
+	scripts/bench-compare.sh $(or $(BASE),main) $(if $(filter ./...,$(TEST)),$(HOT),$(TEST))
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s)
