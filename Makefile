@@ -110,6 +110,10 @@ attack: ## Flood the gateway and measure its memory
 overload: ## Send ten times as many callers as the gateway serves best, for SECONDS_EACH (10)
 	go test ./test/overload -run '^TestOverload$$' -count 1 -v -timeout 20m -args -full -seconds $(or $(SECONDS_EACH),10)
 
+.PHONY: overload-levels
+overload-levels: ## Send calls at 25% to 300% of the peak, SECONDS_EACH (10): latency, CPU, who is refused, and how fast
+	go test ./test/overload -run '^TestLevels$$' -count 1 -v -timeout 20m -args -full -seconds $(or $(SECONDS_EACH),10)
+
 .PHONY: rivals
 rivals: ## Have one tenant ask for too much, and compare another one's latency with when it is alone
 	go test ./test/overload -run '^TestRivals$$' -count 1 -v -timeout 20m -args -full -seconds $(or $(SECONDS_EACH),10)

@@ -1,10 +1,11 @@
 // Package overload tests the gateway under more than it can take: floods of those who have no key or may not do what
-// they ask for, readers that never read (attack_test.go), and ten times the callers that it can serve
-// (overload_test.go). The built gateway runs as a process of its own with the defaults that users get, but for the
-// quota; its memory is the system's figure.
+// they ask for, readers that never read (attack_test.go), ten times the callers that it can serve (overload_test.go),
+// and calls that wait for nobody, at up to three times the rate that it can serve (levels_test.go). The built gateway
+// runs as a process of its own with the defaults that users get, but for the quota; its memory and its use of the
+// processors are the system's figures.
 //
-// A test run sends little and looks at what callers get. `make attack`, `make overload` and `make rivals` send
-// all of it, measure, and hold the bars.
+// A test run sends little and looks at what callers get. `make attack`, `make overload` and `make rivals` send all of
+// it, measure, and hold the bars; `make overload-levels` measures.
 package overload
 
 import (
