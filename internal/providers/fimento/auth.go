@@ -49,3 +49,13 @@ func expiryOf(validUntil text, asked time.Time) time.Time {
 	}
 	return end
 }
+
+type wireCredentials struct {
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
+type wireToken struct {
+	AccessToken text `json:"access_token"`
+	ValidUntil  text `json:"valid_until"`
+}

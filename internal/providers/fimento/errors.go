@@ -85,3 +85,9 @@ func refusedFields(operation string, body []byte) []string {
 func (a *adapter) invalidField(operation string, fields ...string) *providers.Error {
 	return &providers.Error{Kind: providers.KindInvalidField, Provider: a.id, Operation: operation, Fields: fields}
 }
+
+// wireError is the body of every error.
+type wireError struct {
+	Error   text            `json:"error"`
+	Message json.RawMessage `json:"message"` // a list of sentences, or one
+}

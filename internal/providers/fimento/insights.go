@@ -1,9 +1,20 @@
 package fimento
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"slices"
+	"strings"
 
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -28,4 +39,159 @@ func (a *adapter) GetInsights(ctx context.Context, ref providers.ConsentRef,
 		return nil, nil, a.client.Refuse(ctx, opInsights, nil, err)
 	}
 	return insights, accounts, nil
+}
+
+// wireInsights is the evaluation. The three raw members are open objects.
+type wireInsights struct {
+	wireAccounts
+	TransactionGraph  []wireMovement `json:"transactionGraph"`
+	FetchedAtInterval struct {
+		Min instant `json:"min"`
+		Max instant `json:"max"`
+	} `json:"fetchedAtInterval"`
+	TotalBalance          json.RawMessage `json:"totalBalance"`
+	Categorisation        json.RawMessage `json:"categorisation"`
+	ComputationAutomation json.RawMessage `json:"computationAutomation"`
+}
+
+type wireMovement struct {
+	Date text `json:"date"`
+	Info struct {
+		Balance              *amount     `json:"balance"`
+		NegativeSum          *amount     `json:"negativeSum"`
+		PositiveSum          *amount     `json:"positiveSum"`
+		NegativeTransactions []wireEntry `json:"negativeTransactions"`
+		PositiveTransactions []wireEntry `json:"positiveTransactions"`
+	} `json:"info"`
+}
+
+type wireEntry struct {
+	Description text    `json:"description"`
+	Amount      *amount `json:"amount"`
+	Category    text    `json:"category"`
+}
+
+// insightsOf maps the insights, without the accounts, which stand beside them.
+func insightsOf(i wireInsights, found []providers.Account, market providers.Market) (*insightsv1.Insights, error) {
+	insights := &insightsv1.Insights{
+		Origin:        insightsv1.InsightsOrigin_NATIVE,
+		TotalBalances: totalBalancesOf(found, market),
+	}
+	if fetched := i.FetchedAtInterval; !fetched.Min.IsZero() || !fetched.Max.IsZero() {
+		insights.FetchInterval = &insightsv1.Insights_Interval{
+			StartTime: timestampOf(fetched.Min), EndTime: timestampOf(fetched.Max),
+		}
+	}
+	for _, m := range i.TransactionGraph {
+		insights.Movements = append(insights.Movements, movementOf(m, market))
+	}
+	insights.Categories = categoriesOf(insights.GetMovements(), market)
+	for _, open := range []struct {
+		field string
+		raw   json.RawMessage
+		to    **structpb.Struct
+	}{
+		{"totalBalance", i.TotalBalance, &insights.TotalBalance},
+		{"categorisation", i.Categorisation, &insights.Categorisation},
+		{"computationAutomation", i.ComputationAutomation, &insights.ComputationAutomation},
+	} {
+		object, err := providers.OpenObject(open.raw)
+		if err != nil {
+			return nil, &providers.ShapeError{Field: open.field, Want: "must be an object"}
+		}
+		*open.to = object
+	}
+	return insights, nil
+}
+
+func timestampOf(i instant) *timestamppb.Timestamp {
+	if i.IsZero() {
+		return nil
+	}
+	return timestamppb.New(i.Time)
+}
+
+// movementOf maps one point of the graph. Its date is a free string: what is no date passes as it is.
+func movementOf(m wireMovement, market providers.Market) *insightsv1.Insights_Movement {
+	mapped := &insightsv1.Insights_Movement{
+		Date:    optional.Of(cmp.Or(dateOf(m.Date, market), string(m.Date))),
+		Balance: m.Info.Balance.money(market),
+		Income:  m.Info.PositiveSum.money(market),
+		Expense: m.Info.NegativeSum.outflow().money(market),
+	}
+	for _, e := range m.Info.NegativeTransactions {
+		e.Amount = e.Amount.outflow()
+		mapped.Entries = append(mapped.Entries, entryOf(e, market))
+	}
+	for _, e := range m.Info.PositiveTransactions {
+		mapped.Entries = append(mapped.Entries, entryOf(e, market))
+	}
+	return mapped
+}
+
+func entryOf(e wireEntry, market providers.Market) *insightsv1.Insights_Entry {
+	return &insightsv1.Insights_Entry{
+		RemittanceInformation: told(e.Description),
+		Amount:                e.Amount.money(market),
+		Category:              optional.Of(purposeOf(e.Category, e.Amount).Category),
+		ProviderCategory:      told(e.Category),
+	}
+}
+
+// categoriesOf sums the movements up, one row for each of the provider's labels and what it means, in the order of
+// Kontor's list and then of the labels.
+func categoriesOf(movements []*insightsv1.Insights_Movement,
+	market providers.Market) []*insightsv1.Insights_CategorySum {
+	type sum struct {
+		income, expense money.Decimal
+		count           int32
+	}
+	type purpose struct {
+		label    string
+		category bankingv1.Category_Value
+	}
+	sums := map[purpose]*sum{}
+	for _, m := range movements {
+		for _, e := range m.GetEntries() {
+			key := purpose{e.GetProviderCategory(), e.GetCategory()}
+			s := sums[key]
+			if s == nil {
+				s = &sum{}
+				sums[key] = s
+			}
+			s.count++
+			if value := decimal(e.GetAmount()); value.Sign() < 0 {
+				s.expense = s.expense.Add(value)
+			} else {
+				s.income = s.income.Add(value)
+			}
+		}
+	}
+	rows := make([]*insightsv1.Insights_CategorySum, 0, len(sums))
+	for key, s := range sums {
+		rows = append(rows, &insightsv1.Insights_CategorySum{
+			Category: optional.Of(key.category), ProviderCategory: optional.Of(key.label), TransactionCount: s.count,
+			Income: s.income.Money(market.CurrencyCode), Expense: s.expense.Money(market.CurrencyCode),
+		})
+	}
+	slices.SortFunc(rows, func(a, b *insightsv1.Insights_CategorySum) int {
+		return cmp.Or(cmp.Compare(a.GetCategory(), b.GetCategory()),
+			strings.Compare(a.GetProviderCategory(), b.GetProviderCategory()))
+	})
+	return rows
+}
+
+// totalBalancesOf sums the accounts' balances, which are all in the market's currency; nil when none has a balance.
+func totalBalancesOf(found []providers.Account, market providers.Market) []*typev1.Money {
+	var total money.Decimal
+	known := false
+	for _, account := range found {
+		if account.Balance != nil {
+			total, known = total.Add(decimal(account.Balance)), true
+		}
+	}
+	if !known {
+		return nil
+	}
+	return []*typev1.Money{total.Money(market.CurrencyCode)}
 }

@@ -1,6 +1,7 @@
 package fimento
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strconv"
@@ -46,4 +47,48 @@ func (a *adapter) partnerBank(ctx context.Context, r request) (*providers.Partne
 	}
 	bank := partnerBankOf(answered)
 	return &bank, nil
+}
+
+// wireNewPartnerBank is a partner bank to make or to change. A LogoURL that is nil is left out.
+type wireNewPartnerBank struct {
+	Name     string  `json:"name"`
+	IsBroker bool    `json:"isBroker"`
+	LogoURL  *string `json:"logoUrl,omitempty"`
+}
+
+type wirePartnerBank struct {
+	ID       text `json:"_id"`
+	Name     text `json:"name"`
+	IsBroker bool `json:"isBroker"`
+	LogoURL  text `json:"logoUrl"`
+	LogoURI  text `json:"logoUri"` // the documentation has both spellings
+}
+
+func (b *wirePartnerBank) check() error {
+	if b.ID == "" {
+		return missing("_id")
+	}
+	return nil
+}
+
+// wirePartnerBanks is a page of the list, a bare array.
+type wirePartnerBanks struct{ required[wirePartnerBank] }
+
+func (banks *wirePartnerBanks) check() error {
+	if err := banks.checkAs("the body"); err != nil {
+		return err
+	}
+	for _, bank := range banks.list {
+		if err := bank.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func partnerBankOf(w wirePartnerBank) providers.PartnerBank {
+	return providers.PartnerBank{
+		ID: string(w.ID), DisplayName: string(w.Name), LogoURI: string(cmp.Or(w.LogoURL, w.LogoURI)),
+		Broker: w.IsBroker,
+	}
 }

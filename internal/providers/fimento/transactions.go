@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -124,4 +126,57 @@ func (t *turning) after(fresh int) turn {
 // this one.
 func transactionsRequest(ref providers.ConsentRef, page int) request {
 	return request{Operation: opTransactions, Path: ofProcess(ref.ID), Query: url.Values{"page": {strconv.Itoa(page)}}}
+}
+
+type wireTransactions struct {
+	Transactions required[wireTransaction] `json:"transactions"`
+}
+
+// check wants the list, which is empty after the last page, and ids and amounts in it: without an id nothing could be
+// told from its repetition.
+func (t *wireTransactions) check() error {
+	if err := t.Transactions.checkAs("transactions"); err != nil {
+		return err
+	}
+	for _, transaction := range t.Transactions.list {
+		switch {
+		case transaction.ID == "":
+			return missing("transactions._id")
+		case transaction.Amount == nil:
+			return missing("transactions.amount")
+		}
+	}
+	return nil
+}
+
+// wireTransaction is one transaction. cBankId is left out: it is an id of Fimento's own that nothing else refers to.
+type wireTransaction struct {
+	ID          text    `json:"_id"`
+	Amount      *amount `json:"amount"`
+	Date        text    `json:"date"`
+	Description text    `json:"description"`
+	AccountID   text    `json:"accountId"`
+	Category    text    `json:"category"`
+}
+
+// transactionOf maps one transaction on an account. Its amount must be there.
+func transactionOf(t wireTransaction, account string, market providers.Market) providers.Transaction {
+	purpose := purposeOf(t.Category, t.Amount)
+	return providers.Transaction{
+		ID:        string(t.ID),
+		AccountID: account,
+		Transaction: &bankingv1.Transaction{
+			Status:                bankingv1.Transaction_BOOKED,
+			Amount:                t.Amount.money(market),
+			BookingDate:           optional.Of(dateOf(t.Date, market)),
+			RemittanceInformation: told(t.Description),
+			Category:              optional.Of(purpose.Category),
+			Subcategory:           optional.Of(purpose.Subcategory),
+			ProviderCategory:      told(t.Category),
+		},
+	}
+}
+
+func purposeOf(label text, a *amount) providers.Purpose {
+	return providers.PurposeOf(string(label), a == nil || a.Sign() >= 0)
 }

@@ -21,3 +21,16 @@ func (a *adapter) VisualizationLink(ctx context.Context, ref providers.ConsentRe
 	}
 	return string(link.URL), nil
 }
+
+type wireVisualisation struct {
+	URL text `json:"visualisationUrl"`
+}
+
+func (v *wireVisualisation) check() error {
+	if !isWebAddress(string(v.URL)) {
+		return &providers.ShapeError{Field: "visualisationUrl", Want: "must be the address of a page"}
+	}
+	return nil
+}
+
+func (v *wireVisualisation) page() (field, address string) { return "visualisationUrl", string(v.URL) }

@@ -59,3 +59,7 @@ func webhook(_ context.Context, _ http.Header, body []byte) ([]string, error) {
 	ids := slices.Concat(first, rest)
 	return ids[:min(len(ids), webhookIDs)], nil
 }
+
+type wireWebhook struct {
+	WebhookURL string `json:"webhookUrl"`
+}

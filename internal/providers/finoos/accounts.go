@@ -5,7 +5,11 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -47,4 +51,102 @@ func loginsRequest(ref providers.ConsentRef, transactions bool) request {
 		Path:      ofUser(ref.ID),
 		Query:     url.Values{"includeTransactions": {strconv.FormatBool(transactions)}},
 	}
+}
+
+type wireAccount struct {
+	ID                   text                `json:"id"`
+	IBAN                 text                `json:"iban,omitempty"`
+	Number               text                `json:"number,omitempty"`
+	Name                 text                `json:"name,omitempty"`
+	Owner                text                `json:"owner,omitempty"`
+	Type                 text                `json:"type,omitempty"`
+	Currency             text                `json:"currency,omitempty"`
+	Balance              *money.Decimal      `json:"balance,omitempty"`
+	CreditLine           *money.Decimal      `json:"creditLine,omitempty"`
+	MonthlySpendingLimit *money.Decimal      `json:"monthlySpendingLimit,omitempty"`
+	StandingOrders       []wireStandingOrder `json:"standingOrders,omitempty"`
+	Securities           []wireSecurity      `json:"securities,omitempty"`
+}
+
+// accountKey is the id of an account under a consent. Accounts are told apart by where they are nested, since the ids
+// of two bank logins need not differ. The login's id is escaped, so that two pairs never make one key.
+func accountKey(login, account text) string {
+	return loginEscaper.Replace(string(login)) + "/" + string(account)
+}
+
+var (
+	loginEscaper   = strings.NewReplacer("%", "%25", "/", "%2F")
+	loginUnescaper = strings.NewReplacer("%25", "%", "%2F", "/")
+)
+
+// loginOf gives the login of an account by its key.
+func loginOf(accountKey string) string {
+	login, _, _ := strings.Cut(accountKey, "/")
+	return loginUnescaper.Replace(login)
+}
+
+// accountOf maps an account of a bank login. Under a consent whose data the caller handed over, finoOS's id is the
+// caller's, as it was sent.
+func accountOf(login wireLogin, w wireAccount, imported bool) providers.Account {
+	currency := currencyOf(w.Currency)
+	account := providers.Account{
+		ID:           accountKey(login.ID, w.ID),
+		ConnectionID: string(login.ID),
+		Account: &bankingv1.Account{
+			BankName:             told(login.Bank.Name),
+			DisplayName:          told(w.Name),
+			OwnerName:            told(w.Owner),
+			Iban:                 told(w.IBAN),
+			AccountNumber:        told(w.Number),
+			Type:                 accountTypeOf(w.Type),
+			ProviderType:         told(w.Type),
+			CurrencyCode:         optional.Of(currency),
+			Balance:              moneyOf(w.Balance, currency),
+			CreditLine:           moneyOf(w.CreditLine, currency),
+			MonthlySpendingLimit: moneyOf(w.MonthlySpendingLimit, currency),
+		},
+	}
+	if imported {
+		account.ImportId = told(w.ID)
+	}
+	return account
+}
+
+// accountTypes maps finoOS's words for kinds of accounts. The documentation shows GIRO alone; the others are the words
+// that German banks and their interfaces use.
+var accountTypes = map[string]bankingv1.Account_Type{
+	"GIRO":            bankingv1.Account_CURRENT,
+	"GIROKONTO":       bankingv1.Account_CURRENT,
+	"CURRENT":         bankingv1.Account_CURRENT,
+	"CHECKING":        bankingv1.Account_CURRENT,
+	"SAVINGS":         bankingv1.Account_SAVINGS,
+	"SAVING":          bankingv1.Account_SAVINGS,
+	"SPARKONTO":       bankingv1.Account_SAVINGS,
+	"SPARBUCH":        bankingv1.Account_SAVINGS,
+	"TAGESGELD":       bankingv1.Account_SAVINGS,
+	"TAGESGELDKONTO":  bankingv1.Account_SAVINGS,
+	"FESTGELD":        bankingv1.Account_SAVINGS,
+	"FESTGELDKONTO":   bankingv1.Account_SAVINGS,
+	"FIXEDTERM":       bankingv1.Account_SAVINGS,
+	"BAUSPAREN":       bankingv1.Account_SAVINGS,
+	"CARD":            bankingv1.Account_CARD,
+	"CREDITCARD":      bankingv1.Account_CARD,
+	"KREDITKARTE":     bankingv1.Account_CARD,
+	"LOAN":            bankingv1.Account_LOAN,
+	"KREDIT":          bankingv1.Account_LOAN,
+	"DARLEHEN":        bankingv1.Account_LOAN,
+	"DEPOT":           bankingv1.Account_SECURITIES,
+	"SECURITIES":      bankingv1.Account_SECURITIES,
+	"SECURITY":        bankingv1.Account_SECURITIES,
+	"WERTPAPIERDEPOT": bankingv1.Account_SECURITIES,
+}
+
+func accountTypeOf(providerType text) bankingv1.Account_Type {
+	if strings.TrimSpace(string(providerType)) == "" {
+		return bankingv1.Account_OTHER
+	}
+	if known, ok := accountTypes[strings.ToUpper(plainType.Replace(string(providerType)))]; ok {
+		return known
+	}
+	return bankingv1.Account_OTHER
 }

@@ -57,3 +57,25 @@ func seconds(life integer) time.Duration {
 	const day = 24 * 60 * 60
 	return time.Duration(min(life, day)) * time.Second
 }
+
+// wireCredentials asks for tokens.
+type wireCredentials struct {
+	Name         string `json:"name"`
+	Secret       string `json:"secret"`
+	RefreshToken string `json:"refreshToken,omitempty"`
+}
+
+// wireTokens are tokens with their lives in seconds.
+type wireTokens struct {
+	AccessToken      text    `json:"accessToken"`
+	RefreshToken     text    `json:"refreshToken"`
+	ExpiresIn        integer `json:"expiresIn"`
+	RefreshExpiresIn integer `json:"refreshExpiresIn"`
+}
+
+func (w *wireTokens) check() error {
+	if w.AccessToken == "" {
+		return missing("accessToken")
+	}
+	return nil
+}

@@ -99,3 +99,9 @@ func (a *adapter) failure(operation string, kind providers.ErrorKind, cause erro
 func (a *adapter) invalidField(operation string, fields ...string) *providers.Error {
 	return &providers.Error{Kind: providers.KindInvalidField, Provider: a.id, Operation: operation, Fields: fields}
 }
+
+// wireError is the body of every error.
+type wireError struct {
+	Type    string          `json:"type"`
+	Message json.RawMessage `json:"message"` // a sentence
+}

@@ -2,7 +2,11 @@ package finoos
 
 import (
 	"context"
+	"math"
 
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -47,4 +51,59 @@ func (a *adapter) ListSecurities(ctx context.Context, ref providers.ConsentRef) 
 		}
 	}
 	return securities, nil
+}
+
+type wireStandingOrder struct {
+	ID                 text           `json:"id"`
+	AccountID          text           `json:"accountID,omitempty"`
+	Amount             *money.Decimal `json:"amount"`
+	Currency           text           `json:"currency,omitempty"`
+	Interval           text           `json:"interval,omitempty"`
+	ExecutionDay       integer        `json:"executionDay,omitempty"`
+	CreationDate       text           `json:"creationDate,omitempty"`
+	FirstExecutionDate text           `json:"firstExecutionDate,omitempty"`
+	LastExecutionDate  text           `json:"lastExecutionDate,omitempty"`
+	Purpose            text           `json:"purpose,omitempty"`
+}
+
+type wireSecurity struct {
+	ID                    text           `json:"id"`
+	AccountID             text           `json:"accountID,omitempty"`
+	Name                  text           `json:"name,omitempty"`
+	ISIN                  text           `json:"isin,omitempty"`
+	Market                text           `json:"market,omitempty"`
+	Quantity              measure        `json:"quantity,omitempty"`
+	ExchangeRate          measure        `json:"exchangeRate,omitempty"`
+	Amount                *money.Decimal `json:"amount,omitempty"`
+	Currency              text           `json:"currency,omitempty"`
+	PriceAmount           *money.Decimal `json:"priceAmount,omitempty"`
+	PriceCurrency         text           `json:"priceCurrency,omitempty"`
+	PurchasePriceAmount   *money.Decimal `json:"purchasePriceAmount,omitempty"`
+	PurchasePriceCurrency text           `json:"purchasePriceCurrency,omitempty"`
+}
+
+func standingOrderOf(w wireStandingOrder, accountCurrency text) *bankingv1.StandingOrder {
+	return &bankingv1.StandingOrder{
+		Amount:                moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
+		Interval:              told(w.Interval),
+		ExecutionDay:          optional.Of(int32(min(max(w.ExecutionDay, math.MinInt32), math.MaxInt32))),
+		CreationDate:          optional.Of(dateOf(w.CreationDate)),
+		FirstExecutionDate:    optional.Of(dateOf(w.FirstExecutionDate)),
+		LastExecutionDate:     optional.Of(dateOf(w.LastExecutionDate)),
+		RemittanceInformation: told(w.Purpose),
+	}
+}
+
+func securityOf(w wireSecurity, accountCurrency text) *bankingv1.Security {
+	return &bankingv1.Security{
+		DisplayName: told(w.Name),
+		Isin:        told(w.ISIN),
+		Market:      told(w.Market),
+		Quantity:    told(w.Quantity),
+		Amount:      moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
+		Price:       moneyOf(w.PriceAmount, currencyOf(w.PriceCurrency, w.Currency, accountCurrency)),
+		PurchasePrice: moneyOf(w.PurchasePriceAmount,
+			currencyOf(w.PurchasePriceCurrency, w.PriceCurrency, w.Currency, accountCurrency)),
+		ExchangeRate: told(w.ExchangeRate),
+	}
 }

@@ -296,3 +296,19 @@ func setDates(path string, dates []datedField) *badField {
 	}
 	return nil
 }
+
+// wireNewLogins are bank logins that the caller brings along.
+type wireNewLogins struct {
+	Logins []wireNewLogin `json:"logins"`
+}
+
+type wireNewLogin struct {
+	ID       text             `json:"id"`
+	Bank     wireBank         `json:"bank"`
+	Accounts []wireNewAccount `json:"accounts"`
+}
+
+type wireNewAccount struct {
+	wireAccount
+	Transactions []wireTransaction `json:"transactions"`
+}

@@ -2,9 +2,11 @@ package finoos
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	customerv1 "kontor.dev/kontor/gen/go/kontor/customer/v1"
 	"kontor.dev/kontor/internal/providers"
@@ -87,3 +89,82 @@ func (a *adapter) ListUsers(ctx context.Context, page, size int) ([]providers.Us
 
 // MaxUserPage is the largest size that ListUsers takes.
 func (a *adapter) MaxUserPage() int { return maxUserPage }
+
+type wireNewUser struct {
+	Type   string   `json:"type"`
+	Scopes []string `json:"scopes"`
+}
+
+type wireID struct {
+	ID text `json:"id"`
+}
+
+func (w *wireID) check() error {
+	if w.ID == "" {
+		return missing("id")
+	}
+	return nil
+}
+
+type wireScope struct {
+	Name string `json:"name"`
+}
+
+type wireUsers struct {
+	Users required[[]wireUser] `json:"users"`
+}
+
+func (w *wireUsers) check() error { return w.Users.checkAs("users") }
+
+type wireUser struct {
+	ID        text       `json:"id"`
+	Scopes    wireScopes `json:"scopes"`
+	Deleted   bool       `json:"deleted"`
+	CreatedAt text       `json:"createdAt"`
+	DeletedAt text       `json:"deletedAt"`
+}
+
+// wireScopes is an array of strings as it is sent, and a string in the sample of the listing.
+type wireScopes []text
+
+// UnmarshalJSON reads an array, or a string in which commas or blanks separate the scopes.
+func (s *wireScopes) UnmarshalJSON(data []byte) error {
+	if data[0] == '[' {
+		return json.Unmarshal(data, (*[]text)(s))
+	}
+	var joined text
+	if err := joined.UnmarshalJSON(data); err != nil {
+		return err
+	}
+	*s = nil
+	for _, scope := range splitScopes(string(joined)) {
+		*s = append(*s, text(scope))
+	}
+	return nil
+}
+
+// scopes are finoOS's names of the products. They are not checked against any list: finoOS has scopes that its own enum
+// lacks.
+var scopes = map[customerv1.Product_Value]string{
+	customerv1.Product_BANKING:                  "banking",
+	customerv1.Product_IMPORT:                   "bankingExternal",
+	customerv1.Product_PAYMENT_PARTNER_ANALYSIS: "paymentPartnerAnalysis",
+	customerv1.Product_DOCUMENT_SHIPMENT:        "documentShipment",
+	customerv1.Product_COMPANIES:                "companies",
+	customerv1.Product_COMPANY_LOGOS:            "companiesLogo",
+	customerv1.Product_CONTRACTS:                "contracts",
+}
+
+func splitScopes(joined string) []string {
+	return strings.FieldsFunc(joined, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func userOf(w wireUser) providers.User {
+	user := providers.User{
+		ID: string(w.ID), Deleted: w.Deleted, CreateTime: instantOf(w.CreatedAt), DeleteTime: instantOf(w.DeletedAt),
+	}
+	for _, scope := range w.Scopes {
+		user.Scopes = append(user.Scopes, string(scope))
+	}
+	return user
+}

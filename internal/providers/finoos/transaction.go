@@ -1,0 +1,107 @@
+package finoos
+
+import (
+	"strings"
+
+	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/money"
+	"kontor.dev/kontor/internal/optional"
+	"kontor.dev/kontor/internal/providers"
+)
+
+type wireTransaction struct {
+	ID          text             `json:"id"`
+	AccountID   text             `json:"accountID,omitempty"`
+	Amount      *money.Decimal   `json:"amount"`
+	Currency    text             `json:"currency,omitempty"`
+	Booked      *bool            `json:"booked,omitempty"`
+	BookingDate text             `json:"bookingDate,omitempty"`
+	ValueDate   text             `json:"valueDate,omitempty"`
+	Purpose     text             `json:"purpose,omitempty"`
+	MandateRef  text             `json:"mref,omitempty"`
+	CounterPart *wireCounterPart `json:"counterPart,omitempty"`
+	Codes       []wireCode       `json:"codes,omitempty"`
+	Tags        []wireTag        `json:"tags,omitempty"`
+}
+
+type wireCounterPart struct {
+	Name       text `json:"name,omitempty"`
+	IBAN       text `json:"iban,omitempty"`
+	BIC        text `json:"bic,omitempty"`
+	CreditorID text `json:"creditorId,omitempty"`
+}
+
+type wireCode struct {
+	Type  text `json:"type"`
+	Value text `json:"value"`
+}
+
+type wireTag struct {
+	Name   text `json:"name"`
+	Source text `json:"source,omitempty"`
+}
+
+// transactionOf maps a transaction on an account of that currency. The transaction's own accountID is not looked at:
+// the documentation shows some that match no account.
+func transactionOf(w wireTransaction, accountCurrency text) *bankingv1.Transaction {
+	t := &bankingv1.Transaction{
+		Status:                bankingv1.Transaction_BOOKED,
+		Amount:                moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
+		BookingDate:           optional.Of(dateOf(w.BookingDate)),
+		ValueDate:             optional.Of(dateOf(w.ValueDate)),
+		RemittanceInformation: told(w.Purpose),
+		MandateId:             told(w.MandateRef),
+	}
+	if w.Booked != nil && !*w.Booked {
+		t.Status = bankingv1.Transaction_PENDING
+	}
+	if c := w.CounterPart; c != nil && *c != (wireCounterPart{}) {
+		t.Counterparty = &bankingv1.Transaction_Counterparty{
+			Name: told(c.Name), Iban: told(c.IBAN), Bic: told(c.BIC), CreditorId: told(c.CreditorID),
+		}
+	}
+	for _, code := range w.Codes {
+		if code.Value == "" {
+			continue
+		}
+		t.BankTransactionCodes = append(t.BankTransactionCodes, &bankingv1.Transaction_BankTransactionCode{
+			Type: told(code.Type), Value: string(code.Value),
+		})
+		if t.GetEndToEndId() == "" && isEndToEnd(string(code.Type)) {
+			t.EndToEndId = told(code.Value)
+		}
+	}
+	if tags := tagsOf(w.Tags); len(tags) > 0 {
+		purpose := purposeOf(tags, w.Amount == nil || w.Amount.Sign() >= 0)
+		t.Tags, t.ProviderCategory = tags, &tags[0].Name
+		t.Category, t.Subcategory = purpose.Category.Enum(), optional.Of(purpose.Subcategory)
+	}
+	return t
+}
+
+func isEndToEnd(codeType string) bool { return strings.Contains(strings.ToLower(codeType), "endtoend") }
+
+func tagsOf(wire []wireTag) []*bankingv1.Transaction_Tag {
+	var tags []*bankingv1.Transaction_Tag
+	for _, tag := range wire {
+		if tag.Name != "" {
+			tags = append(tags, &bankingv1.Transaction_Tag{Name: string(tag.Name), Source: told(tag.Source)})
+		}
+	}
+	return tags
+}
+
+// purposeOf takes the first label that Kontor knows, and what a further one says more exactly within its category.
+func purposeOf(tags []*bankingv1.Transaction_Tag, received bool) providers.Purpose {
+	found := providers.Purpose{Category: bankingv1.Category_OTHER}
+	for _, tag := range tags {
+		purpose := providers.PurposeOf(tag.GetName(), received)
+		switch {
+		case purpose.Category == bankingv1.Category_OTHER || purpose.Category == bankingv1.Category_VALUE_UNSPECIFIED:
+		case found.Category == bankingv1.Category_OTHER, found.Category == purpose.Category &&
+			found.Subcategory == bankingv1.Subcategory_VALUE_UNSPECIFIED:
+			found = purpose
+		}
+	}
+	return found
+}
