@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
@@ -67,6 +68,27 @@ type wireAccount struct {
 	StandingOrders       []wireStandingOrder `json:"standingOrders,omitempty"`
 	Securities           []wireSecurity      `json:"securities,omitempty"`
 }
+
+var readAccount = jsonread.Members[wireAccount]{
+	jsonread.At("id", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.ID) }),
+	jsonread.At("iban", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.IBAN) }),
+	jsonread.At("number", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.Number) }),
+	jsonread.At("name", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.Name) }),
+	jsonread.At("owner", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.Owner) }),
+	jsonread.At("type", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.Type) }),
+	jsonread.At("currency", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.Currency) }),
+	jsonread.At("balance", func(d *decoder, w *wireAccount) error { return readAmount(d, &w.Balance) }),
+	jsonread.At("creditLine", func(d *decoder, w *wireAccount) error { return readAmount(d, &w.CreditLine) }),
+	jsonread.At("monthlySpendingLimit", func(d *decoder, w *wireAccount) error {
+		return readAmount(d, &w.MonthlySpendingLimit)
+	}),
+	jsonread.At("standingOrders", func(d *decoder, w *wireAccount) error {
+		return jsonread.Slice(d, &w.StandingOrders, readStandingOrder)
+	}),
+	jsonread.At("securities", func(d *decoder, w *wireAccount) error {
+		return jsonread.Slice(d, &w.Securities, readSecurity)
+	}),
+}.Read
 
 // accountKey is the id of an account under a consent. Accounts are told apart by where they are nested, since the ids
 // of two bank logins need not differ. The login's id is escaped, so that two pairs never make one key.

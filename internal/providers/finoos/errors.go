@@ -12,7 +12,6 @@ import (
 var (
 	errScalar   = &providers.ShapeError{Field: "a value", Want: "must be a text, a number, true or false"}
 	errNumber   = &providers.ShapeError{Field: "a value", Want: "must be a number within bounds"}
-	errList     = &providers.ShapeError{Field: "a value", Want: "must be a list or an object as documented"}
 	errLogins   = &providers.ShapeError{Field: "logins.id", Want: "must be there, and no two equal"}
 	errAccounts = &providers.ShapeError{Field: "logins.accounts.id", Want: "must be there, and no two equal"}
 	errMoved    = &providers.ShapeError{Field: "logins", Want: "must not change while they are read"}

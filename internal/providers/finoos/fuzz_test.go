@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/providers"
 )
@@ -77,7 +78,7 @@ func FuzzTransactions(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		count, stop := 0, errors.New("stop")
 		reader := transactionReader{
-			json: tokens{json.NewDecoder(bytes.NewReader(body))}, known: outlineOf(known.Logins.value),
+			known: outlineOf(known.Logins.value),
 			yield: func(tx providers.Transaction) error {
 				if tx.ID == "" || !strings.Contains(tx.AccountID,
 					"/") || tx.GetAmount().GetCurrencyCode() == "" || !datePattern.MatchString(tx.GetBookingDate()) {
@@ -89,7 +90,7 @@ func FuzzTransactions(f *testing.F) {
 				return nil
 			},
 		}
-		err := reader.read()
+		err := reader.read(jsonread.NewDecoder(bytes.NewReader(body)))
 		if err != nil {
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
@@ -66,6 +67,26 @@ type wireStandingOrder struct {
 	Purpose            text           `json:"purpose,omitempty"`
 }
 
+var readStandingOrder = jsonread.Members[wireStandingOrder]{
+	jsonread.At("id", func(d *decoder, w *wireStandingOrder) error { return jsonread.Value(d, &w.ID) }),
+	jsonread.At("amount", func(d *decoder, w *wireStandingOrder) error { return readAmount(d, &w.Amount) }),
+	jsonread.At("currency", func(d *decoder, w *wireStandingOrder) error { return jsonread.Value(d, &w.Currency) }),
+	jsonread.At("interval", func(d *decoder, w *wireStandingOrder) error { return jsonread.Value(d, &w.Interval) }),
+	jsonread.At("executionDay", func(d *decoder, w *wireStandingOrder) error {
+		return jsonread.Value(d, &w.ExecutionDay)
+	}),
+	jsonread.At("creationDate", func(d *decoder, w *wireStandingOrder) error {
+		return jsonread.Value(d, &w.CreationDate)
+	}),
+	jsonread.At("firstExecutionDate", func(d *decoder, w *wireStandingOrder) error {
+		return jsonread.Value(d, &w.FirstExecutionDate)
+	}),
+	jsonread.At("lastExecutionDate", func(d *decoder, w *wireStandingOrder) error {
+		return jsonread.Value(d, &w.LastExecutionDate)
+	}),
+	jsonread.At("purpose", func(d *decoder, w *wireStandingOrder) error { return jsonread.Value(d, &w.Purpose) }),
+}.Read
+
 type wireSecurity struct {
 	ID                    text           `json:"id"`
 	AccountID             text           `json:"accountID,omitempty"`
@@ -81,6 +102,27 @@ type wireSecurity struct {
 	PurchasePriceAmount   *money.Decimal `json:"purchasePriceAmount,omitempty"`
 	PurchasePriceCurrency text           `json:"purchasePriceCurrency,omitempty"`
 }
+
+var readSecurity = jsonread.Members[wireSecurity]{
+	jsonread.At("id", func(d *decoder, w *wireSecurity) error { return jsonread.Value(d, &w.ID) }),
+	jsonread.At("name", func(d *decoder, w *wireSecurity) error { return jsonread.Value(d, &w.Name) }),
+	jsonread.At("isin", func(d *decoder, w *wireSecurity) error { return jsonread.Value(d, &w.ISIN) }),
+	jsonread.At("market", func(d *decoder, w *wireSecurity) error { return jsonread.Value(d, &w.Market) }),
+	jsonread.At("quantity", func(d *decoder, w *wireSecurity) error { return jsonread.Value(d, &w.Quantity) }),
+	jsonread.At("exchangeRate", func(d *decoder, w *wireSecurity) error { return jsonread.Value(d, &w.ExchangeRate) }),
+	jsonread.At("amount", func(d *decoder, w *wireSecurity) error { return readAmount(d, &w.Amount) }),
+	jsonread.At("currency", func(d *decoder, w *wireSecurity) error { return jsonread.Value(d, &w.Currency) }),
+	jsonread.At("priceAmount", func(d *decoder, w *wireSecurity) error { return readAmount(d, &w.PriceAmount) }),
+	jsonread.At("priceCurrency", func(d *decoder, w *wireSecurity) error {
+		return jsonread.Value(d, &w.PriceCurrency)
+	}),
+	jsonread.At("purchasePriceAmount", func(d *decoder, w *wireSecurity) error {
+		return readAmount(d, &w.PurchasePriceAmount)
+	}),
+	jsonread.At("purchasePriceCurrency", func(d *decoder, w *wireSecurity) error {
+		return jsonread.Value(d, &w.PurchasePriceCurrency)
+	}),
+}.Read
 
 func standingOrderOf(w wireStandingOrder, accountCurrency text) *bankingv1.StandingOrder {
 	return &bankingv1.StandingOrder{

@@ -2,6 +2,7 @@ package finoos
 
 import (
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/psu"
@@ -11,6 +12,13 @@ import (
 type wireLogins struct {
 	Logins required[[]wireLogin] `json:"logins"`
 }
+
+var readLogins = jsonread.Members[wireLogins]{
+	jsonread.At("logins", func(d *decoder, w *wireLogins) error { return readList(d, &w.Logins, readLogin) }),
+}.Read
+
+// UnmarshalJSONFrom reads the answer.
+func (w *wireLogins) UnmarshalJSONFrom(d *decoder) error { return readLogins(d, w) }
 
 // check wants an id for every login and every account, and none twice in its place: else nothing could be told apart.
 func (w *wireLogins) check() error {
@@ -37,6 +45,14 @@ type wireLogin struct {
 	Accounts []wireAccount `json:"accounts"`
 }
 
+var readLogin = jsonread.Members[wireLogin]{
+	jsonread.At("id", func(d *decoder, w *wireLogin) error { return jsonread.Value(d, &w.ID) }),
+	jsonread.At("bank", func(d *decoder, w *wireLogin) error { return readBank(d, &w.Bank) }),
+	jsonread.At("accounts", func(d *decoder, w *wireLogin) error {
+		return jsonread.Slice(d, &w.Accounts, readAccount)
+	}),
+}.Read
+
 type wireBank struct {
 	Name     text     `json:"name"`
 	BIC      text     `json:"bic"`
@@ -44,14 +60,34 @@ type wireBank struct {
 	Logo     wireLogo `json:"logo"`
 }
 
+var readBank = jsonread.Members[wireBank]{
+	jsonread.At("name", func(d *decoder, w *wireBank) error { return jsonread.Value(d, &w.Name) }),
+	jsonread.At("bic", func(d *decoder, w *wireBank) error { return jsonread.Value(d, &w.BIC) }),
+	jsonread.At("bankCode", func(d *decoder, w *wireBank) error { return jsonread.Value(d, &w.BankCode) }),
+	jsonread.At("logo", func(d *decoder, w *wireBank) error { return readLogo(d, &w.Logo) }),
+}.Read
+
 type wireLogo struct {
 	URL  text `json:"url"`
 	Type text `json:"type"`
 }
 
+var readLogo = jsonread.Members[wireLogo]{
+	jsonread.At("url", func(d *decoder, w *wireLogo) error { return jsonread.Value(d, &w.URL) }),
+}.Read
+
 type wireStatuses struct {
 	Statuses required[[]wireStatus] `json:"loginsStatuses"`
 }
+
+var readStatuses = jsonread.Members[wireStatuses]{
+	jsonread.At("loginsStatuses", func(d *decoder, w *wireStatuses) error {
+		return readList(d, &w.Statuses, readStatus)
+	}),
+}.Read
+
+// UnmarshalJSONFrom reads the answer.
+func (w *wireStatuses) UnmarshalJSONFrom(d *decoder) error { return readStatuses(d, w) }
 
 func (w *wireStatuses) check() error { return w.Statuses.checkAs("loginsStatuses") }
 
@@ -60,6 +96,16 @@ type wireStatus struct {
 	Active              *bool `json:"active"`
 	LastSynchronization text  `json:"lastSynchronization"`
 }
+
+var readStatus = jsonread.Members[wireStatus]{
+	jsonread.At("id", func(d *decoder, w *wireStatus) error { return jsonread.Value(d, &w.ID) }),
+	jsonread.At("active", func(d *decoder, w *wireStatus) error {
+		return jsonread.Pointer(d, &w.Active, jsonread.Bool)
+	}),
+	jsonread.At("lastSynchronization", func(d *decoder, w *wireStatus) error {
+		return jsonread.Value(d, &w.LastSynchronization)
+	}),
+}.Read
 
 // connectionsOf joins logins with their statuses. Only a status that says so makes a login inactive.
 func connectionsOf(logins []wireLogin, statuses []wireStatus) []providers.ConnectionState {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
@@ -24,6 +25,24 @@ type wireTransaction struct {
 	Tags        []wireTag        `json:"tags,omitempty"`
 }
 
+var readTransaction = jsonread.Members[wireTransaction]{
+	jsonread.At("id", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.ID) }),
+	jsonread.At("amount", func(d *decoder, w *wireTransaction) error { return readAmount(d, &w.Amount) }),
+	jsonread.At("currency", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.Currency) }),
+	jsonread.At("booked", func(d *decoder, w *wireTransaction) error {
+		return jsonread.Pointer(d, &w.Booked, jsonread.Bool)
+	}),
+	jsonread.At("bookingDate", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.BookingDate) }),
+	jsonread.At("valueDate", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.ValueDate) }),
+	jsonread.At("purpose", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.Purpose) }),
+	jsonread.At("mref", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.MandateRef) }),
+	jsonread.At("counterPart", func(d *decoder, w *wireTransaction) error {
+		return jsonread.Pointer(d, &w.CounterPart, readCounterPart)
+	}),
+	jsonread.At("codes", func(d *decoder, w *wireTransaction) error { return jsonread.Slice(d, &w.Codes, readCode) }),
+	jsonread.At("tags", func(d *decoder, w *wireTransaction) error { return jsonread.Slice(d, &w.Tags, readTag) }),
+}.Read
+
 type wireCounterPart struct {
 	Name       text `json:"name,omitempty"`
 	IBAN       text `json:"iban,omitempty"`
@@ -31,15 +50,32 @@ type wireCounterPart struct {
 	CreditorID text `json:"creditorId,omitempty"`
 }
 
+var readCounterPart = jsonread.Members[wireCounterPart]{
+	jsonread.At("name", func(d *decoder, w *wireCounterPart) error { return jsonread.Value(d, &w.Name) }),
+	jsonread.At("iban", func(d *decoder, w *wireCounterPart) error { return jsonread.Value(d, &w.IBAN) }),
+	jsonread.At("bic", func(d *decoder, w *wireCounterPart) error { return jsonread.Value(d, &w.BIC) }),
+	jsonread.At("creditorId", func(d *decoder, w *wireCounterPart) error { return jsonread.Value(d, &w.CreditorID) }),
+}.Read
+
 type wireCode struct {
 	Type  text `json:"type"`
 	Value text `json:"value"`
 }
 
+var readCode = jsonread.Members[wireCode]{
+	jsonread.At("type", func(d *decoder, w *wireCode) error { return jsonread.Value(d, &w.Type) }),
+	jsonread.At("value", func(d *decoder, w *wireCode) error { return jsonread.Value(d, &w.Value) }),
+}.Read
+
 type wireTag struct {
 	Name   text `json:"name"`
 	Source text `json:"source,omitempty"`
 }
+
+var readTag = jsonread.Members[wireTag]{
+	jsonread.At("name", func(d *decoder, w *wireTag) error { return jsonread.Value(d, &w.Name) }),
+	jsonread.At("source", func(d *decoder, w *wireTag) error { return jsonread.Value(d, &w.Source) }),
+}.Read
 
 // transactionOf maps a transaction on an account of that currency. The transaction's own accountID is not looked at:
 // the documentation shows some that match no account.

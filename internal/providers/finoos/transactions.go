@@ -2,10 +2,9 @@ package finoos
 
 import (
 	"context"
-	"encoding/json"
 	"iter"
-	"strings"
 
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
@@ -33,8 +32,8 @@ func (a *adapter) Transactions(
 			return
 		}
 		stopped := false
-		response, err := a.client.Stream(ctx, loginsRequest(ref, true), func(dec *json.Decoder) error {
-			reader := transactionReader{json: tokens{dec}, known: outlineOf(logins), imported: ref.Imported,
+		response, err := a.client.Stream(ctx, loginsRequest(ref, true), func(d *decoder) error {
+			reader := transactionReader{known: outlineOf(logins), imported: ref.Imported,
 				yield: func(t providers.Transaction) error {
 					if !ref.Share.Covers(loginOf(t.AccountID)) {
 						return nil
@@ -44,7 +43,7 @@ func (a *adapter) Transactions(
 					}
 					return nil
 				}}
-			if err := reader.read(); !stopped {
+			if err := reader.read(d); !stopped {
 				return err
 			}
 			return nil // the rest of the body is not wanted
@@ -111,11 +110,11 @@ func (o outline) complete(told place, login, account int) (completed place, ok b
 
 // transactionReader reads one body.
 type transactionReader struct {
-	json  tokens
 	known outline
 	// imported says that the ids are the caller's.
 	imported bool
 	yield    func(providers.Transaction) error
+	found    bool // the list of logins
 }
 
 // loginReader reads one bank login.
@@ -137,40 +136,52 @@ type accountReader struct {
 	waiting  []wireTransaction
 }
 
-func (r *transactionReader) read() error {
-	found := false
-	err := r.json.object(func(key string) error {
-		if !strings.EqualFold(key, "logins") {
-			return r.json.skip()
-		}
-		found = true
-		return r.json.array(func(position int) error {
-			login := &loginReader{body: r, position: position}
-			return login.read()
-		})
-	})
-	if err == nil && !found {
+var (
+	bodyMembers = jsonread.Members[transactionReader]{
+		jsonread.At("logins", func(d *decoder, r *transactionReader) error {
+			r.found = true
+			return jsonread.List(d, func(position int) error {
+				login := loginReader{body: r, position: position}
+				return login.read(d)
+			})
+		}),
+	}
+	loginMembers = jsonread.Members[loginReader]{
+		jsonread.At("id", func(d *decoder, l *loginReader) error { return jsonread.Value(d, &l.id) }),
+		jsonread.At("accounts", func(d *decoder, l *loginReader) error {
+			return jsonread.List(d, func(position int) error {
+				account := accountReader{login: l, position: position, ids: identities{}}
+				return account.read(d)
+			})
+		}),
+	}
+	accountMembers = jsonread.Members[accountReader]{
+		jsonread.At("id", func(d *decoder, a *accountReader) error { return jsonread.Value(d, &a.told.account) }),
+		jsonread.At("currency", func(d *decoder, a *accountReader) error { return jsonread.Value(d, &a.told.currency) }),
+		jsonread.At("transactions", func(d *decoder, a *accountReader) error {
+			return jsonread.List(d, func(int) error {
+				var wire wireTransaction
+				if err := readTransaction(d, &wire); err != nil {
+					return err
+				}
+				return a.pass(wire)
+			})
+		}),
+	}
+)
+
+func (r *transactionReader) read(d *decoder) error {
+	if err := bodyMembers.Read(d, r); err != nil {
+		return err
+	}
+	if !r.found {
 		return missing("logins")
 	}
-	return err
+	return nil
 }
 
-func (l *loginReader) read() error {
-	json := l.body.json
-	err := json.object(func(key string) error {
-		switch strings.ToLower(key) {
-		case "id":
-			return json.decode(&l.id)
-		case "accounts":
-			return json.array(func(position int) error {
-				account := &accountReader{login: l, position: position, ids: identities{}}
-				return account.read()
-			})
-		default:
-			return json.skip()
-		}
-	})
-	if err != nil {
+func (l *loginReader) read(d *decoder) error {
+	if err := loginMembers.Read(d, l); err != nil {
 		return err
 	}
 	if l.id == "" {
@@ -187,27 +198,8 @@ func (l *loginReader) read() error {
 	return nil
 }
 
-func (a *accountReader) read() error {
-	json := a.login.body.json
-	err := json.object(func(key string) error {
-		switch strings.ToLower(key) {
-		case "id":
-			return json.decode(&a.told.account)
-		case "currency":
-			return json.decode(&a.told.currency)
-		case "transactions":
-			return json.array(func(int) error {
-				var wire wireTransaction
-				if err := json.decode(&wire); err != nil {
-					return err
-				}
-				return a.pass(wire)
-			})
-		default:
-			return json.skip()
-		}
-	})
-	if err != nil {
+func (a *accountReader) read(d *decoder) error {
+	if err := accountMembers.Read(d, a); err != nil {
 		return err
 	}
 	if a.told.account == "" {
@@ -259,60 +251,4 @@ func (a *accountReader) release() error {
 		a.login.waiting = append(a.login.waiting, a)
 	}
 	return nil
-}
-
-// tokens walks through JSON without holding it.
-type tokens struct{ dec *json.Decoder }
-
-func (t tokens) decode(value any) error { return t.dec.Decode(value) }
-
-// object calls each for every key; each reads the value. null has no keys.
-func (t tokens) object(each func(key string) error) error {
-	return t.within('{', func(int) error {
-		key, err := t.dec.Token()
-		if err != nil {
-			return err
-		}
-		name, _ := key.(string) // the decoder lets nothing else be a key
-		return each(name)
-	})
-}
-
-// array calls each for every element; each reads it. null has no elements.
-func (t tokens) array(each func(position int) error) error { return t.within('[', each) }
-
-func (t tokens) within(opening json.Delim, each func(position int) error) error {
-	token, err := t.dec.Token()
-	if err != nil || token == nil {
-		return err
-	}
-	if token != opening {
-		return errList
-	}
-	for position := 0; t.dec.More(); position++ {
-		if err := each(position); err != nil {
-			return err
-		}
-	}
-	_, err = t.dec.Token()
-	return err
-}
-
-// skip reads a value of any kind.
-func (t tokens) skip() error {
-	for depth := 0; ; {
-		token, err := t.dec.Token()
-		if err != nil {
-			return err
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
-			depth++
-		case json.Delim('}'), json.Delim(']'):
-			depth--
-		}
-		if depth == 0 {
-			return nil
-		}
-	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -455,7 +456,7 @@ func TestAttributionUnderRandomOrder(t *testing.T) {
 			t.Fatalf("%v: %s", err, outline)
 		}
 		count, wrong := 0, 0
-		reader := transactionReader{json: tokens{json.NewDecoder(strings.NewReader(body))},
+		reader := transactionReader{
 			known: outlineOf(known.Logins.value), yield: func(tx providers.Transaction) error {
 				count++
 				if !strings.HasPrefix(tx.ID, tx.AccountID+":") {
@@ -463,7 +464,7 @@ func TestAttributionUnderRandomOrder(t *testing.T) {
 				}
 				return nil
 			}}
-		err := reader.read()
+		err := reader.read(jsonread.NewDecoder(strings.NewReader(body)))
 		switch {
 		case err == nil && (wrong > 0 || count != total):
 			t.Fatalf("%d of %d, %d wrong, no error\n%s\n%s", count, total, wrong, outline, body)

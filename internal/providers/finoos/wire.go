@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/apd/v3"
 
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
@@ -18,6 +19,12 @@ import (
 // The structs whose names begin with wire are finoOS's JSON, for both directions. They are tolerant: unknown fields are
 // ignored, null counts as missing, and the scalar types below take what the documentation's samples show beside what
 // its tables say. Fields that are missing in an answer are zero, or nil where zero means something.
+//
+// What is large or asked for often is read by the tables beside the structs: logins, their accounts, transactions and
+// statuses. All else is read by encoding/json.
+
+// decoder gives an answer's tokens as it arrives.
+type decoder = jsonread.Decoder
 
 // text is a string. A number, or true or false, is taken as its text: finoOS writes month, quarter and year as strings
 // of digits, and account numbers and bank codes consist of digits too.
@@ -31,7 +38,8 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	case data[0] == '{' || data[0] == '[':
 		return errScalar
 	case data[0] == '"':
-		return json.Unmarshal(data, (*string)(t))
+		*t = text(jsonread.Text(data))
+		return nil
 	}
 	*t = text(data)
 	return nil
@@ -116,6 +124,17 @@ type required[T any] struct {
 func (r *required[T]) UnmarshalJSON(data []byte) error {
 	r.given = true
 	return json.Unmarshal(data, &r.value)
+}
+
+// readList reads a list that an answer must have.
+func readList[T any](d *decoder, into *required[[]T], read func(*decoder, *T) error) error {
+	into.given = true
+	return jsonread.Slice(d, &into.value, read)
+}
+
+// readAmount reads an amount that may be missing.
+func readAmount(d *decoder, into **money.Decimal) error {
+	return jsonread.Pointer(d, into, func(d *decoder, into *money.Decimal) error { return jsonread.Value(d, into) })
 }
 
 // check looks at a whole body.

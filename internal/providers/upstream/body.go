@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -9,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"kontor.dev/kontor/internal/jsonread"
 )
 
 const (
@@ -25,7 +28,7 @@ type body struct {
 	limit   int64 // bytes after decompression
 	value   int64 // bytes that the decoder may hold back for one value
 	depth   int
-	decoder *json.Decoder
+	decoder *jsonread.Decoder
 
 	read  int64
 	shape shape
@@ -72,9 +75,8 @@ func (b *body) Read(p []byte) (int, error) {
 
 // run lets take decode the body and checks what it leaves over. empty tells that there was no body at all.
 func (b *body) run(take consumer) (empty bool, err error) {
-	b.decoder = json.NewDecoder(b)
-	b.decoder.UseNumber()
-	if !b.decoder.More() && b.err == nil && !b.shape.begun {
+	b.decoder = jsonread.NewDecoder(b)
+	if b.decoder.PeekKind() == 0 && b.err == nil && !b.shape.begun {
 		return true, nil
 	}
 	if err := take.decode(b.decoder); err != nil {
@@ -87,10 +89,27 @@ func (b *body) run(take consumer) (empty bool, err error) {
 	if !take.whole && (b.shape.end == 0 || b.decoder.InputOffset() < b.shape.end) {
 		return false, nil
 	}
-	if _, err := b.decoder.Token(); !errors.Is(err, io.EOF) {
+	if _, err := b.decoder.ReadToken(); !errors.Is(err, io.EOF) {
 		return false, errTrailing
 	}
 	return false, nil
+}
+
+// decodeInto lets out read itself, or else has encoding/json read it. Answers that are large or frequent read
+// themselves; for all others the tags of their structs are enough.
+func decodeInto(out any) func(*jsonread.Decoder) error {
+	if reader, ok := out.(jsonread.Reader); ok {
+		return reader.UnmarshalJSONFrom
+	}
+	return func(d *jsonread.Decoder) error {
+		text, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber()
+		return decoder.Decode(out)
+	}
 }
 
 // shape follows the nesting of JSON text as it streams by. It leaves what is malformed otherwise to the decoder.
@@ -103,19 +122,14 @@ type shape struct {
 
 // scan takes in more text; false means deeper than limit.
 func (s *shape) scan(text []byte, limit int) bool {
-	for i, ch := range text {
+	for i := 0; i < len(text); i++ {
 		if s.inside {
-			switch {
-			case s.escaped:
-				s.escaped = false
-			case ch == '\\':
-				s.escaped = true
-			case ch == '"':
-				s.inside = false
+			if i = s.closing(text, i); i < 0 {
+				break
 			}
 			continue
 		}
-		switch ch {
+		switch text[i] {
 		case ' ', '\t', '\r', '\n':
 			continue
 		case '"':
@@ -133,6 +147,22 @@ func (s *shape) scan(text []byte, limit int) bool {
 	}
 	s.offset += int64(len(text))
 	return true
+}
+
+// closing finds the quote that ends the string that text is inside of at i; -1 when it ends later.
+func (s *shape) closing(text []byte, i int) int {
+	for ; i < len(text); i++ {
+		switch {
+		case s.escaped:
+			s.escaped = false
+		case text[i] == '\\':
+			s.escaped = true
+		case text[i] == '"':
+			s.inside = false
+			return i
+		}
+	}
+	return -1
 }
 
 // wireReader reads what came over the wire. It counts, and ends the attempt when a byte is too long in coming. Only

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -23,7 +24,7 @@ func bothWays(t *testing.T, c *Client, check func(t *testing.T, response *Respon
 	response, err := c.Do(t.Context(), get("1"), &whole)
 	t.Run("Do", func(t *testing.T) { check(t, response, whole, err) })
 	var streamed any
-	response, err = c.Stream(t.Context(), get("1"), func(d *json.Decoder) error { return d.Decode(&streamed) })
+	response, err = c.Stream(t.Context(), get("1"), decodeInto(&streamed))
 	t.Run("Stream", func(t *testing.T) { check(t, response, streamed, err) })
 }
 
@@ -174,7 +175,7 @@ func TestBadAnswersToWrites(t *testing.T) {
 	if e := wantKind(t, err, providers.KindInvalidResponse); !e.MayHaveHappened {
 		t.Errorf("error = %+v", e)
 	}
-	_, err = c.Stream(t.Context(), create(), func(*json.Decoder) error {
+	_, err = c.Stream(t.Context(), create(), func(*jsonread.Decoder) error {
 		return &providers.Error{Kind: providers.KindInvalidResponse, Code: "odd"}
 	})
 	if e := wantKind(t, err, providers.KindInvalidResponse); !e.MayHaveHappened || e.Code != "odd" || e.Status != 200 {
@@ -215,9 +216,9 @@ func TestGzipBombs(t *testing.T) {
 			}
 			// Tokens are garbage as soon as they are read, so here what counts is how far it got.
 			read := int64(0)
-			_, err = c.Stream(t.Context(), get("1"), func(d *json.Decoder) error {
+			_, err = c.Stream(t.Context(), get("1"), func(d *jsonread.Decoder) error {
 				for {
-					if _, err := d.Token(); err != nil {
+					if _, err := d.ReadToken(); err != nil {
 						return err
 					}
 					read = d.InputOffset()
@@ -272,16 +273,16 @@ func endless(t *testing.T, start, part string, limit int64) *Client {
 func TestStreamHoldsOneValueAtATime(t *testing.T) {
 	c := endless(t, `[0`, `,{"id":"x"}`, 4<<20)
 	values := 0
-	_, err := c.Stream(t.Context(), get("1"), func(d *json.Decoder) error {
-		d.Token()
-		for d.More() {
+	_, err := c.Stream(t.Context(), get("1"), func(d *jsonread.Decoder) error {
+		d.ReadToken()
+		for d.PeekKind() != ']' {
 			var v any
-			if err := d.Decode(&v); err != nil {
+			if err := decodeInto(&v)(d); err != nil {
 				return err
 			}
 			values++
 		}
-		_, err := d.Token()
+		_, err := d.ReadToken()
 		return err
 	})
 	wantKind(t, err, providers.KindInvalidResponse)
@@ -292,9 +293,9 @@ func TestStreamHoldsOneValueAtATime(t *testing.T) {
 	c = endless(t, `["`, `a`, 64<<20)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err = c.Stream(t.Context(), get("1"), func(d *json.Decoder) error {
-		d.Token()
-		_, err := d.Token()
+	_, err = c.Stream(t.Context(), get("1"), func(d *jsonread.Decoder) error {
+		d.ReadToken()
+		_, err := d.ReadToken()
 		return err
 	})
 	runtime.ReadMemStats(&after)
@@ -306,9 +307,9 @@ func TestStreamHoldsOneValueAtATime(t *testing.T) {
 
 func TestStreamMayStopEarly(t *testing.T) {
 	c := endless(t, `[0`, `,1`, 4<<20)
-	response, err := c.Stream(t.Context(), get("1"), func(d *json.Decoder) error {
+	response, err := c.Stream(t.Context(), get("1"), func(d *jsonread.Decoder) error {
 		for range 10 {
-			if _, err := d.Token(); err != nil {
+			if _, err := d.ReadToken(); err != nil {
 				return err
 			}
 		}
@@ -328,9 +329,9 @@ func TestStreamErrors(t *testing.T) {
 		io.WriteString(w, text)
 	})
 	c := newTestClient(t, s.URL, nil)
-	_, err := c.Stream(t.Context(), get("1"), func(*json.Decoder) error { return errors.New(canary) })
+	_, err := c.Stream(t.Context(), get("1"), func(*jsonread.Decoder) error { return errors.New(canary) })
 	wantKind(t, err, providers.KindInvalidResponse)
-	_, err = c.Stream(t.Context(), get("1"), func(*json.Decoder) error {
+	_, err = c.Stream(t.Context(), get("1"), func(*jsonread.Decoder) error {
 		return fmt.Errorf("wrapped: %w", &providers.Error{Kind: providers.KindNotFound, Code: "gone"})
 	})
 	if e := wantKind(t, err, providers.KindNotFound); e.Code != "gone" {
@@ -339,9 +340,9 @@ func TestStreamErrors(t *testing.T) {
 	// A decoder that hides a broken connection does not make it good.
 	cut = true
 	for _, text = range []string{`[{"id":1}]`, `[{"id":1},`} {
-		_, err = c.Stream(t.Context(), get("1"), func(d *json.Decoder) error {
+		_, err = c.Stream(t.Context(), get("1"), func(d *jsonread.Decoder) error {
 			for {
-				if _, err := d.Token(); err != nil {
+				if _, err := d.ReadToken(); err != nil {
 					return nil
 				}
 			}
@@ -361,10 +362,10 @@ func TestStreamIsNotRetriedOnceBegun(t *testing.T) {
 		io.WriteString(w, `[1,`)
 	})
 	c := newTestClient(t, s.URL, func(cfg *Config) { cfg.Policy.MinBackoff = time.Millisecond })
-	_, err := c.Stream(t.Context(), get("1"), func(d *json.Decoder) error {
+	_, err := c.Stream(t.Context(), get("1"), func(d *jsonread.Decoder) error {
 		begun++
 		var v any
-		return d.Decode(&v)
+		return decodeInto(&v)(d)
 	})
 	wantKind(t, err, providers.KindInvalidResponse)
 	if hits != 2 || begun != 1 {

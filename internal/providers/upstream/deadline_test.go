@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -16,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -95,7 +95,7 @@ func TestSlowBodiesEndWithTheDeadline(t *testing.T) {
 				if request := []Request{get("1"), create()}[i%2]; i%4 < 2 {
 					_, err = c.Do(ctx, request, &out)
 				} else {
-					_, err = c.Stream(ctx, request, func(d *json.Decoder) error { return d.Decode(&out) })
+					_, err = c.Stream(ctx, request, decodeInto(&out))
 				}
 				e := wantKind(t, err, providers.KindDeadline)
 				if took := time.Since(began); took > deadline+100*ms {
@@ -146,7 +146,7 @@ func TestOurOwnLimits(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			var text strings.Builder
 			for range 500 {
-				fmt.Fprintf(&text, "%d ", rand.Uint64())
+				fmt.Fprintf(&text, "%d,", rand.Uint64())
 			}
 			trickle(w, gz(t, "["+text.String()), 4*time.Second)
 		}, 30 * time.Second, "took too long", 5 * time.Minute},
@@ -173,7 +173,7 @@ func TestOurOwnLimits(t *testing.T) {
 					test.stream = test.after
 				}
 				check(test.stream, func() error {
-					_, err := c.Stream(t.Context(), get("1"), func(d *json.Decoder) error { return d.Decode(&out) })
+					_, err := c.Stream(t.Context(), get("1"), decodeInto(&out))
 					return err
 				})
 				if hits.Load() != 2 {
@@ -229,17 +229,17 @@ func TestSlowConsumers(t *testing.T) {
 			io.WriteString(w, `[0`+strings.Repeat(`,"`+strings.Repeat("a", 1000)+`"`, 100)+`]`)
 		}, nil)
 		began, values := time.Now(), 0
-		_, err := c.Stream(t.Context(), get("1"), func(d *json.Decoder) error {
-			d.Token()
-			for d.More() {
+		_, err := c.Stream(t.Context(), get("1"), func(d *jsonread.Decoder) error {
+			d.ReadToken()
+			for d.PeekKind() != ']' {
 				var v any
-				if err := d.Decode(&v); err != nil {
+				if err := decodeInto(&v)(d); err != nil {
 					return err
 				}
 				values++
 				time.Sleep(time.Minute)
 			}
-			_, err := d.Token()
+			_, err := d.ReadToken()
 			return err
 		})
 		if err != nil || values != 101 || time.Since(began) < 100*time.Minute {
@@ -248,16 +248,16 @@ func TestSlowConsumers(t *testing.T) {
 		// The caller's own deadline holds nevertheless.
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 		defer cancel()
-		_, err = c.Stream(ctx, get("1"), func(d *json.Decoder) error {
-			d.Token()
-			for d.More() {
+		_, err = c.Stream(ctx, get("1"), func(d *jsonread.Decoder) error {
+			d.ReadToken()
+			for d.PeekKind() != ']' {
 				var v any
-				if err := d.Decode(&v); err != nil {
+				if err := decodeInto(&v)(d); err != nil {
 					return err
 				}
 				time.Sleep(time.Minute)
 			}
-			_, err := d.Token()
+			_, err := d.ReadToken()
 			return err
 		})
 		wantKind(t, err, providers.KindDeadline)

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -215,6 +216,7 @@ func bodyFailure(ctx, attempt context.Context, b *body, err error) (providers.Er
 func jsonCause(err error) error {
 	var c cause
 	var wrong *json.UnmarshalTypeError
+	var wrongKind *jsonread.TypeError
 	var shape *providers.ShapeError
 	switch {
 	case errors.As(err, &c):
@@ -223,6 +225,8 @@ func jsonCause(err error) error {
 		return cause(shape.Error())
 	case errors.As(err, &wrong) && wrong.Field != "":
 		return cause("the body has the wrong type at " + wrong.Field)
+	case errors.As(err, &wrongKind) && wrongKind.Field != "":
+		return cause("the body has the wrong type at " + wrongKind.Field)
 	default:
 		return errMalformed
 	}

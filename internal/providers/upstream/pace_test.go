@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -150,7 +150,7 @@ func TestBodiesHaveTheirFairTime(t *testing.T) {
 			return err
 		}, true},
 		"a consumer that takes its time": {func(ctx context.Context, c *Client) error {
-			_, err := c.Stream(ctx, get("1"), func(*json.Decoder) error {
+			_, err := c.Stream(ctx, get("1"), func(*jsonread.Decoder) error {
 				<-ctx.Done()
 				return ctx.Err()
 			})

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -481,7 +481,7 @@ func TestBreakerProbesReturn(t *testing.T) {
 		for range probes {
 			func() {
 				defer func() { recover() }()
-				c.Stream(t.Context(), get("1"), func(*json.Decoder) error { panic("consumer") })
+				c.Stream(t.Context(), get("1"), func(*jsonread.Decoder) error { panic("consumer") })
 			}()
 		}
 		time.Sleep(6 * time.Second)

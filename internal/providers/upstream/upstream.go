@@ -23,7 +23,6 @@ package upstream
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -32,6 +31,7 @@ import (
 
 	"github.com/failsafe-go/failsafe-go/bulkhead"
 
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/providers"
 )
 
@@ -101,27 +101,27 @@ func (c *Client) Check(ctx context.Context) error {
 	return nil
 }
 
-// Do sends a request and decodes the body of the answer into out, with numbers as json.Number where out leaves the type
-// open. On 204 and on an empty body out is untouched and Response.Empty is set. With a nil out the body does not
+// Do sends a request and decodes the body of the answer into out: by itself where it is a jsonread.Reader, else by
+// encoding/json, with numbers as json.Number where out leaves the type open. On 204 and on an empty body out is untouched and Response.Empty is set. With a nil out the body does not
 // matter, broken or not. After an error out may be half filled and must not be used. Every error is a *providers.Error.
 func (c *Client) Do(ctx context.Context, r Request, out any) (*Response, error) {
 	if out == nil {
 		return c.call(ctx, r, consumer{})
 	}
 	return c.call(ctx, r, consumer{
-		decode: func(d *json.Decoder) error { return d.Decode(out) },
+		decode: decodeInto(out),
 		whole:  true,
 		bytes:  c.cfg.Limits.BodyBytes,
 		wait:   c.cfg.Limits.Body,
 	})
 }
 
-// Stream sends a request and lets decode read the body as it arrives, through a decoder that has UseNumber. Decode may
+// Stream sends a request and lets decode read the body as it arrives, through a jsonread decoder. Decode may
 // stop early by returning nil; it must not call the client. There is no retry once it has begun. Its error is the
 // outcome if it is a *providers.Error, and otherwise means that the answer is not what the provider documents. On 204
 // and on an empty body it is not called. The time that decode takes itself counts towards none of the limits, only
 // towards the caller's deadline. Every error is a *providers.Error.
-func (c *Client) Stream(ctx context.Context, r Request, decode func(*json.Decoder) error) (*Response, error) {
+func (c *Client) Stream(ctx context.Context, r Request, decode func(*jsonread.Decoder) error) (*Response, error) {
 	return c.call(ctx, r, consumer{
 		decode: decode,
 		bytes:  c.cfg.Limits.StreamBytes,
@@ -132,7 +132,7 @@ func (c *Client) Stream(ctx context.Context, r Request, decode func(*json.Decode
 // consumer takes the body of an accepted answer.
 type consumer struct {
 	// decode reads it; nil when nobody cares.
-	decode func(*json.Decoder) error
+	decode func(*jsonread.Decoder) error
 	// whole says that decode reads all of it.
 	whole bool
 	// bytes is its limit, after decompression.
