@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
@@ -33,6 +34,16 @@ type wireAccounts struct {
 	asked string // which process was asked about
 }
 
+var readAccounts = jsonread.Members[wireAccounts]{
+	jsonread.At("accountsInfo", func(d *decoder, w *wireAccounts) error {
+		return readList(d, &w.AccountsInfo, readAccount)
+	}),
+	jsonread.At("processId", func(d *decoder, w *wireAccounts) error { return jsonread.Value(d, &w.ProcessID) }),
+}.Read
+
+// UnmarshalJSONFrom reads the part, and skips the rest of the insights.
+func (a *wireAccounts) UnmarshalJSONFrom(d *decoder) error { return readAccounts(d, a) }
+
 // check wants the list, which may be empty: an answer without it is not one that says "no accounts".
 func (a *wireAccounts) check() error {
 	if err := a.AccountsInfo.checkAs("accountsInfo"); err != nil {
@@ -48,6 +59,14 @@ type wireAccount struct {
 	Type          text    `json:"type"`
 	Bank          text    `json:"bank"`
 }
+
+var readAccount = jsonread.Members[wireAccount]{
+	jsonread.At("accountNumber", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.AccountNumber) }),
+	jsonread.At("name", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.Name) }),
+	jsonread.At("balance", func(d *decoder, w *wireAccount) error { return readAmount(d, &w.Balance) }),
+	jsonread.At("type", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.Type) }),
+	jsonread.At("bank", func(d *decoder, w *wireAccount) error { return jsonread.Value(d, &w.Bank) }),
+}.Read
 
 // accountKey normalises an account number: without the spaces, dashes, dots, commas and slashes that make it easier to
 // read, and in upper case. Everything else tells numbers apart, a leading zero and the asterisks of a masked card

@@ -1,12 +1,14 @@
 package fimento
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/providers"
 )
@@ -138,12 +140,11 @@ func FuzzTransactions(f *testing.F) {
 		`{"transactions": [{"_id": "string", "amount": 0, "date": "2019-08-24T14:15:22Z", "description": "string", "accountId": "string", "category": "income", "cBankId": "string"}]}`,
 		`{"transactions": [{"_id": 7, "amount": -1e-30, "date": "2024-02-30"}]}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var listed wireTransactions
-		if json.Unmarshal(body, &listed) != nil || listed.check() != nil {
+		listed := transactionPage{market: providers.MarketFI}
+		if listed.UnmarshalJSONFrom(jsonread.NewDecoder(bytes.NewReader(body))) != nil || listed.check() != nil {
 			return
 		}
-		for _, w := range listed.Transactions.list {
-			mapped := transactionOf(w, "a", providers.MarketFI)
+		for _, mapped := range listed.found {
 			sendable(t, mapped.Transaction)
 			if _, err := money.Parse(mapped.Amount.GetValue()); err != nil || mapped.ID == "" {
 				t.Errorf("%+v is incomplete", mapped)

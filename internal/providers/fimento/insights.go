@@ -13,6 +13,7 @@ import (
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	insightsv1 "kontor.dev/kontor/gen/go/kontor/insights/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
@@ -44,32 +45,87 @@ func (a *adapter) GetInsights(ctx context.Context, ref providers.ConsentRef,
 // wireInsights is the evaluation. The three raw members are open objects.
 type wireInsights struct {
 	wireAccounts
-	TransactionGraph  []wireMovement `json:"transactionGraph"`
-	FetchedAtInterval struct {
-		Min instant `json:"min"`
-		Max instant `json:"max"`
-	} `json:"fetchedAtInterval"`
+	TransactionGraph      []wireMovement  `json:"transactionGraph"`
+	FetchedAtInterval     wireInterval    `json:"fetchedAtInterval"`
 	TotalBalance          json.RawMessage `json:"totalBalance"`
 	Categorisation        json.RawMessage `json:"categorisation"`
 	ComputationAutomation json.RawMessage `json:"computationAutomation"`
 }
 
-type wireMovement struct {
-	Date text `json:"date"`
-	Info struct {
-		Balance              *amount     `json:"balance"`
-		NegativeSum          *amount     `json:"negativeSum"`
-		PositiveSum          *amount     `json:"positiveSum"`
-		NegativeTransactions []wireEntry `json:"negativeTransactions"`
-		PositiveTransactions []wireEntry `json:"positiveTransactions"`
-	} `json:"info"`
+var readInsights = jsonread.Members[wireInsights]{
+	jsonread.At("accountsInfo", func(d *decoder, w *wireInsights) error {
+		return readList(d, &w.AccountsInfo, readAccount)
+	}),
+	jsonread.At("processId", func(d *decoder, w *wireInsights) error { return jsonread.Value(d, &w.ProcessID) }),
+	jsonread.At("transactionGraph", func(d *decoder, w *wireInsights) error {
+		return jsonread.Slice(d, &w.TransactionGraph, readMovement)
+	}),
+	jsonread.At("fetchedAtInterval", func(d *decoder, w *wireInsights) error {
+		return readInterval(d, &w.FetchedAtInterval)
+	}),
+	jsonread.At("totalBalance", func(d *decoder, w *wireInsights) error { return jsonread.Value(d, &w.TotalBalance) }),
+	jsonread.At("categorisation", func(d *decoder, w *wireInsights) error {
+		return jsonread.Value(d, &w.Categorisation)
+	}),
+	jsonread.At("computationAutomation", func(d *decoder, w *wireInsights) error {
+		return jsonread.Value(d, &w.ComputationAutomation)
+	}),
+}.Read
+
+// UnmarshalJSONFrom reads the evaluation.
+func (w *wireInsights) UnmarshalJSONFrom(d *decoder) error { return readInsights(d, w) }
+
+type wireInterval struct {
+	Min instant `json:"min"`
+	Max instant `json:"max"`
 }
+
+var readInterval = jsonread.Members[wireInterval]{
+	jsonread.At("min", func(d *decoder, w *wireInterval) error { return jsonread.Value(d, &w.Min) }),
+	jsonread.At("max", func(d *decoder, w *wireInterval) error { return jsonread.Value(d, &w.Max) }),
+}.Read
+
+type wireMovement struct {
+	Date text             `json:"date"`
+	Info wireMovementInfo `json:"info"`
+}
+
+var readMovement = jsonread.Members[wireMovement]{
+	jsonread.At("date", func(d *decoder, w *wireMovement) error { return jsonread.Value(d, &w.Date) }),
+	jsonread.At("info", func(d *decoder, w *wireMovement) error { return readMovementInfo(d, &w.Info) }),
+}.Read
+
+type wireMovementInfo struct {
+	Balance              *amount     `json:"balance"`
+	NegativeSum          *amount     `json:"negativeSum"`
+	PositiveSum          *amount     `json:"positiveSum"`
+	NegativeTransactions []wireEntry `json:"negativeTransactions"`
+	PositiveTransactions []wireEntry `json:"positiveTransactions"`
+}
+
+var readMovementInfo = jsonread.Members[wireMovementInfo]{
+	jsonread.At("balance", func(d *decoder, w *wireMovementInfo) error { return readAmount(d, &w.Balance) }),
+	jsonread.At("negativeSum", func(d *decoder, w *wireMovementInfo) error { return readAmount(d, &w.NegativeSum) }),
+	jsonread.At("positiveSum", func(d *decoder, w *wireMovementInfo) error { return readAmount(d, &w.PositiveSum) }),
+	jsonread.At("negativeTransactions", func(d *decoder, w *wireMovementInfo) error {
+		return jsonread.Slice(d, &w.NegativeTransactions, readEntry)
+	}),
+	jsonread.At("positiveTransactions", func(d *decoder, w *wireMovementInfo) error {
+		return jsonread.Slice(d, &w.PositiveTransactions, readEntry)
+	}),
+}.Read
 
 type wireEntry struct {
 	Description text    `json:"description"`
 	Amount      *amount `json:"amount"`
 	Category    text    `json:"category"`
 }
+
+var readEntry = jsonread.Members[wireEntry]{
+	jsonread.At("description", func(d *decoder, w *wireEntry) error { return jsonread.Value(d, &w.Description) }),
+	jsonread.At("amount", func(d *decoder, w *wireEntry) error { return readAmount(d, &w.Amount) }),
+	jsonread.At("category", func(d *decoder, w *wireEntry) error { return jsonread.Value(d, &w.Category) }),
+}.Read
 
 // insightsOf maps the insights, without the accounts, which stand beside them.
 func insightsOf(i wireInsights, found []providers.Account, market providers.Market) (*insightsv1.Insights, error) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
 )
@@ -23,7 +24,6 @@ func (a *adapter) Transactions(
 	ctx context.Context, ref providers.ConsentRef, _ providers.Query,
 ) iter.Seq2[providers.Transaction, error] {
 	return func(yield func(providers.Transaction, error) bool) {
-		market := marketOf(ref)
 		var known attribution
 		for t, err := range a.listed(ctx, ref) {
 			if err == nil && known == nil && t.AccountID != "" {
@@ -36,7 +36,8 @@ func (a *adapter) Transactions(
 				yield(providers.Transaction{}, err)
 				return
 			}
-			if !yield(transactionOf(t, known.of(t.AccountID), market), nil) {
+			t.AccountID = known.of(text(t.AccountID))
+			if !yield(t, nil) {
 				return
 			}
 		}
@@ -47,24 +48,28 @@ func (a *adapter) Transactions(
 // and what follows the last one is not documented: pages count from 1, and one that is empty is the end. A transaction
 // that moves to the next page in the meantime still comes once. A page with nothing new is no end by itself: see
 // turning.
-func (a *adapter) listed(ctx context.Context, ref providers.ConsentRef) iter.Seq2[wireTransaction, error] {
-	return func(yield func(wireTransaction, error) bool) {
-		seen, pages := map[text]bool{}, turning{end: a.cfg.TransactionsEnd}
+func (a *adapter) listed(ctx context.Context, ref providers.ConsentRef) iter.Seq2[providers.Transaction, error] {
+	return func(yield func(providers.Transaction, error) bool) {
+		var seen map[string]struct{}
+		pages := turning{end: a.cfg.TransactionsEnd}
 		for page := 1; page <= maxPages; page++ {
-			var listed wireTransactions
+			listed := transactionPage{market: marketOf(ref)}
 			if err := a.do(ctx, transactionsRequest(ref, page), &listed); err != nil {
-				yield(wireTransaction{}, err)
+				yield(providers.Transaction{}, err)
 				return
 			}
-			if len(listed.Transactions.list) == 0 {
+			if len(listed.found) == 0 {
 				return
+			}
+			if seen == nil {
+				seen = make(map[string]struct{}, len(listed.found))
 			}
 			before := len(seen)
-			for _, t := range listed.Transactions.list {
-				if seen[t.ID] {
+			for _, t := range listed.found {
+				if _, again := seen[t.ID]; again {
 					continue
 				}
-				seen[t.ID] = true
+				seen[t.ID] = struct{}{}
 				if !yield(t, nil) {
 					return
 				}
@@ -77,11 +82,11 @@ func (a *adapter) listed(ctx context.Context, ref providers.ConsentRef) iter.Seq
 				a.client.Doubt(ctx, opTransactions, errRepeated)
 				return
 			case fails:
-				yield(wireTransaction{}, a.client.Refuse(ctx, opTransactions, nil, errRepeated))
+				yield(providers.Transaction{}, a.client.Refuse(ctx, opTransactions, nil, errRepeated))
 				return
 			}
 		}
-		yield(wireTransaction{}, a.client.Refuse(ctx, opTransactions, nil, errEndless))
+		yield(providers.Transaction{}, a.client.Refuse(ctx, opTransactions, nil, errEndless))
 	}
 }
 
@@ -128,25 +133,51 @@ func transactionsRequest(ref providers.ConsentRef, page int) request {
 	return request{Operation: opTransactions, Path: ofProcess(ref.ID), Query: url.Values{"page": {strconv.Itoa(page)}}}
 }
 
-type wireTransactions struct {
-	Transactions required[wireTransaction] `json:"transactions"`
+// transactionPage is a page of transactions, mapped while it was read. Their AccountID is Fimento's accountId still: to
+// which account that belongs only the accounts tell, which are read when a page has come.
+type transactionPage struct {
+	market providers.Market
+	given  bool // the list
+	found  []providers.Transaction
+	wrong  error // what a transaction lacks
 }
 
-// check wants the list, which is empty after the last page, and ids and amounts in it: without an id nothing could be
-// told from its repetition.
-func (t *wireTransactions) check() error {
-	if err := t.Transactions.checkAs("transactions"); err != nil {
-		return err
+var readPage = jsonread.Members[transactionPage]{
+	jsonread.At("transactions", func(d *decoder, p *transactionPage) error {
+		p.given, p.found, p.wrong = true, nil, nil
+		return jsonread.List(d, func(int) error {
+			var w wireTransaction
+			err := readTransaction(d, &w)
+			if err == nil {
+				p.add(&w)
+			}
+			return err
+		})
+	}),
+}.Read
+
+// UnmarshalJSONFrom reads the page.
+func (p *transactionPage) UnmarshalJSONFrom(d *decoder) error { return readPage(d, p) }
+
+// add maps a transaction. It must have an id and an amount: without an id nothing could be told from its repetition.
+func (p *transactionPage) add(w *wireTransaction) {
+	switch {
+	case p.wrong != nil:
+	case w.ID == "":
+		p.wrong = missing("transactions._id")
+	case w.Amount == nil:
+		p.wrong = missing("transactions.amount")
+	default:
+		p.found = append(p.found, transactionOf(w, p.market))
 	}
-	for _, transaction := range t.Transactions.list {
-		switch {
-		case transaction.ID == "":
-			return missing("transactions._id")
-		case transaction.Amount == nil:
-			return missing("transactions.amount")
-		}
+}
+
+// check wants the list, which is empty after the last page, and whole transactions in it.
+func (p *transactionPage) check() error {
+	if !p.given {
+		return missing("transactions")
 	}
-	return nil
+	return p.wrong
 }
 
 // wireTransaction is one transaction. cBankId is left out: it is an id of Fimento's own that nothing else refers to.
@@ -159,12 +190,21 @@ type wireTransaction struct {
 	Category    text    `json:"category"`
 }
 
-// transactionOf maps one transaction on an account. Its amount must be there.
-func transactionOf(t wireTransaction, account string, market providers.Market) providers.Transaction {
+var readTransaction = jsonread.Members[wireTransaction]{
+	jsonread.At("_id", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.ID) }),
+	jsonread.At("amount", func(d *decoder, w *wireTransaction) error { return readAmount(d, &w.Amount) }),
+	jsonread.At("date", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.Date) }),
+	jsonread.At("description", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.Description) }),
+	jsonread.At("accountId", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.AccountID) }),
+	jsonread.At("category", func(d *decoder, w *wireTransaction) error { return jsonread.Value(d, &w.Category) }),
+}.Read
+
+// transactionOf maps one transaction, but for the account that it is on. Its amount must be there.
+func transactionOf(t *wireTransaction, market providers.Market) providers.Transaction {
 	purpose := purposeOf(t.Category, t.Amount)
 	return providers.Transaction{
 		ID:        string(t.ID),
-		AccountID: account,
+		AccountID: string(t.AccountID),
 		Transaction: &bankingv1.Transaction{
 			Status:                bankingv1.Transaction_BOOKED,
 			Amount:                t.Amount.money(market),

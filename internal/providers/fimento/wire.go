@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/apd/v3"
 
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/jsonread"
 	"kontor.dev/kontor/internal/money"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
@@ -18,6 +19,12 @@ import (
 // ignored, null counts as missing, and the types below take what the documentation's samples show beside what its prose
 // says. Of who the customer is (socialSecurityNumber, companyId, firstName, lastName) only the ids of a process are
 // read, to be compared. An answer's check says what it must have to mean anything.
+//
+// What is large or asked for often is read by the tables beside the structs: insights, the accounts in them, and
+// transactions. All else is read by encoding/json.
+
+// decoder gives an answer's tokens as it arrives.
+type decoder = jsonread.Decoder
 
 // text is a string. A number, or true or false, is taken as its text: account numbers consist of digits.
 type text string
@@ -30,7 +37,8 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	case data[0] == '{' || data[0] == '[':
 		return errScalar
 	case data[0] == '"':
-		return json.Unmarshal(data, (*string)(t))
+		*t = text(jsonread.Text(data))
+		return nil
 	}
 	*t = text(data)
 	return nil
@@ -98,6 +106,17 @@ type required[T any] struct {
 func (r *required[T]) UnmarshalJSON(data []byte) error {
 	r.given = true
 	return json.Unmarshal(data, &r.list)
+}
+
+// readList reads a list that an answer must have.
+func readList[T any](d *decoder, into *required[T], read func(*decoder, *T) error) error {
+	into.given = true
+	return jsonread.Slice(d, &into.list, read)
+}
+
+// readAmount reads an amount that may be missing.
+func readAmount(d *decoder, into **amount) error {
+	return jsonread.Pointer(d, into, func(d *decoder, into *amount) error { return jsonread.Value(d, into) })
 }
 
 // checkAs wants the list, which is the field of an answer.
