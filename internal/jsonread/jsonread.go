@@ -127,10 +127,9 @@ func Slice[T any](d *Decoder, into *[]T, read func(*Decoder, *T) error) error {
 		*into = []T{}
 	}
 	return List(d, func(int) error {
-		var value T
-		err := read(d, &value)
-		*into = append(*into, value)
-		return err
+		var zero T
+		*into = append(*into, zero)
+		return read(d, &(*into)[len(*into)-1])
 	})
 }
 

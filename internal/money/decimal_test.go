@@ -3,6 +3,8 @@ package money
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/cockroachdb/apd/v3"
 )
 
 func TestAmountsPassUnchanged(t *testing.T) {
@@ -60,11 +62,19 @@ func TestSumsAreExact(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"0", "-0.00", "1e3", "1e400000000", "12345678901234.56", "0e1", "\x00", "--1"} {
+	for _, seed := range []string{"0", "-0.00", "1e3", "1e400000000", "12345678901234.56", "0e1", "\x00", "--1", "-0", "007.10", "1.", ".5", "-", "+1",
+		"1.2.3", "123456789012345678", "9999999999999999.9"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		d, err := Parse(text)
+		if plain, ok := parsePlain(text); ok {
+			var by apd.Decimal
+			if _, _, slow := by.SetString(text); slow != nil || err != nil || plain.d.Cmp(&by) != 0 ||
+				plain.d.Exponent != by.Exponent || plain.d.Negative != by.Negative {
+				t.Errorf("%q was taken for %s (%v), apd says %s (%v)", text, plain, err, &by, slow)
+			}
+		}
 		if err != nil {
 			return
 		}

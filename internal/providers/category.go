@@ -267,11 +267,10 @@ func index(rows []labelled) map[string]labelled {
 
 // plainLabel keeps a label's letters and digits, in lower case; "&" stands for "and".
 func plainLabel(label string) string {
-	var plain strings.Builder
-	for _, r := range strings.ToLower(strings.ReplaceAll(label, "&", "and")) {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			plain.WriteRune(r)
+			return unicode.ToLower(r)
 		}
-	}
-	return plain.String()
+		return -1
+	}, strings.ReplaceAll(label, "&", "and"))
 }

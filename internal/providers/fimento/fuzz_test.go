@@ -140,7 +140,7 @@ func FuzzTransactions(f *testing.F) {
 		`{"transactions": [{"_id": "string", "amount": 0, "date": "2019-08-24T14:15:22Z", "description": "string", "accountId": "string", "category": "income", "cBankId": "string"}]}`,
 		`{"transactions": [{"_id": 7, "amount": -1e-30, "date": "2024-02-30"}]}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		listed := transactionPage{market: providers.MarketFI}
+		listed := transactionPage{dates: dates{market: providers.MarketFI}}
 		if listed.UnmarshalJSONFrom(jsonread.NewDecoder(bytes.NewReader(body))) != nil || listed.check() != nil {
 			return
 		}

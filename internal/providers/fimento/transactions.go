@@ -53,7 +53,7 @@ func (a *adapter) listed(ctx context.Context, ref providers.ConsentRef) iter.Seq
 		var seen map[string]struct{}
 		pages := turning{end: a.cfg.TransactionsEnd}
 		for page := 1; page <= maxPages; page++ {
-			listed := transactionPage{market: marketOf(ref)}
+			listed := transactionPage{dates: dates{market: marketOf(ref)}}
 			if err := a.do(ctx, transactionsRequest(ref, page), &listed); err != nil {
 				yield(providers.Transaction{}, err)
 				return
@@ -136,17 +136,18 @@ func transactionsRequest(ref providers.ConsentRef, page int) request {
 // transactionPage is a page of transactions, mapped while it was read. Their AccountID is Fimento's accountId still: to
 // which account that belongs only the accounts tell, which are read when a page has come.
 type transactionPage struct {
-	market providers.Market
-	given  bool // the list
-	found  []providers.Transaction
-	wrong  error // what a transaction lacks
+	dates dates
+	given bool // the list
+	found []providers.Transaction
+	wrong error // what a transaction lacks
 }
 
 var readPage = jsonread.Members[transactionPage]{
 	jsonread.At("transactions", func(d *decoder, p *transactionPage) error {
 		p.given, p.found, p.wrong = true, nil, nil
+		var w wireTransaction
 		return jsonread.List(d, func(int) error {
-			var w wireTransaction
+			w = wireTransaction{}
 			err := readTransaction(d, &w)
 			if err == nil {
 				p.add(&w)
@@ -168,7 +169,7 @@ func (p *transactionPage) add(w *wireTransaction) {
 	case w.Amount == nil:
 		p.wrong = missing("transactions.amount")
 	default:
-		p.found = append(p.found, transactionOf(w, p.market))
+		p.found = append(p.found, transactionOf(w, &p.dates))
 	}
 }
 
@@ -200,15 +201,15 @@ var readTransaction = jsonread.Members[wireTransaction]{
 }.Read
 
 // transactionOf maps one transaction, but for the account that it is on. Its amount must be there.
-func transactionOf(t *wireTransaction, market providers.Market) providers.Transaction {
+func transactionOf(t *wireTransaction, dates *dates) providers.Transaction {
 	purpose := purposeOf(t.Category, t.Amount)
 	return providers.Transaction{
 		ID:        string(t.ID),
 		AccountID: string(t.AccountID),
 		Transaction: &bankingv1.Transaction{
 			Status:                bankingv1.Transaction_BOOKED,
-			Amount:                t.Amount.money(market),
-			BookingDate:           optional.Of(dateOf(t.Date, market)),
+			Amount:                t.Amount.money(dates.market),
+			BookingDate:           optional.Of(dates.of(t.Date)),
 			RemittanceInformation: told(t.Description),
 			Category:              optional.Of(purpose.Category),
 			Subcategory:           optional.Of(purpose.Subcategory),

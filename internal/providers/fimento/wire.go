@@ -179,5 +179,19 @@ func decimal(amount *typev1.Money) money.Decimal {
 	return d
 }
 
+// dates is dateOf for many in one market: transactions of one day stand together, so it remembers the last one.
+type dates struct {
+	market  providers.Market
+	written text
+	date    string
+}
+
+func (d *dates) of(written text) string {
+	if written != d.written {
+		d.written, d.date = written, dateOf(written, d.market)
+	}
+	return d.date
+}
+
 // told gives a text for an optional field: absent when Fimento does not tell it.
 func told[T ~string](t T) *string { return optional.Of(string(t)) }

@@ -330,7 +330,7 @@ func TestImportedEndToEndIDGoesBeforeTheCodes(t *testing.T) {
 			{Type: optional.Of("endToEnd"), Value: "old"},
 		},
 	})
-	if err != nil || len(wire.Codes) != 2 || transactionOf(wire, "").GetEndToEndId() != "new" {
+	if err != nil || len(wire.Codes) != 2 || mappedTransaction(wire, "").GetEndToEndId() != "new" {
 		t.Errorf("%v, %v", wire.Codes, err)
 	}
 }

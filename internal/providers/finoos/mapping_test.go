@@ -34,7 +34,7 @@ func decoded[T any](t *testing.T, body string) T {
 }
 
 func TestTransactionMapping(t *testing.T) {
-	got := transactionOf(decoded[wireTransaction](t, `{
+	got := mappedTransaction(decoded[wireTransaction](t, `{
 		"id": "5ecd4d9bb9e14800012d99e9", "accountID": "A38253.f837c3ab353", "bookingDate": "2020-05-26T17:11:22Z", "valueDate": "2020-05-27",
 		"currency": "CHF", "mref": "MREF123ZZ678JJ", "purpose": "Welcome to finoOS", "booked": false, "amount": -24.99, "unknown": {"a": [1]},
 		"counterPart": {"bic": "GENODEF1S04", "iban": "DE83701999010000002000", "creditorId": "DE97ZZZ12345678901", "name": "Schettchens Schnittchen"},
@@ -72,7 +72,7 @@ func TestTransactionMapping(t *testing.T) {
 	}
 	// Of what is missing nothing is made up but the status, which finoOS has for all transactions that it shows by
 	// default.
-	got = transactionOf(decoded[wireTransaction](t,
+	got = mappedTransaction(decoded[wireTransaction](t,
 		`{"amount": 1, "counterPart": {}, "tags": null, "codes": [], "booked": null}`), "")
 	want = &bankingv1.Transaction{Status: bankingv1.Transaction_BOOKED, Amount: euro("1")}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
@@ -98,7 +98,7 @@ func TestCategoryIsOfTheFirstKnownTag(t *testing.T) {
 		for tag := range strings.SplitSeq(tags, ",") {
 			wire.Tags = append(wire.Tags, wireTag{Name: text(tag)})
 		}
-		got := transactionOf(wire, "EUR")
+		got := mappedTransaction(wire, "EUR")
 		if got.GetCategory() != want.Category || got.GetSubcategory() != want.Subcategory ||
 			got.GetProviderCategory() != strings.Split(tags, ",")[0] ||
 			(got.Category == nil) != (tags == "") || (got.Subcategory == nil) != (want.Subcategory == none) {
@@ -123,7 +123,7 @@ func TestAmountsPassExactly(t *testing.T) {
 				t.Errorf("%s is %v", written, amount)
 			}
 		}
-		if got := transactionOf(decoded[wireTransaction](t, `{"amount": `+written+`}`),
+		if got := mappedTransaction(decoded[wireTransaction](t, `{"amount": `+written+`}`),
 			"CHF").GetAmount(); got.GetValue() != want || got.GetCurrencyCode() != "CHF" {
 			t.Errorf("%s is %v", written, got)
 		}
@@ -237,9 +237,9 @@ func TestHoldings(t *testing.T) {
 
 // Made ids follow the content, not the place in the list.
 func TestMadeIdsStayTheSame(t *testing.T) {
-	coffee := transactionOf(decoded[wireTransaction](t,
+	coffee := mappedTransaction(decoded[wireTransaction](t,
 		`{"amount": -2.5, "purpose": "coffee", "bookingDate": "2020-05-26"}`), "EUR")
-	tea := transactionOf(decoded[wireTransaction](t, `{"amount": -2.5, "purpose": "tea", "bookingDate": "2020-05-26"}`),
+	tea := mappedTransaction(decoded[wireTransaction](t, `{"amount": -2.5, "purpose": "tea", "bookingDate": "2020-05-26"}`),
 		"EUR")
 	first, later := identities{}, identities{}
 	a, b, c := first.ofTransaction("", coffee), first.ofTransaction("", coffee), first.ofTransaction("", tea)
@@ -538,3 +538,8 @@ func labels(names ...string) []*bankingv1.Transaction_Tag {
 }
 
 func euros(value string) *typev1.Money { return &typev1.Money{Value: value, CurrencyCode: "EUR"} }
+
+// mappedTransaction maps one transaction alone.
+func mappedTransaction(w wireTransaction, accountCurrency text) *bankingv1.Transaction {
+	return transactionOf(&w, accountCurrency, &dates{})
+}

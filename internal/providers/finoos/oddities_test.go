@@ -46,7 +46,7 @@ func TestOddityCasingOfFieldNames(t *testing.T) {
 		`{"ID": "t", "accountId": "A", "amount": 1, "counterpart": {"creditorID": "DE97"}}`,
 	} {
 		w := decoded[wireTransaction](t, body)
-		if got := transactionOf(w, ""); w.ID != "t" || got.GetCounterparty().GetCreditorId() != "DE97" {
+		if got := mappedTransaction(w, ""); w.ID != "t" || got.GetCounterparty().GetCreditorId() != "DE97" {
 			t.Errorf("%s became %v", body, got)
 		}
 	}
@@ -112,7 +112,7 @@ func TestOddityEmptyLogosAndTagsWithoutSource(t *testing.T) {
 			t.Errorf("%s: %v", logo, bank)
 		}
 	}
-	got := transactionOf(decoded[wireTransaction](t,
+	got := mappedTransaction(decoded[wireTransaction](t,
 		`{"tags": [{"name": "salary"}, {"name": "rent", "source": "string"}, {"source": "x"}, {}]}`), "")
 	tagged := []*bankingv1.Transaction_Tag{{Name: "salary"}, {Name: "rent", Source: optional.Of("string")}}
 	if diff := cmp.Diff(tagged, got.GetTags(), protocmp.Transform()); diff != "" {

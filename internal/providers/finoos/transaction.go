@@ -79,32 +79,35 @@ var readTag = jsonread.Members[wireTag]{
 
 // transactionOf maps a transaction on an account of that currency. The transaction's own accountID is not looked at:
 // the documentation shows some that match no account.
-func transactionOf(w wireTransaction, accountCurrency text) *bankingv1.Transaction {
+//
+// What it makes points into w, which saves a copy of each text's header: w must not be used for another transaction.
+func transactionOf(w *wireTransaction, accountCurrency text, dates *dates) *bankingv1.Transaction {
 	t := &bankingv1.Transaction{
 		Status:                bankingv1.Transaction_BOOKED,
 		Amount:                moneyOf(w.Amount, currencyOf(w.Currency, accountCurrency)),
-		BookingDate:           optional.Of(dateOf(w.BookingDate)),
-		ValueDate:             optional.Of(dateOf(w.ValueDate)),
-		RemittanceInformation: told(w.Purpose),
-		MandateId:             told(w.MandateRef),
+		BookingDate:           optional.Of(dates.of(w.BookingDate)),
+		ValueDate:             optional.Of(dates.of(w.ValueDate)),
+		RemittanceInformation: toldAt(&w.Purpose),
+		MandateId:             toldAt(&w.MandateRef),
 	}
 	if w.Booked != nil && !*w.Booked {
 		t.Status = bankingv1.Transaction_PENDING
 	}
 	if c := w.CounterPart; c != nil && *c != (wireCounterPart{}) {
 		t.Counterparty = &bankingv1.Transaction_Counterparty{
-			Name: told(c.Name), Iban: told(c.IBAN), Bic: told(c.BIC), CreditorId: told(c.CreditorID),
+			Name: toldAt(&c.Name), Iban: toldAt(&c.IBAN), Bic: toldAt(&c.BIC), CreditorId: toldAt(&c.CreditorID),
 		}
 	}
-	for _, code := range w.Codes {
+	for i := range w.Codes {
+		code := &w.Codes[i]
 		if code.Value == "" {
 			continue
 		}
 		t.BankTransactionCodes = append(t.BankTransactionCodes, &bankingv1.Transaction_BankTransactionCode{
-			Type: told(code.Type), Value: string(code.Value),
+			Type: toldAt(&code.Type), Value: string(code.Value),
 		})
 		if t.GetEndToEndId() == "" && isEndToEnd(string(code.Type)) {
-			t.EndToEndId = told(code.Value)
+			t.EndToEndId = toldAt(&code.Value)
 		}
 	}
 	if tags := tagsOf(w.Tags); len(tags) > 0 {
@@ -119,9 +122,10 @@ func isEndToEnd(codeType string) bool { return strings.Contains(strings.ToLower(
 
 func tagsOf(wire []wireTag) []*bankingv1.Transaction_Tag {
 	var tags []*bankingv1.Transaction_Tag
-	for _, tag := range wire {
+	for i := range wire {
+		tag := &wire[i]
 		if tag.Name != "" {
-			tags = append(tags, &bankingv1.Transaction_Tag{Name: string(tag.Name), Source: told(tag.Source)})
+			tags = append(tags, &bankingv1.Transaction_Tag{Name: string(tag.Name), Source: toldAt(&tag.Source)})
 		}
 	}
 	return tags

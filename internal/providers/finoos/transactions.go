@@ -115,6 +115,7 @@ type transactionReader struct {
 	imported bool
 	yield    func(providers.Transaction) error
 	found    bool // the list of logins
+	dates    dates
 }
 
 // loginReader reads one bank login.
@@ -133,7 +134,7 @@ type accountReader struct {
 	told     place // as the body tells it, without the login
 	guessed  text  // as transactions passed under it, "" when none did
 	ids      identities
-	waiting  []wireTransaction
+	waiting  []*wireTransaction
 }
 
 var (
@@ -160,8 +161,8 @@ var (
 		jsonread.At("currency", func(d *decoder, a *accountReader) error { return jsonread.Value(d, &a.told.currency) }),
 		jsonread.At("transactions", func(d *decoder, a *accountReader) error {
 			return jsonread.List(d, func(int) error {
-				var wire wireTransaction
-				if err := readTransaction(d, &wire); err != nil {
+				wire := &wireTransaction{}
+				if err := readTransaction(d, wire); err != nil {
 					return err
 				}
 				return a.pass(wire)
@@ -212,7 +213,7 @@ func (a *accountReader) read(d *decoder) error {
 }
 
 // pass passes a transaction on, or has it wait for the ids that come later in the body.
-func (a *accountReader) pass(wire wireTransaction) error {
+func (a *accountReader) pass(wire *wireTransaction) error {
 	if wire.Amount == nil {
 		return missing("logins.accounts.transactions.amount")
 	}
@@ -227,7 +228,7 @@ func (a *accountReader) pass(wire wireTransaction) error {
 		return errMoved
 	}
 	a.login.guessed, a.guessed = at.login, at.account
-	transaction := transactionOf(wire, at.currency)
+	transaction := transactionOf(wire, at.currency, &a.login.body.dates)
 	if a.login.body.imported {
 		transaction.ImportId = optional.Of(string(wire.ID))
 	}

@@ -191,6 +191,19 @@ func dateOf(t text) string {
 	return string(t)
 }
 
+// dates is dateOf for many: transactions of one day stand together, so it remembers the last one.
+type dates struct {
+	written text
+	date    string
+}
+
+func (d *dates) of(written text) string {
+	if written != d.written {
+		d.written, d.date = written, dateOf(written)
+	}
+	return d.date
+}
+
 // instantOf reads a timestamp. What is none is the zero time.
 func instantOf(t text) time.Time {
 	instant, err := time.Parse(time.RFC3339, string(t))
@@ -206,6 +219,14 @@ func amountOf(amount measure) *typev1.Money {
 		return nil
 	}
 	return &typev1.Money{Value: string(amount), CurrencyCode: market.CurrencyCode}
+}
+
+// toldAt is told for a text that stays where it is.
+func toldAt(t *text) *string {
+	if *t == "" {
+		return nil
+	}
+	return (*string)(t)
 }
 
 // told gives a text for an optional field: absent when finoOS does not tell it.
