@@ -122,6 +122,7 @@ type shape struct {
 
 // scan takes in more text; false means deeper than limit.
 func (s *shape) scan(text []byte, limit int) bool {
+	s.begun = s.begun || len(bytes.TrimLeft(text, " \t\r\n")) > 0
 	for i := 0; i < len(text); i++ {
 		if s.inside {
 			if i = s.closing(text, i); i < 0 {
@@ -130,8 +131,6 @@ func (s *shape) scan(text []byte, limit int) bool {
 			continue
 		}
 		switch text[i] {
-		case ' ', '\t', '\r', '\n':
-			continue
 		case '"':
 			s.inside = true
 		case '[', '{':
@@ -143,7 +142,6 @@ func (s *shape) scan(text []byte, limit int) bool {
 				s.end = s.offset + int64(i) + 1
 			}
 		}
-		s.begun = true
 	}
 	s.offset += int64(len(text))
 	return true
@@ -151,18 +149,31 @@ func (s *shape) scan(text []byte, limit int) bool {
 
 // closing finds the quote that ends the string that text is inside of at i; -1 when it ends later.
 func (s *shape) closing(text []byte, i int) int {
-	for ; i < len(text); i++ {
-		switch {
-		case s.escaped:
-			s.escaped = false
-		case text[i] == '\\':
-			s.escaped = true
-		case text[i] == '"':
-			s.inside = false
-			return i
-		}
+	if s.escaped && i < len(text) {
+		s.escaped = false
+		i++
 	}
-	return -1
+	for {
+		quote := bytes.IndexByte(text[i:], '"')
+		end := i + quote
+		if quote < 0 {
+			end = len(text)
+		}
+		slashes := 0
+		for end-slashes > i && text[end-slashes-1] == '\\' {
+			slashes++
+		}
+		odd := slashes%2 == 1
+		switch {
+		case quote < 0:
+			s.escaped = odd
+			return -1
+		case !odd:
+			s.inside = false
+			return end
+		}
+		i = end + 1
+	}
 }
 
 // wireReader reads what came over the wire. It counts, and ends the attempt when a byte is too long in coming. Only

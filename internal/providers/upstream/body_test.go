@@ -428,3 +428,26 @@ func depthOf(text []byte) (deepest int) {
 		}
 	}
 }
+
+// However a text is cut into pieces, its shape is the same.
+func TestShapeOfPieces(t *testing.T) {
+	for _, text := range []string{
+		`{"a\\":["\"]",{"b":"\\\\\"[["}]}`, `["\\\"\\",[[]]]`, `"\"" `, `[["a\\\\"],"]\\\"["]`, ` {"":[1,{}]} x`,
+	} {
+		var whole shape
+		fits := whole.scan([]byte(text), 3)
+		for cut := range len(text) {
+			for further := cut; further < len(text); further++ {
+				var s shape
+				ok := s.scan([]byte(text[:cut]), 3) && s.scan([]byte(text[cut:further]), 3) &&
+					s.scan([]byte(text[further:]), 3)
+				if ok != fits || s != whole {
+					t.Fatalf("%s cut at %d and %d: %+v, %v, want %+v, %v", text, cut, further, s, ok, whole, fits)
+				}
+			}
+		}
+		if fits && json.Valid([]byte(text)) && depthOf([]byte(text)) > 0 && whole.end != int64(len(text)) {
+			t.Errorf("%s ends at %d", text, whole.end)
+		}
+	}
+}
