@@ -16,7 +16,7 @@ func FuzzSameAsEncodingJSON(f *testing.F) {
 			"purpose": "a\/b \ud83d\ude00\ud83d", "mref": "M", "counterPart": {"name": "N", "iban": "I", "bic": "B",
 			"creditorId": "C"}, "codes": [{"type": "t", "value": "v"}, null], "tags": [{"name": "n", "source": "s"}]}`,
 		`{"amount": 1e3, "counterPart": null, "codes": null, "tags": [], "unknown": [{"id": 1}]}`,
-		`{"id": {}, "amount": 1}`, `{"amount": 1e99}`, `{"amount": "x"}`, `{"AMOUNT": 1, "booked": 1}`,
+		`{"currency": "CHF", "amount": 1}`, `{"id": {}, "amount": 1}`, `{"amount": 1e99}`, `{"amount": "x"}`, `{"AMOUNT": 1, "booked": 1}`,
 		`{"logins": [{"id": "L", "bank": {"name": "B", "bic": "C", "bankCode": 10020000},
 			"accounts": [{"id": "A", "iban": "I", "number": 1, "name": "n", "owner": "o", "currency": "EUR",
 			"balance": -1.50, "creditLine": "2", "monthlySpendingLimit": 1e3, "standingOrders": [{"id": "S",

@@ -478,3 +478,14 @@ func TestAttributionUnderRandomOrder(t *testing.T) {
 		t.Errorf("only %d of 300 could be read", complete)
 	}
 }
+
+// A transaction in another currency than its account's keeps it.
+func TestTransactionsKeepTheirOwnCurrency(t *testing.T) {
+	f := newFake(t)
+	f.logins(twoBanks, `{"logins": [{"id": "L", "accounts": [{"id": "A", "currency": "EUR",
+		"transactions": [{"id": "1", "amount": 1, "currency": "USD"}, {"id": "2", "amount": 1}]}]}]}`)
+	found, err := collect(f.provider())
+	if got, want := places(found), "1@L/A USD, 2@L/A EUR"; err != nil || got != want {
+		t.Errorf("%s, %v, want %s", got, err, want)
+	}
+}
