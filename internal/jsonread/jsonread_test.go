@@ -1,6 +1,7 @@
 package jsonread_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,14 +83,47 @@ func FuzzSameAsEncodingJSON(f *testing.F) {
 	for _, sample := range samples {
 		f.Add([]byte(sample))
 	}
-	f.Fuzz(func(t *testing.T, body []byte) { jsonreadtest.Same(t, body, readOuter) })
+	for _, written := range texts {
+		f.Add([]byte(written))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		jsonreadtest.Same(t, body, readOuter)
+		sameText(t, body)
+	})
+}
+
+var texts = []string{
+	`""`, `"a"`, `"a\/b\n\"\\"`, "\"\xff\"", "\"a\xc3\"", "\"\u00fc\"", `"\ud83d\ude00"`, `"\ud83d"`, `"\ude00\ud83d"`,
+	`"\ud83dx"`, `"\ud83d\u0041"`, `"\uD83D\n"`, "\"\xff\\n\"",
+}
+
+// What encoding/json makes of a string Text makes of it.
+func TestText(t *testing.T) {
+	for _, written := range texts {
+		sameText(t, []byte(written))
+	}
+}
+
+func sameText(t *testing.T, written []byte) {
+	t.Helper()
+	var want string
+	written = bytes.TrimSpace(written)
+	if len(written) == 0 || written[0] != '"' || json.Unmarshal(written, &want) != nil {
+		return
+	}
+	if got := jsonread.Text(written); got != want {
+		t.Errorf("%q became %q, want %q", written, got, want)
+	}
 }
 
 // The later one of two lists counts, whole; of two texts, too, unless it is null.
 func TestWhatComesTwice(t *testing.T) {
 	got, err := jsonreadtest.Read([]byte(
-		`{"many":[{"name":"a","flag":true},{}],"Kind":"x","MANY":[{"name":"b"}],"kind":"y","KIND":null}`), readOuter)
+		`{"many":[{"name":"a","flag":true},{}],"Kind":"x","many":[{"name":"b"}],"Kind":"y","KIND":null}`), readOuter)
 	if err != nil || len(got.Many) != 1 || got.Many[0].Name != "b" || got.Many[0].Flag || got.Kind != "y" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := jsonreadtest.Read([]byte(`{"many":[{}],"many":null}`), readOuter); err != nil || got.Many != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -18,7 +18,8 @@ func FuzzSameAsEncodingJSON(f *testing.F) {
 		`{"accountsInfo": null, "fetchedAtInterval": {"min": 7}, "totalBalance": "x"}`, `{"accountsInfo": {}}`,
 		`{"accountsInfo": [{"balance": {}}]}`, `{"transactionGraph": [{"info": null, "date": null}]}`,
 		`{"_id": "a\ud83d", "amount": 0.10, "date": "2019-08-24T14:15:22Z", "description": "\u00e5",
-			"accountId": 5, "category": true, "cBankId": {}}`, `{"_id": [], "amount": 1}`, `{"_ID": "a", "amount": "1e-30"}`)
+			"accountId": 5, "category": true, "cBankId": {}}`, `{"_id": [], "amount": 1}`,
+		`{"_ID": "a", "amount": "1e-30"}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		jsonreadtest.Same(t, body, readInsights)
 		jsonreadtest.Same(t, body, readAccounts)

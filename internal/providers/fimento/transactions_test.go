@@ -186,3 +186,22 @@ func TestAFailingPage(t *testing.T) {
 		t.Errorf("%d pages were read", got)
 	}
 }
+
+// Each transaction of a page keeps its own date, in the market's zone.
+func TestDatesOfOnePage(t *testing.T) {
+	written := []string{"2024-01-12", "2024-01-13T23:30:00Z", "2024-01-13T23:30:00Z", "", "2024-01-12", "soon"}
+	content := make([]string, len(written))
+	for i, date := range written {
+		content[i] = fmt.Sprintf(`{"_id": "%d", "amount": 1, "date": %q}`, i, date)
+	}
+	f := newFake(t)
+	f.respond("transactions", pages(content))
+	found, err := transactions(t.Context(), f.provider(), refSE)
+	var got []string
+	for _, transaction := range found {
+		got = append(got, transaction.GetBookingDate())
+	}
+	if want := "2024-01-12 2024-01-14 2024-01-14  2024-01-12 "; err != nil || strings.Join(got, " ") != want {
+		t.Errorf("%q, %v, want %q", strings.Join(got, " "), err, want)
+	}
+}

@@ -15,10 +15,10 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
-// The structs whose names begin with wire are Fimento's JSON, for both directions. They are tolerant: unknown fields are
-// ignored, null counts as missing, and the types below take what the documentation's samples show beside what its prose
-// says. Of who the customer is (socialSecurityNumber, companyId, firstName, lastName) only the ids of a process are
-// read, to be compared. An answer's check says what it must have to mean anything.
+// The structs whose names begin with wire are Fimento's JSON, for both directions. They are tolerant: unknown fields
+// are ignored, null counts as missing, and the types below take what the documentation's samples show beside what its
+// prose says. Of who the customer is (socialSecurityNumber, companyId, firstName, lastName) only the ids of a process
+// are read, to be compared. An answer's check says what it must have to mean anything.
 //
 // What is large or asked for often is read by the tables beside the structs: insights, the accounts in them, and
 // transactions. All else is read by encoding/json.
