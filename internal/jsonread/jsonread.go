@@ -5,8 +5,8 @@
 // table for each struct, in place of reflection on its tags. What does not: limits on a body (providers/upstream), and
 // what a provider's values mean (its adapter).
 //
-// An error that is no *jsontext.SyntacticError and not from the io.Reader says that a value has the wrong type. The
-// rest is then read or skipped no further: the answer is refused.
+// Reading ends with the first error, whether the text is malformed or a value has the wrong type: the answer is
+// refused.
 package jsonread
 
 import (

@@ -179,7 +179,8 @@ func decimal(amount *typev1.Money) money.Decimal {
 	return d
 }
 
-// dates is dateOf for many in one market: transactions of one day stand together, so it remembers the last one.
+// dates is dateOf for many in one market: transactions of one day stand together, so it remembers the last one. To work
+// each of them out was a sixth of a transaction's time.
 type dates struct {
 	market  providers.Market
 	written text

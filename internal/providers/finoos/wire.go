@@ -191,7 +191,8 @@ func dateOf(t text) string {
 	return string(t)
 }
 
-// dates is dateOf for many: transactions of one day stand together, so it remembers the last one.
+// dates is dateOf for many: transactions of one day stand together, so it remembers the last one. To work each of them
+// out was a tenth of a transaction's time.
 type dates struct {
 	written text
 	date    string
@@ -221,7 +222,7 @@ func amountOf(amount measure) *typev1.Money {
 	return &typev1.Money{Value: string(amount), CurrencyCode: market.CurrencyCode}
 }
 
-// toldAt is told for a text that stays where it is.
+// toldAt is told for a text that stays where it is: 35 allocations for a transaction instead of 44, and 6% of its time.
 func toldAt(t *text) *string {
 	if *t == "" {
 		return nil
