@@ -80,8 +80,8 @@ type wireBody struct {
 	} `json:"logins"`
 }
 
-// BenchmarkTransactions reads 50,000 transactions: by encoding/json alone, and by the adapter, which maps them too.
-func BenchmarkTransactions(b *testing.B) {
+// BenchmarkDecoding reads 50,000 transactions: by encoding/json alone, and by the adapter, which maps them too.
+func BenchmarkDecoding(b *testing.B) {
 	body := manyTransactions(benchTransactions)
 	run := func(name string, read func() error) {
 		b.Run(name, func(b *testing.B) {
