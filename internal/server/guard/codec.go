@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"kontor.dev/kontor/internal/broadcast"
 )
 
 // patientCodec is the ordinary codec, but for messages that cannot be read: grpc-go answers those by itself, with an
@@ -21,6 +23,10 @@ func Codec() encoding.CodecV2 { return patientCodec{encoding.GetCodecV2("proto")
 func (c patientCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if packed, ok := v.(mem.BufferSlice); ok {
 		return packed, nil
+	}
+	if many, ok := v.(*broadcast.Message); ok {
+		data, err := many.Write(broadcast.Protobuf, proto.Marshal)
+		return mem.BufferSlice{mem.SliceBuffer(data)}, err
 	}
 	return c.CodecV2.Marshal(v)
 }

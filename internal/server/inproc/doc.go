@@ -15,6 +15,7 @@
 //     that it has returned; a server of gRPC reads it after that, too.
 //   - A message of a stream is copied while the handler waits, once, and the copy is the caller's: over a socket a
 //     handler may use its message again as soon as Send returns, and must be able to here. So is a stream's request.
+//     What many streams send (package broadcast) nobody changes: it is shared.
 //   - A stream holds few messages that nobody has read yet. Beyond that the handler waits in Send, until the caller
 //     reads or its context ends.
 //   - A panic reaches the caller's goroutine: that of a unary call because it runs there, that of a stream when the

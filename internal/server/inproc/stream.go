@@ -21,9 +21,9 @@ const buffered = 8
 type pipe struct {
 	headers *headers
 	// answers is closed at the end of the handler. What stands below is set before that.
-	answers  chan proto.Message
-	err      error // nil for a good end
-	panicked any   // what the handler panicked with
+	answers  chan any // proto.Message, or *broadcast.Message
+	err      error    // nil for a good end
+	panicked any      // what the handler panicked with
 }
 
 // clientStream is the caller's end.
@@ -37,14 +37,14 @@ type clientStream struct {
 	started atomic.Bool
 
 	mu     sync.Mutex
-	peeked proto.Message // the first message, once Header waited for it
-	end    error         // what receiving gives from now on; nil while there may be more
+	peeked any   // the first message, once Header waited for it
+	end    error // what receiving gives from now on; nil while there may be more
 }
 
 func newClientStream(ctx context.Context, c *Channel, m method, name string, want wanted) *clientStream {
 	return &clientStream{
 		ctx: ctx, channel: c, method: m, want: want,
-		pipe: &pipe{headers: &headers{method: name}, answers: make(chan proto.Message, buffered)},
+		pipe: &pipe{headers: &headers{method: name}, answers: make(chan any, buffered)},
 	}
 }
 
@@ -126,11 +126,11 @@ func (s *clientStream) RecvMsg(m any) error {
 			return s.end
 		}
 	}
-	return move(m, answer)
+	return receive(s.ctx, m, answer)
 }
 
 // next waits for the next message. Without one it gives the error with which the call ended, io.EOF for a good end.
-func (s *clientStream) next() (proto.Message, error) {
+func (s *clientStream) next() (any, error) {
 	switch {
 	case s.ctx.Err() != nil:
 		return nil, gone(s.ctx)
@@ -186,16 +186,16 @@ func (s *serverStream) RecvMsg(m any) error {
 
 // SendMsg implements grpc.ServerStream. The error of a caller who is gone is that of the context.
 func (s *serverStream) SendMsg(m any) error {
-	answer, err := message(m)
-	if err != nil {
+	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.ctx.Err(); err != nil {
+	answer, err := crossed(m)
+	if err != nil {
 		return err
 	}
 	s.headers.send()
 	select {
-	case s.answers <- proto.Clone(answer):
+	case s.answers <- answer:
 		return nil
 	case <-s.ctx.Done():
 		return s.ctx.Err()

@@ -22,6 +22,8 @@ import (
 	"google.golang.org/grpc"
 
 	"kontor.dev/kontor/internal/api"
+	"kontor.dev/kontor/internal/broadcast"
+	"kontor.dev/kontor/internal/server/inproc"
 	"kontor.dev/kontor/internal/server/rest/answer"
 )
 
@@ -91,10 +93,11 @@ func New(ctx context.Context, channel grpc.ClientConnInterface, o Options) (http
 	}
 	plain, bare := newJSON(), &plainJSON{form: answer.Sparse}
 	mux := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, plain),
-		runtime.WithMarshalerOption(eventStream, &events{plain}),
-		runtime.WithMarshalerOption(sparse, bare),
-		runtime.WithMarshalerOption(sparse+eventStream, &events{bare}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, sharing{plain, broadcast.Lines}),
+		runtime.WithMarshalerOption(eventStream, sharing{&events{plain}, broadcast.Events}),
+		runtime.WithMarshalerOption(sparse, sharing{bare, broadcast.SparseLines}),
+		runtime.WithMarshalerOption(sparse+eventStream, sharing{&events{bare}, broadcast.SparseEvents}),
+		runtime.WithForwardResponseRewriter(manys),
 		runtime.WithIncomingHeaderMatcher(func(header string) (string, bool) {
 			key, ok := forwarded[http.CanonicalHeaderKey(header)]
 			return key, ok
@@ -161,7 +164,8 @@ func admit(routes map[string]route, o Options) runtime.Middleware {
 				return
 			}
 			defer admission.Done()
-			r = r.WithContext(context.WithValue(admission.Context(), admittedKey{}, admission))
+			ctx := inproc.WithShared(admission.Context())
+			r = r.WithContext(context.WithValue(ctx, admittedKey{}, admission))
 			if admission.Sparse() {
 				r.Header.Set("Accept", sparse+r.Header.Get("Accept"))
 			}

@@ -13,6 +13,7 @@ import (
 	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/service"
 )
 
 // The address of a link is a key to act as the customer: who may only read consents never sees it, whichever way they
@@ -36,12 +37,26 @@ func TestLinksAreForWritersAlone(t *testing.T) {
 				}()
 			}
 		}
+		ticket := identity.From(as("*"))
+		ticket.Ticket = &identity.Ticket{
+			Tenant: "default", ConsentID: service.LastSegment(name), Expires: time.Now().Add(time.Hour),
+		}
+		glimpses := &received{ctx: identity.With(as("*"), ticket)}
+		go func() {
+			_ = p.Servers.Consent.WatchConsents(&consentv1.WatchConsentsRequest{Consent: name}, glimpses)
+		}()
 		synctest.Wait()
 		_, err := p.Servers.Consent.RenewConsentLink(p.Ctx, &consentv1.RenewConsentLinkRequest{Name: name})
 		if err != nil {
 			t.Fatal(err)
 		}
 		assemblytest.Pass(time.Second)
+		for _, m := range glimpses.messages {
+			wantGlimpse(t, m)
+		}
+		if len(glimpses.messages) < 2 {
+			t.Errorf("the ticket shows %d messages", len(glimpses.messages))
+		}
 		for key, r := range streams {
 			scope := r.ctx
 			events := 0

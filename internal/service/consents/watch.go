@@ -21,11 +21,11 @@ import (
 )
 
 // Feed is the consent log as streams follow it.
-type Feed = watch.Feed[*consentv1.WatchConsentsResponse]
+type Feed = watch.Feed[*news]
 
 // NewFeed makes the feed of the consent log.
 func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Logger) *Feed {
-	return watch.NewFeed(watch.Source[store.ConsentEntry, *consentv1.WatchConsentsResponse]{
+	return watch.NewFeed(watch.Source[store.ConsentEntry, *news]{
 		Log: store.ConsentLog, Tokens: service.Tokens{Keys: k}, Tails: tails, Tail: tails.TailConsents, Logger: log,
 		Read: func(r store.Reader, topic watch.Topic, after store.Cursor, limit int) ([]store.ConsentEntry, error) {
 			entries, err := r.ConsentEntries(topic.ID, after, limit)
@@ -38,12 +38,12 @@ func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Log
 			about := watch.Topic{Tenant: e.Tenant, ID: e.ConsentID}
 			return about, e.Cursor, e.Event.Type == consentv1.ConsentEvent_DELETED
 		},
-		Message: func(e store.ConsentEntry, token string) *consentv1.WatchConsentsResponse {
-			return &consentv1.WatchConsentsResponse{
+		Message: func(e store.ConsentEntry, token string) *news {
+			return newsOf(&consentv1.WatchConsentsResponse{
 				Kind: consentv1.WatchConsentsResponse_EVENT, Consent: e.After,
 				Event:       history.EventResource(service.Names{Keys: k}, e.Tenant, e.ConsentID, e.Event),
 				ResumeToken: optional.Of(token), SendTime: timestamppb.New(clock.Now()),
-			}
+			})
 		},
 	})
 }
@@ -79,9 +79,11 @@ func (s *Server) WatchConsents(
 	req *consentv1.WatchConsentsRequest, stream consentv1.ConsentService_WatchConsentsServer,
 ) error {
 	ctx := stream.Context()
+	links := seesLinks(ctx)
 	send := func(message *consentv1.WatchConsentsResponse) error {
-		return stream.Send(s.visibleMessage(ctx, message))
+		return stream.Send(s.visibleMessage(message, links))
 	}
+	sendNews := func(n *news) error { return stream.SendMsg(s.visibleNews(n, links)) }
 	if ticket := identity.From(ctx).Ticket; ticket != nil {
 		if req.GetConsent() != service.ConsentName(ticket.ConsentID) {
 			return service.NotFound(errorv1.Error_CONSENT_NOT_FOUND, "consent")
@@ -90,9 +92,10 @@ func (s *Server) WatchConsents(
 		ctx, over = context.WithTimeout(ctx, ticket.Expires.Sub(s.Clock.Now()))
 		defer over()
 		send = func(message *consentv1.WatchConsentsResponse) error { return stream.Send(glimpse(message)) }
+		sendNews = func(n *news) error { return stream.SendMsg(n.glimpse) }
 	}
-	w := watch.Watched[*consentv1.WatchConsentsResponse]{
-		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed, Send: send,
+	w := watch.Watched[*news]{
+		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed, Send: sendNews,
 	}
 	if req.GetConsent() != "" {
 		w.Topic.ID = service.LastSegment(req.GetConsent())

@@ -12,6 +12,7 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
+	"kontor.dev/kontor/internal/broadcast"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/providers"
 )
@@ -34,6 +35,10 @@ func (r *received) Context() context.Context { return r.ctx }
 func (r *received) Send(m *consentv1.WatchConsentsResponse) error {
 	r.messages = append(r.messages, m)
 	return nil
+}
+
+func (r *received) SendMsg(m any) error {
+	return r.Send(m.(*broadcast.Message).Proto().(*consentv1.WatchConsentsResponse)) //nolint:forcetypeassert // news
 }
 
 // A stream of a consent ends with the consent. Whoever resumes it behind that learns that there is nothing to wait for,

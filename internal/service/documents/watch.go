@@ -4,10 +4,12 @@ import (
 	"context"
 	"log/slog"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	documentsv1 "kontor.dev/kontor/gen/go/kontor/documents/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/broadcast"
 	"kontor.dev/kontor/internal/keys"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/service"
@@ -16,11 +18,11 @@ import (
 )
 
 // Feed is the shipment log as streams follow it.
-type Feed = watch.Feed[*documentsv1.WatchShipmentsResponse]
+type Feed = watch.Feed[*broadcast.Message]
 
 // NewFeed makes the feed of the shipment log.
 func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Logger) *Feed {
-	return watch.NewFeed(watch.Source[store.ShipmentEntry, *documentsv1.WatchShipmentsResponse]{
+	return watch.NewFeed(watch.Source[store.ShipmentEntry, *broadcast.Message]{
 		Log: store.ShipmentLog, Tokens: service.Tokens{Keys: k}, Tails: tails, Tail: tails.TailShipments, Logger: log,
 		Read: func(r store.Reader, topic watch.Topic, after store.Cursor, limit int) ([]store.ShipmentEntry, error) {
 			return r.ShipmentEntries(topic.ID, after, limit)
@@ -28,11 +30,12 @@ func NewFeed(tails store.Tails, k *keys.Keys, clock service.Clock, log *slog.Log
 		Of: func(e store.ShipmentEntry) (watch.Topic, store.Cursor, bool) {
 			return watch.Topic{Tenant: e.Tenant, ID: e.ShipmentID}, e.Cursor, false
 		},
-		Message: func(e store.ShipmentEntry, token string) *documentsv1.WatchShipmentsResponse {
-			return &documentsv1.WatchShipmentsResponse{
+		Message: func(e store.ShipmentEntry, token string) *broadcast.Message {
+			message := &documentsv1.WatchShipmentsResponse{
 				Kind: documentsv1.WatchShipmentsResponse_EVENT, Shipment: e.After, ResumeToken: optional.Of(token),
 				SendTime: timestamppb.New(clock.Now()),
 			}
+			return broadcast.New(func() proto.Message { return message })
 		},
 	})
 }
@@ -45,8 +48,9 @@ func (s *Server) WatchShipments(
 	if _, err := s.Tenants.AllOffering(service.TenantOf(ctx), "", "WatchShipments"); err != nil {
 		return err
 	}
-	w := watch.Watched[*documentsv1.WatchShipmentsResponse]{
-		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed, Send: stream.Send,
+	w := watch.Watched[*broadcast.Message]{
+		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed,
+		Send: func(m *broadcast.Message) error { return stream.SendMsg(m) },
 	}
 	if req.GetShipment() != "" {
 		w.Topic.ID = service.LastSegment(req.GetShipment())
