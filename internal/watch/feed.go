@@ -80,6 +80,8 @@ type subscription[M any] struct {
 	behind chan struct{}
 	// stale says so, too, until the stream begins anew; the feed's lock guards it.
 	stale bool
+	// wake tells the stream of either. The feed's lock is held, so it waits for nothing.
+	wake func()
 }
 
 // tailer is one life of the goroutine that reads the log.
@@ -115,13 +117,15 @@ func NewFeed[E, M any](s Source[E, M]) *Feed[M] {
 
 // subscribe has the tailer hand over the topic's entries: all those that are visible in the log only after it returns,
 // and perhaps some before them.
-func (f *Feed[M]) subscribe(ctx context.Context, topic Topic) (*subscription[M], error) {
+func (f *Feed[M]) subscribe(ctx context.Context, topic Topic, wake func()) (*subscription[M], error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.start(ctx); err != nil {
 		return nil, err
 	}
-	s := &subscription[M]{topic: topic, entries: make(chan *entry[M], buffered), behind: make(chan struct{}, 1)}
+	s := &subscription[M]{
+		topic: topic, entries: make(chan *entry[M], buffered), behind: make(chan struct{}, 1), wake: wake,
+	}
 	if f.streams[topic] == nil {
 		f.streams[topic] = make(map[*subscription[M]]struct{})
 	}
@@ -245,6 +249,7 @@ func (f *Feed[M]) hand(s *subscription[M], e *entry[M]) {
 	}
 	select {
 	case s.entries <- e:
+		s.wake()
 	default:
 		s.fallBehind()
 	}
@@ -257,6 +262,7 @@ func (s *subscription[M]) fallBehind() {
 	case s.behind <- struct{}{}:
 	default:
 	}
+	s.wake()
 }
 
 // giveUp ends the tailer whose place is no longer one of the log, since another database took this one's place. Each

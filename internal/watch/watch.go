@@ -8,10 +8,13 @@ package watch
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/identity"
+	"kontor.dev/kontor/internal/idle"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -47,62 +50,86 @@ type Watched[M any] struct {
 	Send func(M) error
 	// Heartbeat sends a message that carries nothing but the token.
 	Heartbeat func(token string) error
+	// Ended is called once with how the stream ended, and gives what its caller is told; nil for just that.
+	Ended func(err error) error
 }
 
 // Token makes the token that resumes the stream behind a place.
 func (w *Watched[M]) Token(at store.Cursor) string { return w.Feed.token(w.Topic, at) }
 
-// Run runs a stream until the caller leaves, the gateway stops or the log says that it is over.
+// Run runs a stream until the caller leaves, the gateway stops or the log says that it is over. Once it has caught up,
+// whoever called the handler may wait for it instead (package idle): Run gives nil then, and nothing may follow it.
 func Run[M any](ctx context.Context, s *Streams, w Watched[M], token string) error {
+	r, err := begin(ctx, s, w, token)
+	if err != nil {
+		if w.Ended != nil {
+			err = w.Ended(err)
+		}
+		return err
+	}
+	r.work()
+	if idle.Later(ctx, r.wait) {
+		return nil
+	}
+	return r.wait()
+}
+
+// begin sends the present state, and then what came behind the stream's place meanwhile.
+func begin[M any](ctx context.Context, s *Streams, w Watched[M], token string) (*run[M], error) {
 	if token == "" {
 		token = identity.LastEventID(ctx)
 	}
 	at, err := w.Feed.place(w.Topic, token)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r := &run[M]{Watched: w, streams: s, at: at, spoke: token == "", silence: time.NewTimer(s.Heartbeat)}
-	defer r.silence.Stop()
+	r := &run[M]{
+		Watched: w, ctx: ctx, streams: s, at: at, spoke: token == "", ended: make(chan end, 1), working: true, more: true,
+	}
 	if token == "" {
 		present, err := w.Snapshot()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if r.at, r.newer = present.At, present.Newer; !present.Sent {
 			if err := w.Heartbeat(w.Token(r.at)); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
 	// From here on the tailer hands over what is new. What came before is read while catching up.
-	if r.place, err = w.Feed.subscribe(ctx, w.Topic); err != nil {
-		return s.Store.Translate(ctx, err)
+	if r.place, err = w.Feed.subscribe(ctx, w.Topic, r.wake); err != nil {
+		return nil, s.Store.Translate(ctx, err)
 	}
-	defer w.Feed.unsubscribe(r.place)
-	for over := false; !over; {
-		if over, err = r.catchUp(ctx); err == nil && !over {
-			over, err = r.live(ctx)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	r.silence = time.AfterFunc(s.Heartbeat, r.fallSilent)
+	return r, nil
 }
 
 // run is a stream that runs.
 type run[M any] struct {
 	Watched[M]
 
+	ctx     context.Context //nolint:containedctx // of the one stream
 	streams *Streams
 	place   *subscription[M]
 	// at is the place behind the last entry that was sent.
 	at store.Cursor
 	// newer has, by id, the places up to which the present state had events behind at in it.
 	newer map[string]store.Cursor
+	// caughtUp says that the log was read up to where the tailer hands over.
+	caughtUp bool
 	// spoke says that something was sent, with which the caller has the answer's headers.
-	spoke   bool
+	spoke bool
+	// silence ends when nothing was sent for the longest silence, and silent says so.
 	silence *time.Timer
+	silent  atomic.Bool
+	// ended gets how the stream ended from the last one that worked for it.
+	ended chan end
+
+	mu sync.Mutex
+	// working says that somebody works for the stream, more that there may be something to do since it looked, over
+	// that nobody begins to work any more.
+	working, more, over bool
 }
 
 // catchUp reads the log up to its end and sends what is there. It tells whether the stream is over with that.
@@ -133,51 +160,10 @@ func (r *run[M]) catchUp(ctx context.Context) (over bool, err error) {
 		if len(page) < Batch {
 			return false, r.streams.Store.Translate(ctx, gone)
 		}
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-r.streams.Stopping:
-			return false, errStopping
-		default:
-		}
-	}
-}
-
-// live sends what the tailer hands over, until the stream has fallen behind. It tells whether it is over.
-func (r *run[M]) live(ctx context.Context) (over bool, err error) {
-	if !r.spoke {
-		if err := r.beat(); err != nil {
+		if err := r.stopped(); err != nil {
 			return false, err
 		}
 	}
-	for {
-		select {
-		case e := <-r.place.entries:
-			if !e.at.Behind(r.at) {
-				continue // It was read while catching up.
-			}
-			if over, err := r.send(e); over || err != nil {
-				return over, err
-			}
-		case <-r.place.behind:
-			return false, r.streams.Store.Translate(ctx, r.Feed.refresh(ctx, r.place))
-		case <-r.silence.C:
-			if err := r.beat(); err != nil {
-				return false, err
-			}
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-r.streams.Stopping:
-			return false, errStopping
-		}
-	}
-}
-
-// beat says that the stream stands.
-func (r *run[M]) beat() error {
-	r.spoke = true
-	r.silence.Reset(r.streams.Heartbeat)
-	return r.Heartbeat(r.Token(r.at))
 }
 
 // send sends an entry, unless the present state had it. It tells whether the stream is over with that.
@@ -192,8 +178,8 @@ func (r *run[M]) send(e *entry[M]) (over bool, err error) {
 	if err := r.Send(e.message(r.Topic)); err != nil {
 		return false, err
 	}
-	r.at, r.spoke = e.at, true
-	r.silence.Reset(r.streams.Heartbeat)
+	r.at = e.at
+	r.spokeNow()
 	return e.last && r.Topic.ID != "", nil
 }
 

@@ -646,7 +646,7 @@ func entriesOf(from, to int) (page []*entry[*message]) {
 func TestNothingBehindAGap(t *testing.T) {
 	t.Parallel()
 	f := newOne(t).feed
-	s, err := f.subscribe(t.Context(), Topic{Tenant: tenant})
+	s, err := f.subscribe(t.Context(), Topic{Tenant: tenant}, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -676,13 +676,13 @@ func TestNothingBehindAGap(t *testing.T) {
 func TestOneTailerAtATime(t *testing.T) {
 	t.Parallel()
 	f := newOne(t).feed
-	former, err := f.subscribe(t.Context(), Topic{Tenant: tenant})
+	former, err := f.subscribe(t.Context(), Topic{Tenant: tenant}, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	late := f.tailer
 	f.unsubscribe(former)
-	s, err := f.subscribe(t.Context(), Topic{Tenant: tenant})
+	s, err := f.subscribe(t.Context(), Topic{Tenant: tenant}, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

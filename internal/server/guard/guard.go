@@ -10,10 +10,8 @@ import (
 
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
@@ -253,51 +251,6 @@ func (c *call) sendRequestID(stream grpc.ServerStream) {
 	}
 }
 
-// stream guards a method whose answer is a stream.
-func (g *Guard) stream(r rule, method grpc.StreamHandler) grpc.StreamHandler {
-	return func(service any, stream grpc.ServerStream) (err error) {
-		c, enter, leave := g.admitted(stream.Context(), r)
-		defer g.running.add()()
-		defer leave()
-		defer func() { err = c.end(recover(), err) }()
-		c.sendRequestID(stream)
-		if err := enter(); err != nil {
-			return err
-		}
-		defer c.endWithClient()()
-		err = method(service, &guardedStream{ServerStream: stream, call: c})
-		if cause := context.Cause(c.ctx); errors.Is(cause, errExpired) || errors.Is(cause, errTakenBack) {
-			return refuse(cause)
-		}
-		return err
-	}
-}
-
-// Why streams end before their callers want them to.
-var (
-	errExpired   = errors.New("what the caller authenticated with has expired")
-	errTakenBack = errors.New("the configuration no longer has the caller's key, or fewer rights for it")
-)
-
-// endWithClient ends a stream with what its caller authenticated with. It returns what is to be done when the stream
-// ends before.
-func (c *call) endWithClient() (release func()) {
-	ctx, cancel := context.WithCancelCause(c.ctx)
-	release = func() { cancel(nil) }
-	if c.client.OnEnd != nil {
-		stop := c.client.OnEnd(func() { cancel(errTakenBack) })
-		release = func() { stop(); cancel(nil) }
-	}
-	if expires := c.client.Expires; !expires.IsZero() {
-		var over context.CancelFunc
-		ctx, over = context.WithDeadlineCause(ctx, expires, errExpired)
-		before := release
-		release = func() { over(); before() }
-	}
-	c.ctx = ctx
-	return release
-}
-
 // Unknown answers a method that is not in the API.
 func (g *Guard) Unknown(_ any, stream grpc.ServerStream) error {
 	c := g.begin(stream.Context(), g.nowhere, g.senderOf(stream.Context()))
@@ -360,32 +313,4 @@ func (t *tally) wait() {
 	t.end()
 	t.mu.Unlock()
 	<-idle
-}
-
-// guardedStream is a stream whose requests are checked and whose context says who calls.
-type guardedStream struct {
-	grpc.ServerStream
-	call *call
-}
-
-// Context implements grpc.ServerStream.
-func (s *guardedStream) Context() context.Context { return s.call.ctx }
-
-// SendMsg implements grpc.ServerStream. Of a connection that is gone, with the caller, the transport of gRPC says that
-// it is unavailable, which it says of nothing else here, and may say so before the context ends.
-func (s *guardedStream) SendMsg(answer any) error {
-	err := s.ServerStream.SendMsg(answer)
-	if s.call.transport == "grpc" && status.Code(err) == codes.Unavailable {
-		return context.Canceled
-	}
-	return err
-}
-
-// RecvMsg implements grpc.ServerStream.
-func (s *guardedStream) RecvMsg(request any) error {
-	decode := s.ServerStream.RecvMsg
-	if s.call.transport == "grpc" {
-		decode = func(request any) error { return s.call.receive(s.ServerStream, request) }
-	}
-	return s.call.read(request, decode)
 }

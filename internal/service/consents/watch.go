@@ -84,18 +84,28 @@ func (s *Server) WatchConsents(
 		return stream.Send(s.visibleMessage(message, links))
 	}
 	sendNews := func(n *news) error { return stream.SendMsg(s.visibleNews(n, links)) }
+	var ended func(error) error
 	if ticket := identity.From(ctx).Ticket; ticket != nil {
 		if req.GetConsent() != service.ConsentName(ticket.ConsentID) {
 			return service.NotFound(errorv1.Error_CONSENT_NOT_FOUND, "consent")
 		}
 		var over context.CancelFunc
 		ctx, over = context.WithTimeout(ctx, ticket.Expires.Sub(s.Clock.Now()))
-		defer over()
+		all := stream.Context()
+		ended = func(err error) error {
+			defer over()
+			if err == nil || all.Err() == nil && ctx.Err() != nil {
+				return stream.Send(&consentv1.WatchConsentsResponse{
+					Kind: consentv1.WatchConsentsResponse_END, SendTime: timestamppb.New(s.Clock.Now()),
+				})
+			}
+			return err
+		}
 		send = func(message *consentv1.WatchConsentsResponse) error { return stream.Send(glimpse(message)) }
 		sendNews = func(n *news) error { return stream.SendMsg(n.glimpse) }
 	}
 	w := watch.Watched[*news]{
-		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed, Send: sendNews,
+		Topic: watch.Topic{Tenant: service.TenantOf(ctx)}, Feed: s.Feed, Send: sendNews, Ended: ended,
 	}
 	if req.GetConsent() != "" {
 		w.Topic.ID = service.LastSegment(req.GetConsent())
@@ -132,13 +142,7 @@ func (s *Server) WatchConsents(
 			SendTime: timestamppb.New(s.Clock.Now()),
 		})
 	}
-	err := watch.Run(ctx, s.Streams, w, req.GetResumeToken())
-	if ended := err == nil || stream.Context().Err() == nil && ctx.Err() != nil; ended && ctx != stream.Context() {
-		return stream.Send(&consentv1.WatchConsentsResponse{
-			Kind: consentv1.WatchConsentsResponse_END, SendTime: timestamppb.New(s.Clock.Now()),
-		})
-	}
-	return err
+	return watch.Run(ctx, s.Streams, w, req.GetResumeToken())
 }
 
 // consentState reads one consent, and the place in the log that it stands for.
