@@ -132,6 +132,15 @@ func nothingAfterTheEnd(t *testing.T, more bool) {
 	}
 }
 
+// TestNobodyLeavesWhoIsWaitedFor: who stops a stream waits for its worker, which may find nothing more to do just then.
+func TestNobodyLeavesWhoIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := &run[*message]{working: true, over: true}
+	if more, left := r.next(); more || left {
+		t.Errorf("the worker goes on %t, or has left without a word %t", more, left)
+	}
+}
+
 // TestPanicsReachWhoWaits: what sending panics with does not end the process.
 func TestPanicsReachWhoWaits(t *testing.T) {
 	t.Parallel()

@@ -21,6 +21,7 @@ import (
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	typev1 "kontor.dev/kontor/gen/go/kontor/type/v1"
+	"kontor.dev/kontor/internal/broadcast"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/server/inproc"
 )
@@ -708,5 +709,38 @@ func TestMisuse(t *testing.T) {
 	}
 	if err := stream.RecvMsg(&consentv1.WatchConsentsResponse{}); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestSharedMessages: a caller who asks for messages that many streams send gets them as they are, and any other one a
+// copy of its own.
+func TestSharedMessages(t *testing.T) {
+	t.Parallel()
+	s, client := connect()
+	message := &consentv1.WatchConsentsResponse{Consent: &consentv1.Consent{Name: "consents/1"}}
+	many := broadcast.New(func() proto.Message { return message })
+	s.watch = func(_ *consentv1.WatchConsentsRequest, stream consentv1.ConsentService_WatchConsentsServer) error {
+		return errors.Join(stream.SendMsg(many), stream.Send(message))
+	}
+	for _, ctx := range []context.Context{t.Context(), inproc.WithShared(t.Context())} {
+		stream, err := client.WatchConsents(ctx, &consentv1.WatchConsentsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := ctx != t.Context()
+		got, err := stream.Recv()
+		if err != nil || (inproc.Shared(ctx) == many) != asked || proto.Equal(got, message) == asked {
+			t.Errorf("asked %t: of many %v, %v", asked, got, err)
+		}
+		if got.Consent != nil {
+			got.Consent.Name = "changed"
+		}
+		got, err = stream.Recv()
+		if err != nil || inproc.Shared(ctx) != nil || !proto.Equal(got, message) {
+			t.Errorf("asked %t: of one %v, %v", asked, got, err)
+		}
+	}
+	if message.GetConsent().GetName() != "consents/1" {
+		t.Error("what is shared was changed")
 	}
 }

@@ -51,7 +51,12 @@ func receive(ctx context.Context, into, came any) error {
 		return move(into, came)
 	case of != nil:
 		return nil
-	default:
-		return lend(into, many.Proto())
 	}
+	target, source, err := pair(into, many.Proto())
+	if err != nil {
+		return err
+	}
+	proto.Reset(target)
+	proto.Merge(target, source) // The caller may change what it received.
+	return nil
 }
