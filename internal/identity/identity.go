@@ -70,7 +70,9 @@ type Call struct {
 type callKey struct{}
 
 // WithCall attaches a call, in place of the one before.
-func WithCall(ctx context.Context, call Call) context.Context { return context.WithValue(ctx, callKey{}, &call) }
+func WithCall(ctx context.Context, call Call) context.Context {
+	return context.WithValue(ctx, callKey{}, &call)
+}
 
 // CallOf gives the call that a context belongs to; the zero Call when it belongs to none.
 func CallOf(ctx context.Context) Call {
