@@ -1,12 +1,8 @@
 package postgres
 
 import (
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/columns"
 )
@@ -18,68 +14,6 @@ const selectConsents = "SELECT " + columns.ConsentNames + `,
 func (r *reader) Consent(id string) (*store.Consent, error) {
 	return one(r, r.Opener.Consent, selectConsents+"WHERE tenant = $1 AND id = $2 AND deleted = 0"+
 		r.locking("consents"), r.tenant, id)
-}
-
-// Consents reads a page by an index of what is asked for, so that it costs as much as the page, however many others
-// there are. Those of one customer, or with one reference, are few: of them a page is picked.
-func (r *reader) Consents(filter store.ConsentFilter, page store.Page) ([]*store.Consent, error) {
-	statuses := slices.Compact(slices.Sorted(slices.Values(filter.Statuses)))
-	if filter.CustomerID == "" && len(filter.Reference) == 0 && len(statuses) > 1 {
-		return r.consentsByStatus(filter.Provider, statuses, page)
-	}
-	where, args := "WHERE tenant = $1 AND deleted = 0 AND id > $2", []any{r.tenant, page.After}
-	also := func(condition string, arg any) {
-		args = append(args, arg)
-		where += " AND " + condition + "$" + strconv.Itoa(len(args))
-	}
-	if filter.CustomerID != "" {
-		// Whoever may add a consent, or not, by which the customer has, waits for others who do so.
-		if err := r.lockCustomer("id = $2", filter.CustomerID); err != nil {
-			return nil, err
-		}
-		also("customer_id = ", filter.CustomerID)
-	}
-	if len(filter.Reference) > 0 {
-		also("reference = ", columns.Lookup(filter.Reference))
-	}
-	if filter.Provider != "" {
-		also("provider = ", filter.Provider)
-	}
-	if len(statuses) == 1 {
-		also("status = ", int32(statuses[0]))
-	} else if len(statuses) > 1 {
-		args = append(args, numbers(statuses))
-		where += " AND status = ANY($" + strconv.Itoa(len(args)) + ")"
-	}
-	args = append(args, max(page.Size, 0))
-	return all(r, r.Opener.Consent, selectConsents+where+" ORDER BY id LIMIT $"+strconv.Itoa(len(args)), args...)
-}
-
-// numbers are statuses as they stand in columns.
-func numbers(statuses []consentv1.Consent_Status) []int32 {
-	all := make([]int32, len(statuses))
-	for i, status := range statuses {
-		all[i] = int32(status)
-	}
-	return all
-}
-
-// consentsByStatus merges what there is of several statuses, each in order.
-func (r *reader) consentsByStatus(
-	provider string, statuses []consentv1.Consent_Status, page store.Page,
-) ([]*store.Consent, error) {
-	args, of := []any{r.tenant, page.After, max(page.Size, 0)}, ""
-	if provider != "" {
-		args, of = append(args, provider), " AND provider = $4"
-	}
-	parts := make([]string, len(statuses))
-	for i, status := range numbers(statuses) {
-		args = append(args, status)
-		parts[i] = "(SELECT id FROM consents WHERE tenant = $1 AND deleted = 0 AND id > $2" + of + " AND status = $" +
-			strconv.Itoa(len(args)) + " ORDER BY id LIMIT $3)"
-	}
-	return all(r, r.Opener.Consent, selectConsents+"WHERE tenant = $1 AND id IN (SELECT id FROM ("+
-		strings.Join(parts, " UNION ALL ")+") found ORDER BY id LIMIT $3) ORDER BY id", args...)
 }
 
 func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store.Consent, error) {

@@ -3,11 +3,8 @@ package sqlite
 import (
 	"cmp"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/columns"
 )
@@ -26,69 +23,6 @@ func updateTime(c *store.Consent) int64 {
 
 func (r *reader) Consent(id string) (*store.Consent, error) {
 	return one(r, r.Opener.Consent, selectConsents+"WHERE tenant = ? AND id = ? AND deleted = 0", r.tenant, id)
-}
-
-// Consents reads a page by an index of what is asked for, so that it costs as much as the page, however many others
-// there are. Those of one customer, or with one reference, are few: of them a page is picked.
-func (r *reader) Consents(filter store.ConsentFilter, page store.Page) ([]*store.Consent, error) {
-	statuses := slices.Compact(slices.Sorted(slices.Values(filter.Statuses)))
-	if filter.CustomerID == "" && len(filter.Reference) == 0 && len(statuses) > 1 {
-		return r.consentsByStatus(filter.Provider, statuses, page)
-	}
-	from := selectConsents
-	where, args := "WHERE tenant = ? AND deleted = 0 AND id > ?", []any{r.tenant, page.After}
-	also := func(condition string, arg any) {
-		where += " AND " + condition
-		args = append(args, arg)
-	}
-	// A plus keeps SQLite from using a column's index, where there is a better one.
-	switch {
-	case filter.CustomerID != "" || len(filter.Reference) > 0:
-		if filter.CustomerID != "" {
-			also("customer_id = ?", filter.CustomerID)
-		}
-		if len(filter.Reference) > 0 {
-			also("reference = ?", columns.Lookup(filter.Reference))
-		}
-		if filter.Provider != "" {
-			also("+provider = ?", filter.Provider)
-		}
-		if len(statuses) > 0 {
-			values, err := columns.List(statuses)
-			if err != nil {
-				return nil, r.fail(err)
-			}
-			also("+status IN (SELECT value FROM json_each(?))", values)
-		}
-	case filter.Provider == "" && len(statuses) == 0:
-		from += "INDEXED BY consents_present "
-	default:
-		if filter.Provider != "" {
-			also("provider = ?", filter.Provider)
-		}
-		if len(statuses) > 0 {
-			also("status = ?", int32(statuses[0]))
-		}
-	}
-	return all(r, r.Opener.Consent, from+where+" ORDER BY id LIMIT ?", append(args, max(page.Size, 0))...)
-}
-
-// consentsByStatus merges what there is of several statuses, each in order.
-func (r *reader) consentsByStatus(
-	provider string, statuses []consentv1.Consent_Status, page store.Page,
-) ([]*store.Consent, error) {
-	one, from := "SELECT id FROM consents WHERE tenant = ?1 AND deleted = 0 AND id > ?2 AND status = ?", 5
-	if provider != "" {
-		one = "SELECT id FROM consents WHERE tenant = ?1 AND deleted = 0 AND id > ?2 AND provider = ?4 AND status = ?"
-	}
-	args := []any{r.tenant, page.After, max(page.Size, 0), provider}
-	parts := make([]string, len(statuses))
-	for i, status := range statuses {
-		parts[i] = one + strconv.Itoa(from+i)
-		args = append(args, int32(status))
-	}
-	return all(r, r.Opener.Consent, selectConsents+"WHERE tenant = ?1 AND id IN (SELECT id FROM ("+
-		strings.Join(parts, " UNION ALL ")+" ORDER BY id LIMIT ?3)) ORDER BY id", args...)
 }
 
 func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store.Consent, error) {

@@ -205,42 +205,6 @@ func planOf(t *testing.T, c *conn, query string, args ...any) (steps []string) {
 	return steps
 }
 
-// TestListsReadOnlyTheirPage: an index has all that a list asks for, so that what it does not ask for is not read, be
-// that a million others.
-func TestListsReadOnlyTheirPage(t *testing.T) {
-	t.Parallel()
-	live := []consentv1.Consent_Status{1, 2, 2}
-	for want, filter := range map[string]store.ConsentFilter{
-		"consents_present (tenant=? AND id>?)":                                              {},
-		"consents_by_status (tenant=? AND status=? AND id>?)":                               {Statuses: live[:1]},
-		"COVERING INDEX consents_by_status (tenant=? AND status=? AND id>?)":                {Statuses: live},
-		"consents_by_provider (tenant=? AND provider=? AND id>?)":                           {Provider: "p"},
-		"consents_by_provider_status (tenant=? AND provider=? AND status=? AND id>?)":       {Provider: "p", Statuses: live[:1]},
-		"INDEX consents_by_provider_status (tenant=? AND provider=? AND status=? AND id>?)": {Provider: "p", Statuses: live},
-		"consents_by_customer (tenant=? AND customer_id=? AND deleted=? AND id>?)":          {CustomerID: "c", Statuses: live},
-		"consents_by_reference (tenant=? AND reference=? AND id>?)":                         {Reference: store.Lookup("r"), Statuses: live},
-	} {
-		s := openNew(t)
-		if err := s.View(t.Context(), tenant, func(r store.Reader) error {
-			_, err := r.Consents(filter, store.Page{Size: 9})
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		found := false
-		for _, c := range connections(s) {
-			for query := range c.statements {
-				for _, step := range planOf(t, c, query, make([]any, strings.Count(query, "?"))...) {
-					found = found || strings.HasPrefix(step, "SEARCH consents USING") && strings.HasSuffix(step, want)
-				}
-			}
-		}
-		if !found {
-			t.Errorf("a list by %+v does not go by %s", filter, want)
-		}
-	}
-}
-
 // inUpdate runs a transaction that must succeed.
 func inUpdate(tb testing.TB, s *Store, fn func(store.Tx) error) {
 	tb.Helper()

@@ -71,6 +71,7 @@ func tests() []suiteTest {
 		{"Consents", testConsents},
 		{"ConsentVersions", testConsentVersions},
 		{"ConsentLists", testConsentLists},
+		{"ConsentListsMeanwhile", testConsentListsMeanwhile},
 		{"ConsentsByProviderRef", testConsentsByProviderRef},
 		{"ClaimDue", testClaimDue},
 		{"ClaimDueOnce", testClaimDueOnce},
