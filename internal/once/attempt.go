@@ -48,6 +48,8 @@ type Attempt struct {
 	intent   string
 	resource string // what the newest intent is for
 	pinned   bool   // the record has its answer
+	// unclaimed says that the key is to be claimed by Intend.
+	unclaimed bool
 	// unknown says that nobody can find out what became of the write that was intended.
 	unknown bool
 	// goingOn says that the work goes on without its caller; keepOn makes it so, if the caller has not left yet.
@@ -150,9 +152,7 @@ func (a *Attempt) claim(ctx context.Context) (answer *store.Idempotency, err err
 		have, err := tx.Idempotency(a.method, a.key)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
-			return tx.InsertIdempotency(&store.Idempotency{
-				Tenant: a.Tenant, Method: a.method, Key: a.key, Request: a.request, Lease: a.Lease(), CreateTime: begun,
-			})
+			return tx.InsertIdempotency(a.record(begun))
 		case err != nil:
 			return err
 		case !bytes.Equal(have.Request, a.request):
@@ -175,6 +175,13 @@ func (a *Attempt) claim(ctx context.Context) (answer *store.Idempotency, err err
 		a.begun, a.Resumed = begun, resumed
 	}
 	return answer, err
+}
+
+// record is the key's, claimed by this attempt from now on.
+func (a *Attempt) record(begun time.Time) *store.Idempotency {
+	return &store.Idempotency{
+		Tenant: a.Tenant, Method: a.method, Key: a.key, Request: a.request, Lease: a.Lease(), CreateTime: begun,
+	}
 }
 
 // Done stores the answer with the result, in the result's transaction, and closes the intent.
@@ -258,6 +265,7 @@ func (a *Attempt) Own(tx store.Tx) error {
 
 // Intend stores the note that a write to a provider is about to be made, with whatever else must be durable
 // before it. It answers ErrClaimLost when another process took the request over: the provider must not be asked then.
+// Of work that DoAtOnce runs it claims the key, in the same transaction.
 func (a *Attempt) Intend(
 	ctx context.Context, p *providers.Provider, operation, resource string, also func(store.Tx) error,
 ) error {
@@ -268,8 +276,15 @@ func (a *Attempt) Intend(
 	if a.key != "" && !a.Repeatable {
 		intent.IdempotencyMethod, intent.IdempotencyKey = a.method, a.key
 	}
-	err := a.Update(ctx, func(tx store.Tx) error {
-		if err := a.Own(tx); err != nil {
+	claims, known := a.unclaimed, false
+	err := a.Update(ctx, func(tx store.Tx) (err error) {
+		if claims {
+			err = tx.InsertIdempotency(a.record(a.begun))
+			known = errors.Is(err, store.ErrExists)
+		} else {
+			err = a.Own(tx)
+		}
+		if err != nil {
 			return err
 		}
 		if err := a.GoOn(ctx); err != nil {
@@ -289,6 +304,7 @@ func (a *Attempt) Intend(
 	if err == nil {
 		a.intent, a.resource = intent.ID, resource
 	}
+	a.unclaimed = known // What failed otherwise may be durable all the same.
 	return err
 }
 

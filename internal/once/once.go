@@ -90,6 +90,28 @@ type keyed interface {
 func Do[Req keyed, Resp proto.Message](
 	ctx context.Context, r *Runner, method string, req Req, work func(context.Context, *Attempt) (Resp, error),
 ) (Resp, error) {
+	return do(ctx, r, method, req, work, false)
+}
+
+// errUnclaimed says that work ended before its key was claimed.
+var errUnclaimed = errors.New("once: the key was not claimed")
+
+// DoAtOnce is Do for work that changes nothing, here or at a provider, before it calls Attempt.Intend: that claims the
+// key, so that a new request takes a transaction less, of three. When the work ends before, or somebody has the key, all
+// begins anew as with Do: an answer that is there comes before whatever the work finds.
+func DoAtOnce[Req keyed, Resp proto.Message](
+	ctx context.Context, r *Runner, method string, req Req, work func(context.Context, *Attempt) (Resp, error),
+) (Resp, error) {
+	resp, err := do(ctx, r, method, req, work, true)
+	if errors.Is(err, errUnclaimed) {
+		return do(ctx, r, method, req, work, false)
+	}
+	return resp, err
+}
+
+func do[Req keyed, Resp proto.Message](
+	ctx context.Context, r *Runner, method string, req Req, work func(context.Context, *Attempt) (Resp, error), atOnce bool,
+) (Resp, error) {
 	var none Resp
 	a := &Attempt{
 		Tenant: service.TenantOf(ctx), runner: r, method: method, key: req.GetRequestId(),
@@ -114,23 +136,29 @@ func Do[Req keyed, Resp proto.Message](
 	if err != nil {
 		return none, err
 	}
-	a.request = request
+	a.request, a.unclaimed = request, atOnce
 	release, err := r.turns.Take(ctx, a.id()) // another call of this process may be at work on the key
 	if err != nil {
 		return none, err
 	}
 	leave := r.enter(a.owner)
 	free := func() { leave(); release() }
-	answer, err := a.beginOr(ctx, free)
-	if err != nil || answer != nil {
-		return replay[Resp](answer, err)
+	if !atOnce {
+		answer, err := a.beginOr(ctx, free)
+		if err != nil || answer != nil {
+			return replay[Resp](answer, err)
+		}
 	}
 	return Detached(ctx, r, func(detached context.Context) (Resp, error) {
 		defer free()
 		working, end := a.follow(ctx, detached)
 		defer end()
 		resp, err := work(working, a)
-		if err != nil {
+		switch {
+		case err == nil:
+		case a.unclaimed:
+			err = errUnclaimed
+		default:
 			err = errTakenOver(a.failed(detached, err))
 		}
 		return resp, err

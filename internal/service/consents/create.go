@@ -38,7 +38,11 @@ func (s *Server) CreateConsent(ctx context.Context, req *consentv1.CreateConsent
 			return nil, err
 		}
 	}
-	answer, err := once.Do(ctx, s.Once, "CreateConsent", req,
+	do := once.DoAtOnce[*consentv1.CreateConsentRequest, *consentv1.Consent]
+	if p.Users != nil || p.OneConsentPerUser { // A user is made, or the provider asked, before the consent is.
+		do = once.Do
+	}
+	answer, err := do(ctx, s.Once, "CreateConsent", req,
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
 			return s.createConsent(ctx, attempt, p, market, req)
 		})
@@ -271,9 +275,6 @@ func (s *Server) startConsent(
 	row.Resource.Name = service.ConsentName(row.ID)
 	row.Resource.CreateTime = timestamppb.New(now)
 	row.Resource.Status = consentv1.Consent_AWAITING_AUTHORIZATION
-	if err := tx.InsertConsent(row); err != nil {
-		return err
-	}
 	first := consent.Created(now, "The consent was made.")
 	report := created.State
 	for _, o := range report.Observations {
@@ -284,13 +285,15 @@ func (s *Server) startConsent(
 			}
 		}
 	}
-	if _, err := s.History.Extend(tx, row, first); err != nil {
-		return err
-	}
-	if err := s.Sessions.Issue(tx, row, created.Link, session); err != nil {
-		return err
-	}
-	return s.History.Observe(tx, row, report)
+	return s.History.Begin(tx, row, func(tx store.Tx) error {
+		if _, err := s.History.Extend(tx, row, first); err != nil {
+			return err
+		}
+		if err := s.Sessions.Issue(tx, row, created.Link, session); err != nil {
+			return err
+		}
+		return s.History.Observe(tx, row, report)
+	})
 }
 
 // consentCustomer gives the customer of a new consent: the named one, or one of the request's own, which is
