@@ -119,8 +119,9 @@ rivals: ## Have one tenant ask for too much, and compare another one's latency w
 	go test ./test/overload -run '^TestRivals$$' -count 1 -v -timeout 20m -args -full -seconds $(or $(SECONDS_EACH),10)
 
 .PHONY: bench-growth
-bench-growth: ## Remove a million audit rows and a customer with 200,000, and measure what others wait meanwhile
+bench-growth: ## Remove a million audit rows and a customer with 200,000, list among a million consents, and create some, measured
 	go test ./test/growth -run '^(TestMeasured|TestManyConsents)$$' -count 1 -v -timeout 60m -args -full
+	go test ./test/growth -run '^$$' -bench Creates -benchtime 5x
 
 .PHONY: bench-replicas
 bench-replicas: ## Measure one, two and four gateways on one PostgreSQL, beside SQLite, each load for SECONDS_EACH (10)

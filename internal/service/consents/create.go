@@ -2,6 +2,7 @@ package consents
 
 import (
 	"context"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -42,12 +43,18 @@ func (s *Server) CreateConsent(ctx context.Context, req *consentv1.CreateConsent
 	if p.Users != nil || p.OneConsentPerUser { // A user is made, or the provider asked, before the consent is.
 		do = once.Do
 	}
+	var made atomic.Pointer[consentv1.Consent]
 	answer, err := do(ctx, s.Once, "CreateConsent", req,
 		func(ctx context.Context, attempt *once.Attempt) (*consentv1.Consent, error) {
-			return s.createConsent(ctx, attempt, p, market, req)
+			fresh, err := s.createConsent(ctx, attempt, p, market, req)
+			made.Store(fresh)
+			return fresh, err
 		})
 	if name := wanted.GetCustomer(); name != "" && kerr.Reason(err) == errorv1.Error_OUTCOME_UNKNOWN {
 		err = kerr.With(err, "customer", name) // Their consents tell what became of it.
+	}
+	if answer != nil && answer == made.Load() {
+		return answer, err // No need to look whether another link was issued since.
 	}
 	return s.withLiveLink(ctx, answer), err
 }
