@@ -51,7 +51,8 @@ func TestBeginsAsStepByStep(t *testing.T) {
 			}
 			for flow := 1; flow <= flows; flow++ {
 				now = now.Add(time.Minute)
-				if _, err := a.Extend(tx, row, consent.LinkIssued(flow, "https://x", now.Add(time.Hour), now)); err != nil {
+				issued := consent.LinkIssued(flow, "https://x", now.Add(time.Hour), now)
+				if _, err := a.Extend(tx, row, issued); err != nil {
 					return err
 				}
 				for range 2 { // What is reported again is known.
@@ -63,7 +64,9 @@ func TestBeginsAsStepByStep(t *testing.T) {
 			return nil
 		}
 		fresh := func() *store.Consent {
-			return &store.Consent{Tenant: "t", ID: "d", CustomerID: "p", Resource: &consentv1.Consent{Name: "consents/d"}}
+			return &store.Consent{
+				Tenant: "t", ID: "d", CustomerID: "p", Resource: &consentv1.Consent{Name: "consents/d"},
+			}
 		}
 		var plain, at begun
 		undone := errors.New("undone")
@@ -90,7 +93,8 @@ func TestBeginsAsStepByStep(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(at.row, plain.row) || !proto.Equal(at.resource, plain.resource) {
-			t.Errorf("%d flows: the consent is\n%+v\n%v, want\n%+v\n%v", flows, at.row, at.resource, plain.row, plain.resource)
+			t.Errorf("%d flows: the consent is\n%+v\n%v, want\n%+v\n%v", flows, at.row, at.resource, plain.row,
+				plain.resource)
 		}
 		if len(at.events) < 1+flows || !reflect.DeepEqual(at.events, plain.events) {
 			t.Errorf("%d flows: the events are\n%v, want\n%v", flows, at.events, plain.events)

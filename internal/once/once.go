@@ -97,8 +97,8 @@ func Do[Req keyed, Resp proto.Message](
 var errUnclaimed = errors.New("once: the key was not claimed")
 
 // DoAtOnce is Do for work that changes nothing, here or at a provider, before it calls Attempt.Intend: that claims the
-// key, so that a new request takes a transaction less, of three. When the work ends before, or somebody has the key, all
-// begins anew as with Do: an answer that is there comes before whatever the work finds.
+// key, so that a new request takes two transactions rather than three. When the work ends before, or somebody has the
+// key, all begins anew as with Do: an answer that is there comes before whatever the work finds.
 func DoAtOnce[Req keyed, Resp proto.Message](
 	ctx context.Context, r *Runner, method string, req Req, work func(context.Context, *Attempt) (Resp, error),
 ) (Resp, error) {
@@ -110,7 +110,8 @@ func DoAtOnce[Req keyed, Resp proto.Message](
 }
 
 func do[Req keyed, Resp proto.Message](
-	ctx context.Context, r *Runner, method string, req Req, work func(context.Context, *Attempt) (Resp, error), atOnce bool,
+	ctx context.Context, r *Runner, method string, req Req, work func(context.Context, *Attempt) (Resp, error),
+	atOnce bool,
 ) (Resp, error) {
 	var none Resp
 	a := &Attempt{

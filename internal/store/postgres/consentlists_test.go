@@ -11,9 +11,9 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// TestListsReadOnlyTheirPage lists, of a customer who has very many consents, half of them with one reference, all in one status,
-// those in two others: an index has all that is asked for, so that none of the many is read, with a plan for these
-// arguments and with one for any.
+// TestListsReadOnlyTheirPage lists, of a customer who has very many consents, half of them with one reference and all
+// in one status, those in two others: an index has all that is asked for, so that none of the many is read, with a plan
+// for these arguments and with one for any.
 func TestListsReadOnlyTheirPage(t *testing.T) {
 	t.Parallel()
 	rest := newSchema(t)
@@ -98,8 +98,9 @@ func TestListsReadOnlyTheirPage(t *testing.T) {
 // genericPlanOf gives the steps by which the server would carry out a statement whatever its arguments are.
 func genericPlanOf(t *testing.T, c *pgx.Conn, statement string, args int) (steps []string) {
 	t.Helper()
-	results, err := c.PgConn().Exec(t.Context(), "SET plan_cache_mode = force_generic_plan; PREPARE list AS "+statement+
-		"; EXPLAIN EXECUTE list (NULL"+strings.Repeat(", NULL", args-1)+"); DEALLOCATE list; RESET plan_cache_mode").ReadAll()
+	script := "SET plan_cache_mode = force_generic_plan; PREPARE list AS " + statement + "; EXPLAIN EXECUTE list (NULL" +
+		strings.Repeat(", NULL", args-1) + "); DEALLOCATE list; RESET plan_cache_mode"
+	results, err := c.PgConn().Exec(t.Context(), script).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,9 @@ var small = []string{
 
 // sorted are parts of statements that may sort, since what they find is little: one consent's entries, a page, what was
 // asked for by its ids at a provider, and small tables.
-var sorted = []string{"consent_id = $", "UNION ALL", ") found ORDER", "provider_ref = ANY", "audit_seals", "schema_migrations"}
+var sorted = []string{
+	"consent_id = $", "UNION ALL", ") found ORDER", "provider_ref = ANY", "audit_seals", "schema_migrations",
+}
 
 // TestPlans does with a large database what gateways do all the time, and looks at how the server finds the rows of
 // each statement: by an index, in order, rather than by reading or sorting a table.

@@ -19,7 +19,10 @@ func TestListsReadOnlyTheirPage(t *testing.T) {
 	}{
 		{store.ConsentFilter{}, "consents_present (tenant=? AND id>?)"},
 		{store.ConsentFilter{CustomerID: "c"}, "consents_by_customer (tenant=? AND customer_id=? AND deleted=? AND id>?)"},
-		{store.ConsentFilter{Reference: loan}, "consents_by_reference_status (tenant=? AND reference=? AND status=? AND id>?)"},
+		{
+			store.ConsentFilter{Reference: loan},
+			"consents_by_reference_status (tenant=? AND reference=? AND status=? AND id>?)",
+		},
 		{store.ConsentFilter{Statuses: some}, "consents_by_status (tenant=? AND status=? AND id>?)"},
 		{
 			store.ConsentFilter{CustomerID: "c", Statuses: some},

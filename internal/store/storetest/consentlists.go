@@ -10,8 +10,8 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// testConsentListsMeanwhile goes through lists while consents change their statuses, come and go between two pages: what
-// belongs to the list all the time is on it once, in order, what never did is not, and every page is full but the last.
+// testConsentListsMeanwhile goes through lists while consents change their statuses between two pages: what belongs to
+// the list all the time is on it once, in order, what never did is not, and nothing is behind the last page.
 func testConsentListsMeanwhile(t *testing.T, s *spread) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
