@@ -64,7 +64,7 @@ func (m *Message) Write(form Form, write func(proto.Message) ([]byte, error)) ([
 	}
 	data, err := write(m.made())
 	if err == nil {
-		m.written = append(m.written, written{form, data[:len(data):len(data)]})
+		m.written = append(m.written, written{form, slices.Clip(data)})
 	}
 	return data, err
 }

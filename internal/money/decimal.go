@@ -68,7 +68,7 @@ func parsePlain(text string) (d Decimal, ok bool) {
 	d.d.Coeff.SetInt64(coefficient)
 	d.d.Negative = len(digits) < len(text)
 	if point > 0 {
-		d.d.Exponent = int32(point + 1 - len(digits)) //nolint:gosec // at most 17 digits
+		d.d.Exponent = int32(point + 1 - len(digits)) // at most 17 digits
 	}
 	return d, true
 }

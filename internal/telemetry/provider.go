@@ -85,7 +85,8 @@ func (o *observer) Start(ctx context.Context, call providers.CallInfo) (context.
 	if o.t.Traces() {
 		ctx, span = o.t.Tracer.Start(ctx,
 			call.Provider+"/"+call.Operation, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
-				attribute.String("kontor.provider", call.Provider), attribute.String("kontor.operation", call.Operation),
+				attribute.String("kontor.provider", call.Provider),
+				attribute.String("kontor.operation", call.Operation),
 				attribute.String("http.request.method", call.Method),
 				attribute.Int("http.request.resend_count", call.Attempt-1),
 			))

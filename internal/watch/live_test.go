@@ -84,7 +84,7 @@ func TestStreamsWaitOutside(t *testing.T) {
 			}
 		}
 		c.end(w, b)
-		if err := <-b.ended; err != told {
+		if err := <-b.ended; err != any(told) {
 			t.Errorf("%s: the caller is told %v", what, err)
 		}
 		if w.feed.mu.Lock(); len(w.feed.streams) != 0 {

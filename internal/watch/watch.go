@@ -84,7 +84,8 @@ func begin[M any](ctx context.Context, s *Streams, w Watched[M], token string) (
 		return nil, err
 	}
 	r := &run[M]{
-		Watched: w, ctx: ctx, streams: s, at: at, spoke: token == "", ended: make(chan end, 1), working: true, more: true,
+		Watched: w, ctx: ctx, streams: s, at: at, spoke: token == "",
+		ended: make(chan end, 1), working: true, more: true,
 	}
 	if token == "" {
 		present, err := w.Snapshot()

@@ -167,7 +167,7 @@ func byRows(b *testing.B, from, to string) (wall, cpu float64) {
 	}
 	rows, inserts := map[string][][]any{}, map[string]*sql.Stmt{}
 	for _, table := range filled {
-		rows[table], inserts[table] = rowsOf(b, source, target, table)
+		rows[table], inserts[table] = rowsOf(b, source, target, table) //nolint:sqlclosecheck // with target
 	}
 	return took(b, func() {
 		for at := 0; at < creates; at += creators {
@@ -192,7 +192,7 @@ func byRows(b *testing.B, from, to string) (wall, cpu float64) {
 // rowsOf reads a table, and prepares what puts a row into its like.
 func rowsOf(b *testing.B, source, target *sql.DB, table string) (all [][]any, insert *sql.Stmt) {
 	b.Helper()
-	found, err := source.Query("SELECT * FROM " + table)
+	found, err := source.Query("SELECT * FROM " + table) //nolint:unqueryvet // whatever there is
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -158,7 +158,9 @@ var (
 	}
 	accountMembers = jsonread.Members[accountReader]{
 		jsonread.At("id", func(d *decoder, a *accountReader) error { return jsonread.Value(d, &a.told.account) }),
-		jsonread.At("currency", func(d *decoder, a *accountReader) error { return jsonread.Value(d, &a.told.currency) }),
+		jsonread.At("currency", func(d *decoder, a *accountReader) error {
+			return jsonread.Value(d, &a.told.currency)
+		}),
 		jsonread.At("transactions", func(d *decoder, a *accountReader) error {
 			return jsonread.List(d, func(int) error {
 				wire := &wireTransaction{}

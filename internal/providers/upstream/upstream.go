@@ -102,8 +102,9 @@ func (c *Client) Check(ctx context.Context) error {
 }
 
 // Do sends a request and decodes the body of the answer into out: by itself where it is a jsonread.Reader, else by
-// encoding/json, with numbers as json.Number where out leaves the type open. On 204 and on an empty body out is untouched and Response.Empty is set. With a nil out the body does not
-// matter, broken or not. After an error out may be half filled and must not be used. Every error is a *providers.Error.
+// encoding/json, with numbers as json.Number where out leaves the type open. On 204 and on an empty body out is
+// untouched and Response.Empty is set. With a nil out the body does not matter, broken or not. After an error out may
+// be half filled and must not be used. Every error is a *providers.Error.
 func (c *Client) Do(ctx context.Context, r Request, out any) (*Response, error) {
 	if out == nil {
 		return c.call(ctx, r, consumer{})

@@ -48,7 +48,8 @@ func TestSharedMessagesAreWrittenOnce(t *testing.T) {
 		}
 		seen[string(alone)] = true
 		var of runtime.Marshaler = m
-		if d, ok := of.(runtime.Delimited); !ok || (len(d.Delimiter()) == 0) != (m.StreamContentType(nil) == eventStream) {
+		d, ok := of.(runtime.Delimited)
+		if !ok || (len(d.Delimiter()) == 0) != (m.StreamContentType(nil) == eventStream) {
 			t.Errorf("form %d has the wrong delimiter", m.form)
 		}
 	}

@@ -87,8 +87,8 @@ func newsOf(message *consentv1.WatchConsentsResponse) *news {
 	}
 }
 
-// visibleNews is visibleMessage for what many streams send. Which view it is is decided when a stream sends it: a link
-// may be over since.
+// visibleNews is visibleMessage for what many streams send. A stream takes its view when it sends: a link may be over
+// since.
 func (s *Server) visibleNews(n *news, links bool) *broadcast.Message {
 	if s.whole(n.message.GetConsent(), links) {
 		return n.whole
