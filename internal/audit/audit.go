@@ -44,8 +44,10 @@ type Trail struct {
 	// Gap is told when entries are missing. May be nil.
 	Gap func()
 
-	lines  lines
-	groups groups
+	// failures and reads are entries that stand in no other transaction. They wait apart: a flood of failures delays no
+	// read.
+	failures, reads lines
+	groups          groups
 }
 
 // missing notes that entries are missing.
@@ -122,8 +124,8 @@ func recordable(name string) string {
 	return strings.Join(segments[:kept], "/")
 }
 
-// NoteAlone notes what changes nothing in the store: a read of bank data, before the data leaves, or a change
-// at the provider only. When a provider was asked to change something and the entry could not be written, the store
+// NoteAlone notes what changes nothing in the store, such as a change at the provider only; for reads of bank data see
+// Beside. When a provider was asked to change something and the entry could not be written, the store
 // answers OUTCOME_UNKNOWN: see service.Store.Translate.
 func (t *Trail) NoteAlone(ctx context.Context, method, resource string) error {
 	return t.Store.Update(ctx, service.TenantOf(ctx), func(tx store.Tx) error {

@@ -313,13 +313,13 @@ func TestCrowdOfFailures(t *testing.T) {
 				})
 			}
 			synctest.Wait()
-			if waiting := len(w.lines.room); waiting != maxWaiting {
+			if waiting := len(w.failures.room); waiting != maxWaiting {
 				t.Errorf("%d wait, want %d", waiting, maxWaiting)
 			}
 			group.Wait()
 			synctest.Wait()
-			if len(w.lines.room) != 0 || len(w.lines.of) != 0 {
-				t.Errorf("%d still wait, in %d lines", len(w.lines.room), len(w.lines.of))
+			if len(w.failures.room) != 0 || len(w.failures.of) != 0 {
+				t.Errorf("%d still wait, in %d lines", len(w.failures.room), len(w.failures.of))
 			}
 			entries := 0
 			if want == errorv1.Error_PROVIDER_UNAVAILABLE {

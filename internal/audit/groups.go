@@ -164,15 +164,17 @@ func (t *Trail) Run(ctx context.Context) {
 
 // flush writes entries, and gives those that the store did not take.
 func (t *Trail) flush(ctx context.Context, entries []store.Audit) (left []store.Audit) {
-	of := map[string][]store.Audit{}
-	for _, e := range entries {
-		of[e.Tenant] = append(of[e.Tenant], e)
+	of := map[string][]*store.Audit{}
+	for i, e := range entries {
+		of[e.Tenant] = append(of[e.Tenant], &entries[i])
 	}
 	for tenant, entries := range of {
 		for len(entries) > 0 {
 			n := min(len(entries), maxTogether)
-			if err := t.append(context.WithoutCancel(ctx), tenant, entries[:n]); err != nil {
-				left = append(left, entries...)
+			if err := t.append(context.WithoutCancel(ctx), failureTimeout, tenant, entries[:n]); err != nil {
+				for _, e := range entries {
+					left = append(left, *e)
+				}
 				break
 			}
 			entries = entries[n:]

@@ -17,7 +17,6 @@ import (
 	"kontor.dev/kontor/internal/coalesce"
 	"kontor.dev/kontor/internal/consent"
 	"kontor.dev/kontor/internal/follow"
-	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/listing"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
@@ -41,28 +40,6 @@ type Reader struct {
 	// writes counts what was changed at providers through this process: whoever writes and then reads must
 	// not get the result of a read that began before.
 	writes atomic.Uint64
-}
-
-// Open prepares reading bank data under a consent: it is loaded and readable, the provider offers the RPC, the customer
-// agreed to it, and the read is on the record. No bank data is read without it.
-func (r *Reader) Open(
-	ctx context.Context, name string, capability providers.Capability,
-) (*store.Consent, *providers.Provider, error) {
-	row, p, err := r.Load.Consent(ctx, name)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := service.Need(p, capability); err != nil {
-		return nil, nil, err
-	}
-	if !consent.Covers(row.Resource, string(capability)) {
-		return nil, nil, kerr.New(errorv1.Error_NOT_COVERED_BY_CONSENT,
-			"the customer agreed to a verification of accounts: they can be read, without amounts, and nothing else")
-	}
-	if row, err = r.Follower.Readable(ctx, row); err != nil {
-		return nil, nil, err
-	}
-	return row, p, r.Audit.NoteAlone(ctx, string(capability), name)
 }
 
 // Accounts reads the accounts under a consent and names them.

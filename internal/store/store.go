@@ -322,8 +322,8 @@ type RequestWriter interface {
 
 // AuditWriter writes a tenant's audit trail.
 type AuditWriter interface {
-	// AppendAudit adds an entry, which is not sealed yet. Its position is above all others.
-	AppendAudit(entry *Audit) error
+	// AppendAudit adds entries, which are not sealed yet. Their positions are above all others, in their order.
+	AppendAudit(entries ...*Audit) error
 	// SealAudit gives entries their Sequence and Chain, and the chain its new head. It answers ErrConflict, and seals
 	// nothing, when one of them is sealed already or not there.
 	SealAudit(entries []Audit, head *AuditSeal) error

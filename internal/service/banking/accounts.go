@@ -5,6 +5,7 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
+	"kontor.dev/kontor/internal/bankdata"
 	"kontor.dev/kontor/internal/providers"
 	"kontor.dev/kontor/internal/service"
 	"kontor.dev/kontor/internal/store"
@@ -14,11 +15,11 @@ import (
 func (s *Server) ListAccounts(
 	ctx context.Context, req *bankingv1.ListAccountsRequest,
 ) (*bankingv1.ListAccountsResponse, error) {
-	row, p, err := s.Reads.Open(ctx, req.GetParent(), "ListAccounts")
-	if err != nil {
-		return nil, err
-	}
-	page, err := s.Reads.ListAccounts(ctx, p, row, req)
+	page, err := bankdata.Under(ctx, s.Reads, req.GetParent(), "ListAccounts", func(
+		ctx context.Context, p *providers.Provider, row *store.Consent,
+	) (*bankdata.Page[*bankingv1.Account], error) {
+		return s.Reads.ListAccounts(ctx, p, row, req)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -29,11 +30,11 @@ func (s *Server) ListAccounts(
 
 // GetAccount implements bankingv1.BankingServiceServer.
 func (s *Server) GetAccount(ctx context.Context, req *bankingv1.GetAccountRequest) (*bankingv1.Account, error) {
-	row, p, err := s.Reads.Open(ctx, req.GetName(), "GetAccount")
-	if err != nil {
-		return nil, err
-	}
-	return s.account(ctx, p, row, req.GetName())
+	return bankdata.Under(ctx, s.Reads, req.GetName(), "GetAccount", func(
+		ctx context.Context, p *providers.Provider, row *store.Consent,
+	) (*bankingv1.Account, error) {
+		return s.account(ctx, p, row, req.GetName())
+	})
 }
 
 func (s *Server) account(

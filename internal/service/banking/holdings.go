@@ -54,39 +54,34 @@ func listHoldings[M held](
 	ctx context.Context, s *Server, req ofAccount, method providers.Capability,
 	read func(context.Context, *providers.Provider, *store.Consent) ([]M, error),
 ) (*bankdata.Page[M], error) {
-	row, p, err := s.Reads.Open(ctx, req.GetParent(), method)
-	if err != nil {
-		return nil, err
-	}
 	account := oneAccount(req.GetParent())
-	page, err := bankdata.Of(ctx, s.Reads, bankdata.List[M]{
-		Row: row, Provider: p, Request: req, Query: []string{string(method), req.GetParent()},
-		Read: func(ctx context.Context, each func(M) error) error {
-			all, err := read(ctx, p, row)
-			if err != nil {
-				return err
-			}
-			for _, one := range all {
-				if account != "" && one.GetAccount() != account {
-					continue
-				}
-				if err := each(one); err != nil {
+	return bankdata.Under(ctx, s.Reads, req.GetParent(), method, func(
+		ctx context.Context, p *providers.Provider, row *store.Consent,
+	) (*bankdata.Page[M], error) {
+		page, err := bankdata.Of(ctx, s.Reads, bankdata.List[M]{
+			Row: row, Provider: p, Request: req, Query: []string{string(method), req.GetParent()},
+			Read: func(ctx context.Context, each func(M) error) error {
+				all, err := read(ctx, p, row)
+				if err != nil {
 					return err
 				}
-			}
-			return nil
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	if len(page.Items) == 0 && account != "" {
-		// None at all: tell an account that has none from one that is not there.
-		if _, err := s.account(ctx, p, row, account); err != nil {
-			return nil, err
+				for _, one := range all {
+					if account != "" && one.GetAccount() != account {
+						continue
+					}
+					if err := each(one); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		})
+		if err == nil && len(page.Items) == 0 && account != "" {
+			// None at all: tell an account that has none from one that is not there.
+			_, err = s.account(ctx, p, row, account)
 		}
-	}
-	return page, nil
+		return page, err
+	})
 }
 
 // standingOrders reads the standing orders under a consent and names them.

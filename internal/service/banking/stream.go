@@ -1,6 +1,7 @@
 package banking
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -8,6 +9,8 @@ import (
 
 	bankingv1 "kontor.dev/kontor/gen/go/kontor/banking/v1"
 	"kontor.dev/kontor/internal/bankdata"
+	"kontor.dev/kontor/internal/providers"
+	"kontor.dev/kontor/internal/store"
 )
 
 // StreamTransactions implements bankingv1.BankingServiceServer. What it sends is never held: the provider is read as
@@ -19,32 +22,46 @@ func (s *Server) StreamTransactions(
 	if err != nil {
 		return err
 	}
-	ctx := stream.Context()
-	row, p, err := s.Reads.Open(ctx, req.GetParent(), "StreamTransactions")
-	if err != nil {
-		return err
-	}
+	return s.Reads.Stream(stream.Context(), req.GetParent(), "StreamTransactions", func(
+		ctx context.Context, p *providers.Provider, row *store.Consent, recorded func() error,
+	) error {
+		return s.stream(ctx, p, row, filter, recorded, stream.Send)
+	})
+}
+
+// stream sends transactions as they are read, with a heartbeat in each silence, and the end: all once the read is
+// recorded.
+func (s *Server) stream(
+	ctx context.Context, p *providers.Provider, row *store.Consent, filter transactionFilter,
+	recorded func() error, send func(*bankingv1.StreamTransactionsResponse) error,
+) error {
 	began, complete := s.Clock.Now(), bankdata.Complete(row)
-	pulse := newPulse(s.Heartbeat, func() error {
-		return stream.Send(&bankingv1.StreamTransactionsResponse{
+	pulse := newPulse(s.Heartbeat, recorded, func() error {
+		return send(&bankingv1.StreamTransactionsResponse{
 			Kind: bankingv1.StreamTransactionsResponse_HEARTBEAT,
 		})
 	})
 	defer pulse.stop()
 	count := int32(0)
-	err = s.transactions(ctx, p, row, filter, func(t *bankingv1.Transaction) error {
+	err := s.transactions(ctx, p, row, filter, func(t *bankingv1.Transaction) error {
+		if err := recorded(); err != nil {
+			return err
+		}
 		count++
 		return pulse.send(func() error {
-			return stream.Send(&bankingv1.StreamTransactionsResponse{
+			return send(&bankingv1.StreamTransactionsResponse{
 				Kind: bankingv1.StreamTransactionsResponse_TRANSACTION, Transaction: t,
 			})
 		})
 	})
+	if err == nil {
+		err = recorded()
+	}
 	if err != nil {
 		return err
 	}
 	return pulse.send(func() error {
-		return stream.Send(&bankingv1.StreamTransactionsResponse{
+		return send(&bankingv1.StreamTransactionsResponse{
 			Kind: bankingv1.StreamTransactionsResponse_END, Count: &count, Complete: &complete,
 			ReadTime: timestamppb.New(began),
 		})
@@ -62,11 +79,17 @@ type pulse struct {
 	last time.Time
 }
 
-func newPulse(silence time.Duration, beat func() error) *pulse {
+// newPulse begins once ready gives nil, and not at all when it fails.
+func newPulse(silence time.Duration, ready, beat func() error) *pulse {
 	p := &pulse{
 		silence: silence, beat: beat, over: make(chan struct{}), ended: make(chan struct{}), last: time.Now(),
 	}
-	go p.run()
+	go func() {
+		defer close(p.ended)
+		if ready() == nil {
+			p.run()
+		}
+	}()
 	return p
 }
 
@@ -86,7 +109,6 @@ func (p *pulse) stop() {
 }
 
 func (p *pulse) run() {
-	defer close(p.ended)
 	timer := time.NewTimer(p.silence)
 	defer timer.Stop()
 	for {

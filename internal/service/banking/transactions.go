@@ -75,26 +75,25 @@ func (s *Server) ListTransactions(
 	if err != nil {
 		return nil, err
 	}
-	row, p, err := s.Reads.Open(ctx, req.GetParent(), "ListTransactions")
-	if err != nil {
-		return nil, err
-	}
 	filter.account = oneAccount(req.GetParent())
-	page, err := bankdata.Of(ctx, s.Reads, bankdata.List[*bankingv1.Transaction]{
-		Row: row, Provider: p, Request: req, Rank: newestFirst,
-		Query: []string{"transactions", req.GetParent(), filter.dateFrom, filter.dateTo, filter.status.String()},
-		Read: func(ctx context.Context, each func(*bankingv1.Transaction) error) error {
-			return s.transactions(ctx, p, row, filter, each)
-		},
+	page, err := bankdata.Under(ctx, s.Reads, req.GetParent(), "ListTransactions", func(
+		ctx context.Context, p *providers.Provider, row *store.Consent,
+	) (*bankdata.Page[*bankingv1.Transaction], error) {
+		page, err := bankdata.Of(ctx, s.Reads, bankdata.List[*bankingv1.Transaction]{
+			Row: row, Provider: p, Request: req, Rank: newestFirst,
+			Query: []string{"transactions", req.GetParent(), filter.dateFrom, filter.dateTo, filter.status.String()},
+			Read: func(ctx context.Context, each func(*bankingv1.Transaction) error) error {
+				return s.transactions(ctx, p, row, filter, each)
+			},
+		})
+		if err == nil && len(page.Items) == 0 && filter.account != "" {
+			// None at all: tell an account without transactions from one that is not there.
+			_, err = s.account(ctx, p, row, filter.account)
+		}
+		return page, err
 	})
 	if err != nil {
 		return nil, err
-	}
-	if len(page.Items) == 0 && filter.account != "" {
-		// None at all: tell an account without transactions from one that is not there.
-		if _, err := s.account(ctx, p, row, filter.account); err != nil {
-			return nil, err
-		}
 	}
 	return &bankingv1.ListTransactionsResponse{
 		Transactions: page.Items, NextPageToken: page.Next, Complete: page.Complete, ReadTime: page.Read,

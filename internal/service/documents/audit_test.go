@@ -34,11 +34,13 @@ func (w *written) UpdateShipment(row *store.Shipment) error {
 	return w.Tx.UpdateShipment(row)
 }
 
-func (w *written) AppendAudit(e *store.Audit) error {
-	if e.Method == "CreateShipment" {
-		w.outcomes = append(w.outcomes, e.Outcome)
+func (w *written) AppendAudit(entries ...*store.Audit) error {
+	for _, e := range entries {
+		if e.Method == "CreateShipment" {
+			w.outcomes = append(w.outcomes, e.Outcome)
+		}
 	}
-	return w.Tx.AppendAudit(e)
+	return w.Tx.AppendAudit(entries...)
 }
 
 func (r *recorded) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {

@@ -33,32 +33,37 @@ type Server struct {
 
 // GetInsights implements insightsv1.InsightsServiceServer.
 func (s *Server) GetInsights(ctx context.Context, req *insightsv1.GetInsightsRequest) (*insightsv1.Insights, error) {
-	row, p, err := s.Reads.Open(ctx, req.GetName(), "GetInsights")
-	if err != nil {
-		return nil, err
-	}
 	what := []string{"GetInsights", req.GetName(), req.GetReferenceId()}
-	result, err := bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
-		func(ctx context.Context) (result *insightsv1.Insights, err error) {
-			if p.Insights == nil {
-				result, err = s.deriveInsights(ctx, p, row)
-			} else {
-				result, err = s.readInsights(ctx, p, row, req.GetReferenceId())
-			}
-			if err != nil {
-				return nil, err
-			}
-			result.Name = req.GetName()
-			result.StartTime, result.EndTime = insights.Span(result.GetMovements(), p.Market(row.Market).Location)
-			insights.Cover(result, row.Resource)
-			return result, nil
-		})
+	result, err := bankdata.Under(ctx, s.Reads, req.GetName(), "GetInsights", func(
+		ctx context.Context, p *providers.Provider, row *store.Consent,
+	) (*insightsv1.Insights, error) {
+		return bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
+			func(ctx context.Context) (*insightsv1.Insights, error) { return s.insights(ctx, p, row, req) })
+	})
 	if err != nil {
 		return nil, err
 	}
 	if req.GetView() == insightsv1.InsightsView_SUMMARY {
 		insights.Summarise(result)
 	}
+	return result, nil
+}
+
+// insights reads or derives insights, of which callers that ask for the same get copies.
+func (s *Server) insights(
+	ctx context.Context, p *providers.Provider, row *store.Consent, req *insightsv1.GetInsightsRequest,
+) (result *insightsv1.Insights, err error) {
+	if p.Insights == nil {
+		result, err = s.deriveInsights(ctx, p, row)
+	} else {
+		result, err = s.readInsights(ctx, p, row, req.GetReferenceId())
+	}
+	if err != nil {
+		return nil, err
+	}
+	result.Name = req.GetName()
+	result.StartTime, result.EndTime = insights.Span(result.GetMovements(), p.Market(row.Market).Location)
+	insights.Cover(result, row.Resource)
 	return result, nil
 }
 
@@ -104,17 +109,21 @@ func (s *Server) deriveInsights(
 func (s *Server) CreateVisualizationLink(
 	ctx context.Context, req *insightsv1.CreateVisualizationLinkRequest,
 ) (*typev1.Link, error) {
-	row, p, err := s.Reads.Open(ctx, req.GetName(), "CreateVisualizationLink")
+	uri, err := bankdata.Change(ctx, s.Reads, req.GetName(), "CreateVisualizationLink", func(
+		p *providers.Provider, row *store.Consent,
+	) (string, error) {
+		ref, err := s.Reads.Ref(ctx, row)
+		if err != nil {
+			return "", err
+		}
+		uri, err := p.Visualizations.VisualizationLink(ctx, ref, req.GetReferenceId())
+		if err != nil {
+			return "", s.Reads.Explain(ctx, row, err)
+		}
+		return uri, nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	ref, err := s.Reads.Ref(ctx, row)
-	if err != nil {
-		return nil, err
-	}
-	uri, err := p.Visualizations.VisualizationLink(ctx, ref, req.GetReferenceId())
-	if err != nil {
-		return nil, s.Reads.Explain(ctx, row, err)
 	}
 	return &typev1.Link{
 		Uri: &uri, Status: typev1.Link_PENDING, CreateTime: timestamppb.New(s.Reads.Follower.Clock.Now()),
@@ -125,24 +134,31 @@ func (s *Server) CreateVisualizationLink(
 func (s *Server) GetPaymentPartnerAnalysis(
 	ctx context.Context, req *insightsv1.GetPaymentPartnerAnalysisRequest,
 ) (*insightsv1.PaymentPartnerAnalysis, error) {
-	row, p, err := s.Reads.Open(ctx, req.GetName(), "GetPaymentPartnerAnalysis")
+	what := []string{"GetPaymentPartnerAnalysis", req.GetName()}
+	return bankdata.Under(ctx, s.Reads, req.GetName(), "GetPaymentPartnerAnalysis", func(
+		ctx context.Context, p *providers.Provider, row *store.Consent,
+	) (*insightsv1.PaymentPartnerAnalysis, error) {
+		return bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
+			func(ctx context.Context) (*insightsv1.PaymentPartnerAnalysis, error) {
+				return s.analysis(ctx, p, row, req.GetName())
+			})
+	})
+}
+
+// analysis reads an analysis, of which callers that ask for the same get copies.
+func (s *Server) analysis(
+	ctx context.Context, p *providers.Provider, row *store.Consent, name string,
+) (*insightsv1.PaymentPartnerAnalysis, error) {
+	ref, err := s.Reads.Ref(ctx, row)
 	if err != nil {
 		return nil, err
 	}
-	what := []string{"GetPaymentPartnerAnalysis", req.GetName()}
-	return bankdata.Share(ctx, s.Reads, p, row, what, proto.CloneOf,
-		func(ctx context.Context) (*insightsv1.PaymentPartnerAnalysis, error) {
-			ref, err := s.Reads.Ref(ctx, row)
-			if err != nil {
-				return nil, err
-			}
-			analysis, err := p.PaymentPartners.PaymentPartnerAnalysis(ctx, ref)
-			if err != nil {
-				return nil, s.Reads.Explain(ctx, row, err)
-			}
-			analysis.Name = req.GetName()
-			return analysis, s.nameAnalysed(ctx, p, row, analysis)
-		})
+	analysis, err := p.PaymentPartners.PaymentPartnerAnalysis(ctx, ref)
+	if err != nil {
+		return nil, s.Reads.Explain(ctx, row, err)
+	}
+	analysis.Name = name
+	return analysis, s.nameAnalysed(ctx, p, row, analysis)
 }
 
 // nameAnalysed replaces the provider's ids of analysed accounts by names, and says which currency the amounts are in:

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/columns"
 )
@@ -116,18 +118,22 @@ func (t *tx) KeepAuditRoll(before, now *store.AuditRoll) error {
 	return err
 }
 
-func (t *tx) AppendAudit(a *store.Audit) error {
-	if err := t.mine(a.Tenant); err != nil {
-		return err
+// AppendAudit sends all entries at once: reads that come at one time have theirs written together.
+func (t *tx) AppendAudit(entries ...*store.Audit) error {
+	batch := &pgx.Batch{}
+	for _, a := range entries {
+		if err := t.mine(a.Tenant); err != nil {
+			return err
+		}
+		position, err := t.position()
+		if err != nil {
+			return err
+		}
+		batch.Queue("INSERT INTO audit (position, time, tenant, actor, method, resource, peer, request_id, outcome, "+
+			"count, first_time) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+			kept(append([]any{position}, columns.AuditValues(a)...))...)
 	}
-	position, err := t.position()
-	if err != nil {
-		return err
-	}
-	_, err = t.exec("INSERT INTO audit (position, time, tenant, actor, method, resource, peer, request_id, outcome, "+
-		"count, first_time) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-		append([]any{position}, columns.AuditValues(a)...)...)
-	return err
+	return t.send(batch)
 }
 
 // SealAudit keeps the entries from other sealers first: whoever gets ErrConflict may commit all the same, and must have

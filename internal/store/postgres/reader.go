@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/columns"
 )
@@ -107,6 +109,20 @@ func (t *tx) exec(query string, args ...any) (int, error) {
 		return 0, t.broken(err)
 	}
 	return int(tag.RowsAffected()), nil
+}
+
+// send runs statements that are sent at once, as exec does each.
+func (t *tx) send(batch *pgx.Batch) error {
+	if err := t.ready(); err != nil || batch.Len() == 0 {
+		return err
+	}
+	t.wrote = true
+	limited, cancel := t.s.limited(t.ctx)
+	defer cancel()
+	if err := t.c.SendBatch(limited, batch).Close(); err != nil {
+		return t.broken(err)
+	}
+	return nil
 }
 
 // insert is exec for a statement with ON CONFLICT DO NOTHING; ErrExists when there was one.

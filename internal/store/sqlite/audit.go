@@ -118,14 +118,18 @@ func (t *tx) KeepAuditRoll(before, now *store.AuditRoll) error {
 	return err
 }
 
-func (t *tx) AppendAudit(a *store.Audit) error {
-	if err := t.own(a.Tenant); err != nil {
-		return err
+func (t *tx) AppendAudit(entries ...*store.Audit) error {
+	for _, a := range entries {
+		if err := t.own(a.Tenant); err != nil {
+			return err
+		}
+		_, err := t.exec("INSERT INTO audit (time, tenant, actor, method, resource, peer, request_id, outcome, "+
+			"count, first_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns.AuditValues(a)...)
+		if err != nil {
+			return err
+		}
 	}
-	_, err := t.exec("INSERT INTO audit (time, tenant, actor, method, resource, peer, request_id, outcome, count, "+
-		"first_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		columns.AuditValues(a)...)
-	return err
+	return nil
 }
 
 func (t *tx) SealAudit(entries []store.Audit, head *store.AuditSeal) error {
