@@ -94,12 +94,9 @@ func (f *Follower) read(ctx context.Context, row *store.Consent) (*store.Consent
 }
 
 // stored gives a consent as it stands before the provider is asked.
-func (f *Follower) stored(ctx context.Context, row *store.Consent) (fresh *store.Consent, err error) {
-	err = f.Store.View(ctx, row.Tenant, func(r store.Reader) (err error) {
-		fresh, err = r.Consent(row.ID)
-		return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
-	})
-	return fresh, err
+func (f *Follower) stored(ctx context.Context, row *store.Consent) (*store.Consent, error) {
+	fresh, err := f.Store.Consent(ctx, row.Tenant, row.ID)
+	return fresh, service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 }
 
 // ask asks the provider once how a consent stands, and stores the news. An answer that has been overtaken is not

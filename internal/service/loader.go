@@ -17,13 +17,9 @@ type Loader struct {
 // Consent loads a consent of the caller's tenant, and its provider, by the consent's name or that of
 // something under it.
 func (l *Loader) Consent(ctx context.Context, name string) (*store.Consent, *providers.Provider, error) {
-	var row *store.Consent
-	err := l.Store.View(ctx, TenantOf(ctx), func(r store.Reader) (err error) {
-		row, err = r.Consent(consentSegment(name))
-		return Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
-	})
+	row, err := l.Store.Consent(ctx, TenantOf(ctx), consentSegment(name))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
 	}
 	p, err := l.Tenants.Provider(row.Tenant, row.Provider)
 	return row, p, err

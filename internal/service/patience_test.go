@@ -35,12 +35,20 @@ func (o *outage) View(ctx context.Context, _ string, _ func(store.Reader) error)
 	return errors.Join(ctx.Err(), o.now())
 }
 
+func (o *outage) Consent(ctx context.Context, _, _ string) (*store.Consent, error) {
+	return nil, errors.Join(ctx.Err(), o.now())
+}
+
 func (o *outage) Update(ctx context.Context, _ string, _ func(store.Tx) error) error {
 	return errors.Join(ctx.Err(), o.now())
 }
 
 // ways are those to use the store.
 var ways = map[string]func(context.Context, *Store) error{
+	"Consent": func(ctx context.Context, s *Store) error {
+		_, err := s.Consent(ctx, "default", "")
+		return err
+	},
 	"View":   func(ctx context.Context, s *Store) error { return s.View(ctx, "default", nil) },
 	"Update": func(ctx context.Context, s *Store) error { return s.Update(ctx, "default", nil) },
 }

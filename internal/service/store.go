@@ -31,6 +31,15 @@ func (s *Store) View(ctx context.Context, tenant string, fn func(store.Reader) e
 	return s.Translate(ctx, s.patiently(ctx, func() error { return s.Store.View(ctx, tenant, fn) }))
 }
 
+// Consent gives a consent as it stands.
+func (s *Store) Consent(ctx context.Context, tenant, id string) (row *store.Consent, err error) {
+	err = s.patiently(ctx, func() (err error) {
+		row, err = s.Store.Consent(ctx, tenant, id)
+		return err
+	})
+	return row, s.Translate(ctx, err)
+}
+
 // Update changes a tenant's rows. fn may run more than once.
 func (s *Store) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
 	var last *transaction

@@ -88,6 +88,9 @@ var (
 type Store interface {
 	// View runs fn on one consistent state of a tenant's rows.
 	View(ctx context.Context, tenant string, fn func(Reader) error) error
+	// Consent gives one consent as a View would that begins now: never older than what an Update that has returned, or
+	// what an earlier View has shown, made of it. It belongs to the caller.
+	Consent(ctx context.Context, tenant, id string) (*Consent, error)
 	// Update runs fn in one transaction: all of its changes become durable together, before Update returns nil, or none
 	// does.
 	//

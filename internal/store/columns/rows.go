@@ -54,47 +54,6 @@ const ConsentNames = `tenant, id, customer_id, provider, provider_ref, user_id, 
 		last_read,
 		missing_since, missing_count, ended, version, claim_until`
 
-// Consent scans ConsentNames and the wrapped data key.
-func (o Opener) Consent(row Row) (*store.Consent, error) {
-	var c store.Consent
-	var redirects, resource, state, withdrawals, asked, key []byte
-	var validUntil, nextPoll, lastPoll, lastRead, missingSince, claimedUntil int64
-	err := row.Scan(&c.Tenant, &c.ID, &c.CustomerID, &c.Provider, &c.ProviderRef, &c.UserID, &c.PartnerBank, &c.Market,
-		&state, &validUntil, &withdrawals, &asked, &redirects, &c.Flow, (*[]byte)(&c.Reference), &resource, &nextPoll,
-		&c.PollStep, &lastPoll, &lastRead, &missingSince, &c.Missing.Count, &c.Ended, &c.Version,
-		&claimedUntil, &key)
-	if err != nil {
-		return nil, err
-	}
-	c.ValidUntil, c.NextPoll, c.LastPoll = Instant(validUntil), Instant(nextPoll), Instant(lastPoll)
-	c.LastRead, c.Missing.Since, c.ClaimedUntil = Instant(lastRead), Instant(missingSince), Instant(claimedUntil)
-	if err := json.Unmarshal(withdrawals, &c.Withdrawals); err != nil {
-		return nil, err
-	}
-	box, err := o.Box(c.Tenant, c.CustomerID, key)
-	if err != nil {
-		return nil, err
-	}
-	if state != nil {
-		if c.State, err = box.Open(state, "consents.state", c.ID); err != nil {
-			return nil, err
-		}
-	}
-	if asked != nil {
-		if c.Asked, err = box.Open(asked, "consents.asked", c.ID); err != nil {
-			return nil, err
-		}
-	}
-	if redirects != nil {
-		c.Redirects, err = openMessage[consentv1.Consent_RedirectUris](box, redirects, "consents.redirects", c.ID)
-		if err != nil {
-			return nil, err
-		}
-	}
-	c.Resource, err = openMessage[consentv1.Consent](box, resource, "consents.resource", c.ID)
-	return &c, err
-}
-
 // SealConsent gives the values of a consent's changeable columns: customer_id, provider, provider_ref, user_id,
 // partner_bank, market, state, valid_until, withdrawals, asked, redirects, flow, reference, status, resource,
 // next_poll, poll_step, last_poll, last_read, missing_since, missing_count, ended.

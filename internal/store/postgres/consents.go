@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"time"
 
 	"kontor.dev/kontor/internal/store"
@@ -10,6 +11,15 @@ import (
 const selectConsents = "SELECT " + columns.ConsentNames + `,
 		(SELECT wrapped FROM data_keys k WHERE k.tenant = consents.tenant AND k.owner = consents.customer_id)
 	FROM consents `
+
+// Consent implements store.Store.
+func (s *Store) Consent(ctx context.Context, tenant, id string) (found *store.Consent, err error) {
+	err = s.View(ctx, tenant, func(r store.Reader) (err error) {
+		found, err = r.Consent(id)
+		return err
+	})
+	return found, err
+}
 
 func (r *reader) Consent(id string) (*store.Consent, error) {
 	return one(r, r.Opener.Consent, selectConsents+"WHERE tenant = $1 AND id = $2 AND deleted = 0"+

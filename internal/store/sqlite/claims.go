@@ -49,6 +49,7 @@ func (r *reader) anyDue(now time.Time, shares []store.Share) (bool, error) {
 // claim claims a consent and gives it with its claim.
 func (t *tx) claim(d due, lease store.Lease) (*store.Consent, error) {
 	claim := store.Claim{Lease: lease, Number: d.number + 1}
+	t.changed.add(d.tenant, d.id)
 	_, err := t.exec("UPDATE consents SET claim_owner = ?, claim_until = ?, claim_number = ?, next_poll = ? WHERE "+
 		"tenant = ? AND id = ?",
 		lease.Owner, columns.Micros(lease.Until), claim.Number, columns.Micros(lease.Until), d.tenant, d.id)
@@ -65,6 +66,7 @@ func (t *tx) claim(d due, lease store.Lease) (*store.Consent, error) {
 
 // renewClaim extends the claim that a consent carries, if it is still the newest and has not ended.
 func (t *tx) renewClaim(c *store.Consent, until time.Time) error {
+	t.changed.add(c.Tenant, c.ID)
 	_, err := t.exec(`
 		UPDATE consents SET next_poll = CASE next_poll WHEN claim_until THEN ?1 ELSE next_poll END, claim_until = ?1
 		WHERE tenant = ?2 AND id = ?3 AND claim_owner = ?4 AND claim_number = ?5 AND claim_until < ?1 AND deleted = 0`,

@@ -289,15 +289,20 @@ func poolOf(db *sql.DB, size int, h *vitals.Health) *pool {
 	return p
 }
 
-// get waits for a connection. Those who wait get theirs in the order in which they came.
-func (p *pool) get(ctx context.Context) (*conn, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
+// usable tells whether a connection may be waited for.
+func (p *pool) usable(ctx context.Context) error {
 	select {
 	case <-p.closed:
-		return nil, errClosed
+		return errClosed
 	default:
+		return ctx.Err()
+	}
+}
+
+// get waits for a connection. Those who wait get theirs in the order in which they came.
+func (p *pool) get(ctx context.Context) (*conn, error) {
+	if err := p.usable(ctx); err != nil {
+		return nil, err
 	}
 	select {
 	case <-ctx.Done():

@@ -13,6 +13,8 @@ const selectConsents = "SELECT " + columns.ConsentNames + `,
 		(SELECT wrapped FROM data_keys k WHERE k.tenant = consents.tenant AND k.owner = consents.customer_id)
 	FROM consents `
 
+const byID = "WHERE tenant = ? AND id = ? AND deleted = 0"
+
 // updateTime is when callers saw a consent change last, as a copy's keys tell when it ended.
 func updateTime(c *store.Consent) int64 {
 	if at := c.Resource.GetUpdateTime(); at != nil {
@@ -22,7 +24,7 @@ func updateTime(c *store.Consent) int64 {
 }
 
 func (r *reader) Consent(id string) (*store.Consent, error) {
-	return one(r, r.Opener.Consent, selectConsents+"WHERE tenant = ? AND id = ? AND deleted = 0", r.tenant, id)
+	return one(r, r.Opener.Consent, selectConsents+byID, r.tenant, id)
 }
 
 func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store.Consent, error) {
@@ -81,6 +83,7 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 	if err != nil {
 		return t.fail(err)
 	}
+	t.changed.add(c.Tenant, c.ID)
 	if c.Claim != (store.Claim{}) {
 		if err := t.endClaim(c); err != nil {
 			return err
@@ -127,6 +130,7 @@ const erasedConsent = `
 
 // DeleteConsent leaves of the row whose it was and that it is deleted.
 func (t *tx) DeleteConsent(id string, limit int) (int, error) {
+	t.changed.add(t.tenant, id)
 	changed, err := t.exec("UPDATE consents SET deleted = 2, "+erasedConsent+
 		" WHERE tenant = ? AND id = ? AND deleted = 0", t.tenant, id)
 	if err != nil {

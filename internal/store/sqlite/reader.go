@@ -30,6 +30,8 @@ type tx struct {
 	reader
 	// touched are the logs whose followers to wake.
 	touched map[store.Log]store.Cursor
+	// changed are the consents whose rows it changed.
+	changed changes
 	// purge says that rows were deleted that must not stay in the write-ahead log.
 	purge bool
 }

@@ -72,7 +72,8 @@ const logLimit = 16 << 20
 type Options struct {
 	// Readers is how many Views can run at the same time; 0 stands for one per processor, at least 4.
 	Readers int
-	// Alone says that nobody else writes the file: its user has the Lock. Only then it is ever made smaller.
+	// Alone says that nobody else writes the file: its user has the Lock. Only then it is ever made smaller, and rows
+	// are kept in memory.
 	Alone bool
 }
 
@@ -100,7 +101,9 @@ type Store struct {
 	logLimit, truncateAt int64
 	// alone says that nobody else writes the file.
 	alone bool
-	close func() error
+	// memory has rows of consents, nil unless alone.
+	memory *memory
+	close  func() error
 }
 
 var _ store.Database = (*Store)(nil)
@@ -140,6 +143,10 @@ func open(
 	}
 	if s.writer, err = newWriter(&s.files, &s.health, slices.Concat(writerSettings, extra), s.boundLog); err != nil {
 		return nil, err
+	}
+	if opts.Alone {
+		s.memory = newMemory(memoryLimit)
+		s.writer.memory = s.memory
 	}
 	db, err := newDB(file, readerSettings, &s.files)
 	if err != nil {
@@ -302,6 +309,7 @@ func (s *Store) boundLog(c *conn) {
 // who has the lock: all owners are gone.
 func (s *Store) EndLeases(ctx context.Context) error {
 	return s.write(ctx, "", func(t *tx) error {
+		t.changed.all = true
 		for _, statement := range []string{
 			"UPDATE idempotency SET lease_until = 0 WHERE done = 0",
 			"UPDATE intents SET lease_until = 0 WHERE state = 'open'",

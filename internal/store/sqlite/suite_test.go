@@ -59,6 +59,15 @@ func TestStore(t *testing.T) {
 			}}
 		})
 	})
+	t.Run("with rows in memory", func(t *testing.T) {
+		storetest.RunOn(t, func(t *testing.T) storetest.Prepared {
+			path := filepath.Join(t.TempDir(), "kontor.db")
+			return storetest.Prepared{
+				Stored: func() []byte { return filesOf(t, path) },
+				Open:   func() store.Database { return openAloneAt(t, path) },
+			}
+		}, 1)
+	})
 	s := openNew(t)
 	for query := range unusual(t, s) {
 		queries[query] = true

@@ -141,6 +141,7 @@ func (y system) shift(ctx context.Context, now time.Time, back time.Duration) er
 			if err != nil || len(batch) == 0 {
 				return err
 			}
+			t.changed.all = true
 			// All that are due at one moment are shifted at once, however many they are.
 			_, err = t.exec("UPDATE consents SET claim_until = CASE claim_until WHEN 0 THEN 0 ELSE max(1, "+
 				"claim_until - ?3) END, next_poll = max(1, next_poll - ?3) WHERE next_poll <> 0 AND next_poll > ?1 "+

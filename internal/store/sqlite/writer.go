@@ -65,7 +65,9 @@ type writer struct {
 	latencies vitals.Latencies
 	// committed is called after each of them, by whoever has the connection.
 	committed func(*conn)
-	closed    chan struct{}
+	// memory forgets what transactions change; nil for none.
+	memory *memory
+	closed chan struct{}
 
 	mu sync.Mutex
 	// busy says that somebody has the connection; line are those who wait for it, in the order in which they came.
@@ -94,6 +96,7 @@ type shared struct {
 	began   time.Time
 	alone   bool // not to be handed on
 	members int
+	changed changes
 	// ended is closed when it is known what became of the transaction: err is nil once it is durable.
 	ended chan struct{}
 	err   error
@@ -311,10 +314,16 @@ func (t *turn) commit() {
 		err = t.files.check()
 	}
 	began := time.Now()
-	if err == nil {
-		_, err = t.conn.exec(context.Background(), "COMMIT")
-	}
 	open := t.open
+	if err == nil {
+		if t.memory != nil {
+			t.memory.forget(open.changed)
+		}
+		_, err = t.conn.exec(context.Background(), "COMMIT")
+		if t.memory != nil {
+			t.memory.settle()
+		}
+	}
 	t.open, t.ended = nil, time.Now()
 	t.took(t.ended.Sub(open.began), open.members)
 	if err != nil {
@@ -389,6 +398,7 @@ func (t *turn) run(x *tx, fn func(*tx) error) (err error) {
 		t.lose()
 		return fmt.Errorf("sqlite: %w", err)
 	}
+	t.open.changed.join(x.changed)
 	return nil
 }
 

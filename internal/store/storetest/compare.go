@@ -36,7 +36,7 @@ func Compare(t *testing.T, seed uint64, steps int, kinds map[string]Prepared) {
 		done = append(done, s.what)
 		var first []any
 		for i, side := range sides {
-			got := s.do(t.Context(), side)
+			got := append(s.do(t.Context(), side), consentsOf(t.Context(), side)...)
 			if n%stateEvery == 0 || n == steps-1 {
 				got = append(got, stateOf(t, side))
 			}
@@ -51,6 +51,17 @@ func Compare(t *testing.T, seed uint64, steps int, kinds map[string]Prepared) {
 			}
 		}
 	}
+}
+
+// consentsOf reads each consent by itself, as it is kept where that is in memory.
+func consentsOf(ctx context.Context, on *side) (all []any) {
+	for _, tenant := range []string{hansa, stranger} {
+		for n := 11; n <= 15; n++ {
+			c, err := on.Consent(ctx, tenant, id(n))
+			all = append(all, c, kindOf(err))
+		}
+	}
+	return all
 }
 
 const (

@@ -3,10 +3,13 @@ package storetest
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +45,91 @@ func testConsents(t *testing.T, s *spread) {
 	wantError(t, "a customer who does not exist", s.Update(t.Context(), hansa, func(tx store.Tx) error {
 		return tx.InsertConsent(newConsent(hansa, 4, id(9)))
 	}), store.ErrNotFound)
+}
+
+// testConsentsOfTheMoment reads a consent by itself while others change it: nobody sees an older one than was
+// acknowledged before, or than anybody has seen.
+func testConsentsOfTheMoment(t *testing.T, s *spread) {
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.InsertCustomer(newCustomer(hansa, 1, "")), tx.InsertConsent(newConsent(hansa, 2, id(1))))
+	})
+	first, err := s.Consent(t.Context(), hansa, id(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Resource.Name, first.Reference[0] = "mine", first.Reference[0]+1
+	again, err := s.Consent(t.Context(), hansa, id(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "what one reader changed", again, read(t, s, func(r store.Reader) (*store.Consent, error) {
+		return r.Consent(id(2))
+	}))
+	for tenant, want := range map[string]error{"": store.ErrTenant, stranger: store.ErrNotFound} {
+		_, err := s.Consent(t.Context(), tenant, id(2))
+		wantError(t, "a consent for "+tenant, err, want)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Consent(ended, hansa, id(2))
+	wantError(t, "a consent for who has left", err, context.Canceled)
+
+	const writers, readers, changes = 4, 8, 40
+	var seen atomic.Int64
+	stop := make(chan struct{})
+	var writing, reading sync.WaitGroup
+	for range readers {
+		reading.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				before := seen.Load()
+				c, err := s.Consent(t.Context(), hansa, id(2))
+				if err != nil || c.Version < before {
+					t.Errorf("version %d was known before version %d was read: %v", before, c.Version, err)
+					return
+				}
+				raise(&seen, c.Version)
+			}
+		})
+	}
+	for range writers {
+		writing.Go(func() {
+			for range changes {
+				var version int64
+				err := s.Update(t.Context(), hansa, func(tx store.Tx) error {
+					c, err := tx.Consent(id(2))
+					if err != nil {
+						return err
+					}
+					err = tx.UpdateConsent(c)
+					version = c.Version
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				raise(&seen, version)
+			}
+		})
+	}
+	writing.Wait()
+	close(stop)
+	reading.Wait()
+	last, err := s.Consent(t.Context(), hansa, id(2))
+	if err != nil || last.Version != 1+writers*changes {
+		t.Errorf("the consent has version %d in the end: %v", last.Version, err)
+	}
+}
+
+// raise notes a version that is known by now.
+func raise(seen *atomic.Int64, version int64) {
+	for before := seen.Load(); before < version && !seen.CompareAndSwap(before, version); before = seen.Load() {
+	}
 }
 
 func testConsentVersions(t *testing.T, s *spread) {

@@ -35,6 +35,10 @@ func (s *spread) Update(ctx context.Context, tenant string, fn func(store.Tx) er
 	return s.next().Update(ctx, tenant, fn)
 }
 
+func (s *spread) Consent(ctx context.Context, tenant, id string) (*store.Consent, error) {
+	return s.next().Consent(ctx, tenant, id)
+}
+
 func (s *spread) Stats() store.Stats { return s.next().Stats() }
 
 func (s *spread) Ping(ctx context.Context) error { return s.next().Ping(ctx) }

@@ -70,6 +70,7 @@ func tests() []suiteTest {
 		{"CustomerPages", testCustomerPages},
 		{"Consents", testConsents},
 		{"ConsentVersions", testConsentVersions},
+		{"ConsentsOfTheMoment", testConsentsOfTheMoment},
 		{"ConsentLists", testConsentLists},
 		{"ConsentListsMeanwhile", testConsentListsMeanwhile},
 		{"ConsentsByProviderRef", testConsentsByProviderRef},
