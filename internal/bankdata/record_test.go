@@ -88,8 +88,8 @@ type bank struct {
 	mu    sync.Mutex
 	asked int
 	left  int
-	// hangs has it answer nothing.
-	hangs bool
+	// hangs has it answer nothing, empty has it have no transactions.
+	hangs, empty bool
 }
 
 func (b *bank) ask(ctx context.Context) error {
@@ -130,6 +130,9 @@ func (b *bank) Transactions(
 			return
 		}
 		for i := range 3 {
+			if b.empty {
+				return
+			}
 			if !yield(providers.Transaction{
 				ID: fmt.Sprint(i), AccountID: "a0", Transaction: &bankingv1.Transaction{},
 			}, nil) {
@@ -344,6 +347,29 @@ func TestNothingLeavesWithoutItsEntry(t *testing.T) {
 }
 
 func answerIsNil(m proto.Message) bool { return !m.ProtoReflect().IsValid() }
+
+// TestEmptyStreamsHaveEntries streams nothing: that there is nothing is data, too.
+func TestEmptyStreamsHaveEntries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRead(t)
+		r.bank.empty = true
+		s := &stream{ctx: r.Ctx}
+		gate := r.db.hold("StreamTransactions", nil)
+		ended := make(chan error, 1)
+		go func() {
+			request := &bankingv1.StreamTransactionsRequest{Parent: r.all()}
+			ended <- r.Servers.Banking.StreamTransactions(request, s)
+		}()
+		synctest.Wait()
+		if s.count() > 0 {
+			t.Error("the end left before the entry was durable")
+		}
+		close(gate)
+		if err := <-ended; err != nil || s.count() != 1 {
+			t.Errorf("%d messages left: %v", s.count(), err)
+		}
+	})
+}
 
 // TestHeldPagesHaveEntries reads a listing's further page, for which no provider is asked.
 func TestHeldPagesHaveEntries(t *testing.T) {

@@ -34,15 +34,12 @@ func (r *Refs) Of(ctx context.Context, row *store.Consent) (providers.ConsentRef
 	if len(row.State) == 0 {
 		return ref, nil
 	}
-	err := r.Store.View(ctx, row.Tenant, func(tx store.Reader) error {
-		fresh, err := tx.Consent(row.ID)
-		if err != nil {
-			return service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
-		}
-		ref.State, ref.ID = secret.New(string(fresh.State)), fresh.ProviderRef
-		return nil
-	})
-	return ref, err
+	fresh, err := r.Store.Consent(ctx, row.Tenant, row.ID)
+	if err != nil {
+		return ref, service.Found(err, errorv1.Error_CONSENT_NOT_FOUND, "consent")
+	}
+	ref.State, ref.ID = secret.New(string(fresh.State)), fresh.ProviderRef
+	return ref, nil
 }
 
 // share looks whether the user has two consents, one of them for data that the caller brought along, and tells which

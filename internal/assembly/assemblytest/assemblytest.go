@@ -110,7 +110,7 @@ func (s played) ListAccounts(ctx context.Context, _ providers.ConsentRef) ([]pro
 }
 
 // New makes both and follows consents until the test ends. Changes come before anything runs.
-func New(t *testing.T, changes ...func(*assembly.Options, *providers.Provider)) *Gateway {
+func New(t testing.TB, changes ...func(*assembly.Options, *providers.Provider)) *Gateway {
 	t.Helper()
 	p := &Gateway{Provider: &Provider{asked: map[string][]time.Time{}}, path: filepath.Join(t.TempDir(), "kontor.db")}
 	port := played{p: p.Provider}
@@ -169,7 +169,7 @@ func Second(o *assembly.Options, first *providers.Provider) *providers.Provider 
 }
 
 // open opens the database.
-func (p *Gateway) open(t *testing.T) {
+func (p *Gateway) open(t testing.TB) {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), p.path, keystest.StoreKey(), sqlite.Options{})
 	if err != nil {
@@ -187,7 +187,7 @@ func (p *Gateway) open(t *testing.T) {
 }
 
 // begin puts the services together.
-func (p *Gateway) begin(t *testing.T) {
+func (p *Gateway) begin(t testing.TB) {
 	t.Helper()
 	var err error
 	if p.Services, err = assembly.New(p.options); err != nil {
@@ -201,7 +201,7 @@ func client(ctx context.Context) context.Context {
 }
 
 // run starts what works in the background, until the test ends.
-func (p *Gateway) run(t *testing.T) {
+func (p *Gateway) run(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan struct{})
@@ -218,13 +218,13 @@ func (p *Gateway) run(t *testing.T) {
 }
 
 // Create asks for a consent and gives its row.
-func (p *Gateway) Create(t *testing.T) *store.Consent {
+func (p *Gateway) Create(t testing.TB) *store.Consent {
 	t.Helper()
 	return p.CreateAt(t, "fimento")
 }
 
 // CreateAt asks for a consent at a provider and gives its row.
-func (p *Gateway) CreateAt(t *testing.T, provider string) *store.Consent {
+func (p *Gateway) CreateAt(t testing.TB, provider string) *store.Consent {
 	t.Helper()
 	made, err := p.Servers.Consent.CreateConsent(p.Ctx, &consentv1.CreateConsentRequest{
 		Consent: &consentv1.Consent{

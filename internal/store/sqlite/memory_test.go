@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
@@ -140,13 +141,27 @@ func TestRowsAreNotKeptDuringTheCommit(t *testing.T) {
 	if !kept(m) {
 		t.Error("a row is not kept whose read began after the commit")
 	}
+	_, before = m.get(consentKey{"t", "third"})
 	m.forget(changes{all: true})
 	_, during = m.get(key)
-	m.keep(key, during, row)
 	m.settle()
 	m.keep(key, during, row)
-	if kept(m) {
+	m.keep(consentKey{"t", "third"}, before, row)
+	if kept(m) || len(m.young)+len(m.old) > 0 {
 		t.Error("a row is kept although any may have changed")
+	}
+	m.limit = 2 * row.Size()
+	_, first := m.get(key)
+	m.keep(key, first, row)
+	_, second := m.get(consentKey{"t", "other"})
+	m.keep(consentKey{"t", "other"}, second, row)
+	if m.old[key] == nil {
+		t.Fatal("the row is not among the old ones")
+	}
+	m.forget(change)
+	m.settle()
+	if kept(m) {
+		t.Error("an old row is kept that has changed")
 	}
 }
 
@@ -187,6 +202,35 @@ func TestMemoryForgetsMisses(t *testing.T) {
 	}
 	if _, err := s.Consent(t.Context(), tenant, "c"); !errors.Is(err, errClosed) {
 		t.Errorf("a closed store: %v", err)
+	}
+}
+
+// TestEndLeasesForgets ends claims of which rows in memory tell.
+func TestEndLeasesForgets(t *testing.T) {
+	s := openAloneAt(t, filepath.Join(t.TempDir(), "kontor.db"))
+	setUp(t, s, "c")
+	inUpdate(t, s, func(tx store.Tx) error {
+		c, err := tx.Consent("c")
+		if err != nil {
+			return err
+		}
+		c.NextPoll = time.UnixMicro(1)
+		return tx.UpdateConsent(c)
+	})
+	version(t, s, "c")
+	shares := []store.Share{{Tenant: tenant, Provider: newConsent("c").Provider, Limit: 1}}
+	claimed, err := s.System().ClaimDue(t.Context(), time.UnixMicro(2), "owner", time.Hour, shares)
+	if err != nil || len(claimed) != 1 {
+		t.Fatalf("%d are claimed: %v", len(claimed), err)
+	}
+	for _, want := range []bool{true, false} {
+		c, err := s.Consent(t.Context(), tenant, "c")
+		if err != nil || c.ClaimedUntil.IsZero() == want {
+			t.Errorf("claimed until %v, want it claimed %t: %v", c.ClaimedUntil, want, err)
+		}
+		if err := s.EndLeases(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
