@@ -43,6 +43,9 @@ func (s *SealedConsent) Size() int {
 		len(s.asked) + len(s.redirects) + len(s.resource) + len(s.key)
 }
 
+// Key is whose data key opens the row, and that key, wrapped.
+func (s *SealedConsent) Key() (owner string, wrapped []byte) { return s.clear.CustomerID, s.key }
+
 // Consent is ScanConsent and OpenConsent.
 func (o Opener) Consent(row Row) (*store.Consent, error) {
 	sealed, err := ScanConsent(row)

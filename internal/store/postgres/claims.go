@@ -90,25 +90,6 @@ const renewClaims = `
 	UPDATE consents c SET next_poll = CASE c.next_poll WHEN c.claim_until THEN $5 ELSE c.next_poll END, claim_until = $5
 	FROM held WHERE c.tenant = held.tenant AND c.id = held.id`
 
-// endClaim ends the claim that a consent carries, if it is still the newest.
-func (t *tx) endClaim(c *store.Consent) error {
-	changed, err := t.exec(`
-		UPDATE consents SET claim_owner = '', claim_until = 0
-		WHERE tenant = $1 AND id = $2 AND deleted = 0 AND claim_owner = $3 AND claim_number = $4`, c.Tenant, c.ID,
-		c.Claim.Owner, c.Claim.Number)
-	if err != nil || changed > 0 {
-		return err
-	}
-	found, err := t.exists("SELECT 1 FROM consents WHERE tenant = $1 AND id = $2 AND deleted = 0", c.Tenant, c.ID)
-	if err == nil {
-		err = store.ErrNotFound
-		if found {
-			err = store.ErrClaimLost
-		}
-	}
-	return err
-}
-
 func (t *tx) ClaimFlow(consentID string, now time.Time, lease store.Lease) error {
 	got, err := t.exec(`
 		INSERT INTO flow_claims (tenant, consent_id, owner, lease_until)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"kontor.dev/kontor/internal/store"
@@ -22,8 +23,20 @@ func (s *Store) Consent(ctx context.Context, tenant, id string) (found *store.Co
 }
 
 func (r *reader) Consent(id string) (*store.Consent, error) {
-	return one(r, r.Opener.Consent, selectConsents+"WHERE tenant = $1 AND id = $2 AND deleted = 0"+
+	row, err := one(r, columns.ScanConsent, selectConsents+"WHERE tenant = $1 AND id = $2 AND deleted = 0"+
 		r.locking("consents"), r.tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	if r.lock {
+		// The customer is there as long as the consent, which nobody else can delete now.
+		r.owner, r.wrapped = row.Key()
+	}
+	c, err := r.OpenConsent(row)
+	if err != nil {
+		return nil, r.fail(err)
+	}
+	return c, nil
 }
 
 func (r *reader) ConsentsByProviderRef(provider string, refs []string) ([]*store.Consent, error) {
@@ -75,31 +88,45 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 	if err != nil {
 		return t.fail(err)
 	}
-	if c.Claim != (store.Claim{}) {
-		if err := t.endClaim(c); err != nil {
-			return err
-		}
-	}
 	changed, err := t.exec(`
 		UPDATE consents SET
 			customer_id = $1, provider = $2, provider_ref = $3, user_id = $4, partner_bank = $5, market = $6,
 			state = $7, valid_until = $8, withdrawals = $9, asked = $10, redirects = $11, flow = $12, reference = $13,
 			status = $14, resource = $15, next_poll = $16, poll_step = $17, last_poll = $18, last_read = $19,
-			missing_since = $20, missing_count = $21, ended = $22, version = version + 1
-		WHERE tenant = $23 AND id = $24 AND deleted = 0 AND version = $25`,
-		append(values, c.Tenant, c.ID, c.Version)...)
+			missing_since = $20, missing_count = $21, ended = $22, version = version + 1,
+			claim_owner = CASE $26 WHEN 0 THEN claim_owner ELSE '' END,
+			claim_until = CASE $26 WHEN 0 THEN claim_until ELSE 0 END
+		WHERE tenant = $23 AND id = $24 AND deleted = 0 AND version = $25 AND
+			($26::bigint = 0 OR claim_number = $26 AND claim_owner = $27)`,
+		append(values, c.Tenant, c.ID, c.Version, c.Claim.Number, c.Claim.Owner)...)
 	if err != nil {
 		return err
 	}
 	if changed == 0 {
-		return t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = $1 AND id = $2 AND deleted = 0", c.Tenant,
-			c.ID)
+		return t.notUpdated(c)
 	}
 	c.Version++
 	if c.Claim != (store.Claim{}) {
 		c.Claim, c.ClaimedUntil = store.Claim{}, time.Time{}
 	}
 	return nil
+}
+
+// notUpdated tells why a consent was not changed.
+func (t *tx) notUpdated(c *store.Consent) error {
+	err := t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = $1 AND id = $2 AND deleted = 0", c.Tenant, c.ID)
+	if c.Claim == (store.Claim{}) || !errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	mine, failed := t.exists("SELECT 1 FROM consents WHERE tenant = $1 AND id = $2 AND claim_number = $3 AND "+
+		"claim_owner = $4", c.Tenant, c.ID, c.Claim.Number, c.Claim.Owner)
+	switch {
+	case failed != nil:
+		return failed
+	case !mine:
+		return store.ErrClaimLost
+	}
+	return err
 }
 
 // erasedConsent is what becomes of the row of a deleted consent, beside deleted.

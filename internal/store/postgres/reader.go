@@ -24,6 +24,10 @@ type reader struct {
 	lock bool
 	// absent are the rows that were looked for by a key and not found, while lock holds.
 	absent map[string]bool
+	// owner and wrapped are whose consent was read last, while lock holds, and the data key: "" for nobody's. Whoever
+	// changes what was read needs not read the key again.
+	owner   string
+	wrapped []byte
 	// own are the positions that the transaction itself gives.
 	own positions
 	// asked counts the queries.

@@ -12,6 +12,9 @@ import (
 
 // boxOf gives what seals an owner's columns; ErrNotFound when there is no such owner.
 func (t *tx) boxOf(owner string) (*keys.Box, error) {
+	if owner != "" && owner == t.owner {
+		return t.opened(t.Box(t.tenant, owner, t.wrapped))
+	}
 	const query = "SELECT wrapped FROM data_keys WHERE tenant = $1 AND owner = $2"
 	wrapped, err := one(&t.reader, columns.Only[[]byte], query, t.tenant, owner)
 	if err != nil {
@@ -39,6 +42,7 @@ func (t *tx) keepKey(owner string, wrapped []byte) error {
 
 // eraseKey erases an owner's data key: whatever it sealed cannot be read any more.
 func (t *tx) eraseKey(owner string) error {
+	t.owner = ""
 	_, err := t.exec("DELETE FROM data_keys WHERE tenant = $1 AND owner = $2", t.tenant, owner)
 	return err
 }

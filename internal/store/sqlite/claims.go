@@ -74,25 +74,6 @@ func (t *tx) renewClaim(c *store.Consent, until time.Time) error {
 	return err
 }
 
-// endClaim ends the claim that a consent carries, if it is still the newest.
-func (t *tx) endClaim(c *store.Consent) error {
-	changed, err := t.exec(`
-		UPDATE consents SET claim_owner = '', claim_until = 0
-		WHERE tenant = ? AND id = ? AND deleted = 0 AND claim_owner = ? AND claim_number = ?`, c.Tenant, c.ID,
-		c.Claim.Owner, c.Claim.Number)
-	if err != nil || changed > 0 {
-		return err
-	}
-	found, err := t.exists("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 0", c.Tenant, c.ID)
-	if err == nil {
-		err = store.ErrNotFound
-		if found {
-			err = store.ErrClaimLost
-		}
-	}
-	return err
-}
-
 func (t *tx) ClaimFlow(consentID string, now time.Time, lease store.Lease) error {
 	claimed, err := t.exec(`
 		INSERT INTO flow_claims (tenant, consent_id, owner, lease_until) VALUES (?1, ?2, ?3, ?4)

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -84,30 +85,45 @@ func (t *tx) UpdateConsent(c *store.Consent) error {
 		return t.fail(err)
 	}
 	t.changed.add(c.Tenant, c.ID)
-	if c.Claim != (store.Claim{}) {
-		if err := t.endClaim(c); err != nil {
-			return err
-		}
-	}
 	changed, err := t.exec(`
 		UPDATE consents SET
-			customer_id = ?, provider = ?, provider_ref = ?, user_id = ?, partner_bank = ?, market = ?, state = ?,
-			valid_until = ?, withdrawals = ?, asked = ?, redirects = ?,
-			flow = ?, reference = ?, status = ?, resource = ?, next_poll = ?, poll_step = ?, last_poll = ?,
-			last_read = ?, missing_since = ?, missing_count = ?, ended = ?, update_time = ?, version = version + 1
-		WHERE tenant = ? AND id = ? AND deleted = 0 AND version = ?`,
-		append(values, updateTime(c), c.Tenant, c.ID, c.Version)...)
+			customer_id = ?1, provider = ?2, provider_ref = ?3, user_id = ?4, partner_bank = ?5, market = ?6,
+			state = ?7, valid_until = ?8, withdrawals = ?9, asked = ?10, redirects = ?11, flow = ?12, reference = ?13,
+			status = ?14, resource = ?15, next_poll = ?16, poll_step = ?17, last_poll = ?18, last_read = ?19,
+			missing_since = ?20, missing_count = ?21, ended = ?22, update_time = ?23, version = version + 1,
+			claim_owner = CASE ?27 WHEN 0 THEN claim_owner ELSE '' END,
+			claim_until = CASE ?27 WHEN 0 THEN claim_until ELSE 0 END
+		WHERE tenant = ?24 AND id = ?25 AND deleted = 0 AND version = ?26 AND
+			(?27 = 0 OR claim_number = ?27 AND claim_owner = ?28)`,
+		append(values, updateTime(c), c.Tenant, c.ID, c.Version, c.Claim.Number, c.Claim.Owner)...)
 	if err != nil {
 		return err
 	}
 	if changed == 0 {
-		return t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 0", c.Tenant, c.ID)
+		return t.notUpdated(c)
 	}
 	c.Version++
 	if c.Claim != (store.Claim{}) {
 		c.Claim, c.ClaimedUntil = store.Claim{}, time.Time{}
 	}
 	return nil
+}
+
+// notUpdated tells why a consent was not changed.
+func (t *tx) notUpdated(c *store.Consent) error {
+	err := t.missingOrConflict("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND deleted = 0", c.Tenant, c.ID)
+	if c.Claim == (store.Claim{}) || !errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	mine, failed := t.exists("SELECT 1 FROM consents WHERE tenant = ? AND id = ? AND claim_number = ? AND "+
+		"claim_owner = ?", c.Tenant, c.ID, c.Claim.Number, c.Claim.Owner)
+	switch {
+	case failed != nil:
+		return failed
+	case !mine:
+		return store.ErrClaimLost
+	}
+	return err
 }
 
 // missingOrConflict tells why a row was not changed: the query finds it, or it is not there.
