@@ -14,8 +14,8 @@ const memoryLimit = 32 << 20
 // consentKey names a consent.
 type consentKey struct{ tenant, id string }
 
-// memory keeps rows of consents as they stand in the file, sealed, where nobody else writes it. Those that a transaction
-// changed are dropped before its COMMIT and not kept again until that is over:
+// memory keeps rows of consents as they stand in the file, sealed, where nobody else writes it. Those that a
+// transaction changed are dropped before its COMMIT and not kept again until that is over:
 //
 //	writer  ── UPDATE ──────────────── forget ─ COMMIT ─ settle ── acknowledge
 //	reader  ─────────── miss, SELECT ─────┼───────┼─── keep: refused, its miss was before

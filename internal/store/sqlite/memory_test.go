@@ -40,7 +40,8 @@ func TestMemoryAsWithout(t *testing.T) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
 			t.Logf("seed %d", seed+round)
-			plain, alone := filepath.Join(t.TempDir(), "plain.db"), openAloneAt(t, filepath.Join(t.TempDir(), "alone.db"))
+			plain := filepath.Join(t.TempDir(), "plain.db")
+			alone := openAloneAt(t, filepath.Join(t.TempDir(), "alone.db"))
 			storetest.Compare(t, seed+round, 150, map[string]storetest.Prepared{
 				"plain":     {Open: func() store.Database { return openAt(t, plain) }},
 				"in memory": {Open: func() store.Database { return alone }},
