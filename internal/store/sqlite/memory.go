@@ -34,8 +34,8 @@ type memory struct {
 	misses map[consentKey]*miss
 	// changing are those that the transaction has changed that is being committed.
 	changing changes
-	// hits and missed count.
-	hits, missed uint64
+	// hits counts what was found.
+	hits uint64
 }
 
 // miss is the right to keep a row that was not kept.
@@ -80,7 +80,6 @@ func (m *memory) get(key consentKey) (*columns.SealedConsent, *miss) {
 		m.add(key, row)
 		return row, nil
 	}
-	m.missed++
 	if _, ok := m.changing.some[key]; ok || m.changing.all {
 		return nil, nil
 	}
