@@ -110,9 +110,9 @@ func (s played) ListAccounts(ctx context.Context, _ providers.ConsentRef) ([]pro
 }
 
 // New makes both and follows consents until the test ends. Changes come before anything runs.
-func New(t testing.TB, changes ...func(*assembly.Options, *providers.Provider)) *Gateway {
-	t.Helper()
-	p := &Gateway{Provider: &Provider{asked: map[string][]time.Time{}}, path: filepath.Join(t.TempDir(), "kontor.db")}
+func New(tb testing.TB, changes ...func(*assembly.Options, *providers.Provider)) *Gateway {
+	tb.Helper()
+	p := &Gateway{Provider: &Provider{asked: map[string][]time.Time{}}, path: filepath.Join(tb.TempDir(), "kontor.db")}
 	port := played{p: p.Provider}
 	native := providers.Support{Level: providers.Native}
 	provider := &providers.Provider{
@@ -128,12 +128,12 @@ func New(t testing.TB, changes ...func(*assembly.Options, *providers.Provider)) 
 			Providers: []*providers.Provider{provider}, RedirectURIs: []string{"https://app.example.com/*"},
 		}},
 	}
-	p.open(t)
+	p.open(tb)
 	for _, change := range changes {
 		change(&p.options, provider)
 	}
-	p.begin(t)
-	p.run(t)
+	p.begin(tb)
+	p.run(tb)
 	return p
 }
 
@@ -169,15 +169,15 @@ func Second(o *assembly.Options, first *providers.Provider) *providers.Provider 
 }
 
 // open opens the database.
-func (p *Gateway) open(t testing.TB) {
-	t.Helper()
-	db, err := sqlite.Open(t.Context(), p.path, keystest.StoreKey(), sqlite.Options{})
+func (p *Gateway) open(tb testing.TB) {
+	tb.Helper()
+	db, err := sqlite.Open(tb.Context(), p.path, keystest.StoreKey(), sqlite.Options{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	p.options.Store = db
@@ -187,11 +187,11 @@ func (p *Gateway) open(t testing.TB) {
 }
 
 // begin puts the services together.
-func (p *Gateway) begin(t testing.TB) {
-	t.Helper()
+func (p *Gateway) begin(tb testing.TB) {
+	tb.Helper()
 	var err error
 	if p.Services, err = assembly.New(p.options); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -201,8 +201,8 @@ func client(ctx context.Context) context.Context {
 }
 
 // run starts what works in the background, until the test ends.
-func (p *Gateway) run(t testing.TB) {
-	t.Helper()
+func (p *Gateway) run(tb testing.TB) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan struct{})
 	go func() {
@@ -213,19 +213,19 @@ func (p *Gateway) run(t testing.TB) {
 		cancel()
 		<-ran
 	}
-	t.Cleanup(p.stop)
+	tb.Cleanup(p.stop)
 	p.Ctx = client(ctx)
 }
 
 // Create asks for a consent and gives its row.
-func (p *Gateway) Create(t testing.TB) *store.Consent {
-	t.Helper()
-	return p.CreateAt(t, "fimento")
+func (p *Gateway) Create(tb testing.TB) *store.Consent {
+	tb.Helper()
+	return p.CreateAt(tb, "fimento")
 }
 
 // CreateAt asks for a consent at a provider and gives its row.
-func (p *Gateway) CreateAt(t testing.TB, provider string) *store.Consent {
-	t.Helper()
+func (p *Gateway) CreateAt(tb testing.TB, provider string) *store.Consent {
+	tb.Helper()
 	made, err := p.Servers.Consent.CreateConsent(p.Ctx, &consentv1.CreateConsentRequest{
 		Consent: &consentv1.Consent{
 			Provider: provider, Market: "SE",
@@ -238,11 +238,11 @@ func (p *Gateway) CreateAt(t testing.TB, provider string) *store.Consent {
 		Psu: &consentv1.Psu{NationalId: "199503096316"},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	row, _, err := p.Load.Consent(p.Ctx, made.GetName())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return row
 }
