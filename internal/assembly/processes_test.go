@@ -19,6 +19,7 @@ import (
 	errorv1 "kontor.dev/kontor/gen/go/kontor/error/v1"
 	"kontor.dev/kontor/internal/assembly"
 	"kontor.dev/kontor/internal/assembly/assemblytest"
+	"kontor.dev/kontor/internal/broadcast"
 	"kontor.dev/kontor/internal/kerr"
 	"kontor.dev/kontor/internal/optional"
 	"kontor.dev/kontor/internal/providers"
@@ -456,6 +457,11 @@ type received struct {
 }
 
 func (r *received) Context() context.Context { return r.ctx }
+
+// SendMsg implements grpc.ServerStream. What many streams send comes so.
+func (r *received) SendMsg(m any) error {
+	return r.Send(m.(*broadcast.Message).Proto().(*consentv1.WatchConsentsResponse)) //nolint:forcetypeassert // news
+}
 
 func (r *received) Send(m *consentv1.WatchConsentsResponse) error {
 	select {
