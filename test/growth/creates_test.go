@@ -95,7 +95,7 @@ func throughGateway(b *testing.B, dir string) (wall, cpu float64) {
 		Tenants: service.Tenants{tenant: {
 			RedirectURIs: []string{"https://app.example.com/*"},
 			Providers: []*providers.Provider{{
-				ID: "fimento", DisplayName: "Fimento", Markets: []providers.Market{providers.MarketSE}, Consents: port,
+				ID: "testbank", DisplayName: "Testbank", Markets: []providers.Market{providers.MarketSE}, Consents: port,
 				Capabilities: map[providers.Capability]providers.Support{"CreateConsent": native, "GetConsent": native},
 			}},
 		}},
@@ -111,7 +111,7 @@ func throughGateway(b *testing.B, dir string) (wall, cpu float64) {
 					if _, err := s.Servers.Consent.CreateConsent(w.ctx, &consentv1.CreateConsentRequest{
 						RequestId: uuid.NewString(),
 						Consent: &consentv1.Consent{
-							Provider: "providers/fimento", Market: "SE",
+							Provider: "providers/testbank", Market: "SE",
 							RedirectUris: &consentv1.Consent_RedirectUris{
 								Success: optional.Of("https://app.example.com/done"),
 							},

@@ -29,6 +29,8 @@ const (
 	mostAbove = 200 * mb
 	// mostWatch is how much of it one reader of a tenant's consents who never reads may cost.
 	mostWatch = mb
+	// mostGarbage is how much the gateway may use that waits to be collected, however few attack it.
+	mostGarbage = 64 * mb
 	// connections and streams are those of a flood: 48,128 streams.
 	connections, streams = 188, 256
 )
@@ -242,7 +244,7 @@ func bodies(t *testing.T, w *world, client string) {
 func TestUnreadWatches(t *testing.T) {
 	w := newWorld(t, scaled(20_000, 500))
 	readers := scaled(100, 20)
-	w.attack(t, int64(readers)*mostWatch, 0, readers, func() {
+	w.attack(t, max(int64(readers)*mostWatch, mostGarbage), 0, readers, func() {
 		flood(t, w.gateway.GRPC, readers/2, 1, make([]byte, 5), ":path",
 			consentv1.ConsentService_WatchConsents_FullMethodName, "authorization", "Bearer "+keyOf(owner))
 		for range readers / 2 {

@@ -137,7 +137,7 @@ func TestTransactions(t *testing.T) {
 		{"CreateConsent", func(ctx context.Context) error {
 			_, err := create(ctx, stubs, "")
 			return err
-		}, 6},
+		}, 4},
 		{"GetConsent", func(ctx context.Context) error { return get(ctx, stubs, consent.GetName()) }, 1},
 		{"ListAccounts", func(ctx context.Context) error { return read(ctx, stubs, consent.GetName()) }, 2},
 		{"GetConsent with refresh", func(ctx context.Context) error {
