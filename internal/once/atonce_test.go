@@ -171,3 +171,50 @@ func TestFailureAfterTheClaim(t *testing.T) {
 		t.Errorf("another request with the key: %v", err)
 	}
 }
+
+// refusing is a store whose first transaction that writes fails with err, after it was committed or instead.
+type refusing struct {
+	store.Store
+
+	err       error
+	committed bool
+	updates   int
+}
+
+func (r *refusing) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
+	if r.updates++; r.updates > 1 {
+		return r.Store.Update(ctx, tenant, fn)
+	}
+	if r.committed {
+		return errors.Join(r.Store.Update(ctx, tenant, fn), r.err)
+	}
+	return r.err
+}
+
+// TestClaimInDoubt: a claim that may be durable, though its commit failed, is given back: the provider was not asked,
+// so the repetition asks it.
+func TestClaimInDoubt(t *testing.T) {
+	t.Parallel()
+	p := live(t)(noon)
+	doubt := &refusing{Store: p.Store.Store, err: errors.New("in doubt"), committed: true}
+	p.Store = &service.Store{Store: doubt, Log: p.Log}
+	asked := 0
+	if _, err := p.intend("a", nil, func(*Attempt) { asked++ }); err == nil || asked != 0 {
+		t.Errorf("the failure is %v, the provider was asked %d times", err, asked)
+	}
+	if _, err := p.intend("a", nil, func(*Attempt) { asked++ }); err != nil || asked != 1 {
+		t.Errorf("the repetition gave %v, the provider was asked %d times", err, asked)
+	}
+}
+
+// TestClaimRefused: who is refused, since too many wait for the store, waits for no other transaction.
+func TestClaimRefused(t *testing.T) {
+	t.Parallel()
+	p := live(t)(noon)
+	r := &refusing{Store: p.Store.Store, err: store.ErrBusy}
+	p.Store = &service.Store{Store: r, Log: p.Log}
+	_, err := p.intend("a", nil, func(*Attempt) { t.Error("the provider was asked") })
+	if kerr.Reason(err) != errorv1.Error_GATEWAY_RATE_LIMITED || r.updates != 1 {
+		t.Errorf("%v, after %d transactions", err, r.updates)
+	}
+}

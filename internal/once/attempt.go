@@ -276,11 +276,11 @@ func (a *Attempt) Intend(
 	if a.key != "" && !a.Repeatable {
 		intent.IdempotencyMethod, intent.IdempotencyKey = a.method, a.key
 	}
-	claims, known := a.unclaimed, false
+	claims, durable := a.unclaimed, false
 	err := a.Update(ctx, func(tx store.Tx) (err error) {
+		defer func() { durable = err == nil }()
 		if claims {
 			err = tx.InsertIdempotency(a.record(a.begun))
-			known = errors.Is(err, store.ErrExists)
 		} else {
 			err = a.Own(tx)
 		}
@@ -304,7 +304,7 @@ func (a *Attempt) Intend(
 	if err == nil {
 		a.intent, a.resource = intent.ID, resource
 	}
-	a.unclaimed = known // What failed otherwise may be durable all the same.
+	a.unclaimed = claims && !durable // What failed behind that, with the COMMIT, may be durable all the same.
 	return err
 }
 

@@ -109,6 +109,12 @@ func DoAtOnce[Req keyed, Resp proto.Message](
 	return resp, err
 }
 
+// refused tells whether the store took no transaction.
+func refused(err error) bool {
+	reason := kerr.Reason(err)
+	return reason == errorv1.Error_GATEWAY_RATE_LIMITED || reason == errorv1.Error_STORE_UNAVAILABLE
+}
+
 func do[Req keyed, Resp proto.Message](
 	ctx context.Context, r *Runner, method string, req Req, work func(context.Context, *Attempt) (Resp, error),
 	atOnce bool,
@@ -157,8 +163,9 @@ func do[Req keyed, Resp proto.Message](
 		resp, err := work(working, a)
 		switch {
 		case err == nil:
-		case a.unclaimed:
+		case a.unclaimed && !refused(err):
 			err = errUnclaimed
+		case a.unclaimed: // The store would refuse the claim as well.
 		default:
 			err = errTakenOver(a.failed(detached, err))
 		}
