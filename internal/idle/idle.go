@@ -30,12 +30,14 @@ func (r *Rest) Left() bool { return r.wait != nil }
 // Wait waits for it.
 func (r *Rest) Wait() error { return r.wait() }
 
-// Apart calls f in a goroutine of its own and waits for its end. F must not panic.
+// Apart calls f in a goroutine of its own and waits for its end. It panics with what f panics with.
 func Apart(f func()) {
-	ended := make(chan struct{})
+	ended := make(chan any, 1)
 	go func() {
-		defer close(ended)
+		defer func() { ended <- recover() }()
 		f()
 	}()
-	<-ended
+	if panicked := <-ended; panicked != nil {
+		panic(panicked)
+	}
 }

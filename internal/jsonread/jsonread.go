@@ -20,7 +20,30 @@ import (
 )
 
 // Decoder gives the tokens and values of a text as it arrives.
-type Decoder = jsontext.Decoder
+type Decoder struct {
+	*jsontext.Decoder
+	whole bool
+	from  int64 // where the value began that is read as a whole
+}
+
+// KeptFrom is the offset from which on the text is still kept, by the decoder or by who reads a value as a whole.
+func (d *Decoder) KeptFrom() int64 {
+	if d.whole {
+		return d.from
+	}
+	return d.InputOffset()
+}
+
+// Whole reads a value that is kept until it is whole, so that all of it counts towards a limit on what is kept.
+func Whole[T any](d *Decoder, into *T, read func(*Decoder, *T) error) error {
+	if d.whole {
+		return read(d, into) // as part of another
+	}
+	d.whole, d.from = true, d.InputOffset()
+	err := read(d, into)
+	d.whole = false
+	return err
+}
 
 // Reader is a value that reads itself, as encoding/json/v2 names it.
 type Reader interface {
@@ -30,7 +53,9 @@ type Reader interface {
 
 // NewDecoder makes a decoder that takes what encoding/json takes: names that come twice, and invalid UTF-8.
 func NewDecoder(r io.Reader) *Decoder {
-	return jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	return &Decoder{
+		Decoder: jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
+	}
 }
 
 // TypeError says that a value is of another kind than its field. It never quotes the value.
@@ -69,7 +94,8 @@ func (m Members[T]) Read(d *Decoder, into *T) error {
 		}
 		at := m.find(name, next)
 		if at < 0 {
-			if err := d.SkipValue(); err != nil {
+			// The decoder keeps the names of all objects that it is inside of.
+			if err := Whole(d, into, func(d *Decoder, _ *T) error { return d.SkipValue() }); err != nil {
 				return err
 			}
 			continue

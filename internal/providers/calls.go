@@ -65,8 +65,8 @@ type Limits struct {
 	Stall time.Duration
 	// Call is for everything, retries included, when the caller has no deadline. Default 60 s.
 	Call time.Duration
-	// BodyBytes is the size of a body for Do, and within a body for Stream of what its reader takes at once, such as
-	// one text, after decompression. Default 64 MiB.
+	// BodyBytes is the size of a body for Do, and within a body for Stream of what is kept at once, such as one
+	// transaction, after decompression. Default 64 MiB.
 	BodyBytes int64
 	// StreamBytes is the size of a body for Stream, after decompression. Default 512 MiB.
 	StreamBytes int64

@@ -30,8 +30,9 @@ const (
 	// readBuffer is what each connection has to read with, whether or not it sends anything.
 	readBuffer = 8 << 10
 	// workers are goroutines that serve one call after the other, and keep the stack that calls need: a read costs 7 %
-	// less CPU with them, one from the store alone 5 to 24 % (make bench, twice in turns). A stream may
-	// keep one for as long as it lasts. Calls that find none get a goroutine of their own.
+	// less CPU with them, one from the store alone 5 to 24 % (make bench, twice in turns). Each stream
+	// keeps one for as long as it lasts, so that where more are open nothing is gained: calls that find none get a
+	// goroutine of their own.
 	workers = 64
 	// maxQuestion bounds what the library reads by itself: what clients ask about the API. The guard reads requests.
 	maxQuestion = 16 << 10

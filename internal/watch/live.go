@@ -1,10 +1,18 @@
 package watch
 
+import (
+	"runtime/debug"
+
+	"kontor.dev/kontor/internal/identity"
+)
+
 // A stream that has caught up waits without a goroutine that works for it: what it is handed starts one, which sends it
 // and ends. So its stack is there for as long as it sends, and who waits for the stream's end needs a small one.
 
 // end is how a stream ended.
 type end struct {
+	// over says that nothing follows, and all was sent.
+	over     bool
 	err      error
 	panicked any // what sending panicked with
 }
@@ -37,7 +45,7 @@ func (r *run[M]) stop(reason error) end {
 	r.over = true
 	r.mu.Unlock()
 	if working {
-		if e := <-r.ended; e.err != nil || e.panicked != nil {
+		if e := <-r.ended; e.over || e.err != nil || e.panicked != nil {
 			return e
 		}
 	}
@@ -69,17 +77,21 @@ func (r *run[M]) work() {
 		if e.panicked = recover(); left {
 			return
 		}
+		if e.panicked != nil { // Who waits passes it on, from a stack that does not tell where it happened.
+			r.Feed.logger.ErrorContext(r.ctx, "sending to a stream panicked", "stack", string(debug.Stack()),
+				"request_id", identity.RequestID(r.ctx))
+		}
 		r.mu.Lock()
 		r.over = true
 		r.mu.Unlock()
 		r.ended <- e
 	}()
 	for {
-		var more, over bool
+		var more bool
 		if more, left = r.next(); !more {
 			return
 		}
-		if over, e.err = r.turn(); over || e.err != nil {
+		if e.over, e.err = r.turn(); e.over || e.err != nil {
 			return
 		}
 	}

@@ -164,7 +164,7 @@ var (
 		jsonread.At("transactions", func(d *decoder, a *accountReader) error {
 			return jsonread.List(d, func(int) error {
 				wire := &wireTransaction{}
-				if err := readTransaction(d, wire); err != nil {
+				if err := jsonread.Whole(d, wire, readTransaction); err != nil {
 					return err
 				}
 				return a.pass(wire)

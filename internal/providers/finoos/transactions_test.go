@@ -489,3 +489,15 @@ func TestTransactionsKeepTheirOwnCurrency(t *testing.T) {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
 }
+
+func TestTransactionThatNeverEndsIsRefused(t *testing.T) {
+	f := newFake(t)
+	f.logins(`{"logins": [{"id": "L", "accounts": [{"id": "A"}]}]}`, `{"logins": [{"id": "L", "accounts": [{"id": "A",
+		"transactions": [{"id": "1", "amount": 1, "codes": [{}`+strings.Repeat(",{}", 100_000)+`]}]}]}]}`)
+	p := f.provider(func(_ *Config, deps *providers.Deps) { deps.Limits.BodyBytes = 64 << 10 })
+	var refused *providers.Error
+	got, err := collect(p)
+	if len(got) != 0 || !errors.As(err, &refused) || refused.Kind != providers.KindInvalidResponse {
+		t.Errorf("%d transactions, %v", len(got), err)
+	}
+}

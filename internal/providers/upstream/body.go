@@ -26,7 +26,7 @@ type body struct {
 	src     io.Reader
 	wire    *wireReader
 	limit   int64 // bytes after decompression
-	value   int64 // bytes that the decoder may hold back for one value
+	value   int64 // bytes that the decoder, or who reads, may hold back for one value
 	depth   int
 	decoder *jsonread.Decoder
 
@@ -54,7 +54,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if b.decoder != nil && b.read-b.decoder.InputOffset() > b.value {
+	if b.decoder != nil && b.read-b.decoder.KeptFrom() > b.value {
 		b.err = errTooLarge
 		return 0, b.err
 	}

@@ -102,7 +102,9 @@ func (c *Client) prepare(ctx context.Context, r Request) (*exchange, error) {
 			return nil, c.internalError(op.Name, errBadBody) // the error could quote values
 		}
 		x.body, x.hasBody = body, true
-		x.header.Set("Content-Type", mediaType)
+		if c.header.Get("Content-Type") == "" {
+			x.header.Set("Content-Type", mediaType)
+		}
 	}
 	if bad := addHeader(x.header, r.Header); bad != "" {
 		return nil, c.invalidField(op.Name, bad)

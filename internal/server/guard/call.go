@@ -435,7 +435,8 @@ func serverFault(code codes.Code) bool {
 
 // adopt goes on with a call that a front let in, in the context of the channel.
 func (c *call) adopt(ctx context.Context) {
-	if c.ctx = ctx; c.span.IsRecording() {
+	// One that is not recorded stands there, too: what is done for the call is not recorded then either.
+	if c.ctx = ctx; c.span.SpanContext().IsValid() {
 		c.ctx = trace.ContextWithSpan(ctx, c.span)
 	}
 	c.attach()

@@ -76,12 +76,12 @@ func (s *streaming) end(panicked any) {
 		return
 	}
 	s.ended = true
+	defer s.leave()
 	if cause := context.Cause(s.call.ctx); errors.Is(cause, errExpired) || errors.Is(cause, errTakenBack) {
 		s.err = refuse(cause)
 	}
 	s.release()
 	s.err = s.call.end(panicked, s.err)
-	s.leave()
 }
 
 // Why streams end before their callers want them to.

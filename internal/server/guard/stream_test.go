@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	consentv1 "kontor.dev/kontor/gen/go/kontor/consent/v1"
+	"kontor.dev/kontor/internal/identity"
 	"kontor.dev/kontor/internal/idle"
 )
 
@@ -97,5 +98,68 @@ func TestStreamsThatDoNotWait(t *testing.T) {
 	}
 	if held := g.Usage(); held.Streams != 0 {
 		t.Errorf("places are kept: %+v", held)
+	}
+}
+
+// TestPanicAtAStreamsEnd: what panics while a stream ends reaches who called its handler, and the place is free.
+func TestPanicAtAStreamsEnd(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.audit = func(context.Context, string, string, error) error { panic("in the audit") }
+	r := g.rules[WatchConsents]
+	r.scope = "documents.write"
+	handler := g.stream(r, func(any, grpc.ServerStream) error { return context.DeadlineExceeded })
+	defer func() {
+		if recover() == nil {
+			t.Error("the panic is lost")
+		}
+		if held := g.Usage(); held.Streams != 0 || g.running.count.Load() != 0 {
+			t.Errorf("its place is kept: %+v", held)
+		}
+	}()
+	ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs(keyAuthorization, bearerKey))
+	_ = handler(nil, silent{ctx: ctx})
+}
+
+// counting counts who waits for the end of what clients authenticated with.
+type counting struct {
+	Authenticator
+
+	waiting *int
+}
+
+func (c counting) Authenticate(ctx context.Context, authorization []string) (identity.Identity, error) {
+	id, err := c.Authenticator.Authenticate(ctx, authorization)
+	id.OnEnd = func(func()) (stop func() bool) {
+		*c.waiting++
+		return func() bool { *c.waiting--; return true }
+	}
+	return id, err
+}
+
+// TestStreamsLeaveTheirKeys: nothing of a stream that has ended is kept with its client's key, or with a timer.
+func TestStreamsLeaveTheirKeys(t *testing.T) {
+	t.Parallel()
+	for _, waits := range []bool{false, true} {
+		g, waiting := newGuarded(t), 0
+		g.Guard.authenticator = counting{g.Guard.authenticator, &waiting}
+		var seen context.Context
+		handler := g.stream(g.rules[WatchConsents], func(_ any, s grpc.ServerStream) error {
+			if seen = s.Context(); waiting != 1 {
+				t.Errorf("%d wait for the end of the key", waiting)
+			}
+			if waits {
+				idle.Later(seen, func() error { return nil })
+			}
+			return nil
+		})
+		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs(keyAuthorization, bearerKey))
+		if err := handler(nil, silent{ctx: ctx}); err != nil {
+			t.Error(err)
+		}
+		if waiting != 0 || seen.Err() == nil {
+			t.Errorf("waits %t: after its end %d wait for that of its key, and its context ended with %v",
+				waits, waiting, seen.Err())
+		}
 	}
 }
