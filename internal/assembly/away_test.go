@@ -57,6 +57,13 @@ func (a *absent) View(ctx context.Context, tenant string, fn func(store.Reader) 
 	return a.Database.View(ctx, tenant, fn)
 }
 
+func (a *absent) Consent(ctx context.Context, tenant, id string) (*store.Consent, error) {
+	if err := a.away(); err != nil {
+		return nil, err
+	}
+	return a.Database.Consent(ctx, tenant, id)
+}
+
 func (a *absent) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
 	if err := a.away(); err != nil {
 		return err

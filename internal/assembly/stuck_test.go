@@ -67,6 +67,13 @@ func (f failing) View(ctx context.Context, tenant string, fn func(store.Reader) 
 	return f.Database.View(ctx, tenant, fn)
 }
 
+func (f failing) Consent(ctx context.Context, tenant, id string) (*store.Consent, error) {
+	if f.trap.how == panicsBefore && f.trap.springs() {
+		panic(f.trap.how)
+	}
+	return f.Database.Consent(ctx, tenant, id)
+}
+
 func (f failing) Update(ctx context.Context, tenant string, fn func(store.Tx) error) error {
 	if !f.trap.springs() {
 		return f.Database.Update(ctx, tenant, fn)

@@ -60,7 +60,7 @@ func (t *Trail) writeFailure(ctx context.Context, e store.Audit) error {
 	timer := time.NewTimer(failureTimeout)
 	defer timer.Stop()
 	w := newWaiting(ctx, e)
-	if !t.failures.enter(ctx, t, w, failureTimeout, timer.C) {
+	if !t.failures.enter(t, w, failureTimeout, timer.C) {
 		return errFull
 	}
 	<-w.written // It is bounded: see lines.write.

@@ -41,7 +41,7 @@ type line struct {
 // waiting is an entry in a line.
 type waiting struct {
 	entry store.Audit
-	call  *identity.Trail
+	ctx   context.Context //nolint:containedctx // its call's, whose request id is logged
 	// written is closed when it is known what became of the entry: err is nil once it is durable.
 	written chan struct{}
 	err     error
@@ -50,14 +50,12 @@ type waiting struct {
 }
 
 func newWaiting(ctx context.Context, e store.Audit) *waiting {
-	return &waiting{entry: e, call: identity.TrailOf(ctx), written: make(chan struct{})}
+	return &waiting{entry: e, ctx: ctx, written: make(chan struct{})}
 }
 
 // enter puts an entry in its tenant's line, and tells whether there was room, for which it waits until late receives;
 // nil for not at all. Limit bounds how long it may take to write the entries that are written together.
-func (l *lines) enter(
-	ctx context.Context, t *Trail, w *waiting, limit time.Duration, late <-chan time.Time,
-) bool {
+func (l *lines) enter(t *Trail, w *waiting, limit time.Duration, late <-chan time.Time) bool {
 	l.setUp.Do(func() { l.room, l.of = make(chan struct{}, maxWaiting), map[string]*line{} })
 	select {
 	case l.room <- struct{}{}:
@@ -81,14 +79,28 @@ func (l *lines) enter(
 	of.waiting = append(of.waiting, w)
 	if !of.writing {
 		of.writing = true
-		go l.write(context.WithoutCancel(ctx), t, w.entry.Tenant, of, limit)
+		go l.write(t, w.entry.Tenant, of, limit)
 	}
 	return true
 }
 
+// leave takes an entry out of its line that is not being written yet: its call has ended, and nothing left.
+func (l *lines) leave(w *waiting) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	of := l.of[w.entry.Tenant]
+	if of == nil {
+		return
+	}
+	if i := slices.Index(of.waiting, w); i >= 0 {
+		of.waiting = slices.Delete(of.waiting, i, i+1)
+		<-l.room
+	}
+}
+
 // write writes what waits in a line until nothing does. When the store does not take it, all who wait by then are told
 // so: nobody waits longer than for the entries before theirs and their own.
-func (l *lines) write(ctx context.Context, t *Trail, tenant string, of *line, limit time.Duration) {
+func (l *lines) write(t *Trail, tenant string, of *line, limit time.Duration) {
 	for {
 		l.mu.Lock()
 		n := min(len(of.waiting), maxTogether)
@@ -104,7 +116,7 @@ func (l *lines) write(ctx context.Context, t *Trail, tenant string, of *line, li
 		for i, w := range together {
 			entries[i] = &w.entry
 		}
-		err := t.append(ctx, limit, tenant, entries)
+		err := t.append(context.WithoutCancel(together[0].ctx), limit, tenant, entries)
 		if err != nil {
 			l.mu.Lock()
 			together = append(together, of.waiting...)
@@ -121,7 +133,7 @@ func (l *lines) write(ctx context.Context, t *Trail, tenant string, of *line, li
 // end tells what became of an entry.
 func (w *waiting) end(err error) {
 	if err == nil {
-		w.call.Note(w.entry.Outcome)
+		identity.TrailOf(w.ctx).Note(w.entry.Outcome)
 	} else if w.failed != nil {
 		w.failed(err)
 	}

@@ -13,7 +13,8 @@ const readTimeout = 30 * time.Second
 // before; read may call it more than once. Beside itself waits for it, and gives its failure rather than that of read.
 // The context that read gets ends when the entry cannot be written.
 //
-// The entry is written although read fails, as that of a read that was granted.
+// The entry is written although read fails, as that of a read that was granted. Of a call that ends while its entry
+// waits for others nothing left, and its failure is recorded: the entry leaves the line.
 func (t *Trail) Beside(
 	ctx context.Context, method, resource string, read func(ctx context.Context, written func() error) error,
 ) error {
@@ -21,12 +22,13 @@ func (t *Trail) Beside(
 	defer cancel(nil)
 	w := newWaiting(ctx, t.entry(ctx, method, resource, OK))
 	w.failed = cancel
-	if !t.reads.enter(ctx, t, w, readTimeout, nil) {
+	if !t.reads.enter(t, w, readTimeout, nil) {
 		return t.Store.Translate(ctx, errFull)
 	}
 	written := func() error { return w.wait(ctx) }
 	err := read(reading, written)
 	if failed := written(); failed != nil {
+		t.reads.leave(w)
 		return failed
 	}
 	return err

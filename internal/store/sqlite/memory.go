@@ -96,7 +96,7 @@ func (m *memory) keep(key consentKey, mine *miss, row *columns.SealedConsent) {
 		return
 	}
 	delete(m.misses, key)
-	if row != nil {
+	if row != nil && row.Size() <= m.limit/2 { // else it alone would go beyond the limit, and drop all others
 		m.add(key, row)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	driver "modernc.org/sqlite"
+
 	"kontor.dev/kontor/internal/keys/keystest"
 	"kontor.dev/kontor/internal/store"
 	"kontor.dev/kontor/internal/store/columns"
@@ -117,6 +119,37 @@ func TestRowsAreDroppedWithTheCommit(t *testing.T) {
 	}
 }
 
+// TestRowsAreDroppedBeforeTheCommit looks for a row at the moment of the COMMIT: from then on a View may show the new
+// one.
+func TestRowsAreDroppedBeforeTheCommit(t *testing.T) {
+	s := openAloneAt(t, filepath.Join(t.TempDir(), "kontor.db"))
+	setUp(t, s, "c")
+	version(t, s, "c")
+	first, err := s.writer.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	commits := 0
+	err = first.conn.sql.Raw(func(c any) error {
+		c.(driver.HookRegisterer).RegisterCommitHook(func() int32 {
+			commits++
+			if row, miss := s.memory.get(consentKey{tenant, "c"}); row != nil || miss != nil {
+				t.Error("during the COMMIT the row is there, or may be kept")
+			}
+			return 0
+		})
+		return nil
+	})
+	first.pass()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inUpdate(t, s, func(tx store.Tx) error { return touch(tx, "c") })
+	if commits != 1 {
+		t.Errorf("%d commits were looked at", commits)
+	}
+}
+
 // TestRowsAreNotKeptDuringTheCommit has reads of a row begin before, during and after the COMMIT that changes it.
 func TestRowsAreNotKeptDuringTheCommit(t *testing.T) {
 	key, row := consentKey{"t", "c"}, &columns.SealedConsent{}
@@ -189,6 +222,14 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if len(m.misses) > 0 {
 		t.Errorf("%d reads are remembered that are over", len(m.misses))
+	}
+	before := len(m.young) + len(m.old)
+	m.limit = 2*row.Size() - 1
+	_, miss := m.get(consentKey{"t", "large"})
+	m.keep(consentKey{"t", "large"}, miss, row)
+	if n := len(m.young) + len(m.old); n != before || len(m.misses) > 0 {
+		t.Errorf("a row that takes more than half of the limit leaves %d of %d rows, and %d misses", n, before,
+			len(m.misses))
 	}
 }
 
