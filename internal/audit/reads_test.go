@@ -21,7 +21,7 @@ func TestCallsThatEndLeaveTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTrail(t)
 		var log bytes.Buffer
-		w.Trail.Store.Log = slog.New(slog.NewTextHandler(&log, nil))
+		w.Store.Log = slog.New(slog.NewTextHandler(&log, nil))
 		w.db.entered, w.db.gate = make(chan struct{}), make(chan struct{})
 		var calls sync.WaitGroup
 		read := func(ctx context.Context, n int, want errorv1.Error_Reason) {

@@ -12,8 +12,8 @@ import (
 	"kontor.dev/kontor/internal/store"
 )
 
-// TestHeartbeats: a stream speaks once whenever nothing was sent for the longest silence, and not because of one that is
-// over.
+// TestHeartbeats: a stream speaks once whenever nothing was sent for the longest silence, and not because of one that
+// is over.
 func TestHeartbeats(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

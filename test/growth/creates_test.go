@@ -215,7 +215,8 @@ func rowsOf(b *testing.B, source, target *sql.DB, table string) (all [][]any, in
 	if err := found.Err(); err != nil {
 		b.Fatal(err)
 	}
-	insert, err = target.Prepare("INSERT INTO " + table + " VALUES (?" + strings.Repeat(", ?", len(names)-1) + ")")
+	into := "INSERT INTO " + table + " VALUES (?" + strings.Repeat(", ?", len(names)-1) + ")"
+	insert, err = target.Prepare(into) //nolint:sqlclosecheck // with target
 	if err != nil {
 		b.Fatal(err)
 	}

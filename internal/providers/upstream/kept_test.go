@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -30,7 +31,7 @@ func TestLimitOfOneValueCountsWhatIsKept(t *testing.T) {
 			_, err := b.run(consumer{decode: func(d *jsonread.Decoder) error {
 				return jsonread.List(d, func(int) error { return element(d, &kept{}) })
 			}})
-			if (err != nil) != refused || refused && b.err != errTooLarge {
+			if (err != nil) != refused || refused && !errors.Is(b.err, errTooLarge) {
 				t.Errorf("%.20s under a limit of %d: %v, %v", text, limit, err, b.err)
 			}
 		}
