@@ -60,8 +60,8 @@ func (b *largeBank) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 // at once.
 func TestLargeAnswersStream(t *testing.T) {
 	const (
-		count    = 100_000
-		mostMore = 32 << 20 // while the answer has some 40 MB
+		count    = 250_000
+		mostMore = 64 << 20 // with garbage that waits, while the answer has some 100 MB
 	)
 	bank := &largeBank{transactions: count, written: make(chan struct{})}
 	w := newWorld(t, options{between: map[string]func(http.Handler) http.Handler{finoos.ID: func(
