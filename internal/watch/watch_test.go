@@ -815,6 +815,7 @@ func TestToldAgain(t *testing.T) {
 			wake <- c.told()
 			continue
 		}
+		wake <- head() // Else the read before might find what is added now.
 		w.append(t, "a", c.add)
 		wake <- c.told()
 		s.want(t, c.add)
