@@ -81,6 +81,7 @@ contained() {
 	until_true "$name does not start" runs_in "$parent"
 	pid=$(cat "/proc/$parent/task/$parent/children")
 	pid=${pid% }
+	processes+=("$pid") # which outlives its parent: it has changed its user
 }
 step "start"
 contained kontor "" "${default[@]}"
