@@ -10,6 +10,7 @@ import (
 	"kontor.dev/kontor/internal/providers"
 )
 
+// wireTransaction is one transaction. transactions.go has how many are found below their accounts while they arrive.
 type wireTransaction struct {
 	ID          text             `json:"id"`
 	AccountID   text             `json:"accountID,omitempty"`
